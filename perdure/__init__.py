@@ -1,0 +1,37 @@
+"""Perdure runs declarative data-flow graphs for agentic AI, durably, on Temporal.
+
+The public names load on first use, so that importing perdure costs next to nothing and brings
+no third-party library into a workflow's sandbox.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perdure.activities.agent import AgentContext as AgentContext
+    from perdure.activities.agent import Sample as Sample
+    from perdure.activities.agent import agent as agent
+    from perdure.client import connect as connect
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "agent": "perdure.activities.agent",
+    "AgentContext": "perdure.activities.agent",
+    "Sample": "perdure.activities.agent",
+    "connect": "perdure.client",
+}
+
+__all__ = ["AgentContext", "Sample", "__version__", "agent", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'perdure' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

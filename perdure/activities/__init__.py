@@ -1,0 +1,1 @@
+"""The agents: how one is declared, and those that are shipped."""

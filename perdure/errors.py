@@ -1,0 +1,103 @@
+"""Every exception of Perdure, and the finding that checks report.
+
+    PerdureError
+    +-- GraphError            the graph is wrong: one or more Problems (exit code 2)
+    +-- UsageError            the call is wrong: an unknown option, a missing file (exit code 2)
+    +-- ConnectionFailed      no server, or no worker, answers (exit code 3)
+    +-- RunFailed             a run ended without a result (exit code 1)
+    +-- RunConflict           the id is taken by a run with another body (exit code 2)
+    +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
+    +-- AgentError            an agent failed: counts against the node's `retry`
+        +-- TransientError    the world failed: repeated with backoff, does not count
+        +-- FinalError        no repetition can help: the node fails at once
+
+Agents raise the last three. Any other exception that leaves an agent is treated as an
+AgentError whose message is ``Type: text``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding about a graph: where it is, what is wrong, what to do.
+
+    `code` is stable and has a heading in docs/errors.md. `place` is a dotted path into the
+    document such as ``nodes.prompt.inputs.text``, empty for the document as a whole. `line` counts
+    from 1, and is None where the document has no text (a graph built in Python).
+    """
+
+    code: str
+    place: str
+    finding: str
+    cure: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        where = self.place or "graph"
+        if self.line is not None:
+            where = f"line {self.line}, {where}"
+        cure = f"\n  cure: {self.cure}" if self.cure else ""
+        return f"{where}: {self.finding} [{self.code}]{cure}"
+
+
+class PerdureError(Exception):
+    """The root of every exception that Perdure raises on purpose."""
+
+
+class GraphError(PerdureError):
+    """A graph that cannot be read or run. `problems` holds every finding, never none."""
+
+    def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        prefix = f"{source}: " if source else ""
+        super().__init__("\n".join(prefix + str(problem) for problem in self.problems))
+
+
+class UsageError(PerdureError):
+    """The call is wrong, not the graph: place, finding and cure are in the message."""
+
+
+class ConnectionFailed(PerdureError):
+    """No Temporal server, or no worker, could be reached within the time allowed."""
+
+
+class RunFailed(PerdureError):
+    """A run ended without a result. `errors` maps the failed nodes to their messages."""
+
+    def __init__(self, message: str, errors: dict[str, str] | None = None) -> None:
+        self.errors = errors or {}
+        super().__init__(message)
+
+
+class RunConflict(PerdureError):
+    """A run of the same id exists with another graph or other inputs."""
+
+
+class EngineError(PerdureError):
+    """The engine met a state that it promises never to reach."""
+
+
+class AgentError(PerdureError):
+    """An agent failed. The node's `retry` decides whether it is called again."""
+
+
+class TransientError(AgentError):
+    """The agent could not do its work now: rate limit, connection reset, server error.
+
+    Repeated with backoff until the node's total deadline, without using up its `retry`.
+    `retry_after` is the number of seconds to wait before the next attempt, where known.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class FinalError(AgentError):
+    """The agent can never succeed with these inputs: refused, not found, not allowed."""

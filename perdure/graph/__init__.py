@@ -1,0 +1,1 @@
+"""The language: documents, values, references, templates, checks. Pure: no I/O, no clock."""

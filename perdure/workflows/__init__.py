@@ -1,0 +1,1 @@
+"""The durable shell: the one Temporal workflow that interprets every graph."""
