@@ -6,6 +6,7 @@
     +-- ConnectionFailed      no server, or no worker, answers (exit code 3)
     +-- RunFailed             a run ended without a result (exit code 1)
     +-- RunConflict           the id is taken by a run with another body (exit code 2)
+    +-- FunctionError         a reference or a template cannot be evaluated, e.g. jsonParse() of no JSON
     +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
     +-- AgentError            an agent failed: counts against the node's `retry`
         +-- TransientError    the world failed: repeated with backoff, does not count
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Problem:
 
     `code` is stable and has a heading in docs/errors.md. `place` is a dotted path into the
     document such as ``nodes.prompt.inputs.text``, empty for the document as a whole. `line` counts
-    from 1, and is None where the document has no text (a graph built in Python).
+    from 1, and is None where the document has no text (a graph built in Python). `graphai` is the
+    message that GraphAI gives for the same finding, empty where it has none; `nested` tells that
+    the finding is in a graph that GraphAI would only look at when its node runs.
     """
 
     code: str
@@ -36,6 +40,8 @@ class Problem:
     cure: str = ""
     line: int | None = None
     column: int | None = None
+    graphai: str = ""
+    nested: bool = False
 
     def __str__(self) -> str:
         where = self.place or "graph"
@@ -68,15 +74,24 @@ class ConnectionFailed(PerdureError):
 
 
 class RunFailed(PerdureError):
-    """A run ended without a result. `errors` maps the failed nodes to their messages."""
+    """A run ended without a result. `result` is the RunResult with what there is, where known."""
 
-    def __init__(self, message: str, errors: dict[str, str] | None = None) -> None:
-        self.errors = errors or {}
+    def __init__(self, message: str, result: Any = None) -> None:
+        self.result = result
         super().__init__(message)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """The failed nodes and their messages."""
+        return dict(self.result.errors) if self.result is not None else {}
 
 
 class RunConflict(PerdureError):
     """A run of the same id exists with another graph or other inputs."""
+
+
+class FunctionError(PerdureError):
+    """A reference or a template has no value: the node that reads it fails."""
 
 
 class EngineError(PerdureError):

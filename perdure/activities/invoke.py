@@ -1,0 +1,63 @@
+"""Calling an agent: the same for every shell. Its time limit, its result, its failures."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from perdure.activities.agent import Agent, AgentContext
+from perdure.errors import AgentError, PerdureError
+from perdure.graph.values import Value, normalize
+
+
+class AgentTimeout(AgentError):
+    """The agent took longer than the node's `timeout`. GraphAI's text is "Timeout"."""
+
+    def __init__(self) -> None:
+        super().__init__("Timeout")
+
+
+async def invoke(
+    agent: Agent,
+    inputs: Value,
+    params: Mapping[str, Value],
+    context: AgentContext,
+    timeout: float | None = None,
+) -> Value:
+    """The agent's result, as a value of the language. `timeout` is in milliseconds.
+
+    A function that is neither async nor pure runs in a thread, which goes on after a timeout: there
+    is no way to stop a thread. Raises AgentError, or one of its kinds, for whatever goes wrong.
+    """
+    try:
+        async with asyncio.timeout(None if timeout is None else timeout / 1000):
+            return normal(agent, await _call(agent, inputs, params, context))
+    except TimeoutError:
+        raise AgentTimeout from None
+    except Exception as error:
+        raise as_agent_error(error) from error
+
+
+async def _call(agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
+    if agent.is_async or agent.pure:
+        result = agent.call(inputs, params, context)
+    else:
+        result = await asyncio.to_thread(agent.call, inputs, params, context)
+    return await result if inspect.isawaitable(result) else result
+
+
+def normal(agent: Agent, result: Any) -> Value:
+    """What an agent returned, as a value of the language. Raises AgentError for what is none."""
+    try:
+        return normalize(result)
+    except TypeError as error:
+        raise AgentError(f"{agent.name}: {error}") from error
+
+
+def as_agent_error(error: Exception) -> PerdureError:
+    """An agent's own errors as they are, any other with its type in front."""
+    if isinstance(error, PerdureError):
+        return error
+    return AgentError(f"{type(error).__name__}: {error}")

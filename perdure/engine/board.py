@@ -1,0 +1,113 @@
+"""The board on which a run is played: its graphs, its open calls, the slots, the commands to send.
+
+The scheduler decides; the board records, and can take whole graphs off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from perdure.engine.messages import CancelCall, Command, Console, RunAgent, Settle, StartTimer
+from perdure.engine.plan import Plan
+from perdure.engine.slots import Slots
+from perdure.engine.state import Clock, GraphRun, NodeState
+
+Observer: TypeAlias = Callable[[GraphRun, str], None]
+Starting: TypeAlias = RunAgent | StartTimer | Settle
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A command that waits for its answer, and the node it belongs to."""
+
+    run: int
+    node: str
+    command: Starting
+
+
+@dataclass(slots=True)
+class Board:
+    """Everything that changes while a run goes on."""
+
+    slots: Slots
+    observe: Observer | None = None
+    clock: Clock = field(default_factory=Clock)
+    runs: dict[int, GraphRun] = field(default_factory=dict[int, GraphRun])
+    calls: dict[int, InFlight] = field(default_factory=dict[int, InFlight])
+    commands: list[Command] = field(default_factory=list[Command])
+    last_call: int = 0
+    last_run: int = 0
+
+    def new_call(self) -> int:
+        """A number that no call of this run ever had."""
+        self.last_call += 1
+        return self.last_call
+
+    def add_run(self, plan: Plan, parent: tuple[GraphRun, str] | None = None) -> GraphRun:
+        """A graph to run: the root, or inside the node that `parent` names."""
+        self.last_run += 1
+        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, rule=plan.loop)
+        if parent is not None:
+            outer, name = parent
+            run.parent = (outer.id, name)
+            run.path, run.key = f"{outer.path_of(name)}.", f"{outer.key_of(name)}."
+        self.runs[run.id] = run
+        return run
+
+    def take_commands(self) -> list[Command]:
+        """The commands since the last time, in order."""
+        taken, self.commands = self.commands, []
+        return taken
+
+    def send(self, run: GraphRun, name: str, command: Starting) -> None:
+        """Sends a command that will be answered."""
+        self.calls[command.call] = InFlight(run.id, name, command)
+        self.commands.append(command)
+
+    def cancel(self, call: int | None) -> None:
+        """Nobody waits for this call any more."""
+        if call is not None and self.calls.pop(call, None) is not None:
+            self.commands.append(CancelCall(call))
+
+    def show(self, run: GraphRun, name: str, text: str | None) -> None:
+        """Sends what a node's `console` asks to show, if anything."""
+        if text is not None:
+            self.commands.append(Console(run.path_of(name), text))
+
+    def move(self, run: GraphRun, name: str, state: NodeState) -> None:
+        """Moves a node by the table of transitions, and tells the observer."""
+        run.nodes[name].move(state, run.path_of(name))
+        self.moved(run, name)
+
+    def moved(self, run: GraphRun, name: str) -> None:
+        """Tells the observer that a node is in another state."""
+        if self.observe is not None:
+            self.observe(run, name)
+
+    def discard(self, children: Iterable[int]) -> None:
+        """Stops inner graphs that nobody waits for any more, and forgets them."""
+        doomed = [run for child in children for run in self.runs[child].walk(self.runs)]
+        self.stop(doomed)
+        for run in doomed:
+            del self.runs[run.id]
+
+    def stop(self, doomed: list[GraphRun]) -> None:
+        """Cancels what runs in these graphs and takes what waits out of the queue."""
+        active = [run for run in doomed if run.active]
+        for run in active:
+            for name in run.plan.computed:
+                if run.nodes[name].state is NodeState.EXECUTING:
+                    self._stop_node(run, name)
+        if active:
+            self.slots.drop({run.id for run in active})
+
+    def _stop_node(self, run: GraphRun, name: str) -> None:
+        node, label = run.nodes[name], run.plan.computed[name].label
+        self.cancel(node.call)
+        self.cancel(node.timer)
+        if node.reserved:
+            self.slots.close_nested(run.id, label)
+        self.slots.release(label)
+        self.move(run, name, NodeState.ABORT)

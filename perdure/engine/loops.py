@@ -1,0 +1,72 @@
+"""Iterations: what static nodes take over from the pass before, and whether there is another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perdure.engine.state import LOOP_INDEX, GraphRun, NodeState
+from perdure.graph.javascript import to_number
+from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
+
+
+def advance(run: GraphRun, force: bool) -> bool:
+    """Ends an iteration; True when another begins, its nodes fresh and its static values set.
+
+    `force` lets the loop go on after errors. Static nodes are updated after the last pass too.
+    May raise FunctionError.
+    """
+    if run.rule is None or (not force and run.errors()):
+        return False
+    previous = run.results(True, hidden=True)
+    update(run, previous)
+    for name in run.plan.statics:
+        set_result(run, name)
+    if not _wanted(run):
+        return False
+    run.iteration += 1
+    run.renew()
+    update(run, previous)
+    return True
+
+
+def is_endless(run: GraphRun) -> bool:
+    """Whether the loop's condition is a literal: GraphAI would never stop."""
+    return run.rule is not None and run.rule.get("while", UNDEFINED) is not UNDEFINED and run.plan.loop_while is None
+
+
+def update(run: GraphRun, previous: Mapping[str, Value]) -> None:
+    """Gives every static node with `update` its value from one snapshot of results."""
+    for name, static in run.plan.statics.items():
+        if static.update is not None:
+            run.nodes[name].value = static.update.read(previous.get(static.update.node, UNDEFINED))
+
+
+def set_result(run: GraphRun, name: str) -> bool:
+    """Makes a static node's value its result, where it has one."""
+    node = run.nodes[name]
+    if node.value is UNDEFINED:
+        return False
+    node.move(NodeState.INJECTED, run.path_of(name))
+    node.result = node.value
+    return True
+
+
+def missing_statics(run: GraphRun) -> list[str]:
+    """Static nodes without a value that nothing will ever give one."""
+    return [
+        name
+        for name, static in run.plan.statics.items()
+        if name != LOOP_INDEX and static.update is None and run.nodes[name].result is UNDEFINED
+    ]
+
+
+def _wanted(run: GraphRun) -> bool:
+    rule = run.rule or {}
+    count = rule.get("count", UNDEFINED)
+    # JavaScript's loose `<`: what is no number is never greater
+    if count is not UNDEFINED and not run.iteration + 1 < to_number(count):
+        return False
+    if not js_truthy(rule.get("while", UNDEFINED)) or run.plan.loop_while is None:
+        return True
+    condition = run.plan.loop_while
+    return truthy(condition.read(run.results(True, hidden=True).get(condition.node, UNDEFINED)))

@@ -1,0 +1,166 @@
+"""What passes between the scheduler and the shell around it: events go in, commands come out.
+
+Every command that starts something carries a `call`, and every event names the call it answers.
+A shell may answer in any order, and an answer to a call that is over is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from perdure.graph.values import Value
+
+Call: TypeAlias = int
+
+FailureState = Literal["failed", "timed-out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """How a node's agent is to be called; the keys that GraphAI does not know are Perdure's.
+
+    `timeout` is in milliseconds and bounds one attempt; `backoff` in seconds, the first delay
+    between attempts after a transient failure. `queue` and `placement` are None where the agent's
+    own apply.
+    """
+
+    timeout: float | None = None
+    queue: str | None = None
+    placement: Literal["activity", "local"] | None = None
+    backoff: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the caller of a run may set; GraphAI's constructor options and host methods.
+
+    `injects` are (node, value) pairs for static nodes, applied in order; `graphs` answers
+    graphLoader by file name, and None ignores it; `bypass_agents` are names that pass the checks
+    and give null; `force_loop` lets a loop go on after errors; `loop_count` replaces the loop.
+    """
+
+    injects: Sequence[tuple[str, Value]] = ()
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    graphs: Mapping[str, Value] | None = None
+    bypass_agents: Sequence[str] = ()
+    force_loop: bool = False
+    loop_count: Value = None
+    previous_results: Mapping[str, Value] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent:
+    """Call an agent; answer with AgentCompleted or AgentFailed.
+
+    `path` names the call in the whole run and differs for every attempt that the node's `retry`
+    allows; `key` is the path without these, the same whenever the same work is done again.
+    """
+
+    call: Call
+    node: str
+    path: str
+    key: str
+    agent: str
+    inputs: Value
+    params: Mapping[str, Value]
+    config: Mapping[str, Value]
+    filter_params: Mapping[str, Value]
+    retry: int
+    is_result: bool
+    version: Value
+    verbose: bool
+    options: NodeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Answer with TimerFired after `milliseconds`, unless CancelCall comes first."""
+
+    call: Call
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A nested graph is over: answer with Settled. GraphAI takes `turns` of its loop for it.
+
+    A shell that reproduces GraphAI's order of immediate agents waits that many turns; any other
+    answers at once.
+    """
+
+    call: Call
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCall:
+    """Nobody waits for this call or timer any more: stop it."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A node's `console` asks to show `text`."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The run is over: the last command, sent exactly once.
+
+    `failure` is the message of the first failing node in document order, None when there is none.
+    """
+
+    all: Mapping[str, Value]
+    results: Mapping[str, Value]
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    failure: str | None = None
+    aborted: bool = False
+
+
+Command: TypeAlias = RunAgent | StartTimer | Settle | CancelCall | Console | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCompleted:
+    """The agent of this call returned `result`."""
+
+    call: Call
+    result: Value
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFailed:
+    """The agent of this call failed; `final` failures are not repeated whatever `retry` says."""
+
+    call: Call
+    message: str
+    state: FailureState = "failed"
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time asked for by StartTimer has passed."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer to Settle."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Stop everything; the run finishes with the results it has."""
+
+
+Event: TypeAlias = AgentCompleted | AgentFailed | TimerFired | Settled | Abort

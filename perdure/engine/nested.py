@@ -1,0 +1,122 @@
+"""Graphs inside nodes: opening them, and making the node's outcome of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from perdure.engine.board import Board
+from perdure.engine.graph_agents import BadCall, Preparation, collect, prepare, suppressed
+from perdure.engine.messages import Settle, StartTimer
+from perdure.engine.plan import Plan, compile_plan
+from perdure.engine.state import GraphRun, Nested, Outcome
+from perdure.graph.check import first_problem
+from perdure.graph.values import Value, js_truthy
+
+
+@dataclass(slots=True)
+class NestedGraphs:
+    """Opens and closes the graphs inside nodes.
+
+    `begin` starts a graph that is on the board; `agents` and `graphs` are as for the whole run.
+    """
+
+    board: Board
+    begin: Callable[[GraphRun], None]
+    agents: Collection[str] | None
+    graphs: Mapping[str, Value] | None
+    _plans: dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]] = field(
+        default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
+    )
+
+    def open(self, run: GraphRun, name: str, agent: str, inputs: dict[str, Value], graph: Value) -> None:
+        """Runs what the graph agent `agent` wants to run; a Settle follows when that is over."""
+        node, plan = run.nodes[name], run.plan.computed[name]
+        nested = node.nested
+        if nested is None:
+            return
+        if plan.options.timeout is not None:
+            node.timer = self.board.new_call()
+            self.board.send(run, name, StartTimer(node.timer, plan.options.timeout))
+        try:
+            wanted = prepare(agent, inputs, nested.params, graph)
+            children = self._children(run, name, wanted, graph)
+        except BadCall as error:
+            self._decide(run, name, _suppressible(nested, error), turns=1)
+            return
+        nested.turns = wanted.turns
+        nested.children = [child.id for child in children]
+        nested.unfinished = len(children)
+        for child in children:
+            self.begin(child)
+        if not children:
+            self._decide(run, name, self._collected(nested), turns=2)
+
+    def over(self, child: GraphRun) -> None:
+        """An inner graph has ended: with the first failure, or with the last graph, the node does."""
+        if child.parent is None or child.outcome is None:
+            return
+        outer, name = self.board.runs[child.parent[0]], child.parent[1]
+        nested = outer.nodes[name].nested
+        if nested is None or nested.outcome is not None:
+            return
+        nested.unfinished -= 1
+        if child.outcome.failure is not None:
+            failure = BadCall(child.outcome.failure, suppressible=True)
+            self._decide(outer, name, _suppressible(nested, failure), nested.turns)
+        elif not nested.unfinished:
+            self._decide(outer, name, self._collected(nested), nested.turns)
+
+    def _decide(self, run: GraphRun, name: str, outcome: Outcome, turns: int) -> None:
+        node = run.nodes[name]
+        if node.nested is not None and node.call is not None:
+            node.nested.outcome = outcome
+            self.board.send(run, name, Settle(node.call, turns))
+
+    def _collected(self, nested: Nested) -> Outcome:
+        outcomes = [self.board.runs[child].outcome or Outcome() for child in nested.children]
+        try:
+            results = [outcome.value for outcome in outcomes]
+            return Outcome(value=collect(nested.agent, nested.params, results))
+        except BadCall as error:
+            return _suppressible(nested, error)
+
+    def _children(self, run: GraphRun, name: str, wanted: Preparation, graph: Value) -> list[GraphRun]:
+        if not wanted.starts:
+            return []
+        plan = self._plan(wanted.document, graph)
+        invalid = next((start.invalid for start in wanted.starts if start.invalid), None)
+        if invalid is not None:
+            raise BadCall(invalid, suppressible=True)
+        children: list[GraphRun] = []
+        for start in wanted.starts:
+            child = self.board.add_run(plan, (run, name))
+            child.want_all = wanted.want_all
+            child.values = dict(start.values)
+            child.rule = wanted.rule or plan.loop
+            child.map_index = start.map_index
+            if start.map_index is not None:
+                child.path = f"{child.path[:-1]}[{start.map_index}]."
+                child.key = f"{child.key[:-1]}[{start.map_index}]."
+            child.renew()
+            children.append(child)
+        return children
+
+    def _plan(self, document: Mapping[str, Value], graph: Value) -> Plan:
+        """The plan of a nested graph: one for all rows, iterations and inputs of the same shape."""
+        key = (id(graph), tuple(document["nodes"]))
+        known = self._plans.get(key)
+        if known is not None:
+            return known[1]
+        problem = first_problem(document, self.agents)
+        if problem is not None:
+            raise BadCall(problem.graphai or problem.finding, suppressible=True)
+        plan = compile_plan(document, self.graphs)
+        self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again
+        return plan
+
+
+def _suppressible(nested: Nested, error: BadCall) -> Outcome:
+    if error.suppressible and js_truthy(nested.params.get("supressError")):
+        return Outcome(value=suppressed(str(error)))
+    return Outcome(failure=str(error))

@@ -1,0 +1,159 @@
+"""What one node means: when it is ready, what its agent is called with, what its result is.
+
+Everything here reads a GraphRun and decides; nothing is queued, started or told to anybody.
+Expressions may raise FunctionError (bad JSON in jsonParse); the scheduler makes it the node's failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.plan import ComputedPlan, spread
+from perdure.engine.state import GraphRun, NodeState
+from perdure.errors import AgentError
+from perdure.graph.javascript import stringify, to_string
+from perdure.graph.reference import Reference
+from perdure.graph.template import clean, compile_output
+from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """The scope of `output`: a node's own result, under the name "self"."""
+
+    value: Value
+    run: GraphRun
+
+    def result(self, node: str) -> Value:
+        """The node's own result."""
+        return self.value if node == "self" else UNDEFINED
+
+    @property
+    def now_ms(self) -> int:
+        """`@now`."""
+        return self.run.now_ms
+
+    @property
+    def loop(self) -> Value:
+        """`@loop` is not known inside `output`: GraphAI fails the node."""
+        raise AgentError("${@loop} cannot be used in output")
+
+
+def read(run: GraphRun, reference: Reference) -> Value:
+    """The value a reference has now."""
+    return reference.read(run.result(reference.node))
+
+
+def forget(run: GraphRun, waiter: str, source: str) -> None:
+    """`waiter` learns that `source` has a result; with anyInput, one defined value is enough."""
+    probe = run.plan.computed[waiter].probe
+    pending = run.nodes[waiter].pending
+    if probe is None:
+        pending.discard(source)
+    elif any(value is not UNDEFINED for value in _flat(probe.render(run))):
+        pending.clear()
+
+
+def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
+    for value in inputs.values():
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def is_ready(run: GraphRun, name: str) -> bool:
+    """Whether a node waits for nothing any more; decides here whether its agent is skipped."""
+    node = run.nodes[name]
+    if node.state is not NodeState.WAITING or node.pending:
+        return False
+    plan = run.plan.computed[name]
+    node.skip = (plan.condition is not None and not truthy(read(run, plan.condition))) or (
+        plan.unless is not None and truthy(read(run, plan.unless))
+    )
+    return True
+
+
+def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
+    """The named inputs as they are now; with anyInput, without what is null or undefined."""
+    rendered = plan.inputs.render(run)
+    return clean(rendered) if plan.probe is not None else rendered
+
+
+def params_of(plan: ComputedPlan, inputs: dict[str, Value]) -> dict[str, Value]:
+    """The node's params under those that `inputs.params` gave."""
+    given = inputs.get("params")
+    return {**plan.params, **given} if isinstance(given, dict) and given else dict(plan.params)
+
+
+def agent_of(run: GraphRun, plan: ComputedPlan) -> Value:
+    """The agent's name; for a dynamic agent whatever the reference gives."""
+    return read(run, plan.agent) if isinstance(plan.agent, Reference) else plan.agent
+
+
+def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
+    """The nested document: None where the node has none, UNDEFINED where its reference gives none."""
+    if isinstance(plan.graph, Reference):
+        return read(run, plan.graph)
+    if isinstance(plan.graph, dict) and "nodes" in plan.graph:
+        return plan.graph
+    return None if plan.graph is None else UNDEFINED
+
+
+def has_own_graph(agent: str) -> bool:
+    """Whether the agent brings the graph that it runs."""
+    return agent in GRAPH_AGENTS and GRAPH_AGENTS[agent].document is not None
+
+
+def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[str, Value]:
+    """What an agent sees of the run's config: all of it with a graph, else the global and its own."""
+    return config if whole else {**spread(config.get("global")), **spread(config.get(agent))}
+
+
+def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
+    """The result with passThrough over it: objects, and objects in a list; others as they are."""
+    if plan.pass_through is None or not js_truthy(result):
+        return result
+    passed = plan.pass_through.render(run)
+    if isinstance(result, dict):
+        return {**result, **passed}
+    if isinstance(result, list):
+        return [{**item, **passed} if isinstance(item, dict) else item for item in result]
+    return result
+
+
+def final_result(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
+    """What consumers see: passThrough merged, then `output` in place of the result."""
+    whole = merged(run, plan, result)
+    if plan.output is None:
+        return whole
+    mapped = plan.output.render(Self(whole, run))
+    return {**mapped, **plan.pass_through.render(run)} if plan.pass_through else mapped
+
+
+def is_missing(run: GraphRun, plan: ComputedPlan, result: Value) -> bool:
+    """Whether repeatUntil asks for another attempt."""
+    if not isinstance(plan.repeat_until, Reference):
+        return False
+    value = plan.repeat_until.read(merged(run, plan, result))
+    return value is None or value is UNDEFINED
+
+
+def console_before(plan: ComputedPlan, inputs: Value) -> str | None:
+    """What `console` shows before the agent runs."""
+    wanted = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
+    if wanted is True:
+        return to_string(stringify(inputs, 2))
+    return to_string(wanted) if js_truthy(wanted) else None
+
+
+def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
+    """What `console` shows of the result."""
+    wanted = console if isinstance(console, bool) else spread(console).get("after")
+    if wanted is True:
+        return result if isinstance(result, str) else to_string(stringify(result, 2))
+    if isinstance(wanted, dict):
+        return to_string(stringify(compile_output(wanted).render(Self(result, run)), 2))
+    return to_string(wanted) if js_truthy(wanted) else None

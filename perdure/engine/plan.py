@@ -1,0 +1,206 @@
+"""A graph compiled once: references and templates parsed, dependents computed, defaults applied.
+
+`compile_plan` takes a document that the checks accept. A plan is immutable and holds no value of
+a run, so all rows of a map share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perdure.engine.messages import NodeOptions
+from perdure.engine.state import LOOP_INDEX
+from perdure.graph.fields import DEFAULT_CONCURRENCY, VERSION
+from perdure.graph.findings import is_computed
+from perdure.graph.javascript import to_number
+from perdure.graph.reference import Reference, parse_path, parse_reference
+from perdure.graph.template import Template, compile_inputs, compile_output
+from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, ordered_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticPlan:
+    """A node that holds data. `update` is read after each iteration of a loop."""
+
+    value: Value = UNDEFINED
+    update: Reference | None = None
+    console: Value = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputedPlan:
+    """A node that calls an agent, with everything of it that can be parsed before the run.
+
+    `needs` are the nodes it waits for. `probe` is `inputs` without `params`, by which anyInput
+    decides. `graph` is the nested document itself, or the reference that will give it.
+    """
+
+    agent: str | Reference
+    inputs: Template
+    needs: tuple[str, ...] = ()
+    probe: Template | None = None
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    output: Template | None = None
+    pass_through: Template | None = None
+    condition: Reference | None = None
+    unless: Reference | None = None
+    default: Value = UNDEFINED
+    retry: float = 0
+    repeat_until: Value | Reference = None
+    graph: Value | Reference = None
+    is_result: bool = False
+    priority: float = 0
+    label: str | None = None
+    console: Value = None
+    filter_params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    options: NodeOptions = field(default_factory=NodeOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes."""
+
+    document: Mapping[str, Value]
+    order: tuple[str, ...]
+    statics: Mapping[str, StaticPlan]
+    computed: Mapping[str, ComputedPlan]
+    waiters: Mapping[str, tuple[str, ...]]
+    result_nodes: tuple[str, ...]
+    loop: Mapping[str, Value] | None = None
+    loop_while: Reference | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
+    labels: Mapping[str, int] = field(default_factory=dict[str, int])
+    version: Value = VERSION
+    verbose: bool = False
+
+
+def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
+    """The plan of a checked document. `graphs` answers graphLoader by file name; None ignores it."""
+    nodes: Mapping[str, Value] = document["nodes"]
+    order = tuple(ordered_keys(nodes))
+    statics = {name: _static(nodes[name]) for name in order if not is_computed(nodes[name])}
+    statics[LOOP_INDEX] = StaticPlan(value=0, update=parse_reference(f":{LOOP_INDEX}.add(1)"))
+    computed = {name: _computed(nodes[name], graphs) for name in order if is_computed(nodes[name])}
+    waiters: dict[str, list[str]] = {}
+    for name, node in computed.items():
+        for source in node.needs:
+            waiters.setdefault(source, []).append(name)
+    loop = document.get("loop")
+    concurrency = document.get("concurrency", DEFAULT_CONCURRENCY)
+    limits = concurrency if isinstance(concurrency, dict) else {"global": concurrency}
+    version = document.get("version")
+    return Plan(
+        document=document,
+        order=order,
+        statics=statics,
+        computed=computed,
+        waiters={source: tuple(names) for source, names in waiters.items()},
+        result_nodes=tuple(name for name in order if _is_result(nodes[name])),
+        loop=loop if isinstance(loop, dict) else None,
+        loop_while=parse_reference(loop.get("while")) if isinstance(loop, dict) else None,
+        concurrency=int(limits["global"]),
+        labels={label: int(limit) for label, limit in (limits.get("labels") or {}).items()},
+        version=VERSION if version is None else version,
+        verbose=document.get("verbose") is True,
+    )
+
+
+def spread(value: Value) -> dict[str, Value]:
+    """`{...value}`: what JavaScript makes a mapping of, such as the characters of a text."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list | str):
+        return {str(index): item for index, item in enumerate(value)}
+    return {}
+
+
+def _is_result(node: Value) -> bool:
+    return isinstance(node, dict) and js_truthy(node.get("isResult"))
+
+
+def _static(node: Value) -> StaticPlan:
+    if not isinstance(node, dict):
+        return StaticPlan()
+    update = node.get("update")
+    return StaticPlan(
+        value=node.get("value", UNDEFINED),
+        update=parse_reference(update) if js_truthy(update) else None,
+        console=node.get("console"),
+    )
+
+
+def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> ComputedPlan:
+    given = node.get("inputs")
+    raw = spread(given) if js_truthy(given) else {}
+    inputs = compile_inputs(given if isinstance(given, str) and given else raw)
+    agent = parse_reference(node["agent"])
+    pass_through = compile_inputs(spread(node["passThrough"])) if js_truthy(node.get("passThrough")) else None
+    output = compile_output(spread(node["output"])) if js_truthy(node.get("output")) else None
+    graph = _graph(node, graphs)
+    condition = parse_reference(node["if"]) if js_truthy(node.get("if")) else None
+    unless = parse_reference(node["unless"]) if js_truthy(node.get("unless")) else None
+    any_input = js_truthy(node.get("anyInput"))
+    label = node.get("label")
+    default = node.get("defaultValue", UNDEFINED)
+    singles = (agent, graph, condition, unless)
+    sources = [reference.node for reference in inputs.references]
+    sources += [reference.node for reference in pass_through.references] if pass_through else []
+    sources += [single.node for single in singles if isinstance(single, Reference)]
+    return ComputedPlan(
+        agent=node["agent"] if agent is None else agent,
+        inputs=inputs,
+        needs=tuple(dict.fromkeys(source for source in sources if source)),
+        probe=compile_inputs({key: raw[key] for key in raw if key != "params"}) if any_input else None,
+        params=spread(node.get("params")),
+        output=output,
+        pass_through=pass_through,
+        condition=condition,
+        unless=unless,
+        default=default if js_truthy(default) else UNDEFINED,
+        retry=_number(node.get("retry")),
+        repeat_until=_repeat_until(node.get("repeatUntil")),
+        graph=graph,
+        is_result=js_truthy(node.get("isResult")),
+        priority=_number(node.get("priority")),
+        label=label if isinstance(label, str) else None,
+        console=node.get("console"),
+        filter_params=spread(node.get("filterParams")),
+        options=_options(node),
+    )
+
+
+def _graph(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Value | Reference:
+    graph = node.get("graph")
+    loader = node.get("graphLoader")
+    if js_truthy(loader) and graphs is not None and isinstance(loader, dict):
+        return graphs.get(str(loader.get("fileName")), UNDEFINED)
+    if not js_truthy(graph):
+        return None
+    return parse_reference(graph) if isinstance(graph, str) else graph
+
+
+def _repeat_until(value: Value) -> Value | Reference:
+    """The path of `repeatUntil.exists`; a literal, which always exists; None for no check."""
+    exists = value.get("exists") if isinstance(value, dict) else None
+    if not js_truthy(exists):
+        return None
+    return parse_path(exists, functions=False) or exists
+
+
+def _options(node: dict[str, Value]) -> NodeOptions:
+    timeout = _number(node.get("timeout"))
+    return NodeOptions(
+        timeout=timeout if timeout > 0 else None,
+        queue=node.get("queue"),
+        placement=node.get("placement"),
+        backoff=node.get("backoff"),
+    )
+
+
+def _number(value: Value) -> float:
+    """A number as JavaScript's comparisons read it; 0 where it is absent or no number."""
+    if value is None or is_object(value):
+        return 0
+    read = to_number(value)
+    return read if read == read else 0

@@ -1,0 +1,199 @@
+"""The state of a run, and the one table by which a node's state moves.
+
+A `GraphRun` is one execution of one graph: the root, a nested graph, or one row of a map. All of
+them share a `Clock`, which only tells the time of the event that is being handled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from perdure.errors import EngineError
+from perdure.graph.values import UNDEFINED, Value
+
+if TYPE_CHECKING:
+    from perdure.engine.plan import Plan
+
+LOOP_INDEX: Final = "__loopIndex"
+"""The hidden static node that every graph has; `@loop` reads it."""
+
+
+class NodeState(StrEnum):
+    """GraphAI's node states, with its own spelling."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    EXECUTING = "executing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    SKIPPED = "skipped"
+    INJECTED = "injected"
+    ABORT = "abort"
+
+
+_S = NodeState
+
+TRANSITIONS: Final[Mapping[NodeState, frozenset[NodeState]]] = {
+    _S.WAITING: frozenset({_S.QUEUED, _S.SKIPPED, _S.INJECTED}),
+    # completed: a skipped node with a default; failed: its inputs cannot be resolved
+    _S.QUEUED: frozenset({_S.EXECUTING, _S.COMPLETED, _S.FAILED}),
+    _S.EXECUTING: frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.ABORT}),
+    # failed: a consumer's condition cannot be evaluated over the result
+    _S.COMPLETED: frozenset({_S.FAILED}),
+    # again executing or failed: the node's retry
+    _S.FAILED: frozenset({_S.EXECUTING, _S.FAILED}),
+    _S.TIMED_OUT: frozenset({_S.EXECUTING, _S.FAILED}),
+    _S.SKIPPED: frozenset(),
+    _S.INJECTED: frozenset({_S.INJECTED}),
+    _S.ABORT: frozenset(),
+}
+
+OVER: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT})
+
+
+class InvalidTransition(EngineError):
+    """A node was asked to move in a way that the table does not know."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of the event in hand, in milliseconds since the epoch."""
+
+    now_ms: int = 0
+
+
+@dataclass(slots=True)
+class NodeRun:
+    """One node in one iteration of one graph.
+
+    `value` is what a static node will hold; `pending` are the nodes a computed one still waits
+    for. `call` is the call that may answer it, `timer` the one that may time it out, `reserved`
+    tells that it holds a second slot for the graph that it carries.
+    """
+
+    state: NodeState = NodeState.WAITING
+    result: Value = UNDEFINED
+    value: Value = UNDEFINED
+    pending: set[str] = field(default_factory=set[str])
+    skip: bool = False
+    retries: int = 0
+    error: str | None = None
+    call: int | None = None
+    timer: int | None = None
+    reserved: bool = False
+    nested: Nested | None = None
+
+    def move(self, to: NodeState, path: str) -> None:
+        """Moves by the table, or raises InvalidTransition with the node's story."""
+        if to not in TRANSITIONS[self.state]:
+            raise InvalidTransition(
+                f"{path}: {self.state} -> {to} is no transition "
+                f"(retries {self.retries}, call {self.call}, waiting for {sorted(self.pending)})"
+            )
+        self.state = to
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a nested graph, or the node that runs it, ended: a value or a message."""
+
+    value: Value = UNDEFINED
+    failure: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Nested:
+    """The graphs that a node runs, in row order, and how they ended so far."""
+
+    agent: str
+    params: Mapping[str, Value]
+    turns: int = 1
+    children: list[int] = field(default_factory=list[int])
+    unfinished: int = 0
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class GraphRun:
+    """One execution of one graph, over all its iterations.
+
+    `values` are the initial values given from outside (by injectValue, or as inputs of a nested
+    graph): each iteration starts with them. `want_all` tells whether a nested run hands back all
+    results or those of its isResult nodes. `rule` is the graph's `loop`.
+    """
+
+    id: int
+    plan: Plan
+    clock: Clock
+    parent: tuple[int, str] | None = None
+    path: str = ""
+    key: str = ""
+    map_index: int | None = None
+    want_all: bool = False
+    values: dict[str, Value] = field(default_factory=dict[str, Value])
+    rule: Mapping[str, Value] | None = None
+    iteration: int = 0
+    nodes: dict[str, NodeRun] = field(default_factory=dict[str, NodeRun])
+    active: int = 0
+    starting: bool = False
+    outcome: Outcome | None = None
+
+    def result(self, node: str) -> Value:
+        """The result of a node, UNDEFINED where it has none (or there is no such node)."""
+        found = self.nodes.get(node)
+        return UNDEFINED if found is None else found.result
+
+    @property
+    def now_ms(self) -> int:
+        """`@now`."""
+        return self.clock.now_ms
+
+    @property
+    def loop(self) -> Value:
+        """`@loop`."""
+        return self.result(LOOP_INDEX)
+
+    def renew(self) -> None:
+        """Fresh nodes for an iteration, with the initial values."""
+        self.nodes = {
+            name: NodeRun(value=self.values.get(name, static.value))
+            for name, static in self.plan.statics.items()
+        }
+        for name, computed in self.plan.computed.items():
+            self.nodes[name] = NodeRun(pending=set(computed.needs))
+
+    def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
+        """Results by node in document order: all, or those of isResult nodes."""
+        chosen = self.plan.order if every else self.plan.result_nodes
+        found = {name: self.nodes[name].result for name in chosen}
+        if hidden:
+            found[LOOP_INDEX] = self.nodes[LOOP_INDEX].result
+        return {name: result for name, result in found.items() if result is not UNDEFINED}
+
+    def errors(self) -> dict[str, str]:
+        """Messages of the failed nodes, in document order."""
+        found = ((name, self.nodes[name].error) for name in self.plan.computed)
+        return {name: error for name, error in found if error is not None}
+
+    def path_of(self, node: str) -> str:
+        """The node's name in the whole run: ``chapters[3].summarize@2#1``."""
+        retries = self.nodes[node].retries
+        return f"{self.path}{node}{self._iteration_mark()}" + (f"#{retries}" if retries else "")
+
+    def key_of(self, node: str) -> str:
+        """The path without marks of retries."""
+        return f"{self.key}{node}{self._iteration_mark()}"
+
+    def _iteration_mark(self) -> str:
+        return f"@{self.iteration}" if self.iteration else ""
+
+    def walk(self, runs: Mapping[int, GraphRun]) -> Iterator[GraphRun]:
+        """This run and all that run inside it."""
+        yield self
+        for node in self.nodes.values():
+            for child in node.nested.children if node.nested else ():
+                yield from runs[child].walk(runs)

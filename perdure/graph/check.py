@@ -1,0 +1,264 @@
+"""Checks of a whole graph: every problem, in the order in which GraphAI meets them.
+
+The first problem of `problems` is the one that GraphAI 2.0.18 reports, with its text in
+`Problem.graphai`; people get them all, with place, finding and cure. Source of the order and the
+texts: language.md §5, GraphAI's validators; checked against its recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
+
+from perdure.errors import Problem
+from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS
+from perdure.graph.findings import is_computed, suggestion, validation
+from perdure.graph.javascript import to_string
+from perdure.graph.reference import parse_reference
+from perdure.graph.relations import relation_problems, sources
+from perdure.graph.values import UNDEFINED, Value, is_number, is_object, js_truthy, ordered_keys
+
+
+def problems(data: Value, agents: Container[str] | None = None) -> Iterator[Problem]:
+    """Every problem of the graph `data`; `agents` are the names it may use, None for any."""
+    if not isinstance(data, dict):
+        finding = "a graph is a mapping with the key 'nodes'"
+        yield Problem("not-a-graph", "", finding, "write nodes: at the top", graphai="TypeError")
+        return
+    fatal = yield from _nodes_problems(data)
+    if fatal:
+        return
+    yield from _graph_key_problems(data)
+    yield from _loop_problems(data)
+    yield from _concurrency_problems(data)
+    for node_id in ordered_keys(data["nodes"]):
+        yield from _node_problems(node_id, data["nodes"][node_id])
+    if not all(is_object(node) for node in data["nodes"].values()):
+        return
+    yield from _agent_problems(data["nodes"], agents)
+    yield from relation_problems(data["nodes"])
+    for node_id in ordered_keys(data["nodes"]):
+        if is_computed(data["nodes"][node_id]):
+            yield from _construction_problems(node_id, data["nodes"][node_id])
+    yield from _pass_through_problems(data["nodes"])
+    yield from _endless_loop_problems(data)
+
+
+def first_problem(data: Value, agents: Container[str] | None = None) -> Problem | None:
+    """The problem that GraphAI reports, None for a graph that it accepts.
+
+    An endless loop is none: the caller of the run may still replace it by a count.
+    """
+    return next((problem for problem in problems(data, agents) if problem.code != "endless-loop"), None)
+
+
+def _nodes_problems(data: dict[str, Value]) -> Iterator[Problem]:
+    nodes = data.get("nodes", UNDEFINED)
+    text = None
+    if nodes is UNDEFINED:
+        text = "no nodes"
+    elif isinstance(nodes, list):
+        text = "nodes must be object"
+    elif nodes is not None and not isinstance(nodes, dict):
+        text = "invalid nodes"
+    elif nodes == {}:
+        text = "nodes is empty"
+    cure = "nodes is a mapping from node id to node, with at least one node"
+    if text is not None:
+        yield validation("nodes", "nodes", text, cure, f"Invalid Graph Data: {text}")
+    elif nodes is None:
+        yield Problem("nodes", "nodes", "nodes is null", cure, graphai="TypeError")
+    else:
+        return False
+    return True
+
+
+def _graph_key_problems(data: dict[str, Value]) -> Iterator[Problem]:
+    for key in ordered_keys(data):
+        if key not in GRAPH_KEYS:
+            yield validation(
+                "unknown-key",
+                key,
+                f"a graph has no key {key!r}",
+                suggestion(key, GRAPH_KEYS),
+                f"Graph Data does not allow {key}",
+            )
+
+
+def _loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
+    loop = data.get("loop", UNDEFINED)
+    if not js_truthy(loop):
+        return
+    rule = loop if isinstance(loop, dict) else {}
+    given = [key for key in ("count", "while") if rule.get(key, UNDEFINED) is not UNDEFINED]
+    if len(given) == 1:
+        return
+    text = "Both count and while cannot be set" if given else "Either count or while is required in loop"
+    yield validation("loop", "loop", text, "give loop either count or while", f"Loop: {text}")
+
+
+def _endless_loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
+    loop = data.get("loop", UNDEFINED)
+    if not isinstance(loop, dict) or "while" not in loop or loop["while"] is UNDEFINED:
+        return
+    if parse_reference(loop["while"]) is None:
+        yield Problem(
+            "endless-loop",
+            "loop.while",
+            f"{to_string(loop['while'])!r} is no reference, so the loop could never end",
+            "refer to a node, such as ':counter.again', or use loop.count",
+        )
+
+
+def _concurrency_problems(data: dict[str, Value]) -> Iterator[Problem]:
+    concurrency = data.get("concurrency", UNDEFINED)
+    if concurrency is UNDEFINED:
+        return
+    if not isinstance(concurrency, dict):
+        yield from _positive_integer(concurrency, "concurrency", "Concurrency")
+        return
+    cure = "concurrency is a positive integer, or {global: 8, labels: {name: 2}}"
+    for key in ordered_keys(concurrency):
+        if key not in ("global", "labels"):
+            text = f"Concurrency object does not allow {key}"
+            yield validation("concurrency", f"concurrency.{key}", text, cure, text)
+    if "global" not in concurrency:
+        text = "Concurrency object must have a global field"
+        yield validation("concurrency", "concurrency", text, cure, text)
+    else:
+        yield from _positive_integer(concurrency["global"], "concurrency.global", "Concurrency.global")
+    labels = concurrency.get("labels", UNDEFINED)
+    if labels is UNDEFINED:
+        return
+    if not isinstance(labels, dict):
+        text = "Concurrency.labels must be an object"
+        yield validation("concurrency", "concurrency.labels", text, cure, text)
+        return
+    for label in ordered_keys(labels):
+        name = f"oncurrency.labels.{label}"
+        yield from _positive_integer(labels[label], f"c{name}", f"C{name}")
+
+
+def _positive_integer(value: Value, place: str, name: str) -> Iterator[Problem]:
+    text = None
+    if not is_number(value) or not float(value).is_integer():
+        text = f"{name} must be an integer"
+    elif value < 1:
+        text = f"{name} must be a positive integer"
+    if text:
+        yield validation("concurrency", place, text, "give a whole number, 1 or more", text)
+
+
+def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
+    place = f"nodes.{node_id}"
+    if not isinstance(node, dict):
+        if not isinstance(node, list):
+            finding = f"a node is a mapping, not {to_string(node)!r}"
+            cure = "give it agent: (computed) or value: (static)"
+            yield Problem("not-a-node", place, finding, cure, graphai="TypeError")
+            return
+        node = {str(index): item for index, item in enumerate(node)}
+    if js_truthy(node.get("agent", UNDEFINED)) and js_truthy(node.get("value", UNDEFINED)):
+        text = "Cannot set both agent and value"
+        yield validation("agent-and-value", place, text, "remove one: a node is computed or static", text)
+    kind, keys = ("Computed", COMPUTED_KEYS) if "agent" in node else ("Static", STATIC_KEYS)
+    for key in ordered_keys(node):
+        if key not in keys:
+            finding = f"a {kind.lower()} node has no key {key!r}"
+            cure = suggestion(key, keys) if "agent" in node else _static_cure(key)
+            text = f"{kind} node does not allow {key}"
+            yield validation("unknown-key", f"{place}.{key}", finding, cure, text)
+    if "agent" in node:
+        yield from _own_key_problems(place, node)
+
+
+def _static_cure(key: str) -> str:
+    if key in COMPUTED_KEYS:
+        return "without agent: a node is static; name its agent"
+    return suggestion(key, STATIC_KEYS)
+
+
+def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
+    label = node.get("label", UNDEFINED)
+    if label is not UNDEFINED and not isinstance(label, str):
+        text = "Computed node label must be a string"
+        yield validation("label", f"{place}.label", text, "quote it", text)
+    if "queue" in node and not (isinstance(node["queue"], str) and node["queue"]):
+        yield Problem("queue", f"{place}.queue", "queue names a task queue", "give a text such as 'gpu'")
+    if "placement" in node and node["placement"] not in PLACEMENTS:
+        cure = f"one of {', '.join(PLACEMENTS)}"
+        yield Problem("placement", f"{place}.placement", "no such placement", cure)
+    if "backoff" in node and not (is_number(node["backoff"]) and node["backoff"] > 0):
+        cure = "give a number such as 2"
+        yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", cure)
+
+
+def _agent_problems(nodes: dict[str, Value], agents: Container[str] | None) -> Iterator[Problem]:
+    if agents is None:
+        return
+    known = [name for name in agents] if isinstance(agents, Iterable) else []
+    for node_id in ordered_keys(nodes):
+        node = nodes[node_id]
+        name = node.get("agent") if is_computed(node) else None
+        if not isinstance(name, str) or name in agents or name[:1] == ":" or "queue" in node:
+            continue
+        cure = f"{suggestion(name, known)} Your own agents: --agents MODULE"
+        text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."
+        yield validation("unknown-agent", f"nodes.{node_id}.agent", f"no agent {name!r}", cure, text)
+
+
+def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Problem]:
+    """What GraphAI finds only while it builds the node, as plain errors."""
+    place = f"nodes.{node_id}"
+    if not isinstance(node["agent"], str):
+        text = "agent must be either string or function"
+        yield Problem("agent", f"{place}.agent", text, "name an agent, or refer to one", graphai=text)
+    if isinstance(node.get("inputs"), list):
+        text = (
+            f"array inputs have been deprecated. nodeId: {node_id}: see "
+            "https://github.com/receptron/graphai/blob/main/docs/NamedInputs.md"
+        )
+        cure = "name each input: inputs: {array: [...]}"
+        yield Problem("array-inputs", f"{place}.inputs", "inputs is a mapping", cure, graphai=text)
+    for key in ("graph", "if", "unless"):
+        value = node.get(key)
+        if not js_truthy(value) or (key == "graph" and not isinstance(value, str)):
+            continue
+        reference = parse_reference(value)
+        if reference is None or not reference.node:
+            text = f"Invalid data source {to_string(value)}"
+            finding = f"{key} takes a reference, not {to_string(value)!r}"
+            yield Problem("not-a-reference", f"{place}.{key}", finding, "write ':node.prop'", graphai=text)
+
+
+def _pass_through_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
+    """References that only passThrough makes are not validated before the nodes are linked."""
+    for node_id in ordered_keys(nodes):
+        node = nodes[node_id]
+        if not is_computed(node) or not is_object(node.get("passThrough")):
+            continue
+        for source in sources(node["passThrough"]):
+            if source not in nodes:
+                text = f"createNode: invalid input {source} for node, {node_id}"
+                place = f"nodes.{node_id}.passThrough"
+                yield Problem(
+                    "unknown-node", place, f"no node {source!r}", suggestion(source, nodes), graphai=text
+                )
+
+
+def modernized(data: Any) -> Any:
+    """The graph with `agentId` of old examples read as `agent`, nested graphs included."""
+    if not isinstance(data, dict) or not isinstance(data.get("nodes"), dict):
+        return data
+    nodes = {node_id: _modern_node(node) for node_id, node in data["nodes"].items()}
+    return {**data, "nodes": nodes}
+
+
+def _modern_node(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if "agentId" in node and "agent" not in node:
+        node = {("agent" if key == "agentId" else key): value for key, value in node.items()}
+    if isinstance(node.get("graph"), dict):
+        node = {**node, "graph": modernized(node["graph"])}
+    return node

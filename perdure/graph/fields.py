@@ -1,0 +1,38 @@
+"""The keys of the language: one list that the checks, the plan and the JSON Schema share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GRAPH_KEYS: Final = ("nodes", "concurrency", "agentId", "loop", "verbose", "version", "metadata")
+STATIC_KEYS: Final = ("value", "update", "isResult", "console")
+GRAPHAI_COMPUTED_KEYS: Final = (
+    "inputs",
+    "output",
+    "anyInput",
+    "params",
+    "retry",
+    "repeatUntil",
+    "timeout",
+    "agent",
+    "graph",
+    "graphLoader",
+    "isResult",
+    "priority",
+    "label",
+    "if",
+    "unless",
+    "defaultValue",
+    "filterParams",
+    "console",
+    "passThrough",
+)
+PERDURE_COMPUTED_KEYS: Final = ("queue", "placement", "backoff")
+"""What a computed node may say beyond GraphAI; documented in docs/language.md."""
+
+COMPUTED_KEYS: Final = GRAPHAI_COMPUTED_KEYS + PERDURE_COMPUTED_KEYS
+
+PLACEMENTS: Final = ("activity", "local")
+VERSION: Final = 0.5
+"""The one version of the graph format that GraphAI 2.0.18 knows."""
+DEFAULT_CONCURRENCY: Final = 8

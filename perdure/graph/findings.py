@@ -1,0 +1,28 @@
+"""How checks word what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from perdure.errors import Problem
+from perdure.graph.values import Value
+
+
+def is_computed(node: Value) -> bool:
+    """A node is computed when it has the key `agent`, even with null."""
+    return isinstance(node, dict) and "agent" in node
+
+
+def validation(code: str, place: str, finding: str, cure: str, text: str) -> Problem:
+    """A Problem that GraphAI reports as a ValidationError, which colours its text."""
+    return Problem(code, place, finding, cure, graphai=f"\x1b[41m{text}\x1b[0m")
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """"did you mean 'x'?" when one of `names` is near, else what there is."""
+    known = sorted(names)
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is: {', '.join(known[:20])}" if known else ""

@@ -1,0 +1,189 @@
+"""What crosses Temporal: requests, calls, results and status, and how values are written.
+
+A value is written as plain JSON, readable in the Temporal UI and by workers in other languages.
+What JSON cannot hold (undefined, NaN, the infinities) is null there, and listed beside the data,
+in the payload's metadata, by its place: no value of a user can imitate such a mark.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias, TypeVar
+
+from perdure.graph.values import UNDEFINED, Undefined, Value
+
+Place: TypeAlias = tuple[tuple[str | int, ...], str]
+Payload = TypeVar("Payload")
+
+_SPECIAL: Mapping[str, Value] = {
+    "undefined": UNDEFINED,
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "-Infinity": -math.inf,
+}
+
+
+def encode(value: Value) -> tuple[bytes, list[Place]]:
+    """JSON of `value`, and the places that JSON could not hold."""
+    try:
+        return _dump(value), []
+    except (TypeError, ValueError):
+        places: list[Place] = []
+        plain = _plain(value, (), places)
+        return _dump(plain), places
+
+
+def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
+    """The value that `encode` wrote."""
+    value = json.loads(data)
+    for path, kind in places:
+        special = _SPECIAL[kind]
+        if not path:
+            return special
+        target = value
+        for step in path[:-1]:
+            target = target[step]
+        target[path[-1]] = special
+    return value
+
+
+def _dump(value: Value) -> bytes:
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        return text.encode()
+    except UnicodeEncodeError:  # a lone half of a UTF-16 pair, which JSON escapes can hold
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:
+    if isinstance(value, dict):
+        return {key: _plain(item, (*path, key), places) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, (*path, index), places) for index, item in enumerate(value)]
+    if isinstance(value, Undefined):
+        places.append((path, "undefined"))
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        places.append((path, name))
+        return None
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What starts a run. The document travels inside, so that a run is pinned to its text.
+
+    `injects` are (node, value) pairs; `queue` is the task queue for agents that name none;
+    `indexed` tells that the server knows Perdure's search attributes.
+    """
+
+    document: Mapping[str, Value]
+    name: str = "graph"
+    queue: str = "perdure"
+    injects: Sequence[Sequence[Value]] = ()
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    graphs: Mapping[str, Value] | None = None
+    bypass_agents: Sequence[str] = ()
+    force_loop: bool = False
+    loop_count: Value = None
+    previous_results: Mapping[str, Value] | None = None
+    indexed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run gave.
+
+    `results` are those of isResult nodes, `all` those of every node; `errors` maps failed nodes to
+    messages, `states` every node to its last state.
+    """
+
+    results: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    all: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    states: Mapping[str, str] = field(default_factory=dict[str, str])
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentCall:
+    """One call of an agent, as its activity receives it.
+
+    `run` is the first execution's run id and `key` the path in the run: together they are the same
+    for every delivery of the same work. `timeout` is in milliseconds.
+    """
+
+    agent: str
+    inputs: Value
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    filter_params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    node: str = "node"
+    path: str = "node"
+    key: str = "node"
+    run: str = ""
+    retry: int = 0
+    is_result: bool = False
+    version: Value = 0.5
+    verbose: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFacts:
+    """What the workflow must know of an agent: where it may run."""
+
+    pure: bool = False
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """The agents that the worker of a run knows: the answer of `perdure.agents`, kept in history.
+
+    `agents` holds the facts of those that the graph names; `names` are all of them.
+    """
+
+    names: Sequence[str] = ()
+    agents: Mapping[str, Mapping[str, Value]] = field(default_factory=dict[str, Mapping[str, Value]])
+    local_activities: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One row of a run's status. `since` is in milliseconds since the epoch."""
+
+    path: str
+    state: str
+    agent: str | None = None
+    queue: str | None = None
+    since: int = 0
+    retries: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """What a run is doing now: counts of node states, and the nodes worth a look."""
+
+    name: str = "graph"
+    iteration: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    nodes: Sequence[Mapping[str, Value]] = ()
+    console: Sequence[str] = ()
+    console_offset: int = 0
+
+
+def to_plain(payload: Any) -> dict[str, Value]:
+    """The fields of a payload as a mapping, one level deep."""
+    return {item.name: getattr(payload, item.name) for item in fields(payload)}
+
+
+def from_plain(kind: type[Payload], data: Mapping[str, Any]) -> Payload:
+    """The payload of class `kind` from its fields; those it does not know are left out."""
+    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # every payload is a dataclass
+    return kind(**{key: value for key, value in data.items() if key in known})

@@ -1,0 +1,243 @@
+"""Runs without a server: the same language, the same agents, in milliseconds, in this process.
+
+`run_in_memory` takes what a durable run takes and gives the same result; nothing is recorded and
+nothing survives the process. It serves unit tests, simulation and `perdure run --in-memory`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from perdure.activities.agent import Agent, AgentContext, agent, declared
+from perdure.activities.catalog import catalog
+from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke, normal
+from perdure.engine.board import Observer
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.messages import (
+    Abort,
+    AgentCompleted,
+    AgentFailed,
+    CancelCall,
+    Command,
+    Console,
+    Event,
+    Finish,
+    RunAgent,
+    RunOptions,
+    Settle,
+    Settled,
+    StartTimer,
+    TimerFired,
+)
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import FinalError, RunFailed
+from perdure.graph.check import modernized
+from perdure.graph.values import Value, normalize
+from perdure.payloads import RunResult
+from perdure.settings import Settings
+
+Agents = Mapping[str, Agent] | Iterable[Callable[..., Any]]
+
+
+def run_in_memory(
+    graph: Mapping[str, Value],
+    agents: Agents = (),
+    inputs: Mapping[str, Value] | None = None,
+    *,
+    options: RunOptions | None = None,
+    settings: Settings | None = None,
+    observe: Observer | None = None,
+    console: Callable[[str], None] = print,
+) -> RunResult:
+    """Runs `graph` to its end. `agents` are added to those shipped; `inputs` go into static nodes.
+
+    Raises GraphError for a graph that is wrong, and RunFailed, whose `result` holds what there is,
+    when a node failed. Not to be called where an event loop runs: there, await MemoryShell.run.
+    """
+    return asyncio.run(memory_shell(graph, agents, inputs, options, settings, observe, console).run())
+
+
+def memory_shell(
+    graph: Mapping[str, Value],
+    agents: Agents = (),
+    inputs: Mapping[str, Value] | None = None,
+    options: RunOptions | None = None,
+    settings: Settings | None = None,
+    observe: Observer | None = None,
+    console: Callable[[str], None] = print,
+) -> MemoryShell:
+    """The shell for one run, with the arguments of run_in_memory."""
+    known = {**catalog(), **named(agents)}
+    options = options or RunOptions()
+    given = tuple((inputs or {}).items())
+    scheduler = Scheduler(
+        modernized(normalize(graph)),
+        replace(options, injects=(*options.injects, *given)),
+        agents=[*known, *GRAPH_AGENTS],
+        observe=observe,
+    )
+    return MemoryShell(scheduler, known, settings or Settings.from_env(), console)
+
+
+def named(agents: Agents) -> dict[str, Agent]:
+    """Agents by name, from a mapping or from decorated functions."""
+    if isinstance(agents, Mapping):
+        return dict(agents)
+    found = [declared(function) for function in agents]
+    return {item.name: item for item in found if item is not None}
+
+
+def fake_agent(name: str, result: Value = None, *, error: str | None = None) -> Callable[..., Any]:
+    """An agent for tests: always returns `result`, or fails with `error`."""
+
+    @agent(name, pure=True, description="A stand-in for tests.")
+    def fake() -> Value:
+        if error is not None:
+            raise FinalError(error)
+        return result
+
+    return fake
+
+
+@dataclass(slots=True)
+class MemoryShell:
+    """Carries out the commands of one Scheduler in the running event loop.
+
+    Answers that are known at once are given in turns, so that agents which do not wait finish in
+    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names.
+    """
+
+    scheduler: Scheduler
+    agents: Mapping[str, Agent]
+    settings: Settings
+    console: Callable[[str], None] = print
+    _turn: int = 0
+    _number: int = 0
+    _due: list[tuple[int, int, Event]] = field(default_factory=list[tuple[int, int, Event]])
+    _arrived: asyncio.Queue[Event] = field(default_factory=asyncio.Queue[Event])
+    _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
+    _finish: Finish | None = None
+
+    async def run(self) -> RunResult:
+        """Runs to the end. Raises RunFailed when a node failed."""
+        try:
+            self._carry_out(self.scheduler.start(_now_ms()))
+            while self._finish is None:
+                event = await self._next()
+                self._carry_out(self.scheduler.handle(event, _now_ms()))
+        finally:
+            for task in self._open.values():
+                task.cancel()
+        return self._result(self._finish)
+
+    def abort(self) -> None:
+        """Stops the run; it ends with the results it has."""
+        self._arrived.put_nowait(Abort())
+
+    async def _next(self) -> Event:
+        while not self._arrived.empty():
+            self._later(self._arrived.get_nowait(), 1)
+        if not self._due:
+            return await self._arrived.get()
+        await asyncio.sleep(0)
+        turn, _, event = heapq.heappop(self._due)
+        self._turn = max(self._turn, turn)
+        return event
+
+    def _later(self, event: Event, turns: int) -> None:
+        self._number += 1
+        heapq.heappush(self._due, (self._turn + turns, self._number, event))
+
+    def _carry_out(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case RunAgent():
+                    self._call(command)
+                case Settle(call, turns):
+                    self._later(Settled(call), turns)
+                case StartTimer(call, milliseconds):
+                    self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
+                case CancelCall(call):
+                    task = self._open.pop(call, None)
+                    if task is not None:
+                        task.cancel()
+                case Console(_, text):
+                    self.console(text)
+                case Finish():
+                    self._finish = command
+                case _:
+                    assert_never(command)
+
+    def _call(self, command: RunAgent) -> None:
+        found = self.agents.get(command.agent)
+        if found is None:  # allowed by bypassAgentIds: filters are expected to answer, and none did
+            self._later(AgentCompleted(command.call, None), 1)
+        elif found.pure:
+            self._later(self._pure(found, command), 1)
+        else:
+            self._open[command.call] = asyncio.create_task(self._wait_for(found, command))
+
+    def _pure(self, found: Agent, command: RunAgent) -> Event:
+        try:
+            result = found.call(command.inputs, command.params, self._context(command))
+            return AgentCompleted(command.call, normal(found, result))
+        except Exception as error:
+            return AgentFailed(command.call, str(as_agent_error(error)))
+
+    async def _wait_for(self, found: Agent, command: RunAgent) -> None:
+        context = self._context(command)
+        try:
+            result = await invoke(
+                found, command.inputs, command.params, context, timeout=command.options.timeout
+            )
+            event: Event = AgentCompleted(command.call, result)
+        except AgentTimeout as error:
+            event = AgentFailed(command.call, str(error), "timed-out")
+        except Exception as error:
+            event = AgentFailed(command.call, str(error), final=isinstance(error, FinalError))
+        self._open.pop(command.call, None)
+        self._arrived.put_nowait(event)
+
+    async def _timer(self, call: int, milliseconds: float) -> None:
+        await asyncio.sleep(milliseconds / 1000)
+        self._open.pop(call, None)
+        self._arrived.put_nowait(TimerFired(call))
+
+    def _context(self, command: RunAgent) -> AgentContext:
+        return AgentContext(
+            node=command.node,
+            path=command.path,
+            agent=command.agent,
+            run="memory",
+            retry=command.retry,
+            idempotency_key=command.key,
+            is_result=command.is_result,
+            version=command.version,
+            verbose=command.verbose,
+            config=command.config,
+            filter_params=command.filter_params,
+            settings=self.settings,
+            log=self.console,
+        )
+
+    def _result(self, finish: Finish) -> RunResult:
+        root = self.scheduler.root
+        result = RunResult(
+            results=finish.results,
+            all=finish.all,
+            errors=finish.errors,
+            states={name: str(root.nodes[name].state) for name in root.plan.order},
+            failure=finish.failure,
+        )
+        if finish.failure is not None:
+            raise RunFailed(finish.failure, result)
+        return result
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
