@@ -5,6 +5,7 @@
     +-- UsageError            the call is wrong: an unknown option, a missing file (exit code 2)
     +-- ConnectionFailed      no server, or no worker, answers (exit code 3)
     +-- RunFailed             a run ended without a result (exit code 1)
+    |   +-- RunCancelled      it was stopped by someone
     +-- RunConflict           the id is taken by a run with another body (exit code 2)
     +-- FunctionError         a reference or a template cannot be evaluated, e.g. jsonParse() of no JSON
     +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
@@ -84,6 +85,10 @@ class RunFailed(PerdureError):
     def errors(self) -> dict[str, str]:
         """The failed nodes and their messages."""
         return dict(self.result.errors) if self.result is not None else {}
+
+
+class RunCancelled(RunFailed):
+    """A run was cancelled before its end."""
 
 
 class RunConflict(PerdureError):

@@ -18,6 +18,9 @@ from perdure.graph.values import UNDEFINED, Undefined, Value
 Place: TypeAlias = tuple[tuple[str | int, ...], str]
 Payload = TypeVar("Payload")
 
+DIRECTORY = "perdure.agents"
+"""The activity by which a run asks its worker which agents there are."""
+
 _SPECIAL: Mapping[str, Value] = {
     "undefined": UNDEFINED,
     "NaN": math.nan,
@@ -134,23 +137,20 @@ class AgentCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentFacts:
-    """What the workflow must know of an agent: where it may run."""
-
-    pure: bool = False
-    queue: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """The agents that the worker of a run knows: the answer of `perdure.agents`, kept in history.
+    """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
 
-    `agents` holds the facts of those that the graph names; `names` are all of them.
+    `queues` maps agents to the task queue that they ask for; `local_activities` is the setting.
     """
 
-    names: Sequence[str] = ()
-    agents: Mapping[str, Mapping[str, Value]] = field(default_factory=dict[str, Mapping[str, Value]])
+    pure: Sequence[str] = ()
+    others: Sequence[str] = ()
+    queues: Mapping[str, str] = field(default_factory=dict[str, str])
     local_activities: bool = True
+
+    def knows(self, agent: str) -> bool:
+        """Whether the worker has this agent."""
+        return agent in self.pure or agent in self.others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perdure.errors import UsageError
+
 
 def _default_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -22,15 +24,22 @@ class Settings:
     """Everything that can be set from outside, with the defaults that need no thought.
 
     `home` holds the embedded server's database, the local models and the state of both.
-    `file_root` is the only folder that file agents may touch. `keys` maps a provider ("openai",
-    "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL.
+    `file_root` is the only folder that file agents may touch, `file_writes` whether they may write.
+    `allow_hosts` names the hosts that graphs may reach although they are not public: "localhost:8080",
+    or "10.0.0.7" for every port of it. `keys` maps a provider ("openai", "anthropic", "gemini", "groq")
+    to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
+    without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL".
     """
 
     home: Path = field(default_factory=_default_home)
     file_root: Path = field(default_factory=Path.cwd)
+    file_writes: bool = False
+    allow_hosts: tuple[str, ...] = ()
     queue: str = "perdure"
     local_activities: bool = True
     local_model: str = "smollm2"
+    server_idle: float = 600.0
+    sqlite_synchronous: str = "FULL"
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -48,13 +57,28 @@ class Settings:
             given["queue"] = env["PERDURE_QUEUE"]
         if env.get("PERDURE_LOCAL_ACTIVITIES"):
             given["local_activities"] = env["PERDURE_LOCAL_ACTIVITIES"].lower() not in ("0", "false", "no")
+        if env.get("PERDURE_FILE_WRITES"):
+            given["file_writes"] = env["PERDURE_FILE_WRITES"].lower() not in ("0", "false", "no")
+        if env.get("PERDURE_ALLOW_HOSTS"):
+            given["allow_hosts"] = tuple(env["PERDURE_ALLOW_HOSTS"].replace(",", " ").split())
         if env.get("PERDURE_LOCAL_MODEL"):
             given["local_model"] = env["PERDURE_LOCAL_MODEL"]
         if env.get("PERDURE_WIKIPEDIA_URL"):
             given["wikipedia_url"] = env["PERDURE_WIKIPEDIA_URL"]
+        given |= _of_server(env)
         given["keys"] = _of_providers(env, "_API_KEY")
         given["base_urls"] = _of_providers(env, "_BASE_URL")
         return cls(**given)  # type: ignore[arg-type]  # each key is a field of its own type
+
+
+def tiktoken_folder(default: Path) -> Path:
+    """The folder where tiktoken looks for its data: TIKTOKEN_CACHE_DIR, which becomes `default` if unset.
+
+    tiktoken takes the folder from the environment only, and without one it downloads.
+    """
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR") or str(default)
+    os.environ["TIKTOKEN_CACHE_DIR"] = folder
+    return Path(folder)
 
 
 PROVIDERS = ("openai", "anthropic", "gemini", "groq")
@@ -62,3 +86,30 @@ PROVIDERS = ("openai", "anthropic", "gemini", "groq")
 
 def _of_providers(env: Mapping[str, str], suffix: str) -> dict[str, str]:
     return {name: env[name.upper() + suffix] for name in PROVIDERS if env.get(name.upper() + suffix)}
+
+
+def _of_server(env: Mapping[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if env.get("PERDURE_SERVER_IDLE"):
+        given["server_idle"] = _seconds("PERDURE_SERVER_IDLE", env["PERDURE_SERVER_IDLE"])
+    if env.get("PERDURE_SQLITE_SYNCHRONOUS"):
+        given["sqlite_synchronous"] = _synchronous(env["PERDURE_SQLITE_SYNCHRONOUS"])
+    return given
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{name}: {text!r} is not a number of seconds above 0; set it to 600, say")
+    return seconds
+
+
+def _synchronous(text: str) -> str:
+    if text.upper() not in ("FULL", "NORMAL"):
+        raise UsageError(
+            f"PERDURE_SQLITE_SYNCHRONOUS: {text!r} is neither FULL nor NORMAL; leave it out for FULL"
+        )
+    return text.upper()

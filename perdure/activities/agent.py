@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from perdure.graph.values import Value
 from perdure.settings import Settings
@@ -39,11 +39,16 @@ class Sample:
 class Emit(Protocol):
     """Sends a piece of the result to whoever watches the run, while the agent still works."""
 
-    async def __call__(self, piece: Value, /) -> None: ...
+    async def __call__(self, piece: Value, /) -> None:  # noqa: D102 -- part of the data model, as in D105
+        ...
 
 
 async def _emit_nowhere(piece: Value, /) -> None:
     del piece
+
+
+def _log_nowhere(line: str, /) -> None:
+    del line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +59,9 @@ class AgentContext:
     ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
     `attempt` counts deliveries of this call, from 1: it grows when a worker died. The
     `idempotency_key` is the same for every delivery of a call, over restarts and continue-as-new.
-    `emit` streams pieces of the result. `local_models` gives the base URL of the small models on
-    this machine, starting them where needed; it is None where they are not installed.
+    `emit` streams pieces of the result, `log` adds a text to the console output of the run.
+    `local_models` gives the base URL of the small models on this machine, starting them where
+    needed; it is None where they are not installed.
     """
 
     node: str = "node"
@@ -72,6 +78,7 @@ class AgentContext:
     filter_params: Mapping[str, Value] = field(default_factory=dict[str, Value])
     settings: Settings = field(default_factory=Settings)
     emit: Emit = _emit_nowhere
+    log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
 
 
@@ -149,7 +156,7 @@ def agent(
 def declared(function: Callable[..., Any]) -> Agent | None:
     """The Agent that `function` was declared to be, or None."""
     found = getattr(function, "agent", None)
-    return cast(Agent, found) if isinstance(found, Agent) else None
+    return found if isinstance(found, Agent) else None
 
 
 def _first_line(function: Callable[..., Any]) -> str:

@@ -31,7 +31,8 @@ def advance(run: GraphRun, force: bool) -> bool:
 
 def is_endless(run: GraphRun) -> bool:
     """Whether the loop's condition is a literal: GraphAI would never stop."""
-    return run.rule is not None and run.rule.get("while", UNDEFINED) is not UNDEFINED and run.plan.loop_while is None
+    literal = run.plan.loop_while is None
+    return literal and run.rule is not None and run.rule.get("while", UNDEFINED) is not UNDEFINED
 
 
 def update(run: GraphRun, previous: Mapping[str, Value]) -> None:

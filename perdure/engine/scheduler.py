@@ -33,7 +33,7 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.nested import NestedGraphs
-from perdure.engine.plan import compile_plan
+from perdure.engine.plan import ComputedPlan, compile_plan
 from perdure.engine.slots import Slots, Ticket
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError, GraphError, UsageError
@@ -236,7 +236,7 @@ class Scheduler:
             inputs = nodes.inputs_of(run, plan)
             agent = nodes.agent_of(run, plan)
             graph = nodes.graph_of(run, plan)
-            if not isinstance(agent, str) or (self.agents is not None and agent not in self.agents):
+            if not isinstance(agent, str) or not self._may_call(agent, plan):
                 raise AgentError(f"No agent: {to_string(agent)} in {name} node")
         except (FunctionError, AgentError) as error:
             return not self._fail(run, name, NodeState.FAILED, str(error))
@@ -253,6 +253,10 @@ class Scheduler:
         else:
             self.board.send(run, name, self._agent_command(run, name, agent, inputs, params))
         return True
+
+    def _may_call(self, agent: str, plan: ComputedPlan) -> bool:
+        """Which agents another task queue has is not known here."""
+        return self.agents is None or agent in self.agents or plan.options.queue is not None
 
     def _agent_command(
         self, run: GraphRun, name: str, agent: str, inputs: dict[str, Value], params: dict[str, Value]

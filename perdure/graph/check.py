@@ -8,6 +8,7 @@ texts: language.md §5, GraphAI's validators; checked against its recordings.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from perdure.errors import Problem
@@ -202,7 +203,9 @@ def _agent_problems(nodes: dict[str, Value], agents: Container[str] | None) -> I
         name = node.get("agent") if is_computed(node) else None
         if not isinstance(name, str) or name in agents or name[:1] == ":" or "queue" in node:
             continue
-        cure = f"{suggestion(name, known)} Your own agents: --agents MODULE"
+        near = get_close_matches(name, known, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists those that are shipped"
+        cure += "; your own come with --agents MODULE"
         text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."
         yield validation("unknown-agent", f"nodes.{node_id}.agent", f"no agent {name!r}", cure, text)
 

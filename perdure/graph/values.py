@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 Value: TypeAlias = Any  # None | bool | int | float | str | list[Value] | dict[str, Value] | Undefined
 
 MAX_EXACT: Final = 2**53
 """Integers beyond this magnitude are not all doubles."""
+
+MAX_DEPTH: Final = 400
+"""How deep lists and objects may nest in a value that enters a graph.
+
+Fixed, because Python's own limit depends on how deep the caller stands: the same value would pass
+in one place and fail in another.
+"""
 
 
 class Undefined:
@@ -22,7 +29,7 @@ class Undefined:
 
     _only: Undefined | None = None
 
-    def __new__(cls) -> Undefined:
+    def __new__(cls) -> Undefined:  # noqa: D102 -- part of the data model, as in D105
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
@@ -51,13 +58,23 @@ def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_dict(value: Value) -> TypeGuard[dict[str, Value]]:
+    """Whether `value` is an object of the language; lists are not."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Value) -> TypeGuard[list[Value]]:
+    """Whether `value` is a list."""
+    return isinstance(value, list)
+
+
 def is_object(value: Value) -> bool:
     """What GraphAI's isObject says: dictionaries and lists, not null."""
     return isinstance(value, dict | list)
 
 
 def number(value: float) -> int | float:
-    """The one Python form of a double: int where it is integral and not -0, else float."""
+    """The one Python form of a double: int where it is integral, below 1e21 and not -0, else float."""
     if isinstance(value, int):
         if -MAX_EXACT <= value <= MAX_EXACT:
             return value
@@ -73,17 +90,49 @@ def number(value: float) -> int | float:
 def normalize(value: Any) -> Value:
     """`value` as the language holds it: tuples become lists, keys strings, numbers doubles.
 
-    Raises TypeError, naming the type, for what has no place in a graph (bytes, sets, objects).
+    Subclasses (an IntEnum, a numpy.float64, an OrderedDict) become the plain type.
+
+    Raises:
+        TypeError: for what has no place in a graph (bytes, sets, objects), naming the type, and for
+            what nests deeper than MAX_DEPTH, such as a list that contains itself.
     """
-    if value is None or isinstance(value, bool | str | Undefined):
+    return _normalize(value, 0)
+
+
+def _normalize(value: Any, depth: int) -> Value:
+    # Loops, not comprehensions: those take a second frame of the stack per level before Python 3.12.
+    if value is None or isinstance(value, bool | Undefined):
         return value
-    if isinstance(value, int | float):
-        return number(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return number(int(value))
+    if isinstance(value, float):
+        return number(float(value))
+    if depth == MAX_DEPTH:
+        raise TypeError(f"a value nests deeper than {MAX_DEPTH} levels, or contains itself")
     if isinstance(value, Mapping):
-        return {str(key): normalize(item) for key, item in value.items()}
+        members: dict[str, Value] = {}
+        for key, item in cast("Mapping[Any, Any]", value).items():
+            members[_normalize_key(key)] = _normalize(item, depth + 1)
+        return members
     if isinstance(value, list | tuple):
-        return [normalize(item) for item in value]
+        items: list[Value] = []
+        for item in cast("Iterable[Any]", value):
+            items.append(_normalize(item, depth + 1))
+        return items
     raise TypeError(f"a value of type {type(value).__name__} cannot pass through a graph")
+
+
+def _normalize_key(key: Any) -> str:
+    """The member name that JSON writers of Python give `key`: 1 is "1", True "true", None "null"."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, int | float):
+        return str(number(key))
+    raise TypeError(f"a key of type {type(key).__name__} cannot pass through a graph")
 
 
 def js_truthy(value: Value) -> bool:
@@ -97,7 +146,7 @@ def js_truthy(value: Value) -> bool:
 
 def truthy(value: Value) -> bool:
     """Truthiness in `if`, `unless` and `while`: JavaScript's, but an empty list is false."""
-    return len(value) > 0 if isinstance(value, list) else js_truthy(value)
+    return value != [] and js_truthy(value)
 
 
 def strict_equal(left: Value, right: Value) -> bool:

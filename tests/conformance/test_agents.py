@@ -144,10 +144,8 @@ def same_value(left: Any, right: Any) -> bool:
     return alike or (math.isnan(left) and math.isnan(right))
 
 
-def test_every_skipped_agent_has_a_case_and_no_function() -> None:
-    names = {param.values[0].body.get("agent") for param in CASES}
-    assert set(NO_FUNCTION) <= names
-    assert not set(NO_FUNCTION) & {name for name, agent in AGENTS.items() if not agent.samples}
+def test_every_skipped_agent_has_a_case() -> None:
+    assert set(NO_FUNCTION) | NOT_SHIPPED_YET <= {param.values[0].body.get("agent") for param in CASES}
 
 
 def test_deviations_are_of_known_cases() -> None:

@@ -1,0 +1,118 @@
+"""Agents as Temporal activities: one dynamic activity serves them all, under their own names."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from perdure.activities.agent import Agent, AgentContext
+from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke
+from perdure.errors import FinalError, TransientError
+from perdure.payloads import DIRECTORY, AgentCall, Directory
+from perdure.settings import Settings
+from perdure.wire import pack, unpack
+
+BEATS = 3
+"""Heartbeats in one heartbeat timeout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentActivities:
+    """The activities of one worker: its agents, and the directory of them.
+
+    `log` receives what agents write to the console of the run; `calls` is told of every call that
+    begins, for tests and metrics.
+    """
+
+    agents: Mapping[str, Agent]
+    settings: Settings
+    local_models: Callable[[], Awaitable[str]] | None = None
+    log: Callable[[str], None] = print
+
+    def all(self) -> list[Callable[..., object]]:
+        """What a Temporal worker is given."""
+        return [self.directory, self.run_agent]
+
+    @activity.defn(name=DIRECTORY)
+    async def directory(self) -> RawValue:
+        """The agents this worker knows."""
+        found = self.agents.values()
+        return pack(
+            Directory(
+                pure=sorted(agent.name for agent in found if agent.pure),
+                others=sorted(agent.name for agent in found if not agent.pure),
+                queues={agent.name: agent.queue for agent in found if agent.queue},
+                local_activities=self.settings.local_activities,
+            )
+        )
+
+    @activity.defn(dynamic=True)
+    async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
+        """Calls the agent that the activity is named after."""
+        info = activity.info()
+        agent = self.agents.get(info.activity_type)
+        if agent is None:
+            raise self._unknown(info.activity_type, info.task_queue)
+        call: AgentCall = unpack(args[0], AgentCall)
+        beating = asyncio.create_task(_beat(info.heartbeat_timeout))
+        try:
+            context = self._context(call, info.attempt)
+            return pack(await invoke(agent, call.inputs, call.params, context, call.timeout))
+        except Exception as error:
+            raise _told_apart(error) from error
+        finally:
+            beating.cancel()
+
+    def _context(self, call: AgentCall, attempt: int) -> AgentContext:
+        return AgentContext(
+            node=call.node,
+            path=call.path,
+            agent=call.agent,
+            run=call.run,
+            retry=call.retry,
+            attempt=attempt,
+            idempotency_key=hashlib.sha256(f"{call.run}/{call.key}".encode()).hexdigest(),
+            is_result=call.is_result,
+            version=call.version,
+            verbose=call.verbose,
+            config=call.config,
+            filter_params=call.filter_params,
+            settings=self.settings,
+            log=self.log,
+            local_models=self.local_models,
+        )
+
+    def _unknown(self, name: str, queue: str) -> ApplicationError:
+        near = get_close_matches(name, self.agents, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
+        message = f"the worker of queue {queue!r} has no agent {name!r}; {cure}"
+        return ApplicationError(message, type="UnknownAgent", non_retryable=True)
+
+
+async def _beat(timeout: timedelta | None) -> None:
+    """Tells the server that this worker lives, and so hears of cancellation."""
+    if timeout is None:
+        return
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(timeout.total_seconds() / BEATS)
+
+
+def _told_apart(error: Exception) -> ApplicationError:
+    """The failure, of a type by which the retry policy and the scheduler know what to do."""
+    known = as_agent_error(error)
+    if isinstance(known, TransientError):
+        delay = None if known.retry_after is None else timedelta(seconds=known.retry_after)
+        return ApplicationError(str(known), type="TransientError", next_retry_delay=delay)
+    if isinstance(known, AgentTimeout):
+        return ApplicationError(str(known), type="Timeout", non_retryable=True)
+    kind = "FinalError" if isinstance(known, FinalError) else "AgentError"
+    return ApplicationError(str(known), type=kind, non_retryable=True)

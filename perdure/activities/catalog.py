@@ -1,0 +1,188 @@
+"""The agents there are: those that are shipped, those of a module, those of installed packages.
+
+Modules and packages are imported only when they are asked for by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from perdure.activities import (
+    arrays,
+    compare,
+    data,
+    images,
+    matrix,
+    paths,
+    probes,
+    property_filter,
+    sleepers,
+    string_template,
+    strings,
+    tokens,
+)
+from perdure.activities.agent import Agent, declared
+from perdure.errors import UsageError
+
+ENTRY_POINTS: Final = "perdure.agents"
+"""The group of entry points in which packages offer agents: each a module, or one agent."""
+
+SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
+    arrays.array_find_first_exists,
+    arrays.array_flat,
+    arrays.array_join,
+    arrays.array_to_object,
+    arrays.pop,
+    arrays.push,
+    arrays.shift,
+    compare.compare,
+    data.copy,
+    data.data_object_merge,
+    data.data_sum,
+    data.lookup_dictionary,
+    data.merge_object,
+    data.total,
+    images.images_to_message,
+    matrix.dot_product,
+    matrix.sort_by_values,
+    paths.path_utils,
+    probes.copy_message,
+    probes.copy_to_array,
+    probes.counting,
+    probes.echo,
+    probes.merge_node_id,
+    probes.stream_mock,
+    property_filter.property_filter,
+    sleepers.sleep_and_merge,
+    sleepers.sleeper,
+    sleepers.sleeper_debug,
+    string_template.string_template,
+    strings.console,
+    strings.json_parser,
+    strings.string_case_variants,
+    strings.string_splitter,
+    tokens.token_bound_strings,
+)
+"""The function of every agent that comes with Perdure."""
+
+
+def catalog() -> dict[str, Agent]:
+    """The shipped agents by name."""
+    return _by_name(SHIPPED, "the shipped agents")
+
+
+def load_agents(module_name: str) -> dict[str, Agent]:
+    """The agents of a module, which is imported: ``package.module``, or ``path/to/file.py``.
+
+    Agents count that are declared in the module or imported into it, except shipped ones.
+    Raises UsageError where there is no such module, it cannot be imported, or it has no agents.
+    """
+    is_file = module_name.endswith(".py")
+    module = _import_file(Path(module_name)) if is_file else _import(module_name)
+    return _agents_of(module, f"agents module {module_name!r}")
+
+
+def load_entry_point(name: str) -> dict[str, Agent]:
+    """The agents that an installed package offers as `name` in the group ``perdure.agents``.
+
+    Raises UsageError where no package does, several do, or the offer cannot be loaded.
+    """
+    place = f"agents entry point {name!r}"
+    offers = entry_points(group=ENTRY_POINTS)
+    found = {offer.value: offer for offer in offers.select(name=name)}
+    if len(found) != 1:
+        known = ", ".join(sorted({offer.name for offer in offers})) or "none"
+        finding = (
+            f"offered by several packages: {', '.join(sorted(found))}"
+            if found
+            else "no installed package offers it"
+        )
+        raise UsageError(f"{place}: {finding}. Entry points in {ENTRY_POINTS}: {known}.")
+    offer = next(iter(found.values()))
+    try:
+        loaded: Any = offer.load()
+    except (Exception, SystemExit) as error:
+        raise _import_failed(f"{place} ({offer.value})", error) from error
+    if isinstance(loaded, ModuleType):
+        return _agents_of(loaded, place)
+    return _by_name([loaded] if declared(loaded) else [], place)
+
+
+def _import(name: str) -> ModuleType:
+    place = f"agents module {name!r}"
+    _make_importable(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _import_failed(place, error) from error
+        raise UsageError(
+            f"{place}: there is no module {error.name!r} here or among the installed packages. "
+            "Give a name that Python can import, or the path of a .py file."
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise _import_failed(place, error) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    place = f"agents module {str(path)!r}"
+    if not path.is_file():
+        raise UsageError(f"{place}: there is no such file. The path is taken from {Path.cwd()}.")
+    path = path.resolve()
+    # A name of its own, so that agents.py of one folder is not taken for that of another.
+    name = f"{path.stem}_{sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{place}: Python cannot load this file.")
+    module = importlib.util.module_from_spec(spec)
+    _make_importable(path.parent)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise _import_failed(place, error) from error
+    return module
+
+
+def _make_importable(folder: Path) -> None:
+    """Lets modules of `folder` be imported, after all others: none of them can stand in for a library."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def _import_failed(place: str, error: BaseException) -> UsageError:
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    where = f" at {outside[-1].filename}:{outside[-1].lineno}" if outside else ""
+    return UsageError(f"{place}: importing it failed{where}: {type(error).__name__}: {error}")
+
+
+def _agents_of(module: ModuleType, place: str) -> dict[str, Agent]:
+    given = [value for value in vars(module).values() if callable(value) and declared(value)]
+    return _by_name([function for function in given if function not in SHIPPED], place)
+
+
+def _by_name(functions: Iterable[Callable[..., Any]], place: str) -> dict[str, Agent]:
+    agents: dict[str, Agent] = {}
+    for found in filter(None, map(declared, functions)):
+        if agents.setdefault(found.name, found) is not found:
+            raise UsageError(
+                f"{place}: two functions are declared to be the agent {found.name!r}. Rename one."
+            )
+    if not agents:
+        raise UsageError(
+            f"{place}: no agents in it. Decorate a function with @agent(NAME) from perdure.activities.agent."
+        )
+    return agents

@@ -1,0 +1,145 @@
+"""References: ``:node.key.$0.trim()`` and, in `output`, ``.key.$0``. Parsed once, then walked.
+
+A reference reaches data and nothing else: the members of dictionaries, the items of lists, and
+the registered functions. No Python attribute and no JavaScript prototype is ever looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from perdure.errors import FunctionError
+from perdure.graph.functions import Bound, bind
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
+
+SELF: Final = "self"
+"""The node of a path in `output` and `repeatUntil`: the result of the node that has them."""
+
+_LINE_END = re.compile("[\n\r\u2028\u2029]")
+_DOT = re.compile(r"(?<!\()\.(?!\))")
+_INDEX = re.compile(r"\$([0-9]+)")
+_LAST: Final = "$last"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """``.name``: a member of a dictionary; undefined on everything else, lists included."""
+
+    prop: str
+
+    def read(self, value: Value) -> Value:
+        """The member of `value`, UNDEFINED where it has none."""
+        return value.get(self.prop, UNDEFINED) if is_dict(value) else UNDEFINED
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """``.$0`` and ``.$last`` (-1): an item of a list; in a dictionary a member of that name."""
+
+    prop: str
+    index: int
+
+    def read(self, value: Value) -> Value:
+        """The item of `value`, UNDEFINED where it has none."""
+        if is_list(value):
+            return value[self.index] if value and self.index < len(value) else UNDEFINED
+        return value.get(self.prop, UNDEFINED) if is_dict(value) else UNDEFINED
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``.name(argument)``: the functions that may be meant, else a member of that very name."""
+
+    prop: str
+    candidates: tuple[Bound, ...]
+
+    def read(self, value: Value) -> Value:
+        """The first result that is neither None nor UNDEFINED.
+
+        Raises:
+            FunctionError: from a function that cannot give one.
+        """
+        for bound in self.candidates:
+            if bound.function.accepts(value):
+                result = bound.function.body(value, *bound.arguments)
+                if result is not None and result is not UNDEFINED:
+                    return result
+        return value.get(self.prop, UNDEFINED) if is_dict(value) else UNDEFINED
+
+
+Step: TypeAlias = Key | Index | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place in the results of a graph.
+
+    `node` is the id it starts from; "" for ``:`` and ``:.x``, which read UNDEFINED and depend on
+    nothing. `text` is the reference as written.
+    """
+
+    node: str
+    steps: tuple[Step, ...]
+    text: str
+
+    @property
+    def props(self) -> tuple[str, ...]:
+        """The steps as written, e.g. ``("items", "$0", "trim()")``."""
+        return tuple(step.prop for step in self.steps)
+
+    def read(self, value: Value) -> Value:
+        """What the steps make of `value`, the result of the node. Parts of `value` are not copied.
+
+        Raises:
+            FunctionError: from a function that has no result, such as jsonParse() of no JSON.
+        """
+        if not self.node:
+            return UNDEFINED
+        try:
+            for step in self.steps:
+                value = step.read(value)
+        except (FunctionError, RecursionError) as error:
+            raise FunctionError(f"{self.text}: {error}") from error
+        return value
+
+
+def parse_reference(text: Value) -> Reference | None:
+    """The reference that `text` is, None where it is a literal.
+
+    A reference is a text that starts with ``:`` and holds no line end. It is split at every dot
+    that neither follows ``(`` nor stands before ``)``, so that ``.join(.)`` is one step.
+    """
+    if not isinstance(text, str) or not text.startswith(":") or _LINE_END.search(text):
+        return None
+    node, *props = _DOT.split(text[1:])
+    return Reference(node, tuple(_step(prop) for prop in props), text)
+
+
+def parse_path(text: Value, *, functions: bool = True) -> Reference | None:
+    """The path into a node's own result that `text` is, None where it is a literal.
+
+    A path starts with a dot and is split at every dot. In `output` and `console` a path may call
+    functions, in `repeatUntil` it may not: there ``.a.trim()`` reads a member named ``trim()``.
+    """
+    if not isinstance(text, str) or not text.startswith("."):
+        return None
+    props = text.split(".")[1:]
+    return Reference(SELF, tuple(_step(prop, functions=functions) for prop in props), text)
+
+
+def _step(prop: str, *, functions: bool = True) -> Step:
+    candidates = bind(prop) if functions else None
+    if candidates is not None:
+        return Call(prop, candidates)
+    if prop == _LAST:
+        return Index(prop, -1)
+    match = _INDEX.fullmatch(prop)
+    return Index(prop, _item_index(match[1])) if match else Key(prop)
+
+
+def _item_index(digits: str) -> int:
+    """Ten digits are beyond every list, and `int` refuses thousands of them."""
+    significant = digits.lstrip("0")
+    return int(significant[:10] or "0")

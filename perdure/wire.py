@@ -1,0 +1,67 @@
+"""Values as Temporal payloads, and back.
+
+The workflow packs and unpacks by itself, with RawValue: its sandbox may hold its own copy of
+perdure.graph.values, whose UNDEFINED is another object than the one outside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, TypeVar, cast
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+
+from perdure.errors import FinalError
+from perdure.graph.values import Value
+from perdure.payloads import decode, encode, from_plain, to_plain
+
+ENCODING = b"json/plain"
+PLACES = "perdure-special"
+MAX_BYTES = 2_000_000
+"""Temporal refuses payloads above 2 MiB, in ways that leave a run stuck: stay below."""
+
+Kind = TypeVar("Kind")
+
+
+class ValueTooLarge(FinalError):
+    """A value is larger than what may pass through Temporal."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_BYTES / 1e6:.0f} MB; "
+            "pass a reference to it (a file, an address) instead"
+        )
+
+
+def to_payload(value: Any) -> Payload:
+    """The payload of a value, or of a dataclass of perdure.payloads. Raises ValueTooLarge."""
+    if dataclasses.is_dataclass(value):
+        value = to_plain(value)
+    data, places = encode(value)
+    if len(data) > MAX_BYTES:
+        raise ValueTooLarge(len(data))
+    metadata = {"encoding": ENCODING}
+    if places:
+        metadata[PLACES] = json.dumps(places).encode()
+    return Payload(metadata=metadata, data=data)
+
+
+def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
+    """The value of a payload, as a dataclass of perdure.payloads where `kind` is one."""
+    places = json.loads(payload.metadata[PLACES]) if PLACES in payload.metadata else ()
+    value = decode(payload.data, places) if payload.data else None
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return from_plain(cast(Any, kind), cast(dict[str, Value], value))
+    return value
+
+
+def pack(value: Any) -> RawValue:
+    """A payload that passes Temporal's converters untouched."""
+    return RawValue(to_payload(value))
+
+
+def unpack(raw: RawValue, kind: type[Kind] | None = None) -> Any:
+    """What `pack` packed."""
+    return from_payload(raw.payload, kind)

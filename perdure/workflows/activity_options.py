@@ -1,0 +1,79 @@
+"""How a call of an agent becomes an activity: where, how long, how often.
+
+Three kinds of failure are told apart by the error's type (activities/activity.py raises them).
+TransientError is repeated here, with backoff, and does not count against the node's `retry`. The
+types in FINAL are not repeated here: the scheduler applies the node's `retry` to AgentError and
+Timeout, and gives up at once on the others. A worker that dies is noticed by its heartbeat.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+
+from perdure.engine.messages import NodeOptions
+
+FINAL = ("AgentError", "Timeout", "FinalError", "UnknownAgent", "ValueTooLarge")
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""After this long without a sign of life an attempt counts as lost."""
+
+DEADLINE = timedelta(days=7)
+"""A call is given up when no attempt has succeeded, or no worker has come, by then."""
+
+GRACE = timedelta(seconds=10)
+"""A node's `timeout` is kept inside the activity; the server steps in this much later."""
+
+LOCAL_LIMIT = timedelta(seconds=30)
+"""A pure agent is quick; one that is not must not hold the workflow task open for ever."""
+
+MAX_INTERVAL = timedelta(minutes=10)
+MAX_ID = 200
+MAX_SUMMARY = 200
+
+
+def remote(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
+    """Keyword arguments of workflow.start_activity."""
+    limit = DEADLINE if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
+    return {
+        "task_queue": queue,
+        "activity_id": shortened(path, MAX_ID),
+        "summary": path[:MAX_SUMMARY],
+        "start_to_close_timeout": limit,
+        "schedule_to_close_timeout": DEADLINE,
+        "heartbeat_timeout": HEARTBEAT_TIMEOUT,
+        "retry_policy": _retry(options),
+    }
+
+
+def local(options: NodeOptions, path: str) -> dict[str, Any]:
+    """Keyword arguments of workflow.start_local_activity."""
+    limit = LOCAL_LIMIT if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
+    return {
+        "activity_id": shortened(path, MAX_ID),
+        "summary": path[:MAX_SUMMARY],
+        "start_to_close_timeout": limit,
+        "schedule_to_close_timeout": DEADLINE,
+        "retry_policy": _retry(options),
+    }
+
+
+def shortened(path: str, limit: int) -> str:
+    """`path`, or its beginning and a number that stands for the rest: ids have a size limit."""
+    if len(path) <= limit:
+        return path
+    number = 0
+    for char in path:
+        number = (number * 1_000_003 + ord(char)) % (1 << 64)
+    return f"{path[: limit - 20]}~{number:016x}"
+
+
+def _retry(options: NodeOptions) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=options.backoff or 1.0),
+        backoff_coefficient=2.0,
+        maximum_interval=MAX_INTERVAL,
+        non_retryable_error_types=FINAL,
+    )

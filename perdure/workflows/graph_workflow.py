@@ -1,0 +1,253 @@
+"""The one workflow type: it carries out the scheduler's commands and feeds it the answers.
+
+What is decided is decided in perdure.engine; here are only Temporal's words for it. The commands
+this file emits are pinned by the recorded histories in tests/replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, assert_never
+
+from temporalio import workflow
+from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.messages import (
+    AgentCompleted,
+    AgentFailed,
+    CancelCall,
+    Command,
+    Console,
+    Event,
+    Finish,
+    RunAgent,
+    RunOptions,
+    Settle,
+    Settled,
+    StartTimer,
+    TimerFired,
+)
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.payloads import DIRECTORY, AgentCall, Directory, RunRequest, RunResult, RunStatus
+from perdure.wire import ValueTooLarge, pack, unpack
+from perdure.workflows import activity_options
+from perdure.workflows.progress import Progress
+
+STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+
+
+@workflow.defn(name="Graph", failure_exception_types=[PerdureError])
+class GraphWorkflow:
+    """Runs one graph: the document comes in the request, the results go out in a RunResult."""
+
+    @workflow.init
+    def __init__(self, request: RawValue) -> None:
+        self._request: RunRequest = unpack(request, RunRequest)
+        self._directory = Directory()
+        self._progress = Progress(self._request.name)
+        self._scheduler: Scheduler | None = None
+        self._inbox: list[Event] = []
+        self._open: dict[int, asyncio.Task[Any]] = {}
+
+    @workflow.run
+    async def run(self, request: RawValue) -> RawValue:
+        """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
+        del request
+        self._directory = await self._look_up_agents()
+        try:
+            self._scheduler = scheduler = self._new_scheduler()
+            finish = await self._play(scheduler)
+        except GraphError as error:
+            texts = [problem.graphai or problem.finding for problem in error.problems]
+            raise ApplicationError(str(error), {"problems": texts}, type="GraphError") from error
+        except UsageError as error:
+            raise ApplicationError(str(error), type="UsageError") from error
+        finally:
+            for task in self._open.values():
+                task.cancel()
+        return self._result(scheduler, finish)
+
+    @workflow.query
+    def status(self, console_from: int = 0) -> RunStatus:
+        """What the run is doing; `console_from` is the number of console lines already seen."""
+        return self._progress.status(self._scheduler, console_from)
+
+    async def _look_up_agents(self) -> Directory:
+        raw = await workflow.execute_local_activity(
+            DIRECTORY,
+            result_type=RawValue,
+            start_to_close_timeout=activity_options.LOCAL_LIMIT,
+            summary="the agents this worker knows",
+        )
+        return unpack(raw, Directory)
+
+    def _new_scheduler(self) -> Scheduler:
+        request = self._request
+        return Scheduler(
+            request.document,
+            RunOptions(
+                injects=[(str(name), value) for name, value in request.injects],
+                config=request.config,
+                graphs=request.graphs,
+                bypass_agents=request.bypass_agents,
+                force_loop=request.force_loop,
+                loop_count=request.loop_count,
+                previous_results=request.previous_results,
+            ),
+            agents=[*self._directory.pure, *self._directory.others, *GRAPH_AGENTS],
+            observe=self._progress.observe,
+        )
+
+    async def _play(self, scheduler: Scheduler) -> Finish:
+        commands = scheduler.start(_now_ms())
+        while True:
+            finish = self._carry_out(commands)
+            self._show()
+            if finish is not None:
+                return finish
+            await workflow.wait_condition(lambda: bool(self._inbox))
+            events, self._inbox = self._inbox, []
+            commands = [command for event in events for command in scheduler.handle(event, _now_ms())]
+
+    def _carry_out(self, commands: list[Command]) -> Finish | None:
+        for command in commands:
+            match command:
+                case RunAgent():
+                    self._call(command)
+                case Settle(call, _):
+                    self._inbox.append(Settled(call))
+                case StartTimer(call, milliseconds):
+                    self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
+                case CancelCall(call):
+                    task = self._open.pop(call, None)
+                    if task is not None:
+                        task.cancel()
+                case Console(path, text):
+                    self._progress.add_console(path, text)
+                case Finish():
+                    return command
+                case _:
+                    assert_never(command)
+        return None
+
+    def _call(self, command: RunAgent) -> None:
+        if command.agent in self._request.bypass_agents and not self._directory.knows(command.agent):
+            self._inbox.append(AgentCompleted(command.call, None))
+            return
+        try:
+            handle = self._start(command)
+        except ValueTooLarge as error:
+            message = f"{command.path}: its inputs: {error}"
+            self._inbox.append(AgentFailed(command.call, message, final=True))
+            return
+        self._open[command.call] = handle
+        handle.add_done_callback(lambda task: self._answered(command, task))
+
+    def _start(self, command: RunAgent) -> workflow.ActivityHandle[Any]:
+        arguments = pack(_agent_call(command))
+        if self._is_local(command):
+            return workflow.start_local_activity(
+                command.agent,
+                arguments,
+                result_type=RawValue,
+                **activity_options.local(command.options, command.path),
+            )
+        queue = command.options.queue or self._directory.queues.get(command.agent) or self._request.queue
+        self._progress.sent_to(command.path, queue)
+        return workflow.start_activity(
+            command.agent,
+            arguments,
+            result_type=RawValue,
+            **activity_options.remote(command.options, command.path, queue),
+        )
+
+    def _is_local(self, command: RunAgent) -> bool:
+        wanted = command.options.placement
+        if wanted is not None:
+            return wanted == "local"
+        return (
+            self._directory.local_activities
+            and command.options.queue is None
+            and command.agent in self._directory.pure
+        )
+
+    def _answered(self, command: RunAgent, task: asyncio.Task[Any]) -> None:
+        if self._open.pop(command.call, None) is None:
+            return  # cancelled by the scheduler: nobody waits for the answer
+        if task.cancelled():
+            self._inbox.append(AgentFailed(command.call, "cancelled", final=True))
+            return
+        error = task.exception()
+        if error is None:
+            self._inbox.append(AgentCompleted(command.call, unpack(task.result())))
+        else:
+            self._inbox.append(_failure(command.call, error))
+
+    async def _timer(self, call: int, milliseconds: float) -> None:
+        await workflow.sleep(milliseconds / 1000, summary="timeout of a node with a graph")
+        self._open.pop(call, None)
+        self._inbox.append(TimerFired(call))
+
+    def _show(self) -> None:
+        if self._scheduler is not None:
+            workflow.set_current_details(self._progress.markdown(self._scheduler))
+
+    def _result(self, scheduler: Scheduler, finish: Finish) -> RawValue:
+        root = scheduler.root
+        result = RunResult(
+            results=finish.results,
+            all=finish.all,
+            errors=finish.errors,
+            states={name: str(root.nodes[name].state) for name in root.plan.order},
+            failure=finish.failure,
+        )
+        if self._request.indexed:
+            status = "failed" if finish.failure is not None else "completed"
+            workflow.upsert_search_attributes([STATUS.value_set(status)])
+        try:
+            raw = pack(result)
+        except ValueTooLarge as error:
+            raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
+        if finish.failure is not None:
+            raise ApplicationError(finish.failure, raw, type="RunFailed")
+        return raw
+
+
+def _agent_call(command: RunAgent) -> AgentCall:
+    return AgentCall(
+        agent=command.agent,
+        inputs=command.inputs,
+        params=command.params,
+        config=command.config,
+        filter_params=command.filter_params,
+        node=command.node,
+        path=command.path,
+        key=command.key,
+        run=workflow.info().first_execution_run_id,
+        retry=command.retry,
+        is_result=command.is_result,
+        version=command.version,
+        verbose=command.verbose,
+        timeout=command.options.timeout,
+    )
+
+
+def _failure(call: int, error: BaseException) -> AgentFailed:
+    """What an activity's failure means for the node."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        state = "timed-out" if cause.type == "Timeout" else "failed"
+        final = cause.type not in ("AgentError", "Timeout")
+        return AgentFailed(call, cause.message, state, final)
+    if isinstance(cause, TimeoutError):
+        last = cause.cause or cause.__cause__
+        because = f": {last}" if last is not None else ""
+        return AgentFailed(call, f"no worker finished it in time ({cause.message}){because}", final=True)
+    return AgentFailed(call, str(cause or error), final=True)
+
+
+def _now_ms() -> int:
+    return int(workflow.now().timestamp() * 1000)

@@ -1,0 +1,110 @@
+"""What people see of a run: status rows, console lines, the details shown in the Temporal UI."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import OVER, GraphRun, NodeState
+from perdure.graph.reference import Reference
+from perdure.payloads import NodeStatus, RunStatus, to_plain
+
+MAX_ROWS = 200
+MAX_DETAILS = 40
+MAX_CONSOLE = 1_000
+MAX_LINE = 8_000
+
+_MARKS = {
+    NodeState.WAITING: "·",
+    NodeState.QUEUED: "…",
+    NodeState.EXECUTING: "▶",
+    NodeState.COMPLETED: "✓",
+    NodeState.INJECTED: "✓",
+    NodeState.FAILED: "✗",
+    NodeState.TIMED_OUT: "✗",
+    NodeState.SKIPPED: "–",
+    NodeState.ABORT: "■",
+}
+
+
+@dataclass(slots=True)
+class Progress:
+    """Keeps little while the run goes on, and builds what is asked for when it is asked."""
+
+    name: str
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    _since: dict[str, int] = field(default_factory=dict[str, int])
+    _queues: dict[str, str] = field(default_factory=dict[str, str])
+    _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_CONSOLE))
+    _console_count: int = 0
+
+    def observe(self, run: GraphRun, name: str) -> None:
+        """A node is in another state."""
+        state = run.nodes[name].state
+        path = run.path_of(name)
+        if state is NodeState.EXECUTING:
+            self._since[path] = run.clock.now_ms
+        elif state in OVER:
+            self._since.pop(path, None)
+            self._queues.pop(path, None)
+            self.counts[state] = self.counts.get(state, 0) + 1
+
+    def sent_to(self, path: str, queue: str) -> None:
+        """A call went out to a task queue."""
+        self._queues[path] = queue
+
+    def add_console(self, path: str, text: str) -> None:
+        """A node has something to show."""
+        del path
+        self._console.append(text[:MAX_LINE])
+        self._console_count += 1
+
+    def status(self, scheduler: Scheduler | None, console_from: int) -> RunStatus:
+        """Everything a status display needs."""
+        seen = max(console_from - (self._console_count - len(self._console)), 0)
+        nodes = [] if scheduler is None else [to_plain(row) for row in self._rows(scheduler)]
+        return RunStatus(
+            name=self.name,
+            iteration=0 if scheduler is None else scheduler.root.iteration,
+            counts=dict(self.counts),
+            nodes=nodes,
+            console=list(self._console)[seen:],
+            console_offset=self._console_count,
+        )
+
+    def markdown(self, scheduler: Scheduler) -> str:
+        """The table that the Temporal UI shows of a running workflow."""
+        rows = self._rows(scheduler, MAX_DETAILS)
+        lines = [f"| {_MARKS[NodeState(row.state)]} | {row.path} | {row.state} |" for row in rows]
+        hidden = len(scheduler.root.plan.order) - len(lines)
+        more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
+        return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])
+
+    def _rows(self, scheduler: Scheduler, limit: int = MAX_ROWS) -> list[NodeStatus]:
+        """The root graph's nodes and what runs inside them; where too many, those that run first."""
+        root = scheduler.root
+        inner = [
+            (scheduler.board.runs[flight.run], flight.node)
+            for flight in scheduler.board.calls.values()
+            if flight.run != root.id
+        ]
+        names = list(root.plan.order)
+        if len(names) > limit:
+            names.sort(key=lambda name: root.nodes[name].state is not NodeState.EXECUTING)
+        places = [(root, name) for name in names[:limit]] + inner[: limit // 2]
+        return [self._row(run, name) for run, name in places]
+
+    def _row(self, run: GraphRun, name: str) -> NodeStatus:
+        node, path = run.nodes[name], run.path_of(name)
+        computed = run.plan.computed.get(name)
+        agent = None if computed is None else computed.agent
+        return NodeStatus(
+            path=path,
+            state=str(node.state),
+            agent=agent.text if isinstance(agent, Reference) else agent,
+            queue=self._queues.get(path),
+            since=self._since.get(path, 0),
+            retries=node.retries,
+            error=node.error,
+        )

