@@ -140,17 +140,36 @@ class AgentCall:
 class Directory:
     """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
 
-    `queues` maps agents to the task queue that they ask for; `local_activities` is the setting.
+    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
+    `local_activities` is the setting.
     """
 
     pure: Sequence[str] = ()
     others: Sequence[str] = ()
+    human: Sequence[str] = ()
     queues: Mapping[str, str] = field(default_factory=dict[str, str])
     local_activities: bool = True
 
-    def knows(self, agent: str) -> bool:
-        """Whether the worker has this agent."""
-        return agent in self.pure or agent in self.others
+    def names(self) -> list[str]:
+        """All agents of the worker."""
+        return [*self.pure, *self.others, *self.human]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTail:
+    """The end of what an attempt has streamed: `text` begins at character `offset` of it all."""
+
+    attempt: int
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person answers to the question at `path` (or of the one node of this id that asks)."""
+
+    path: str
+    value: Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +187,15 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
-    """What a run is doing now: counts of node states, and the nodes worth a look."""
+    """What a run is doing now: counts of node states, the nodes worth a look, what is asked of people.
+
+    `console` are the lines from the number that the caller asked for, `console_offset` the number
+    of all lines so far. `questions` are those of perdure.engine.people.Question, open now.
+    """
 
     name: str = "graph"
     iteration: int = 0
+    questions: Sequence[Mapping[str, Value]] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     nodes: Sequence[Mapping[str, Value]] = ()
     console: Sequence[str] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
@@ -34,6 +34,7 @@ from perdure.engine.messages import (
     StartTimer,
     TimerFired,
 )
+from perdure.engine.people import Question, question
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import FinalError, RunFailed
 from perdure.graph.check import modernized
@@ -41,6 +42,7 @@ from perdure.graph.values import Value, normalize
 from perdure.payloads import RunResult
 from perdure.settings import Settings
 
+Ask = Callable[[Question], Awaitable[str]]
 Agents = Mapping[str, Agent] | Iterable[Callable[..., Any]]
 
 
@@ -53,13 +55,16 @@ def run_in_memory(
     settings: Settings | None = None,
     observe: Observer | None = None,
     console: Callable[[str], None] = print,
+    ask: Ask | None = None,
 ) -> RunResult:
     """Runs `graph` to its end. `agents` are added to those shipped; `inputs` go into static nodes.
+
+    `ask` answers the nodes that wait for a person; without it they fail.
 
     Raises GraphError for a graph that is wrong, and RunFailed, whose `result` holds what there is,
     when a node failed. Not to be called where an event loop runs: there, await MemoryShell.run.
     """
-    return asyncio.run(memory_shell(graph, agents, inputs, options, settings, observe, console).run())
+    return asyncio.run(memory_shell(graph, agents, inputs, options, settings, observe, console, ask).run())
 
 
 def memory_shell(
@@ -70,6 +75,7 @@ def memory_shell(
     settings: Settings | None = None,
     observe: Observer | None = None,
     console: Callable[[str], None] = print,
+    ask: Ask | None = None,
 ) -> MemoryShell:
     """The shell for one run, with the arguments of run_in_memory."""
     known = {**catalog(), **named(agents)}
@@ -81,7 +87,7 @@ def memory_shell(
         agents=[*known, *GRAPH_AGENTS],
         observe=observe,
     )
-    return MemoryShell(scheduler, known, settings or Settings.from_env(), console)
+    return MemoryShell(scheduler, known, settings or Settings.from_env(), console, ask)
 
 
 def named(agents: Agents) -> dict[str, Agent]:
@@ -116,6 +122,7 @@ class MemoryShell:
     agents: Mapping[str, Agent]
     settings: Settings
     console: Callable[[str], None] = print
+    ask: Ask | None = None
     _turn: int = 0
     _number: int = 0
     _due: list[tuple[int, int, Event]] = field(default_factory=list[tuple[int, int, Event]])
@@ -192,9 +199,12 @@ class MemoryShell:
     async def _wait_for(self, found: Agent, command: RunAgent) -> None:
         context = self._context(command)
         try:
-            result = await invoke(
-                found, command.inputs, command.params, context, timeout=command.options.timeout
-            )
+            if found.human and self.ask is not None:
+                result = await self._answer(question(command), self.ask)
+            else:
+                result = await invoke(
+                    found, command.inputs, command.params, context, timeout=command.options.timeout
+                )
             event: Event = AgentCompleted(command.call, result)
         except AgentTimeout as error:
             event = AgentFailed(command.call, str(error), "timed-out")
@@ -202,6 +212,12 @@ class MemoryShell:
             event = AgentFailed(command.call, str(error), final=isinstance(error, FinalError))
         self._open.pop(command.call, None)
         self._arrived.put_nowait(event)
+
+    async def _answer(self, asked: Question, ask: Ask) -> Value:
+        answer = await ask(asked)
+        while asked.refusal(answer) is not None:
+            answer = await ask(asked)
+        return asked.result(answer)
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await asyncio.sleep(milliseconds / 1000)

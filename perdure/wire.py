@@ -19,6 +19,7 @@ from perdure.payloads import decode, encode, from_plain, to_plain
 
 ENCODING = b"json/plain"
 PLACES = "perdure-special"
+CONSOLE = "perdure-console"
 MAX_BYTES = 2_000_000
 """Temporal refuses payloads above 2 MiB, in ways that leave a run stuck: stay below."""
 
@@ -57,9 +58,18 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
     return value
 
 
-def pack(value: Any) -> RawValue:
-    """A payload that passes Temporal's converters untouched."""
-    return RawValue(to_payload(value))
+def pack(value: Any, console: list[str] | None = None) -> RawValue:
+    """A payload that passes Temporal's converters untouched; `console` lines travel beside the value."""
+    payload = to_payload(value)
+    if console:
+        payload.metadata[CONSOLE] = json.dumps(console).encode()
+    return RawValue(payload)
+
+
+def console_of(raw: RawValue) -> list[str]:
+    """The console lines that came with a result."""
+    data = raw.payload.metadata.get(CONSOLE)
+    return [] if data is None else json.loads(data)
 
 
 def unpack(raw: RawValue, kind: type[Kind] | None = None) -> Any:

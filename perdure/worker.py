@@ -18,6 +18,9 @@ from perdure.settings import Settings
 GRACE = timedelta(seconds=10)
 """How long running agents may go on after the worker was told to stop."""
 
+STREAM_INTERVAL = timedelta(milliseconds=100)
+"""Heartbeats carry what agents stream: the SDK must not hold them back for long."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
@@ -26,7 +29,6 @@ class WorkerOptions:
     agents: Mapping[str, Agent]
     settings: Settings = field(default_factory=Settings.from_env)
     local_models: Callable[[], Awaitable[str]] | None = None
-    log: Callable[[str], None] = print
     concurrent_agents: int = 100
     cached_runs: int = 1000
     grace: timedelta = GRACE
@@ -38,7 +40,6 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
         agents=options.agents,
         settings=options.settings,
         local_models=options.local_models,
-        log=options.log,
     )
     return Worker(
         client,
@@ -46,6 +47,7 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
         activities=activities.all(),
         max_concurrent_activities=options.concurrent_agents,
         max_cached_workflows=options.cached_runs,
+        max_heartbeat_throttle_interval=STREAM_INTERVAL,
         graceful_shutdown_timeout=options.grace,
     )
 

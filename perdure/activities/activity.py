@@ -16,26 +16,36 @@ from temporalio.exceptions import ApplicationError
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke
 from perdure.errors import FinalError, TransientError
-from perdure.payloads import DIRECTORY, AgentCall, Directory
+from perdure.graph.javascript import stringify
+from perdure.graph.values import Value
+from perdure.payloads import DIRECTORY, AgentCall, Directory, StreamTail, to_plain
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
 
 BEATS = 3
 """Heartbeats in one heartbeat timeout."""
 
+STREAM_INTERVAL = 0.1
+"""Seconds between two heartbeats of an agent that streams."""
+
+STREAM_WINDOW = 16_000
+"""Characters of the stream that one heartbeat carries: those before them were sent already."""
+
+MAX_CONSOLE = 200
+"""Console lines that one call may leave behind."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentActivities:
     """The activities of one worker: its agents, and the directory of them.
 
-    `log` receives what agents write to the console of the run; `calls` is told of every call that
-    begins, for tests and metrics.
+    What an agent streams goes out with its heartbeats, and what it logs beside its result: neither
+    adds an event to the history.
     """
 
     agents: Mapping[str, Agent]
     settings: Settings
     local_models: Callable[[], Awaitable[str]] | None = None
-    log: Callable[[str], None] = print
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is given."""
@@ -48,7 +58,8 @@ class AgentActivities:
         return pack(
             Directory(
                 pure=sorted(agent.name for agent in found if agent.pure),
-                others=sorted(agent.name for agent in found if not agent.pure),
+                others=sorted(agent.name for agent in found if not agent.pure and not agent.human),
+                human=sorted(agent.name for agent in found if agent.human),
                 queues={agent.name: agent.queue for agent in found if agent.queue},
                 local_activities=self.settings.local_activities,
             )
@@ -62,16 +73,19 @@ class AgentActivities:
         if agent is None:
             raise self._unknown(info.activity_type, info.task_queue)
         call: AgentCall = unpack(args[0], AgentCall)
-        beating = asyncio.create_task(_beat(info.heartbeat_timeout))
+        pulse = Pulse(attempt=info.attempt)
+        beating = asyncio.create_task(pulse.beat(info.heartbeat_timeout))
+        console: list[str] = []
         try:
-            context = self._context(call, info.attempt)
-            return pack(await invoke(agent, call.inputs, call.params, context, call.timeout))
+            context = self._context(call, info.attempt, pulse, console)
+            result = await invoke(agent, call.inputs, call.params, context, call.timeout)
+            return pack(result, console[-MAX_CONSOLE:])
         except Exception as error:
             raise _told_apart(error) from error
         finally:
             beating.cancel()
 
-    def _context(self, call: AgentCall, attempt: int) -> AgentContext:
+    def _context(self, call: AgentCall, attempt: int, pulse: Pulse, console: list[str]) -> AgentContext:
         return AgentContext(
             node=call.node,
             path=call.path,
@@ -86,7 +100,8 @@ class AgentActivities:
             config=call.config,
             filter_params=call.filter_params,
             settings=self.settings,
-            log=self.log,
+            emit=pulse.emit,
+            log=console.append,
             local_models=self.local_models,
         )
 
@@ -97,13 +112,44 @@ class AgentActivities:
         return ApplicationError(message, type="UnknownAgent", non_retryable=True)
 
 
-async def _beat(timeout: timedelta | None) -> None:
-    """Tells the server that this worker lives, and so hears of cancellation."""
-    if timeout is None:
-        return
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(timeout.total_seconds() / BEATS)
+@dataclass(slots=True)
+class Pulse:
+    """The heartbeats of one attempt: they tell that the worker lives, hear of cancellation, and
+    carry the end of what the agent has streamed so far.
+    """
+
+    attempt: int
+    text: str = ""
+    offset: int = 0
+    _sent: float = 0.0
+    _beats: bool = False
+
+    async def beat(self, timeout: timedelta | None) -> None:
+        """Beats until cancelled. Local activities have no heartbeat."""
+        if timeout is None:
+            return
+        self._beats = True
+        while True:
+            self._send()
+            await asyncio.sleep(timeout.total_seconds() / BEATS)
+
+    async def emit(self, piece: Value, /) -> None:
+        """Streams a piece: text as it is, anything else as a line of JSON."""
+        self.text += piece if isinstance(piece, str) else f"{stringify(piece)}\n"
+        if len(self.text) > STREAM_WINDOW:
+            self.offset += len(self.text) - STREAM_WINDOW
+            self.text = self.text[-STREAM_WINDOW:]
+        now = asyncio.get_running_loop().time()
+        if self._beats and now - self._sent >= STREAM_INTERVAL:
+            self._send()
+            await asyncio.sleep(0)
+
+    def _send(self) -> None:
+        self._sent = asyncio.get_running_loop().time()
+        if self.text:
+            activity.heartbeat(to_plain(StreamTail(self.attempt, self.offset, self.text)))
+        else:
+            activity.heartbeat()
 
 
 def _told_apart(error: Exception) -> ApplicationError:

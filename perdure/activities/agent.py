@@ -87,8 +87,8 @@ class Agent:
     """A registered agent: its name, its function, and what people and tools may know of it.
 
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
-    pure agents run as local activities. `kind` is "graph" for the agents that the engine itself
-    carries out (nestedAgent, mapAgent): they have no function to call.
+    pure agents run as local activities. A `human` agent waits for a person: its function is never
+    called by a run (perdure.engine.people).
     """
 
     name: str
@@ -101,6 +101,7 @@ class Agent:
     output: Schema | None = None
     samples: tuple[Sample, ...] = ()
     queue: str | None = None
+    human: bool = False
     arguments: tuple[str, ...] = ()
 
     @property
@@ -125,6 +126,7 @@ def agent(
     output: Schema | None = None,
     samples: tuple[Sample, ...] | list[Sample] = (),
     queue: str | None = None,
+    human: bool = False,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`.
 
@@ -145,6 +147,7 @@ def agent(
             output=output,
             samples=tuple(samples),
             queue=queue,
+            human=human,
             arguments=_arguments(name, function),
         )
         function.agent = declared  # type: ignore[attr-defined]  # functions carry attributes

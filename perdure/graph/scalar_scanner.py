@@ -54,7 +54,9 @@ class ScalarScanner(Scanner):
         self.text = text + ending + END * 4
         self.index = self.line = self.column = 0
         self.encoding = None
-        self.adjacent_key = -1  # where ':' is an indicator whatever follows: after a quoted scalar or a bracket
+        self.adjacent_key = (
+            -1
+        )  # where ':' is an indicator whatever follows: after a quoted scalar or a bracket
         super().__init__()
 
     # Reading: the whole text is at hand, base methods never cross a line end.

@@ -31,9 +31,18 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import GraphError, PerdureError, UsageError
-from perdure.payloads import DIRECTORY, AgentCall, Directory, RunRequest, RunResult, RunStatus
-from perdure.wire import ValueTooLarge, pack, unpack
+from perdure.payloads import (
+    DIRECTORY,
+    AgentCall,
+    Answer,
+    Directory,
+    RunRequest,
+    RunResult,
+    RunStatus,
+)
+from perdure.wire import ValueTooLarge, console_of, pack, unpack
 from perdure.workflows import activity_options
+from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
 
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
@@ -49,6 +58,7 @@ class GraphWorkflow:
         self._directory = Directory()
         self._progress = Progress(self._request.name)
         self._scheduler: Scheduler | None = None
+        self._people = People()
         self._inbox: list[Event] = []
         self._open: dict[int, asyncio.Task[Any]] = {}
 
@@ -70,10 +80,28 @@ class GraphWorkflow:
                 task.cancel()
         return self._result(scheduler, finish)
 
+    @workflow.update
+    async def answer(self, answer: Answer) -> None:
+        """A person answers the question of a node."""
+        asked = self._people.find(answer.path)
+        if asked is not None:
+            call, question = asked
+            self._people.close(call)
+            self._inbox.append(AgentCompleted(call, question.result(answer.value)))
+
+    @answer.validator
+    def _check_answer(self, answer: Answer) -> None:
+        asked = self._people.find(answer.path)
+        if asked is None:
+            raise UsageError(self._people.nobody_asks(answer.path))
+        refusal = asked[1].refusal(answer.value)
+        if refusal is not None:
+            raise UsageError(refusal)
+
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
-        return self._progress.status(self._scheduler, console_from)
+        return self._progress.status(self._scheduler, console_from, self._people.questions())
 
     async def _look_up_agents(self) -> Directory:
         raw = await workflow.execute_local_activity(
@@ -97,7 +125,7 @@ class GraphWorkflow:
                 loop_count=request.loop_count,
                 previous_results=request.previous_results,
             ),
-            agents=[*self._directory.pure, *self._directory.others, *GRAPH_AGENTS],
+            agents=[*self._directory.names(), *GRAPH_AGENTS],
             observe=self._progress.observe,
         )
 
@@ -122,11 +150,12 @@ class GraphWorkflow:
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
+                    self._people.close(call)
                     task = self._open.pop(call, None)
                     if task is not None:
                         task.cancel()
-                case Console(path, text):
-                    self._progress.add_console(path, text)
+                case Console(_, text):
+                    self._progress.add_console(text)
                 case Finish():
                     return command
                 case _:
@@ -134,8 +163,11 @@ class GraphWorkflow:
         return None
 
     def _call(self, command: RunAgent) -> None:
-        if command.agent in self._request.bypass_agents and not self._directory.knows(command.agent):
+        if command.agent in self._request.bypass_agents and command.agent not in self._directory.names():
             self._inbox.append(AgentCompleted(command.call, None))
+            return
+        if command.agent in self._directory.human:
+            self._people.ask(command)
             return
         try:
             handle = self._start(command)
@@ -182,6 +214,8 @@ class GraphWorkflow:
             return
         error = task.exception()
         if error is None:
+            for line in console_of(task.result()):
+                self._progress.add_console(line)
             self._inbox.append(AgentCompleted(command.call, unpack(task.result())))
         else:
             self._inbox.append(_failure(command.call, error))

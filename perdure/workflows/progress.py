@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from perdure.engine.people import Question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import OVER, GraphRun, NodeState
 from perdure.graph.reference import Reference
@@ -54,19 +56,21 @@ class Progress:
         """A call went out to a task queue."""
         self._queues[path] = queue
 
-    def add_console(self, path: str, text: str) -> None:
+    def add_console(self, text: str) -> None:
         """A node has something to show."""
-        del path
         self._console.append(text[:MAX_LINE])
         self._console_count += 1
 
-    def status(self, scheduler: Scheduler | None, console_from: int) -> RunStatus:
+    def status(
+        self, scheduler: Scheduler | None, console_from: int, questions: Sequence[Question]
+    ) -> RunStatus:
         """Everything a status display needs."""
         seen = max(console_from - (self._console_count - len(self._console)), 0)
         nodes = [] if scheduler is None else [to_plain(row) for row in self._rows(scheduler)]
         return RunStatus(
             name=self.name,
             iteration=0 if scheduler is None else scheduler.root.iteration,
+            questions=[to_plain(question) for question in questions],
             counts=dict(self.counts),
             nodes=nodes,
             console=list(self._console)[seen:],

@@ -155,10 +155,14 @@ AT_THE_LIMIT = {
     "depth": "[" * LIMITS.depth + "]" * LIMITS.depth,
     "block depth": "- " * (LIMITS.depth - 1) + "[]",
     "mapping depth": "".join(" " * level + "k:\n" for level in range(LIMITS.depth)),
+    "lists at the indentation of their key": "k:\n"
+    + "".join("  " * level + "- k:\n" for level in range(LIMITS.depth // 2 - 1))
+    + "  " * (LIMITS.depth // 2 - 1)
+    + "- x",
     "scalar": "a: " + "x" * LIMITS.scalar,
     "size": "a: 1 #" + "x" * (LIMITS.size - 6),
     "aliases": f"a: &a [{', '.join('1' * 99)}]\nb: [{', '.join(['*a'] * (LIMITS.aliased // 100))}]",
-    "values": "[" + "1," * (LIMITS.values - 1) + "]",
+    "values": "[" + "1," * (LIMITS.values - 2) + "1]",
 }
 
 
@@ -171,8 +175,10 @@ ONE_MORE = {
     "depth": "[" * (LIMITS.depth + 1) + "]" * (LIMITS.depth + 1),
     "block depth": "- " * LIMITS.depth + "[]",
     "mapping depth": "".join(" " * level + "k:\n" for level in range(LIMITS.depth + 1)),
-    "lists at the indentation of their key": "".join(" " * level + "k:\n" + " " * level + "- \n" for level in [0])
-    + "j:\n- " * (LIMITS.depth // 2),
+    "lists at the indentation of their key": "k:\n"
+    + "".join("  " * level + "- k:\n" for level in range(LIMITS.depth // 2))
+    + "  " * (LIMITS.depth // 2)
+    + "- x",
     "scalar": "a: " + "x" * (LIMITS.scalar + 1),
     "size": "a: 1 #" + "x" * (LIMITS.size - 5),
     "aliases": AT_THE_LIMIT["aliases"] + "\nc: *a",

@@ -1,0 +1,135 @@
+"""What the local server takes and gives: OpenAI's requests and answers, as far as the small models go."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from perdure.local.embeddings import Embedded
+
+Json = dict[str, Any]
+
+MOST_TEXTS = 2048
+"""Texts in one request for embeddings, as with OpenAI."""
+
+MOST_TOKENS = 1024
+"""Tokens of an answer where the request sets no limit: a small model does not always find its end."""
+
+
+class Refused(Exception):
+    """A request that gets an error for its answer; the fields are those of OpenAI's errors."""
+
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str = "") -> None:
+        self.status = status
+        self.error: Json = {
+            "message": message,
+            "type": "server_error" if status >= 500 else "invalid_request_error",
+            "param": param,
+            "code": code or None,
+        }
+        super().__init__(message)
+
+
+def parse(body: bytes) -> Json:
+    """The JSON object in the body of a request, without the fields that are null: those ask for the default."""
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise Refused(f"the body is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Refused("the body is not a JSON object")
+    return {name: value for name, value in cast(Json, found).items() if value is not None}
+
+
+def generation(request: Json, model: str) -> Json:
+    """The request for text as it goes to the model, with defaults that give the same answer each time."""
+    asked: Json = {"temperature": 0, "seed": 0, **request, "model": model}
+    if not {"max_tokens", "max_completion_tokens", "n_predict"} & asked.keys():
+        asked["max_tokens"] = MOST_TOKENS
+    if not {"repeat_penalty", "response_format", "grammar", "json_schema"} & asked.keys():
+        # Without it every second answer of a small model ends in a loop; JSON must repeat its signs.
+        asked["repeat_penalty"] = 1.1
+    return asked
+
+
+def generation_error(answer: bytes, model: str) -> Json:
+    """The error in an answer of the model's server, in OpenAI's words and with the cure."""
+    try:
+        error = cast(Json, json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return Refused(answer.decode(errors="replace") or "no reason given", status=500).error
+    if error.get("type") != "exceed_context_size_error":
+        return error
+    return Refused(
+        f"the prompt has {error.get('n_prompt_tokens')} tokens, the local model {model} reads "
+        f"{error.get('n_ctx')}, its answer included; cure: give it less text (tokenBoundStringsAgent's "
+        "`limit`), or use a larger model (PERDURE_LOCAL_MODEL, OPENAI_BASE_URL)",
+        param="messages",
+        code="context_length_exceeded",
+    ).error
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """Texts to embed; `base64` asks for the vectors as OpenAI's client wants them by default."""
+
+    texts: tuple[str, ...]
+    base64: bool
+
+
+def embedding_request(request: Json, width: int) -> EmbeddingRequest:
+    """What a request for embeddings asks of a model with vectors of `width`. Raises Refused."""
+    encoding = request.get("encoding_format", "float")
+    if encoding not in ("float", "base64"):
+        raise Refused(f"encoding_format is {encoding!r}; it can be float or base64", param="encoding_format")
+    dimensions = request.get("dimensions", width)
+    if dimensions != width:
+        raise Refused(
+            f"dimensions is {dimensions!r}; the local model's vectors have {width}: leave it out",
+            param="dimensions",
+        )
+    return EmbeddingRequest(_texts(request.get("input")), encoding == "base64")
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    texts = cast("list[object]", given) if isinstance(given, list) else [given]
+    if not texts or len(texts) > MOST_TEXTS:
+        raise Refused(f"input has {len(texts)} texts; it can have 1 to {MOST_TEXTS}", param="input")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise Refused(
+                f"input[{index}] is {type(text).__name__}; the local model takes texts, not tokens",
+                param="input",
+            )
+        if not text:
+            raise Refused(f"input[{index}] is empty; a text has at least one character", param="input")
+    return tuple(cast("list[str]", texts))
+
+
+def embedding_answer(embedded: Embedded, model: str, *, as_base64: bool) -> Json:
+    """The answer to a request for embeddings."""
+    vectors = embedded.vectors.astype("<f4", copy=False)
+    return {
+        "object": "list",
+        "data": [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": base64.b64encode(row.tobytes()).decode() if as_base64 else row.tolist(),
+            }
+            for index, row in enumerate(vectors)
+        ],
+        "model": model,
+        "usage": {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens},
+    }
+
+
+def model_list(*models: str) -> Json:
+    """The answer to GET /v1/models."""
+    return {
+        "object": "list",
+        "data": [{"id": model, "object": "model", "created": 0, "owned_by": "perdure"} for model in models],
+    }
