@@ -54,7 +54,7 @@ from perdure.errors import (
     UsageError,
 )
 from perdure.graph.check import first_problem, modernized
-from perdure.graph.values import Value, normalize
+from perdure.graph.values import Value, is_dict, normalize
 from perdure.payloads import RunRequest, RunResult, RunStatus, from_plain
 from perdure.plugin import GraphPlugin
 from perdure.settings import Settings
@@ -215,9 +215,10 @@ class GraphClient:
             config=config or {},
             **options,
         )
-        return await self._start(request, id)
+        return await self.submit(request, id)
 
-    async def _start(self, request: RunRequest, id: str | None) -> Run:
+    async def submit(self, request: RunRequest, id: str | None = None) -> Run:
+        """Starts a run of a request that was checked; the errors are those of `start`."""
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
@@ -312,7 +313,7 @@ async def connect(settings: Settings | None = None) -> GraphClient:
         lease.__enter__()
         embedded = await asyncio.to_thread(server.ensure, settings)
         config["target_host"] = embedded.address
-    address = config["target_host"]
+    address = config.get("target_host", "")
     try:
         temporal = await Client.connect(
             **config, plugins=[GraphPlugin()], connect_timeout=CONNECT_TIMEOUT
@@ -380,11 +381,12 @@ def _run_error(id: str, cause: BaseException | None) -> Exception:
     if isinstance(cause, CancelledError):
         return RunCancelled(f"run {id!r} was cancelled")
     if isinstance(cause, ApplicationError):
-        details = [item for item in cause.details if isinstance(item, dict)]
-        if cause.type == "RunFailed" and details:
-            return RunFailed(cause.message, from_plain(RunResult, details[0]))
+        detail: Value = cause.details[0] if cause.details else None
+        if cause.type == "RunFailed" and is_dict(detail):
+            return RunFailed(cause.message, from_plain(RunResult, detail))
         if cause.type == "GraphError":
-            return GraphError([Problem("refused", "", cause.message)])
+            text = str(detail) if isinstance(detail, str) else ""
+            return GraphError([Problem("refused", "", cause.message, graphai=text)])
         if cause.type == "UsageError":
             return UsageError(cause.message)
         return RunFailed(cause.message)

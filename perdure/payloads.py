@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
-from perdure.graph.values import UNDEFINED, Undefined, Value
+from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
 
 Place: TypeAlias = tuple[tuple[str | int, ...], str]
 Payload = TypeVar("Payload")
@@ -62,9 +62,9 @@ def _dump(value: Value) -> bytes:
 
 
 def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:
-    if isinstance(value, dict):
+    if is_dict(value):
         return {key: _plain(item, (*path, key), places) for key, item in value.items()}
-    if isinstance(value, list):
+    if is_list(value):
         return [_plain(item, (*path, index), places) for index, item in enumerate(value)]
     if isinstance(value, Undefined):
         places.append((path, "undefined"))

@@ -75,7 +75,7 @@ class GraphPlugin(SimplePlugin):
             del given
             return runner(strict_sandbox)
 
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
             "perdure.GraphPlugin",
             data_converter=data_converter,
             workflows=[GraphWorkflow],

@@ -7,11 +7,10 @@ nothing survives the process. It serves unit tests, simulation and `perdure run 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from perdure.activities.agent import Agent, AgentContext, agent, declared
 from perdure.activities.catalog import catalog
@@ -36,6 +35,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.people import Question, question
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.turns import Turns
 from perdure.errors import FinalError, RunFailed
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
@@ -43,7 +43,7 @@ from perdure.payloads import RunResult
 from perdure.settings import Settings
 
 Ask = Callable[[Question], Awaitable[str]]
-Agents = Mapping[str, Agent] | Iterable[Callable[..., Any]]
+Agents = dict[str, Agent] | Iterable[Callable[..., Any]]
 
 
 def run_in_memory(
@@ -92,8 +92,8 @@ def memory_shell(
 
 def named(agents: Agents) -> dict[str, Agent]:
     """Agents by name, from a mapping or from decorated functions."""
-    if isinstance(agents, Mapping):
-        return dict(agents)
+    if isinstance(agents, dict):
+        return cast(dict[str, Agent], agents)
     found = [declared(function) for function in agents]
     return {item.name: item for item in found if item is not None}
 
@@ -123,10 +123,8 @@ class MemoryShell:
     settings: Settings
     console: Callable[[str], None] = print
     ask: Ask | None = None
-    _turn: int = 0
-    _number: int = 0
-    _due: list[tuple[int, int, Event]] = field(default_factory=list[tuple[int, int, Event]])
-    _arrived: asyncio.Queue[Event] = field(default_factory=asyncio.Queue[Event])
+    _turns: Turns = field(default_factory=Turns)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
 
@@ -144,21 +142,18 @@ class MemoryShell:
 
     def abort(self) -> None:
         """Stops the run; it ends with the results it has."""
-        self._arrived.put_nowait(Abort())
+        self._arrive(Abort())
 
     async def _next(self) -> Event:
-        while not self._arrived.empty():
-            self._later(self._arrived.get_nowait(), 1)
-        if not self._due:
-            return await self._arrived.get()
         await asyncio.sleep(0)
-        turn, _, event = heapq.heappop(self._due)
-        self._turn = max(self._turn, turn)
+        while (event := self._turns.next()) is None:
+            self._news.clear()
+            await self._news.wait()
         return event
 
-    def _later(self, event: Event, turns: int) -> None:
-        self._number += 1
-        heapq.heappush(self._due, (self._turn + turns, self._number, event))
+    def _arrive(self, event: Event) -> None:
+        self._turns.arrive(event)
+        self._news.set()
 
     def _carry_out(self, commands: list[Command]) -> None:
         for command in commands:
@@ -166,7 +161,7 @@ class MemoryShell:
                 case RunAgent():
                     self._call(command)
                 case Settle(call, turns):
-                    self._later(Settled(call), turns)
+                    self._turns.expect(Settled(call), turns)
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
@@ -183,9 +178,9 @@ class MemoryShell:
     def _call(self, command: RunAgent) -> None:
         found = self.agents.get(command.agent)
         if found is None:  # allowed by bypassAgentIds: filters are expected to answer, and none did
-            self._later(AgentCompleted(command.call, None), 1)
+            self._turns.expect(AgentCompleted(command.call, None))
         elif found.pure:
-            self._later(self._pure(found, command), 1)
+            self._turns.expect(self._pure(found, command))
         else:
             self._open[command.call] = asyncio.create_task(self._wait_for(found, command))
 
@@ -211,7 +206,7 @@ class MemoryShell:
         except Exception as error:
             event = AgentFailed(command.call, str(error), final=isinstance(error, FinalError))
         self._open.pop(command.call, None)
-        self._arrived.put_nowait(event)
+        self._arrive(event)
 
     async def _answer(self, asked: Question, ask: Ask) -> Value:
         answer = await ask(asked)
@@ -222,7 +217,7 @@ class MemoryShell:
     async def _timer(self, call: int, milliseconds: float) -> None:
         await asyncio.sleep(milliseconds / 1000)
         self._open.pop(call, None)
-        self._arrived.put_nowait(TimerFired(call))
+        self._arrive(TimerFired(call))
 
     def _context(self, command: RunAgent) -> AgentContext:
         return AgentContext(

@@ -1,11 +1,12 @@
 """The agent that runs only when the decision says so."""
 
-from typing import TypedDict
+from dataclasses import dataclass
 
 from perdure import agent
 
 
-class Goods(TypedDict):
+@dataclass
+class Goods:
     """What is to be sent."""
 
     param1: str
@@ -14,4 +15,4 @@ class Goods(TypedDict):
 @agent("conditionalAgent", pure=True)
 def send(inputs: Goods) -> str:
     """Tells what is sent."""
-    return f"sends {inputs['param1']}"
+    return f"sends {inputs.param1}"

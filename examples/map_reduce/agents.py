@@ -1,17 +1,19 @@
-"""The agent of this example, and the pattern for your own: a function with a name."""
+"""The agent of this example, and the pattern for your own: a function with a name and types."""
 
-from typing import TypedDict
+from dataclasses import dataclass
 
 from perdure import agent
 
 
-class Row(TypedDict):
+@dataclass
+class Row:
     """One row of the data."""
 
     param1: str
 
 
-class Counts(TypedDict):
+@dataclass
+class Counts:
     """What is counted in a row."""
 
     words: int
@@ -21,5 +23,5 @@ class Counts(TypedDict):
 @agent("processDataAgent")
 def process_data(inputs: Row) -> Counts:
     """Counts the words and the letters of a text."""
-    words = inputs["param1"].split()
-    return {"words": len(words), "letters": sum(map(len, words))}
+    words = inputs.param1.split()
+    return Counts(words=len(words), letters=sum(map(len, words)))

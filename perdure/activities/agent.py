@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from perdure.activities.typed import Typed, typed
 from perdure.graph.values import Value
 from perdure.settings import Settings
 
@@ -88,7 +89,8 @@ class Agent:
 
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person: its function is never
-    called by a run (perdure.engine.people).
+    called by a run (perdure.engine.people). `typed` is what its type hints ask for, None where they
+    ask for nothing (perdure.activities.typed).
     """
 
     name: str
@@ -103,6 +105,7 @@ class Agent:
     queue: str | None = None
     human: bool = False
     arguments: tuple[str, ...] = ()
+    typed: Typed | None = None
 
     @property
     def is_async(self) -> bool:
@@ -111,8 +114,9 @@ class Agent:
 
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
         """Calls the function with the arguments it takes: a value, or an awaitable of one."""
-        given = {"inputs": inputs, "params": params, "context": context}
-        return self.function(**{name: given[name] for name in self.arguments})
+        known = {"inputs": inputs, "params": params, "context": context}
+        given = {name: known[name] for name in self.arguments}
+        return self.function(**given) if self.typed is None else self.typed.call(self.function, given)
 
 
 def agent(
@@ -131,24 +135,28 @@ def agent(
     """Declares the decorated function to be the agent `name`.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints of
-    `inputs`, `params` and the return value say. `queue` is the task queue its calls go to unless a
-    node names another. Raises TypeError for a function with other arguments.
+    `inputs`, `params` and the return value say: given schemas are what people read, the hints are what
+    every call is checked by. `queue` is the task queue its calls go to unless a node names another.
+    Raises TypeError for a function with other arguments, or with hints that have no schema.
     """
 
     def declare(function: Function) -> Function:
+        hints = typed(name, function)
+        derived = hints.schema if hints is not None else _nothing
         declared = Agent(
             name=name,
             function=function,
             pure=pure,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
-            inputs=inputs,
-            params=params,
-            output=output,
+            inputs=derived("inputs") if inputs is None else inputs,
+            params=derived("params") if params is None else params,
+            output=derived("return") if output is None else output,
             samples=tuple(samples),
             queue=queue,
             human=human,
             arguments=_arguments(name, function),
+            typed=hints,
         )
         function.agent = declared  # type: ignore[attr-defined]  # functions carry attributes
         return function
@@ -160,6 +168,10 @@ def declared(function: Callable[..., Any]) -> Agent | None:
     """The Agent that `function` was declared to be, or None."""
     found = getattr(function, "agent", None)
     return found if isinstance(found, Agent) else None
+
+
+def _nothing(of: str) -> None:
+    del of
 
 
 def _first_line(function: Callable[..., Any]) -> str:

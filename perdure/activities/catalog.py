@@ -20,7 +20,12 @@ from perdure.activities import (
     arrays,
     compare,
     data,
+    embeddings,
+    fetch,
+    files,
     images,
+    llm,
+    llm_providers,
     matrix,
     paths,
     people,
@@ -30,6 +35,7 @@ from perdure.activities import (
     string_template,
     strings,
     tokens,
+    wikipedia,
 )
 from perdure.activities.agent import Agent, declared
 from perdure.errors import UsageError
@@ -73,6 +79,18 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     strings.string_case_variants,
     strings.string_splitter,
     tokens.token_bound_strings,
+    fetch.fetch,
+    fetch.vanilla_fetch,
+    wikipedia.wikipedia,
+    files.file_read,
+    files.file_write,
+    embeddings.string_embeddings,
+    llm.openai_chat,
+    llm.openai_fetch,
+    llm.openai_image,
+    llm_providers.anthropic,
+    llm_providers.gemini,
+    llm_providers.groq,
 )
 """The function of every agent that comes with Perdure."""
 
@@ -166,9 +184,14 @@ def _make_importable(folder: Path) -> None:
 
 def _import_failed(place: str, error: BaseException) -> UsageError:
     frames = traceback.extract_tb(error.__traceback__)
-    outside = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    outside = [frame for frame in frames if not _is_ours(frame.filename)]
     where = f" at {outside[-1].filename}:{outside[-1].lineno}" if outside else ""
     return UsageError(f"{place}: importing it failed{where}: {type(error).__name__}: {error}")
+
+
+def _is_ours(filename: str) -> bool:
+    """Whether a frame belongs to the loading of agents or to their decorator, not to what is loaded."""
+    return "importlib" in filename or Path(filename).parent == Path(__file__).parent
 
 
 def _agents_of(module: ModuleType, place: str) -> dict[str, Agent]:

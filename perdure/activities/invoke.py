@@ -36,6 +36,8 @@ async def invoke(
             return normal(agent, await _call(agent, inputs, params, context))
     except TimeoutError:
         raise AgentTimeout from None
+    except PerdureError:
+        raise
     except Exception as error:
         raise as_agent_error(error) from error
 

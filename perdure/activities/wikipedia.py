@@ -99,7 +99,7 @@ class _Site:
         except (ValueError, RecursionError) as error:
             raise AgentError(f"wikipediaAgent: the answer is not JSON: {error}") from None
         error = _member(answer, "error")
-        if is_dict(error):
+        if is_dict(error) and error:
             raise _api_error(error, reply.headers)
         return answer
 

@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 def parse(body: bytes) -> Json:
-    """The JSON object in the body of a request, without the fields that are null: those ask for the default."""
+    """The JSON object in the body of a request, without the fields that are null, as for a default."""
     try:
         found = json.loads(body)
     except ValueError as error:
@@ -46,7 +46,8 @@ def parse(body: bytes) -> Json:
 
 def generation(request: Json, model: str) -> Json:
     """The request for text as it goes to the model, with defaults that give the same answer each time."""
-    asked: Json = {"temperature": 0, "seed": 0, **request, "model": model}
+    # With a cached prompt other sums are rounded in other places, and other words can follow.
+    asked: Json = {"temperature": 0, "seed": 0, "cache_prompt": False, **request, "model": model}
     if not {"max_tokens", "max_completion_tokens", "n_predict"} & asked.keys():
         asked["max_tokens"] = MOST_TOKENS
     if not {"repeat_penalty", "response_format", "grammar", "json_schema"} & asked.keys():

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +92,7 @@ class _Fetch:
 
 
 @contextmanager
-def _explained(model: Model, folder: Path) -> Iterator[None]:
+def _explained(model: Model, folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
@@ -103,7 +103,7 @@ def _explained(model: Model, folder: Path) -> Iterator[None]:
 
 def _no_space(model: Model, folder: Path) -> FinalError:
     return FinalError(
-        f"{folder}: no space left for {model.name}, which needs {_needed(model) >> 20} MiB while it is fetched\n"
+        f"{folder}: no space left for {model.name}; fetching it takes {_needed(model) >> 20} MiB\n"
         "  cure: make room, or set PERDURE_HOME to a folder on another disk"
     )
 

@@ -30,6 +30,7 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.turns import Expected, Turns
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.payloads import (
     DIRECTORY,
@@ -59,7 +60,9 @@ class GraphWorkflow:
         self._progress = Progress(self._request.name)
         self._scheduler: Scheduler | None = None
         self._people = People()
-        self._inbox: list[Event] = []
+        self._turns = Turns()
+        self._expected: dict[int, Expected] = {}
+        self._news = False
         self._open: dict[int, asyncio.Task[Any]] = {}
 
     @workflow.run
@@ -71,8 +74,7 @@ class GraphWorkflow:
             self._scheduler = scheduler = self._new_scheduler()
             finish = await self._play(scheduler)
         except GraphError as error:
-            texts = [problem.graphai or problem.finding for problem in error.problems]
-            raise ApplicationError(str(error), {"problems": texts}, type="GraphError") from error
+            raise ApplicationError(str(error), error.problems[0].graphai, type="GraphError") from error
         except UsageError as error:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
@@ -87,7 +89,7 @@ class GraphWorkflow:
         if asked is not None:
             call, question = asked
             self._people.close(call)
-            self._inbox.append(AgentCompleted(call, question.result(answer.value)))
+            self._arrive(AgentCompleted(call, question.result(answer.value)))
 
     @answer.validator
     def _check_answer(self, answer: Answer) -> None:
@@ -133,27 +135,38 @@ class GraphWorkflow:
         commands = scheduler.start(_now_ms())
         while True:
             finish = self._carry_out(commands)
-            self._show()
             if finish is not None:
+                self._show()
                 return finish
-            await workflow.wait_condition(lambda: bool(self._inbox))
-            events, self._inbox = self._inbox, []
-            commands = [command for event in events for command in scheduler.handle(event, _now_ms())]
+            commands = scheduler.handle(await self._next(), _now_ms())
+
+    async def _next(self) -> Event:
+        while (event := self._turns.next()) is None:
+            self._show()
+            self._news = False
+            await workflow.wait_condition(lambda: self._news)
+        return event
+
+    def _arrive(self, event: Event) -> None:
+        """Hands an answer on: in its turn where it has one, else as it comes."""
+        place = None if isinstance(event, TimerFired) else self._expected.pop(event.call, None)
+        if place is None:
+            self._turns.arrive(event)
+        else:
+            place.event = event
+        self._news = True
 
     def _carry_out(self, commands: list[Command]) -> Finish | None:
         for command in commands:
             match command:
                 case RunAgent():
                     self._call(command)
-                case Settle(call, _):
-                    self._inbox.append(Settled(call))
+                case Settle(call, turns):
+                    self._turns.expect(Settled(call), turns)
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
-                    self._people.close(call)
-                    task = self._open.pop(call, None)
-                    if task is not None:
-                        task.cancel()
+                    self._drop(call)
                 case Console(_, text):
                     self._progress.add_console(text)
                 case Finish():
@@ -162,9 +175,19 @@ class GraphWorkflow:
                     assert_never(command)
         return None
 
+    def _drop(self, call: int) -> None:
+        """Nobody waits for this call any more."""
+        self._people.close(call)
+        task = self._open.pop(call, None)
+        if task is not None:
+            task.cancel()
+        place = self._expected.pop(call, None)
+        if place is not None:
+            place.dropped = True
+
     def _call(self, command: RunAgent) -> None:
         if command.agent in self._request.bypass_agents and command.agent not in self._directory.names():
-            self._inbox.append(AgentCompleted(command.call, None))
+            self._turns.expect(AgentCompleted(command.call, None))
             return
         if command.agent in self._directory.human:
             self._people.ask(command)
@@ -173,7 +196,7 @@ class GraphWorkflow:
             handle = self._start(command)
         except ValueTooLarge as error:
             message = f"{command.path}: its inputs: {error}"
-            self._inbox.append(AgentFailed(command.call, message, final=True))
+            self._arrive(AgentFailed(command.call, message, final=True))
             return
         self._open[command.call] = handle
         handle.add_done_callback(lambda task: self._answered(command, task))
@@ -181,6 +204,7 @@ class GraphWorkflow:
     def _start(self, command: RunAgent) -> workflow.ActivityHandle[Any]:
         arguments = pack(_agent_call(command))
         if self._is_local(command):
+            self._expected[command.call] = self._turns.expect()
             return workflow.start_local_activity(
                 command.agent,
                 arguments,
@@ -210,20 +234,20 @@ class GraphWorkflow:
         if self._open.pop(command.call, None) is None:
             return  # cancelled by the scheduler: nobody waits for the answer
         if task.cancelled():
-            self._inbox.append(AgentFailed(command.call, "cancelled", final=True))
+            self._arrive(AgentFailed(command.call, "cancelled", final=True))
             return
         error = task.exception()
         if error is None:
             for line in console_of(task.result()):
                 self._progress.add_console(line)
-            self._inbox.append(AgentCompleted(command.call, unpack(task.result())))
+            self._arrive(AgentCompleted(command.call, unpack(task.result())))
         else:
-            self._inbox.append(_failure(command.call, error))
+            self._arrive(_failure(command.call, error))
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await workflow.sleep(milliseconds / 1000, summary="timeout of a node with a graph")
         self._open.pop(call, None)
-        self._inbox.append(TimerFired(call))
+        self._arrive(TimerFired(call))
 
     def _show(self) -> None:
         if self._scheduler is not None:
@@ -240,7 +264,9 @@ class GraphWorkflow:
         )
         if self._request.indexed:
             status = "failed" if finish.failure is not None else "completed"
-            workflow.upsert_search_attributes([STATUS.value_set(status)])
+            workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+                [STATUS.value_set(status)]
+            )
         try:
             raw = pack(result)
         except ValueTooLarge as error:

@@ -81,7 +81,6 @@ ESCAPES = [
     "link.txt",
     "out/secret.txt",
     "sub/up/a.txt",
-    "sub/up/../secret.txt",
     "a.txt/../../secret.txt",
     "inner-link.txt",
     "pipe",
@@ -115,7 +114,9 @@ def test_base_dir_outside(root: Path, base: str) -> None:
             read(root, {"file": name}, baseDir=base.format(root=root), outputType="text")
 
 
-@pytest.mark.parametrize("name", ["%2e%2e/secret.txt", "..\\secret.txt", "A.TXT", "no/such.txt", "~/x"])
+@pytest.mark.parametrize(
+    "name", ["%2e%2e/secret.txt", "..\\secret.txt", "A.TXT", "no/such.txt", "~/x", "sub/up/../secret.txt"]
+)
 def test_names_that_are_only_names(root: Path, name: str) -> None:
     with pytest.raises(AgentError, match=r"^ENOENT: no such file or directory, open '"):
         read(root, {"file": name})

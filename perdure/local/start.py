@@ -1,0 +1,116 @@
+"""Starting, finding and stopping the process that serves the local models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from perdure import daemon
+from perdure.daemon import Lease
+from perdure.errors import ConnectionFailed, FinalError, TransientError
+from perdure.local.fetch import Tell, fetch
+from perdure.local.models import MINILM, Model, chat_model
+from perdure.settings import Settings
+
+IDLE = 600.0
+"""Seconds without a request after which the process ends."""
+
+LOADING = 180.0
+"""Seconds that a model may take to load: a large one of the user's, from a slow disk."""
+
+NEEDED = ("xllamacpp", "tokenizers", "numpy")
+
+
+def installed() -> bool:
+    """Whether what the local models need can be imported. Imports nothing."""
+    return not _missing()
+
+
+def _missing() -> list[str]:
+    return [name for name in NEEDED if find_spec(name) is None]
+
+
+async def ensure(settings: Settings, progress: Tell | None = None, *, idle: float = IDLE) -> str:
+    """The base URL of the local models, such as "http://127.0.0.1:23456/v1".
+
+    Fetches those that are missing and starts the process that serves them, as far as needed.
+    `progress` hears of downloads, on the event loop. The process ends by itself when nobody asked
+    it anything for `idle` seconds; it then starts again with the next call of this function.
+
+    Raises FinalError where something must be mended first, TransientError if the process does
+    not start; both name the cure.
+    """
+    loop = asyncio.get_running_loop()
+
+    def tell(found: Any) -> None:
+        if progress:
+            loop.call_soon_threadsafe(progress, found)
+
+    return await asyncio.to_thread(_ensure, settings, tell, idle)
+
+
+def _ensure(settings: Settings, tell: Callable[[Any], None], idle: float) -> str:
+    if missing := _missing():
+        raise FinalError(
+            f"the local models need {', '.join(missing)}, not installed here\n"
+            "  cure: pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL"
+        )
+    model, folder = chat_model(settings.local_model), _folder(settings)
+    try:
+        for one in (model, MINILM):
+            fetch(one, folder, progress=tell)
+        with Lease(folder, model.name):
+            found = daemon.ensure(
+                folder,
+                model.name,
+                lambda port: _command(settings, port, idle),
+                lambda address: _serves(address, model),
+                timeout=LOADING,
+            )
+    except ConnectionFailed as error:
+        raise TransientError(f"local models: {error}") from error
+    return f"http://{found.address}/v1"
+
+
+def stop(settings: Settings) -> bool:
+    """End the process that serves the model of the settings. False if there was none. Blocks."""
+    return daemon.stop(_folder(settings), chat_model(settings.local_model).name)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home.absolute() / "models"
+
+
+def _command(settings: Settings, port: int, idle: float) -> list[str]:
+    model = chat_model(settings.local_model)
+    # As `python -m perdure.local.server`, but also from a checkout that is not installed: the process
+    # starts in another folder, which `-P` keeps it from importing from.
+    checkout = str(Path(__file__).parents[2])
+    return [
+        sys.executable,
+        "-P",
+        "-c",
+        f"import sys; sys.path.append({checkout!r}); from perdure.local.server import main; main()",
+        f"--home={settings.home.absolute()}",
+        f"--port={port}",
+        f"--model={model.own or model.name}",
+        f"--idle={idle:g}",
+    ]
+
+
+def _serves(address: str, model: Model) -> bool:
+    connection = HTTPConnection(address, timeout=5.0)
+    try:
+        connection.request("GET", "/v1/models")
+        answer = json.loads(connection.getresponse().read())
+        return model.title in [one["id"] for one in answer["data"]]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,103 @@
+"""The durable shell as the conformance runner drives it: a real server, a worker for each case."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from perdure import server
+from perdure.activities.catalog import catalog
+from perdure.client import GraphClient, connect
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.errors import GraphError, RunFailed, UsageError
+from perdure.graph.check import first_problem
+from perdure.payloads import RunRequest
+from perdure.settings import Settings
+from perdure.worker import WorkerOptions, build_worker
+
+from tests.conformance.cases import SHARED, Outcome, mock_agents, options_of
+
+AT_ONCE = 6
+LIMIT = 30.0
+
+
+def waits(case: dict[str, Any]) -> bool:
+    """Whether the case needs real sleeping, or an abort, which a durable run does not have."""
+    text = str(case["graph"]) + str(case.get("mocks", ""))
+    if "abortAfterMs" in case.get("options", {}) or case["category"] == "probe-order":
+        return True
+    return any(word in text for word in ("'duration'", "'sleep'", "'timeout'", "sleeperAgent"))
+
+
+def run_cases(cases: Iterable[dict[str, Any]]) -> list[Outcome]:
+    """The outcomes of the cases, in their order."""
+    with tempfile.TemporaryDirectory(prefix="perdure-") as home:
+        settings = Settings(home=Path(home), file_root=SHARED / "upstream" / "files")
+        try:
+            return asyncio.run(_run_all(list(cases), settings))
+        finally:
+            server.stop(settings)
+
+
+async def _run_all(cases: list[dict[str, Any]], settings: Settings) -> list[Outcome]:
+    client = await connect(settings)
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(index: int, case: dict[str, Any]) -> Outcome:
+        async with free:
+            return await _run(client, case, f"case-{index}")
+
+    try:
+        return await asyncio.gather(*(one(index, case) for index, case in enumerate(cases)))
+    finally:
+        client.close()
+
+
+async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome:
+    outcome = Outcome(case["name"])
+    agents = {**catalog(), **mock_agents(case)}
+    problem = first_problem(case["graph"], [*agents, *GRAPH_AGENTS, *options_of(case).bypass_agents])
+    if problem is not None:
+        outcome.status, outcome.stage, outcome.thrown = "thrown", "construct", problem.graphai
+        return outcome
+    options = options_of(case)
+    request = RunRequest(
+        document=case["graph"],
+        name=case["name"],
+        queue=queue,
+        injects=[list(pair) for pair in options.injects],
+        config=options.config,
+        graphs=options.graphs,
+        bypass_agents=options.bypass_agents,
+        force_loop=options.force_loop,
+        loop_count=options.loop_count,
+        previous_results=options.previous_results,
+    )
+    worker = WorkerOptions(agents=agents, settings=replace(client.settings), cached_runs=10)
+    async with build_worker(client.temporal, queue, worker):
+        run = await client.submit(request)
+        try:
+            async with asyncio.timeout(LIMIT):
+                result = await run.result()
+        except TimeoutError:
+            outcome.status = "hang"
+            await run.handle.terminate("the case has no end")
+            return outcome
+        except GraphError as error:
+            outcome.status, outcome.stage = "thrown", "construct"
+            outcome.thrown = error.problems[0].graphai
+            return outcome
+        except UsageError as error:
+            outcome.status, outcome.stage, outcome.thrown = "thrown", "inject", str(error)
+            return outcome
+        except RunFailed as error:
+            outcome.status, outcome.stage, outcome.thrown = "thrown", "run", str(error)
+            result = error.result
+    if result is not None:
+        outcome.all, outcome.results = result.all, result.results
+        outcome.errors, outcome.states = dict(result.errors), dict(result.states)
+    return outcome

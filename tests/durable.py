@@ -1,0 +1,47 @@
+"""The durable shell for tests: an embedded server of their own, and workers in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure import server
+from perdure.activities.agent import Agent
+from perdure.client import GraphClient, Run, connect
+from perdure.settings import Settings
+from perdure.worker import WorkerOptions, build_worker
+
+
+@asynccontextmanager
+async def embedded(home: Path) -> AsyncIterator[GraphClient]:
+    """A client of a new server with its data in `home`, whatever server the environment names."""
+    settings = Settings(home=home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TEMPORAL_ADDRESS", raising=False)
+        patch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
+        client = await connect(settings)
+    try:
+        yield client
+    finally:
+        client.close()
+        server.stop(settings)
+
+
+@asynccontextmanager
+async def started(
+    client: GraphClient,
+    name: str,
+    document: Any,
+    agents: Mapping[str, Agent],
+    settings: Settings,
+    local_models: Callable[[], Awaitable[str]] | None = None,
+) -> AsyncIterator[Run]:
+    """A run of `document`, and a worker for it in this process on a queue of its own."""
+    queue = f"test-{name}"
+    options = WorkerOptions(agents=agents, settings=settings, local_models=local_models)
+    async with build_worker(client.temporal, queue, options):
+        yield await client.start(document, name=name, queue=queue)

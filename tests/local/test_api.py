@@ -1,0 +1,93 @@
+import json
+from typing import Any
+
+import pytest
+
+from perdure.local import api
+
+PLAIN = {"temperature": 0, "seed": 0, "cache_prompt": False, "model": "local"}
+
+GENERATIONS = {
+    "defaults": (
+        {"model": "gpt-4o", "messages": []},
+        {**PLAIN, "messages": [], "max_tokens": api.MOST_TOKENS, "repeat_penalty": 1.1},
+    ),
+    "given": (
+        {
+            "temperature": 0.7,
+            "seed": 5,
+            "max_completion_tokens": 9,
+            "repeat_penalty": 1,
+            "cache_prompt": True,
+        },
+        {
+            "temperature": 0.7,
+            "seed": 5,
+            "max_completion_tokens": 9,
+            "repeat_penalty": 1,
+            "cache_prompt": True,
+            "model": "local",
+        },
+    ),
+    "JSON may repeat itself": (
+        {"response_format": {"type": "json_object"}, "max_tokens": 1},
+        {**PLAIN, "response_format": {"type": "json_object"}, "max_tokens": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_", "asked"), GENERATIONS.values(), ids=GENERATIONS)
+def test_generation_gives_the_same_answer_each_time_by_default(request_: api.Json, asked: api.Json) -> None:
+    assert api.generation(request_, "local") == asked
+
+
+def test_null_asks_for_the_default() -> None:
+    assert api.parse(b'{"temperature": null, "n": 1}') == {"n": 1}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+def test_a_body_is_a_json_object(body: bytes) -> None:
+    with pytest.raises(api.Refused, match="body is not"):
+        api.parse(body)
+
+
+def test_a_prompt_that_is_too_long_is_told_what_to_do() -> None:
+    error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 8192}
+    found = api.generation_error(json.dumps({"error": error}).encode(), "local")
+    assert (found["code"], found["param"]) == ("context_length_exceeded", "messages")
+    assert "9000 tokens, the local model local reads 8192" in found["message"]
+    assert "tokenBoundStringsAgent" in found["message"]
+
+
+def test_other_errors_of_the_model_are_handed_on() -> None:
+    error = {"code": 400, "type": "invalid_request_error", "message": "no"}
+    assert api.generation_error(json.dumps({"error": error}).encode(), "local") == error
+    assert api.generation_error(b"<html>", "local")["message"] == "<html>"
+
+
+TEXTS = {
+    "one": ("a", ("a",)),
+    "several": (["a", "b", "a"], ("a", "b", "a")),
+}
+
+
+@pytest.mark.parametrize(("given", "texts"), TEXTS.values(), ids=TEXTS)
+def test_texts_to_embed(given: Any, texts: tuple[str, ...]) -> None:
+    assert api.embedding_request({"input": given}, 384) == api.EmbeddingRequest(texts, base64=False)
+
+
+REFUSALS: dict[str, tuple[api.Json, str]] = {
+    "missing": ({}, r"input\[0\] is NoneType"),
+    "none": ({"input": []}, "has 0 texts"),
+    "many": ({"input": ["a"] * 2049}, "has 2049 texts"),
+    "empty": ({"input": ["a", ""]}, r"input\[1\] is empty"),
+    "tokens": ({"input": [1, 2]}, r"input\[0\] is int; the local model takes texts"),
+    "dimensions": ({"input": "a", "dimensions": 512}, "dimensions is 512; .* have 384"),
+    "encoding": ({"input": "a", "encoding_format": "int8"}, "'int8'; it can be float or base64"),
+}
+
+
+@pytest.mark.parametrize(("request_", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_what_cannot_be_embedded_is_refused(request_: api.Json, message: str) -> None:
+    with pytest.raises(api.Refused, match=message):
+        api.embedding_request(request_, 384)

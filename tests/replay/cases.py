@@ -1,0 +1,37 @@
+"""The recorded histories: where they are, and what they may not tell."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).with_name("histories")
+GRAPHS = sorted(Path(__file__).with_name("graphs").glob("*.yaml"))
+HISTORIES = sorted(FOLDER.glob("*.json"))
+
+_PATHS = re.compile(r"""(?:/(?:home|root|tmp|Users|var|opt|mnt|work|srv)/|[A-Z]:\\)[^\s"']*""")
+
+
+def private_texts(history: str, names: Iterable[str] = ()) -> list[str]:
+    """What `history` tells about the machine it was recorded on: paths, and any of `names`."""
+    texts = list(_texts(json.loads(history)))
+    found = {match for text in texts for match in _PATHS.findall(text)}
+    found |= {name for name in names for text in texts if name in text}
+    return sorted(found)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a history, payloads decoded."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            is_payload = key == "data" and isinstance(item, str)
+            yield from _texts(base64.b64decode(item).decode(errors="replace") if is_payload else item)

@@ -1,0 +1,75 @@
+"""Records the histories anew: python -m tests.replay.record [NAME]…
+
+Each is the history of one run on the durable shell: every example, and every graph of graphs/. Record
+only what is new, or what a gated change of the workflow made different: the old ones are the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perdure.activities.catalog import catalog
+from perdure.client import GraphClient, Run
+from perdure.errors import RunFailed
+from perdure.graph.load import load
+
+from tests import durable
+from tests.examples import cases as examples
+from tests.replay.cases import FOLDER, GRAPHS, private_texts
+
+
+async def record(names: Sequence[str]) -> None:
+    """Runs what `names` name, all without names, and writes the histories."""
+    with tempfile.TemporaryDirectory() as home:
+        async with durable.embedded(Path(home) / "home") as client:
+            for example in examples.EXAMPLES:
+                if not names or example.name in names:
+                    async with examples.started(example, client) as run:
+                        await _keep(run, example.name)
+            for path in GRAPHS:
+                if not names or path.stem in names:
+                    await _record_graph(client, path)
+
+
+async def _record_graph(client: GraphClient, path: Path) -> None:
+    document: Any = load(path.read_bytes()).data
+    async with durable.started(client, path.stem, document, catalog(), client.settings) as run:
+        await _keep(run, path.stem)
+
+
+async def _keep(run: Run, name: str) -> None:
+    try:
+        await run.result()
+    except RunFailed as error:
+        print(f"{name}: failed, {error}")
+    history = await run.handle.fetch_history()
+    text = json.dumps(scrubbed(history.to_json_dict()), indent=1) + "\n"
+    found = private_texts(text, [socket.gethostname(), getpass.getuser() + "@", str(Path.home()), str(examples.ROOT)])
+    if found:
+        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(found)}")
+    (FOLDER / f"{name}.json").write_text(text)
+    print(f"{name}: {len(history.events)} events, {len(text):,} bytes")
+
+
+def scrubbed(value: Any) -> Any:
+    """A history without what names the machine: identities, the queues named after them, builds."""
+    if isinstance(value, list):
+        return [scrubbed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("kind") == "TASK_QUEUE_KIND_STICKY":
+        return {**value, "name": "recorder-queue"}
+    fixed = {"identity": "recorder", "buildId": "recorded"}
+    return {key: fixed[key] if key in fixed else scrubbed(item) for key, item in value.items()}
+
+
+if __name__ == "__main__":
+    asyncio.run(record(sys.argv[1:]))
