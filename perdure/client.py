@@ -14,22 +14,20 @@ import hashlib
 import json
 import re
 import secrets
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
-    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     SearchAttributeKey,
@@ -39,74 +37,39 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.envconfig import ClientConfig
-from temporalio.exceptions import ApplicationError, CancelledError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from perdure import server
 from perdure.daemon import Lease
-from perdure.errors import (
-    ConnectionFailed,
-    GraphError,
-    Problem,
-    RunCancelled,
-    RunConflict,
-    RunFailed,
-    UsageError,
-)
+from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import first_problem, modernized
-from perdure.graph.values import Value, is_dict, normalize
-from perdure.payloads import RunRequest, RunResult, RunStatus, from_plain
+from perdure.graph.values import Value, normalize
+from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.plugin import GraphPlugin
+from perdure.reports import (
+    RPC_TIMEOUT,
+    RunReport,
+    RunSummary,
+    is_served,
+    knows_attributes,
+    pending_calls,
+    rpc_error,
+    run_error,
+    short,
+    state_name,
+)
 from perdure.settings import Settings
+from perdure.streams import StreamPiece, StreamReader
 
 WORKFLOW = "Graph"
 GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
-RPC_TIMEOUT = timedelta(seconds=10)
 QUERY_TIMEOUT = timedelta(seconds=3)
 CONNECT_TIMEOUT = timedelta(seconds=10)
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files
 _ID = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingCall:
-    """A call of an agent that has no result yet. `started` tells whether a worker has it."""
-
-    path: str
-    agent: str
-    started: bool
-    attempt: int = 1
-    last_failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """How a run is: `state` is Temporal's word in small letters, such as "running".
-
-    `unserved` are the task queues that it waits for and no worker serves.
-    """
-
-    id: str
-    state: str
-    name: str = ""
-    started: datetime | None = None
-    closed: datetime | None = None
-    status: RunStatus | None = None
-    pending: tuple[PendingCall, ...] = ()
-    unserved: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One line of a list of runs."""
-
-    id: str
-    state: str
-    name: str
-    started: datetime
-    closed: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +89,16 @@ class Run:
         try:
             return await self.handle.result()
         except WorkflowFailureError as error:
-            raise _run_error(self.id, error.cause) from error
+            raise run_error(self.id, error.cause) from error
         except RPCError as error:
-            raise _rpc_error(error, f"run {self.id!r}") from error
+            raise rpc_error(error, f"run {self.id!r}") from error
 
     async def cancel(self) -> None:
         """Asks the run to stop: running agents are told, and no node starts any more."""
         try:
             await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            raise _rpc_error(error, f"run {self.id!r}") from error
+            raise rpc_error(error, f"run {self.id!r}") from error
 
     async def status(self, console_from: int = 0) -> RunStatus | None:
         """What the run itself says; None when no worker answers in time."""
@@ -146,19 +109,58 @@ class Run:
         except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             return None
 
+    async def answer(self, path: str, value: str) -> None:
+        """Answers the question of a node that waits for a person.
+
+        `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
+        when nobody asks there, or the answer is not taken.
+        """
+        try:
+            answer = Answer(path=path, value=value)
+            await self.handle.execute_update("answer", answer, result_type=type(None))
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def stream(self, interval: float = 0.15) -> AsyncIterator[StreamPiece]:
+        """What agents stream while they run, until the run ends; asks every `interval` seconds.
+
+        Pieces of one attempt come in order, without overlap: where one was missed, the next one's
+        `offset` tells. A repeated attempt begins anew, with its own number.
+        """
+        reader = StreamReader(self.client.temporal.data_converter)
+        while True:
+            try:
+                description = await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
+            except RPCError as error:
+                raise rpc_error(error, f"run {self.id!r}") from error
+            for piece in await reader.running(description):
+                yield piece
+            if reader.has_ended():
+                status = await self.status(console_from=sys.maxsize)
+                for piece in reader.ended(status):
+                    yield piece
+            if description.status is not WorkflowExecutionStatus.RUNNING:
+                return
+            await asyncio.sleep(interval)
+
     async def report(self) -> RunReport:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         try:
             description = await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            raise _rpc_error(error, f"run {self.id!r}") from error
-        pending = tuple(_pending(description))
+            raise rpc_error(error, f"run {self.id!r}") from error
+        pending = tuple(pending_calls(description))
         queues = {call.queue for call in pending} | {description.task_queue}
         running = description.status is WorkflowExecutionStatus.RUNNING
-        unserved = sorted([queue for queue in queues if running and not await self.client.is_served(queue)])
+        unserved = sorted(
+            [queue for queue in queues if running and not await is_served(self.client.temporal, queue)]
+        )
         return RunReport(
             id=self.id,
-            state=_state(description.status),
+            state=state_name(description.status),
             name=description.typed_search_attributes.get(GRAPH) or "",
             started=description.start_time,
             closed=description.close_time,
@@ -235,14 +237,14 @@ class GraphClient:
         }
         run = Run(self, run_id)
         try:
-            if self.embedded is not None or await self._knows_attributes():
+            if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH.name, STATUS.name}):
                 arguments["search_attributes"] = TypedSearchAttributes(attributes)
                 request = _indexed(request)
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
         except RPCError as error:
-            raise _rpc_error(error, "the start") from error
+            raise rpc_error(error, "the start") from error
         if id is not None:
             await self._compare(run, body)
         return run
@@ -256,20 +258,6 @@ class GraphClient:
                 f"or look at it: perdure status {run.id}"
             )
 
-    async def _knows_attributes(self) -> bool:
-        """Whether this server has Perdure's search attributes; an unknown one makes a start fail."""
-        from temporalio.api.operatorservice.v1 import (  # noqa: PLC0415 -- only where a server is foreign
-            ListSearchAttributesRequest,
-        )
-
-        try:
-            answer = await self.temporal.operator_service.list_search_attributes(
-                ListSearchAttributesRequest(namespace=self.temporal.namespace), timeout=RPC_TIMEOUT
-            )
-        except RPCError:
-            return False
-        return {GRAPH.name, STATUS.name} <= set(answer.custom_attributes)
-
     def get(self, id: str) -> Run:
         """The run with this id, whoever started it."""
         return Run(self, id)
@@ -280,24 +268,9 @@ class GraphClient:
         try:
             async for found in self.temporal.list_workflows(wanted, limit=limit):
                 name = found.typed_search_attributes.get(GRAPH) or ""
-                yield RunSummary(found.id, _state(found.status), name, found.start_time, found.close_time)
+                yield RunSummary(found.id, state_name(found.status), name, found.start_time, found.close_time)
         except RPCError as error:
-            raise _rpc_error(error, "the list of runs") from error
-
-    async def is_served(self, queue: str) -> bool:
-        """Whether a worker has asked this task queue for work lately."""
-        for kind in (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
-            answer = await self.temporal.workflow_service.describe_task_queue(
-                DescribeTaskQueueRequest(
-                    namespace=self.temporal.namespace,
-                    task_queue=TaskQueue(name=queue),
-                    task_queue_type=kind,
-                ),
-                timeout=RPC_TIMEOUT,
-            )
-            if answer.pollers:
-                return True
-        return False
+            raise rpc_error(error, "the list of runs") from error
 
 
 async def connect(settings: Settings | None = None) -> GraphClient:
@@ -315,12 +288,10 @@ async def connect(settings: Settings | None = None) -> GraphClient:
         config["target_host"] = embedded.address
     address = config.get("target_host", "")
     try:
-        temporal = await Client.connect(
-            **config, plugins=[GraphPlugin()], connect_timeout=CONNECT_TIMEOUT
-        )
+        temporal = await Client.connect(**config, plugins=[GraphPlugin()], connect_timeout=CONNECT_TIMEOUT)
     except (RPCError, RuntimeError) as error:
         raise ConnectionFailed(
-            f"no Temporal server answers at {address}: {_short(error)}; start one there, "
+            f"no Temporal server answers at {address}: {short(error)}; start one there, "
             "or unset TEMPORAL_ADDRESS to use the embedded server"
         ) from error
     return GraphClient(temporal, settings, embedded, lease)
@@ -349,57 +320,3 @@ def _body(request: RunRequest) -> str:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "graph"
-
-
-def _state(status: WorkflowExecutionStatus | None) -> str:
-    return "unknown" if status is None else status.name.lower().replace("_", "-")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _QueuedCall(PendingCall):
-    queue: str
-
-
-def _pending(description: WorkflowExecutionDescription) -> list[_QueuedCall]:
-    status = description.status
-    if status is not WorkflowExecutionStatus.RUNNING:
-        return []
-    return [
-        _QueuedCall(
-            path=item.activity_id,
-            agent=item.activity_type.name,
-            started=item.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
-            attempt=item.attempt,
-            last_failure=item.last_failure.message or None,
-            queue=item.activity_options.task_queue.name or description.task_queue,
-        )
-        for item in description.raw_description.pending_activities
-    ]
-
-
-def _run_error(id: str, cause: BaseException | None) -> Exception:
-    if isinstance(cause, CancelledError):
-        return RunCancelled(f"run {id!r} was cancelled")
-    if isinstance(cause, ApplicationError):
-        detail: Value = cause.details[0] if cause.details else None
-        if cause.type == "RunFailed" and is_dict(detail):
-            return RunFailed(cause.message, from_plain(RunResult, detail))
-        if cause.type == "GraphError":
-            text = str(detail) if isinstance(detail, str) else ""
-            return GraphError([Problem("refused", "", cause.message, graphai=text)])
-        if cause.type == "UsageError":
-            return UsageError(cause.message)
-        return RunFailed(cause.message)
-    return RunFailed(f"run {id!r} ended without a result: {_short(cause)}")
-
-
-def _rpc_error(error: RPCError, what: str) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        return UsageError(f"there is no {what}; perdure list shows those there are")
-    if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-        return ConnectionFailed(f"the Temporal server does not answer about {what}: {_short(error)}")
-    return RunFailed(f"the Temporal server refused {what}: {_short(error)}")
-
-
-def _short(error: BaseException | None) -> str:
-    return str(error).partition("\n")[0][:300]

@@ -117,7 +117,8 @@ class AgentCall:
     """One call of an agent, as its activity receives it.
 
     `run` is the first execution's run id and `key` the path in the run: together they are the same
-    for every delivery of the same work. `timeout` is in milliseconds.
+    for every delivery of the same work. `timeout` is in milliseconds. A `bypassed` agent may be
+    unknown: then filters answer, or the result is null.
     """
 
     agent: str
@@ -134,6 +135,25 @@ class AgentCall:
     version: Value = 0.5
     verbose: bool = False
     timeout: float | None = None
+    bypassed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterScope:
+    """What a filter of the worker applies to: all calls, or those of some agents and of some nodes.
+
+    None says nothing, an empty list names none. A `pure` filter does no I/O.
+    """
+
+    agents: Sequence[str] | None = None
+    nodes: Sequence[str] | None = None
+    pure: bool = False
+
+    def covers(self, agent: str, node: str) -> bool:
+        """Whether the filter applies to calls of `agent` by the node of this id."""
+        if self.agents is None and self.nodes is None:
+            return True
+        return agent in (self.agents or ()) or node in (self.nodes or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +161,7 @@ class Directory:
     """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
 
     `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
-    `local_activities` is the setting.
+    `local_activities` is the setting; `filters` are the fields of a FilterScope each.
     """
 
     pure: Sequence[str] = ()
@@ -149,6 +169,12 @@ class Directory:
     human: Sequence[str] = ()
     queues: Mapping[str, str] = field(default_factory=dict[str, str])
     local_activities: bool = True
+    filters: Sequence[Mapping[str, Value]] = ()
+
+    def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
+        """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
+        scopes = (from_plain(FilterScope, each) for each in self.filters)
+        return any(scope.covers(agent, node) for scope in scopes if pure or not scope.pure)
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -190,7 +216,8 @@ class RunStatus:
     """What a run is doing now: counts of node states, the nodes worth a look, what is asked of people.
 
     `console` are the lines from the number that the caller asked for, `console_offset` the number
-    of all lines so far. `questions` are those of perdure.engine.people.Question, open now.
+    of all lines so far. `streams` are the ends of finished streams, fields of StreamTail with their
+    `path`. `questions` are those of perdure.engine.people.Question, open now.
     """
 
     name: str = "graph"
@@ -198,6 +225,7 @@ class RunStatus:
     questions: Sequence[Mapping[str, Value]] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     nodes: Sequence[Mapping[str, Value]] = ()
+    streams: Sequence[Mapping[str, Value]] = ()
     console: Sequence[str] = ()
     console_offset: int = 0
 

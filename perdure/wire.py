@@ -19,7 +19,6 @@ from perdure.payloads import decode, encode, from_plain, to_plain
 
 ENCODING = b"json/plain"
 PLACES = "perdure-special"
-CONSOLE = "perdure-console"
 MAX_BYTES = 2_000_000
 """Temporal refuses payloads above 2 MiB, in ways that leave a run stuck: stay below."""
 
@@ -58,18 +57,19 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
     return value
 
 
-def pack(value: Any, console: list[str] | None = None) -> RawValue:
-    """A payload that passes Temporal's converters untouched; `console` lines travel beside the value."""
+def pack(value: Any, **beside: Any) -> RawValue:
+    """A payload that passes Temporal's converters untouched. `beside` travels in its metadata, as JSON."""
     payload = to_payload(value)
-    if console:
-        payload.metadata[CONSOLE] = json.dumps(console).encode()
+    for name, data in beside.items():
+        if data:
+            payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()
     return RawValue(payload)
 
 
-def console_of(raw: RawValue) -> list[str]:
-    """The console lines that came with a result."""
-    data = raw.payload.metadata.get(CONSOLE)
-    return [] if data is None else json.loads(data)
+def beside(raw: RawValue, name: str) -> Any:
+    """What `pack` put beside the value under this name; None for nothing."""
+    data = raw.payload.metadata.get(f"perdure-{name}")
+    return None if data is None else json.loads(data)
 
 
 def unpack(raw: RawValue, kind: type[Kind] | None = None) -> Any:

@@ -15,21 +15,11 @@ from temporalio.exceptions import ApplicationError
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke
+from perdure.activities.pulse import Pulse
 from perdure.errors import FinalError, TransientError
-from perdure.graph.javascript import stringify
-from perdure.graph.values import Value
-from perdure.payloads import DIRECTORY, AgentCall, Directory, StreamTail, to_plain
+from perdure.payloads import DIRECTORY, AgentCall, Directory
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
-
-BEATS = 3
-"""Heartbeats in one heartbeat timeout."""
-
-STREAM_INTERVAL = 0.1
-"""Seconds between two heartbeats of an agent that streams."""
-
-STREAM_WINDOW = 16_000
-"""Characters of the stream that one heartbeat carries: those before them were sent already."""
 
 MAX_CONSOLE = 200
 """Console lines that one call may leave behind."""
@@ -79,7 +69,7 @@ class AgentActivities:
         try:
             context = self._context(call, info.attempt, pulse, console)
             result = await invoke(agent, call.inputs, call.params, context, call.timeout)
-            return pack(result, console[-MAX_CONSOLE:])
+            return pack(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
         except Exception as error:
             raise _told_apart(error) from error
         finally:
@@ -110,46 +100,6 @@ class AgentActivities:
         cure = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
         message = f"the worker of queue {queue!r} has no agent {name!r}; {cure}"
         return ApplicationError(message, type="UnknownAgent", non_retryable=True)
-
-
-@dataclass(slots=True)
-class Pulse:
-    """The heartbeats of one attempt: they tell that the worker lives, hear of cancellation, and
-    carry the end of what the agent has streamed so far.
-    """
-
-    attempt: int
-    text: str = ""
-    offset: int = 0
-    _sent: float = 0.0
-    _beats: bool = False
-
-    async def beat(self, timeout: timedelta | None) -> None:
-        """Beats until cancelled. Local activities have no heartbeat."""
-        if timeout is None:
-            return
-        self._beats = True
-        while True:
-            self._send()
-            await asyncio.sleep(timeout.total_seconds() / BEATS)
-
-    async def emit(self, piece: Value, /) -> None:
-        """Streams a piece: text as it is, anything else as a line of JSON."""
-        self.text += piece if isinstance(piece, str) else f"{stringify(piece)}\n"
-        if len(self.text) > STREAM_WINDOW:
-            self.offset += len(self.text) - STREAM_WINDOW
-            self.text = self.text[-STREAM_WINDOW:]
-        now = asyncio.get_running_loop().time()
-        if self._beats and now - self._sent >= STREAM_INTERVAL:
-            self._send()
-            await asyncio.sleep(0)
-
-    def _send(self) -> None:
-        self._sent = asyncio.get_running_loop().time()
-        if self.text:
-            activity.heartbeat(to_plain(StreamTail(self.attempt, self.offset, self.text)))
-        else:
-            activity.heartbeat()
 
 
 def _told_apart(error: Exception) -> ApplicationError:

@@ -178,7 +178,7 @@ def _checked(agent: str, of: str, hint: Any) -> Hint:
         finding = str(error).partition("\n")[0]
         raise TypeError(
             f"agent {agent!r}: the type hint {hint!r} of {of} has no JSON Schema: {finding}\n"
-            "  cure: use JSON's types, a TypedDict, a dataclass, a pydantic model; or dict, which is not checked"
+            "  cure: use JSON's types, a TypedDict, a dataclass, a pydantic model; or a plain dict"
         ) from None
     return Hint(adapter, schema)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from perdure import daemon
 from perdure.daemon import Lease
-from perdure.errors import ConnectionFailed, FinalError, TransientError
+from perdure.errors import ConnectionFailed, FinalError
 from perdure.local.fetch import Tell, fetch
 from perdure.local.models import MINILM, Model, chat_model
 from perdure.settings import Settings
@@ -43,8 +43,7 @@ async def ensure(settings: Settings, progress: Tell | None = None, *, idle: floa
     `progress` hears of downloads, on the event loop. The process ends by itself when nobody asked
     it anything for `idle` seconds; it then starts again with the next call of this function.
 
-    Raises FinalError where something must be mended first, TransientError if the process does
-    not start; both name the cure.
+    Raises FinalError, which names the cure, where a model cannot be fetched or the process does not start.
     """
     loop = asyncio.get_running_loop()
 
@@ -74,7 +73,7 @@ def _ensure(settings: Settings, tell: Callable[[Any], None], idle: float) -> str
                 timeout=LOADING,
             )
     except ConnectionFailed as error:
-        raise TransientError(f"local models: {error}") from error
+        raise FinalError(f"local models: {error}") from error
     return f"http://{found.address}/v1"
 
 

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+from temporalio.exceptions import ApplicationError
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.messages import (
@@ -34,15 +34,15 @@ from perdure.engine.turns import Expected, Turns
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.payloads import (
     DIRECTORY,
-    AgentCall,
     Answer,
     Directory,
     RunRequest,
     RunResult,
     RunStatus,
 )
-from perdure.wire import ValueTooLarge, console_of, pack, unpack
+from perdure.wire import ValueTooLarge, pack, unpack
 from perdure.workflows import activity_options
+from perdure.workflows.calls import agent_call, failure
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
 
@@ -149,7 +149,8 @@ class GraphWorkflow:
 
     def _arrive(self, event: Event) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""
-        place = None if isinstance(event, TimerFired) else self._expected.pop(event.call, None)
+        call = event.call if isinstance(event, AgentCompleted | AgentFailed) else 0
+        place = self._expected.pop(call, None)
         if place is None:
             self._turns.arrive(event)
         else:
@@ -202,7 +203,7 @@ class GraphWorkflow:
         handle.add_done_callback(lambda task: self._answered(command, task))
 
     def _start(self, command: RunAgent) -> workflow.ActivityHandle[Any]:
-        arguments = pack(_agent_call(command))
+        arguments = pack(agent_call(command))
         if self._is_local(command):
             self._expected[command.call] = self._turns.expect()
             return workflow.start_local_activity(
@@ -238,11 +239,10 @@ class GraphWorkflow:
             return
         error = task.exception()
         if error is None:
-            for line in console_of(task.result()):
-                self._progress.add_console(line)
+            self._progress.arrived_beside(command.path, task.result())
             self._arrive(AgentCompleted(command.call, unpack(task.result())))
         else:
-            self._arrive(_failure(command.call, error))
+            self._arrive(failure(command.call, error))
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await workflow.sleep(milliseconds / 1000, summary="timeout of a node with a graph")
@@ -274,39 +274,6 @@ class GraphWorkflow:
         if finish.failure is not None:
             raise ApplicationError(finish.failure, raw, type="RunFailed")
         return raw
-
-
-def _agent_call(command: RunAgent) -> AgentCall:
-    return AgentCall(
-        agent=command.agent,
-        inputs=command.inputs,
-        params=command.params,
-        config=command.config,
-        filter_params=command.filter_params,
-        node=command.node,
-        path=command.path,
-        key=command.key,
-        run=workflow.info().first_execution_run_id,
-        retry=command.retry,
-        is_result=command.is_result,
-        version=command.version,
-        verbose=command.verbose,
-        timeout=command.options.timeout,
-    )
-
-
-def _failure(call: int, error: BaseException) -> AgentFailed:
-    """What an activity's failure means for the node."""
-    cause = error.cause if isinstance(error, ActivityError) else error
-    if isinstance(cause, ApplicationError):
-        state = "timed-out" if cause.type == "Timeout" else "failed"
-        final = cause.type not in ("AgentError", "Timeout")
-        return AgentFailed(call, cause.message, state, final)
-    if isinstance(cause, TimeoutError):
-        last = cause.cause or cause.__cause__
-        because = f": {last}" if last is not None else ""
-        return AgentFailed(call, f"no worker finished it in time ({cause.message}){because}", final=True)
-    return AgentFailed(call, str(cause or error), final=True)
 
 
 def _now_ms() -> int:

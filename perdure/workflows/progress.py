@@ -6,16 +6,21 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from temporalio.common import RawValue
+
 from perdure.engine.people import Question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import OVER, GraphRun, NodeState
 from perdure.graph.reference import Reference
+from perdure.graph.values import Value
 from perdure.payloads import NodeStatus, RunStatus, to_plain
+from perdure.wire import beside
 
 MAX_ROWS = 200
 MAX_DETAILS = 40
 MAX_CONSOLE = 1_000
 MAX_LINE = 8_000
+MAX_STREAMS = 20
 
 _MARKS = {
     NodeState.WAITING: "·",
@@ -40,6 +45,9 @@ class Progress:
     _queues: dict[str, str] = field(default_factory=dict[str, str])
     _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_CONSOLE))
     _console_count: int = 0
+    _streams: deque[dict[str, Value]] = field(
+        default_factory=lambda: deque[dict[str, Value]](maxlen=MAX_STREAMS)
+    )
 
     def observe(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
@@ -61,6 +69,14 @@ class Progress:
         self._console.append(text[:MAX_LINE])
         self._console_count += 1
 
+    def arrived_beside(self, path: str, result: RawValue) -> None:
+        """What came with a result: console lines, the end of a stream."""
+        for line in beside(result, "console") or ():
+            self.add_console(line)
+        stream = beside(result, "stream")
+        if stream:
+            self._streams.append({"path": path, **stream})
+
     def status(
         self, scheduler: Scheduler | None, console_from: int, questions: Sequence[Question]
     ) -> RunStatus:
@@ -73,6 +89,7 @@ class Progress:
             questions=[to_plain(question) for question in questions],
             counts=dict(self.counts),
             nodes=nodes,
+            streams=list(self._streams),
             console=list(self._console)[seen:],
             console_offset=self._console_count,
         )

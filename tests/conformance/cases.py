@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Callable
@@ -157,19 +158,25 @@ def mock_agents(case: dict[str, Any]) -> dict[str, Agent]:
 def _mock(name: str, spec: dict[str, Any]) -> Agent:
     calls: dict[str, int] = {}
 
-    async def answer(inputs: Any, params: Any, context: AgentContext) -> Any:
+    def choose(context: AgentContext) -> dict[str, Any]:
         behaviour = (spec.get("nodes") or {}).get(context.node, spec.get("default", {}))
         if "sequence" in behaviour:
             count = calls.get(context.node, 0)
             calls[context.node] = count + 1
             behaviour = behaviour["sequence"][min(count, len(behaviour["sequence"]) - 1)]
-        if behaviour.get("sleep"):
-            import asyncio
+        return behaviour
 
-            await asyncio.sleep(behaviour["sleep"] / 1000)
+    def answer(inputs: Any, params: Any, context: AgentContext) -> Any:
+        return _behave(choose(context), inputs, params, context)
+
+    async def answer_later(inputs: Any, params: Any, context: AgentContext) -> Any:
+        behaviour = choose(context)
+        await asyncio.sleep(behaviour.get("sleep", 0) / 1000)
         return _behave(behaviour, inputs, params, context)
 
-    return Agent(name=name, function=answer, arguments=("inputs", "params", "context"))
+    sleeps = '"sleep"' in json.dumps(spec)
+    function = answer_later if sleeps else answer
+    return Agent(name=name, function=function, pure=not sleeps, arguments=("inputs", "params", "context"))
 
 
 def _behave(behaviour: dict[str, Any], inputs: Any, params: Any, context: AgentContext) -> Any:

@@ -21,11 +21,11 @@ def make_case(seed: int) -> dict[str, Any]:
     graphs = Graphs(draw)
     graph, _ = graphs.graph()
     case: dict[str, Any] = {"name": f"seed {seed}", "category": "differential", "timeoutMs": 300, "graph": graph}
+    options, injects = _options(draw, graphs, graph), _injects(draw, graph)
     if draw.chance(0.12):
         _distort(draw, graph)
     if draw.chance(0.06):
-        case["graph"] = _break(draw, graph)
-    options, injects = _options(draw, graphs, graph), _injects(draw, graph)
+        _break(draw, graph)
     if options:
         case["options"] = options
     if injects:
@@ -98,7 +98,7 @@ def _distort(draw: Draw, graph: dict[str, Any]) -> None:
         node["params"][draw.pick(keys)] = value
 
 
-def _break(draw: Draw, graph: dict[str, Any]) -> Any:
+def _break(draw: Draw, graph: dict[str, Any]) -> None:
     """Makes a graph that GraphAI refuses, mostly."""
     nodes = graph["nodes"]
     names = list(nodes)
@@ -132,4 +132,3 @@ def _break(draw: Draw, graph: dict[str, Any]) -> Any:
     ]
     for _ in range(draw.count(1, 2)):
         draw.pick(breaks)()
-    return graph

@@ -17,7 +17,6 @@ from perdure.client import GraphClient, Run
 from perdure.graph.load import load
 from perdure.payloads import RunResult
 from perdure.settings import Settings
-
 from tests import durable
 from tests.examples.services import services
 from tests.servers import serve
@@ -104,9 +103,7 @@ def settings_for(example: Example, home: Path) -> Iterator[Settings]:
 async def started(example: Example, client: GraphClient) -> AsyncIterator[Run]:
     """A durable run of `example`, with a worker for it in this process."""
     with settings_for(example, client.settings.home) as settings:
-        async with durable.started(
-            client, example.name, example.document, example.agents, settings
-        ) as run:
+        async with durable.started(client, example.name, example.document, example.agents, settings) as run:
             yield run
 
 

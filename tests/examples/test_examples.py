@@ -8,7 +8,6 @@ from perdure.client import GraphClient
 from perdure.graph.check import modernized, problems
 from perdure.graph.mermaid import mermaid
 from perdure.testing import memory_shell
-
 from tests.durable import embedded
 from tests.examples.cases import EXAMPLES, FILES, Example, plain, settings_for, started
 

@@ -5,34 +5,40 @@ from pathlib import Path
 
 import pytest
 
-from perdure import daemon, local
-from perdure.local.models import chat_model
+from perdure import local
+from perdure.local.fetch import fetch
+from perdure.local.models import MINILM, SMOLLM2
 from perdure.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def home() -> Path:
-    """The home whose models the tests use, so that they are fetched once."""
+def models() -> Path:
+    """A folder with the models, fetched once for all sessions: that of PERDURE_TEST_HOME, or the user's."""
     given = os.environ.get("PERDURE_TEST_HOME")  # noqa: TID251  # a setting of the tests, not of Perdure
-    return Path(given) if given else Settings().home
+    home = Path(given) if given else Settings().home
+    folder = home.absolute() / "models"
+    for model in (SMOLLM2, MINILM):
+        fetch(model, folder)
+    return folder
 
 
-@pytest.fixture(scope="session")
-def base_url(home: Path) -> Iterator[str]:
-    """The local models, up and running."""
-    settings = Settings(home=home)
-    was_up = daemon.running(home.absolute() / "models", chat_model(settings.local_model).name)
-    yield asyncio.run(local.ensure(settings))
-    if not was_up:
-        local.stop(settings)
+def home_with(models: Path, folder: Path) -> Path:
+    """A new home with the models, so that nothing but the tests meets the processes that they start."""
+    (folder / "models").mkdir()
+    for model in (SMOLLM2, MINILM):
+        (folder / "models" / model.name).symlink_to(models / model.name)
+    return folder
 
 
 @pytest.fixture
-def own_home(tmp_path: Path, home: Path, base_url: str) -> Path:
-    """Another home with the same models, for tests that start and stop processes."""
-    del base_url  # fetched them
-    models = tmp_path / "home" / "models"
-    models.mkdir(parents=True)
-    for name in ("smollm2", "all-minilm-l6-v2"):
-        (models / name).symlink_to(home.absolute() / "models" / name)
-    return models.parent
+def home(models: Path, tmp_path: Path) -> Path:
+    """A home whose processes the test starts and stops."""
+    return home_with(models, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def base_url(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The local models, up and running."""
+    settings = Settings(home=home_with(models, tmp_path_factory.mktemp("home")))
+    yield asyncio.run(local.ensure(settings))
+    local.stop(settings)

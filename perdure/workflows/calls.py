@@ -1,0 +1,43 @@
+"""Calls of agents, in Temporal's words: what an activity is given, what its failure means."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+
+from perdure.engine.messages import AgentFailed, RunAgent
+from perdure.payloads import AgentCall
+
+
+def agent_call(command: RunAgent) -> AgentCall:
+    """What the activity of an agent receives."""
+    return AgentCall(
+        agent=command.agent,
+        inputs=command.inputs,
+        params=command.params,
+        config=command.config,
+        filter_params=command.filter_params,
+        node=command.node,
+        path=command.path,
+        key=command.key,
+        run=workflow.info().first_execution_run_id,
+        retry=command.retry,
+        is_result=command.is_result,
+        version=command.version,
+        verbose=command.verbose,
+        timeout=command.options.timeout,
+    )
+
+
+def failure(call: int, error: BaseException) -> AgentFailed:
+    """What an activity's failure means for the node."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        state = "timed-out" if cause.type == "Timeout" else "failed"
+        final = cause.type not in ("AgentError", "Timeout")
+        return AgentFailed(call, cause.message, state, final)
+    if isinstance(cause, TimeoutError):
+        last = cause.cause or cause.__cause__
+        because = f": {last}" if last is not None else ""
+        return AgentFailed(call, f"no worker finished it in time ({cause.message}){because}", final=True)
+    return AgentFailed(call, str(cause or error), final=True)

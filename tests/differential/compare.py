@@ -1,0 +1,54 @@
+"""What an engine's outcome has that GraphAI's answer has not, and the other way round."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from tests.conformance.cases import FREE_TEXTS, Outcome, differences
+
+V8_TEXT = re.compile(
+    r"Cannot (read|set|convert|create|use|destructure)|is not (a function|iterable|defined|a constructor|an object)"
+    r"|Unexpected (token|end|non-whitespace|number|string)|is not valid JSON|in JSON at|Invalid (array|count|string) "
+    r"|must have a callable|Spread syntax|Expected (property|',|double)|control character|Unterminated"
+    r"|Reduce of empty|object null is not|Bad escaped|cannot be converted|Class extends|Cannot mix"
+)
+"""What JavaScript itself says: that there is an error is compared, not its words."""
+
+
+def compare(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> list[str]:
+    """Every difference; none where GraphAI crashes or hangs and the engine ends."""
+    if outcome.status.startswith("RAISED"):
+        return [f"{outcome.status}: {outcome.thrown}"]
+    if answer["status"] in ("crash", "hang"):
+        endless = answer.get("blocked", False)  # the graph itself asks for it
+        return ["it never ends"] if outcome.status == "hang" and not endless else []
+    recorded = {**case, **answer}
+    if V8_TEXT.search(str(answer.get("thrown"))):
+        recorded["thrownType"] = FREE_TEXTS[0]
+    want = answer["atEnd"] if answer["status"] == "thrown" else answer["all"]
+    found = differences(
+        recorded,
+        replace(
+            outcome,
+            all=_aligned(outcome.all, want),
+            results=_aligned(outcome.results, answer.get("results")),
+        ),
+    )
+    for node, message in answer["errors"].items():
+        got = outcome.errors.get(node, message)
+        if got != message and not V8_TEXT.search(message):
+            found.append(f"error of {node} {got!r}, recorded {message!r}")
+    return found
+
+
+def _aligned(got: Any, want: Any) -> Any:
+    """`got` with JavaScript's own words where `want` has them, for errors that became results."""
+    if isinstance(got, str) and isinstance(want, str) and V8_TEXT.search(want):
+        return want
+    if isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
+        return [_aligned(*pair) for pair in zip(got, want, strict=True)]
+    if isinstance(got, dict) and isinstance(want, dict):
+        return {key: _aligned(item, want.get(key)) for key, item in got.items()}
+    return got

@@ -1,0 +1,45 @@
+"""Counts what random cases contain and what became of them: whether they reach the whole language."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+_CALL = re.compile(r"\.([a-zA-Z]+)\(")
+
+
+def features(case: dict[str, Any], answer: dict[str, Any]) -> Counter[str]:
+    """What one case adds."""
+    found = Counter[str]({f"status {answer['status']} {answer.get('stage', '')}".strip(): 1})
+    _graph(case["graph"], found, 0)
+    found.update(f"option {name}" for name in case.get("options", {}))
+    found.update({"injects": 1} if "injects" in case else {})
+    found.update(f"state {state}" for state in answer.get("states", {}).values())
+    log = answer.get("log", [])
+    found["in a later iteration"] += any(entry.get("repeatCount") for entry in log)
+    found["in a row of a map"] += any("mapIndex" in entry for entry in log)
+    found["retried"] += any("retryCount" in entry for entry in log)
+    found["ran a node"] += any(entry["state"] == "executing" for entry in log)
+    found["only valid"] += answer.get("stage") != "construct"
+    return found
+
+
+def _graph(graph: Any, found: Counter[str], depth: int) -> None:
+    if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), dict):
+        return
+    found[f"graph at depth {depth}"] += 1
+    loop = graph.get("loop")
+    found.update(f"loop.{key}" for key in loop) if isinstance(loop, dict) else None
+    found.update(f"graph key {key}" for key in graph)
+    for node in graph["nodes"].values():
+        if not isinstance(node, dict):
+            continue
+        kind = "computed" if "agent" in node else "static"
+        found.update(f"{kind} {key}" for key in node)
+        if isinstance(node.get("agent"), str):
+            found[f"agent {node['agent'] if node['agent'][:1] != ':' else 'by reference'}"] += 1
+        if node.get("agent") in ("nestedAgent", "mapAgent") and isinstance(node.get("params"), dict):
+            found.update(f"{node['agent']} {key}" for key in node["params"])
+        found.update(f"function {name}" for name in _CALL.findall(str({**node, "graph": 0, "value": 0})))
+        _graph(node.get("graph"), found, depth + 1)

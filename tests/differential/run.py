@@ -1,0 +1,103 @@
+"""Runs random cases through GraphAI and through the engine, and tells where they part."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.cases import Outcome
+from tests.conformance.memory import run_case
+from tests.differential.cases import make_case
+from tests.differential.compare import compare
+from tests.differential.deviations import explanation
+from tests.differential.features import features
+from tests.differential.oracle import Oracle
+from tests.differential.shrink import shrink
+
+FOUND = Path(__file__).parent / "found"
+BATCH = 40
+RECORDED = ("status", "stage", "thrown", "thrownType", "all", "results", "atEnd", "errors", "states", "special", "blocked")
+
+
+@dataclass
+class Report:
+    """What became of the cases: counts, what they contained, and those that differ for no reason."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    features: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
+
+
+def explore(oracle: Oracle, seeds: Iterable[int]) -> Report:
+    """The cases of these seeds, compared."""
+    report = Report()
+    for batch in _batches(seeds):
+        cases = [make_case(seed) for seed in batch]
+        oracle.send(cases)
+        outcomes = [_outcome(case) for case in cases]
+        for case, outcome, answer in zip(cases, outcomes, oracle.receive(cases), strict=True):
+            report.features += features(case, answer)
+            verdict, found = judge(case, answer, outcome)
+            report.verdicts[verdict] += 1
+            if verdict == "DIFFERENT":
+                report.failures.append((case, found))
+    return report
+
+
+def judge(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> tuple[str, list[str]]:
+    """The same, on purpose not the same, not comparable, or DIFFERENT; and the differences."""
+    if answer["status"] == "oracle-error" or "$mismatch" in str(answer.get("results")):
+        return "not comparable: GraphAI differs from itself", []
+    found = compare(case, answer, outcome)
+    if not found:
+        crashed = answer["status"] in ("crash", "hang")
+        return (f"GraphAI fails ({answer['status']}), we end" if crashed else f"same ({answer['status']})"), []
+    reason = explanation(case, answer)
+    return ("DIFFERENT", found) if reason is None else (f"deviation: {reason.name}", found)
+
+
+def shrunk(oracle: Oracle, case: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The case made small, with GraphAI's answer recorded in it, and how the engine differs."""
+
+    def verdict(candidate: dict[str, Any]) -> tuple[str, list[str], dict[str, Any]]:
+        answer = oracle.ask([candidate])[0]
+        return *judge(candidate, answer, _outcome(candidate)), answer
+
+    def kind(verdict: str, found: list[str]) -> tuple[str, list[str]]:
+        return verdict, [difference.split()[0] for difference in found]
+
+    wanted = kind(*verdict(case)[:2])
+    small = shrink(case, lambda candidate: kind(*verdict(candidate)[:2]) == wanted)
+    _, found, answer = verdict(small)
+    return {**small, **{key: answer[key] for key in RECORDED if key in answer}}, found
+
+
+def keep(case: dict[str, Any]) -> Path:
+    """Keeps a recorded case among those that every test run replays."""
+    FOUND.mkdir(exist_ok=True)
+    path = FOUND / f"{case['name'].replace(' ', '-')}.json"
+    path.write_text(json.dumps(case, indent=1, ensure_ascii=True) + "\n")
+    return path
+
+
+def _outcome(case: dict[str, Any]) -> Outcome:
+    """What the engine made of a case, even where that is an exception which it should not raise."""
+    try:
+        return run_case(case)
+    except Exception as error:
+        return Outcome(case["name"], status=f"RAISED {type(error).__name__}", thrown=str(error))
+
+
+def _batches(seeds: Iterable[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for seed in seeds:
+        batch.append(seed)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
