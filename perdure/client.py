@@ -22,6 +22,7 @@ from typing import Any
 
 from temporalio.client import (
     Client,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -51,13 +52,13 @@ from perdure.reports import (
     RPC_TIMEOUT,
     RunReport,
     RunSummary,
-    is_served,
     knows_attributes,
     pending_calls,
     rpc_error,
     run_error,
     short,
     state_name,
+    workers,
 )
 from perdure.settings import Settings
 from perdure.streams import StreamPiece, StreamReader
@@ -132,10 +133,7 @@ class Run:
         """
         reader = StreamReader(self.client.temporal.data_converter)
         while True:
-            try:
-                description = await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
-            except RPCError as error:
-                raise rpc_error(error, f"run {self.id!r}") from error
+            description = await self.describe()
             for piece in await reader.running(description):
                 yield piece
             if reader.has_ended():
@@ -146,25 +144,37 @@ class Run:
                 return
             await asyncio.sleep(interval)
 
-    async def report(self) -> RunReport:
-        """How the run is, and what it waits for: also when no worker is there to ask."""
+    async def describe(self) -> WorkflowExecutionDescription:
+        """What the server itself knows of the run. Raises UsageError when it knows no such run."""
         try:
-            description = await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
+            return await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def request(self) -> RunRequest:
+        """What the run was started with: its graph, inputs and queue."""
+        try:
+            async for event in self.handle.fetch_history_events(page_size=1):
+                payloads = event.workflow_execution_started_event_attributes.input.payloads
+                return (await self.client.temporal.data_converter.decode(payloads, [RunRequest]))[0]
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+        raise UsageError(f"run {self.id!r} has no history any more")
+
+    async def report(self, console_from: int = 0) -> RunReport:
+        """How the run is, and what it waits for: also when no worker is there to ask."""
+        description = await self.describe()
         pending = tuple(pending_calls(description))
         queues = {call.queue for call in pending} | {description.task_queue}
         running = description.status is WorkflowExecutionStatus.RUNNING
-        unserved = sorted(
-            [queue for queue in queues if running and not await is_served(self.client.temporal, queue)]
-        )
+        unserved = sorted([queue for queue in queues if running and not await self.client.workers(queue)])
         return RunReport(
             id=self.id,
             state=state_name(description.status),
             name=description.typed_search_attributes.get(GRAPH) or "",
             started=description.start_time,
             closed=description.close_time,
-            status=await self.status() if description.task_queue not in unserved else None,
+            status=await self.status(console_from) if description.task_queue not in unserved else None,
             pending=pending,
             unserved=tuple(unserved),
         )
@@ -272,14 +282,26 @@ class GraphClient:
         except RPCError as error:
             raise rpc_error(error, "the list of runs") from error
 
+    async def workers(self, queue: str) -> set[str]:
+        """The identities of the workers that serve this task queue.
 
-async def connect(settings: Settings | None = None) -> GraphClient:
+        One that was killed may be among them for another minute, unless it ran beside the embedded
+        server: whether that one lives can be seen.
+        """
+        return await workers(self.temporal, queue, local=self.embedded is not None)
+
+
+async def connect(settings: Settings | None = None, *, identity: str | None = None) -> GraphClient:
     """Connects as the environment says: TEMPORAL_ADDRESS or a Temporal profile, else the embedded server.
 
-    Raises ConnectionFailed when no server answers.
+    `identity` is what the server calls this process, "pid@host" by default. Raises ConnectionFailed
+    when no server answers, UsageError when the profile cannot be read.
     """
     settings = settings or Settings.from_env()
-    config = ClientConfig.load_client_connect_config()
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
     embedded = lease = None
     if not config.get("target_host"):
         lease = server.lease(settings)
@@ -288,7 +310,9 @@ async def connect(settings: Settings | None = None) -> GraphClient:
         config["target_host"] = embedded.address
     address = config.get("target_host", "")
     try:
-        temporal = await Client.connect(**config, plugins=[GraphPlugin()], connect_timeout=CONNECT_TIMEOUT)
+        temporal = await Client.connect(
+            **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CONNECT_TIMEOUT
+        )
     except (RPCError, RuntimeError) as error:
         raise ConnectionFailed(
             f"no Temporal server answers at {address}: {short(error)}; start one there, "

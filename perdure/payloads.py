@@ -21,6 +21,9 @@ Payload = TypeVar("Payload")
 DIRECTORY = "perdure.agents"
 """The activity by which a run asks its worker which agents there are."""
 
+TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
+"""The error type by which a local activity asks to be called again as a remote one."""
+
 _SPECIAL: Mapping[str, Value] = {
     "undefined": UNDEFINED,
     "NaN": math.nan,
@@ -200,7 +203,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """One row of a run's status. `since` is in milliseconds since the epoch."""
+    """One row of a run's status. `since` is in milliseconds since the epoch.
+
+    Of a node with a graph, `done` of `total` are the runs of that graph: one, or one for each row.
+    """
 
     path: str
     state: str
@@ -209,6 +215,8 @@ class NodeStatus:
     since: int = 0
     retries: int = 0
     error: str | None = None
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

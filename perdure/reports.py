@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +21,8 @@ from perdure.graph.values import Value, is_dict
 from perdure.payloads import RunResult, RunStatus, from_plain
 
 RPC_TIMEOUT = timedelta(seconds=10)
+POLL_SECONDS = 75
+"""A worker that has not asked for so long is gone: a request for work lasts for a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,16 +119,38 @@ def short(error: BaseException | None) -> str:
     return str(error).partition("\n")[0][:300]
 
 
-async def is_served(temporal: Client, queue: str) -> bool:
-    """Whether a worker has asked this task queue for work lately."""
+async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[str]:
+    """The identities of the workers that have asked this task queue for work lately.
+
+    `local` tells that the server is on this machine for this machine alone: workers here that have
+    ended are then left out.
+    """
+    found: set[str] = set()
     for kind in (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
         request = DescribeTaskQueueRequest(
             namespace=temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
         )
-        answer = await temporal.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
-        if answer.pollers:
-            return True
-    return False
+        try:
+            answer = await temporal.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"task queue {queue!r}") from error
+        recent = time.time() - POLL_SECONDS
+        found |= {item.identity for item in answer.pollers if item.last_access_time.seconds > recent}
+    return {identity for identity in found if not local or _lives(identity)}
+
+
+def _lives(identity: str) -> bool:
+    """Whether the process "pid@host" is alive, as far as this host can tell."""
+    pid, _, host = identity.partition("@")
+    if not pid.isdecimal() or host.partition("+")[0] != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 async def knows_attributes(temporal: Client, names: set[str]) -> bool:

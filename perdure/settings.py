@@ -29,6 +29,7 @@ class Settings:
     or "10.0.0.7" for every port of it. `keys` maps a provider ("openai", "anthropic", "gemini", "groq")
     to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
     without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL".
+    A worker tells its health over HTTP at `health_host` and `health_port`, where there is one.
     """
 
     home: Path = field(default_factory=_default_home)
@@ -39,6 +40,8 @@ class Settings:
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
     sqlite_synchronous: str = "FULL"
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -65,10 +68,22 @@ class Settings:
             given["local_model"] = env["PERDURE_LOCAL_MODEL"]
         if env.get("PERDURE_WIKIPEDIA_URL"):
             given["wikipedia_url"] = env["PERDURE_WIKIPEDIA_URL"]
-        given |= _of_server(env)
+        given |= _of_server(env) | _of_health(env)
         given["keys"] = _of_providers(env, "_API_KEY")
         given["base_urls"] = _of_providers(env, "_BASE_URL")
         return cls(**given)  # type: ignore[arg-type]  # each key is a field of its own type
+
+
+def temporal_may_be_configured() -> bool:
+    """Whether Temporal's variables or its file of profiles may name a server; False is certain.
+
+    The SDK, which reads them, takes a while to load: this tells beforehand whether to wait for it.
+    """
+    if any(name.startswith("TEMPORAL_") for name in os.environ):
+        return True
+    # The SDK looks in the folder for configuration that the system has.
+    places = [os.environ.get("XDG_CONFIG_HOME"), "~/.config", "~/Library/Application Support"]
+    return any(Path(place, "temporalio").expanduser().exists() for place in places if place)
 
 
 def tiktoken_folder(default: Path) -> Path:
@@ -94,6 +109,18 @@ def _of_server(env: Mapping[str, str]) -> dict[str, object]:
         given["server_idle"] = _seconds("PERDURE_SERVER_IDLE", env["PERDURE_SERVER_IDLE"])
     if env.get("PERDURE_SQLITE_SYNCHRONOUS"):
         given["sqlite_synchronous"] = _synchronous(env["PERDURE_SQLITE_SYNCHRONOUS"])
+    return given
+
+
+def _of_health(env: Mapping[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if env.get("PERDURE_HEALTH_HOST"):
+        given["health_host"] = env["PERDURE_HEALTH_HOST"]
+    port = env.get("PERDURE_HEALTH_PORT")
+    if port:
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise UsageError(f"PERDURE_HEALTH_PORT: {port!r} is no port; set it to 8081, say")
+        given["health_port"] = int(port)
     return given
 
 

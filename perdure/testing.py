@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never, cast
 
 from perdure.activities.agent import Agent, AgentContext, agent, declared
 from perdure.activities.catalog import catalog
+from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke, normal
 from perdure.engine.board import Observer
-from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -56,6 +56,7 @@ def run_in_memory(
     observe: Observer | None = None,
     console: Callable[[str], None] = print,
     ask: Ask | None = None,
+    filters: Sequence[AgentFilter] = (),
 ) -> RunResult:
     """Runs `graph` to its end. `agents` are added to those shipped; `inputs` go into static nodes.
 
@@ -64,7 +65,8 @@ def run_in_memory(
     Raises GraphError for a graph that is wrong, and RunFailed, whose `result` holds what there is,
     when a node failed. Not to be called where an event loop runs: there, await MemoryShell.run.
     """
-    return asyncio.run(memory_shell(graph, agents, inputs, options, settings, observe, console, ask).run())
+    shell = memory_shell(graph, agents, inputs, options, settings, observe, console, ask, filters)
+    return asyncio.run(shell.run())
 
 
 def memory_shell(
@@ -76,6 +78,7 @@ def memory_shell(
     observe: Observer | None = None,
     console: Callable[[str], None] = print,
     ask: Ask | None = None,
+    filters: Sequence[AgentFilter] = (),
 ) -> MemoryShell:
     """The shell for one run, with the arguments of run_in_memory."""
     known = {**catalog(), **named(agents)}
@@ -84,10 +87,10 @@ def memory_shell(
     scheduler = Scheduler(
         modernized(normalize(graph)),
         replace(options, injects=(*options.injects, *given)),
-        agents=[*known, *GRAPH_AGENTS],
+        agents=known,
         observe=observe,
     )
-    return MemoryShell(scheduler, known, settings or Settings.from_env(), console, ask)
+    return MemoryShell(scheduler, known, settings or Settings.from_env(), console, ask, filters)
 
 
 def named(agents: Agents) -> dict[str, Agent]:
@@ -123,6 +126,8 @@ class MemoryShell:
     settings: Settings
     console: Callable[[str], None] = print
     ask: Ask | None = None
+    filters: Sequence[AgentFilter] = ()
+    local_models: Callable[[], Awaitable[str]] | None = None
     _turns: Turns = field(default_factory=Turns)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
@@ -177,29 +182,30 @@ class MemoryShell:
 
     def _call(self, command: RunAgent) -> None:
         found = self.agents.get(command.agent)
-        if found is None:  # allowed by bypassAgentIds: filters are expected to answer, and none did
+        filters = applying(self.filters, command.agent, command.node) if self.filters else ()
+        if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
             self._turns.expect(AgentCompleted(command.call, None))
-        elif found.pure:
+        elif found is not None and found.pure and not filters:
             self._turns.expect(self._pure(found, command))
         else:
-            self._open[command.call] = asyncio.create_task(self._wait_for(found, command))
+            self._open[command.call] = asyncio.create_task(self._wait_for(found, command, filters))
 
     def _pure(self, found: Agent, command: RunAgent) -> Event:
         try:
             result = found.call(command.inputs, command.params, self._context(command))
-            return AgentCompleted(command.call, normal(found, result))
+            return AgentCompleted(command.call, normal(found.name, result))
         except Exception as error:
             return AgentFailed(command.call, str(as_agent_error(error)))
 
-    async def _wait_for(self, found: Agent, command: RunAgent) -> None:
-        context = self._context(command)
+    async def _wait_for(
+        self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]
+    ) -> None:
+        context, timeout = self._context(command), command.options.timeout
         try:
-            if found.human and self.ask is not None:
+            if found is not None and found.human and self.ask is not None:
                 result = await self._answer(question(command), self.ask)
             else:
-                result = await invoke(
-                    found, command.inputs, command.params, context, timeout=command.options.timeout
-                )
+                result = await invoke(found, command.inputs, command.params, context, timeout, filters)
             event: Event = AgentCompleted(command.call, result)
         except AgentTimeout as error:
             event = AgentFailed(command.call, str(error), "timed-out")
@@ -234,6 +240,7 @@ class MemoryShell:
             filter_params=command.filter_params,
             settings=self.settings,
             log=self.console,
+            local_models=self.local_models,
         )
 
     def _result(self, finish: Finish) -> RunResult:

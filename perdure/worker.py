@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 
 from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import Agent
+from perdure.activities.filters import AgentFilter
 from perdure.settings import Settings
 
 GRACE = timedelta(seconds=10)
@@ -24,11 +25,15 @@ STREAM_INTERVAL = timedelta(milliseconds=100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """How a worker serves. `cached_runs` open runs are kept in memory, others are replayed."""
+    """How a worker serves. `cached_runs` open runs are kept in memory, others are replayed.
+
+    All workers that may begin a run, and that may serve its agents, are to have the same `filters`.
+    """
 
     agents: Mapping[str, Agent]
     settings: Settings = field(default_factory=Settings.from_env)
     local_models: Callable[[], Awaitable[str]] | None = None
+    filters: Sequence[AgentFilter] = ()
     concurrent_agents: int = 100
     cached_runs: int = 1000
     grace: timedelta = GRACE
@@ -40,6 +45,7 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
         agents=options.agents,
         settings=options.settings,
         local_models=options.local_models,
+        filters=options.filters,
     )
     return Worker(
         client,

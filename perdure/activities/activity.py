@@ -11,15 +11,22 @@ from difflib import get_close_matches
 
 from temporalio import activity
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.agent import Agent, AgentContext
+from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke
 from perdure.activities.pulse import Pulse
 from perdure.errors import FinalError, TransientError
-from perdure.payloads import DIRECTORY, AgentCall, Directory
+from perdure.payloads import DIRECTORY, TOO_LARGE_FOR_LOCAL, AgentCall, Directory, to_plain
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
+
+MAX_MESSAGE = 8_000
+"""Characters of an error that go into the history."""
+
+MAX_LOCAL_RESULT = 48_000
+"""Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
 
 MAX_CONSOLE = 200
 """Console lines that one call may leave behind."""
@@ -36,6 +43,7 @@ class AgentActivities:
     agents: Mapping[str, Agent]
     settings: Settings
     local_models: Callable[[], Awaitable[str]] | None = None
+    filters: Sequence[AgentFilter] = ()
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is given."""
@@ -52,6 +60,7 @@ class AgentActivities:
                 human=sorted(agent.name for agent in found if agent.human),
                 queues={agent.name: agent.queue for agent in found if agent.queue},
                 local_activities=self.settings.local_activities,
+                filters=[to_plain(each.scope) for each in self.filters],
             )
         )
 
@@ -60,20 +69,30 @@ class AgentActivities:
         """Calls the agent that the activity is named after."""
         info = activity.info()
         agent = self.agents.get(info.activity_type)
-        if agent is None:
-            raise self._unknown(info.activity_type, info.task_queue)
         call: AgentCall = unpack(args[0], AgentCall)
+        if agent is None and not call.bypassed:
+            raise self._unknown(info.activity_type, info.task_queue)
+        filters = applying(self.filters, info.activity_type, call.node)
         pulse = Pulse(attempt=info.attempt)
         beating = asyncio.create_task(pulse.beat(info.heartbeat_timeout))
         console: list[str] = []
         try:
             context = self._context(call, info.attempt, pulse, console)
-            result = await invoke(agent, call.inputs, call.params, context, call.timeout)
-            return pack(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
+            result = await invoke(agent, call.inputs, call.params, context, call.timeout, filters)
+            raw = pack(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
         except Exception as error:
-            raise _told_apart(error) from error
+            raise _told_apart(error) from (error if len(str(error)) <= MAX_MESSAGE else None)
         finally:
             beating.cancel()
+        if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT:
+            text = "the result is too large for a local activity"
+            raise ApplicationError(
+                text,
+                type=TOO_LARGE_FOR_LOCAL,
+                non_retryable=True,
+                category=ApplicationErrorCategory.BENIGN,  # nothing that a log should hold
+            )
+        return raw
 
     def _context(self, call: AgentCall, attempt: int, pulse: Pulse, console: list[str]) -> AgentContext:
         return AgentContext(
@@ -105,10 +124,13 @@ class AgentActivities:
 def _told_apart(error: Exception) -> ApplicationError:
     """The failure, of a type by which the retry policy and the scheduler know what to do."""
     known = as_agent_error(error)
+    message = str(known)
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE} characters more)"
     if isinstance(known, TransientError):
         delay = None if known.retry_after is None else timedelta(seconds=known.retry_after)
-        return ApplicationError(str(known), type="TransientError", next_retry_delay=delay)
+        return ApplicationError(message, type="TransientError", next_retry_delay=delay)
     if isinstance(known, AgentTimeout):
-        return ApplicationError(str(known), type="Timeout", non_retryable=True)
+        return ApplicationError(message, type="Timeout", non_retryable=True)
     kind = "FinalError" if isinstance(known, FinalError) else "AgentError"
-    return ApplicationError(str(known), type=kind, non_retryable=True)
+    return ApplicationError(message, type=kind, non_retryable=True)

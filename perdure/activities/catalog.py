@@ -14,7 +14,7 @@ from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from perdure.activities import (
     arrays,
@@ -35,9 +35,11 @@ from perdure.activities import (
     string_template,
     strings,
     tokens,
+    tools,
     wikipedia,
 )
 from perdure.activities.agent import Agent, declared
+from perdure.activities.filters import AgentFilter
 from perdure.errors import UsageError
 
 ENTRY_POINTS: Final = "perdure.agents"
@@ -91,6 +93,8 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     llm_providers.anthropic,
     llm_providers.gemini,
     llm_providers.groq,
+    tools.data,
+    tools.merge,
 )
 """The function of every agent that comes with Perdure."""
 
@@ -106,9 +110,26 @@ def load_agents(module_name: str) -> dict[str, Agent]:
     Agents count that are declared in the module or imported into it, except shipped ones.
     Raises UsageError where there is no such module, it cannot be imported, or it has no agents.
     """
-    is_file = module_name.endswith(".py")
-    module = _import_file(Path(module_name)) if is_file else _import(module_name)
-    return _agents_of(module, f"agents module {module_name!r}")
+    place = f"agents module {module_name!r}"
+    return _agents_of(_module(module_name, place), place)
+
+
+def load_filters(module_name: str) -> tuple[AgentFilter, ...]:
+    """The filters of a module, which is imported: its list or tuple named `filters`, in that order.
+
+    The module is named as for load_agents. Raises UsageError where it has no such list.
+    """
+    place = f"filters module {module_name!r}"
+    found = getattr(_module(module_name, place), "filters", None)
+    if not isinstance(found, list | tuple):
+        raise UsageError(f"{place}: no filters in it. Give it a list of AgentFilters named `filters`.")
+    filters = tuple(cast("Iterable[object]", found))
+    for each in filters:
+        if not isinstance(each, AgentFilter):
+            raise UsageError(
+                f"{place}: {each!r} in `filters` is no AgentFilter. Write AgentFilter(NAME, FUNCTION)."
+            )
+    return cast("tuple[AgentFilter, ...]", filters)
 
 
 def load_entry_point(name: str) -> dict[str, Agent]:
@@ -137,8 +158,11 @@ def load_entry_point(name: str) -> dict[str, Agent]:
     return _by_name([loaded] if declared(loaded) else [], place)
 
 
-def _import(name: str) -> ModuleType:
-    place = f"agents module {name!r}"
+def _module(name: str, place: str) -> ModuleType:
+    return _import_file(Path(name), place) if name.endswith(".py") else _import(name, place)
+
+
+def _import(name: str, place: str) -> ModuleType:
     _make_importable(Path.cwd())
     try:
         return importlib.import_module(name)
@@ -153,8 +177,7 @@ def _import(name: str) -> ModuleType:
         raise _import_failed(place, error) from error
 
 
-def _import_file(path: Path) -> ModuleType:
-    place = f"agents module {str(path)!r}"
+def _import_file(path: Path, place: str) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"{place}: there is no such file. The path is taken from {Path.cwd()}.")
     path = path.resolve()
@@ -191,7 +214,9 @@ def _import_failed(place: str, error: BaseException) -> UsageError:
 
 def _is_ours(filename: str) -> bool:
     """Whether a frame belongs to the loading of agents or to their decorator, not to what is loaded."""
-    return "importlib" in filename or Path(filename).parent == Path(__file__).parent
+    return (
+        filename.startswith("<") or "importlib" in filename or Path(filename).parent == Path(__file__).parent
+    )
 
 
 def _agents_of(module: ModuleType, place: str) -> dict[str, Agent]:

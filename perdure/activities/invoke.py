@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perdure.activities.agent import Agent, AgentContext
+from perdure.activities.filters import AgentFilter, Call, through
 from perdure.errors import AgentError, PerdureError
 from perdure.graph.values import Value, normalize
 
@@ -20,20 +21,27 @@ class AgentTimeout(AgentError):
 
 
 async def invoke(
-    agent: Agent,
+    agent: Agent | None,
     inputs: Value,
     params: Mapping[str, Value],
     context: AgentContext,
     timeout: float | None = None,
+    filters: Sequence[AgentFilter] = (),
 ) -> Value:
     """The agent's result, as a value of the language. `timeout` is in milliseconds.
+
+    The call goes through `filters`, all of which apply to it. Without an agent, a name that
+    bypassAgentIds allows, the result is null where none of them answers.
 
     A function that is neither async nor pure runs in a thread, which goes on after a timeout: there
     is no way to stop a thread. Raises AgentError, or one of its kinds, for whatever goes wrong.
     """
     try:
         async with asyncio.timeout(None if timeout is None else timeout / 1000):
-            return normal(agent, await _call(agent, inputs, params, context))
+            if filters:
+                call = Call(agent=agent, inputs=inputs, params=params, context=context)
+                return normal(context.agent, await through(filters, call, _last))
+            return None if agent is None else await _call(agent, inputs, params, context)
     except TimeoutError:
         raise AgentTimeout from None
     except PerdureError:
@@ -42,20 +50,26 @@ async def invoke(
         raise as_agent_error(error) from error
 
 
-async def _call(agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
+async def _last(call: Call) -> Value:
+    if call.agent is None:
+        return None
+    return await _call(call.agent, call.inputs, call.params, call.context)
+
+
+async def _call(agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
     if agent.is_async or agent.pure:
         result = agent.call(inputs, params, context)
     else:
         result = await asyncio.to_thread(agent.call, inputs, params, context)
-    return await result if inspect.isawaitable(result) else result
+    return normal(agent.name, await result if inspect.isawaitable(result) else result)
 
 
-def normal(agent: Agent, result: Any) -> Value:
+def normal(agent: str, result: Any) -> Value:
     """What an agent returned, as a value of the language. Raises AgentError for what is none."""
     try:
         return normalize(result)
     except TypeError as error:
-        raise AgentError(f"{agent.name}: {error}") from error
+        raise AgentError(f"{agent}: {error}") from error
 
 
 def as_agent_error(error: Exception) -> PerdureError:

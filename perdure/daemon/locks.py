@@ -49,8 +49,11 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lock < 0:  # left before: the number may be another file's by now
+            return
         self._touch()
         os.close(self._lock)
+        self._lock = -1
 
     def _touch(self) -> None:
         with suppress(OSError):  # a full disk must not turn a finished command into a failed one

@@ -1,6 +1,6 @@
 """The board on which a run is played: its graphs, its open calls, the slots, the commands to send.
 
-The scheduler decides; the board records, and can take whole graphs off again.
+What decides is elsewhere; the board records, and can take whole graphs off again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from perdure.engine.messages import CancelCall, Command, Console, RunAgent, Settle, StartTimer
+from perdure.engine.messages import (
+    CancelCall,
+    Command,
+    Console,
+    Finish,
+    RunAgent,
+    RunOptions,
+    Settle,
+    StartTimer,
+)
 from perdure.engine.plan import Plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, NodeState
@@ -17,14 +26,31 @@ from perdure.engine.state import Clock, GraphRun, NodeState
 Observer: TypeAlias = Callable[[GraphRun, str], None]
 Starting: TypeAlias = RunAgent | StartTimer | Settle
 
+ROOT = 1
+"""The number of the first graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for a whole run.
+
+    `agents` are the names that may be called, None for any; `own` those of the engine, which run
+    graphs instead of functions and are no commands.
+    """
+
+    options: RunOptions
+    agents: frozenset[str] | None
+    own: frozenset[str]
+
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A command that waits for its answer, and the node it belongs to."""
+    """A command that waits for its answer, the node it belongs to, and when it was sent."""
 
     run: int
     node: str
     command: Starting
+    since: int
 
 
 @dataclass(slots=True)
@@ -39,6 +65,12 @@ class Board:
     commands: list[Command] = field(default_factory=list[Command])
     last_call: int = 0
     last_run: int = 0
+    finished: bool = False
+
+    @property
+    def root(self) -> GraphRun:
+        """The graph that the run is of."""
+        return self.runs[ROOT]
 
     def new_call(self) -> int:
         """A number that no call of this run ever had."""
@@ -63,7 +95,12 @@ class Board:
 
     def send(self, run: GraphRun, name: str, command: Starting) -> None:
         """Sends a command that will be answered."""
-        self.calls[command.call] = InFlight(run.id, name, command)
+        self.calls[command.call] = InFlight(run.id, name, command, self.clock.now_ms)
+        self.commands.append(command)
+
+    def finish(self, command: Finish) -> None:
+        """Sends the last command."""
+        self.finished = True
         self.commands.append(command)
 
     def cancel(self, call: int | None) -> None:
@@ -78,8 +115,9 @@ class Board:
 
     def move(self, run: GraphRun, name: str, state: NodeState) -> None:
         """Moves a node by the table of transitions, and tells the observer."""
-        run.nodes[name].move(state, run.path_of(name))
-        self.moved(run, name)
+        run.move(name, state)
+        if self.observe is not None:
+            self.observe(run, name)
 
     def moved(self, run: GraphRun, name: str) -> None:
         """Tells the observer that a node is in another state."""

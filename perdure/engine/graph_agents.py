@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from perdure.engine import tools
+from perdure.engine.plan import spread
 from perdure.errors import AgentError
-from perdure.graph.fields import VERSION
-from perdure.graph.values import UNDEFINED, Value, is_number, is_object, js_truthy, ordered, ordered_keys
+from perdure.graph.fields import STATIC_KEYS, VERSION
+from perdure.graph.findings import is_computed
+from perdure.graph.javascript import to_number, to_string
+from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, ordered, ordered_keys
 
 MAP_INDEX: Final = "__mapIndex"
 
@@ -50,6 +54,8 @@ GRAPH_AGENTS: Final[Mapping[str, GraphAgent]] = {
     "nestedAgent": GraphAgent(),
     "mapAgent": GraphAgent(rows=True),
     "stringUpdateTextAgent": GraphAgent(document=_UPDATE_TEXT, result_node="resultText"),
+    "toolsAgent": GraphAgent(document=tools.TOOLS, result_node=tools.RESULT_NODE),
+    "toolsSequentialAgent": GraphAgent(document=tools.TOOLS_IN_SEQUENCE, result_node=tools.RESULT_NODE),
 }
 
 
@@ -82,10 +88,8 @@ class BadCall(AgentError):
         super().__init__(message)
 
 
-def prepare(
-    name: str, inputs: dict[str, Value], params: Mapping[str, Value], graph: Value
-) -> Preparation:
-    """What the graph agent `name` runs. `graph` is UNDEFINED where the node has none at all.
+def prepare(name: str, inputs: dict[str, Value], params: Mapping[str, Value], graph: Value) -> Preparation:
+    """What the graph agent `name` runs. `graph` is None where the node has none at all.
 
     Raises BadCall with GraphAI's message.
     """
@@ -98,24 +102,21 @@ def prepare(
         return _mapped(inputs, params, graph)
     if not js_truthy(graph):
         raise BadCall("No GraphData")
-    return _nested(_document(graph), inputs, turns=4)
+    return _nested(graph, inputs, turns=4)
 
 
-def _document(graph: Value) -> Mapping[str, Value]:
-    if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), dict):
+def _nested(graph: Value, inputs: dict[str, Value], turns: int) -> Preparation:
+    given = graph.get("nodes") if isinstance(graph, dict) else None
+    if given is None or given is UNDEFINED:
         raise BadCall("the graph of a nested node is no graph: it has no nodes")
-    return graph
-
-
-def _nested(graph: Mapping[str, Value], inputs: dict[str, Value], turns: int) -> Preparation:
-    nodes: dict[str, Value] = {key: _copied(node) for key, node in graph["nodes"].items()}
+    nodes: dict[str, Value] = {key: _copied(node) for key, node in spread(given).items()}
     values: dict[str, Value] = {}
     for key in ordered_keys(inputs):
         if key not in nodes:
             nodes[key] = {}
         elif inputs[key] is UNDEFINED:
             continue
-        elif isinstance(nodes[key], dict) and "agent" in nodes[key]:
+        elif "agent" in nodes[key]:
             nodes[key] = {**nodes[key], "value": inputs[key]}  # refused by the checks, as in GraphAI
             continue
         values[key] = inputs[key]
@@ -128,12 +129,13 @@ def _nested(graph: Mapping[str, Value], inputs: dict[str, Value], turns: int) ->
     )
 
 
-def _copied(node: Value) -> Value:
-    if isinstance(node, dict) and "agent" not in node:
-        return {key: node[key] for key in ("value", "update", "isResult", "console") if key in node}
+def _copied(node: Value) -> dict[str, Value]:
+    """A node as nestedAgent takes it over: of a static one only the keys that it knows."""
     if not is_object(node):
         raise BadCall("the graph of a nested node has a node that is no mapping")
-    return node
+    if isinstance(node, list):
+        return {}
+    return node if "agent" in node else {key: node[key] for key in STATIC_KEYS if key in node}
 
 
 def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value) -> Preparation:
@@ -144,46 +146,67 @@ def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value)
         raise BadCall("mapAgent: graph is required")
     if not isinstance(rows, list):
         raise BadCall("mapAgent: rows is not a list")
-    limit = params.get("limit")
-    if is_number(limit) and limit and limit < len(rows):
-        rows = rows[: max(0, int(limit))]
-    row_key = str(params.get("rowKey") or "row")
-    nodes: dict[str, Value] = {**_document(graph)["nodes"], MAP_INDEX: {}}
+    rows = _limited(rows, params.get("limit"))
+    given = params.get("rowKey")
+    row_key = "row" if given is None or given is UNDEFINED else to_string(given)
+    members = spread(graph)
+    nodes: dict[str, Value] = {**spread(members.get("nodes")), MAP_INDEX: {}}
     values: dict[str, Value] = {}
     for key in ordered_keys(inputs):
         node_id = row_key if key == "rows" else key
         if node_id not in nodes:
             nodes[node_id] = {}
-        elif isinstance(nodes[node_id], dict) and "agent" in nodes[node_id]:
+        elif not is_object(nodes[node_id]):
+            raise BadCall("the graph of a map has a node that is no mapping")
+        elif is_computed(nodes[node_id]):
             continue
         values[node_id] = inputs[key]
-    expand = params.get("expandKeys")
-    expand_keys = expand if isinstance(expand, list) else []
-    starts = [_row(index, row, row_key, expand_keys, inputs, nodes, values) for index, row in enumerate(rows)]
-    document = {**graph, "nodes": nodes, "version": VERSION}
+    starts = _rows(rows, row_key, params.get("expandKeys"), inputs, nodes, values)
+    document = {**members, "nodes": nodes, "version": VERSION}
     return Preparation(document=document, starts=starts, want_all=js_truthy(params.get("resultAll")))
 
 
-def _row(
-    index: int,
-    row: Value,
+def _limited(rows: list[Value], limit: Value) -> list[Value]:
+    """`rows.length = limit` of JavaScript, where `limit` is less."""
+    if not js_truthy(limit):
+        return rows
+    count = to_number(limit)
+    if not count < len(rows):
+        return rows
+    if count < 0 or count != int(count):
+        raise BadCall(f"mapAgent: limit {to_string(limit)} is no number of rows")
+    return rows[: int(count)]
+
+
+def _rows(
+    rows: list[Value],
     row_key: str,
-    expand_keys: list[Value],
+    expand: Value,
     inputs: dict[str, Value],
     nodes: Mapping[str, Value],
     shared: Mapping[str, Value],
-) -> Start:
-    injected: dict[str, Value] = {row_key: row, MAP_INDEX: index}
-    for key in expand_keys:
-        column = inputs.get(str(key), UNDEFINED)
-        inside = isinstance(column, list) and index < len(column)
-        injected[str(key)] = column[index] if inside else UNDEFINED
-    for node_id in injected:
-        node = nodes.get(node_id)
-        if node is None or (isinstance(node, dict) and "agent" in node):
+) -> list[Start]:
+    columns = [to_string(key) for key in expand] if isinstance(expand, list) else []
+    invalid = None
+    if isinstance(expand, str) and expand:
+        invalid = "mapAgent: expandKeys is not a list"
+    for node_id in (row_key, MAP_INDEX, *columns):
+        if invalid is None and (node_id not in nodes or is_computed(nodes[node_id])):
             invalid = f"injectValue with Invalid nodeId, {node_id}"
-            return Start(values={}, map_index=index, invalid=invalid)
-    return Start(values={**shared, **injected}, map_index=index)
+    if invalid is not None:
+        return [Start(values={}, map_index=index, invalid=invalid) for index, _ in enumerate(rows)]
+    return [
+        Start(
+            values={
+                **shared,
+                row_key: row,
+                MAP_INDEX: index,
+                **{key: spread(inputs.get(key)).get(str(index), UNDEFINED) for key in columns},
+            },
+            map_index=index,
+        )
+        for index, row in enumerate(rows)
+    ]
 
 
 def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, Value]]) -> Value:
@@ -191,7 +214,7 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, 
     kind = GRAPH_AGENTS[name]
     if not kind.rows:
         wanted = kind.result_node if kind.document is not None else params.get("resultNodeId")
-        return results[0].get(str(wanted), UNDEFINED) if js_truthy(wanted) else results[0]
+        return results[0].get(to_string(wanted), UNDEFINED) if js_truthy(wanted) else results[0]
     if not results:
         raise BadCall("mapAgent: there are no rows, and GraphAI fails for an empty map", suppressible=True)
     key = params.get("compositeResultKey")
@@ -200,7 +223,7 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, 
     columns: dict[str, Value] = {
         node: [result.get(node, UNDEFINED) for result in results] for node in ordered(results[0])
     }
-    return columns.get(str(key), UNDEFINED) if js_truthy(key) else columns
+    return columns.get(to_string(key), UNDEFINED) if js_truthy(key) else columns
 
 
 def suppressed(message: str) -> dict[str, Any]:

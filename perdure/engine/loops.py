@@ -47,7 +47,7 @@ def set_result(run: GraphRun, name: str) -> bool:
     node = run.nodes[name]
     if node.value is UNDEFINED:
         return False
-    node.move(NodeState.INJECTED, run.path_of(name))
+    run.move(name, NodeState.INJECTED)
     node.result = node.value
     return True
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from perdure.engine.board import Board
+from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import BadCall, Preparation, collect, prepare, suppressed
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan, compile_plan
@@ -16,21 +16,17 @@ from perdure.graph.values import Value, js_truthy
 
 @dataclass(slots=True)
 class NestedGraphs:
-    """Opens and closes the graphs inside nodes.
-
-    `begin` starts a graph that is on the board; `agents` and `graphs` are as for the whole run.
-    """
+    """Opens and closes the graphs inside nodes; `begin` starts one that is on the board."""
 
     board: Board
+    rules: Rules
     begin: Callable[[GraphRun], None]
-    agents: Collection[str] | None
-    graphs: Mapping[str, Value] | None
     _plans: dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]] = field(
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
 
-    def open(self, run: GraphRun, name: str, agent: str, inputs: dict[str, Value], graph: Value) -> None:
-        """Runs what the graph agent `agent` wants to run; a Settle follows when that is over."""
+    def open(self, run: GraphRun, name: str, inputs: dict[str, Value], graph: Value) -> None:
+        """Runs what the graph agent of a node wants to run; a Settle follows when that is over."""
         node, plan = run.nodes[name], run.plan.computed[name]
         nested = node.nested
         if nested is None:
@@ -39,7 +35,7 @@ class NestedGraphs:
             node.timer = self.board.new_call()
             self.board.send(run, name, StartTimer(node.timer, plan.options.timeout))
         try:
-            wanted = prepare(agent, inputs, nested.params, graph)
+            wanted = prepare(nested.agent, inputs, nested.params, graph)
             children = self._children(run, name, wanted, graph)
         except BadCall as error:
             self._decide(run, name, _suppressible(nested, error), turns=1)
@@ -108,10 +104,10 @@ class NestedGraphs:
         known = self._plans.get(key)
         if known is not None:
             return known[1]
-        problem = first_problem(document, self.agents)
+        problem = first_problem(document, self.rules.agents)
         if problem is not None:
             raise BadCall(problem.graphai or problem.finding, suppressible=True)
-        plan = compile_plan(document, self.graphs)
+        plan = compile_plan(document, self.rules.options.graphs)
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again
         return plan
 

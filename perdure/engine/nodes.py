@@ -16,7 +16,7 @@ from perdure.errors import AgentError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
 from perdure.graph.template import clean, compile_output
-from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
+from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, truthy
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,18 @@ def agent_of(run: GraphRun, plan: ComputedPlan) -> Value:
 
 
 def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
-    """The nested document: None where the node has none, UNDEFINED where its reference gives none."""
+    """The nested document: None where the node has none, UNDEFINED where what it has gives none.
+
+    Raises AgentError for a graph that is no mapping, whatever the agent.
+    """
+    if plan.graph is None:
+        return None
     if isinstance(plan.graph, Reference):
-        return read(run, plan.graph)
-    if isinstance(plan.graph, dict) and "nodes" in plan.graph:
-        return plan.graph
-    return None if plan.graph is None else UNDEFINED
+        found = read(run, plan.graph)
+        return UNDEFINED if found is None else found
+    if not is_object(plan.graph):
+        raise AgentError(f"graph is no mapping but {to_string(plan.graph)!r}")
+    return plan.graph if isinstance(plan.graph, dict) and "nodes" in plan.graph else UNDEFINED
 
 
 def has_own_graph(agent: str) -> bool:

@@ -13,7 +13,7 @@ from perdure.engine.messages import NodeOptions
 from perdure.engine.state import LOOP_INDEX
 from perdure.graph.fields import DEFAULT_CONCURRENCY, VERSION
 from perdure.graph.findings import is_computed
-from perdure.graph.javascript import to_number
+from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import Reference, parse_path, parse_reference
 from perdure.graph.template import Template, compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, ordered_keys
@@ -110,8 +110,10 @@ def spread(value: Value) -> dict[str, Value]:
     """`{...value}`: what JavaScript makes a mapping of, such as the characters of a text."""
     if isinstance(value, dict):
         return value
-    if isinstance(value, list | str):
+    if isinstance(value, list):
         return {str(index): item for index, item in enumerate(value)}
+    if isinstance(value, str):
+        return {str(index): utf16_slice(value, index, index + 1) for index in range(utf16_length(value))}
     return {}
 
 
@@ -171,10 +173,13 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
 
 
 def _graph(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Value | Reference:
+    """The nested document, the reference that will give it, or None; graphLoader wins over graph."""
     graph = node.get("graph")
     loader = node.get("graphLoader")
-    if js_truthy(loader) and graphs is not None and isinstance(loader, dict):
-        return graphs.get(str(loader.get("fileName")), UNDEFINED)
+    if js_truthy(loader) and graphs is not None:
+        file = loader.get("fileName", UNDEFINED) if isinstance(loader, dict) else UNDEFINED
+        loaded = graphs.get(to_string(file))
+        return loaded if js_truthy(loaded) else None
     if not js_truthy(graph):
         return None
     return parse_reference(graph) if isinstance(graph, str) else graph

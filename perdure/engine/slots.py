@@ -71,11 +71,13 @@ class Slots:
             return None
         if label is None or self.running_by_label.get(label, 0) < self.limits[label]:
             return lane[0]
+        if label not in self.nesting:
+            return None
         return next((ticket for ticket in lane if self._may_bypass(ticket, label)), None)
 
     def _may_bypass(self, ticket: Ticket, label: str) -> bool:
         """A limited label lets nodes inside a nested graph of its own pass, or they would wait for it."""
-        extra = sum(count for run, count in self.nesting.get(label, {}).items() if run != ticket.run)
+        extra = sum(count for run, count in self.nesting[label].items() if run != ticket.run)
         return self.running_by_label.get(label, 0) < self.limits[label] + extra
 
     def _take(self, ticket: Ticket) -> None:
@@ -117,6 +119,8 @@ class Slots:
             of_label[run] -= 1
             if not of_label[run]:
                 del of_label[run]
+            if not of_label:
+                del self.nesting[label]
 
     def drop(self, runs: Container[int]) -> None:
         """Takes all nodes of these graph runs out of the queue."""

@@ -87,15 +87,6 @@ class NodeRun:
     reserved: bool = False
     nested: Nested | None = None
 
-    def move(self, to: NodeState, path: str) -> None:
-        """Moves by the table, or raises InvalidTransition with the node's story."""
-        if to not in TRANSITIONS[self.state]:
-            raise InvalidTransition(
-                f"{path}: {self.state} -> {to} is no transition "
-                f"(retries {self.retries}, call {self.call}, waiting for {sorted(self.pending)})"
-            )
-        self.state = to
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -156,6 +147,16 @@ class GraphRun:
     def loop(self) -> Value:
         """`@loop`."""
         return self.result(LOOP_INDEX)
+
+    def move(self, name: str, to: NodeState) -> None:
+        """Moves a node by the table, or raises InvalidTransition with the node's story."""
+        node = self.nodes[name]
+        if to not in TRANSITIONS[node.state]:
+            raise InvalidTransition(
+                f"{self.path_of(name)}: {node.state} -> {to} is no transition "
+                f"(retries {node.retries}, call {node.call}, waiting for {sorted(node.pending)})"
+            )
+        node.state = to
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""

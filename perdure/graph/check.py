@@ -216,6 +216,10 @@ def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Pro
     if not isinstance(node["agent"], str):
         text = "agent must be either string or function"
         yield Problem("agent", f"{place}.agent", text, "name an agent, or refer to one", graphai=text)
+    passed = node.get("passThrough")
+    if js_truthy(passed) and not is_object(passed) and not (isinstance(passed, str) and "${:" in passed):
+        cure = "name what is passed through: passThrough: {key: ':node'}"
+        yield Problem("pass-through", f"{place}.passThrough", "passThrough is a mapping", cure, graphai="TypeError")
     if isinstance(node.get("inputs"), list):
         text = (
             f"array inputs have been deprecated. nodeId: {node_id}: see "
@@ -238,7 +242,7 @@ def _pass_through_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
     """References that only passThrough makes are not validated before the nodes are linked."""
     for node_id in ordered_keys(nodes):
         node = nodes[node_id]
-        if not is_computed(node) or not is_object(node.get("passThrough")):
+        if not is_computed(node) or not js_truthy(node.get("passThrough")):
             continue
         for source in sources(node["passThrough"]):
             if source not in nodes:

@@ -1,4 +1,4 @@
-"""Checks of graphs inside nodes. GraphAI looks at them only when their node runs; people want to know before."""
+"""Checks of graphs inside nodes, which GraphAI looks at only when their node runs."""
 
 from __future__ import annotations
 

@@ -52,5 +52,11 @@ def start(weights: Path, title: str, threads: int) -> Chat:
     params.api_keys = [key]
     params.cors_origins = ""
     params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
-    server = xllamacpp.Server(params)
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:  # gives no reason
+        raise RuntimeError(
+            f"{weights}: llama.cpp cannot load this model; cure: check that the file is complete, of a kind "
+            "that llama.cpp reads, and smaller than the free memory"
+        ) from error
     return Chat(server.listening_address.removeprefix("http://"), key, server)

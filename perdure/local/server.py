@@ -221,9 +221,10 @@ def main() -> None:
         serve(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (PerdureError, OSError, RuntimeError) as error:
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.exit(f"127.0.0.1:{arguments.port}, {arguments.model}: {text.lower()}")
+    except OSError as error:
+        sys.exit(f"127.0.0.1:{arguments.port}: {(error.strerror or str(error)).lower()}")
+    except (PerdureError, RuntimeError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

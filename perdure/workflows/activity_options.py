@@ -14,8 +14,9 @@ from typing import Any
 from temporalio.common import RetryPolicy
 
 from perdure.engine.messages import NodeOptions
+from perdure.payloads import TOO_LARGE_FOR_LOCAL
 
-FINAL = ("AgentError", "Timeout", "FinalError", "UnknownAgent", "ValueTooLarge")
+FINAL = ("AgentError", "Timeout", "FinalError", "UnknownAgent", "ValueTooLarge", TOO_LARGE_FOR_LOCAL)
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After this long without a sign of life an attempt counts as lost."""

@@ -9,7 +9,7 @@ from perdure.engine.messages import AgentFailed, RunAgent
 from perdure.payloads import AgentCall
 
 
-def agent_call(command: RunAgent) -> AgentCall:
+def agent_call(command: RunAgent, bypassed: bool = False) -> AgentCall:
     """What the activity of an agent receives."""
     return AgentCall(
         agent=command.agent,
@@ -26,6 +26,7 @@ def agent_call(command: RunAgent) -> AgentCall:
         version=command.version,
         verbose=command.verbose,
         timeout=command.options.timeout,
+        bypassed=bypassed,
     )
 
 

@@ -7,16 +7,14 @@ this file emits are pinned by the recorded histories in tests/replay.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, assert_never
+from typing import assert_never
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
-from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.messages import (
     AgentCompleted,
-    AgentFailed,
     CancelCall,
     Command,
     Console,
@@ -30,7 +28,7 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import Expected, Turns
+from perdure.engine.turns import Turns
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.payloads import (
     DIRECTORY,
@@ -42,7 +40,7 @@ from perdure.payloads import (
 )
 from perdure.wire import ValueTooLarge, pack, unpack
 from perdure.workflows import activity_options
-from perdure.workflows.calls import agent_call, failure
+from perdure.workflows.outbox import Outbox
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
 
@@ -61,15 +59,15 @@ class GraphWorkflow:
         self._scheduler: Scheduler | None = None
         self._people = People()
         self._turns = Turns()
-        self._expected: dict[int, Expected] = {}
         self._news = False
-        self._open: dict[int, asyncio.Task[Any]] = {}
+        self._timers: dict[int, asyncio.Task[None]] = {}
+        self._outbox = Outbox(self._request, self._directory, self._progress, self._turns, deliver=self._wake)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
-        self._directory = await self._look_up_agents()
+        self._directory = self._outbox.directory = await self._look_up_agents()
         try:
             self._scheduler = scheduler = self._new_scheduler()
             finish = await self._play(scheduler)
@@ -78,8 +76,9 @@ class GraphWorkflow:
         except UsageError as error:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
-            for task in self._open.values():
-                task.cancel()
+            self._outbox.close()
+            for timer in self._timers.values():
+                timer.cancel()
         return self._result(scheduler, finish)
 
     @workflow.update
@@ -127,7 +126,7 @@ class GraphWorkflow:
                 loop_count=request.loop_count,
                 previous_results=request.previous_results,
             ),
-            agents=[*self._directory.names(), *GRAPH_AGENTS],
+            agents=self._directory.names(),
             observe=self._progress.observe,
         )
 
@@ -145,27 +144,29 @@ class GraphWorkflow:
             self._show()
             self._news = False
             await workflow.wait_condition(lambda: self._news)
+            self._outbox.pump()
         return event
 
+    def _wake(self, event: Event) -> None:
+        del event
+        self._news = True
+
     def _arrive(self, event: Event) -> None:
-        """Hands an answer on: in its turn where it has one, else as it comes."""
-        call = event.call if isinstance(event, AgentCompleted | AgentFailed) else 0
-        place = self._expected.pop(call, None)
-        if place is None:
-            self._turns.arrive(event)
-        else:
-            place.event = event
+        self._turns.arrive(event)
         self._news = True
 
     def _carry_out(self, commands: list[Command]) -> Finish | None:
         for command in commands:
             match command:
                 case RunAgent():
-                    self._call(command)
+                    if command.agent in self._directory.human:
+                        self._people.ask(command)
+                    else:
+                        self._outbox.call(command)
                 case Settle(call, turns):
                     self._turns.expect(Settled(call), turns)
                 case StartTimer(call, milliseconds):
-                    self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
+                    self._timers[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
                     self._drop(call)
                 case Console(_, text):
@@ -179,74 +180,14 @@ class GraphWorkflow:
     def _drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
         self._people.close(call)
-        task = self._open.pop(call, None)
-        if task is not None:
-            task.cancel()
-        place = self._expected.pop(call, None)
-        if place is not None:
-            place.dropped = True
-
-    def _call(self, command: RunAgent) -> None:
-        if command.agent in self._request.bypass_agents and command.agent not in self._directory.names():
-            self._turns.expect(AgentCompleted(command.call, None))
-            return
-        if command.agent in self._directory.human:
-            self._people.ask(command)
-            return
-        try:
-            handle = self._start(command)
-        except ValueTooLarge as error:
-            message = f"{command.path}: its inputs: {error}"
-            self._arrive(AgentFailed(command.call, message, final=True))
-            return
-        self._open[command.call] = handle
-        handle.add_done_callback(lambda task: self._answered(command, task))
-
-    def _start(self, command: RunAgent) -> workflow.ActivityHandle[Any]:
-        arguments = pack(agent_call(command))
-        if self._is_local(command):
-            self._expected[command.call] = self._turns.expect()
-            return workflow.start_local_activity(
-                command.agent,
-                arguments,
-                result_type=RawValue,
-                **activity_options.local(command.options, command.path),
-            )
-        queue = command.options.queue or self._directory.queues.get(command.agent) or self._request.queue
-        self._progress.sent_to(command.path, queue)
-        return workflow.start_activity(
-            command.agent,
-            arguments,
-            result_type=RawValue,
-            **activity_options.remote(command.options, command.path, queue),
-        )
-
-    def _is_local(self, command: RunAgent) -> bool:
-        wanted = command.options.placement
-        if wanted is not None:
-            return wanted == "local"
-        return (
-            self._directory.local_activities
-            and command.options.queue is None
-            and command.agent in self._directory.pure
-        )
-
-    def _answered(self, command: RunAgent, task: asyncio.Task[Any]) -> None:
-        if self._open.pop(command.call, None) is None:
-            return  # cancelled by the scheduler: nobody waits for the answer
-        if task.cancelled():
-            self._arrive(AgentFailed(command.call, "cancelled", final=True))
-            return
-        error = task.exception()
-        if error is None:
-            self._progress.arrived_beside(command.path, task.result())
-            self._arrive(AgentCompleted(command.call, unpack(task.result())))
-        else:
-            self._arrive(failure(command.call, error))
+        self._outbox.drop(call)
+        timer = self._timers.pop(call, None)
+        if timer is not None:
+            timer.cancel()
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await workflow.sleep(milliseconds / 1000, summary="timeout of a node with a graph")
-        self._open.pop(call, None)
+        self._timers.pop(call, None)
         self._arrive(TimerFired(call))
 
     def _show(self) -> None:

@@ -120,6 +120,7 @@ class Progress:
         node, path = run.nodes[name], run.path_of(name)
         computed = run.plan.computed.get(name)
         agent = None if computed is None else computed.agent
+        nested = node.nested
         return NodeStatus(
             path=path,
             state=str(node.state),
@@ -128,4 +129,6 @@ class Progress:
             since=self._since.get(path, 0),
             retries=node.retries,
             error=node.error,
+            done=0 if nested is None else len(nested.children) - nested.unfinished,
+            total=0 if nested is None else len(nested.children),
         )

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from perdure.activities.catalog import catalog
-from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.board import Observer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import GraphError, RunFailed, UsageError
@@ -16,11 +16,12 @@ from perdure.testing import MemoryShell
 from tests.conformance.cases import SHARED, Outcome, mock_agents, options_of
 
 
-def run_case(case: dict[str, Any]) -> Outcome:
-    return asyncio.run(_run(case))
+def run_case(case: dict[str, Any], watch: Observer | None = None) -> Outcome:
+    """What the in-memory shell makes of a case; `watch` is told of every move of a node."""
+    return asyncio.run(_run(case, watch))
 
 
-async def _run(case: dict[str, Any]) -> Outcome:
+async def _run(case: dict[str, Any], watch: Observer | None) -> Outcome:
     outcome = Outcome(case["name"])
     agents = {**catalog(), **mock_agents(case)}
 
@@ -28,11 +29,11 @@ async def _run(case: dict[str, Any]) -> Outcome:
         node = run.nodes[name]
         if node.state is NodeState.EXECUTING:
             outcome.order.append(name)
+        if watch is not None:
+            watch(run, name)
 
     try:
-        scheduler = Scheduler(
-            case["graph"], options_of(case), agents=[*agents, *GRAPH_AGENTS], observe=observe
-        )
+        scheduler = Scheduler(case["graph"], options_of(case), agents=agents, observe=observe)
     except (GraphError, UsageError) as error:
         outcome.status = "thrown"
         outcome.stage = "construct" if isinstance(error, GraphError) else "inject"

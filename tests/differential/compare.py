@@ -40,6 +40,9 @@ def compare(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> l
         got = outcome.errors.get(node, message)
         if got != message and not V8_TEXT.search(message):
             found.append(f"error of {node} {got!r}, recorded {message!r}")
+    order = [entry["nodeId"] for entry in answer.get("log", ()) if entry["state"] == "executing"]
+    if "log" in answer and outcome.order != order:
+        found.append(f"order {outcome.order}, recorded {order}")
     return found
 
 

@@ -8,7 +8,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from perdure.engine.state import GraphRun, NodeState
+
 from tests.differential.references import PROTOTYPE
+
+
+@dataclass
+class Witness:
+    """Watches the engine run a case.
+
+    `alone` tells that a node was over at once while nothing else of its graph ran, `stopped` that
+    calls were cancelled because nobody waited for them any more.
+    """
+
+    alone: bool = False
+    stopped: bool = False
+
+    def __call__(self, run: GraphRun, name: str) -> None:
+        state = run.nodes[name].state
+        if state in (NodeState.COMPLETED, NodeState.FAILED):
+            self.alone |= run.starting and run.active == 1
+        self.stopped |= state is NodeState.ABORT
 
 
 @dataclass(frozen=True)
@@ -17,12 +37,12 @@ class Deviation:
 
     name: str
     reason: str
-    explains: Callable[[dict[str, Any], dict[str, Any]], bool]
+    explains: Callable[[dict[str, Any], Witness], bool]
 
 
-def explanation(case: dict[str, Any], answer: dict[str, Any]) -> Deviation | None:
+def explanation(case: dict[str, Any], witness: Witness) -> Deviation | None:
     """The deviation by which a case may differ, if any."""
-    return next((deviation for deviation in DEVIATIONS if deviation.explains(case, answer)), None)
+    return next((deviation for deviation in DEVIATIONS if deviation.explains(case, witness)), None)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -37,21 +57,25 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _rewritten(case: dict[str, Any], answer: dict[str, Any]) -> bool:
-    del answer
+def _rewritten(case: dict[str, Any], witness: Witness) -> bool:
+    del witness
     texts = list(_texts(case))
     return any("${:" in text for text in texts) and any(re.search(r"\$[$&`']|\$\{[:@]", text) for text in texts)
 
 
-def _misplaced(case: dict[str, Any], answer: dict[str, Any]) -> bool:
-    del answer
+def _misplaced(case: dict[str, Any], witness: Witness) -> bool:
+    del witness
     return any(re.search(r"\$\{@[^}]+\}.*\$\{:", text, re.DOTALL) for text in _texts(case))
 
 
-def _prototype(case: dict[str, Any], answer: dict[str, Any]) -> bool:
-    del answer
+def _prototype(case: dict[str, Any], witness: Witness) -> bool:
+    del witness
     words = "|".join(PROTOTYPE)
     return re.search(rf'[.:"]({words})\b', json.dumps(case)) is not None
+
+
+def _alone(case: dict[str, Any], witness: Witness) -> bool:
+    return witness.alone and '"loop"' in json.dumps(case)
 
 
 DEVIATIONS = (
@@ -69,5 +93,15 @@ DEVIATIONS = (
         "only data",
         "A reference reaches data only; GraphAI reaches the members of JavaScript's prototypes.",
         _prototype,
+    ),
+    Deviation(
+        "over at once",
+        "A node that is over at once, alone, makes GraphAI begin the next iteration inside this one.",
+        _alone,
+    ),
+    Deviation(
+        "rows are stopped",
+        "The rows of a map stop when one has failed; in GraphAI they run on, holding slots.",
+        lambda case, witness: witness.stopped,
     ),
 )

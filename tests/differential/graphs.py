@@ -27,6 +27,7 @@ class Graphs:
         self.mocks: dict[str, Any] = {}
         self.loaded: dict[str, Any] = {}
         self.has_labels = draw.chance(0.2)
+        self.is_race = draw.chance(0.15)
 
     def graph(self, depth: int = 0, given: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
         """A graph and a guess of its results; `given` are nodes that come from outside."""
@@ -51,7 +52,8 @@ class Graphs:
         if draw.chance(0.4):
             nodes = {name: nodes[name] for name in draw.shuffled(list(nodes))}
         graph["nodes"] = nodes
-        if draw.chance(0.35 if not depth else 0.1) or (self.has_labels and not depth):
+        wanted = self.has_labels or self.is_race or draw.chance(0.3)
+        if wanted if not depth else draw.chance(0.1):
             graph["concurrency"] = self._concurrency()
         if draw.chance(0.03):
             graph[draw.pick(("verbose", "metadata", "agentId"))] = draw.weird()
@@ -217,7 +219,9 @@ class Graphs:
 
     def _shared_inputs(self, refs: References) -> dict[str, tuple[Any, Any]]:
         draw = self.draw
-        return {draw.pick(("u", "v", "w", "k", "1")): refs.inputs(1) for _ in range(draw.count(0, 2))}
+        parts = [refs.inputs(1) for _ in range(draw.count(0, 2))]
+        parts = [part for part in parts if part[1] is not UNDEFINED or draw.chance(0.15)]
+        return {draw.pick(("u", "v", "w", "k", "1")): part for part in parts}
 
     def _nested(self, refs: References, depth: int) -> tuple[dict[str, Any], Any]:
         draw = self.draw
@@ -283,14 +287,14 @@ class Graphs:
                     node["defaultValue"] = draw.value()
         if draw.chance(0.03):
             node["defaultValue"] = draw.value()
-        if draw.chance(0.12):
+        if draw.chance(0.5 if self.is_race else 0.1):
             node["anyInput"] = draw.pick((True, True, True, False, 1))
         if draw.chance(0.1):
             node["retry"] = draw.pick((1, 2, 1, 2, 3, "2", 0, -1, None, 0.5, True))
         if draw.chance(0.06):
-            node["repeatUntil"] = draw.pick(
-                ({"exists": ".k"}, {"exists": ".text"}, {"exists": ".zz.k"}, {"exists": "x"}, {}, "x", {"exists": ".$0"})
-            )
+            keys = list(example) if isinstance(example, dict) and draw.chance(0.8) else []
+            found = [{"exists": f".{key}"} for key in keys] or ({"exists": ".zz.k"}, {"exists": "x"}, {}, "x")
+            node["repeatUntil"] = draw.pick(found)
         for key, chance, values in (
             ("priority", 0.12, (1, 2, -1, 5, "3", None, 0.5)),
             ("timeout", 0.01, (0, None, -1, 100000)),

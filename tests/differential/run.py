@@ -13,7 +13,7 @@ from tests.conformance.cases import Outcome
 from tests.conformance.memory import run_case
 from tests.differential.cases import make_case
 from tests.differential.compare import compare
-from tests.differential.deviations import explanation
+from tests.differential.deviations import Witness, explanation
 from tests.differential.features import features
 from tests.differential.oracle import Oracle
 from tests.differential.shrink import shrink
@@ -41,14 +41,16 @@ def explore(oracle: Oracle, seeds: Iterable[int]) -> Report:
         outcomes = [_outcome(case) for case in cases]
         for case, outcome, answer in zip(cases, outcomes, oracle.receive(cases), strict=True):
             report.features += features(case, answer)
-            verdict, found = judge(case, answer, outcome)
+            verdict, found = judge(case, answer, *outcome)
             report.verdicts[verdict] += 1
             if verdict == "DIFFERENT":
                 report.failures.append((case, found))
     return report
 
 
-def judge(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> tuple[str, list[str]]:
+def judge(
+    case: dict[str, Any], answer: dict[str, Any], outcome: Outcome, witness: Witness
+) -> tuple[str, list[str]]:
     """The same, on purpose not the same, not comparable, or DIFFERENT; and the differences."""
     if answer["status"] == "oracle-error" or "$mismatch" in str(answer.get("results")):
         return "not comparable: GraphAI differs from itself", []
@@ -56,7 +58,9 @@ def judge(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> tup
     if not found:
         crashed = answer["status"] in ("crash", "hang")
         return (f"GraphAI fails ({answer['status']}), we end" if crashed else f"same ({answer['status']})"), []
-    reason = explanation(case, answer)
+    if outcome.status.startswith("RAISED"):
+        return "DIFFERENT", found
+    reason = explanation(case, witness)
     return ("DIFFERENT", found) if reason is None else (f"deviation: {reason.name}", found)
 
 
@@ -65,7 +69,7 @@ def shrunk(oracle: Oracle, case: dict[str, Any]) -> tuple[dict[str, Any], list[s
 
     def verdict(candidate: dict[str, Any]) -> tuple[str, list[str], dict[str, Any]]:
         answer = oracle.ask([candidate])[0]
-        return *judge(candidate, answer, _outcome(candidate)), answer
+        return *judge(candidate, answer, *_outcome(candidate)), answer
 
     def kind(verdict: str, found: list[str]) -> tuple[str, list[str]]:
         return verdict, [difference.split()[0] for difference in found]
@@ -84,12 +88,13 @@ def keep(case: dict[str, Any]) -> Path:
     return path
 
 
-def _outcome(case: dict[str, Any]) -> Outcome:
+def _outcome(case: dict[str, Any]) -> tuple[Outcome, Witness]:
     """What the engine made of a case, even where that is an exception which it should not raise."""
+    witness = Witness()
     try:
-        return run_case(case)
+        return run_case(case, witness), witness
     except Exception as error:
-        return Outcome(case["name"], status=f"RAISED {type(error).__name__}", thrown=str(error))
+        return Outcome(case["name"], status=f"RAISED {type(error).__name__}", thrown=str(error)), witness
 
 
 def _batches(seeds: Iterable[int]) -> Iterator[list[int]]:

@@ -7,18 +7,24 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from perdure import local
 from perdure.activities.agent import Agent
 from perdure.activities.catalog import catalog, load_agents
+from perdure.activities.openai_client import close_clients
 from perdure.client import GraphClient, Run
 from perdure.graph.load import load
 from perdure.payloads import RunResult
 from perdure.settings import Settings
+from perdure.testing import memory_shell
 from tests import durable
 from tests.examples.services import services
+from tests.local.homes import fetched, home_with
 from tests.servers import serve
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +34,10 @@ FILES = ("README.md", "expected.json", "graph.yaml")
 
 @dataclass(frozen=True)
 class Example:
-    """A folder of examples/. Its expected.json has one of these, and `needs` where it needs something:
+    """A folder of examples/. Its expected.json has one of the first two, and `needs` where it needs more:
 
     equals: all results, as they are
-    contains: the path of a value in the results, and texts that it must contain, whatever the case
+    contains: paths in the results, and texts that the value there must contain, whatever the case
     needs: "models" (real ones, on this machine) or "services" (stood in for by a server of the tests)
     """
 
@@ -48,6 +54,10 @@ class Example:
     @cached_property
     def expected(self) -> dict[str, Any]:
         return json.loads((self.folder / "expected.json").read_text())
+
+    @property
+    def needs(self) -> str | None:
+        return self.expected.get("needs")
 
     @cached_property
     def agents(self) -> dict[str, Agent]:
@@ -85,9 +95,13 @@ EXAMPLES = [Example(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_
 
 @contextmanager
 def settings_for(example: Example, home: Path) -> Iterator[Settings]:
-    """The settings under which `example` runs; the services that it needs are up meanwhile."""
+    """The settings under which `example` runs, what it needs being there. Models have to be stopped."""
     settings = Settings(home=home, file_root=ROOT)
-    if example.expected.get("needs") != "services":
+    if example.needs == "models":
+        if not local.installed():
+            pytest.skip("needs the extra perdure[local]")
+        home_with(fetched(), home)
+    if example.needs != "services":
         yield settings
         return
     with serve(services) as server:
@@ -103,8 +117,21 @@ def settings_for(example: Example, home: Path) -> Iterator[Settings]:
 async def started(example: Example, client: GraphClient) -> AsyncIterator[Run]:
     """A durable run of `example`, with a worker for it in this process."""
     with settings_for(example, client.settings.home) as settings:
-        async with durable.started(client, example.name, example.document, example.agents, settings) as run:
-            yield run
+        models = partial(local.ensure, settings)
+        run = durable.started(client, example.name, example.document, example.agents, settings, models)
+        async with run as begun:
+            yield begun
+    await close_clients()
+
+
+async def in_memory(example: Example, home: Path) -> RunResult:
+    """The result of `example` on the in-memory shell."""
+    with settings_for(example, home) as settings:
+        if example.needs == "models":
+            settings = replace(settings, base_urls={"openai": await local.ensure(settings)})
+        result = await memory_shell(example.document, example.agents, settings=settings).run()
+    await close_clients()
+    return result
 
 
 def plain(result: RunResult) -> Any:

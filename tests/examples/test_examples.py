@@ -1,15 +1,20 @@
 """Every example does what its README says: on both shells, to the last line of its picture."""
 
-from collections.abc import AsyncIterator
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from perdure import local
 from perdure.client import GraphClient
 from perdure.graph.check import modernized, problems
 from perdure.graph.mermaid import mermaid
-from perdure.testing import memory_shell
+from perdure.settings import Settings
 from tests.durable import embedded
-from tests.examples.cases import EXAMPLES, FILES, Example, plain, settings_for, started
+from tests.examples.cases import EXAMPLES, FILES, Example, in_memory, plain, started
 
 pytestmark = pytest.mark.anyio
 
@@ -17,19 +22,21 @@ each = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.
 each_run = pytest.mark.parametrize(
     "example",
     [
-        pytest.param(
-            example,
-            id=example.name,
-            marks=[pytest.mark.models] if example.expected.get("needs") == "models" else [],
-        )
+        pytest.param(example, id=example.name, marks=[pytest.mark.models] * (example.needs == "models"))
         for example in EXAMPLES
     ],
 )
 
 
 @pytest.fixture(scope="module")
-async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GraphClient]:
-    async with embedded(tmp_path_factory.mktemp("examples")) as client:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield (home := tmp_path_factory.mktemp("examples"))
+    local.stop(Settings(home=home))
+
+
+@pytest.fixture(scope="module")
+async def client(home: Path) -> AsyncIterator[GraphClient]:
+    async with embedded(home) as client:
         yield client
 
 
@@ -49,15 +56,16 @@ def test_its_graph_has_no_problem(example: Example) -> None:
 
 
 @each
-def test_its_readme_shows_its_picture(example: Example) -> None:
+def test_its_readme_shows_its_call_its_picture_and_its_results(example: Example) -> None:
+    own = f" --agents examples/{example.name}/agents.py" if (example.folder / "agents.py").exists() else ""
+    assert example.shown("sh") == f"perdure run examples/{example.name}/graph.yaml{own}"
     assert example.shown("mermaid") == mermaid(modernized(example.document))
+    assert example.difference(json.loads(example.shown("json"))) == ""
 
 
 @each_run
-async def test_in_memory(example: Example, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with settings_for(example, tmp_path_factory.getbasetemp() / "memory") as settings:
-        shell = memory_shell(example.document, example.agents, settings=settings)
-        result = await shell.run()
+async def test_in_memory(example: Example, home: Path) -> None:
+    result = await in_memory(example, home)
     assert example.difference(plain(result)) == ""
 
 

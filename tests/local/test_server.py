@@ -220,5 +220,7 @@ def test_a_file_that_is_no_model_is_named(home: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
     settings = Settings(home=home, local_model=str(broken))
-    with pytest.raises(FinalError, match=r"ended while it started(?s:.*)broken\.gguf: .*load"):
+    with pytest.raises(
+        FinalError, match=r"ended while it started(?s:.*)broken\.gguf: llama\.cpp cannot load"
+    ):
         asyncio.run(local.ensure(settings))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from perdure import local
 from perdure.activities.catalog import catalog
 from perdure.client import GraphClient, Run
 from perdure.errors import RunFailed
@@ -36,6 +37,7 @@ async def record(names: Sequence[str]) -> None:
             for path in GRAPHS:
                 if not names or path.stem in names:
                     await _record_graph(client, path)
+            local.stop(client.settings)
 
 
 async def _record_graph(client: GraphClient, path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Reaching the server: the embedded one starts in a thread while the SDK loads, which takes as long."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import AsyncGenerator, Coroutine
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from perdure import server
+from perdure.cli import logs, output
+from perdure.settings import Settings, temporal_may_be_configured
+
+if TYPE_CHECKING:
+    from perdure.client import GraphClient
+
+PASSING = "+run"
+"""Ends the identity of a worker that lives no longer than the command that needs it."""
+
+PATIENCE = 1.5
+"""Seconds of silence before people are told what is waited for."""
+
+
+class Opening:
+    """The embedded server, which is being started where it is not up."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._lease = server.lease(settings)
+        self._lease.__enter__()
+        if server.status(settings) is None:
+            output.note(f"starting the embedded Temporal server; its data is in {settings.home}")
+        self._found: Future[server.Embedded] = Future()
+        threading.Thread(target=self._start, args=(settings,), daemon=True).start()
+
+    def _start(self, settings: Settings) -> None:
+        try:
+            self._found.set_result(server.ensure(settings))
+        except BaseException as error:
+            self._found.set_exception(error)
+
+    async def ready(self) -> None:
+        """Waits until it is up; keeps it up for as long as this process lives. Raises ConnectionFailed."""
+        await asyncio.wrap_future(self._found)
+
+    def close(self) -> None:
+        """This process does not need it any more."""
+        self._lease.__exit__(None, None, None)
+
+
+def begin(settings: Settings) -> Opening | None:
+    """Starts the embedded server where it is certain that it is wanted; call before loading the SDK."""
+    return None if temporal_may_be_configured() else Opening(settings)
+
+
+@asynccontextmanager
+async def connected(
+    settings: Settings, opening: Opening | None = None, *, passing: bool = False
+) -> AsyncGenerator[GraphClient]:
+    """A client. `passing` marks the workers of this process as passing. Raises ConnectionFailed."""
+    from perdure.client import connect  # noqa: PLC0415 -- loads the SDK, which the server's start hides
+
+    logs.quiet_core()
+    loop = asyncio.get_running_loop()
+    told = loop.call_later(PATIENCE, output.note, "waiting for the Temporal server to answer …")
+    identity = f"{os.getpid()}@{socket.gethostname()}{PASSING if passing else ''}"
+    try:
+        if opening is not None:
+            await opening.ready()
+        client = await connect(settings, identity=identity)
+    finally:
+        told.cancel()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Runs a command to its exit code.
+
+    The loop is left as it is: closing it would wait for agents in threads, which nothing can stop.
+    """
+    return asyncio.Runner().run(main)

@@ -1,0 +1,33 @@
+"""The small models on this machine, for agents that run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from perdure import local
+from perdure.cli import output
+from perdure.settings import Settings
+
+
+def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
+    """Starts the local models when an agent needs them; None where they are not installed."""
+    if not local.installed():
+        return None
+    told: list[str] = []
+
+    def tell(progress: local.Progress) -> None:
+        text = progress_text(progress)
+        if text not in told[-1:]:
+            told[:] = [text]
+            output.note(text)
+
+    async def ensure() -> str:
+        return await local.ensure(settings, tell)
+
+    return ensure
+
+
+def progress_text(progress: local.Progress) -> str:
+    """How far a download is, in steps of ten percent: each is one line."""
+    tenths = 10 * progress.done // progress.total if progress.total else 0
+    return f"local model {progress.model}: {progress.phase}, {10 * tenths} % of {progress.total >> 20} MiB"

@@ -1,0 +1,45 @@
+"""What the SDK logs: nothing unless it is asked for, one line each for workers, all of it with -v."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from perdure.cli import output
+
+SDK = "temporalio"
+
+
+class Line(logging.Formatter):
+    """Time, level and message on one line, without a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        text = record.getMessage().partition("\n")[0]
+        return f"{self.formatTime(record)} {record.levelname.lower()} {output.plain(text)}"
+
+
+def configure(*, verbose: bool, worker: bool = False) -> None:
+    """Sets up Python's loggers. Call once, before the SDK is used."""
+    logger = logging.getLogger(SDK)
+    logger.propagate = False
+    logger.handlers.clear()
+    if not verbose and not worker:
+        logger.addHandler(logging.NullHandler())
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def quiet_core() -> None:
+    """Gives what the SDK's core logs to Python's loggers; by itself it writes to the terminal."""
+    from temporalio import runtime  # noqa: PLC0415 -- part of the SDK, loaded when it is needed
+
+    logging_ = runtime.LoggingConfig(
+        filter=runtime.TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=runtime.LogForwardingConfig(logger=logging.getLogger(f"{SDK}.core")),
+    )
+    telemetry = runtime.TelemetryConfig(logging=logging_)
+    runtime.Runtime.set_default(runtime.Runtime(telemetry=telemetry), error_if_already_set=False)

@@ -1,0 +1,151 @@
+"""The way in: finds the command, runs it, and makes an exit code of whatever it ends with.
+
+0 done, 1 the run failed, 2 the graph or the call is wrong, 3 no server or no worker, 70 a bug of
+Perdure, 130 interrupted. Only the module of the command that is called is loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+from perdure import __version__
+from perdure.cli import output
+from perdure.errors import ConnectionFailed, GraphError, PerdureError, RunConflict, UsageError
+
+COMMANDS = {
+    "run": "run a graph, and print its results",
+    "check": "find every problem of a graph; runs nothing",
+    "show": "draw a graph, or a run with its states",
+    "status": "how a run is, and what it waits for",
+    "result": "wait for a run, and print its results",
+    "answer": "answer a node that waits for a person",
+    "cancel": "stop a run",
+    "list": "the latest runs",
+    "agents": "the agents there are, or all about one",
+    "schema": "the graph language as a JSON Schema",
+    "dev": "server, web pages and a worker in the foreground",
+    "worker": "serve agents",
+    "server": "the embedded server: status, stop",
+    "models": "the local models: status, fetch, stop",
+}
+
+EPILOG = """\
+examples:
+  perdure run graph.yaml -i name=Anna      run a graph with a value for the node `name`
+  perdure check graph.yaml                 find what is wrong with it
+  perdure COMMAND --help                   more about a command
+
+exit codes: 0 done, 1 the run failed, 2 the graph or the call is wrong, 3 no server or no worker,
+130 interrupted (the run goes on)
+"""
+
+BUG = 70
+
+
+class Verbosity:
+    """Whether -v was given: before the command, or after it."""
+
+    asked = False
+
+
+def main() -> NoReturn:
+    """The program ``perdure``."""
+    output.prepare()
+    code = run(sys.argv[1:])
+    output.flush()
+    os._exit(code)  # leaving in the ordinary way, the SDK's threads crash now and then
+
+
+def run(argv: Sequence[str]) -> int:
+    """Does what the command line says, and returns the exit code."""
+    Verbosity.asked = False
+    try:
+        return _dispatch(list(argv))
+    except SystemExit as stop:  # argparse, after it has said why
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        return 130
+    except output.Interrupted as stop:
+        output.note(str(stop))
+        return 130
+    except PerdureError as error:
+        output.note(_message(error))
+        return _code(error)
+    except OSError as error:
+        output.note(f"perdure: {error.filename}: {error.strerror}" if error.filename else f"perdure: {error}")
+        return 2
+    except Exception as error:
+        return _bug(error)
+
+
+def _dispatch(argv: list[str]) -> int:
+    name = next((word for word in argv if not word.startswith("-")), None)
+    if name is not None and name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "perdure --help lists them"
+        raise UsageError(f"there is no command {name!r}; {cure}")
+    parser, command = _parser(name)
+    args = parser.parse_args(argv)
+    Verbosity.asked = args.verbose
+    if command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return command(args)
+
+
+def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argparse.Namespace], int] | None]:
+    """The parser, of which only the part for command `name` is complete, and that command."""
+    parser = argparse.ArgumentParser(
+        prog="perdure",
+        description="Runs declarative data-flow graphs for agentic AI, durably, on Temporal.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"perdure {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell more, with tracebacks")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    found = None
+    for key, summary in COMMANDS.items():
+        part = commands.add_parser(
+            key, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+        if key == name:
+            module = import_module(f"perdure.cli.{key}")
+            part.description = module.__doc__
+            part.epilog = module.EXAMPLES
+            part.add_argument(
+                "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="tell more"
+            )
+            module.configure(part)
+            found = module.main
+    return parser, found
+
+
+def _message(error: PerdureError) -> str:
+    if isinstance(error, GraphError):
+        from perdure.cli.problems import text  # noqa: PLC0415 -- only where there are any
+
+        return "\n".join(text(problem, error.source) for problem in error.problems)
+    return f"perdure: {error}"
+
+
+def _code(error: PerdureError) -> int:
+    if isinstance(error, ConnectionFailed):
+        return 3
+    return 2 if isinstance(error, GraphError | UsageError | RunConflict) else 1
+
+
+def _bug(error: Exception) -> int:
+    if Verbosity.asked:
+        output.note("".join(traceback.format_exception(error)))
+    told = f"{type(error).__name__}: {error}".partition("\n")[0]
+    output.note(f"perdure: {told}\nthis is a bug in perdure; run with -v for the traceback")
+    return BUG

@@ -1,0 +1,129 @@
+"""``perdure run --in-memory``: the same language and agents, without a server; nothing is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+
+from perdure.cli import outcome, output
+from perdure.cli.board import Board
+from perdure.cli.graphs import Agents
+from perdure.cli.local_models import local_models
+from perdure.cli.views import View, view
+from perdure.engine.messages import RunOptions
+from perdure.engine.people import Question
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import GraphRun, NodeState
+from perdure.errors import RunFailed
+from perdure.graph.values import Value
+from perdure.payloads import NodeStatus, RunResult, RunStatus, to_plain
+from perdure.settings import Settings
+from perdure.testing import Ask, MemoryShell, memory_shell
+
+ID = "memory"
+LOOK = 0.25
+"""Seconds between two looks at the run."""
+
+
+async def run(
+    document: dict[str, Value],
+    agents: Agents,
+    inputs: Mapping[str, Value],
+    config: Mapping[str, Value],
+    settings: Settings,
+    show: outcome.Show,
+) -> int:
+    """Runs the graph and reports its end."""
+    output.reserve()
+    shown = view()
+    since: dict[str, int] = {}
+
+    def observe(run: GraphRun, name: str) -> None:
+        if run.nodes[name].state is NodeState.EXECUTING:
+            since[run.path_of(name)] = run.clock.now_ms
+
+    shell = memory_shell(
+        document,
+        agents.known,
+        inputs,
+        RunOptions(config=config),
+        settings,
+        observe,
+        lambda text: shown.lines([text]),
+        _asking(shown),
+    )
+    shell.local_models = local_models(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _leave, shown)
+    return await outcome.reported(ID, document, show, _follow(shell, document, shown, since))
+
+
+def _leave(shown: View) -> None:
+    shown.close()
+    output.note("interrupted; nothing was kept")
+    output.flush()
+    os._exit(130)
+
+
+async def _follow(
+    shell: MemoryShell, document: dict[str, Value], shown: View, since: Mapping[str, int]
+) -> RunResult:
+    board = Board.of(document)
+    ended = asyncio.ensure_future(shell.run())
+    try:
+        while not (await asyncio.wait({ended}, timeout=LOOK))[0]:
+            board.hear(status_of(shell.scheduler, since))
+            shown.show(board)
+        result = await ended
+        board.finish(result.states, result.errors, time.time())
+        shown.show(board)
+        return result
+    except RunFailed as error:
+        if error.result is not None:
+            board.finish(error.result.states, error.result.errors, time.time())
+            shown.show(board)
+        raise
+    finally:
+        shown.close()
+
+
+def status_of(scheduler: Scheduler, since: Mapping[str, int]) -> RunStatus:
+    """How the nodes of the graph itself are."""
+    root = scheduler.root
+    rows: list[dict[str, Value]] = []
+    for name in root.plan.order:
+        node = root.nodes[name]
+        nested = node.nested
+        row = NodeStatus(
+            path=name,
+            state=str(node.state),
+            since=since.get(root.path_of(name), 0),
+            retries=node.retries,
+            error=node.error,
+            done=0 if nested is None else len(nested.children) - nested.unfinished,
+            total=0 if nested is None else len(nested.children),
+        )
+        rows.append(to_plain(row))
+    return RunStatus(iteration=root.iteration, nodes=rows)
+
+
+def _asking(shown: View) -> Ask | None:
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+
+    async def ask(asked: Question) -> str:
+        shown.pause()
+        return await asyncio.to_thread(_ask, asked.message)
+
+    return ask
+
+
+def _ask(message: str) -> str:
+    sys.stderr.write(f"{output.plain(message)}: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().rstrip("\r\n")

@@ -1,0 +1,90 @@
+"""Where words go: results to stdout, everything else to stderr. A reader who left early is no error."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, TextIO
+
+from perdure.graph.javascript import stringify
+from perdure.graph.values import normalize
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_results: TextIO | None = None
+
+
+class Interrupted(Exception):
+    """Ctrl-C while a run goes on elsewhere; the message tells how to come back."""
+
+
+def prepare() -> None:
+    """For a process of its own: UTF-8 whatever the locale says."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def reserve() -> None:
+    """Keeps stdout for results: what agents and their modules print goes to stderr from now on."""
+    global _results
+    if _results is None:
+        _results, sys.stdout = sys.stdout, sys.stderr
+
+
+def release() -> None:
+    """Undoes `reserve`."""
+    global _results
+    if _results is not None:
+        sys.stdout, _results = _results, None
+
+
+def result(text: str) -> None:
+    """A line, or several, of the result."""
+    _write(_results or sys.stdout, text + "\n")
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr."""
+    _write(sys.stderr, plain(text) + "\n")
+
+
+def plain(text: str) -> str:
+    """`text` without what would move or colour the terminal: it may come from a graph or a model."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", _COLOUR.sub("", text))
+
+
+def json_text(value: Any) -> str:
+    """JSON with two spaces, as GraphAI prints results."""
+    return str(stringify(normalize(value), 2))
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, without lines; the last one may be as long as it likes."""
+    cells = [list(heads), *([plain(cell).replace("\n", " ") for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(heads) - 1)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def flush() -> None:
+    """Everything out, as far as anybody still reads it."""
+    for stream in (_results, sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            _write(stream, "")
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    try:
+        if stream is not None:  # there is none where the caller closed it
+            stream.write(text)
+            stream.flush()
+    except BrokenPipeError:
+        return

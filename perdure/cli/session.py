@@ -1,0 +1,171 @@
+"""A run and the command that waits for it: started or found, served where nobody else does, followed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from perdure.cli import hosting, outcome, output, problems
+from perdure.cli.connection import Opening, connected
+from perdure.cli.follow import Follower
+from perdure.cli.graphs import Agents
+from perdure.cli.views import view
+from perdure.client import GraphClient, Run
+from perdure.errors import Problem
+from perdure.graph.document import Document
+from perdure.graph.review import review
+from perdure.graph.values import Value
+from perdure.settings import Settings
+
+LEAVE = 1.0
+"""Seconds that a worker is given to say goodbye when the command is interrupted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What ``perdure run`` was asked for. `unknown` are the findings of agents it does not have."""
+
+    document: dict[str, Value]
+    source: str
+    name: str
+    inputs: Mapping[str, Value]
+    config: Mapping[str, Value]
+    agents: Agents
+    unknown: Sequence[Problem] = ()
+    id: str | None = None
+    queue: str | None = None
+    detach: bool = False
+    show: outcome.Show = field(default_factory=outcome.Show)
+
+
+async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
+    """Starts the run and waits for its end, unless it is to go on alone."""
+    async with connected(settings, opening, passing=True) as client:
+        if order.detach:
+            return await _detach(order, client)
+        place = await hosting.place_of(client, order.agents, order.queue, order.unknown)
+        if place.host:
+            for problem in order.unknown:
+                output.note(problems.text(problem, order.source, "warning: "))
+        async with _interruptible(order.agents) as leave:
+            starting = asyncio.ensure_future(_start(order, client, place.queue))
+            await asyncio.sleep(0)  # the request goes out before the worker, which takes longer, is built
+            if place.host:
+                await leave.enter_async_context(hosting.hosted(client, place.queue, order.agents))
+            leave.run = found = await starting
+            if order.id is not None:
+                queue = (await found.describe()).task_queue
+                if queue != place.queue:
+                    await _host(client, queue, order.document, order.agents, leave)
+            return await _follow(found, order.document, order.show)
+
+
+async def result(
+    id: str, agents: Agents, show: outcome.Show, settings: Settings, opening: Opening | None
+) -> int:
+    """Waits for the end of a run that was started before."""
+    async with connected(settings, opening, passing=True) as client:
+        found = client.get(id)
+        description = await found.describe()
+        document = dict((await found.request()).document)
+        async with _interruptible(agents) as leave:
+            leave.run = found
+            if description.close_time is None and client.embedded is not None:
+                await _host(client, description.task_queue, document, agents, leave)
+            return await _follow(found, document, show)
+
+
+async def _start(order: Order, client: GraphClient, queue: str) -> Run:
+    return await client.start(
+        order.document, order.inputs, id=order.id, name=order.name, queue=queue, config=order.config
+    )
+
+
+async def _detach(order: Order, client: GraphClient) -> int:
+    queue = await hosting.detached_queue(client, order.agents, order.queue)
+    found = await _start(order, client, queue)
+    output.result(found.id)
+    queue = (await found.describe()).task_queue if order.id is not None else queue
+    if not await client.workers(queue):
+        other = "" if queue == client.settings.queue else f" --queue {queue}"
+        output.note(f"no worker serves queue {queue!r}: it runs as soon as one does: perdure worker{other}")
+    return 0
+
+
+async def _host(
+    client: GraphClient, queue: str, document: dict[str, Value], agents: Agents, leave: Leave
+) -> None:
+    """Serves a run that was started elsewhere, if nobody does and its agents are known here."""
+    if await hosting.is_served(client, queue):
+        return
+    found = review(Document(document), agents.names())
+    lacking = [item for item in (*found.problems, *found.nested) if item.code == "unknown-agent"]
+    if lacking:
+        output.note(
+            f"the run waits for a worker on queue {queue!r}: it needs agents that are not known here: "
+            + "; ".join(f"{item.place}: {item.finding}" for item in lacking)
+            + "; give their module with --agents MODULE"
+        )
+        return
+    await leave.enter_async_context(hosting.hosted(client, queue, agents))
+
+
+async def _follow(found: Run, document: dict[str, Value], show: outcome.Show) -> int:
+    shown = view()
+    can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    follower = Follower(found, shown, document, answers=can_ask)
+    return await outcome.reported(found.id, document, show, follower.follow())
+
+
+class Leave(AsyncExitStack):
+    """What has to end with the command, and the run that it is about, once that is known."""
+
+    run: Run | None = None
+
+
+@asynccontextmanager
+async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
+    """A stack; a signal leaves it early. The run goes on. Raises output.Interrupted then."""
+    task = asyncio.current_task()
+    signalled: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if signalled:
+            output.flush()
+            os._exit(130)
+        signalled.append(number)
+        if task is not None:
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    leave = Leave()
+    try:
+        yield leave
+    except asyncio.CancelledError:
+        if not signalled:
+            raise
+        try:
+            await asyncio.wait_for(leave.aclose(), LEAVE)
+        except (TimeoutError, asyncio.CancelledError):
+            pass
+        raise output.Interrupted(_goodbye(leave.run, agents)) from None
+    finally:
+        if not signalled:
+            await leave.aclose()
+
+
+def _goodbye(found: Run | None, agents: Agents) -> str:
+    if found is None:
+        return "interrupted before the run had started, or at the very moment: perdure list"
+    modules = "".join(f" --agents {module}" for module in agents.modules)
+    return (
+        f"interrupted; the run goes on when it is served\n"
+        f"  come back: perdure result {found.id}{modules}\n  stop it: perdure cancel {found.id}"
+    )

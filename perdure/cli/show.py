@@ -1,0 +1,80 @@
+"""Draws a graph, or the graph of a run with the states of its nodes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perdure.cli import connection, graphs, logs, output
+from perdure.errors import RunFailed
+from perdure.graph.check import modernized
+from perdure.graph.mermaid import mermaid
+from perdure.graph.values import Value
+from perdure.graph.yaml_write import write_yaml
+from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.client import Run
+
+EXAMPLES = """\
+examples:
+  perdure show graph.yaml                  Mermaid text: paste it into Markdown, or mermaid.live
+  perdure show nightly-3                   the graph of a run; its states are colours
+  perdure show nightly-3 --format yaml     the text of the graph that the run has
+"""
+ENDINGS = (".yaml", ".yml", ".json")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("graph", metavar="GRAPH|ID", help="a file, - for stdin, or the id of a run")
+    parser.add_argument("--format", choices=("mermaid", "json", "yaml"), default="mermaid", help="(mermaid)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Draws it."""
+    given = args.graph
+    if given == graphs.STDIN or given.lower().endswith(ENDINGS) or Path(given).is_file():
+        _print(modernized(graphs.read(given).data), args.format)
+        return 0
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    return connection.run(_main(args, settings, connection.begin(settings)))
+
+
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
+    async with connection.connected(settings, opening) as client:
+        found = client.get(args.graph)
+        document = dict((await found.request()).document)
+        states = await states_of(found) if args.format == "mermaid" else None
+    _print(document, args.format, states)
+    return 0
+
+
+async def states_of(found: Run) -> Mapping[str, str]:
+    """The states of its nodes, as the run or its result tells them; none where nobody can tell."""
+    report = await found.report()
+    if report.closed is not None:
+        try:
+            return (await found.result()).states
+        except RunFailed as error:
+            if error.result is not None:
+                return error.result.states
+    if report.status is None:
+        output.note(
+            f"no worker answers for the run; its graph is drawn without states: perdure status {found.id}"
+        )
+        return {}
+    rows: list[Any] = [*report.status.nodes]
+    return {row["path"]: row["state"] for row in rows}
+
+
+def _print(document: Value, form: str, states: Mapping[str, str] | None = None) -> None:
+    if form == "json":
+        output.result(output.json_text(document))
+    elif form == "yaml":
+        output.result(write_yaml(document).rstrip("\n"))
+    else:
+        output.result(output.plain(mermaid(document, states)))

@@ -1,0 +1,104 @@
+"""How a run is: its nodes, the calls that are under way, and what it waits for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from perdure.cli import connection, logs, output
+from perdure.cli.board import MARKS, duration
+from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.reports import PendingCall, RunReport
+
+EXAMPLES = """\
+examples:
+  perdure status nightly-3
+  perdure status nightly-3 --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("id", metavar="ID", help="the run")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Asks and prints."""
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    return connection.run(_main(args, settings, connection.begin(settings)))
+
+
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
+    async with connection.connected(settings, opening) as client:
+        report = await client.get(args.id).report()
+    output.result(as_json(report) if args.json else output.plain("\n".join(lines(report, datetime.now(UTC)))))
+    return 0
+
+
+def as_json(report: RunReport) -> str:
+    """The report for programs; times are ISO 8601."""
+    plain: dict[str, Any] = {
+        key: value.isoformat() if isinstance(value, datetime) else value
+        for key, value in asdict(report).items()
+    }
+    return output.json_text(plain)
+
+
+def lines(report: RunReport, now: datetime) -> list[str]:
+    """The report for people."""
+    name = f" ({report.name})" if report.name else ""
+    found = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
+    if report.status is not None:
+        if report.status.iteration:
+            found.append(f"  iteration {report.status.iteration}")
+        found += [_node_line(row, now) for row in report.status.nodes]
+        found += [
+            f"  {asked['path']} waits for an answer to {asked['message']!r}: "
+            f"perdure answer {report.id} {asked['path']} TEXT"
+            for asked in report.status.questions
+        ]
+    elif report.state == "running":
+        found.append("  no worker answers for it: what its nodes are doing is not known")
+    found += _pending_lines(report.pending)
+    found += [
+        f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
+        for queue in report.unserved
+    ]
+    return found
+
+
+def _since(report: RunReport, now: datetime) -> str:
+    if report.started is None:
+        return ""
+    if report.closed is not None:
+        return f" after {duration((report.closed - report.started).total_seconds())}"
+    return f" for {duration((now - report.started).total_seconds())}"
+
+
+def _node_line(row: Any, now: datetime) -> str:
+    since = row.get("since") or 0
+    parts = [MARKS.get(row["state"], "?"), row["path"], row["state"]]
+    if row["state"] == "executing" and since:
+        parts.append(duration(max(now.timestamp() - since / 1000, 0.0)))
+    if (row.get("total") or 0) > 1:
+        parts.append(f"{row['done']}/{row['total']}")
+    if row.get("error"):
+        parts.append(f"({row['error']})")
+    return "  " + " ".join(parts)
+
+
+def _pending_lines(pending: Sequence[PendingCall]) -> list[str]:
+    found: list[str] = []
+    for call in pending:
+        where = "is with a worker" if call.started else f"waits on queue {call.queue!r}"
+        attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
+        failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
+        found.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")
+    return found

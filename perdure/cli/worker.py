@@ -1,0 +1,57 @@
+"""Serves agents, and the runs that call them, until it is told to stop.
+
+SIGTERM and Ctrl-C let running agents end, for at most ten seconds; a second signal ends at once.
+PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from perdure.cli import connection, graphs, logs, output
+from perdure.settings import Settings
+
+EXAMPLES = """\
+examples:
+  perdure worker                                       the default queue, the shipped agents
+  perdure worker --agents mycompany.agents             those and your own
+  perdure worker --queue gpu --queue perdure           two queues
+  PERDURE_HEALTH_PORT=8081 perdure worker              with health checks
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument(
+        "--queue", action="append", default=[], metavar="Q", help="a task queue; may be repeated"
+    )
+    graphs.agents_option(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serves."""
+    logs.configure(verbose=args.verbose, worker=True)
+    settings = Settings.from_env()
+    agents = graphs.agents_of(args.agents)
+    return connection.run(_main(args, agents, settings, connection.begin(settings)))
+
+
+async def _main(
+    args: argparse.Namespace,
+    agents: graphs.Agents,
+    settings: Settings,
+    opening: connection.Opening | None,
+) -> int:
+    from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
+
+    async with connection.connected(settings, opening) as client:
+        queues = hosting.served_queues(client, args.queue, agents.modules)
+
+        def ready() -> None:
+            config = client.temporal.service_client.config
+            output.note(
+                f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
+                f"queues {', '.join(queues)}, {len(agents.known)} agents"
+            )
+
+        return await serving.serve_until_stopped(client, queues, agents, ready)

@@ -1,0 +1,96 @@
+"""The life of a graph: it begins, iterates, ends."""
+
+from __future__ import annotations
+
+from perdure.engine import loops, nodes
+from perdure.engine.board import Board, Rules
+from perdure.engine.messages import Finish
+from perdure.engine.nested import NestedGraphs
+from perdure.engine.node_life import NodeLife
+from perdure.engine.state import GraphRun, Outcome
+from perdure.errors import AgentError, FunctionError
+
+
+class GraphLife:
+    """Begins and ends all graphs of a run: the root, and those inside nodes."""
+
+    def __init__(self, board: Board, rules: Rules) -> None:
+        self.board = board
+        self.rules = rules
+        self._nested = NestedGraphs(board, rules, self.begin)
+        self.nodes = NodeLife(board, rules, self._nested, self._iterate)
+
+    def begin(self, run: GraphRun) -> None:
+        """Gives static nodes their values and queues what can run."""
+        if loops.is_endless(run):
+            self._end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
+            return
+        try:
+            self._inject(run)
+            missing = loops.missing_statics(run)
+            ran = not missing and self._queue_ready(run)
+        except (FunctionError, AgentError) as error:
+            self._end(run, Outcome(failure=str(error)))
+            return
+        if missing:
+            text = "Static node(s) must have value. Set value, injectValue, or set update."
+            self._end(run, Outcome(failure=f"{text} Affected nodeIds: {', '.join(missing)}"))
+        elif not ran:
+            self._end(run, Outcome(value={}), nothing_ran=True)
+        elif not run.active:
+            self._iterate(run)
+
+    def _inject(self, run: GraphRun) -> None:
+        for name in run.plan.statics:
+            if loops.set_result(run, name):
+                self.board.moved(run, name)
+                self.nodes.notify(run, name)
+
+    def _queue_ready(self, run: GraphRun) -> bool:
+        """Queues what can run; False when nothing can."""
+        run.starting = True
+        try:
+            return any([self.nodes.queue_if_ready(run, name) for name in run.plan.computed])
+        finally:
+            run.starting = False
+
+    def _iterate(self, run: GraphRun) -> None:
+        """Nothing of `run` is active any more: another iteration, or its end."""
+        try:
+            while loops.advance(run, self.rules.options.force_loop):
+                self._inject(run)
+                self._show_statics(run)
+                if not self._queue_ready(run):
+                    break
+                if run.active:
+                    return
+        except (FunctionError, AgentError) as error:
+            self._end(run, Outcome(failure=str(error)))
+            return
+        failure = next(iter(run.errors().values()), None)
+        self._end(run, Outcome(value=run.results(run.want_all), failure=failure))
+
+    def _show_statics(self, run: GraphRun) -> None:
+        for name, static in run.plan.statics.items():
+            if static.console is not None:
+                self.board.show(run, name, nodes.console_after(run, static.console, run.nodes[name].result))
+
+    def _end(self, run: GraphRun, outcome: Outcome, nothing_ran: bool = False) -> None:
+        run.outcome = outcome
+        if run.parent is not None:
+            self._nested.over(run)
+        elif nothing_ran:
+            self.board.finish(Finish(all={}, results={}))
+        else:
+            self.finish(run, outcome.failure)
+
+    def finish(self, run: GraphRun, failure: str | None, aborted: bool = False) -> None:
+        """Ends the whole run, of which `run` is the root."""
+        finish = Finish(
+            all=run.results(True),
+            results=run.results(False),
+            errors=run.errors(),
+            failure=failure,
+            aborted=aborted,
+        )
+        self.board.finish(finish)

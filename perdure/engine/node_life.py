@@ -1,0 +1,239 @@
+"""The life of a node: told of results, queued, started, answered, over.
+
+What a node means is in nodes.py; here is when it happens. Two things lie outside and are handed in:
+the graphs inside nodes, and what follows when a graph has nothing active left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from perdure.engine import nodes
+from perdure.engine.board import Board, Rules
+from perdure.engine.messages import RunAgent
+from perdure.engine.nested import NestedGraphs
+from perdure.engine.plan import ComputedPlan
+from perdure.engine.slots import Ticket
+from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
+from perdure.errors import AgentError, FunctionError
+from perdure.graph.javascript import to_string
+from perdure.graph.values import UNDEFINED, Value
+
+DEEP = 40
+"""Dispatches inside each other before the rest is put off: Python's stack is finite."""
+
+
+class NodeLife:
+    """Moves the nodes of all graphs of a run; `idle` is called with a graph that nothing moves in."""
+
+    def __init__(
+        self, board: Board, rules: Rules, nested: NestedGraphs, idle: Callable[[GraphRun], None]
+    ) -> None:
+        self.board = board
+        self.rules = rules
+        self._nested = nested
+        self._idle = idle
+        self._depth = 0
+        self._put_off: deque[Ticket] = deque()
+
+    # Told of results, queued, started
+
+    def notify(self, run: GraphRun, name: str) -> None:
+        """Tells the nodes that wait for `name` that it has a result; those that are ready are queued."""
+        for waiter in run.plan.waiters.get(name, ()):
+            nodes.forget(run, waiter, name)
+            if run.active:
+                self.queue_if_ready(run, waiter)
+
+    def queue_if_ready(self, run: GraphRun, name: str) -> bool:
+        """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
+        if not nodes.is_ready(run, name):
+            return False
+        plan = run.plan.computed[name]
+        if run.nodes[name].skip and plan.default is UNDEFINED:
+            self.board.move(run, name, NodeState.SKIPPED)
+            return False
+        self.board.move(run, name, NodeState.QUEUED)
+        run.active += 1
+        self.board.slots.push(run.id, name, plan.priority, plan.label)
+        self._dispatch()
+        return True
+
+    def catch_up(self) -> None:
+        """Starts what was put off; to be called when nothing else is going on."""
+        while self._put_off:
+            ticket = self._put_off.popleft()
+            self._execute(self.board.runs[ticket.run], ticket.node)
+
+    def _dispatch(self) -> bool:
+        ticket = self.board.slots.pop()
+        if ticket is None:
+            return False
+        if self._depth >= DEEP:
+            self._put_off.append(ticket)
+            return True
+        self._depth += 1
+        self._execute(self.board.runs[ticket.run], ticket.node)
+        self._depth -= 1
+        return True
+
+    def _execute(self, run: GraphRun, name: str) -> None:
+        if run.nodes[name].skip:
+            self._take_default(run, name)
+            return
+        while not self._attempt(run, name):
+            pass
+
+    def _take_default(self, run: GraphRun, name: str) -> None:
+        try:
+            self._complete(run, name, run.plan.computed[name].default)
+        except (FunctionError, AgentError) as error:
+            self._fail(run, name, NodeState.FAILED, str(error), final=True)  # it would fail again
+
+    def _attempt(self, run: GraphRun, name: str) -> bool:
+        """Calls the node's agent; False when that failed at once and may be tried again."""
+        node, plan = run.nodes[name], run.plan.computed[name]
+        try:
+            inputs = nodes.inputs_of(run, plan)
+            agent = nodes.agent_of(run, plan)
+            self.board.move(run, name, NodeState.EXECUTING)
+            graph = nodes.graph_of(run, plan)
+            if not isinstance(agent, str) or not self._may_call(agent, plan):
+                raise AgentError(f"No agent: {to_string(agent)} in {name} node")
+        except (FunctionError, AgentError) as error:
+            return not self._fail(run, name, NodeState.FAILED, str(error))
+        if plan.console is not None:
+            self.board.show(run, name, nodes.console_before(plan, inputs))
+        node.call = self.board.new_call()
+        own = agent in self.rules.own
+        if graph is not None or (own and nodes.has_own_graph(agent)):
+            node.reserved = True
+            self.board.slots.open_nested(run.id, plan.label)
+        params = nodes.params_of(plan, inputs)
+        if own:
+            node.nested = Nested(agent=agent, params=params)
+            self._nested.open(run, name, inputs, graph)
+        else:
+            self.board.send(run, name, self.command(run, name, agent, inputs, params))
+        return True
+
+    def _may_call(self, agent: str, plan: ComputedPlan) -> bool:
+        """Which agents another task queue has is not known here."""
+        agents = self.rules.agents
+        return agents is None or agent in agents or plan.options.queue is not None
+
+    def command(
+        self, run: GraphRun, name: str, agent: str, inputs: Value, params: Mapping[str, Value]
+    ) -> RunAgent:
+        """The command that calls a node's agent."""
+        node, plan = run.nodes[name], run.plan.computed[name]
+        return RunAgent(
+            call=node.call or 0,
+            node=name,
+            path=run.path_of(name),
+            key=run.key_of(name),
+            agent=agent,
+            inputs=inputs,
+            params=params,
+            config=nodes.config_of(self.rules.options.config, agent, whole=node.reserved),
+            filter_params=plan.filter_params,
+            retry=node.retries,
+            is_result=plan.is_result,
+            version=run.plan.version,
+            verbose=run.plan.verbose,
+            options=plan.options,
+        )
+
+    # Answered, over
+
+    def answer(
+        self, call: int, outcome: Outcome, state: NodeState = NodeState.FAILED, final: bool = False
+    ) -> None:
+        """A call is over; `state` is what a failure makes of the node. Calls nobody waits for are ignored."""
+        found = self.board.calls.pop(call, None)
+        if found is None:
+            return
+        run, name = self.board.runs[found.run], found.node
+        reserved = self._stop_waiting(run, name)
+        failure = outcome.failure
+        if failure is None:
+            try:
+                self._take_result(run, name, outcome.value)
+            except (FunctionError, AgentError) as error:
+                failure = str(error)
+        # A result is handed on with the slot for the graph still there, a failure without it.
+        if reserved:
+            self.board.slots.close_nested(run.id, run.plan.computed[name].label)
+        if failure is not None and self._fail(run, name, state, failure, final):
+            self._execute(run, name)
+
+    def settle(self, call: int) -> None:
+        """The graphs of a node have been over for long enough: so is its call."""
+        found = self.board.calls.get(call)
+        nested = None if found is None else self.board.runs[found.run].nodes[found.node].nested
+        if nested is not None and nested.outcome is not None:
+            self.answer(call, nested.outcome)
+
+    def time_out(self, timer: int) -> None:
+        """The time of a node with graphs inside is over."""
+        found = self.board.calls.pop(timer, None)
+        if found is None:
+            return
+        node = self.board.runs[found.run].nodes[found.node]
+        node.timer = None
+        if node.call is None:
+            return
+        if node.call not in self.board.calls:  # its graphs are still running, so nothing is owed yet
+            self.board.calls[node.call] = found
+        self.answer(node.call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
+
+    def _stop_waiting(self, run: GraphRun, name: str) -> bool:
+        """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
+        node = run.nodes[name]
+        node.call = None
+        if node.timer is not None:
+            self.board.cancel(node.timer)
+            node.timer = None
+        if node.nested is not None:
+            self.board.discard(node.nested.children)
+            node.nested = None
+        reserved, node.reserved = node.reserved, False
+        return reserved
+
+    def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
+        plan = run.plan.computed[name]
+        if plan.console is not None:
+            self.board.show(run, name, nodes.console_after(run, plan.console, value))
+        if not nodes.is_missing(run, plan, value):
+            self._complete(run, name, value)
+        elif self._fail(run, name, NodeState.FAILED, "Repeat Until"):
+            self._execute(run, name)
+
+    def _complete(self, run: GraphRun, name: str, value: Value) -> None:
+        node = run.nodes[name]
+        run.move(name, NodeState.COMPLETED)
+        node.result = nodes.final_result(run, run.plan.computed[name], value)
+        self.board.moved(run, name)
+        self.notify(run, name)
+        self._leave(run, name)
+
+    def _fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
+        """Records a failed attempt; True when the node is to be executed again."""
+        node = run.nodes[name]
+        self.board.move(run, name, state)
+        if not final and node.retries < run.plan.computed[name].retry:
+            node.retries += 1
+            return True
+        node.result = UNDEFINED
+        node.error = message
+        self._leave(run, name)
+        return False
+
+    def _leave(self, run: GraphRun, name: str) -> None:
+        self.board.slots.release(run.plan.computed[name].label)
+        run.active -= 1
+        while self._dispatch():
+            pass
+        if not run.active and not run.starting and run.outcome is None:
+            self._idle(run)

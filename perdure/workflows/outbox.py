@@ -1,0 +1,218 @@
+"""Calls on their way: when one is sent, by which activity, what its answer is.
+
+The server ends a run, or leaves it stuck for ever, when too much is pending or too much is sent at
+once (measured: 2,000 pending activities, 4 MB in one workflow task). So calls wait here for their
+place in a window, and for the next activation when this one has sent its share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from perdure.engine.messages import AgentCompleted, AgentFailed, Event, RunAgent
+from perdure.engine.turns import Expected, Turns
+from perdure.payloads import TOO_LARGE_FOR_LOCAL, Directory, RunRequest
+from perdure.wire import ValueTooLarge, pack, unpack
+from perdure.workflows import activity_options
+from perdure.workflows.calls import agent_call, failure
+from perdure.workflows.progress import Progress
+
+MAX_PENDING: Final = 500
+"""Remote calls in flight."""
+
+MAX_PENDING_BYTES: Final = 2_000_000
+"""Bytes of inputs of remote calls in flight, but for a single larger one: results are often as large,
+and the server writes those that arrive during a workflow task together with what the task sends.
+"""
+
+MAX_LOCAL: Final = 40
+"""Local calls in flight."""
+
+MAX_LOCAL_BYTES: Final = 16_000
+"""Bytes of inputs of a local call; larger ones go to a remote activity."""
+
+MAX_SENT: Final = 200
+"""Calls of one workflow task."""
+
+MAX_SENT_BYTES: Final = 1_500_000
+"""Bytes of one workflow task: inputs of remote calls and results of local ones."""
+
+BREATH: Final = 0.001
+"""Seconds of the timer that ends a workflow task which has sent its share."""
+
+
+@dataclass(slots=True)
+class Outbox:
+    """The calls of one run. `deliver` takes the events that they end in."""
+
+    request: RunRequest
+    directory: Directory
+    progress: Progress
+    turns: Turns
+    deliver: Callable[[Event], None]
+    _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
+    _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
+    _local: set[int] = field(default_factory=set[int])
+    _local_open: int = 0
+    _expected: dict[int, Expected] = field(default_factory=dict[int, Expected])
+    _sizes: dict[int, int] = field(default_factory=dict[int, int])
+    _pending_bytes: int = 0
+    _workflow_task: int = -1
+    _sent: int = 0
+    _sent_bytes: int = 0
+    _breath: asyncio.Task[None] | None = None
+
+    def call(self, command: RunAgent) -> None:
+        """Sends a call, now or when there is room."""
+        if self._nobody_answers(command):
+            self.turns.expect(AgentCompleted(command.call, None))
+            return
+        if self._is_local(command):
+            self._expected[command.call] = self.turns.expect()
+            self._local.add(command.call)
+        self._waiting.append(command)
+        self.pump()
+
+    def drop(self, call: int) -> None:
+        """Nobody waits for this call any more."""
+        task = self._open.pop(call, None)
+        if task is not None:
+            task.cancel()
+        self._local.discard(call)
+        place = self._expected.pop(call, None)
+        if place is not None:
+            place.dropped = True
+        self._waiting = deque(command for command in self._waiting if command.call != call)
+
+    def close(self) -> None:
+        """The run is over: whatever is still running is told to stop."""
+        self._waiting.clear()
+        for task in self._open.values():
+            task.cancel()
+        if self._breath is not None:
+            self._breath.cancel()
+
+    def pump(self) -> None:
+        """Sends waiting calls while there is room."""
+        workflow_task = workflow.info().get_current_history_length()
+        if workflow_task != self._workflow_task:
+            self._workflow_task, self._sent, self._sent_bytes = workflow_task, 0, 0
+        while self._waiting and self._has_room(self._waiting[0]):
+            if self._sent >= MAX_SENT or self._sent_bytes >= MAX_SENT_BYTES:
+                self._breathe()
+                return
+            self._send(self._waiting.popleft())
+
+    def _has_room(self, command: RunAgent) -> bool:
+        if command.call in self._local:
+            return self._local_open < MAX_LOCAL
+        return len(self._sizes) < MAX_PENDING and self._pending_bytes < MAX_PENDING_BYTES
+
+    def _breathe(self) -> None:
+        """Ends this workflow task: local calls alone would go on inside it, whatever they return."""
+        if self._breath is None:
+            self._breath = asyncio.create_task(workflow.sleep(BREATH, summary="end of a workflow task"))
+            self._breath.add_done_callback(self._breathed)
+
+    def _breathed(self, breath: asyncio.Task[None]) -> None:
+        del breath
+        self._breath = None
+        self.pump()
+
+    def _send(self, command: RunAgent) -> None:
+        try:
+            arguments = pack(agent_call(command, command.agent in self.request.bypass_agents))
+        except ValueTooLarge as error:
+            message = f"{command.path}: its inputs: {error}"
+            self._arrive(AgentFailed(command.call, message, final=True))
+            return
+        size = len(arguments.payload.data)
+        self._sent += 1
+        is_local = command.call in self._local and size <= MAX_LOCAL_BYTES
+        if is_local:
+            self._local_open += 1
+            handle = workflow.start_local_activity(
+                command.agent,
+                arguments,
+                result_type=RawValue,
+                **activity_options.local(command.options, command.path),
+            )
+        else:
+            self._local.discard(command.call)
+            self._sizes[command.call] = size
+            self._pending_bytes += size
+            self._sent_bytes += size
+            handle = self._start_remote(command, arguments)
+        self._open[command.call] = handle
+        handle.add_done_callback(lambda task: self._answered(command, task, is_local))
+
+    def _start_remote(self, command: RunAgent, arguments: RawValue) -> workflow.ActivityHandle[Any]:
+        queue = command.options.queue or self.directory.queues.get(command.agent) or self.request.queue
+        self.progress.sent_to(command.path, queue)
+        return workflow.start_activity(
+            command.agent,
+            arguments,
+            result_type=RawValue,
+            **activity_options.remote(command.options, command.path, queue),
+        )
+
+    def _answered(self, command: RunAgent, task: asyncio.Task[Any], was_local: bool) -> None:
+        self._local_open -= was_local
+        self._pending_bytes -= self._sizes.pop(command.call, 0)
+        if self._open.get(command.call) is not task:
+            return  # dropped: nobody waits for the answer
+        del self._open[command.call]
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            self._arrive(AgentFailed(command.call, "cancelled", final=True))
+        elif error is None:
+            self._sent_bytes += len(task.result().payload.data) if was_local else 0
+            self.progress.arrived_beside(command.path, task.result())
+            self._arrive(AgentCompleted(command.call, unpack(task.result())))
+        elif was_local and _is_too_large(error):
+            self._local.discard(command.call)
+            self._waiting.appendleft(command)
+        else:
+            self._arrive(failure(command.call, error))
+        self.pump()
+
+    def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
+        """Hands an answer on: in its turn where it has one, else as it comes."""
+        self._local.discard(event.call)
+        place = self._expected.pop(event.call, None)
+        if place is None:
+            self.turns.arrive(event)
+        else:
+            place.event = event
+        self.deliver(event)
+
+    def _nobody_answers(self, command: RunAgent) -> bool:
+        """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
+        name, directory = command.agent, self.directory
+        if name not in self.request.bypass_agents or name in directory.names():
+            return False
+        return not directory.filtered(name, command.node)
+
+    def _is_local(self, command: RunAgent) -> bool:
+        wanted = command.options.placement
+        if wanted is not None:
+            return wanted == "local"
+        return (
+            self.directory.local_activities
+            and command.options.queue is None
+            and command.agent in self.directory.pure
+            and not self.directory.filtered(command.agent, command.node, pure=False)
+        )
+
+
+def _is_too_large(error: BaseException) -> bool:
+    cause = error.cause if isinstance(error, ActivityError) else error
+    return isinstance(cause, ApplicationError) and cause.type == TOO_LARGE_FOR_LOCAL

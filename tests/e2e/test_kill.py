@@ -1,0 +1,187 @@
+"""Runs survive the death of everything around them: workers, the server, the client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+from perdure import local, server
+from perdure.client import GraphClient, connect
+from perdure.settings import Settings
+from perdure.workflows.activity_options import HEARTBEAT_TIMEOUT
+from tests.e2e.processes import Crew, kill, kill_server, until
+from tests.examples.cases import FOLDER, Example
+from tests.local.homes import fetched, home_with
+
+pytestmark = pytest.mark.anyio
+
+RAG = Example(FOLDER / "rag")
+
+NOTICED = HEARTBEAT_TIMEOUT.total_seconds() + 5
+"""Seconds after which a node of a dead worker is at work again."""
+
+NODES: dict[str, list[str]] = {
+    "chunks": [],
+    "left": ["chunks"],
+    "right": ["chunks"],
+    "sorted": ["left", "right"],
+    "query": ["sorted"],
+}
+TEXTS = ["chunks", "left", "chunks", "right", "sorted", "query"]
+
+
+@dataclass
+class Journal:
+    """What journalAgent wrote down."""
+
+    path: Path
+
+    def entries(self) -> list[dict[str, Any]]:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def calls(self) -> dict[str, int]:
+        """How often each node was called."""
+        return dict(Counter(entry["path"] for entry in self.entries()))
+
+    def last(self, node: str) -> dict[str, Any]:
+        return next(entry for entry in reversed(self.entries()) if entry["path"] == node)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal")
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(tmp_path / "home")
+    yield crew
+    crew.kill_all()
+    local.stop(Settings(home=crew.home))
+    server.stop(Settings(home=crew.home))
+
+
+@pytest.fixture
+async def client(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GraphClient]:
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(crew.home / "none.toml"))
+    client = await connect(Settings(home=crew.home))
+    yield client
+    client.close()
+
+
+def graph(journal: Journal, **queues: str) -> dict[str, Any]:
+    """Shaped like retrieval for a prompt: one node, two beside each other, two more; a second each."""
+    nodes = {
+        name: {
+            "agent": "journalAgent",
+            "params": {"journal": str(journal.path)},
+            "inputs": {source: f":{source}" for source in sources},
+            **({"queue": queues[name]} if name in queues else {}),
+        }
+        for name, sources in NODES.items()
+    }
+    nodes["query"]["isResult"] = True
+    return {"version": 0.5, "nodes": nodes}
+
+
+async def test_a_killed_worker_is_replaced(client: GraphClient, crew: Crew, journal: Journal) -> None:
+    first = crew.worker()
+    run = await client.start(graph(journal), id="worker")
+    await until(lambda: "sorted" in journal.calls(), "the fourth node is at work")
+    kill(first)
+    killed = time.time()
+    second = crew.worker()
+    assert (await run.result()).results == {"query": {"texts": TEXTS}}
+    assert journal.calls() == {"chunks": 1, "left": 1, "right": 1, "sorted": 2, "query": 1}
+    again = journal.last("sorted")
+    assert again["pid"] == second.pid
+    assert again["time"] - killed < NOTICED
+    assert len({entry["key"] for entry in journal.entries()}) == len(NODES)
+
+
+async def test_server_and_worker_die_together(client: GraphClient, crew: Crew, journal: Journal) -> None:
+    worker = crew.worker()
+    await client.start(graph(journal), id="server")
+    await until(lambda: {"left", "right"} <= journal.calls().keys(), "two nodes are at work")
+    assert client.embedded is not None
+    kill_server(client.embedded.pid)
+    kill(worker)
+    client.close()
+    again = await connect(Settings(home=crew.home))
+    crew.worker()
+    assert (await again.get("server").result()).results == {"query": {"texts": TEXTS}}
+    assert journal.calls() == {"chunks": 1, "left": 2, "right": 2, "sorted": 1, "query": 1}
+    again.close()
+
+
+async def test_another_client_takes_over(client: GraphClient, crew: Crew, journal: Journal) -> None:
+    crew.worker()
+    waiting = crew.client(graph(journal), "client")
+    await until(lambda: "chunks" in journal.calls(), "the first node is at work")
+    kill(waiting)
+    run = await client.start(graph(journal), id="client")
+    assert (await run.result()).results == {"query": {"texts": TEXTS}}
+    assert set(journal.calls().values()) == {1}
+
+
+async def test_a_node_waits_for_a_worker_of_its_queue(
+    client: GraphClient, crew: Crew, journal: Journal
+) -> None:
+    first = crew.worker()
+    run = await client.start(graph(journal, right="b"), id="queue")
+    await until(lambda: "left" in journal.calls(), "the node beside it is at work")
+    report = await run.report()
+    assert report.unserved == ("b",)
+    assert [(call.path, call.started) for call in report.pending if call.path == "right"] == [
+        ("right", False)
+    ]
+    second = crew.worker("b")
+    assert (await run.result()).results == {"query": {"texts": TEXTS}}
+    assert journal.last("right")["pid"] == second.pid
+    assert {entry["pid"] for entry in journal.entries()} == {first.pid, second.pid}
+    assert set(journal.calls().values()) == {1}
+
+
+@pytest.mark.models
+async def test_real_retrieval_survives_a_killed_worker(client: GraphClient, crew: Crew) -> None:
+    if not local.installed():
+        pytest.skip("needs the extra perdure[local]")
+    home_with(fetched(), crew.home)
+    await local.ensure(client.settings)
+    first = crew.worker()
+    run = await client.start(RAG.document, id="rag", name="rag")
+    async with asyncio.timeout(60):
+        while not any(call.path == "answer" and call.started for call in (await run.report()).pending):
+            await asyncio.sleep(0.02)
+    kill(first)
+    crew.worker()
+    result = await run.result()
+    assert RAG.difference(result.results) == ""
+    history = await run.handle.fetch_history()
+    attempts = attempts_of(history)
+    assert attempts.pop("answer") == 2
+    assert set(attempts.values()) == {1}
+
+
+def attempts_of(history: WorkflowHistory) -> dict[str, int]:
+    """How often the activity of each node was started."""
+    names: dict[int, str] = {}
+    attempts: dict[str, int] = {}
+    for event in history.events:
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_id
+        if event.HasField("activity_task_started_event_attributes"):
+            started = event.activity_task_started_event_attributes
+            attempts[names[started.scheduled_event_id]] = started.attempt
+    return attempts

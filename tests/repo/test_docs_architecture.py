@@ -1,0 +1,142 @@
+"""docs/architecture.md speaks of what there is: modules, layers, bounds, histories."""
+
+import ast
+import base64
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure import wire
+from perdure.activities import activity
+from perdure.payloads import DIRECTORY
+
+from tests.repo import documents
+from tests.repo.documents import ROOT, code, codes, tables
+
+NAME = "architecture.md"
+TEXT = documents.text_of(NAME)
+PACKAGE = ROOT / "perdure"
+NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {DIRECTORY})
+
+
+def member(name: str) -> Any:
+    """The module, or what a module holds, under a dotted name."""
+    module, *rest = longest_module(name)
+    value = import_module(module)
+    for part in rest:
+        value = getattr(value, part)
+    return value
+
+
+def longest_module(name: str) -> tuple[str, ...]:
+    parts = name.split(".")
+    for count in range(len(parts), 1, -1):
+        module = PACKAGE.joinpath(*parts[1:count])
+        if module.with_suffix(".py").exists() or (module / "__init__.py").exists():
+            return ".".join(parts[:count]), *parts[count:]
+    raise AssertionError(f"{name}: there is no such module")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_name(name: str) -> None:
+    if name == "perdure.__main__":
+        assert find_spec(name)
+    else:
+        member(name)
+
+
+def test_every_part_is_named() -> None:
+    assert parts() - set(NAMED) == {"perdure.__init__"}
+
+
+def parts() -> set[str]:
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    return {f"perdure.{name}" for name in files | folders}
+
+
+def test_picture_of_the_layers() -> None:
+    (block,) = [block for block in documents.blocks(NAME) if block.language == "mermaid"]
+    first, *boxes, chain = [line.strip() for line in block.text.splitlines()]
+    assert first == "flowchart TD"
+    drawn = [re.fullmatch(r'(l\d+)\["(.+)"\]', box) for box in boxes]
+    assert [box[2].split(", ") for box in drawn if box] == list(layers())
+    assert chain == " --> ".join(box[1] for box in drawn if box)
+
+
+def layers() -> Iterator[list[str]]:
+    """The layers of the contract, those left out that are only foreseen."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = [item for item in linter["contracts"] if item["name"] == "Layers import downwards only"]
+    for layer in contract["layers"]:
+        names = [name for name in re.findall(r"\w+", layer) if f"perdure.{name}" in parts()]
+        if names:
+            yield names
+
+
+def test_bounds() -> None:
+    for row in tables(NAME, "Where an agent runs")[1]:
+        assert member(code(row["bound"])) == int(row["value"]), row
+    for row in tables(NAME, "Failures")[1]:
+        assert member(code(row["time"])) == timedelta(seconds=int(row["value"].removesuffix(" s"))), row
+
+
+def test_metadata() -> None:
+    tree = ast.parse(Path(activity.__file__).read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "pack"]
+    beside = {f"perdure-{keyword.arg}" for call in calls for keyword in call.keywords}
+    listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
+    assert listed == {wire.PLACES, *beside}
+    assert set(wire.pack(None, console=["x"]).payload.metadata) == {"encoding", "perdure-console"}
+
+
+def test_failure_types() -> None:
+    from perdure.workflows.activity_options import FINAL
+
+    rows = tables(NAME, "Failures")[0]
+    unrepeated = {name for row in rows if row["Temporal"] == "does not repeat" for name in row["type"].split(", ")}
+    assert unrepeated == set(FINAL)
+
+
+def test_sandbox() -> None:
+    from perdure.plugin import PASSED_THROUGH
+
+    section = TEXT.partition("\n## Sandbox\n")[2].partition("`perdure` as a whole")[0]
+    named = [name for name in codes(section) if name.startswith("perdure.") and not name.startswith("perdure.plugin")]
+    assert sorted(named) == sorted(PASSED_THROUGH)
+
+
+HISTORIES = [block for block in documents.blocks(NAME) if block.kind.startswith("history ")]
+
+
+@pytest.mark.parametrize("block", HISTORIES, ids=str)
+def test_history(block: documents.Block) -> None:
+    assert "".join(f"{line}\n" for line in activities(block.kind.split()[1])) == block.text
+
+
+def test_there_is_a_history() -> None:
+    assert HISTORIES
+    marked = [line for name in ("loop", "retried") for line in activities(name)]
+    assert any(line.endswith("@1") for line in marked)
+    assert any(line.endswith("#1") for line in marked)
+
+
+def activities(name: str) -> Iterator[str]:
+    """A line for each activity of a recorded history, in the order in which they are recorded."""
+    history = json.loads((ROOT / f"tests/replay/histories/{name}.json").read_text())
+    for event in history["events"]:
+        scheduled = event.get("activityTaskScheduledEventAttributes")
+        marker = event.get("markerRecordedEventAttributes")
+        if scheduled:
+            yield f"activity        {scheduled['activityType']['name']:18}{scheduled['activityId']}"
+        elif marker:
+            data = json.loads(base64.b64decode(marker["details"]["data"]["payloads"][0]["data"]))
+            yield f"local activity  {data['activity_type']:18}{data['activity_id']}"
