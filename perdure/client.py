@@ -45,6 +45,7 @@ from perdure import server
 from perdure.daemon import Lease
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import first_problem, modernized
+from perdure.graph.inputs import check_inputs
 from perdure.graph.values import Value, normalize
 from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.plugin import GraphPlugin
@@ -315,20 +316,20 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
         )
     except (RPCError, RuntimeError) as error:
         raise ConnectionFailed(
-            f"no Temporal server answers at {address}: {short(error)}; start one there, "
+            f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
             "or unset TEMPORAL_ADDRESS to use the embedded server"
         ) from error
     return GraphClient(temporal, settings, embedded, lease)
 
 
+def _reason(error: Exception) -> str:
+    """What was wrong, without the layers of the SDK's core that it passed through."""
+    found = re.findall(r'(?:message|error): "([^"]+)"', str(error))
+    return found[-1] if found else short(error)
+
+
 def _injects(document: Any, inputs: dict[str, Value]) -> list[list[Value]]:
-    for name in inputs:
-        node = document["nodes"].get(name)
-        if node is None or "agent" in node:
-            statics = [key for key, item in document["nodes"].items() if "agent" not in item]
-            finding = "is computed" if node is not None else "is no node of the graph"
-            known = ", ".join(statics) or "none"
-            raise UsageError(f"input {name!r} {finding}; inputs go into static nodes: {known}")
+    check_inputs(document, inputs)
     return [[name, value] for name, value in inputs.items()]
 
 

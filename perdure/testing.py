@@ -182,7 +182,8 @@ class MemoryShell:
 
     def _call(self, command: RunAgent) -> None:
         found = self.agents.get(command.agent)
-        filters = applying(self.filters, command.agent, command.node) if self.filters else ()
+        asks = found is not None and found.human  # no worker is called: filters see as much as they do there
+        filters = () if asks or not self.filters else applying(self.filters, command.agent, command.node)
         if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
             self._turns.expect(AgentCompleted(command.call, None))
         elif found is not None and found.pure and not filters:
@@ -197,9 +198,7 @@ class MemoryShell:
         except Exception as error:
             return AgentFailed(command.call, str(as_agent_error(error)))
 
-    async def _wait_for(
-        self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]
-    ) -> None:
+    async def _wait_for(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
         context, timeout = self._context(command), command.options.timeout
         try:
             if found is not None and found.human and self.ask is not None:

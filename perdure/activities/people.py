@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.activities.agent import agent
+from perdure.activities.agent import Sample, agent
 from perdure.errors import FinalError
 from perdure.graph.values import Value
 
@@ -25,6 +25,12 @@ from perdure.graph.values import Value
         "type": "object",
         "properties": {"text": {"type": "string"}, "message": {"type": "object"}},
     },
+    samples=[
+        Sample(
+            params={"message": "Which town?"},
+            result={"text": "Lisbon", "message": {"role": "user", "content": "Lisbon"}},
+        )
+    ],
 )
 def text_input(params: Mapping[str, Value]) -> Value:
     """Asks a person for a text, and waits for it as long as it takes."""

@@ -71,6 +71,7 @@ def run(argv: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse, after it has said why
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
+        output.note("interrupted")
         return 130
     except output.Interrupted as stop:
         output.note(str(stop))

@@ -11,6 +11,7 @@ import argparse
 
 from perdure.cli import connection, graphs, logs, outcome, output, problems
 from perdure.errors import GraphError, Problem, UsageError
+from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
 from perdure.settings import Settings
 
@@ -66,6 +67,7 @@ def main(args: argparse.Namespace) -> int:
     agents = graphs.agents_of(args.agents)
     seen = review(document, agents.names())
     unknown = _checked(seen, document.source, strict=args.in_memory)
+    check_inputs(seen.data, inputs)
     if args.in_memory:
         from perdure.cli import memory  # noqa: PLC0415 -- each way to run loads only what it needs
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from perdure.cli import hosting, outcome, output, problems
@@ -59,9 +59,11 @@ async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
                 await leave.enter_async_context(hosting.hosted(client, place.queue, order.agents))
             leave.run = found = await starting
             if order.id is not None:
-                queue = (await found.describe()).task_queue
-                if queue != place.queue:
-                    await _host(client, queue, order.document, order.agents, leave)
+                description = await found.describe()
+                if description.close_time is not None:
+                    return await outcome.reported(found.id, order.document, order.show, found.result())
+                if description.task_queue != place.queue:
+                    await _host(client, description.task_queue, order.document, order.agents, leave)
             return await _follow(found, order.document, order.show)
 
 
@@ -73,9 +75,11 @@ async def result(
         found = client.get(id)
         description = await found.describe()
         document = dict((await found.request()).document)
+        if description.close_time is not None:
+            return await outcome.reported(id, document, show, found.result())
         async with _interruptible(agents) as leave:
             leave.run = found
-            if description.close_time is None and client.embedded is not None:
+            if client.embedded is not None:
                 await _host(client, description.task_queue, document, agents, leave)
             return await _follow(found, document, show)
 
@@ -151,10 +155,8 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
     except asyncio.CancelledError:
         if not signalled:
             raise
-        try:
+        with suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(leave.aclose(), LEAVE)
-        except (TimeoutError, asyncio.CancelledError):
-            pass
         raise output.Interrupted(_goodbye(leave.run, agents)) from None
     finally:
         if not signalled:

@@ -16,7 +16,16 @@ from perdure.errors import AgentError
 from perdure.graph.fields import STATIC_KEYS, VERSION
 from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string
-from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, ordered, ordered_keys
+from perdure.graph.values import (
+    UNDEFINED,
+    Value,
+    is_dict,
+    is_list,
+    is_object,
+    js_truthy,
+    ordered,
+    ordered_keys,
+)
 
 MAP_INDEX: Final = "__mapIndex"
 
@@ -106,7 +115,7 @@ def prepare(name: str, inputs: dict[str, Value], params: Mapping[str, Value], gr
 
 
 def _nested(graph: Value, inputs: dict[str, Value], turns: int) -> Preparation:
-    given = graph.get("nodes") if isinstance(graph, dict) else None
+    given = graph.get("nodes") if is_dict(graph) else None
     if given is None or given is UNDEFINED:
         raise BadCall("the graph of a nested node is no graph: it has no nodes")
     nodes: dict[str, Value] = {key: _copied(node) for key, node in spread(given).items()}
@@ -133,7 +142,7 @@ def _copied(node: Value) -> dict[str, Value]:
     """A node as nestedAgent takes it over: of a static one only the keys that it knows."""
     if not is_object(node):
         raise BadCall("the graph of a nested node has a node that is no mapping")
-    if isinstance(node, list):
+    if is_list(node):
         return {}
     return node if "agent" in node else {key: node[key] for key in STATIC_KEYS if key in node}
 
@@ -144,7 +153,7 @@ def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value)
         raise BadCall("mapAgent: rows property is required in namedInput")
     if not js_truthy(graph):
         raise BadCall("mapAgent: graph is required")
-    if not isinstance(rows, list):
+    if not is_list(rows):
         raise BadCall("mapAgent: rows is not a list")
     rows = _limited(rows, params.get("limit"))
     given = params.get("rowKey")
@@ -186,7 +195,7 @@ def _rows(
     nodes: Mapping[str, Value],
     shared: Mapping[str, Value],
 ) -> list[Start]:
-    columns = [to_string(key) for key in expand] if isinstance(expand, list) else []
+    columns = [to_string(key) for key in expand] if is_list(expand) else []
     invalid = None
     if isinstance(expand, str) and expand:
         invalid = "mapAgent: expandKeys is not a list"

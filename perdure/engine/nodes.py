@@ -16,7 +16,7 @@ from perdure.errors import AgentError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
 from perdure.graph.template import clean, compile_output
-from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, truthy
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def forget(run: GraphRun, waiter: str, source: str) -> None:
 
 def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
     for value in inputs.values():
-        if isinstance(value, list):
+        if is_list(value):
             yield from value
         else:
             yield value
@@ -85,7 +85,7 @@ def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
 def params_of(plan: ComputedPlan, inputs: dict[str, Value]) -> dict[str, Value]:
     """The node's params under those that `inputs.params` gave."""
     given = inputs.get("params")
-    return {**plan.params, **given} if isinstance(given, dict) and given else dict(plan.params)
+    return {**plan.params, **given} if is_dict(given) and given else dict(plan.params)
 
 
 def agent_of(run: GraphRun, plan: ComputedPlan) -> Value:
@@ -105,7 +105,7 @@ def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
         return UNDEFINED if found is None else found
     if not is_object(plan.graph):
         raise AgentError(f"graph is no mapping but {to_string(plan.graph)!r}")
-    return plan.graph if isinstance(plan.graph, dict) and "nodes" in plan.graph else UNDEFINED
+    return plan.graph if is_dict(plan.graph) and "nodes" in plan.graph else UNDEFINED
 
 
 def has_own_graph(agent: str) -> bool:
@@ -123,10 +123,10 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     if plan.pass_through is None or not js_truthy(result):
         return result
     passed = plan.pass_through.render(run)
-    if isinstance(result, dict):
+    if is_dict(result):
         return {**result, **passed}
-    if isinstance(result, list):
-        return [{**item, **passed} if isinstance(item, dict) else item for item in result]
+    if is_list(result):
+        return [{**item, **passed} if is_dict(item) else item for item in result]
     return result
 
 
@@ -160,6 +160,6 @@ def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
     wanted = console if isinstance(console, bool) else spread(console).get("after")
     if wanted is True:
         return result if isinstance(result, str) else to_string(stringify(result, 2))
-    if isinstance(wanted, dict):
+    if is_dict(wanted):
         return to_string(stringify(compile_output(wanted).render(Self(result, run)), 2))
     return to_string(wanted) if js_truthy(wanted) else None

@@ -16,7 +16,7 @@ from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import Reference, parse_path, parse_reference
 from perdure.graph.template import Template, compile_inputs, compile_output
-from perdure.graph.values import UNDEFINED, Value, is_object, js_truthy, ordered_keys
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, ordered_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
             waiters.setdefault(source, []).append(name)
     loop = document.get("loop")
     concurrency = document.get("concurrency", DEFAULT_CONCURRENCY)
-    limits = concurrency if isinstance(concurrency, dict) else {"global": concurrency}
+    limits = concurrency if is_dict(concurrency) else {"global": concurrency}
     version = document.get("version")
     return Plan(
         document=document,
@@ -97,8 +97,8 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         computed=computed,
         waiters={source: tuple(names) for source, names in waiters.items()},
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
-        loop=loop if isinstance(loop, dict) else None,
-        loop_while=parse_reference(loop.get("while")) if isinstance(loop, dict) else None,
+        loop=loop if is_dict(loop) else None,
+        loop_while=parse_reference(loop.get("while")) if is_dict(loop) else None,
         concurrency=int(limits["global"]),
         labels={label: int(limit) for label, limit in (limits.get("labels") or {}).items()},
         version=VERSION if version is None else version,
@@ -108,9 +108,9 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
 
 def spread(value: Value) -> dict[str, Value]:
     """`{...value}`: what JavaScript makes a mapping of, such as the characters of a text."""
-    if isinstance(value, dict):
+    if is_dict(value):
         return value
-    if isinstance(value, list):
+    if is_list(value):
         return {str(index): item for index, item in enumerate(value)}
     if isinstance(value, str):
         return {str(index): utf16_slice(value, index, index + 1) for index in range(utf16_length(value))}
@@ -118,11 +118,11 @@ def spread(value: Value) -> dict[str, Value]:
 
 
 def _is_result(node: Value) -> bool:
-    return isinstance(node, dict) and js_truthy(node.get("isResult"))
+    return is_dict(node) and js_truthy(node.get("isResult"))
 
 
 def _static(node: Value) -> StaticPlan:
-    if not isinstance(node, dict):
+    if not is_dict(node):
         return StaticPlan()
     update = node.get("update")
     return StaticPlan(
@@ -177,7 +177,7 @@ def _graph(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Value 
     graph = node.get("graph")
     loader = node.get("graphLoader")
     if js_truthy(loader) and graphs is not None:
-        file = loader.get("fileName", UNDEFINED) if isinstance(loader, dict) else UNDEFINED
+        file = loader.get("fileName", UNDEFINED) if is_dict(loader) else UNDEFINED
         loaded = graphs.get(to_string(file))
         return loaded if js_truthy(loaded) else None
     if not js_truthy(graph):
@@ -187,7 +187,7 @@ def _graph(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Value 
 
 def _repeat_until(value: Value) -> Value | Reference:
     """The path of `repeatUntil.exists`; a literal, which always exists; None for no check."""
-    exists = value.get("exists") if isinstance(value, dict) else None
+    exists = value.get("exists") if is_dict(value) else None
     if not js_truthy(exists):
         return None
     return parse_path(exists, functions=False) or exists

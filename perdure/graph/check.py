@@ -17,12 +17,21 @@ from perdure.graph.findings import is_computed, suggestion, validation
 from perdure.graph.javascript import to_string
 from perdure.graph.reference import parse_reference
 from perdure.graph.relations import relation_problems, sources
-from perdure.graph.values import UNDEFINED, Value, is_number, is_object, js_truthy, ordered_keys
+from perdure.graph.values import (
+    UNDEFINED,
+    Value,
+    is_dict,
+    is_list,
+    is_number,
+    is_object,
+    js_truthy,
+    ordered_keys,
+)
 
 
 def problems(data: Value, agents: Container[str] | None = None) -> Iterator[Problem]:
     """Every problem of the graph `data`; `agents` are the names it may use, None for any."""
-    if not isinstance(data, dict):
+    if not is_dict(data):
         finding = "a graph is a mapping with the key 'nodes'"
         yield Problem("not-a-graph", "", finding, "write nodes: at the top", graphai="TypeError")
         return
@@ -58,9 +67,9 @@ def _nodes_problems(data: dict[str, Value]) -> Iterator[Problem]:
     text = None
     if nodes is UNDEFINED:
         text = "no nodes"
-    elif isinstance(nodes, list):
+    elif is_list(nodes):
         text = "nodes must be object"
-    elif nodes is not None and not isinstance(nodes, dict):
+    elif nodes is not None and not is_dict(nodes):
         text = "invalid nodes"
     elif nodes == {}:
         text = "nodes is empty"
@@ -90,7 +99,7 @@ def _loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
     loop = data.get("loop", UNDEFINED)
     if not js_truthy(loop):
         return
-    rule = loop if isinstance(loop, dict) else {}
+    rule = loop if is_dict(loop) else {}
     given = [key for key in ("count", "while") if rule.get(key, UNDEFINED) is not UNDEFINED]
     if len(given) == 1:
         return
@@ -100,7 +109,7 @@ def _loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
 
 def _endless_loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
     loop = data.get("loop", UNDEFINED)
-    if not isinstance(loop, dict) or "while" not in loop or loop["while"] is UNDEFINED:
+    if not is_dict(loop) or "while" not in loop or loop["while"] is UNDEFINED:
         return
     if parse_reference(loop["while"]) is None:
         yield Problem(
@@ -115,7 +124,7 @@ def _concurrency_problems(data: dict[str, Value]) -> Iterator[Problem]:
     concurrency = data.get("concurrency", UNDEFINED)
     if concurrency is UNDEFINED:
         return
-    if not isinstance(concurrency, dict):
+    if not is_dict(concurrency):
         yield from _positive_integer(concurrency, "concurrency", "Concurrency")
         return
     cure = "concurrency is a positive integer, or {global: 8, labels: {name: 2}}"
@@ -131,7 +140,7 @@ def _concurrency_problems(data: dict[str, Value]) -> Iterator[Problem]:
     labels = concurrency.get("labels", UNDEFINED)
     if labels is UNDEFINED:
         return
-    if not isinstance(labels, dict):
+    if not is_dict(labels):
         text = "Concurrency.labels must be an object"
         yield validation("concurrency", "concurrency.labels", text, cure, text)
         return
@@ -152,8 +161,8 @@ def _positive_integer(value: Value, place: str, name: str) -> Iterator[Problem]:
 
 def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
     place = f"nodes.{node_id}"
-    if not isinstance(node, dict):
-        if not isinstance(node, list):
+    if not is_dict(node):
+        if not is_list(node):
             finding = f"a node is a mapping, not {to_string(node)!r}"
             cure = "give it agent: (computed) or value: (static)"
             yield Problem("not-a-node", place, finding, cure, graphai="TypeError")
@@ -219,8 +228,10 @@ def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Pro
     passed = node.get("passThrough")
     if js_truthy(passed) and not is_object(passed) and not (isinstance(passed, str) and "${:" in passed):
         cure = "name what is passed through: passThrough: {key: ':node'}"
-        yield Problem("pass-through", f"{place}.passThrough", "passThrough is a mapping", cure, graphai="TypeError")
-    if isinstance(node.get("inputs"), list):
+        yield Problem(
+            "pass-through", f"{place}.passThrough", "passThrough is a mapping", cure, graphai="TypeError"
+        )
+    if is_list(node.get("inputs")):
         text = (
             f"array inputs have been deprecated. nodeId: {node_id}: see "
             "https://github.com/receptron/graphai/blob/main/docs/NamedInputs.md"
@@ -255,17 +266,17 @@ def _pass_through_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
 
 def modernized(data: Any) -> Any:
     """The graph with `agentId` of old examples read as `agent`, nested graphs included."""
-    if not isinstance(data, dict) or not isinstance(data.get("nodes"), dict):
+    if not is_dict(data) or not is_dict(data.get("nodes")):
         return data
     nodes = {node_id: _modern_node(node) for node_id, node in data["nodes"].items()}
     return {**data, "nodes": nodes}
 
 
 def _modern_node(node: Any) -> Any:
-    if not isinstance(node, dict):
+    if not is_dict(node):
         return node
     if "agentId" in node and "agent" not in node:
         node = {("agent" if key == "agentId" else key): value for key, value in node.items()}
-    if isinstance(node.get("graph"), dict):
+    if is_dict(node.get("graph")):
         node = {**node, "graph": modernized(node["graph"])}
     return node

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from perdure.errors import Problem
-from perdure.graph.values import Value
+from perdure.graph.values import Value, is_dict
 
 
 def is_computed(node: Value) -> bool:
     """A node is computed when it has the key `agent`, even with null."""
-    return isinstance(node, dict) and "agent" in node
+    return is_dict(node) and "agent" in node
 
 
 def validation(code: str, place: str, finding: str, cure: str, text: str) -> Problem:
@@ -20,7 +20,7 @@ def validation(code: str, place: str, finding: str, cure: str, text: str) -> Pro
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """"did you mean 'x'?" when one of `names` is near, else what there is."""
+    """ "did you mean 'x'?" when one of `names` is near, else what there is."""
     known = sorted(names)
     near = get_close_matches(name, known, n=1)
     if near:

@@ -11,7 +11,7 @@ from perdure.errors import Problem
 from perdure.graph.findings import is_computed, suggestion, validation
 from perdure.graph.reference import parse_reference
 from perdure.graph.template import compile_inputs
-from perdure.graph.values import Value, is_object, js_truthy, ordered_keys
+from perdure.graph.values import Value, is_dict, is_object, js_truthy, ordered_keys
 
 _KINDS = (("inputs", "Inputs"), ("if", "If"), ("unless", "Unless"), ("graph", "Graph"), ("agent", "Agent"))
 
@@ -59,7 +59,7 @@ def _is_checked(key: str, value: Value) -> bool:
 def _update_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
     for node_id in ordered_keys(nodes):
         node = nodes[node_id]
-        if is_computed(node) or not isinstance(node, dict) or not js_truthy(node.get("update")):
+        if is_computed(node) or not is_dict(node) or not js_truthy(node.get("update")):
             continue
         place, update = f"nodes.{node_id}.update", node["update"]
         reference = parse_reference(update)

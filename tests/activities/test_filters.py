@@ -15,6 +15,7 @@ from perdure.activities.filter_watch import stepping, streaming
 from perdure.activities.filters import AgentFilter, Call, Next, applying
 from perdure.activities.invoke import invoke
 from perdure.engine.messages import RunOptions
+from perdure.engine.people import Question
 from perdure.errors import FinalError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.payloads import Directory, to_plain
@@ -139,6 +140,16 @@ ANSWERED = {"n": {"by": "elsewhere", "known": False, "inputs": {"x": 1}}}
 )
 def test_filters_answer_for_bypassed_agents(filters: list[AgentFilter], results: Any) -> None:
     assert run(BYPASS, *filters, options=RunOptions(bypass_agents=["elsewhere"])) == results
+
+
+def test_people_are_not_answered_for() -> None:
+    async def ask(question: Question) -> str:
+        return "me"
+
+    document = graph(n={"agent": "textInputAgent", "isResult": True})
+    assert run(document, AgentFilter("a", answer), ask=ask)["n"]["text"] == "me"
+    with pytest.raises(RunFailed, match="nobody is there to answer"):
+        run(document, AgentFilter("a", answer))
 
 
 def test_a_filter_may_put_another_agent_in_place() -> None:

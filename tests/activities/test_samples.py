@@ -13,8 +13,11 @@ from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
 
 AGENTS = catalog()
-NEEDS_MORE = {"graph", "fs", "service", "llm", "embedding"}
-"""Categories whose samples may need files, a network, a model or the engine: run by tests of their own."""
+NEEDS_MORE = {"graph", "fs", "service", "llm", "embedding", "input"}
+"""Categories whose samples may need files, a network, a model, a person or the engine.
+
+They are run by tests of their own.
+"""
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,

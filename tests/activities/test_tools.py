@@ -5,8 +5,8 @@ graphai 2.0.18, every case in a process of its own: the result, and each call of
 """
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +34,31 @@ INSTEAD_OF_A_CRASH = {
 """Where GraphAI's process ends, a run of ours fails with the same message, or with what is said here."""
 
 
-@dataclass
-class Calls:
-    """What the stand-ins were called with, in order."""
+def watched(case: dict[str, Any], note: Callable[[Any, Any, AgentContext], None]) -> dict[str, Agent]:
+    """The stand-ins of a case; `note` is told of each call."""
 
-    made: list[dict[str, Any]]
-
-    def watched(self, stand_in: Agent) -> Agent:
-        def record(inputs: Any, params: Any, context: AgentContext) -> Any:
-            call = {"agent": context.agent, "node": context.node, "inputs": inputs, "params": dict(params)}
-            call["isResult"] = context.is_result
-            self.made.append({key: value for key, value in normalized(call)[0].items() if value})
+    def one(stand_in: Agent) -> Agent:
+        def function(inputs: Any, params: Any, context: AgentContext) -> Any:
+            note(inputs, params, context)
             return stand_in.call(inputs, params, context)
 
-        return replace(stand_in, function=record)
+        return replace(stand_in, function=function)
+
+    return {name: one(stand_in) for name, stand_in in mock_agents(case).items()}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_as_recorded(case: dict[str, Any]) -> None:
-    calls = Calls([])
-    agents = {name: calls.watched(stand_in) for name, stand_in in mock_agents(case).items()}
+    calls: list[dict[str, Any]] = []
+
+    def note(inputs: Any, params: Any, context: AgentContext) -> None:
+        call = {"agent": context.agent, "node": context.node, "inputs": inputs, "params": dict(params)}
+        call["isResult"] = context.is_result
+        calls.append({key: value for key, value in normalized(call)[0].items() if value})
+
     failure, results = None, None
     try:
-        results = run_in_memory(case["graph"], agents, options=options_of(case)).results
+        results = run_in_memory(case["graph"], watched(case, note), options=options_of(case)).results
     except RunFailed as error:
         failure = str(error)
     wanted = expected(case)
@@ -66,7 +68,7 @@ def test_as_recorded(case: dict[str, Any]) -> None:
     else:
         assert failure is None
         assert same(normalized(results)[0], wanted), (normalized(results)[0], wanted)
-    assert calls.made == case["calls"]
+    assert calls == case["calls"]
 
 
 def expected(case: dict[str, Any]) -> Any:
@@ -103,15 +105,10 @@ def expected(case: dict[str, Any]) -> Any:
 def test_every_call_is_one_of_its_own(name: str, paths: list[str]) -> None:
     case = next(case for case in CASES if case["name"] == f"{name}/same_tool_twice")
     seen: list[tuple[str, str]] = []
-
-    def watched(stand_in: Agent) -> Agent:
-        def record(inputs: Any, params: Any, context: AgentContext) -> Any:
-            seen.append((context.path, context.idempotency_key))
-            return stand_in.call(inputs, params, context)
-
-        return replace(stand_in, function=record)
-
-    run_in_memory(case["graph"], {each: watched(agent) for each, agent in mock_agents(case).items()})
+    agents = watched(
+        case, lambda _inputs, _params, context: seen.append((context.path, context.idempotency_key))
+    )
+    run_in_memory(case["graph"], agents)
     assert [path for path, _ in seen] == paths
     assert len({key for _, key in seen}) == len(paths)
 

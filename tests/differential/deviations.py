@@ -78,6 +78,12 @@ def _alone(case: dict[str, Any], witness: Witness) -> bool:
     return witness.alone and '"loop"' in json.dumps(case)
 
 
+def _endless(case: dict[str, Any], witness: Witness) -> bool:
+    del witness
+    texts = re.findall(r'"while": ("(?:[^"\\]|\\.)*"|\w+)', json.dumps(case))
+    return any(not text.startswith('":') for text in texts)
+
+
 DEVIATIONS = (
     Deviation(
         "index of utilities",
@@ -98,6 +104,11 @@ DEVIATIONS = (
         "over at once",
         "A node that is over at once, alone, makes GraphAI begin the next iteration inside this one.",
         _alone,
+    ),
+    Deviation(
+        "endless loop",
+        "A loop whose `while` is a literal is refused before it begins; in GraphAI only an error ends it.",
+        _endless,
     ),
     Deviation(
         "rows are stopped",

@@ -42,4 +42,5 @@ def _graph(graph: Any, found: Counter[str], depth: int) -> None:
         if node.get("agent") in ("nestedAgent", "mapAgent") and isinstance(node.get("params"), dict):
             found.update(f"{node['agent']} {key}" for key in node["params"])
         found.update(f"function {name}" for name in _CALL.findall(str({**node, "graph": 0, "value": 0})))
+        found["graph by reference"] += isinstance(node.get("graph"), str)
         _graph(node.get("graph"), found, depth + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from perdure.graph.values import UNDEFINED
@@ -38,6 +39,7 @@ class Graphs:
         names = self._names(draw.count(2, 9 if not depth else 5), nodes, given or {})
         statics = min(draw.count(1, 4) if not given else draw.count(0, 2), len(names) - 1)
         loop = self._loop(depth)
+        self._special_statics(nodes, scope, depth)
         for name in names[:statics]:
             value = draw.value() if draw.chance(0.97) else None
             nodes[name] = {"value": value}
@@ -85,6 +87,18 @@ class Graphs:
         return draw.pick((1, 1, 2, 3, 8))
 
     # Static nodes and loops
+
+    def _special_statics(self, nodes: dict[str, Any], scope: Scope, depth: int) -> None:
+        """Static nodes that hold the name of an agent, or a graph, for nodes that refer to them."""
+        draw = self.draw
+        if draw.chance(0.05):
+            agent = draw.pick(("copyAgent", "copyAgent", "mockOk", "nestedAgent", "mapAgent", "nobody", None, 5))
+            nodes["who"] = {"value": agent}
+            scope.add("who", agent)
+        if draw.chance(0.05 if not depth else 0.01):
+            graph, _ = self.graph(depth + 1, {"u": 1, "row": "a"})
+            nodes["tpl"] = {"value": graph if draw.chance(0.7) else json.dumps(graph)}
+            scope.add("tpl", nodes["tpl"]["value"])
 
     def _statics(self, nodes: dict[str, Any], scope: Scope, loop: bool, given: dict[str, Any]) -> None:
         draw, refs = self.draw, References(self.draw, scope)
@@ -155,7 +169,7 @@ class Graphs:
             inputs, guesses, params = calls.call(agent, draw, refs)
             node = {"agent": agent, "inputs": inputs, "params": params}
             example = calls.foreseen(agent, guesses, params)
-            if kind == "dynamic":
+            if kind == "dynamic" or ("who" in scope.examples and draw.chance(0.3)):
                 self._make_dynamic(node, refs)
         for key in ("inputs", "params"):
             if key in node and not node[key] and draw.chance(0.8):
@@ -163,15 +177,10 @@ class Graphs:
         return node, self._decorate(node, refs, example)
 
     def _make_dynamic(self, node: dict[str, Any], refs: References) -> None:
-        found = [
-            text
-            for text, example in refs.scope.paths
-            if isinstance(example, str) and (example in calls.AGENTS or example in MOCKS)
-        ]
-        if found and self.draw.chance(0.8):
-            node["agent"] = self.draw.pick(found)
+        if "who" in refs.scope.examples:
+            node["agent"] = ":who"
             self._mock("mockOk")
-        elif self.draw.chance(0.2):
+        elif self.draw.chance(0.1):
             node["agent"] = refs.any()[0]
 
     def _mocked(self, name: str, refs: References) -> tuple[dict[str, Any], Any]:
@@ -204,6 +213,9 @@ class Graphs:
     def _inner(self, inputs: dict[str, Any], depth: int, refs: References) -> tuple[Any, dict[str, Any], Any]:
         """The keys that give a node its graph: itself, a reference to it, or a loader."""
         graph, example = self.graph(depth + 1, inputs)
+        if "tpl" in refs.scope.examples and self.draw.chance(0.6):
+            is_text = isinstance(refs.scope.examples["tpl"], str)
+            return {"graph": ":tpl.jsonParse()" if is_text else ":tpl"}, graph, example
         kind = self.draw.weighted({"literal": 10, "loader": 0.4, "reference": 0.4, "weird": 0.2})
         if kind == "loader":
             name = f"g{len(self.loaded)}.json"
@@ -211,8 +223,7 @@ class Graphs:
                 self.loaded[name] = graph
             return {"graphLoader": {"fileName": name}}, graph, example
         if kind == "reference":
-            found = [text for text, value in refs.scope.paths if isinstance(value, dict) and "nodes" in value]
-            return {"graph": self.draw.pick(found) if found else refs.any()[0]}, graph, example
+            return {"graph": refs.any()[0]}, graph, example
         if kind == "weird":
             return {"graph": self.draw.weird()} if self.draw.chance(0.5) else {}, graph, example
         return {"graph": graph}, graph, example

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -17,38 +16,6 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 AGENTS = Path(__file__).with_name("journal_agents.py")
 
-_WORKER = """
-import asyncio, functools, sys
-from perdure import local
-from perdure.activities.catalog import catalog, load_agents
-from perdure.client import connect
-from perdure.worker import WorkerOptions, serve
-
-async def main(agents, *queues):
-    client = await connect()
-    options = WorkerOptions(
-        agents={**catalog(), **load_agents(agents)},
-        settings=client.settings,
-        local_models=functools.partial(local.ensure, client.settings),
-    )
-    await serve(client.temporal, queues or [client.settings.queue], options, asyncio.Event())
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-_CLIENT = """
-import asyncio, json, sys
-from perdure.client import connect
-
-async def main(graph, id):
-    client = await connect()
-    run = await client.start(json.loads(graph), id=id)
-    print("started", flush=True)
-    print((await run.result()).results, flush=True)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
 
 @dataclass
 class Crew:
@@ -59,23 +26,32 @@ class Crew:
 
     def worker(self, *queues: str) -> subprocess.Popen[bytes]:
         """A worker for `queues`, or for the default queue."""
-        return self._start(sys.executable, "-c", _WORKER, str(AGENTS), *queues)
+        wanted = [word for queue in queues for word in ("--queue", queue)]
+        return self._start("worker", *wanted, "--agents", str(AGENTS))
 
-    def client(self, graph: Any, id: str) -> subprocess.Popen[bytes]:
-        """A client that starts the run and waits for its result."""
-        return self._start(sys.executable, "-c", _CLIENT, json.dumps(graph), id)
+    def run(self, graph: Path, id: str) -> subprocess.Popen[bytes]:
+        """A command that starts the run, or attaches to it, and waits for its results."""
+        return self._start("run", str(graph), "--agents", str(AGENTS), "--id", id)
 
-    def _start(self, *command: str) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
         # Nothing of this process's environment: it may name another server, or another home.
         env = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        self.home.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "perdure", *words],
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         self.started.append(process)
         return process
 
     @property
     def log(self) -> Path:
-        """What the processes printed."""
+        """What the processes told on stderr."""
         return self.home / "processes.log"
 
     def kill_all(self) -> None:
@@ -87,6 +63,8 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL: nothing is said goodbye to."""
     process.kill()
     process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def kill_server(supervisor: int) -> None:

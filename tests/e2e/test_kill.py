@@ -125,14 +125,31 @@ async def test_server_and_worker_die_together(client: GraphClient, crew: Crew, j
     again.close()
 
 
-async def test_another_client_takes_over(client: GraphClient, crew: Crew, journal: Journal) -> None:
-    crew.worker()
-    waiting = crew.client(graph(journal), "client")
+async def test_another_command_takes_over(crew: Crew, journal: Journal, tmp_path: Path) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(graph(journal)))
+    worker = crew.worker()
+    await until(lambda: "worker ready" in crew.log.read_text(), "the worker is ready")
+    first = crew.run(path, "command")
     await until(lambda: "chunks" in journal.calls(), "the first node is at work")
-    kill(waiting)
-    run = await client.start(graph(journal), id="client")
-    assert (await run.result()).results == {"query": {"texts": TEXTS}}
-    assert set(journal.calls().values()) == {1}
+    kill(first)
+    told, _ = await asyncio.to_thread(crew.run(path, "command").communicate)
+    assert json.loads(told) == {"query": {"texts": TEXTS}}
+    assert journal.calls() == dict.fromkeys(NODES, 1)
+    assert {entry["pid"] for entry in journal.entries()} == {worker.pid}
+
+
+async def test_a_command_that_serves_itself_goes_on_with_what_it_left(
+    crew: Crew, journal: Journal, tmp_path: Path
+) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(graph(journal)))
+    first = crew.run(path, "alone")
+    await until(lambda: "sorted" in journal.calls(), "the fourth node is at work")
+    kill(first)
+    told, _ = await asyncio.to_thread(crew.run(path, "alone").communicate)
+    assert json.loads(told) == {"query": {"texts": TEXTS}}
+    assert journal.calls() == {**dict.fromkeys(NODES, 1), "sorted": 2}
 
 
 async def test_a_node_waits_for_a_worker_of_its_queue(

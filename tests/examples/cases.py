@@ -127,9 +127,9 @@ async def started(example: Example, client: GraphClient) -> AsyncIterator[Run]:
 async def in_memory(example: Example, home: Path) -> RunResult:
     """The result of `example` on the in-memory shell."""
     with settings_for(example, home) as settings:
-        if example.needs == "models":
-            settings = replace(settings, base_urls={"openai": await local.ensure(settings)})
-        result = await memory_shell(example.document, example.agents, settings=settings).run()
+        shell = memory_shell(example.document, example.agents, settings=settings)
+        shell.local_models = partial(local.ensure, settings)
+        result = await shell.run()
     await close_clients()
     return result
 

@@ -179,7 +179,6 @@ async def _run(document: Any, shown: list[str]) -> RunResult:
     try:
         return await shell.run()
     except RunFailed as error:
-        assert isinstance(error.result, RunResult)
         return error.result
 
 

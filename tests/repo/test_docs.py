@@ -19,7 +19,6 @@ from perdure.graph.javascript import parse, to_string
 from perdure.graph.load import load
 from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED, truthy
-
 from tests.repo import documents
 from tests.repo.documents import DOCS, ROOT, Example, code, codes, tables
 
@@ -42,7 +41,7 @@ async def test_example(example: Example) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert {example.source.document for example in EXAMPLES} >= {LANGUAGE, "errors.md", "quickstart.md"}
+    assert {example.source.document for example in EXAMPLES} >= {LANGUAGE, "errors.md"}
 
 
 @pytest.mark.parametrize("name", NAMES)

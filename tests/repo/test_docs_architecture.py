@@ -17,7 +17,6 @@ import pytest
 from perdure import wire
 from perdure.activities import activity
 from perdure.payloads import DIRECTORY
-
 from tests.repo import documents
 from tests.repo.documents import ROOT, code, codes, tables
 
@@ -91,7 +90,9 @@ def test_bounds() -> None:
 
 def test_metadata() -> None:
     tree = ast.parse(Path(activity.__file__).read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "pack"]
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "pack"
+    ]
     beside = {f"perdure-{keyword.arg}" for call in calls for keyword in call.keywords}
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}
@@ -102,7 +103,9 @@ def test_failure_types() -> None:
     from perdure.workflows.activity_options import FINAL
 
     rows = tables(NAME, "Failures")[0]
-    unrepeated = {name for row in rows if row["Temporal"] == "does not repeat" for name in row["type"].split(", ")}
+    unrepeated = {
+        name for row in rows if row["Temporal"] == "does not repeat" for name in row["type"].split(", ")
+    }
     assert unrepeated == set(FINAL)
 
 
@@ -110,7 +113,11 @@ def test_sandbox() -> None:
     from perdure.plugin import PASSED_THROUGH
 
     section = TEXT.partition("\n## Sandbox\n")[2].partition("`perdure` as a whole")[0]
-    named = [name for name in codes(section) if name.startswith("perdure.") and not name.startswith("perdure.plugin")]
+    named = [
+        name
+        for name in codes(section)
+        if name.startswith("perdure.") and not name.startswith("perdure.plugin")
+    ]
     assert sorted(named) == sorted(PASSED_THROUGH)
 
 

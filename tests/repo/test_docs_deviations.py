@@ -8,7 +8,6 @@ import pytest
 
 from perdure.activities.catalog import catalog
 from perdure.engine.graph_agents import GRAPH_AGENTS
-
 from tests.conformance.cases import DEVIATIONS, SHARED
 from tests.graph import test_load, test_references
 from tests.repo.documents import codes, tables, text_of
@@ -20,7 +19,12 @@ BEFORE_THE_RUN = {"oldforms/agentId_in_node", "oldforms/paper_rag_verbatim_agent
 
 
 def listed() -> set[str]:
-    return {case for heading in HEADINGS for row in tables("language.md", heading)[0] for case in codes(row["cases"])}
+    return {
+        case
+        for heading in HEADINGS
+        for row in tables("language.md", heading)[0]
+        for case in codes(row["cases"])
+    }
 
 
 def allowed() -> set[str]:

@@ -22,7 +22,6 @@ from perdure.settings import Settings
 from perdure.wire import pack
 from perdure.worker import WorkerOptions, build_worker
 from perdure.workflows.activity_options import FINAL
-
 from tests.durable import embedded
 from tests.repo import documents
 from tests.repo.documents import ROOT, Block, Example
@@ -62,11 +61,20 @@ def makes_problem(call: ast.Call, path: Path) -> bool:
 
 
 def codes() -> set[str]:
-    return {code for path in PACKAGE.rglob("*.py") if "Problem" in path.read_text() or path.parent.name == "graph" for code in codes_in(path)}
+    return {
+        code
+        for path in PACKAGE.rglob("*.py")
+        if "Problem" in path.read_text() or path.parent.name == "graph"
+        for code in codes_in(path)
+    }
 
 
 def exceptions() -> set[str]:
-    return {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    return {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
 
 
 def failure_types() -> set[str]:

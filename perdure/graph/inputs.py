@@ -1,0 +1,20 @@
+"""Inputs of a run: values for static nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from perdure.errors import UsageError
+from perdure.graph.findings import is_computed, suggestion
+from perdure.graph.values import Value, is_dict
+
+
+def check_inputs(graph: Value, names: Iterable[str]) -> None:
+    """Raises UsageError for a name that is no static node of `graph`, a document without problems."""
+    nodes: dict[str, Value] = graph["nodes"] if is_dict(graph) and is_dict(graph.get("nodes")) else {}
+    statics = [key for key, node in nodes.items() if not is_computed(node)]
+    for name in names:
+        if name not in statics:
+            finding = "is computed" if name in nodes else "is no node of the graph"
+            cure = suggestion(name, statics) or "there is none"
+            raise UsageError(f"input {name!r} {finding}; inputs go into static nodes: {cure}")
