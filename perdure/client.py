@@ -119,7 +119,9 @@ class Run:
         """
         try:
             answer = Answer(path=path, value=value)
-            await self.handle.execute_update("answer", answer, result_type=type(None))
+            await self.handle.execute_update(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+                "answer", answer, result_type=type(None)
+            )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error

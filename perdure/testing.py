@@ -15,7 +15,7 @@ from typing import Any, assert_never, cast
 from perdure.activities.agent import Agent, AgentContext, agent, declared
 from perdure.activities.catalog import catalog
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke, normal
+from perdure.activities.invoke import AgentTimeout, as_agent_error, close_clients, invoke, normal
 from perdure.engine.board import Observer
 from perdure.engine.messages import (
     Abort,
@@ -46,51 +46,60 @@ Ask = Callable[[Question], Awaitable[str]]
 Agents = dict[str, Agent] | Iterable[Callable[..., Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a run in memory has around it, besides its graph and agents.
+
+    `console` shows the lines of nodes and agents, `observe` is told of every change of a node's
+    state, `ask` answers the nodes that wait for a person (without it they fail), `filters` stand
+    around the agents, and `local_models` gives the base URL of models on this machine.
+    """
+
+    settings: Settings = field(default_factory=Settings.from_env)
+    console: Callable[[str], None] = print
+    observe: Observer | None = None
+    ask: Ask | None = None
+    filters: Sequence[AgentFilter] = ()
+    local_models: Callable[[], Awaitable[str]] | None = None
+
+
 def run_in_memory(
     graph: Mapping[str, Value],
     agents: Agents = (),
     inputs: Mapping[str, Value] | None = None,
     *,
     options: RunOptions | None = None,
-    settings: Settings | None = None,
-    observe: Observer | None = None,
-    console: Callable[[str], None] = print,
-    ask: Ask | None = None,
-    filters: Sequence[AgentFilter] = (),
+    **around: Any,
 ) -> RunResult:
     """Runs `graph` to its end. `agents` are added to those shipped; `inputs` go into static nodes.
 
-    `ask` answers the nodes that wait for a person; without it they fail.
+    `around` are fields of Surroundings, such as ``ask=`` or ``filters=``.
 
     Raises GraphError for a graph that is wrong, and RunFailed, whose `result` holds what there is,
     when a node failed. Not to be called where an event loop runs: there, await MemoryShell.run.
     """
-    shell = memory_shell(graph, agents, inputs, options, settings, observe, console, ask, filters)
-    return asyncio.run(shell.run())
+    return asyncio.run(memory_shell(graph, agents, inputs, options=options, **around).run())
 
 
 def memory_shell(
     graph: Mapping[str, Value],
     agents: Agents = (),
     inputs: Mapping[str, Value] | None = None,
+    *,
     options: RunOptions | None = None,
-    settings: Settings | None = None,
-    observe: Observer | None = None,
-    console: Callable[[str], None] = print,
-    ask: Ask | None = None,
-    filters: Sequence[AgentFilter] = (),
+    **around: Any,
 ) -> MemoryShell:
     """The shell for one run, with the arguments of run_in_memory."""
+    surroundings = Surroundings(**around)
     known = {**catalog(), **named(agents)}
     options = options or RunOptions()
-    given = tuple((inputs or {}).items())
     scheduler = Scheduler(
         modernized(normalize(graph)),
-        replace(options, injects=(*options.injects, *given)),
+        replace(options, injects=(*options.injects, *(inputs or {}).items())),
         agents=known,
-        observe=observe,
+        observe=surroundings.observe,
     )
-    return MemoryShell(scheduler, known, settings or Settings.from_env(), console, ask, filters)
+    return MemoryShell(scheduler, known, surroundings)
 
 
 def named(agents: Agents) -> dict[str, Agent]:
@@ -123,11 +132,7 @@ class MemoryShell:
 
     scheduler: Scheduler
     agents: Mapping[str, Agent]
-    settings: Settings
-    console: Callable[[str], None] = print
-    ask: Ask | None = None
-    filters: Sequence[AgentFilter] = ()
-    local_models: Callable[[], Awaitable[str]] | None = None
+    around: Surroundings = field(default_factory=Surroundings)
     _turns: Turns = field(default_factory=Turns)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
@@ -143,6 +148,7 @@ class MemoryShell:
         finally:
             for task in self._open.values():
                 task.cancel()
+            await close_clients()
         return self._result(self._finish)
 
     def abort(self) -> None:
@@ -174,7 +180,7 @@ class MemoryShell:
                     if task is not None:
                         task.cancel()
                 case Console(_, text):
-                    self.console(text)
+                    self.around.console(text)
                 case Finish():
                     self._finish = command
                 case _:
@@ -183,7 +189,8 @@ class MemoryShell:
     def _call(self, command: RunAgent) -> None:
         found = self.agents.get(command.agent)
         asks = found is not None and found.human  # no worker is called: filters see as much as they do there
-        filters = () if asks or not self.filters else applying(self.filters, command.agent, command.node)
+        given = () if asks else self.around.filters
+        filters = applying(given, command.agent, command.node) if given else ()
         if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
             self._turns.expect(AgentCompleted(command.call, None))
         elif found is not None and found.pure and not filters:
@@ -196,13 +203,13 @@ class MemoryShell:
             result = found.call(command.inputs, command.params, self._context(command))
             return AgentCompleted(command.call, normal(found.name, result))
         except Exception as error:
-            return AgentFailed(command.call, str(as_agent_error(error)))
+            return AgentFailed(command.call, str(as_agent_error(error)), final=isinstance(error, FinalError))
 
     async def _wait_for(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
         context, timeout = self._context(command), command.options.timeout
         try:
-            if found is not None and found.human and self.ask is not None:
-                result = await self._answer(question(command), self.ask)
+            if found is not None and found.human and self.around.ask is not None:
+                result = await self._answer(question(command), self.around.ask)
             else:
                 result = await invoke(found, command.inputs, command.params, context, timeout, filters)
             event: Event = AgentCompleted(command.call, result)
@@ -237,9 +244,9 @@ class MemoryShell:
             verbose=command.verbose,
             config=command.config,
             filter_params=command.filter_params,
-            settings=self.settings,
-            log=self.console,
-            local_models=self.local_models,
+            settings=self.around.settings,
+            log=self.around.console,
+            local_models=self.around.local_models,
         )
 
     def _result(self, finish: Finish) -> RunResult:

@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import Agent
 from perdure.activities.filters import AgentFilter
+from perdure.activities.invoke import close_clients
 from perdure.settings import Settings
 
 GRACE = timedelta(seconds=10)
@@ -67,6 +68,7 @@ async def serve(
 ) -> None:
     """Serves `queues` until `stop` is set, then lets running agents end within the grace period."""
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(close_clients)
         for queue in queues:
             await stack.enter_async_context(build_worker(client, queue, options))
         ready()

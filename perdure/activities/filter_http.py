@@ -3,7 +3,7 @@
 A call becomes a POST to ``baseUrl/agent`` with the JSON body ``{params, debugInfo, filterParams,
 namedInputs, inputs}``; the answer is the result, as JSON. A node whose stream is listened to asks for
 ``text/event-stream``: then the answer is text, piece by piece, and after ``___END___`` the result.
-Source: GraphAI's httpAgentFilter, language.md §12. Unlike there, a failing status is a failure.
+Source: GraphAI's httpAgentFilter. Unlike there, a failing status is a failure.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,3 +78,11 @@ def as_agent_error(error: Exception) -> PerdureError:
     if isinstance(error, PerdureError):
         return error
     return AgentError(f"{type(error).__name__}: {error}")
+
+
+async def close_clients() -> None:
+    """Closes the HTTP clients that agents opened in this event loop, if they ever opened one."""
+    if "perdure.activities.openai_client" in sys.modules:  # its libraries take long to import
+        from perdure.activities import openai_client  # noqa: PLC0415
+
+        await openai_client.close_clients()

@@ -9,7 +9,7 @@ from typing import Any
 
 from perdure.activities.agent import Agent, Sample
 from perdure.cli import graphs, output
-from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.cli.engine_agents import ENGINE_AGENTS
 from perdure.errors import UsageError
 from perdure.graph.yaml_write import write_yaml
 
@@ -19,13 +19,6 @@ examples:
   perdure agents stringTemplateAgent       one of them
   perdure agents --agents ./mine.py        those and your own
 """
-
-ENGINE = {
-    "nestedAgent": "Runs the graph of its node once; each input is a static node in it",
-    "mapAgent": "Runs the graph of its node for each item of the input `rows`, called `row` in it",
-    "stringUpdateTextAgent": "The input `newText`, or `oldText` where that is empty",
-}
-"""What the agents do that the engine itself carries out."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,31 +31,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Prints the list, or the one agent."""
     known = graphs.agents_of(args.agents)
-    if args.name is None:
-        rows = [
-            [name, ", ".join(item["category"]), item["description"]] for name, item in _all(known).items()
-        ]
-        listed = [{"name": name, **item} for name, item in _all(known).items()]
-        output.result(output.json_text(listed) if args.json else output.table(_HEADS, rows))
+    if args.name is not None:
+        about = _about(args.name, known)
+        output.result(output.json_text(about) if args.json else write_yaml(about).rstrip("\n"))
         return 0
-    found = known.known.get(args.name)
-    if found is None:
-        raise _unknown(args.name, known)
-    about = describe(found)
-    output.result(output.json_text(about) if args.json else write_yaml(about).rstrip("\n"))
+    found = _all(known)
+    if args.json:
+        output.result(output.json_text([{"name": name, **item} for name, item in found.items()]))
+    else:
+        rows = [[name, ", ".join(item["category"]), item["description"]] for name, item in found.items()]
+        output.result(output.table(("agent", "category", "does"), rows))
     return 0
 
 
-_HEADS = ("agent", "category", "does")
-
-
 def _all(known: graphs.Agents) -> Mapping[str, Mapping[str, Any]]:
-    engine = {name: {"category": ("graph",), "description": ENGINE.get(name, "")} for name in GRAPH_AGENTS}
+    """Name, category and description of all; a dot marks those that only the engine's own graphs use."""
+    engine = {
+        name: {"category": ("graph",), "description": about["description"]}
+        for name, about in ENGINE_AGENTS.items()
+    }
     agents = {
         name: {"category": agent.category, "description": agent.description}
         for name, agent in known.known.items()
+        if "." not in name
     }
     return dict(sorted({**engine, **agents}.items(), key=lambda item: item[0].lower()))
+
+
+def _about(name: str, known: graphs.Agents) -> dict[str, Any]:
+    if name in known.known:
+        return describe(known.known[name])
+    if name in ENGINE_AGENTS:
+        return {"agent": name, **ENGINE_AGENTS[name], "runs": "in the engine, as nodes of its graph"}
+    near = get_close_matches(name, known.names(), n=1)
+    cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
+    raise UsageError(f"there is no agent {name!r}; {cure}")
 
 
 def describe(found: Agent) -> dict[str, Any]:
@@ -91,11 +94,3 @@ def _sample(sample: Sample) -> dict[str, Any]:
     facts = {"inputs": sample.inputs, "params": sample.params, "graph": sample.graph}
     given = {key: value for key, value in facts.items() if value not in (None, {})}
     return {**given, "result": sample.result}
-
-
-def _unknown(name: str, known: graphs.Agents) -> UsageError:
-    if name in GRAPH_AGENTS:
-        return UsageError(f"{name}: {ENGINE.get(name, 'the engine carries it out')}; see docs/agents.md")
-    near = get_close_matches(name, known.names(), n=1)
-    cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
-    return UsageError(f"there is no agent {name!r}; {cure}")

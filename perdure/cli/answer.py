@@ -9,8 +9,8 @@ from perdure.settings import Settings
 
 EXAMPLES = """\
 examples:
-  perdure status chat-1                    shows what is asked
   perdure answer chat-1 question "Yes, go on"
+  perdure status chat-1                    shows what is asked
 """
 
 

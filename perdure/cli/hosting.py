@@ -20,7 +20,7 @@ from perdure.cli.connection import PASSING
 from perdure.cli.graphs import Agents
 from perdure.cli.local_models import local_models
 from perdure.client import GraphClient
-from perdure.errors import GraphError, Problem
+from perdure.errors import GraphError
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 
@@ -54,17 +54,18 @@ def served_queues(client: GraphClient, wanted: Sequence[str], modules: Sequence[
 
 
 async def place_of(
-    client: GraphClient, agents: Agents, wanted: str | None, unknown: Sequence[Problem] = ()
+    client: GraphClient, agents: Agents, wanted: str | None, unknown: GraphError | None = None
 ) -> Place:
     """Where a new run goes. `unknown` are the findings of agents that this command does not have.
 
-    Raises GraphError where nobody else serves the queue, who might have them.
+    It is raised where nobody else serves the queue, who might have them.
     """
     shared = wanted or client.settings.queue
-    if unknown and await is_served(client, shared):
-        return Place(shared, host=False)
-    if any(not problem.nested for problem in unknown):
-        raise GraphError(unknown)
+    if unknown is not None:
+        if await is_served(client, shared):
+            return Place(shared, host=False)
+        if not all(problem.nested for problem in unknown.problems):
+            raise unknown
     own = own_queue(client.settings, agents.modules)
     if wanted is None and (client.embedded is not None or agents.modules):
         return Place(own, host=not await is_served(client, own))

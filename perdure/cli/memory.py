@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from perdure.cli import outcome, output
 from perdure.cli.board import Board
@@ -50,17 +50,21 @@ async def run(
         document,
         agents.known,
         inputs,
-        RunOptions(config=config),
-        settings,
-        observe,
-        lambda text: shown.lines([text]),
-        _asking(shown),
+        options=RunOptions(config=config),
+        settings=settings,
+        observe=observe,
+        console=_console(shown),
+        ask=_asking(shown),
+        local_models=local_models(settings),
     )
-    shell.local_models = local_models(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _leave, shown)
     return await outcome.reported(ID, document, show, _follow(shell, document, shown, since))
+
+
+def _console(shown: View) -> Callable[[str], None]:
+    return lambda text: shown.lines([text])
 
 
 def _leave(shown: View) -> None:

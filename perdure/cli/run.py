@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from perdure.cli import connection, graphs, logs, outcome, output, problems
-from perdure.errors import GraphError, Problem, UsageError
+from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
 from perdure.settings import Settings
@@ -77,7 +77,6 @@ def main(args: argparse.Namespace) -> int:
 
     order = session.Order(
         document=seen.data,
-        source=document.source,
         name=graphs.name_of(args.graph),
         inputs=inputs,
         config=config,
@@ -91,7 +90,7 @@ def main(args: argparse.Namespace) -> int:
     return connection.run(session.run(order, settings, opening))
 
 
-def _checked(seen: Review, source: str, *, strict: bool) -> list[Problem]:
+def _checked(seen: Review, source: str, *, strict: bool) -> GraphError | None:
     """The findings of unknown agents, which another worker may have; others are told here.
 
     Raises GraphError for what stops the graph; with `strict`, an unknown agent does.
@@ -102,4 +101,5 @@ def _checked(seen: Review, source: str, *, strict: bool) -> list[Problem]:
     mild = [problem for problem in seen.nested if strict or problem.code != "unknown-agent"]
     for problem in (*seen.warnings, *mild):
         output.note(problems.text(problem, source, "warning: "))
-    return [problem for problem in (*seen.problems, *seen.nested) if problem not in mild]
+    unknown = [problem for problem in (*seen.problems, *seen.nested) if problem not in mild]
+    return GraphError(unknown, source) if unknown else None

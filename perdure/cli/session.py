@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from perdure.cli.follow import Follower
 from perdure.cli.graphs import Agents
 from perdure.cli.views import view
 from perdure.client import GraphClient, Run
-from perdure.errors import Problem
+from perdure.errors import GraphError
 from perdure.graph.document import Document
 from perdure.graph.review import review
 from perdure.graph.values import Value
@@ -31,12 +31,11 @@ class Order:
     """What ``perdure run`` was asked for. `unknown` are the findings of agents it does not have."""
 
     document: dict[str, Value]
-    source: str
     name: str
     inputs: Mapping[str, Value]
     config: Mapping[str, Value]
     agents: Agents
-    unknown: Sequence[Problem] = ()
+    unknown: GraphError | None = None
     id: str | None = None
     queue: str | None = None
     detach: bool = False
@@ -49,9 +48,9 @@ async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
         if order.detach:
             return await _detach(order, client)
         place = await hosting.place_of(client, order.agents, order.queue, order.unknown)
-        if place.host:
-            for problem in order.unknown:
-                output.note(problems.text(problem, order.source, "warning: "))
+        if place.host and order.unknown is not None:
+            for problem in order.unknown.problems:
+                output.note(problems.text(problem, order.unknown.source, "warning: "))
         async with _interruptible(order.agents) as leave:
             starting = asyncio.ensure_future(_start(order, client, place.queue))
             await asyncio.sleep(0)  # the request goes out before the worker, which takes longer, is built

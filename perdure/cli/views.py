@@ -24,8 +24,8 @@ STYLES = {
     "skipped": "dim",
     "waiting": "dim",
 }
-WIDEST = 60
-"""Characters of what is said beside a node."""
+NAME = 32
+"""Characters of a node's name, and of its agent's."""
 
 
 class View(Protocol):
@@ -110,16 +110,15 @@ class LiveView:
 
 def picture(rows: Sequence[Row], hidden: int = 0, iteration: int = 0) -> Group:
     """The table of the rows."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(width=1)
-    for _ in range(4):
-        grid.add_column(no_wrap=True, overflow="ellipsis")
+    for widest in (NAME, NAME, None):
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=widest)
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         time_ = "" if row.seconds is None else duration(row.seconds)
         attempt = f"attempt {row.attempt}" if row.attempt > 1 else ""
         about = " ".join(output.plain(row.about).split())
-        if len(about) > WIDEST:
-            about = f"{about[: WIDEST - 1]}…"
         style = STYLES.get(row.state, "")
         grid.add_row(
             Text(MARKS.get(row.state, "?"), style),

@@ -1,7 +1,7 @@
 """The agents that the engine itself carries out: they run graphs instead of functions.
 
 `prepare` decides which graph runs, once or once per row, and with which values; `collect` makes
-the agent's result of theirs. Neither runs anything. Source: language.md §11.
+the agent's result of theirs. Neither runs anything. See docs/language.md, "Nested graphs".
 """
 
 from __future__ import annotations

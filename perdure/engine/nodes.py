@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
@@ -15,7 +16,7 @@ from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import AgentError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
-from perdure.graph.template import clean, compile_output
+from perdure.graph.template import Scope, Template, clean, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
 
@@ -46,13 +47,18 @@ def read(run: GraphRun, reference: Reference) -> Value:
     return reference.read(run.result(reference.node))
 
 
+def _members(template: Template, scope: Scope) -> dict[str, Value]:
+    """What a template that was compiled from a mapping renders."""
+    return cast("dict[str, Value]", template.render(scope))
+
+
 def forget(run: GraphRun, waiter: str, source: str) -> None:
     """`waiter` learns that `source` has a result; with anyInput, one defined value is enough."""
     probe = run.plan.computed[waiter].probe
     pending = run.nodes[waiter].pending
     if probe is None:
         pending.discard(source)
-    elif any(value is not UNDEFINED for value in _flat(probe.render(run))):
+    elif any(value is not UNDEFINED for value in _flat(_members(probe, run))):
         pending.clear()
 
 
@@ -78,7 +84,7 @@ def is_ready(run: GraphRun, name: str) -> bool:
 
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
-    rendered = plan.inputs.render(run)
+    rendered = _members(plan.inputs, run)
     return clean(rendered) if plan.probe is not None else rendered
 
 
@@ -122,7 +128,7 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     """The result with passThrough over it: objects, and objects in a list; others as they are."""
     if plan.pass_through is None or not js_truthy(result):
         return result
-    passed = plan.pass_through.render(run)
+    passed = _members(plan.pass_through, run)
     if is_dict(result):
         return {**result, **passed}
     if is_list(result):
@@ -135,8 +141,8 @@ def final_result(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     whole = merged(run, plan, result)
     if plan.output is None:
         return whole
-    mapped = plan.output.render(Self(whole, run))
-    return {**mapped, **plan.pass_through.render(run)} if plan.pass_through else mapped
+    mapped = _members(plan.output, Self(whole, run))
+    return {**mapped, **_members(plan.pass_through, run)} if plan.pass_through else mapped
 
 
 def is_missing(run: GraphRun, plan: ComputedPlan, result: Value) -> bool:

@@ -88,7 +88,8 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
             waiters.setdefault(source, []).append(name)
     loop = document.get("loop")
     concurrency = document.get("concurrency", DEFAULT_CONCURRENCY)
-    limits = concurrency if is_dict(concurrency) else {"global": concurrency}
+    limits: dict[str, Value] = concurrency if is_dict(concurrency) else {"global": concurrency}
+    labels: dict[str, int] = limits.get("labels") or {}
     version = document.get("version")
     return Plan(
         document=document,
@@ -100,7 +101,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         loop=loop if is_dict(loop) else None,
         loop_while=parse_reference(loop.get("while")) if is_dict(loop) else None,
         concurrency=int(limits["global"]),
-        labels={label: int(limit) for label, limit in (limits.get("labels") or {}).items()},
+        labels={label: int(limit) for label, limit in labels.items()},
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
     )

@@ -2,17 +2,23 @@
 
 One Slots serves a whole run, nested graphs included, as GraphAI's TaskManager does (language.md
 "Concurrency"). A node that runs a nested graph holds its own slot and adds one for the inside.
+
+The bound: at most `concurrency` agents are called at a time, plus one. The one more can only start
+when a nested graph has ended, because the node hands on its result while its second slot still
+counts. The same holds for the limit of a label, whose nested nodes may pass it by one for each
+node of the label that has a graph open.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A place in the queue: node `node` of graph run `run`, the `number`-th ever queued."""
 
     run: int
@@ -23,73 +29,114 @@ class Ticket:
 
 
 @dataclass(slots=True)
+class Lane:
+    """Tickets that the same limit holds back, by priority and in order of arrival."""
+
+    queues: dict[float, deque[Ticket]] = field(default_factory=dict[float, deque[Ticket]])
+    priorities: list[float] = field(default_factory=list[float])  # negated, so that they ascend
+
+    def add(self, ticket: Ticket) -> None:
+        """Puts a ticket behind all of its priority."""
+        queue = self.queues.get(ticket.priority)
+        if queue is None:
+            queue = self.queues[ticket.priority] = deque()
+            insort(self.priorities, -ticket.priority)
+        queue.append(ticket)
+
+    def first(self) -> Ticket:
+        """The ticket before all others."""
+        return self.queues[-self.priorities[0]][0]
+
+    def remove(self, ticket: Ticket) -> bool:
+        """Takes a ticket out; True when the lane is empty now."""
+        queue = self.queues[ticket.priority]
+        queue.remove(ticket)  # nearly always the first
+        if not queue:
+            del self.queues[ticket.priority]
+            self.priorities.remove(-ticket.priority)
+        return not self.queues
+
+    def tickets(self) -> list[Ticket]:
+        """All tickets, the first one first."""
+        return [ticket for priority in self.priorities for ticket in self.queues[-priority]]
+
+
+@dataclass(slots=True)
 class Slots:
     """The queue and what runs. `limits` holds the labels whose concurrency is limited."""
 
     concurrency: int
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     running: int = 0
-    queued: int = 0
     running_by_label: dict[str, int] = field(default_factory=dict[str, int])
     # label -> graph run -> nested graphs that a node of this run and label has open
     nesting: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
-    # priority -> limited label, or None for all others -> tickets in order of arrival
-    _queues: dict[float, dict[str | None, deque[Ticket]]] = field(
-        default_factory=dict[float, dict[str | None, deque[Ticket]]]
-    )
-    _priorities: list[float] = field(default_factory=list[float])
+    # limited label, or None for all others; no lane is ever empty
+    _lanes: dict[str | None, Lane] = field(default_factory=dict[str | None, Lane])
     _number: int = 0
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether no slot is left."""
+        return self.running >= self.concurrency
 
     def push(self, run: int, node: str, priority: float, label: str | None) -> None:
         """Queues a node behind all of the same or a higher priority."""
         self._number += 1
         self._insert(Ticket(run, node, priority, label, self._number))
 
-    def _insert(self, ticket: Ticket) -> None:
-        if ticket.priority not in self._queues:
-            self._queues[ticket.priority] = {}
-            self._priorities = sorted(self._queues, reverse=True)
-        lane = ticket.label if ticket.label in self.limits else None
-        self._queues[ticket.priority].setdefault(lane, deque()).append(ticket)
-        self.queued += 1
+    def take_at_once(self, label: str | None) -> bool:
+        """Counts a node as running without queuing it, where nothing is queued and it may run."""
+        if self._lanes or self.running >= self.concurrency:
+            return False
+        if label is not None:
+            if label in self.limits:
+                return False
+            self.running_by_label[label] = self.running_by_label.get(label, 0) + 1
+        self.running += 1
+        return True
 
     def pop(self) -> Ticket | None:
         """The next node that may run, now counted as running; None when none may."""
-        if not self.queued or self.running >= self.concurrency:
+        if not self._lanes or self.running >= self.concurrency:
             return None
-        for priority in self._priorities:
-            lanes = self._queues[priority]
-            allowed = [ticket for label in lanes if (ticket := self._first(label, lanes[label])) is not None]
-            if allowed:
-                ticket = min(allowed, key=lambda found: found.number)
-                self._take(ticket)
-                return ticket
-        return None
+        if len(self._lanes) == 1 and None in self._lanes:
+            ticket = self._lanes[None].first()
+        else:
+            allowed = [found for label in self._lanes if (found := self._first(label)) is not None]
+            if not allowed:
+                return None
+            ticket = min(allowed, key=lambda found: (-found.priority, found.number))
+        self._take(ticket)
+        return ticket
 
-    def _first(self, label: str | None, lane: deque[Ticket]) -> Ticket | None:
-        if not lane:
-            return None
-        if label is None or self.running_by_label.get(label, 0) < self.limits[label]:
-            return lane[0]
-        if label not in self.nesting:
-            return None
-        return next((ticket for ticket in lane if self._may_bypass(ticket, label)), None)
+    def _insert(self, ticket: Ticket) -> None:
+        label = ticket.label if ticket.label in self.limits else None
+        lane = self._lanes.get(label)
+        if lane is None:
+            lane = self._lanes[label] = Lane()
+        lane.add(ticket)
 
-    def _may_bypass(self, ticket: Ticket, label: str) -> bool:
-        """A limited label lets nodes inside a nested graph of its own pass, or they would wait for it."""
-        extra = sum(count for run, count in self.nesting[label].items() if run != ticket.run)
-        return self.running_by_label.get(label, 0) < self.limits[label] + extra
+    def _first(self, label: str | None) -> Ticket | None:
+        lane = self._lanes[label]
+        if label is None:
+            return lane.first()
+        running, limit = self.running_by_label.get(label, 0), self.limits[label]
+        if running < limit:
+            return lane.first()
+        nesting = self.nesting.get(label)
+        if nesting is None:
+            return None
+        # Nodes inside a graph of their own label pass the limit, or that graph would wait for itself.
+        spare = limit + sum(nesting.values()) - running
+        if spare <= 0:
+            return None
+        return next((ticket for ticket in lane.tickets() if nesting.get(ticket.run, 0) < spare), None)
 
     def _take(self, ticket: Ticket) -> None:
-        lanes = self._queues[ticket.priority]
-        lane = ticket.label if ticket.label in self.limits else None
-        lanes[lane].remove(ticket)  # nearly always the first
-        if not lanes[lane]:
-            del lanes[lane]
-        if not lanes:
-            del self._queues[ticket.priority]
-            self._priorities.remove(ticket.priority)
-        self.queued -= 1
+        label = ticket.label if ticket.label in self.limits else None
+        if self._lanes[label].remove(ticket):
+            del self._lanes[label]
         self.running += 1
         if ticket.label is not None:
             self.running_by_label[ticket.label] = self.running_by_label.get(ticket.label, 0) + 1
@@ -125,11 +172,11 @@ class Slots:
     def drop(self, runs: Container[int]) -> None:
         """Takes all nodes of these graph runs out of the queue."""
         kept = [ticket for ticket in self.tickets() if ticket.run not in runs]
-        self._queues, self._priorities, self.queued = {}, [], 0
+        self._lanes = {}
         for ticket in kept:
             self._insert(ticket)
 
     def tickets(self) -> list[Ticket]:
         """Everything queued, in order of arrival."""
-        lanes = (lane for of_priority in self._queues.values() for lane in of_priority.values())
-        return sorted((ticket for lane in lanes for ticket in lane), key=lambda ticket: ticket.number)
+        found = [ticket for lane in self._lanes.values() for ticket in lane.tickets()]
+        return sorted(found, key=lambda ticket: ticket.number)

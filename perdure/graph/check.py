@@ -2,12 +2,12 @@
 
 The first problem of `problems` is the one that GraphAI 2.0.18 reports, with its text in
 `Problem.graphai`; people get them all, with place, finding and cure. Source of the order and the
-texts: language.md §5, GraphAI's validators; checked against its recordings.
+texts: GraphAI's validators; checked against its recordings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -29,14 +29,15 @@ from perdure.graph.values import (
 )
 
 
-def problems(data: Value, agents: Container[str] | None = None) -> Iterator[Problem]:
+def problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Problem]:
     """Every problem of the graph `data`; `agents` are the names it may use, None for any."""
     if not is_dict(data):
         finding = "a graph is a mapping with the key 'nodes'"
         yield Problem("not-a-graph", "", finding, "write nodes: at the top", graphai="TypeError")
         return
-    fatal = yield from _nodes_problems(data)
-    if fatal:
+    found = _nodes_problem(data)
+    if found is not None:
+        yield found
         return
     yield from _graph_key_problems(data)
     yield from _loop_problems(data)
@@ -54,7 +55,7 @@ def problems(data: Value, agents: Container[str] | None = None) -> Iterator[Prob
     yield from _endless_loop_problems(data)
 
 
-def first_problem(data: Value, agents: Container[str] | None = None) -> Problem | None:
+def first_problem(data: Value, agents: Collection[str] | None = None) -> Problem | None:
     """The problem that GraphAI reports, None for a graph that it accepts.
 
     An endless loop is none: the caller of the run may still replace it by a count.
@@ -62,25 +63,22 @@ def first_problem(data: Value, agents: Container[str] | None = None) -> Problem 
     return next((problem for problem in problems(data, agents) if problem.code != "endless-loop"), None)
 
 
-def _nodes_problems(data: dict[str, Value]) -> Iterator[Problem]:
+def _nodes_problem(data: dict[str, Value]) -> Problem | None:
     nodes = data.get("nodes", UNDEFINED)
-    text = None
+    cure = "nodes is a mapping from node id to node, with at least one node"
+    if nodes is None:
+        return Problem("nodes", "nodes", "nodes is null", cure, graphai="TypeError")
     if nodes is UNDEFINED:
         text = "no nodes"
     elif is_list(nodes):
         text = "nodes must be object"
-    elif nodes is not None and not is_dict(nodes):
+    elif not is_dict(nodes):
         text = "invalid nodes"
-    elif nodes == {}:
+    elif not nodes:
         text = "nodes is empty"
-    cure = "nodes is a mapping from node id to node, with at least one node"
-    if text is not None:
-        yield validation("nodes", "nodes", text, cure, f"Invalid Graph Data: {text}")
-    elif nodes is None:
-        yield Problem("nodes", "nodes", "nodes is null", cure, graphai="TypeError")
     else:
-        return False
-    return True
+        return None
+    return validation("nodes", "nodes", text, cure, f"Invalid Graph Data: {text}")
 
 
 def _graph_key_problems(data: dict[str, Value]) -> Iterator[Problem]:
@@ -203,16 +201,15 @@ def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
         yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", cure)
 
 
-def _agent_problems(nodes: dict[str, Value], agents: Container[str] | None) -> Iterator[Problem]:
+def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> Iterator[Problem]:
     if agents is None:
         return
-    known = [name for name in agents] if isinstance(agents, Iterable) else []
     for node_id in ordered_keys(nodes):
         node = nodes[node_id]
         name = node.get("agent") if is_computed(node) else None
         if not isinstance(name, str) or name in agents or name[:1] == ":" or "queue" in node:
             continue
-        near = get_close_matches(name, known, n=1)
+        near = get_close_matches(name, agents, n=1)
         cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists those that are shipped"
         cure += "; your own come with --agents MODULE"
         text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -14,7 +14,7 @@ ROW: Final = "row"
 MAP_INDEX: Final = "__mapIndex"
 
 
-def nested_problems(data: Value, agents: Container[str] | None = None) -> Iterator[Problem]:
+def nested_problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Problem]:
     """Every problem of the graphs inside nodes of `data`, at any depth; none where `data` is no graph."""
     levels = [("", data)]
     while levels:

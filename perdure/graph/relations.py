@@ -1,6 +1,6 @@
 """Checks of how nodes refer to each other: unknown nodes, cycles, nothing that can start.
 
-Split from check.py, which calls it; the order of findings is GraphAI's (language.md §5, 7 to 10).
+Split from check.py, which calls it; the order of findings is GraphAI's.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from perdure.errors import Problem
@@ -26,7 +26,7 @@ class Review:
     warnings: tuple[Problem, ...] = ()
 
 
-def review(document: Document, agents: Container[str] | None = None) -> Review:
+def review(document: Document, agents: Collection[str] | None = None) -> Review:
     """Checks the whole document; `agents` are the names it may use, None for any."""
     data = modernized(document.data)
 

@@ -41,7 +41,6 @@ WEIGHTS = {
     "stringSplitterAgent": 0.5,
     "stringCaseVariantsAgent": 0.5,
     "sortByValuesAgent": 0.5,
-    "consoleAgent": 0.5,
 }
 
 
@@ -63,7 +62,6 @@ def call(agent: str, draw: Draw, refs: References) -> Call:
         "copy2ArrayAgent": _count,
         "stringSplitterAgent": _text,
         "stringCaseVariantsAgent": _text,
-        "consoleAgent": _text,
     }
     return makers.get(agent, _array)(draw, refs)
 

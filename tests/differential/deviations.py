@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +38,18 @@ class Deviation:
     name: str
     reason: str
     explains: Callable[[dict[str, Any], Witness], bool]
+    only: tuple[str, ...] = ()
+    """What may differ, by the first word of a difference; everything where empty."""
+
+    def may(self, found: Sequence[str]) -> bool:
+        """Whether these differences are of the kind that this deviation brings."""
+        return not self.only or all(difference.startswith(self.only) for difference in found)
 
 
-def explanation(case: dict[str, Any], witness: Witness) -> Deviation | None:
-    """The deviation by which a case may differ, if any."""
-    return next((deviation for deviation in DEVIATIONS if deviation.explains(case, witness)), None)
+def explanation(case: dict[str, Any], witness: Witness, found: Sequence[str]) -> Deviation | None:
+    """The deviation by which a case may differ as it does, if any."""
+    candidates = (deviation for deviation in DEVIATIONS if deviation.may(found))
+    return next((deviation for deviation in candidates if deviation.explains(case, witness)), None)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -84,6 +91,11 @@ def _endless(case: dict[str, Any], witness: Witness) -> bool:
     return any(not text.startswith('":') for text in texts)
 
 
+def _graph_is_value(case: dict[str, Any], witness: Witness) -> bool:
+    del witness
+    return re.search(r'"graph": ":', json.dumps(case)) is not None
+
+
 DEVIATIONS = (
     Deviation(
         "index of utilities",
@@ -114,5 +126,11 @@ DEVIATIONS = (
         "rows are stopped",
         "The rows of a map stop when one has failed; in GraphAI they run on, holding slots.",
         lambda case, witness: witness.stopped,
+    ),
+    Deviation(
+        "values stay",
+        "A graph that is a value stays as it is; GraphAI writes the inputs of mapAgent and nestedAgent into it.",
+        _graph_is_value,
+        only=("all", "results", "at the end", "special"),
     ),
 )

@@ -300,7 +300,7 @@ class Graphs:
             node["defaultValue"] = draw.value()
         if draw.chance(0.5 if self.is_race else 0.1):
             node["anyInput"] = draw.pick((True, True, True, False, 1))
-        if draw.chance(0.1):
+        if draw.chance(0.5 if node["agent"] in ("mockTwice", "mockFail") else 0.1):
             node["retry"] = draw.pick((1, 2, 1, 2, 3, "2", 0, -1, None, 0.5, True))
         if draw.chance(0.06):
             keys = list(example) if isinstance(example, dict) and draw.chance(0.8) else []

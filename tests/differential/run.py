@@ -60,7 +60,7 @@ def judge(
         return (f"GraphAI fails ({answer['status']}), we end" if crashed else f"same ({answer['status']})"), []
     if outcome.status.startswith("RAISED"):
         return "DIFFERENT", found
-    reason = explanation(case, witness)
+    reason = explanation(case, witness, found)
     return ("DIFFERENT", found) if reason is None else (f"deviation: {reason.name}", found)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from perdure import local
+from perdure import local, server
 from perdure.client import GraphClient
 from perdure.graph.check import modernized, problems
 from perdure.graph.mermaid import mermaid
 from perdure.settings import Settings
 from tests.durable import embedded
-from tests.examples.cases import EXAMPLES, FILES, Example, in_memory, plain, started
+from tests.examples.cases import EXAMPLES, FILES, ROOT, Example, in_memory, plain, settings_for, started
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +34,7 @@ each_run = pytest.mark.parametrize(
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield (home := tmp_path_factory.mktemp("examples"))
     local.stop(Settings(home=home))
+    server.stop(Settings(home=home))
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +77,19 @@ async def test_durable(example: Example, client: GraphClient) -> None:
     async with started(example, client) as run:
         result = await run.result()
     assert example.difference(plain(result)) == ""
+
+
+@each_run
+def test_the_call_in_its_readme(example: Example, home: Path) -> None:
+    with settings_for(example, home) as settings:
+        env = {
+            "PERDURE_HOME": str(home),
+            "PERDURE_WIKIPEDIA_URL": settings.wikipedia_url,
+            "PERDURE_ALLOW_HOSTS": " ".join(settings.allow_hosts),
+            "OPENAI_BASE_URL": settings.base_urls.get("openai", ""),
+        }
+        words = [sys.executable, "-m", *example.shown("sh").split()]
+        told = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
+    assert example.difference(json.loads(told)) == ""
+    if "equals" in example.expected:
+        assert told == example.shown("json") + "\n"

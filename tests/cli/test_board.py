@@ -1,0 +1,164 @@
+"""The progress of a run: rows, changes, and how both are drawn."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from perdure.cli.board import Board, Row, duration, fitting
+from perdure.cli.follow import may_print
+from perdure.cli.status import lines
+from perdure.cli.views import LiveView, PlainView, picture
+from perdure.graph.load import load_value
+from perdure.payloads import NodeStatus, RunStatus, to_plain
+from perdure.reports import PendingCall, RunReport
+
+GRAPH = load_value("""
+nodes:
+  text: {value: x}
+  chapters: {agent: mapAgent, inputs: {rows: ":text"}, graph: {nodes: {}}}
+  chapters.x: {agent: copyAgent}
+  last: {agent: copyAgent, inputs: {a: ":chapters"}}
+""")
+
+
+def told(*rows: NodeStatus, iteration: int = 0) -> RunStatus:
+    return RunStatus(nodes=[to_plain(row) for row in rows], iteration=iteration)
+
+
+def test_rows_of_the_graph_itself_with_what_is_inside_summed_up():
+    board = Board.of(GRAPH)
+    board.hear(
+        told(
+            NodeStatus(path="text", state="injected"),
+            NodeStatus(path="chapters@2", state="executing", since=5_000, done=37, total=100),
+            NodeStatus(path="chapters[3].summarize@1#2", state="executing", since=6_000),
+            NodeStatus(path="chapters[4].main.deep", state="executing", since=6_000),
+            NodeStatus(path="chapters[5].summarize", state="queued"),
+            NodeStatus(path="last#1", state="executing", retries=1, since=9_500, error="it broke"),
+            iteration=2,
+        )
+    )
+    assert board.iteration == 2
+    assert board.rows(10.0) == [
+        Row("chapters", "executing", "mapAgent", 5.0, 1, "37/100  summarize, deep"),
+        Row("chapters.x", "waiting", "copyAgent"),
+        Row("last", "executing", "copyAgent", 0.5, 2, "it broke"),
+    ]
+
+
+def test_a_time_stays_when_the_node_has_ended():
+    board = Board.of(GRAPH)
+    board.hear(told(NodeStatus(path="last", state="executing", since=1_000)))
+    assert board.rows(3.5)[2].seconds == 2.5
+    board.finish({"chapters": "completed", "last": "failed"}, {"last": "why"}, 9.0)
+    assert board.rows(9.0)[2] == Row("last", "failed", "copyAgent", 2.5, 1, "why")
+
+
+def test_changes_are_told_once():
+    board = Board.of(GRAPH)
+    assert board.changes() == []
+    board.hear(told(NodeStatus(path="chapters", state="executing"), NodeStatus(path="last", state="queued")))
+    assert board.changes() == ["chapters executing"]
+    assert board.changes() == []
+    board.finish({"chapters": "completed", "chapters.x": "skipped", "last": "waiting"}, {}, 0.0)
+    assert board.changes() == ["chapters completed", "chapters.x skipped"]
+
+
+@pytest.mark.parametrize(
+    ("path", "owner"), [("chapters[3].a", "chapters"), ("chapters.x.y", "chapters.x"), ("other.y", None)]
+)
+def test_the_owner_of_a_path(path, owner):
+    assert Board.of(GRAPH).owner(path) == owner
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (9.94, "9.9 s"), (12.4, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_rows_that_fit():
+    rows = [Row("a", "completed"), Row("b", "waiting"), Row("c", "executing"), Row("d", "failed")]
+    assert fitting(rows, 4) == (rows, 0)
+    assert fitting(rows, 3) == ([rows[2], rows[3]], 2)
+
+
+def test_a_picture():
+    console = Console(file=io.StringIO(), width=70)
+    rows = [
+        Row("chapters", "executing", "mapAgent", 12.0, 1, "37/100"),
+        Row("b\x1b[31m", "failed", "copyAgent", 0.5, 3, "long " * 30),
+        Row("c", "waiting", "x"),
+    ]
+    console.print(picture(rows, hidden=4, iteration=2))
+    assert isinstance(console.file, io.StringIO)
+    drawn = console.file.getvalue().splitlines()
+    assert [line.rstrip() for line in drawn] == [
+        "iteration 2",
+        "▶  chapters  mapAgent   12 s   37/100",
+        "✗  b         copyAgent  0.5 s  attempt 3  long long long long long lo…",
+        "·  c         x",
+        "… and 4 more nodes",
+    ]
+
+
+def test_the_views(capsys):
+    board = Board.of(GRAPH)
+    board.finish({"chapters": "completed"}, {}, 0.0)
+    plain = PlainView()
+    plain.lines(["\x1b[1mhello"])
+    plain.show(board)
+    plain.pause()
+    plain.close()
+    assert capsys.readouterr().err == "hello\nchapters completed\n"
+    file = io.StringIO()
+    live = LiveView(Console(file=file, force_terminal=True, width=60, height=10))
+    live.show(board)
+    live.lines(["above"])
+    live.close()
+    assert "above" in file.getvalue()
+    assert file.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+@pytest.mark.parametrize(
+    ("text", "can"),
+    [
+        ("nodes: {a: {agent: copyAgent}}", False),
+        ("nodes: {a: {agent: copyAgent, console: true}}", True),
+        ("nodes: {a: {agent: consoleAgent}}", True),
+        ("nodes: {a: {agent: ofMine}}", True),
+        ("nodes: {a: {agent: openAIAgent, params: {verbose: true}}}", True),
+        ("nodes: {a: {agent: mapAgent, graph: {nodes: {b: {agent: consoleAgent}}}}}", True),
+        ("nodes: {a: {agent: mapAgent, graph: {nodes: {b: {agent: copyAgent}}}}}", False),
+    ],
+)
+def test_which_graphs_can_print(text, can):
+    assert may_print(load_value(text)) == can
+
+
+def test_a_status_for_people():
+    asked = {"path": "ask", "message": "Name?"}
+    status = RunStatus(
+        iteration=1,
+        nodes=[to_plain(NodeStatus(path="a", state="executing", since=1_000, done=1, total=3, error="odd"))],
+        questions=[asked],
+    )
+    calls = (
+        PendingCall(path="a", agent="openAIAgent", queue="q", started=True, attempt=4, last_failure="429"),
+        PendingCall(path="b", agent="copyAgent", queue="gpu", started=False),
+    )
+    report = RunReport(id="r1", state="running", name="g", status=status, pending=calls, unserved=("gpu",))
+    from datetime import UTC, datetime
+
+    assert lines(report, datetime.fromtimestamp(3, UTC)) == [
+        "r1 (g): running",
+        "  iteration 1",
+        "  ▶ a executing 2.0 s 1/3 (odd)",
+        "  ask waits for an answer to 'Name?': perdure answer r1 ask TEXT",
+        "  call a of openAIAgent is with a worker, attempt 4; last failure: 429",
+        "  call b of copyAgent waits on queue 'gpu'",
+        "  waits for a worker on queue 'gpu': perdure worker --queue gpu",
+    ]

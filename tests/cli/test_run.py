@@ -1,0 +1,196 @@
+"""`perdure run` and the commands about runs, as processes beside a real server."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from perdure import server
+from perdure.settings import Settings
+from tests.cli.conftest import ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
+
+
+def test_results_go_to_stdout_and_everything_else_to_stderr(perdure: Cli):
+    done = perdure("run", perdure.write("hello.yaml", HELLO), "-i", "name=Anna")
+    assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, Anna!"})
+    assert "greeting completed" in done.err
+
+
+def test_one_object_for_programs(perdure: Cli):
+    done = perdure("run", perdure.write("hello.yaml", HELLO), "--json", "--all", "--id", "one")
+    assert done.code == 0
+    assert json.loads(done.out) == {
+        "id": "one",
+        "status": "completed",
+        "results": {"name": "world", "greeting": "Hello, world!"},
+        "errors": {},
+        "states": {"name": "injected", "greeting": "completed"},
+    }
+
+
+def test_a_failed_run_names_its_nodes(perdure: Cli):
+    graph = perdure.write("failing.yaml", FAILING)
+    done = perdure("run", graph, "--id", "f")
+    assert (done.code, done.out) == (1, "")
+    assert "run f failed\n  a (popAgent): popAgent: namedInputs is UNDEFINED!" in done.err
+    done = perdure("run", graph, "--id", "f", "--json")  # attaches to what has ended
+    assert done.code == 1
+    assert json.loads(done.out)["status"] == "failed"
+    assert json.loads(done.out)["states"] == {"a": "failed", "b": "waiting"}
+
+
+def test_without_result_nodes_all_are_printed(perdure: Cli):
+    done = perdure("run", perdure.write("g.yaml", "nodes: {a: {agent: copyAgent, inputs: {x: 1}}}"))
+    assert (done.code, json.loads(done.out)) == (0, {"a": {"x": 1}})
+    assert "no node of the graph has isResult" in done.err
+
+
+def test_an_id_is_for_one_graph_with_its_inputs(perdure: Cli):
+    graph = perdure.write("hello.yaml", HELLO)
+    assert perdure("run", graph, "--id", "mine").code == 0
+    again = perdure("run", graph, "--id", "mine")
+    assert (again.code, json.loads(again.out)) == (0, {"greeting": "Hello, world!"})
+    other = perdure("run", graph, "--id", "mine", "-i", "name=x")
+    assert (other.code, other.out) == (2, "")
+    assert "another graph or other inputs; choose another --id" in other.err
+
+
+def test_detached_then_asked_for(perdure: Cli):
+    graph = perdure.write("slow.yaml", SLOW)
+    done = perdure("run", graph, "--detach", "--id", "away")
+    assert (done.code, done.out) == (0, "away\n")
+    assert "it runs as soon as one does: perdure worker" in done.err
+    status = perdure("status", "away")
+    assert status.code == 0
+    assert "waits for a worker on queue 'perdure': perdure worker --queue perdure" in status.out
+    shown = perdure("show", "away")
+    assert "n_rest(rest<br/>sleeperAgent)" in shown.out
+    result = perdure("result", "away")
+    assert (result.code, json.loads(result.out)) == (0, {"rest": {"x": 1}})
+    assert "class n_rest completed" in perdure("show", "away").out
+    assert "away: completed" in perdure("status", "away").out.replace(" (slow)", "")
+    listed = {run["id"]: run for run in json.loads(perdure("list", "--json").out)}
+    assert (listed["away"]["state"], listed["away"]["graph"]) == ("completed", "slow")
+
+
+def test_a_queue_without_a_worker_and_the_end_of_waiting(perdure: Cli):
+    perdure("run", perdure.write("elsewhere.yaml", ELSEWHERE), "--detach", "--id", "stuck")
+    waiting = perdure.start("result", "stuck")
+    assert waiting.stderr is not None
+    told = waiting.stderr.readline()
+    while "gpu" not in told:
+        told = waiting.stderr.readline()
+    assert told == "stuck waits for a worker on queue 'gpu': perdure worker --queue gpu\n"
+    status = perdure("status", "stuck", "--json")
+    assert json.loads(status.out)["unserved"] == ["gpu"]
+    done = perdure("cancel", "stuck")
+    assert (done.code, done.err) == (0, "run stuck was cancelled\n")
+    assert waiting.wait(20) == 1
+    waiting.communicate()
+    again = perdure("cancel", "stuck")
+    assert (again.code, again.err) == (2, "perdure: run 'stuck' has ended: perdure status stuck\n")
+
+
+@pytest.mark.parametrize("command", ["status", "result", "cancel", "show"])
+def test_there_is_no_such_run(perdure: Cli, command):
+    done = perdure(command, "nobody")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "perdure: there is no run 'nobody'; perdure list shows those there are\n"
+
+
+def until_it_runs(process: "subprocess.Popen[str]") -> None:
+    assert process.stderr is not None
+    while "executing" not in process.stderr.readline():
+        assert process.poll() is None
+
+
+def test_an_interrupted_command_leaves_the_run(perdure: Cli):
+    graph = perdure.write("slow.yaml", SLOW.replace("1500", "2500"))
+    process = perdure.start("run", graph, "--id", "broken-off")
+    until_it_runs(process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("come back: perdure result broken-off\n  stop it: perdure cancel broken-off\n")
+    result = perdure("result", "broken-off")
+    assert (result.code, json.loads(result.out)) == (0, {"rest": {"x": 1}})
+
+
+def test_a_killed_command_is_picked_up_by_a_worker_of_the_same_settings(perdure: Cli):
+    process = perdure.start("run", perdure.write("slow.yaml", SLOW), "--id", "killed")
+    until_it_runs(process)
+    process.kill()
+    process.communicate()
+    worker = perdure.start("worker")
+    result = perdure("result", "killed")
+    assert (result.code, json.loads(result.out)) == (0, {"rest": {"x": 1}})
+    worker.terminate()
+    _, err = worker.communicate(timeout=20)
+    assert worker.returncode == 0
+    assert "worker ready: 127.0.0.1:" in err
+
+
+def test_agents_of_your_own_and_what_they_print(perdure: Cli):
+    graph = perdure.write("shouting.yaml", SHOUTING)
+    perdure.write("mine.py", MINE)
+    lacking = perdure("run", graph)
+    assert (lacking.code, lacking.out) == (2, "")
+    assert "shouting.yaml:2:7 nodes.a.agent: no agent 'shout' [unknown-agent]" in lacking.err
+    done = perdure("run", graph, "--agents", "mine.py")
+    assert (done.code, json.loads(done.out)) == (0, {"a": {"text": "QUIET"}})
+    assert {"imported", "called"} <= set(done.err.split())
+
+
+def test_agents_that_only_another_worker_has(perdure: Cli):
+    graph = perdure.write("shouting.yaml", SHOUTING)
+    perdure.write("mine.py", MINE)
+    worker = perdure.start("worker", "--agents", "mine.py", "--queue", "loud")
+    assert worker.stderr is not None
+    while "worker ready" not in worker.stderr.readline():
+        assert worker.poll() is None
+    done = perdure("run", graph, "--queue", "loud")
+    assert (done.code, json.loads(done.out)) == (0, {"a": {"text": "QUIET"}})
+    worker.terminate()
+    worker.communicate(timeout=20)
+
+
+def test_a_reader_who_leaves_early(perdure: Cli):
+    read, write = os.pipe()
+    os.close(read)
+    process = perdure.start("run", perdure.write("hello.yaml", HELLO), stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err == "greeting completed\n"
+
+
+def test_in_memory(perdure: Cli):
+    graph = perdure.write("hello.yaml", HELLO)
+    done = perdure("run", graph, "--in-memory", "--json", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert done.code == 0
+    assert json.loads(done.out)["results"] == {"greeting": "Hello, world!"}
+    failed = perdure("run", perdure.write("f.yaml", FAILING), "--in-memory")
+    assert (failed.code, failed.out) == (1, "")
+    assert "  a (popAgent): popAgent: namedInputs is UNDEFINED!" in failed.err
+
+
+def test_no_server_at_the_address(perdure: Cli):
+    begun = time.monotonic()
+    done = perdure("run", perdure.write("hello.yaml", HELLO), TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("perdure: no Temporal server answers at 127.0.0.1:1: ")
+    assert "unset TEMPORAL_ADDRESS to use the embedded server" in done.err
+    assert time.monotonic() - begun < 30
+
+
+def test_the_server_ends_during_a_run(alone: Cli):
+    process = alone.start("run", alone.write("slow.yaml", SLOW.replace("1500", "60000")), "--id", "lost")
+    until_it_runs(process)
+    server.stop(Settings(home=alone.folder / "own-home"))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (3, "")
+    assert "perdure result lost" in err
+    assert "Traceback" not in err

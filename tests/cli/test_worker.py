@@ -1,0 +1,110 @@
+"""`perdure worker` and `perdure dev`: they serve, tell their health, and end when told to."""
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from perdure import server
+from perdure.settings import Settings
+from tests.cli.conftest import HELLO, SLOW, Cli
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(port: int, request: str) -> tuple[int, str]:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head, _, body = connection.makefile().read().partition("\n\n")
+    return int(head.split()[1]), body.strip()
+
+
+@pytest.fixture
+def started() -> Iterator[list["subprocess.Popen[str]"]]:
+    """Processes that end with the test."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def until(stream: object, text: str) -> str:
+    line = ""
+    while text not in line:
+        line = stream.readline()  # type: ignore[attr-defined]
+        assert line, f"{text!r} never came"
+    return line
+
+
+def test_a_worker_serves_tells_its_health_and_drains(perdure: Cli, started):
+    port = free_port()
+    worker = perdure.start("worker", "--queue", "q1", "--queue", "q2", PERDURE_HEALTH_PORT=str(port))
+    started.append(worker)
+    ready = until(worker.stderr, "worker ready")
+    assert ", namespace default, queues q1, q2, " in ready
+    assert get(port, "GET /healthz") == (200, "alive")
+    assert get(port, "GET /readyz") == (200, "ready")
+    assert get(port, "GET /other")[0] == 404
+    assert get(port, "POST /healthz")[0] == 405
+    graph = perdure.write("slow.yaml", SLOW.replace("1500", "3000"))
+    run = perdure.start("run", graph, "--queue", "q2", "--id", "drained")
+    started.append(run)
+    until(run.stderr, "rest executing")
+    worker.terminate()
+    until(worker.stderr, "stopping")
+    assert get(port, "GET /readyz") == (503, "not ready")
+    assert worker.wait(20) == 0
+    assert worker.stdout is not None
+    assert worker.stdout.read() == ""
+    result = perdure("result", "drained", "--json")  # serves the run itself: no worker is left
+    assert (result.code, json.loads(result.out)["results"]) == (0, {"rest": {"x": 1}})
+    run.wait(30)
+
+
+def test_a_second_signal_ends_at_once(perdure: Cli, started):
+    worker = perdure.start("worker", "--queue", "q3")
+    started.append(worker)
+    until(worker.stderr, "worker ready")
+    run = perdure.start("run", perdure.write("g.yaml", SLOW.replace("1500", "20000")), "--queue", "q3")
+    started.append(run)
+    until(run.stderr, "rest executing")
+    worker.send_signal(signal.SIGINT)
+    until(worker.stderr, "stopping")
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(5) == 130
+
+
+def test_a_health_port_that_is_taken(perdure: Cli):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = perdure("worker", PERDURE_HEALTH_PORT=str(port))
+    assert (done.code, done.out) == (2, "")
+    assert f"PERDURE_HEALTH_PORT: cannot listen on 127.0.0.1:{port}: " in done.err
+    assert perdure("worker", PERDURE_HEALTH_PORT="http").code == 2
+
+
+def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started):
+    settings = Settings(home=alone.folder / "own-home")
+    dev = alone.start("dev")
+    started.append(dev)
+    until(dev.stdout, "Ctrl-C stops")
+    done = alone("run", alone.write("hello.yaml", HELLO))
+    assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
+    told = json.loads(alone("server", "status", "--json").out)
+    found = server.status(settings)
+    assert found is not None
+    assert (told["running"], told["address"], told["ui"]) == (True, found.address, found.ui_url)
+    dev.send_signal(signal.SIGINT)
+    _, err = dev.communicate(timeout=30)
+    assert (dev.returncode, err.splitlines()[-1]) == (0, "the server has stopped; runs stay as they are")
+    assert server.status(settings) is None
+    assert alone("server", "stop").err == "no server was running\n"
+    assert alone("server", "status").out.startswith("not running; its data is in ")

@@ -1,0 +1,249 @@
+"""The workflow on a real server: people, streams, console, windows, and what ends typed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from perdure.activities.agent import Agent, AgentContext, agent
+from perdure.activities.catalog import catalog
+from perdure.client import GraphClient, Run, RunReport
+from perdure.errors import (
+    GraphError,
+    RunCancelled,
+    RunConflict,
+    RunFailed,
+    TransientError,
+    UsageError,
+)
+from perdure.streams import StreamPiece
+from perdure.worker import WorkerOptions, build_worker
+from tests.durable import started
+
+pytestmark = pytest.mark.anyio
+
+
+def agents(*functions: Any) -> dict[str, Agent]:
+    return {**catalog(), **{function.agent.name: function.agent for function in functions}}
+
+
+async def run(client: GraphClient, name: str, nodes: dict[str, Any], *functions: Any, **top: Any) -> Any:
+    document = {"version": 0.5, "nodes": nodes, **top}
+    async with started(client, name, document, agents(*functions), client.settings) as going:
+        return await going.result()
+
+
+async def test_a_person_answers_once(client: GraphClient) -> None:
+    nodes = {
+        "who": {"agent": "textInputAgent", "params": {"message": "name?", "required": True}},
+        "hi": {"agent": "copyAgent", "inputs": {"text": "Hi ${:who.text}"}, "isResult": True},
+    }
+    async with started(client, "person", {"nodes": nodes}, catalog(), client.settings) as going:
+        await until_asked(going)
+        with pytest.raises(UsageError, match="requires a text that is not empty"):
+            await going.answer("who", "")
+        with pytest.raises(UsageError, match="waiting for an answer: who"):
+            await going.answer("hi", "x")
+        await going.answer("who", "Ada")
+        assert (await going.result()).results == {"hi": {"text": "Hi Ada"}}
+
+
+async def until_asked(going: Run) -> None:
+    for _ in range(100):
+        status = await going.status()
+        if status is not None and status.questions:
+            assert status.questions == [{"path": "who", "message": "name?", "role": "user", "required": True}]
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no question was asked")
+
+
+@agent("slowTalker")
+async def slow_talker(context: AgentContext) -> str:
+    """Streams ten words, and fails once in the middle."""
+    for number in range(10):
+        if context.attempt == 1 and number == 4:
+            raise TransientError("the line broke")
+        await context.emit(f"word{number} ")
+        await asyncio.sleep(0.06)
+    context.log("said it")
+    return "done"
+
+
+async def test_a_stream_never_mixes_attempts(client: GraphClient) -> None:
+    nodes = {"talk": {"agent": "slowTalker", "backoff": 0.1, "isResult": True}}
+    pieces: list[StreamPiece] = []
+    async with started(client, "stream", {"nodes": nodes}, agents(slow_talker), client.settings) as going:
+        async for piece in going.stream(interval=0.05):
+            pieces.append(piece)
+        assert (await going.result()).results == {"talk": "done"}
+        status = await going.status()
+    assert status is not None
+    assert list(status.console) == ["said it"]
+    second = [piece for piece in pieces if piece.attempt == 2]
+    assert "".join(piece.text for piece in second) == "".join(f"word{number} " for number in range(10))
+    assert [piece.offset for piece in second] == [
+        sum(len(before.text) for before in second[:index]) for index in range(len(second))
+    ]
+    assert "".join(piece.text for piece in pieces if piece.attempt == 1) in "word0 word1 word2 word3 "
+
+
+async def test_transient_failures_do_not_use_up_retry(client: GraphClient) -> None:
+    calls: list[tuple[int, int]] = []
+
+    @agent("shaky")
+    async def shaky(context: AgentContext) -> int:
+        calls.append((context.retry, context.attempt))
+        if context.attempt < 3:
+            raise TransientError("busy", retry_after=0.05)
+        return len(calls)
+
+    result = await run(client, "shaky", {"a": {"agent": "shaky", "isResult": True}}, shaky)
+    assert result.results == {"a": 3}
+    assert calls == [(0, 1), (0, 2), (0, 3)]
+
+
+async def test_agent_errors_are_repeated_as_often_as_retry_says(client: GraphClient) -> None:
+    seen: list[tuple[int, str]] = []
+
+    @agent("failing")
+    async def failing(context: AgentContext) -> None:
+        seen.append((context.retry, context.idempotency_key))
+        raise ValueError("no")
+
+    with pytest.raises(RunFailed, match="ValueError: no") as caught:
+        await run(client, "failing", {"a": {"agent": "failing", "retry": 2}}, failing)
+    assert caught.value.errors == {"a": "ValueError: no"}
+    assert [retry for retry, _ in seen] == [0, 1, 2]
+    assert len({key for _, key in seen}) == 1
+
+
+async def test_a_timeout_reaches_the_agent(client: GraphClient) -> None:
+    ended: list[str] = []
+
+    @agent("endless")
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    with pytest.raises(RunFailed, match="Timeout") as caught:
+        await run(client, "endless", {"a": {"agent": "endless", "timeout": 100}}, endless)
+    assert caught.value.result.states == {"a": "timed-out"}
+    assert ended == ["cancelled"]
+
+
+async def test_unknown_agents_end_typed(client: GraphClient) -> None:
+    with pytest.raises(GraphError, match="no agent 'copyAgnt'") as refused:
+        await run(client, "unknown", {"a": {"agent": "copyAgnt"}})
+    assert "Invalid Agent : copyAgnt" in refused.value.problems[0].graphai
+    nodes = {"a": {"agent": "copyAgnt", "queue": "test-elsewhere", "isResult": True}}
+    with pytest.raises(RunFailed, match="did you mean 'copyAgent'"):
+        await run(client, "elsewhere", nodes)
+
+
+@pytest.mark.parametrize(("chosen", "count"), [("copyAgent", 450), ("remoteCopy", 620)])
+async def test_wide_fans_pass_the_windows(client: GraphClient, chosen: str, count: int) -> None:
+    @agent("remoteCopy")
+    async def remote_copy(inputs: dict[str, Any]) -> dict[str, Any]:
+        return inputs
+
+    nodes: dict[str, Any] = {f"n{i}": {"agent": chosen, "inputs": {"i": i}} for i in range(count)}
+    result = await run(client, f"wide-{chosen}", nodes, remote_copy, concurrency=5000)
+    assert result.all == {f"n{i}": {"i": i} for i in range(count)}
+
+
+@pytest.mark.parametrize("size", [60_000, 950_000])
+async def test_large_values_pass_in_small_parts(client: GraphClient, size: int) -> None:
+    nodes: dict[str, Any] = {"v": {"value": "x" * size}}
+    for index in range(8):
+        nodes[f"n{index}"] = {
+            "agent": "copyAgent",
+            "inputs": {"v": ":v"},
+            "output": {"head": ".v.slice(0,3)"},
+            "isResult": True,
+        }
+    document = {"nodes": nodes, "concurrency": 100}
+    async with started(client, f"large-{size}", document, catalog(), client.settings) as going:
+        result = await going.result()
+    assert result.results == {f"n{index}": {"head": "xxx"} for index in range(8)}
+
+
+async def test_what_is_too_large_ends_typed(client: GraphClient) -> None:
+    @agent("huge")
+    async def huge() -> str:
+        return "x" * 2_100_000
+
+    with pytest.raises(RunFailed, match=r"2\.1 MB cannot pass"):
+        await run(client, "huge-result", {"a": {"agent": "huge"}}, huge)
+    half = {"agent": "copyAgent", "params": {"namedKey": "v"}, "inputs": {"v": ":v"}}
+    nodes = {"v": {"value": "x" * 1_500_000}, "a": half, "b": half}
+    with pytest.raises(RunFailed, match="the results of all nodes"):
+        await run(client, "huge-all", nodes)
+
+
+async def test_cancelling_stops_agents_and_nested_graphs(client: GraphClient) -> None:
+    ended: list[str] = []
+
+    @agent("waiting")
+    async def waiting(context: AgentContext) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(context.path)
+
+    inner = {"nodes": {"w": {"agent": "waiting"}}}
+    nodes = {
+        "m": {"agent": "mapAgent", "inputs": {"rows": [1, 2]}, "graph": inner},
+        "a": {"agent": "waiting"},
+    }
+    async with started(client, "cancel", {"nodes": nodes}, agents(waiting), client.settings) as going:
+        report = await until_pending(going, 3)
+        assert {call.path for call in report.pending} == {"m[0].w", "m[1].w", "a"}
+        await going.cancel()
+        with pytest.raises(RunCancelled):
+            await going.result()
+        for _ in range(300):
+            if len(ended) == 3:
+                break
+            await asyncio.sleep(0.05)
+        description = await going.handle.describe()
+    assert sorted(ended) == ["a", "m[0].w", "m[1].w"]
+    assert description.status is WorkflowExecutionStatus.CANCELED
+
+
+async def until_pending(going: Run, count: int) -> RunReport:
+    for _ in range(200):
+        report = await going.report()
+        if sum(call.started for call in report.pending) == count:
+            return report
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{count} calls never were pending")
+
+
+async def test_the_same_id_attaches_and_another_body_conflicts(client: GraphClient) -> None:
+    graph = {"nodes": {"v": {"value": 1}, "a": {"agent": "copyAgent", "inputs": {"v": ":v"}}}}
+    options = WorkerOptions(agents=catalog(), settings=client.settings)
+    async with build_worker(client.temporal, "test-same", options):
+        runs = await asyncio.gather(*(client.start(graph, id="same", queue="test-same") for _ in range(10)))
+        assert {(await going.handle.describe()).run_id for going in runs} == {
+            (await runs[0].handle.describe()).run_id
+        }
+        await runs[0].result()
+        again = await client.start(graph, id="same", queue="test-same")
+        assert (await again.result()).all == {"v": 1, "a": {"v": 1}}
+        with pytest.raises(RunConflict, match="another graph or other inputs"):
+            await client.start(graph, {"v": 2}, id="same", queue="test-same")
+
+
+async def test_inputs_go_into_static_nodes_only(client: GraphClient) -> None:
+    graph = {"nodes": {"v": {"value": 1}, "a": {"agent": "copyAgent", "inputs": {"v": ":v"}}}}
+    with pytest.raises(UsageError, match="'a' is computed; inputs go into static nodes: "):
+        await client.start(graph, {"a": 2})
+    with pytest.raises(UsageError, match="'w' is no node"):
+        await client.start(graph, {"w": 2})
+    with pytest.raises(UsageError, match="no id"):
+        await client.start(graph, id="a\nb")
