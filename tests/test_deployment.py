@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from perdure.settings import Settings
+from tests.servers import Answer, serve
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -270,18 +271,16 @@ def _get(url: str) -> int:
         return int(connection.makefile("rb").readline().split()[1])
 
 
-@pytest.mark.skipif(
-    not Path("/proc/net/tcp").exists(), reason="the check reads Linux's /proc, as in the image"
-)
-def test_the_health_check_of_a_worker_tells_a_connection_from_none():
+def test_the_health_check_of_a_worker_asks_whether_it_is_ready():
     _, *command = SERVICES["worker"]["healthcheck"]["test"]
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        check = [sys.executable, *command[1:]]
-        env = {"TEMPORAL_ADDRESS": f"temporal:{port}"}
-        assert subprocess.run(check, env=env).returncode == 1
-        with socket.create_connection(("127.0.0.1", port)):
-            assert subprocess.run(check, env=env).returncode == 0
+    port = SERVICES["worker"]["environment"]["PERDURE_HEALTH_PORT"]
+    assert SERVICES["worker"]["environment"]["PERDURE_HEALTH_HOST"] in command[-1]
+    for status, code in ((200, 0), (503, 1)):
+        with serve(
+            lambda seen, status=status: Answer(status=status if seen.path == "/readyz" else 404)
+        ) as at:
+            check = [sys.executable, *(word.replace(f":{port}/", f":{at.port}/") for word in command[1:])]
+            assert subprocess.run(check, stderr=subprocess.DEVNULL).returncode == code
 
 
 def _free_port() -> int:

@@ -33,7 +33,7 @@ async def run(
     document: dict[str, Value],
     agents: Agents,
     inputs: Mapping[str, Value],
-    config: Mapping[str, Value],
+    options: RunOptions,
     settings: Settings,
     show: outcome.Show,
 ) -> int:
@@ -50,7 +50,7 @@ async def run(
         document,
         agents.known,
         inputs,
-        options=RunOptions(config=config),
+        options=options,
         settings=settings,
         observe=observe,
         console=_console(shown),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 
-from perdure.cli import connection, graphs, logs, outcome, output, problems
+from perdure.cli import connection, graphs, loaders, logs, outcome, output, problems
+from perdure.engine.messages import RunOptions
 from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
@@ -68,10 +69,12 @@ def main(args: argparse.Namespace) -> int:
     seen = review(document, agents.names())
     unknown = _checked(seen, document.source, strict=args.in_memory)
     check_inputs(seen.data, inputs)
+    nested = loaders.graphs_of(seen.data, args.graph) or None
     if args.in_memory:
         from perdure.cli import memory  # noqa: PLC0415 -- each way to run loads only what it needs
 
-        return connection.run(memory.run(seen.data, agents, inputs, config, settings, outcome.show_of(args)))
+        options = RunOptions(config=config, graphs=nested)
+        return connection.run(memory.run(seen.data, agents, inputs, options, settings, outcome.show_of(args)))
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
 
@@ -80,6 +83,7 @@ def main(args: argparse.Namespace) -> int:
         name=graphs.name_of(args.graph),
         inputs=inputs,
         config=config,
+        graphs=nested,
         agents=agents,
         unknown=unknown,
         id=args.id,

@@ -35,6 +35,7 @@ class Order:
     inputs: Mapping[str, Value]
     config: Mapping[str, Value]
     agents: Agents
+    graphs: Mapping[str, Value] | None = None
     unknown: GraphError | None = None
     id: str | None = None
     queue: str | None = None
@@ -85,7 +86,13 @@ async def result(
 
 async def _start(order: Order, client: GraphClient, queue: str) -> Run:
     return await client.start(
-        order.document, order.inputs, id=order.id, name=order.name, queue=queue, config=order.config
+        order.document,
+        order.inputs,
+        id=order.id,
+        name=order.name,
+        queue=queue,
+        config=order.config,
+        graphs=order.graphs,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from perdure.engine.messages import (
     CancelCall,
@@ -43,8 +43,7 @@ class Rules:
     own: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(NamedTuple):
     """A command that waits for its answer, the node it belongs to, and when it was sent."""
 
     run: int

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from perdure.engine import tools
 from perdure.engine.plan import spread
+from perdure.engine.slots import Slots
 from perdure.errors import AgentError
 from perdure.graph.fields import STATIC_KEYS, VERSION
 from perdure.graph.findings import is_computed
@@ -97,21 +98,29 @@ class BadCall(AgentError):
         super().__init__(message)
 
 
-def prepare(name: str, inputs: dict[str, Value], params: Mapping[str, Value], graph: Value) -> Preparation:
+def prepare(
+    name: str, inputs: dict[str, Value], params: Mapping[str, Value], graph: Value, slots: Slots
+) -> Preparation:
     """What the graph agent `name` runs. `graph` is None where the node has none at all.
 
     Raises BadCall with GraphAI's message.
     """
     kind = GRAPH_AGENTS[name]
     if kind.document is not None:
+        _refuse_crowd("nestedAgent", slots)
         return _nested(kind.document, inputs, turns=3)
     if graph is None:
         raise BadCall("Please update graphai to 0.5.19 or higher")
-    if kind.rows:
-        return _mapped(inputs, params, graph)
-    if not js_truthy(graph):
+    if not kind.rows and not js_truthy(graph):
         raise BadCall("No GraphData")
-    return _nested(graph, inputs, turns=4)
+    _refuse_crowd(name, slots)
+    return _mapped(inputs, params, graph) if kind.rows else _nested(graph, inputs, turns=4)
+
+
+def _refuse_crowd(name: str, slots: Slots) -> None:
+    """GraphAI wants a free slot: a retry has none, when another node took it after the failure."""
+    if slots.is_crowded:
+        raise BadCall(f"{name}: Concurrency is too low: {slots.concurrency}")
 
 
 def _nested(graph: Value, inputs: dict[str, Value], turns: int) -> Preparation:

@@ -35,7 +35,7 @@ class NestedGraphs:
             node.timer = self.board.new_call()
             self.board.send(run, name, StartTimer(node.timer, plan.options.timeout))
         try:
-            wanted = prepare(nested.agent, inputs, nested.params, graph)
+            wanted = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
             children = self._children(run, name, wanted, graph)
         except BadCall as error:
             self._decide(run, name, _suppressible(nested, error), turns=1)

@@ -14,7 +14,6 @@ from perdure.engine.board import Board, Rules
 from perdure.engine.messages import RunAgent
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.plan import ComputedPlan
-from perdure.engine.slots import Ticket
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.javascript import to_string
@@ -35,7 +34,7 @@ class NodeLife:
         self._nested = nested
         self._idle = idle
         self._depth = 0
-        self._put_off: deque[Ticket] = deque()
+        self._put_off: deque[tuple[GraphRun, str]] = deque()
 
     # Told of results, queued, started
 
@@ -48,35 +47,43 @@ class NodeLife:
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
         """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
-        if not nodes.is_ready(run, name):
+        node = run.nodes[name]
+        if node.state is not NodeState.WAITING or node.pending:
             return False
         plan = run.plan.computed[name]
-        if run.nodes[name].skip and plan.default is UNDEFINED:
+        node.skip = nodes.is_skipped(run, plan)
+        if node.skip and plan.default is UNDEFINED:
             self.board.move(run, name, NodeState.SKIPPED)
             return False
         self.board.move(run, name, NodeState.QUEUED)
         run.active += 1
-        self.board.slots.push(run.id, name, plan.priority, plan.label)
-        self._dispatch()
+        slots = self.board.slots
+        if slots.take_at_once(plan.label):
+            self._start(run, name)
+        else:
+            slots.push(run.id, name, plan.priority, plan.label)
+            self._dispatch()
         return True
 
     def catch_up(self) -> None:
         """Starts what was put off; to be called when nothing else is going on."""
         while self._put_off:
-            ticket = self._put_off.popleft()
-            self._execute(self.board.runs[ticket.run], ticket.node)
+            self._execute(*self._put_off.popleft())
 
     def _dispatch(self) -> bool:
         ticket = self.board.slots.pop()
         if ticket is None:
             return False
-        if self._depth >= DEEP:
-            self._put_off.append(ticket)
-            return True
-        self._depth += 1
-        self._execute(self.board.runs[ticket.run], ticket.node)
-        self._depth -= 1
+        self._start(self.board.runs[ticket.run], ticket.node)
         return True
+
+    def _start(self, run: GraphRun, name: str) -> None:
+        if self._depth >= DEEP:
+            self._put_off.append((run, name))
+            return
+        self._depth += 1
+        self._execute(run, name)
+        self._depth -= 1
 
     def _execute(self, run: GraphRun, name: str) -> None:
         if run.nodes[name].skip:
@@ -205,7 +212,7 @@ class NodeLife:
         plan = run.plan.computed[name]
         if plan.console is not None:
             self.board.show(run, name, nodes.console_after(run, plan.console, value))
-        if not nodes.is_missing(run, plan, value):
+        if plan.repeat_until is None or not nodes.is_missing(run, plan, value):
             self._complete(run, name, value)
         elif self._fail(run, name, NodeState.FAILED, "Repeat Until"):
             self._execute(run, name)
@@ -213,7 +220,9 @@ class NodeLife:
     def _complete(self, run: GraphRun, name: str, value: Value) -> None:
         node = run.nodes[name]
         run.move(name, NodeState.COMPLETED)
-        node.result = nodes.final_result(run, run.plan.computed[name], value)
+        plan = run.plan.computed[name]
+        is_plain = plan.pass_through is None and plan.output is None
+        node.result = value if is_plain else nodes.final_result(run, plan, value)
         self.board.moved(run, name)
         self.notify(run, name)
         self._leave(run, name)

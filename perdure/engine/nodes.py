@@ -12,10 +12,10 @@ from typing import cast
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
-from perdure.engine.state import GraphRun, NodeState
+from perdure.engine.state import GraphRun
 from perdure.errors import AgentError
 from perdure.graph.javascript import stringify, to_string
-from perdure.graph.reference import Reference
+from perdure.graph.reference import Call, Reference
 from perdure.graph.template import Scope, Template, clean, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
@@ -55,11 +55,18 @@ def _members(template: Template, scope: Scope) -> dict[str, Value]:
 def forget(run: GraphRun, waiter: str, source: str) -> None:
     """`waiter` learns that `source` has a result; with anyInput, one defined value is enough."""
     probe = run.plan.computed[waiter].probe
-    pending = run.nodes[waiter].pending
+    node = run.nodes[waiter]
     if probe is None:
-        pending.discard(source)
-    elif any(value is not UNDEFINED for value in _flat(_members(probe, run))):
-        pending.clear()
+        node.pending.discard(source)
+    elif (node.pending or may_fail(probe)) and any(
+        value is not UNDEFINED for value in _flat(_members(probe, run))
+    ):
+        node.pending.clear()
+
+
+def may_fail(template: Template) -> bool:
+    """Whether rendering can fail. GraphAI looks at anyInput's data even when the node has started."""
+    return any(isinstance(step, Call) for reference in template.references for step in reference.steps)
 
 
 def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
@@ -70,16 +77,11 @@ def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
             yield value
 
 
-def is_ready(run: GraphRun, name: str) -> bool:
-    """Whether a node waits for nothing any more; decides here whether its agent is skipped."""
-    node = run.nodes[name]
-    if node.state is not NodeState.WAITING or node.pending:
-        return False
-    plan = run.plan.computed[name]
-    node.skip = (plan.condition is not None and not truthy(read(run, plan.condition))) or (
+def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
+    """Whether the agent is skipped, as `if` and `unless` stand now."""
+    return (plan.condition is not None and not truthy(read(run, plan.condition))) or (
         plan.unless is not None and truthy(read(run, plan.unless))
     )
-    return True
 
 
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
@@ -121,7 +123,9 @@ def has_own_graph(agent: str) -> bool:
 
 def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[str, Value]:
     """What an agent sees of the run's config: all of it with a graph, else the global and its own."""
-    return config if whole else {**spread(config.get("global")), **spread(config.get(agent))}
+    if whole or not config:
+        return config
+    return {**spread(config.get("global")), **spread(config.get(agent))}
 
 
 def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:

@@ -119,52 +119,53 @@ def spread(value: Value) -> dict[str, Value]:
 
 
 def _is_result(node: Value) -> bool:
-    return is_dict(node) and js_truthy(node.get("isResult"))
+    return is_dict(node) and _has(node, "isResult")
 
 
 def _static(node: Value) -> StaticPlan:
     if not is_dict(node):
         return StaticPlan()
-    update = node.get("update")
     return StaticPlan(
         value=node.get("value", UNDEFINED),
-        update=parse_reference(update) if js_truthy(update) else None,
+        update=parse_reference(node["update"]) if _has(node, "update") else None,
         console=node.get("console"),
     )
 
 
+def _has(node: dict[str, Value], key: str) -> bool:
+    return key in node and js_truthy(node[key])
+
+
 def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> ComputedPlan:
-    given = node.get("inputs")
-    raw = spread(given) if js_truthy(given) else {}
-    inputs = compile_inputs(given if isinstance(given, str) and given else raw)
+    given = node["inputs"] if _has(node, "inputs") else None
+    raw = spread(given)
+    inputs = compile_inputs(given if isinstance(given, str) else raw)
     agent = parse_reference(node["agent"])
-    pass_through = compile_inputs(spread(node["passThrough"])) if js_truthy(node.get("passThrough")) else None
-    output = compile_output(spread(node["output"])) if js_truthy(node.get("output")) else None
+    pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
     graph = _graph(node, graphs)
-    condition = parse_reference(node["if"]) if js_truthy(node.get("if")) else None
-    unless = parse_reference(node["unless"]) if js_truthy(node.get("unless")) else None
-    any_input = js_truthy(node.get("anyInput"))
+    condition = parse_reference(node["if"]) if _has(node, "if") else None
+    unless = parse_reference(node["unless"]) if _has(node, "unless") else None
     label = node.get("label")
-    default = node.get("defaultValue", UNDEFINED)
-    singles = (agent, graph, condition, unless)
     sources = [reference.node for reference in inputs.references]
     sources += [reference.node for reference in pass_through.references] if pass_through else []
+    singles = (agent, graph, condition, unless)
     sources += [single.node for single in singles if isinstance(single, Reference)]
+    probed = {key: raw[key] for key in raw if key != "params"} if _has(node, "anyInput") else None
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         needs=tuple(dict.fromkeys(source for source in sources if source)),
-        probe=compile_inputs({key: raw[key] for key in raw if key != "params"}) if any_input else None,
+        probe=None if probed is None else compile_inputs(probed),
         params=spread(node.get("params")),
-        output=output,
+        output=compile_output(spread(node["output"])) if _has(node, "output") else None,
         pass_through=pass_through,
         condition=condition,
         unless=unless,
-        default=default if js_truthy(default) else UNDEFINED,
+        default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
         retry=_number(node.get("retry")),
         repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
-        is_result=js_truthy(node.get("isResult")),
+        is_result=_has(node, "isResult"),
         priority=_number(node.get("priority")),
         label=label if isinstance(label, str) else None,
         console=node.get("console"),
@@ -194,7 +195,12 @@ def _repeat_until(value: Value) -> Value | Reference:
     return parse_path(exists, functions=False) or exists
 
 
+_PLAIN = NodeOptions()
+
+
 def _options(node: dict[str, Value]) -> NodeOptions:
+    if not any(key in node for key in ("timeout", "queue", "placement", "backoff")):
+        return _PLAIN
     timeout = _number(node.get("timeout"))
     return NodeOptions(
         timeout=timeout if timeout > 0 else None,

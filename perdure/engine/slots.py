@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -56,9 +56,9 @@ class Lane:
             self.priorities.remove(-ticket.priority)
         return not self.queues
 
-    def tickets(self) -> list[Ticket]:
+    def tickets(self) -> Iterator[Ticket]:
         """All tickets, the first one first."""
-        return [ticket for priority in self.priorities for ticket in self.queues[-priority]]
+        return (ticket for priority in self.priorities for ticket in self.queues[-priority])
 
 
 @dataclass(slots=True)

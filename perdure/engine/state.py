@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure.errors import EngineError
 from perdure.graph.values import UNDEFINED, Value
@@ -88,8 +88,7 @@ class NodeRun:
     nested: Nested | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a nested graph, or the node that runs it, ended: a value or a message."""
 
     value: Value = UNDEFINED
@@ -183,14 +182,12 @@ class GraphRun:
     def path_of(self, node: str) -> str:
         """The node's name in the whole run: ``chapters[3].summarize@2#1``."""
         retries = self.nodes[node].retries
-        return f"{self.path}{node}{self._iteration_mark()}" + (f"#{retries}" if retries else "")
+        iteration = f"@{self.iteration}" if self.iteration else ""
+        return f"{self.path}{node}{iteration}#{retries}" if retries else f"{self.path}{node}{iteration}"
 
     def key_of(self, node: str) -> str:
         """The path without marks of retries."""
-        return f"{self.key}{node}{self._iteration_mark()}"
-
-    def _iteration_mark(self) -> str:
-        return f"@{self.iteration}" if self.iteration else ""
+        return f"{self.key}{node}@{self.iteration}" if self.iteration else self.key + node
 
     def walk(self, runs: Mapping[int, GraphRun]) -> Iterator[GraphRun]:
         """This run and all that run inside it."""

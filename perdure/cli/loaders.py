@@ -1,0 +1,65 @@
+"""graphLoader: the graphs in other files that a graph asks for, read before it runs.
+
+They travel inside the run, like the graph itself. A file is named relative to the folder of the
+graph and must lie inside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from perdure.activities import rooted
+from perdure.errors import AgentError, GraphError, Problem
+from perdure.graph.check import modernized
+from perdure.graph.load import load
+from perdure.graph.values import Value, is_dict
+
+MAX_FILES = 1_000
+MAX_BYTES = 1_000_000
+
+
+def graphs_of(document: Value, source: str) -> dict[str, Value]:
+    """The graphs by file name, those that loaded graphs ask for included; nothing where none is asked for.
+
+    Raises GraphError for a file that is missing, outside the folder, or no graph.
+    """
+    folder = Path(source).absolute().parent
+    found: dict[str, Value] = {}
+    wanted = _wanted(document, "")
+    while wanted:
+        name, place = wanted.pop()
+        if name in found:
+            continue
+        if len(found) == MAX_FILES:
+            raise GraphError([_problem(place, f"asks for more than {MAX_FILES} graphs")], source)
+        try:
+            path, parts = rooted.locate(folder, "", name)
+            data = modernized(load(rooted.read(folder, path, parts, MAX_BYTES), source=name).data)
+        except AgentError as error:
+            raise GraphError([_problem(place, f"{name!r}: {error}")], source) from error
+        found[name] = data
+        wanted += _wanted(data, f"{place} > {name}: ")
+    return found
+
+
+def _wanted(document: Value, prefix: str) -> list[tuple[str, str]]:
+    """The file names that a graph and the graphs inside it ask for, each with its place."""
+    wanted: list[tuple[str, str]] = []
+    open_graphs: list[tuple[Value, str]] = [(document, prefix)]
+    while open_graphs:
+        graph, place = open_graphs.pop()
+        nodes = graph.get("nodes") if is_dict(graph) else None
+        for node_id, node in nodes.items() if is_dict(nodes) else ():
+            if not is_dict(node):
+                continue
+            here = f"{place}nodes.{node_id}"
+            loader = node.get("graphLoader")
+            if is_dict(loader) and isinstance(loader.get("fileName"), str):
+                wanted.append((loader["fileName"], f"{here}.graphLoader"))
+            if is_dict(node.get("graph")):
+                open_graphs.append((node["graph"], f"{here}.graph."))
+    return wanted
+
+
+def _problem(place: str, finding: str) -> Problem:
+    return Problem("graph-file", place, finding, "name a file in the folder of the graph, or below it")
