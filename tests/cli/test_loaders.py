@@ -38,7 +38,7 @@ def test_loaded_graphs_ask_for_more(folder: Path) -> None:
     assert found["child.yaml"]["nodes"]["copied"]["agent"] == "copyAgent"
 
 
-@pytest.mark.parametrize("name", ["../outside.yaml", "link.yaml", "missing.yaml", "sub", "broken.yaml", "a\0b"])
+@pytest.mark.parametrize("name", ["../outside.yaml", "link.yaml", "missing.yaml", "sub", "broken.yaml"])
 def test_what_is_no_graph_inside_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(GraphError) as caught:
         graphs_of(load(asking_for(name)).data, str(folder / "graph.yaml"))
