@@ -84,7 +84,8 @@ class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
     `injects` are (node, value) pairs; `queue` is the task queue for agents that name none;
-    `indexed` tells that the server knows Perdure's search attributes.
+    `indexed` tells that the server knows Perdure's search attributes. From a history of `events`
+    on, a run continues as new: `state` is then what it has come to, and the document is in it.
     """
 
     document: Mapping[str, Value]
@@ -98,6 +99,13 @@ class RunRequest:
     loop_count: Value = None
     previous_results: Mapping[str, Value] | None = None
     indexed: bool = False
+    events: int = 4_000
+    state: Mapping[str, Value] | None = None
+
+    @property
+    def graph(self) -> Mapping[str, Value]:
+        """The document of the run, wherever it is."""
+        return self.document if self.state is None else self.state["scheduler"]["documents"][0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ def test_workers_are_told_every_setting_but_those_that_have_no_meaning_there():
     told = set(SERVICES["worker"]["environment"]) | set(re.findall(r"\b([A-Z_]+)=", DOCKERFILE))
     # The image has no local model and no embedded server, and PERDURE_HOME places all its folders.
     without = {"PERDURE_LOCAL_MODEL", "PERDURE_SERVER_IDLE", "PERDURE_SQLITE_SYNCHRONOUS"}
-    assert _settings_read() - told == without | {"TIKTOKEN_CACHE_DIR", "XDG_DATA_HOME"}
+    assert _settings_read() - told == without | {"TIKTOKEN_CACHE_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}
     passed_on = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
     assert passed_on <= _settings_read()
 
@@ -276,11 +276,10 @@ def test_the_health_check_of_a_worker_asks_whether_it_is_ready():
     port = SERVICES["worker"]["environment"]["PERDURE_HEALTH_PORT"]
     assert SERVICES["worker"]["environment"]["PERDURE_HEALTH_HOST"] in command[-1]
     for status, code in ((200, 0), (503, 1)):
-        with serve(
-            lambda seen, status=status: Answer(status=status if seen.path == "/readyz" else 404)
-        ) as at:
-            check = [sys.executable, *(word.replace(f":{port}/", f":{at.port}/") for word in command[1:])]
-            assert subprocess.run(check, stderr=subprocess.DEVNULL).returncode == code
+        answers = {"/readyz": Answer(status=status)}
+        with serve(lambda seen, answers=answers: answers[seen.path]) as health:
+            check = [word.replace(f":{port}/", f":{health.port}/") for word in command[1:]]
+            assert subprocess.run([sys.executable, *check], stderr=subprocess.DEVNULL).returncode == code
 
 
 def _free_port() -> int:

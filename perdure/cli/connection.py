@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import threading
@@ -84,4 +85,6 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
     The loop is left as it is: closing it would wait for agents in threads, which nothing can stop.
     """
+    gc.freeze()
+    gc.enable()
     return asyncio.Runner().run(main)

@@ -62,6 +62,10 @@ class Follower:
         except RunFailed as error:
             await self._end(error.result)
             raise
+        except ConnectionFailed as error:
+            raise ConnectionFailed(
+                f"{error}\n  nothing is lost; when there is a server: perdure result {self.run.id}"
+            ) from error
         finally:
             self.view.close()
             tasks = (ended, watching, streaming)
@@ -77,9 +81,9 @@ class Follower:
             delay = min(delay * GROWTH, SLOWEST)
 
     async def _look(self) -> None:
+        self._check_server()
         status = await self._status()
         if status is None:
-            self._check_server()
             return
         self._hear(status)
         for question in status.questions:
@@ -115,10 +119,7 @@ class Follower:
     def _check_server(self) -> None:
         embedded = self.run.client.embedded
         if embedded is not None and server.status(self.run.client.settings) != embedded:
-            raise ConnectionFailed(
-                f"the embedded server has ended; nothing is lost, the run goes on with: "
-                f"perdure result {self.run.id}"
-            )
+            raise ConnectionFailed("the embedded server has ended")
 
     async def _stream(self) -> None:
         """Shows the end of what agents stream, where it is seen."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from perdure.cli import output
-from perdure.cli.connection import PASSING
+from perdure.cli.connection import PASSING, PATIENCE
 from perdure.cli.graphs import Agents
 from perdure.cli.local_models import local_models
 from perdure.client import GraphClient
@@ -101,7 +101,7 @@ async def hosted(client: GraphClient, queue: str, agents: Agents) -> AsyncGenera
                 yield
             finally:
                 loop = asyncio.get_running_loop()
-                told = loop.call_later(1.0, output.note, "finishing what other runs have begun here …")
+                told = loop.call_later(PATIENCE, output.note, "finishing what other runs have begun here …")
     finally:
         if told is not None:
             told.cancel()

@@ -36,7 +36,9 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
             path, parts = rooted.locate(folder, "", name)
             data = modernized(load(rooted.read(folder, path, parts, MAX_BYTES), source=name).data)
         except AgentError as error:
-            raise GraphError([_problem(place, f"{name!r}: {str(error).partition(chr(10))[0]}")], source) from error
+            raise GraphError(
+                [_problem(place, f"{name!r}: {str(error).partition(chr(10))[0]}")], source
+            ) from error
         found[name] = data
         wanted += _wanted(data, f"{place} > {name}: ")
     return found

@@ -16,7 +16,7 @@ from perdure.cli.follow import Follower
 from perdure.cli.graphs import Agents
 from perdure.cli.views import view
 from perdure.client import GraphClient, Run
-from perdure.errors import GraphError
+from perdure.errors import ConnectionFailed, GraphError
 from perdure.graph.document import Document
 from perdure.graph.review import review
 from perdure.graph.values import Value
@@ -74,7 +74,7 @@ async def result(
     async with connected(settings, opening, passing=True) as client:
         found = client.get(id)
         description = await found.describe()
-        document = dict((await found.request()).document)
+        document = dict((await found.request()).graph)
         if description.close_time is not None:
             return await outcome.reported(id, document, show, found.result())
         async with _interruptible(agents) as leave:
@@ -158,15 +158,18 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
     leave = Leave()
     try:
         yield leave
-    except asyncio.CancelledError:
-        if not signalled:
-            raise
+    except (asyncio.CancelledError, ConnectionFailed) as error:
+        # The worker has no server to take leave of, or somebody waits for the command to end.
         with suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(leave.aclose(), LEAVE)
+        if isinstance(error, ConnectionFailed) or not signalled:
+            raise
         raise output.Interrupted(_goodbye(leave.run, agents)) from None
-    finally:
-        if not signalled:
-            await leave.aclose()
+    except BaseException:
+        await leave.aclose()
+        raise
+    else:
+        await leave.aclose()
 
 
 def _goodbye(found: Run | None, agents: Agents) -> str:

@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
 async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
     async with connection.connected(settings, opening) as client:
         found = client.get(args.graph)
-        document = dict((await found.request()).document)
+        document = dict((await found.request()).graph)
         states = await states_of(found) if args.format == "mermaid" else None
     _print(document, args.format, states)
     return 0

@@ -80,11 +80,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """What a graph agent wants to run: one document, started once or once per row."""
+    """What a graph agent wants to run: one document, started once or once per row.
+
+    `refused` tells that an input has the name of a computed node, which the checks will not take.
+    """
 
     document: Mapping[str, Value]
     starts: Sequence[Start]
     want_all: bool = False
+    refused: bool = False
     rule: Mapping[str, Value] | None = None
     turns: int = 4
     """Turns of GraphAI's event loop between the end of the graph and that of the agent."""
@@ -129,19 +133,22 @@ def _nested(graph: Value, inputs: dict[str, Value], turns: int) -> Preparation:
         raise BadCall("the graph of a nested node is no graph: it has no nodes")
     nodes: dict[str, Value] = {key: _copied(node) for key, node in spread(given).items()}
     values: dict[str, Value] = {}
+    refused = False
     for key in ordered_keys(inputs):
         if key not in nodes:
             nodes[key] = {}
         elif inputs[key] is UNDEFINED:
             continue
         elif "agent" in nodes[key]:
-            nodes[key] = {**nodes[key], "value": inputs[key]}  # refused by the checks, as in GraphAI
+            nodes[key] = {**nodes[key], "value": inputs[key]}
+            refused = True
             continue
         values[key] = inputs[key]
     count = inputs.get("loopCount")
     return Preparation(
         document={**graph, "nodes": nodes, "version": VERSION},
         starts=[Start(values=values)],
+        refused=refused,
         rule={"count": count} if js_truthy(count) else None,
         turns=turns,
     )

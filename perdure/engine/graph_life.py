@@ -78,7 +78,9 @@ class GraphLife:
     def _end(self, run: GraphRun, outcome: Outcome, nothing_ran: bool = False) -> None:
         run.outcome = outcome
         if run.parent is not None:
-            self._nested.over(run)
+            if not run.active:
+                run.nodes, run.values = {}, {}  # thousands of rows may be over before the last one is
+            self._nested.over(run.parent, outcome)
         elif nothing_ran:
             self.board.finish(Finish(all={}, results={}))
         else:

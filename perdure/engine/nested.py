@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
@@ -12,6 +12,9 @@ from perdure.engine.plan import Plan, compile_plan
 from perdure.engine.state import GraphRun, Nested, Outcome
 from perdure.graph.check import first_problem
 from perdure.graph.values import Value, js_truthy
+
+MANY_PLANS = 100
+"""Plans that are kept for further use; a graph that is computed anew each time would fill the memory."""
 
 
 @dataclass(slots=True)
@@ -25,20 +28,18 @@ class NestedGraphs:
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
 
-    def open(self, run: GraphRun, name: str, inputs: dict[str, Value], graph: Value) -> None:
+    def open(self, run: GraphRun, name: str, nested: Nested, inputs: dict[str, Value], graph: Value) -> None:
         """Runs what the graph agent of a node wants to run; a Settle follows when that is over."""
-        node, plan = run.nodes[name], run.plan.computed[name]
-        nested = node.nested
-        if nested is None:
-            return
-        if plan.options.timeout is not None:
+        node, timeout = run.nodes[name], run.plan.computed[name].options.timeout
+        node.nested = nested
+        if timeout is not None:
             node.timer = self.board.new_call()
-            self.board.send(run, name, StartTimer(node.timer, plan.options.timeout))
+            self.board.send(run, name, StartTimer(node.timer, timeout))
         try:
             wanted = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
             children = self._children(run, name, wanted, graph)
         except BadCall as error:
-            self._decide(run, name, _suppressible(nested, error), turns=1)
+            self._decide(run, name, nested, _suppressible(nested, error), turns=1)
             return
         nested.turns = wanted.turns
         nested.children = [child.id for child in children]
@@ -46,28 +47,24 @@ class NestedGraphs:
         for child in children:
             self.begin(child)
         if not children:
-            self._decide(run, name, self._collected(nested), turns=2)
+            self._decide(run, name, nested, self._collected(nested), turns=2)
 
-    def over(self, child: GraphRun) -> None:
-        """An inner graph has ended: with the first failure, or with the last graph, the node does."""
-        if child.parent is None or child.outcome is None:
-            return
-        outer, name = self.board.runs[child.parent[0]], child.parent[1]
-        nested = outer.nodes[name].nested
+    def over(self, parent: tuple[int, str], outcome: Outcome) -> None:
+        """A graph inside the node `parent` has ended: with the first failure, or the last graph, it does."""
+        run, name = self.board.runs[parent[0]], parent[1]
+        nested = run.nodes[name].nested
         if nested is None or nested.outcome is not None:
             return
         nested.unfinished -= 1
-        if child.outcome.failure is not None:
-            failure = BadCall(child.outcome.failure, suppressible=True)
-            self._decide(outer, name, _suppressible(nested, failure), nested.turns)
+        if outcome.failure is not None:
+            failure = BadCall(outcome.failure, suppressible=True)
+            self._decide(run, name, nested, _suppressible(nested, failure), nested.turns)
         elif not nested.unfinished:
-            self._decide(outer, name, self._collected(nested), nested.turns)
+            self._decide(run, name, nested, self._collected(nested), nested.turns)
 
-    def _decide(self, run: GraphRun, name: str, outcome: Outcome, turns: int) -> None:
-        node = run.nodes[name]
-        if node.nested is not None and node.call is not None:
-            node.nested.outcome = outcome
-            self.board.send(run, name, Settle(node.call, turns))
+    def _decide(self, run: GraphRun, name: str, nested: Nested, outcome: Outcome, turns: int) -> None:
+        nested.outcome = outcome
+        self.board.send(run, name, Settle(nested.call, turns))
 
     def _collected(self, nested: Nested) -> Outcome:
         outcomes = [self.board.runs[child].outcome or Outcome() for child in nested.children]
@@ -80,7 +77,7 @@ class NestedGraphs:
     def _children(self, run: GraphRun, name: str, wanted: Preparation, graph: Value) -> list[GraphRun]:
         if not wanted.starts:
             return []
-        plan = self._plan(wanted.document, graph)
+        plan = self._plan(wanted, graph)
         invalid = next((start.invalid for start in wanted.starts if start.invalid), None)
         if invalid is not None:
             raise BadCall(invalid, suppressible=True)
@@ -98,16 +95,18 @@ class NestedGraphs:
             children.append(child)
         return children
 
-    def _plan(self, document: Mapping[str, Value], graph: Value) -> Plan:
+    def _plan(self, wanted: Preparation, graph: Value) -> Plan:
         """The plan of a nested graph: one for all rows, iterations and inputs of the same shape."""
-        key = (id(graph), tuple(document["nodes"]))
+        key = (id(graph), tuple(wanted.document["nodes"]))
         known = self._plans.get(key)
-        if known is not None:
+        if known is not None and not wanted.refused:
             return known[1]
-        problem = first_problem(document, self.rules.agents)
+        problem = first_problem(wanted.document, self.rules.agents)
         if problem is not None:
             raise BadCall(problem.graphai or problem.finding, suppressible=True)
-        plan = compile_plan(document, self.rules.options.graphs)
+        plan = compile_plan(wanted.document, self.rules.options.graphs)
+        if len(self._plans) >= MANY_PLANS:
+            self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again
         return plan
 

@@ -119,8 +119,7 @@ class NodeLife:
             self.board.slots.open_nested(run.id, plan.label)
         params = nodes.params_of(plan, inputs)
         if own:
-            node.nested = Nested(agent=agent, params=params)
-            self._nested.open(run, name, inputs, graph)
+            self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
             self.board.send(run, name, self.command(run, name, agent, inputs, params))
         return True

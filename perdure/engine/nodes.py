@@ -15,7 +15,7 @@ from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
 from perdure.errors import AgentError
 from perdure.graph.javascript import stringify, to_string
-from perdure.graph.reference import Call, Reference
+from perdure.graph.reference import Reference
 from perdure.graph.template import Scope, Template, clean, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
@@ -54,19 +54,13 @@ def _members(template: Template, scope: Scope) -> dict[str, Value]:
 
 def forget(run: GraphRun, waiter: str, source: str) -> None:
     """`waiter` learns that `source` has a result; with anyInput, one defined value is enough."""
-    probe = run.plan.computed[waiter].probe
-    node = run.nodes[waiter]
-    if probe is None:
-        node.pending.discard(source)
-    elif (node.pending or may_fail(probe)) and any(
-        value is not UNDEFINED for value in _flat(_members(probe, run))
+    plan, pending = run.plan.computed[waiter], run.nodes[waiter].pending
+    if plan.probe is None:
+        pending.discard(source)
+    elif (pending or plan.probe_may_fail) and any(
+        value is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
-        node.pending.clear()
-
-
-def may_fail(template: Template) -> bool:
-    """Whether rendering can fail. GraphAI looks at anyInput's data even when the node has started."""
-    return any(isinstance(step, Call) for reference in template.references for step in reference.steps)
+        pending.clear()
 
 
 def _flat(inputs: dict[str, Value]) -> Iterator[Value]:

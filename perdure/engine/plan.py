@@ -14,7 +14,7 @@ from perdure.engine.state import LOOP_INDEX
 from perdure.graph.fields import DEFAULT_CONCURRENCY, VERSION
 from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
-from perdure.graph.reference import Reference, parse_path, parse_reference
+from perdure.graph.reference import Call, Reference, parse_path, parse_reference
 from perdure.graph.template import Template, compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, ordered_keys
 
@@ -32,14 +32,17 @@ class StaticPlan:
 class ComputedPlan:
     """A node that calls an agent, with everything of it that can be parsed before the run.
 
-    `needs` are the nodes it waits for. `probe` is `inputs` without `params`, by which anyInput
-    decides. `graph` is the nested document itself, or the reference that will give it.
+    `needs` are the nodes it waits for. `graph` is the nested document itself, or the reference that
+    will give it. `probe` is `inputs` without `params`, by which anyInput decides; one that may fail
+    is looked at on every result, even when the node has started: the failure is that of the node
+    which gave the result.
     """
 
     agent: str | Reference
     inputs: Template
     needs: tuple[str, ...] = ()
     probe: Template | None = None
+    probe_may_fail: bool = False
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
     output: Template | None = None
     pass_through: Template | None = None
@@ -132,6 +135,10 @@ def _static(node: Value) -> StaticPlan:
     )
 
 
+def _may_fail(reference: Reference) -> bool:
+    return any(isinstance(step, Call) for step in reference.steps)
+
+
 def _has(node: dict[str, Value], key: str) -> bool:
     return key in node and js_truthy(node[key])
 
@@ -150,12 +157,15 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     sources += [reference.node for reference in pass_through.references] if pass_through else []
     singles = (agent, graph, condition, unless)
     sources += [single.node for single in singles if isinstance(single, Reference)]
-    probed = {key: raw[key] for key in raw if key != "params"} if _has(node, "anyInput") else None
+    probe = None
+    if _has(node, "anyInput"):
+        probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         needs=tuple(dict.fromkeys(source for source in sources if source)),
-        probe=None if probed is None else compile_inputs(probed),
+        probe=probe,
+        probe_may_fail=probe is not None and any(_may_fail(found) for found in probe.references),
         params=spread(node.get("params")),
         output=compile_output(spread(node["output"])) if _has(node, "output") else None,
         pass_through=pass_through,

@@ -96,6 +96,14 @@ class Slots:
         self.running += 1
         return True
 
+    def hold(self, run: int, label: str | None, nested: bool) -> None:
+        """Counts a node as running that ran before, whatever the limits say."""
+        self.running += 1
+        if label is not None:
+            self.running_by_label[label] = self.running_by_label.get(label, 0) + 1
+        if nested:
+            self.open_nested(run, label)
+
     def pop(self) -> Ticket | None:
         """The next node that may run, now counted as running; None when none may."""
         if not self._lanes or self.running >= self.concurrency:

@@ -97,8 +97,9 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Nested:
-    """The graphs that a node runs, in row order, and how they ended so far."""
+    """The graphs that a node runs, in row order, and how they ended so far; `call` is the node's."""
 
+    call: int
     agent: str
     params: Mapping[str, Value]
     turns: int = 1
@@ -159,12 +160,15 @@ class GraphRun:
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
-        self.nodes = {
-            name: NodeRun(value=self.values.get(name, static.value))
-            for name, static in self.plan.statics.items()
-        }
-        for name, computed in self.plan.computed.items():
-            self.nodes[name] = NodeRun(pending=set(computed.needs))
+        names = (*self.plan.statics, *self.plan.computed)
+        self.nodes = {name: self.fresh(name) for name in names}
+
+    def fresh(self, name: str) -> NodeRun:
+        """A node as an iteration begins with it."""
+        static = self.plan.statics.get(name)
+        if static is not None:
+            return NodeRun(value=self.values.get(name, static.value))
+        return NodeRun(pending=set(self.plan.computed[name].needs))
 
     def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
         """Results by node in document order: all, or those of isResult nodes."""

@@ -20,7 +20,7 @@ def validation(code: str, place: str, finding: str, cure: str, text: str) -> Pro
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """ "did you mean 'x'?" when one of `names` is near, else what there is."""
+    """The cure for a wrong name: "did you mean 'x'?" when one of `names` is near, else what there is."""
     known = sorted(names)
     near = get_close_matches(name, known, n=1)
     if near:

@@ -7,6 +7,7 @@ this file emits are pinned by the recorded histories in tests/replay.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import assert_never
 
 from temporalio import workflow
@@ -28,6 +29,7 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Turns
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.payloads import (
@@ -40,6 +42,7 @@ from perdure.payloads import (
 )
 from perdure.wire import ValueTooLarge, pack, unpack
 from perdure.workflows import activity_options
+from perdure.workflows.continuation import Continuation
 from perdure.workflows.outbox import Outbox
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
@@ -61,7 +64,8 @@ class GraphWorkflow:
         self._turns = Turns()
         self._news = False
         self._timers: dict[int, asyncio.Task[None]] = {}
-        self._outbox = Outbox(self._request, self._directory, self._progress, self._turns, deliver=self._wake)
+        self._outbox = Outbox(self._request, self._directory, self._progress, self._turns, self._wake)
+        self._continuation = Continuation(self._request.events, self._wake)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
@@ -69,16 +73,15 @@ class GraphWorkflow:
         del request
         self._directory = self._outbox.directory = await self._look_up_agents()
         try:
-            self._scheduler = scheduler = self._new_scheduler()
-            finish = await self._play(scheduler)
+            scheduler, commands = self._begin()
+            self._scheduler = scheduler
+            finish = await self._play(scheduler, commands)
         except GraphError as error:
             raise ApplicationError(str(error), error.problems[0].graphai, type="GraphError") from error
         except UsageError as error:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
-            self._outbox.close()
-            for timer in self._timers.values():
-                timer.cancel()
+            self._close()
         return self._result(scheduler, finish)
 
     @workflow.update
@@ -113,47 +116,65 @@ class GraphWorkflow:
         )
         return unpack(raw, Directory)
 
-    def _new_scheduler(self) -> Scheduler:
-        request = self._request
-        return Scheduler(
-            request.document,
-            RunOptions(
-                injects=[(str(name), value) for name, value in request.injects],
-                config=request.config,
-                graphs=request.graphs,
-                bypass_agents=request.bypass_agents,
-                force_loop=request.force_loop,
-                loop_count=request.loop_count,
-                previous_results=request.previous_results,
-            ),
-            agents=self._directory.names(),
-            observe=self._progress.observe,
+    def _begin(self) -> tuple[Scheduler, list[Command]]:
+        """A new scheduler, or the one that an earlier run of the chain has left."""
+        request, agents = self._request, self._directory.names()
+        options = RunOptions(
+            injects=[(str(name), value) for name, value in request.injects],
+            config=request.config,
+            graphs=request.graphs,
+            bypass_agents=request.bypass_agents,
+            force_loop=request.force_loop,
+            loop_count=request.loop_count,
+            previous_results=request.previous_results,
         )
+        observe = self._progress.observe
+        if request.state is not None:
+            self._progress.resume(request.state["progress"])
+            return restore(request.state["scheduler"], options, agents, observe)
+        scheduler = Scheduler(request.document, options, agents=agents, observe=observe)
+        return scheduler, scheduler.start(_now_ms())
 
-    async def _play(self, scheduler: Scheduler) -> Finish:
-        commands = scheduler.start(_now_ms())
+    async def _play(self, scheduler: Scheduler, commands: list[Command]) -> Finish:
         while True:
             finish = self._carry_out(commands)
             if finish is not None:
                 self._show()
                 return finish
-            commands = scheduler.handle(await self._next(), _now_ms())
+            commands = scheduler.handle(await self._next(scheduler), _now_ms())
 
-    async def _next(self) -> Event:
+    async def _next(self, scheduler: Scheduler) -> Event:
         while (event := self._turns.next()) is None:
+            self._outbox.held = self._continuation.is_due()
+            if self._outbox.held and self._outbox.is_idle():
+                self._continue_as_new(scheduler)
+            if self._outbox.held:
+                self._continuation.wait()
             self._show()
             self._news = False
             await workflow.wait_condition(lambda: self._news)
             self._outbox.pump()
         return event
 
-    def _wake(self, event: Event) -> None:
-        del event
+    def _continue_as_new(self, scheduler: Scheduler) -> None:
+        state = {"scheduler": snapshot(scheduler), "progress": self._progress.state()}
+        request = pack(replace(self._request, document={}, state=state))
+        self._close()
+        workflow.continue_as_new(request)
+
+    def _close(self) -> None:
+        """Nothing is waited for any more."""
+        self._outbox.close()
+        self._continuation.close()
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def _wake(self) -> None:
         self._news = True
 
     def _arrive(self, event: Event) -> None:
         self._turns.arrive(event)
-        self._news = True
+        self._wake()
 
     def _carry_out(self, commands: list[Command]) -> Finish | None:
         for command in commands:

@@ -17,7 +17,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from perdure.engine.messages import AgentCompleted, AgentFailed, Event, RunAgent
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Expected, Turns
 from perdure.payloads import TOO_LARGE_FOR_LOCAL, Directory, RunRequest
 from perdure.wire import ValueTooLarge, pack, unpack
@@ -51,13 +51,14 @@ BREATH: Final = 0.001
 
 @dataclass(slots=True)
 class Outbox:
-    """The calls of one run. `deliver` takes the events that they end in."""
+    """The calls of one run. `wake` is told of every answer; while `held`, nothing is sent."""
 
     request: RunRequest
     directory: Directory
     progress: Progress
     turns: Turns
-    deliver: Callable[[Event], None]
+    wake: Callable[[], None]
+    held: bool = False
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
     _local: set[int] = field(default_factory=set[int])
@@ -100,12 +101,16 @@ class Outbox:
         if self._breath is not None:
             self._breath.cancel()
 
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._open and self._breath is None
+
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
         workflow_task = workflow.info().get_current_history_length()
         if workflow_task != self._workflow_task:
             self._workflow_task, self._sent, self._sent_bytes = workflow_task, 0, 0
-        while self._waiting and self._has_room(self._waiting[0]):
+        while not self.held and self._waiting and self._has_room(self._waiting[0]):
             if self._sent >= MAX_SENT or self._sent_bytes >= MAX_SENT_BYTES:
                 self._breathe()
                 return
@@ -126,6 +131,7 @@ class Outbox:
         del breath
         self._breath = None
         self.pump()
+        self.wake()
 
     def _send(self, command: RunAgent) -> None:
         try:
@@ -192,7 +198,7 @@ class Outbox:
             self.turns.arrive(event)
         else:
             place.event = event
-        self.deliver(event)
+        self.wake()
 
     def _nobody_answers(self, command: RunAgent) -> bool:
         """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from temporalio.common import RawValue
@@ -59,6 +59,16 @@ class Progress:
             self._since.pop(path, None)
             self._queues.pop(path, None)
             self.counts[state] = self.counts.get(state, 0) + 1
+
+    def state(self) -> dict[str, Value]:
+        """What the next run of a chain goes on with."""
+        return {"counts": dict(self.counts), "console": list(self._console), "lines": self._console_count}
+
+    def resume(self, state: Mapping[str, Value]) -> None:
+        """Goes on with what the run before has left."""
+        self.counts = dict(state["counts"])
+        self._console.extend(state["console"])
+        self._console_count = state["lines"]
 
     def sent_to(self, path: str, queue: str) -> None:
         """A call went out to a task queue."""

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from perdure.cli.board import Board, Row, duration, fitting
 from perdure.cli.follow import may_print
+from perdure.cli.live import LiveView, picture
 from perdure.cli.status import lines
-from perdure.cli.views import LiveView, PlainView, picture
+from perdure.cli.views import PlainView
 from perdure.graph.load import load_value
 from perdure.payloads import NodeStatus, RunStatus, to_plain
 from perdure.reports import PendingCall, RunReport

@@ -112,7 +112,7 @@ def _break(draw: Draw, graph: dict[str, Any]) -> None:
 
     breaks: list[Callable[[], Any]] = [
         put(graph, "nodes", draw.pick((None, [], {}, "x", 5, [{"value": 1}]))),
-        lambda: graph.pop("nodes"),
+        lambda: graph.pop("nodes", None),
         put(graph, draw.pick(("retry", "hello", "2")), 1),
         put(graph, "loop", draw.pick(({}, {"count": 1, "while": ":a"}, True, "x", [], {"count": None, "while": None}))),
         put(graph, "concurrency", draw.pick((0, -1, 1.5, "2", None, [], True, {}, {"global": 0}, {"global": 2, "x": 1}))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.engine.state import GraphRun, NodeState
@@ -18,17 +18,26 @@ class Witness:
     """Watches the engine run a case.
 
     `alone` tells that a node was over at once while nothing else of its graph ran, `stopped` that
-    calls were cancelled because nobody waited for them any more.
+    nodes which ran or were queued were given up because nobody waited for them any more.
     """
 
     alone: bool = False
-    stopped: bool = False
+    aborted: bool = False
+    queued: set[tuple[int, str]] = field(default_factory=set)
 
     def __call__(self, run: GraphRun, name: str) -> None:
         state = run.nodes[name].state
         if state in (NodeState.COMPLETED, NodeState.FAILED):
             self.alone |= run.starting and run.active == 1
-        self.stopped |= state is NodeState.ABORT
+        self.aborted |= state is NodeState.ABORT
+        if state is NodeState.QUEUED:
+            self.queued.add((run.id, name))
+        else:
+            self.queued.discard((run.id, name))
+
+    @property
+    def stopped(self) -> bool:
+        return self.aborted or bool(self.queued)
 
 
 @dataclass(frozen=True)

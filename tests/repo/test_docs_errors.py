@@ -129,15 +129,17 @@ async def test_failure_type(block: Block) -> None:
         value = eval(block.text)
         name, known = "large", {"large": Agent(name="large", function=lambda: value, pure=True)}
     with pytest.raises(ApplicationError) as caught:
-        await called(name, known, is_local=block.kind == "local")
+        await called(name, known, block)
     assert caught.value.type == block.heading
 
 
-async def called(name: str, agents: dict[str, Agent], is_local: bool) -> Any:
+async def called(name: str, agents: dict[str, Agent], block: Block) -> Any:
     environment = ActivityEnvironment()
+    is_local = block.kind == "local"
     environment.info = dataclasses.replace(environment.info, activity_type=name, is_local=is_local)
     activities = AgentActivities(agents=agents, settings=Settings())
-    return await environment.run(activities.run_agent, [pack(AgentCall(agent=name, inputs={}, timeout=20))])
+    call = AgentCall(agent=name, inputs={}, timeout=20 if block.heading == "Timeout" else None)
+    return await environment.run(activities.run_agent, [pack(call)])
 
 
 @pytest.fixture(scope="module")

@@ -247,3 +247,83 @@ async def test_inputs_go_into_static_nodes_only(client: GraphClient) -> None:
         await client.start(graph, {"w": 2})
     with pytest.raises(UsageError, match="no id"):
         await client.start(graph, id="a\nb")
+
+
+LOOPING: dict[str, Any] = {
+    "loop": {"count": 60},
+    "nodes": {
+        "sum": {"value": 0, "update": ":next.n"},
+        "local": {"agent": "copyAgent", "inputs": {"n": ":sum.add(1)"}},
+        "next": {"agent": "remoteStep", "inputs": {"n": ":local.n"}, "console": {"after": True}},
+    },
+}
+
+
+@agent("remoteStep")
+async def remote_step(inputs: dict[str, Any]) -> dict[str, Any]:
+    return inputs
+
+
+async def test_a_loop_continues_as_new(client: GraphClient) -> None:
+    options = WorkerOptions(agents=agents(remote_step), settings=client.settings)
+    async with build_worker(client.temporal, "test-chain", options):
+        going = await client.start(LOOPING, name="chain", queue="test-chain", events=100)
+        first = (await going.handle.describe()).run_id
+        result = await going.result()
+        status = await going.status()
+    assert result.all == {"sum": 60, "local": {"n": 60}, "next": {"n": 60}}
+    assert status is not None
+    assert status.console_offset == 60
+    handle = client.temporal.get_workflow_handle(going.id, run_id=first)
+    history = await handle.fetch_history()
+    assert len(history.events) < 150
+    assert history.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
+
+
+async def test_a_map_and_a_question_continue_as_new(client: GraphClient) -> None:
+    inner = {"nodes": {"c": {"agent": "remoteStep", "inputs": {"n": ":row"}, "isResult": True}}}
+    document = {
+        "concurrency": 5,
+        "nodes": {
+            "ask": {"agent": "textInputAgent", "params": {"message": "name?", "required": True}},
+            "rows": {"value": list(range(80))},
+            "map": {"agent": "mapAgent", "inputs": {"rows": ":rows"}, "graph": inner, "isResult": True},
+            "end": {"agent": "copyAgent", "inputs": {"t": "${:ask.text} ${:map.length()}"}, "isResult": True},
+        },
+    }
+    options = WorkerOptions(agents=agents(remote_step), settings=client.settings)
+    async with build_worker(client.temporal, "test-chain2", options):
+        going = await client.start(document, name="chain2", queue="test-chain2", events=120)
+        first = (await going.handle.describe()).run_id
+        for _ in range(400):
+            status = await going.status()
+            if status is not None and status.counts.get("completed", 0) == 81:
+                break
+            await asyncio.sleep(0.05)
+        assert (await going.handle.describe()).run_id != first
+        await going.answer("ask", "Ada")
+        result = await going.result()
+    assert result.results["end"] == {"t": "Ada 80"}
+    assert result.results["map"] == [{"c": {"n": number}} for number in range(80)]
+
+
+async def test_long_calls_are_not_repeated_for_the_sake_of_history(client: GraphClient) -> None:
+    calls: list[str] = []
+
+    @agent("long")
+    async def long(context: AgentContext) -> int:
+        calls.append(context.path)
+        await asyncio.sleep(3)
+        return 1
+
+    document = {**LOOPING, "loop": {"count": 25}}
+    nodes = {
+        "long": {"agent": "long", "isResult": True},
+        "loop": {"agent": "nestedAgent", "graph": document, "isResult": True},
+    }
+    options = WorkerOptions(agents=agents(remote_step, long), settings=client.settings)
+    async with build_worker(client.temporal, "test-long", options):
+        going = await client.start({"nodes": nodes}, name="long", queue="test-long", events=60)
+        result = await going.result()
+    assert result.results["long"] == 1
+    assert calls == ["long"]

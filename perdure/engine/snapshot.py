@@ -1,0 +1,202 @@
+"""A run written down between two events, and taken up again: what continue-as-new carries.
+
+A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the
+values of the run and copies none; each document is there once, and only what differs from a fresh
+start is written. Slots and counts are not: the states of the nodes tell them.
+
+Not in it are the caller's options and the names of agents, which `restore` is given again, and the
+order in which answers that have arrived are due (turns.py), which is the shell's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from perdure.engine.board import Board, InFlight, Observer, Starting
+from perdure.engine.messages import Command, RunAgent, RunOptions, Settle, StartTimer
+from perdure.engine.plan import Plan, compile_plan
+from perdure.engine.scheduler import Scheduler, rules_of
+from perdure.engine.slots import Slots
+from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
+from perdure.errors import UsageError
+from perdure.graph.values import UNDEFINED, Value
+
+FORMAT: Final = 1
+"""The number of this form. `restore` takes no other."""
+
+
+def snapshot(scheduler: Scheduler) -> dict[str, Value]:
+    """Everything that has happened so far; to be taken between two events."""
+    board = scheduler.board
+    documents: list[Value] = []
+    known: dict[int, int] = {}
+    for run in board.runs.values():
+        if id(run.plan) not in known:
+            known[id(run.plan)] = len(documents)
+            documents.append(run.plan.document)
+    return {
+        "format": FORMAT,
+        "now": board.clock.now_ms,
+        "finished": board.finished,
+        "last_call": board.last_call,
+        "last_run": board.last_run,
+        "documents": documents,
+        "runs": [_run_data(run, known[id(run.plan)]) for run in board.runs.values()],
+        "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
+        "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
+    }
+
+
+def restore(
+    data: Mapping[str, Value],
+    options: RunOptions | None = None,
+    agents: Collection[str] | None = None,
+    observe: Observer | None = None,
+) -> tuple[Scheduler, list[Command]]:
+    """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
+
+    Calls keep their numbers. A timer is asked for the time that it had left when the snapshot was
+    taken. `observe` hears of moves from now on. Raises UsageError for a snapshot of another form.
+    """
+    if data.get("format") != FORMAT:
+        raise UsageError(
+            f"this snapshot has form {data.get('format')!r}, and only {FORMAT} is known here. "
+            "Let a worker of the version that wrote it go on with the run."
+        )
+    rules = rules_of(options or RunOptions(), agents)
+    documents: list[Mapping[str, Value]] = data["documents"]
+    plans = [compile_plan(document, rules.options.graphs) for document in documents]
+    board = Board(Slots(plans[0].concurrency, plans[0].labels), observe)
+    board.clock.now_ms, board.finished = data["now"], data["finished"]
+    board.last_call, board.last_run = data["last_call"], data["last_run"]
+    runs: list[Mapping[str, Value]] = data["runs"]
+    for item in runs:
+        _add_run(board, item, plans[int(item["document"])])
+    for number, name in data["queue"]:
+        plan = board.runs[number].plan.computed[name]
+        board.slots.push(number, name, plan.priority, plan.label)
+    scheduler = Scheduler.resumed(board, rules)
+    return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
+
+
+def _run_data(run: GraphRun, document: int) -> dict[str, Value]:
+    data: dict[str, Value] = {"id": run.id, "document": document}
+    if run.parent is not None:
+        data |= {"parent": list(run.parent), "path": run.path, "key": run.key}
+    for key in ("map_index", "want_all", "iteration"):
+        if getattr(run, key):
+            data[key] = getattr(run, key)
+    if run.map_index is not None:
+        data["map_index"] = run.map_index
+    if run.rule is not run.plan.loop:
+        data["rule"] = run.rule
+    if run.values:
+        data["values"] = run.values
+    if run.outcome is not None:
+        data["outcome"] = list(run.outcome)
+    nodes = {name: _node_data(run, name, node) for name, node in run.nodes.items()}
+    data["nodes"] = {name: node for name, node in nodes.items() if node}
+    return data | ({} if run.nodes else {"over": True})
+
+
+def _node_data(run: GraphRun, name: str, node: NodeRun) -> dict[str, Value]:
+    fresh = run.fresh(name)
+    data: dict[str, Value] = {}
+    if node.value is not fresh.value:
+        data["value"] = node.value
+    if node.result is not (node.value if node.state is NodeState.INJECTED else UNDEFINED):
+        data["result"] = node.result
+    if node.state is not NodeState.WAITING:
+        data["state"] = str(node.state)
+    elif node.pending != fresh.pending:
+        data["pending"] = [source for source in run.plan.computed[name].needs if source in node.pending]
+    for key in ("skip", "retries", "error", "call", "timer", "reserved"):
+        if getattr(node, key) != getattr(fresh, key):
+            data[key] = getattr(node, key)
+    if node.nested is not None:
+        data["nested"] = _nested_data(node.nested)
+    return data
+
+
+def _nested_data(nested: Nested) -> dict[str, Value]:
+    return {
+        "call": nested.call,
+        "agent": nested.agent,
+        "params": nested.params,
+        "turns": nested.turns,
+        "children": list(nested.children),
+        "unfinished": nested.unfinished,
+        "outcome": None if nested.outcome is None else list(nested.outcome),
+    }
+
+
+def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
+    data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
+    match flight.command:
+        case RunAgent():
+            command = flight.command
+            return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+        case StartTimer():
+            return data | {"milliseconds": flight.command.milliseconds}
+        case Settle():
+            return data | {"turns": flight.command.turns}
+
+
+def _add_run(board: Board, data: Mapping[str, Value], plan: Plan) -> None:
+    """Puts a graph on the board, and takes the slots that its nodes hold."""
+    run = GraphRun(id=data["id"], plan=plan, clock=board.clock, rule=data.get("rule", plan.loop))
+    board.runs[run.id] = run
+    if "parent" in data:
+        number, name = data["parent"]
+        run.parent, run.path, run.key = (number, name), data["path"], data["key"]
+    run.map_index, run.want_all = data.get("map_index"), data.get("want_all", False)
+    run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
+    run.outcome = _outcome(data.get("outcome"))
+    if not data.get("over"):
+        run.renew()
+    for name, item in data["nodes"].items():
+        _fill(run.nodes[name], item)
+    for name, node in run.nodes.items():
+        run.active += node.state in (NodeState.QUEUED, NodeState.EXECUTING)
+        if node.state is NodeState.EXECUTING:
+            board.slots.hold(run.id, plan.computed[name].label, node.reserved)
+
+
+def _fill(node: NodeRun, data: Mapping[str, Value]) -> None:
+    node.value = data.get("value", node.value)
+    node.state = NodeState(data.get("state", NodeState.WAITING))
+    node.result = data.get("result", node.value if node.state is NodeState.INJECTED else UNDEFINED)
+    if node.state is not NodeState.WAITING:
+        node.pending = set()
+    elif "pending" in data:
+        node.pending = set(data["pending"])
+    node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
+    node.retries, node.error = data.get("retries", 0), data.get("error")
+    node.call, node.timer = data.get("call"), data.get("timer")
+    if "nested" in data:
+        nested: dict[str, Any] = {**data["nested"]}
+        nested["outcome"] = _outcome(nested["outcome"])
+        node.nested = Nested(**nested)
+
+
+def _outcome(data: Value) -> Outcome | None:
+    return None if data is None else Outcome(*data)
+
+
+def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
+    """Notes a call that is open, and gives the command to send for it now."""
+    board, call = scheduler.board, data["call"]
+    run, name = board.runs[data["run"]], data["node"]
+    again: Starting
+    if "turns" in data:
+        noted = again = Settle(call, data["turns"])
+    elif "milliseconds" in data:
+        noted = StartTimer(call, data["milliseconds"])
+        passed = board.clock.now_ms - data["since"]
+        again = StartTimer(call, max(0, noted.milliseconds - passed))
+    else:
+        life = scheduler.graphs.nodes
+        noted = again = life.command(run, name, data["agent"], data["inputs"], data["params"])
+    board.calls[call] = InFlight(run.id, name, noted, data["since"])
+    return again

@@ -1,0 +1,54 @@
+"""Continue-as-new: when a run's history has grown, it goes on in a new run with the same id.
+
+First the calls that are on their way are waited for, and no new ones are sent; what was not sent,
+timers and open questions go along in the scheduler's snapshot and are sent anew. Where calls take
+longer than DRAIN, the run goes on as it is and tries again STEP events later: an agent that works
+for hours is never called twice for the history's sake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from temporalio import workflow
+
+DRAIN = 20.0
+"""Seconds in which the calls on their way may end."""
+
+STEP = 1_000
+"""Events between two tries."""
+
+
+@dataclass(slots=True)
+class Continuation:
+    """Decides when. From a history of `events` on, or at the server's word, a run continues as new."""
+
+    events: int
+    wake: Callable[[], None]
+    _not_before: int = 0
+    _timer: asyncio.Task[None] | None = None
+
+    def is_due(self) -> bool:
+        """Whether the run should continue as new as soon as nothing is on its way."""
+        info = workflow.info()
+        length = info.get_current_history_length()
+        wanted = length >= self.events or info.is_continue_as_new_suggested()
+        return wanted and length >= self._not_before
+
+    def wait(self) -> None:
+        """Calls are on their way: gives them their time."""
+        if self._timer is None:
+            self._timer = asyncio.create_task(self._drain())
+
+    def close(self) -> None:
+        """The run is over, or goes on in another."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _drain(self) -> None:
+        await workflow.sleep(DRAIN, summary="calls may end before the run continues as new")
+        self._timer = None
+        self._not_before = workflow.info().get_current_history_length() + STEP
+        self.wake()
