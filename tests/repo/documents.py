@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.activities.catalog import catalog
+from perdure.cli.loaders import graphs_of
 from perdure.cli.problems import text as shown_problem
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.people import Question
@@ -165,6 +166,7 @@ def findings(text: str | bytes, name: str) -> tuple[tuple[Problem, ...], Any]:
     """What `perdure check` finds, and the document as it runs."""
     try:
         seen = review(load(text, source=name), [*catalog(), *GRAPH_AGENTS])
+        graphs_of(seen.data, name)
     except GraphError as error:
         return error.problems, None
     return (*seen.problems, *seen.nested, *seen.warnings), seen.data
