@@ -36,11 +36,14 @@ from perdure.engine.messages import (
 from perdure.engine.people import Question, question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turns import Turns
-from perdure.errors import FinalError, RunFailed
+from perdure.errors import FinalError, RunFailed, TransientError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.payloads import RunResult
 from perdure.settings import Settings
+
+MAX_BACKOFF = 600.0
+"""Seconds between two attempts after a transient failure, at most."""
 
 Ask = Callable[[Question], Awaitable[str]]
 Agents = dict[str, Agent] | Iterable[Callable[..., Any]]
@@ -206,12 +209,11 @@ class MemoryShell:
             return AgentFailed(command.call, str(as_agent_error(error)), final=isinstance(error, FinalError))
 
     async def _wait_for(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
-        context, timeout = self._context(command), command.options.timeout
         try:
             if found is not None and found.human and self.around.ask is not None:
                 result = await self._answer(question(command), self.around.ask)
             else:
-                result = await invoke(found, command.inputs, command.params, context, timeout, filters)
+                result = await self._tried(found, command, filters)
             event: Event = AgentCompleted(command.call, result)
         except AgentTimeout as error:
             event = AgentFailed(command.call, str(error), "timed-out")
@@ -219,6 +221,18 @@ class MemoryShell:
             event = AgentFailed(command.call, str(error), final=isinstance(error, FinalError))
         self._open.pop(command.call, None)
         self._arrive(event)
+
+    async def _tried(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
+        """The agent's result; after transient failures it is called again, as in a durable run."""
+        context, options = self._context(command), command.options
+        pause = options.backoff or 1.0
+        while True:
+            try:
+                return await invoke(found, command.inputs, command.params, context, options.timeout, filters)
+            except TransientError as error:
+                await asyncio.sleep(pause if error.retry_after is None else error.retry_after)
+            context = replace(context, attempt=context.attempt + 1)
+            pause = min(pause * 2, MAX_BACKOFF)
 
     async def _answer(self, asked: Question, ask: Ask) -> Value:
         answer = await ask(asked)

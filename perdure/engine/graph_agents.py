@@ -241,7 +241,8 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, 
         wanted = kind.result_node if kind.document is not None else params.get("resultNodeId")
         return results[0].get(to_string(wanted), UNDEFINED) if js_truthy(wanted) else results[0]
     if not results:
-        raise BadCall("mapAgent: there are no rows, and GraphAI fails for an empty map", suppressible=True)
+        # V8's words for an empty map: with supressError they are data
+        raise BadCall("Cannot convert undefined or null to object", suppressible=True)
     key = params.get("compositeResultKey")
     if not js_truthy(key) and not js_truthy(params.get("compositeResult")):
         return list(results)

@@ -8,7 +8,6 @@ gives the same results; other answers are handed on as they come, once nothing e
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -17,26 +16,31 @@ from perdure.engine.messages import Event
 
 @dataclass(slots=True)
 class Expected:
-    """An answer that has its turn. `event` is None until it arrives; `dropped` ones are passed over."""
+    """An answer that has its turn. `event` is None until it arrives; `dropped` ones are passed over.
+
+    `left` counts the turns that it takes after this one.
+    """
 
     event: Event | None = None
     dropped: bool = False
+    left: int = 0
 
 
 @dataclass(slots=True)
 class Turns:
-    """Answers waiting to be handed on."""
+    """Answers waiting to be handed on.
 
-    _turn: int = 0
-    _number: int = 0
-    _due: list[tuple[int, int, Expected]] = field(default_factory=list[tuple[int, int, Expected]])
+    One queue serves all turns, as in an event loop: what takes another turn goes to its end, behind
+    everything that was begun meanwhile.
+    """
+
+    _due: deque[Expected] = field(default_factory=deque[Expected])
     _arrived: deque[Event] = field(default_factory=deque[Event])
 
     def expect(self, event: Event | None = None, turns: int = 1) -> Expected:
         """A place for an answer that is due `turns` from now; `event` where it is known already."""
-        self._number += 1
-        place = Expected(event)
-        heapq.heappush(self._due, (self._turn + turns, self._number, place))
+        place = Expected(event, left=turns - 1)
+        self._due.append(place)
         return place
 
     def arrive(self, event: Event) -> None:
@@ -46,11 +50,14 @@ class Turns:
     def next(self) -> Event | None:
         """The answer to hand on now; None when it has to be waited for."""
         while self._due:
-            turn, _, place = self._due[0]
-            if place.event is None and not place.dropped:
+            place = self._due[0]
+            if place.dropped:
+                self._due.popleft()
+            elif place.left:
+                place.left -= 1
+                self._due.rotate(-1)
+            elif place.event is None:
                 break
-            heapq.heappop(self._due)
-            self._turn = max(self._turn, turn)
-            if place.event is not None and not place.dropped:
-                return place.event
+            else:
+                return self._due.popleft().event
         return self._arrived.popleft() if self._arrived else None

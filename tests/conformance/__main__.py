@@ -18,10 +18,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains TEXT")
     given = parser.parse_args()
     cases = [case for path in given.files for case in load_cases(path) if given.only in case["name"]]
-    if given.shell == "temporal":
-        outcomes = run_durably(cases)
-    else:
-        outcomes = run_in_memory(cases)
+    outcomes = run_durably(cases) if given.shell == "temporal" else run_in_memory(cases)
     if given.emit:
         given.emit.write_text("".join(outcome.line() + "\n" for _, outcome in outcomes))
     return report(outcomes, given.shell)

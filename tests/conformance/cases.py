@@ -110,24 +110,7 @@ def differences(case: dict[str, Any], got: Outcome) -> list[str]:
         return []
     if got.status != case["status"]:
         return [f"status {got.status} ({got.thrown}), recorded {case['status']} ({case.get('thrown')})"]
-    found: list[str] = []
-    if case["status"] == "thrown":
-        if got.stage != case["stage"]:
-            found.append(f"stage {got.stage}, recorded {case['stage']}")
-        if case.get("thrownType") not in FREE_TEXTS and got.thrown != case["thrown"]:
-            found.append(f"thrown {got.thrown!r}, recorded {case['thrown']!r}")
-        if case["stage"] == "run" and "atEnd" in case and not same(normalized(got.all)[0], case["atEnd"]):
-            found.append(f"at the end {normalized(got.all)[0]!r}, recorded {case['atEnd']!r}")
-    else:
-        plain, special = normalized(got.all)
-        if not same(plain, case["all"]):
-            found.append(f"all {json.dumps(plain)}, recorded {json.dumps(case['all'])}")
-        if not same(normalized(got.results)[0], case["results"]):
-            found.append(f"results {got.results!r}, recorded {case['results']!r}")
-        recorded = {(place["path"], place["kind"]) for place in case.get("special", [])}
-        recorded = {place for place in recorded if not place[1].startswith("Error")}
-        if {(place["path"], place["kind"]) for place in special} != recorded:
-            found.append(f"special {special}, recorded {case.get('special')}")
+    found = _thrown_differences(case, got) if case["status"] == "thrown" else _result_differences(case, got)
     if case.get("stage") != "construct" and got.states != case["states"]:
         found.append(f"states {got.states}, recorded {case['states']}")
     if got.errors.keys() != case["errors"].keys():
@@ -137,10 +120,37 @@ def differences(case: dict[str, Any], got: Outcome) -> list[str]:
     return found
 
 
+def _thrown_differences(case: dict[str, Any], got: Outcome) -> list[str]:
+    found: list[str] = []
+    if got.stage != case["stage"]:
+        found.append(f"stage {got.stage}, recorded {case['stage']}")
+    if case.get("thrownType") not in FREE_TEXTS and got.thrown != case["thrown"]:
+        found.append(f"thrown {got.thrown!r}, recorded {case['thrown']!r}")
+    if case["stage"] == "run" and "atEnd" in case and not same(normalized(got.all)[0], case["atEnd"]):
+        found.append(f"at the end {normalized(got.all)[0]!r}, recorded {case['atEnd']!r}")
+    return found
+
+
+def _result_differences(case: dict[str, Any], got: Outcome) -> list[str]:
+    found: list[str] = []
+    plain, special = normalized(got.all)
+    if not same(plain, case["all"]):
+        found.append(f"all {json.dumps(plain)}, recorded {json.dumps(case['all'])}")
+    if not same(normalized(got.results)[0], case["results"]):
+        found.append(f"results {got.results!r}, recorded {case['results']!r}")
+    recorded = {(place["path"], place["kind"]) for place in case.get("special", [])}
+    recorded = {place for place in recorded if not place[1].startswith("Error")}
+    if {(place["path"], place["kind"]) for place in special} != recorded:
+        found.append(f"special {special}, recorded {case.get('special')}")
+    return found
+
+
 def options_of(case: dict[str, Any]) -> RunOptions:
     given = case.get("options", {})
     return RunOptions(
-        injects=tuple((inject["nodeId"], inject.get("value", UNDEFINED)) for inject in case.get("injects", [])),
+        injects=tuple(
+            (inject["nodeId"], inject.get("value", UNDEFINED)) for inject in case.get("injects", [])
+        ),
         config=given.get("config") or {},
         graphs=given.get("graphs"),
         bypass_agents=given.get("bypassAgentIds") or (),

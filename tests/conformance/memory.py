@@ -12,7 +12,6 @@ from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import GraphError, RunFailed, UsageError
 from perdure.settings import Settings
 from perdure.testing import MemoryShell, Surroundings
-
 from tests.conformance.cases import SHARED, Outcome, mock_agents, options_of
 
 

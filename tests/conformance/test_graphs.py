@@ -1,6 +1,5 @@
 """Whole graphs recorded from GraphAI, on both shells; deviations are listed with reasons."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +42,10 @@ def test_upstream_graph_in_memory(case: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def durable() -> Iterator[dict[str, tuple[dict[str, Any], Outcome]]]:
+def durable() -> dict[str, tuple[dict[str, Any], Outcome]]:
     """Every case that needs no real sleeping, run on a real server."""
     chosen = [case for path in (OWN, UPSTREAM) for case in cases(path) if not temporal.waits(case)]
-    yield {
+    return {
         case["name"]: (case, outcome)
         for case, outcome in zip(chosen, temporal.run_cases(chosen), strict=True)
     }

@@ -8,7 +8,6 @@ from typing import Any
 from perdure.activities.agent import AgentContext
 from perdure.activities.catalog import catalog
 from perdure.graph.values import UNDEFINED
-
 from tests.differential.draw import KEYS, Draw
 from tests.differential.references import References
 

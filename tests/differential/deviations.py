@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.engine.state import GraphRun, NodeState
-
 from tests.differential.references import PROTOTYPE
 
 

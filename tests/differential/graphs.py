@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from perdure.graph.values import UNDEFINED
-
 from tests.differential import calls
 from tests.differential.draw import KEYS, Draw
 from tests.differential.references import FUNCTIONS, References, Scope

@@ -8,7 +8,6 @@ from typing import Any
 from perdure.errors import FunctionError
 from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED
-
 from tests.differential.draw import Draw
 
 FUNCTIONS = {

@@ -12,7 +12,6 @@ from perdure.engine.messages import AgentCompleted, Finish, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.payloads import decode, encode
-
 from tests.property.graphs import is_order_free, make_graph
 from tests.property.simulation import AGENTS, Simulation, outcome
 
