@@ -180,6 +180,7 @@ class Run:
             status=await self.status(console_from) if description.task_queue not in unserved else None,
             pending=pending,
             unserved=tuple(unserved),
+            attempt=description.raw_description.pending_workflow_task.attempt,
         )
 
 

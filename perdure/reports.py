@@ -41,7 +41,8 @@ class PendingCall:
 class RunReport:
     """How a run is: `state` is Temporal's word in small letters, such as "running".
 
-    `unserved` are the task queues that it waits for and no worker serves.
+    `unserved` are the task queues that it waits for and no worker serves. `attempt` counts how often a
+    worker tried to take the step that is due: 0 when none is, above 1 when workers fail at it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class RunReport:
     status: RunStatus | None = None
     pending: tuple[PendingCall, ...] = ()
     unserved: tuple[str, ...] = ()
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ FIRST, SLOWEST, GROWTH = 0.15, 1.0, 1.2
 REPORT = 2.0
 """Seconds between two looks at what a run waits for."""
 
+PATIENT_ATTEMPTS = 2
+"""A step that was tried more often is not just unlucky."""
+
 LAST_WORDS = 1.0
 """Seconds that the console of an ended run may take."""
 
@@ -108,6 +111,11 @@ class Follower:
         for call in report.pending:
             if call.last_failure:
                 self._board.say(call.path, f"attempt {call.attempt} follows: {call.last_failure}")
+        if report.attempt > PATIENT_ATTEMPTS:
+            self._tell(
+                f"{self.run.id} is stuck: workers fail to take its next step, and keep trying; "
+                "their logs tell why (here: -v)"
+            )
         for queue in report.unserved:
             self._tell(f"{self.run.id} waits for a worker on queue {queue!r}: perdure worker --queue {queue}")
 

@@ -1,4 +1,4 @@
-"""Lists the latest runs, newest first."""
+"""Lists runs: those that are open, then those that have ended last."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from perdure import local
@@ -21,8 +22,11 @@ def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
             told[:] = [text]
             output.note(text)
 
+    one_at_a_time = asyncio.Lock()
+
     async def ensure() -> str:
-        return await local.ensure(settings, tell)
+        async with one_at_a_time:
+            return await local.ensure(settings, tell)
 
     return ensure
 

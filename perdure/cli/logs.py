@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 from perdure.cli import output
 
@@ -21,6 +22,8 @@ class Line(logging.Formatter):
 
 def configure(*, verbose: bool, worker: bool = False) -> None:
     """Sets up Python's loggers. Call once, before the SDK is used."""
+    if not verbose:  # of runs that are given up half-way, such as those open when a worker ends
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     logger = logging.getLogger(SDK)
     logger.propagate = False
     logger.handlers.clear()

@@ -28,7 +28,7 @@ COMMANDS = {
     "result": "wait for a run, and print its results",
     "answer": "answer a node that waits for a person",
     "cancel": "stop a run",
-    "list": "the latest runs",
+    "list": "the runs there are",
     "agents": "the agents there are, or all about one",
     "schema": "the graph language as a JSON Schema",
     "dev": "server, web pages and a worker in the foreground",

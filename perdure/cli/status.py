@@ -66,6 +66,10 @@ def lines(report: RunReport, now: datetime) -> list[str]:
         ]
     elif report.state == "running":
         found.append("  no worker answers for it: what its nodes are doing is not known")
+    if report.attempt > 1:
+        found.append(
+            f"  stuck: workers have failed at its next step, attempt {report.attempt}; see their logs"
+        )
     found += _pending_lines(report.pending)
     found += [
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"

@@ -53,19 +53,28 @@ _UPDATE_TEXT: Final[Mapping[str, Value]] = {
 
 @dataclass(frozen=True, slots=True)
 class GraphAgent:
-    """How a graph agent differs from nestedAgent: one run per row, or a graph of its own."""
+    """How a graph agent differs from nestedAgent: one run per row, or a graph of its own.
+
+    `turns` are those of GraphAI's event loop between the end of the last graph and that of the
+    agent, one less for a graph that ends as soon as it begins; `refusal_turns` those that it takes
+    to refuse a call.
+    """
 
     rows: bool = False
     document: Mapping[str, Value] | None = None
     result_node: str | None = None
+    turns: int = 4
+    refusal_turns: int = 1
 
 
 GRAPH_AGENTS: Final[Mapping[str, GraphAgent]] = {
-    "nestedAgent": GraphAgent(),
+    "nestedAgent": GraphAgent(refusal_turns=2),
     "mapAgent": GraphAgent(rows=True),
-    "stringUpdateTextAgent": GraphAgent(document=_UPDATE_TEXT, result_node="resultText"),
-    "toolsAgent": GraphAgent(document=tools.TOOLS, result_node=tools.RESULT_NODE),
-    "toolsSequentialAgent": GraphAgent(document=tools.TOOLS_IN_SEQUENCE, result_node=tools.RESULT_NODE),
+    "stringUpdateTextAgent": GraphAgent(document=_UPDATE_TEXT, result_node="resultText", turns=3),
+    "toolsAgent": GraphAgent(document=tools.TOOLS, result_node=tools.RESULT_NODE, turns=3),
+    "toolsSequentialAgent": GraphAgent(
+        document=tools.TOOLS_IN_SEQUENCE, result_node=tools.RESULT_NODE, turns=3
+    ),
 }
 
 
@@ -90,15 +99,17 @@ class Preparation:
     want_all: bool = False
     refused: bool = False
     rule: Mapping[str, Value] | None = None
-    turns: int = 4
-    """Turns of GraphAI's event loop between the end of the graph and that of the agent."""
 
 
 class BadCall(AgentError):
-    """The agent was called in a way it refuses; `suppressible` by supressError."""
+    """The agent was called in a way it refuses; `suppressible` by supressError.
 
-    def __init__(self, message: str, suppressible: bool = False) -> None:
+    `turns` is given where it is not what the agent usually takes to refuse a call.
+    """
+
+    def __init__(self, message: str, suppressible: bool = False, turns: int | None = None) -> None:
         self.suppressible = suppressible
+        self.turns = turns
         super().__init__(message)
 
 
@@ -112,13 +123,13 @@ def prepare(
     kind = GRAPH_AGENTS[name]
     if kind.document is not None:
         _refuse_crowd("nestedAgent", slots)
-        return _nested(kind.document, inputs, turns=3)
+        return _nested(kind.document, inputs)
     if graph is None:
         raise BadCall("Please update graphai to 0.5.19 or higher")
     if not kind.rows and not js_truthy(graph):
-        raise BadCall("No GraphData")
+        raise BadCall("No GraphData", turns=1)
     _refuse_crowd(name, slots)
-    return _mapped(inputs, params, graph) if kind.rows else _nested(graph, inputs, turns=4)
+    return _mapped(inputs, params, graph) if kind.rows else _nested(graph, inputs)
 
 
 def _refuse_crowd(name: str, slots: Slots) -> None:
@@ -127,7 +138,7 @@ def _refuse_crowd(name: str, slots: Slots) -> None:
         raise BadCall(f"{name}: Concurrency is too low: {slots.concurrency}")
 
 
-def _nested(graph: Value, inputs: dict[str, Value], turns: int) -> Preparation:
+def _nested(graph: Value, inputs: dict[str, Value]) -> Preparation:
     given = graph.get("nodes") if is_dict(graph) else None
     if given is None or given is UNDEFINED:
         raise BadCall("the graph of a nested node is no graph: it has no nodes")
@@ -150,7 +161,6 @@ def _nested(graph: Value, inputs: dict[str, Value], turns: int) -> Preparation:
         starts=[Start(values=values)],
         refused=refused,
         rule={"count": count} if js_truthy(count) else None,
-        turns=turns,
     )
 
 

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
-from perdure.engine.graph_agents import BadCall, Preparation, collect, prepare, suppressed
+from perdure.engine.graph_agents import (
+    GRAPH_AGENTS,
+    BadCall,
+    Preparation,
+    collect,
+    prepare,
+    suppressed,
+)
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan, compile_plan
 from perdure.engine.state import GraphRun, Nested, Outcome
@@ -35,19 +42,22 @@ class NestedGraphs:
         if timeout is not None:
             node.timer = self.board.new_call()
             self.board.send(run, name, StartTimer(node.timer, timeout))
+        kind = GRAPH_AGENTS[nested.agent]
         try:
             wanted = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
             children = self._children(run, name, wanted, graph)
         except BadCall as error:
-            self._decide(run, name, nested, _suppressible(nested, error), turns=1)
+            self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
             return
-        nested.turns = wanted.turns
         nested.children = [child.id for child in children]
         nested.unfinished = len(children)
+        nested.opening = True
         for child in children:
             self.begin(child)
-        if not children:
-            self._decide(run, name, nested, self._collected(nested), turns=2)
+        nested.opening = False
+        outcome = self._outcome(nested)
+        if outcome is not None:
+            self._decide(run, name, nested, outcome, kind.turns - (1 if children else 2))
 
     def over(self, parent: tuple[int, str], outcome: Outcome) -> None:
         """A graph inside the node `parent` has ended: with the first failure, or the last graph, it does."""
@@ -56,20 +66,25 @@ class NestedGraphs:
         if nested is None or nested.outcome is not None:
             return
         nested.unfinished -= 1
-        if outcome.failure is not None:
-            failure = BadCall(outcome.failure, suppressible=True)
-            self._decide(run, name, nested, _suppressible(nested, failure), nested.turns)
-        elif not nested.unfinished:
-            self._decide(run, name, nested, self._collected(nested), nested.turns)
+        if nested.failed is None:
+            nested.failed = outcome.failure
+        decided = None if nested.opening else self._outcome(nested)
+        if decided is not None:
+            self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
 
     def _decide(self, run: GraphRun, name: str, nested: Nested, outcome: Outcome, turns: int) -> None:
         nested.outcome = outcome
         self.board.send(run, name, Settle(nested.call, turns))
 
-    def _collected(self, nested: Nested) -> Outcome:
-        outcomes = [self.board.runs[child].outcome or Outcome() for child in nested.children]
+    def _outcome(self, nested: Nested) -> Outcome | None:
+        """What the graphs of a node make of it; None while that is open."""
+        if nested.unfinished and nested.failed is None:
+            return None
         try:
-            results = [outcome.value for outcome in outcomes]
+            if nested.failed is not None:
+                raise BadCall(nested.failed, suppressible=True)
+            outcomes = (self.board.runs[child].outcome for child in nested.children)
+            results = [outcome.value for outcome in outcomes if outcome is not None]
             return Outcome(value=collect(nested.agent, nested.params, results))
         except BadCall as error:
             return _suppressible(nested, error)

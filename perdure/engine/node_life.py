@@ -107,7 +107,7 @@ class NodeLife:
             self.board.move(run, name, NodeState.EXECUTING)
             graph = nodes.graph_of(run, plan)
             if not isinstance(agent, str) or not self._may_call(agent, plan):
-                raise AgentError(f"No agent: {to_string(agent)} in {name} node")
+                raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
         except (FunctionError, AgentError) as error:
             return not self._fail(run, name, NodeState.FAILED, str(error))
         if plan.console is not None:

@@ -124,12 +124,12 @@ def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[s
 
 def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     """The result with passThrough over it: objects, and objects in a list; others as they are."""
-    if plan.pass_through is None or not js_truthy(result):
+    if plan.pass_through is None:
         return result
-    passed = _members(plan.pass_through, run)
     if is_dict(result):
-        return {**result, **passed}
-    if is_list(result):
+        return {**result, **_members(plan.pass_through, run)}
+    if is_list(result) and any(is_dict(item) for item in result):
+        passed = _members(plan.pass_through, run)
         return [{**item, **passed} if is_dict(item) else item for item in result]
     return result
 

@@ -124,9 +124,9 @@ def _nested_data(nested: Nested) -> dict[str, Value]:
         "call": nested.call,
         "agent": nested.agent,
         "params": nested.params,
-        "turns": nested.turns,
         "children": list(nested.children),
         "unfinished": nested.unfinished,
+        "failed": nested.failed,
         "outcome": None if nested.outcome is None else list(nested.outcome),
     }
 

@@ -97,14 +97,18 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Nested:
-    """The graphs that a node runs, in row order, and how they ended so far; `call` is the node's."""
+    """The graphs that a node runs, in row order, and how they ended so far; `call` is the node's.
+
+    While it is `opening`, nothing is decided; `failed` is the message of the first graph that did.
+    """
 
     call: int
     agent: str
     params: Mapping[str, Value]
-    turns: int = 1
     children: list[int] = field(default_factory=list[int])
     unfinished: int = 0
+    opening: bool = False
+    failed: str | None = None
     outcome: Outcome | None = None
 
 

@@ -151,7 +151,9 @@ def test_a_status_for_people():
         PendingCall(path="a", agent="openAIAgent", queue="q", started=True, attempt=4, last_failure="429"),
         PendingCall(path="b", agent="copyAgent", queue="gpu", started=False),
     )
-    report = RunReport(id="r1", state="running", name="g", status=status, pending=calls, unserved=("gpu",))
+    report = RunReport(
+        id="r1", state="running", name="g", status=status, pending=calls, unserved=("gpu",), attempt=3
+    )
     from datetime import UTC, datetime
 
     assert lines(report, datetime.fromtimestamp(3, UTC)) == [
@@ -159,6 +161,7 @@ def test_a_status_for_people():
         "  iteration 1",
         "  ▶ a executing 2.0 s 1/3 (odd)",
         "  ask waits for an answer to 'Name?': perdure answer r1 ask TEXT",
+        "  stuck: workers have failed at its next step, attempt 3; see their logs",
         "  call a of openAIAgent is with a worker, attempt 4; last failure: 429",
         "  call b of copyAgent waits on queue 'gpu'",
         "  waits for a worker on queue 'gpu': perdure worker --queue gpu",

@@ -213,8 +213,8 @@ def debug_info(context: AgentContext) -> dict[str, Any]:
         "nodeId": context.node,
         "agentId": context.agent,
         "retry": context.retry,
-        "state": "executing",
-        "verbose": context.verbose,
-        "version": context.version,
         "isResult": context.is_result,
+        "version": context.version,
+        "verbose": context.verbose,
+        "state": "executing",
     }

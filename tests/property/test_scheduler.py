@@ -34,16 +34,15 @@ def played(seed: int, order: int = 0, fires: bool = False) -> Simulation:
 def test_any_order_of_answers_gives_the_same_outcome(part: int) -> None:
     compared = 0
     for seed in seeds(part):
-        first = played(seed, order=1)
-        if is_order_free(first.document):
-            assert outcome(played(seed, order=2)) == outcome(first), f"seed {seed}"
+        if is_order_free(make_graph(Random(seed))):
+            assert outcome(played(seed, order=2)) == outcome(played(seed, order=1)), f"seed {seed}"
             compared += 1
     assert compared > len(seeds(part)) / 5
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_same_events_give_the_same_commands(part: int) -> None:
-    for seed in seeds(part, share=2):
+    for seed in seeds(part, share=4):
         first = played(seed, fires=True)
         again = Scheduler(make_graph(Random(seed)), agents=AGENTS)
         sent = [again.start(0), *(again.handle(event, now) for event, now in first.events)]
@@ -52,7 +51,7 @@ def test_the_same_events_give_the_same_commands(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_an_abort_ends_a_run_at_any_moment(part: int) -> None:
-    for seed in seeds(part, share=2):
+    for seed in seeds(part, share=4):
         steps = len(played(seed, fires=True).events)
         simulation = Simulation(make_graph(Random(seed)), Random(0), salt=seed, fires=True)
         finish = simulation.play(abort_after=seed % (steps + 1))
@@ -62,7 +61,7 @@ def test_an_abort_ends_a_run_at_any_moment(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_run_goes_on_from_a_snapshot_as_if_nothing_had_been(part: int) -> None:
-    for seed in seeds(part, share=10):
+    for seed in seeds(part, share=40):
         first = played(seed, fires=True)
         scheduler: Scheduler = Scheduler(make_graph(Random(seed)), agents=AGENTS)
         sent = [scheduler.start(0)]
