@@ -168,9 +168,9 @@ class Run:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
         pending = tuple(pending_calls(description))
-        queues = {call.queue for call in pending} | {description.task_queue}
+        queues = sorted({call.queue for call in pending} | {description.task_queue})
         running = description.status is WorkflowExecutionStatus.RUNNING
-        unserved = sorted([queue for queue in queues if running and not await self.client.workers(queue)])
+        unserved = [queue for queue in queues if not await self.client.workers(queue)]
         return RunReport(
             id=self.id,
             state=state_name(description.status),
@@ -179,7 +179,7 @@ class Run:
             closed=description.close_time,
             status=await self.status(console_from) if description.task_queue not in unserved else None,
             pending=pending,
-            unserved=tuple(unserved),
+            unserved=tuple(unserved) if running else (),
             attempt=description.raw_description.pending_workflow_task.attempt,
         )
 

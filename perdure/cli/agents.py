@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from perdure.activities.agent import Agent, Sample
+from perdure.activities.graph_agents import DESCRIBED
 from perdure.cli import graphs, output
-from perdure.cli.engine_agents import ENGINE_AGENTS
+from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import UsageError
 from perdure.graph.yaml_write import write_yaml
 
@@ -37,32 +37,27 @@ def main(args: argparse.Namespace) -> int:
         return 0
     found = _all(known)
     if args.json:
-        output.result(output.json_text([{"name": name, **item} for name, item in found.items()]))
+        output.result(output.json_text([_brief(agent) for agent in found.values()]))
     else:
-        rows = [[name, ", ".join(item["category"]), item["description"]] for name, item in found.items()]
+        rows = [[agent.name, ", ".join(agent.category), agent.description] for agent in found.values()]
         output.result(output.table(("agent", "category", "does"), rows))
     return 0
 
 
-def _all(known: graphs.Agents) -> Mapping[str, Mapping[str, Any]]:
-    """Name, category and description of all; a dot marks those that only the engine's own graphs use."""
-    engine = {
-        name: {"category": ("graph",), "description": about["description"]}
-        for name, about in ENGINE_AGENTS.items()
-    }
-    agents = {
-        name: {"category": agent.category, "description": agent.description}
-        for name, agent in known.known.items()
-        if "." not in name
-    }
-    return dict(sorted({**engine, **agents}.items(), key=lambda item: item[0].lower()))
+def _brief(agent: Agent) -> dict[str, Any]:
+    return {"name": agent.name, "category": agent.category, "description": agent.description}
+
+
+def _all(known: graphs.Agents) -> dict[str, Agent]:
+    """All agents by name; those with a dot in it are parts of others."""
+    every = {**known.known, **{agent.name: agent for agent in DESCRIBED}}
+    return {name: every[name] for name in sorted(every, key=str.lower) if "." not in name}
 
 
 def _about(name: str, known: graphs.Agents) -> dict[str, Any]:
-    if name in known.known:
-        return describe(known.known[name])
-    if name in ENGINE_AGENTS:
-        return {"agent": name, **ENGINE_AGENTS[name], "runs": "in the engine, as nodes of its graph"}
+    found = known.known.get(name) or _all(known).get(name)
+    if found is not None:
+        return describe(found)
     near = get_close_matches(name, known.names(), n=1)
     cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
     raise UsageError(f"there is no agent {name!r}; {cure}")
@@ -85,6 +80,8 @@ def describe(found: Agent) -> dict[str, Any]:
 
 
 def _placement(found: Agent) -> str:
+    if found.name in GRAPH_AGENTS:
+        return "in the engine: the nodes of its graph are nodes of the run"
     if found.human:
         return "waits for a person"
     return "in the worker that advances the run" if found.pure else "as an activity of its own"

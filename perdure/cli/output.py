@@ -15,7 +15,8 @@ from perdure.graph.values import normalize
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-_results: TextIO | None = None
+_reserved: list[TextIO | None] = []
+"""Where results go once stdout is reserved: one stream, or None where the caller has closed it."""
 
 
 class Interrupted(Exception):
@@ -31,21 +32,20 @@ def prepare() -> None:
 
 def reserve() -> None:
     """Keeps stdout for results: what agents and their modules print goes to stderr from now on."""
-    global _results
-    if _results is None:
-        _results, sys.stdout = sys.stdout, sys.stderr
+    if not _reserved:
+        _reserved.append(sys.stdout)
+        sys.stdout = sys.stderr
 
 
 def release() -> None:
     """Undoes `reserve`."""
-    global _results
-    if _results is not None:
-        sys.stdout, _results = _results, None
+    if _reserved:
+        sys.stdout = _reserved.pop()
 
 
 def result(text: str) -> None:
     """A line, or several, of the result."""
-    _write(_results or sys.stdout, text + "\n")
+    _write(_reserved[0] if _reserved else sys.stdout, text + "\n")
 
 
 def note(text: str) -> None:
@@ -76,7 +76,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def flush() -> None:
     """Everything out, as far as anybody still reads it."""
-    for stream in (_results, sys.stdout, sys.stderr):
+    for stream in (*_reserved, sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             _write(stream, "")
 

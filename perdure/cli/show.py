@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, graphs, logs, output
-from perdure.errors import RunFailed
+from perdure.cli.status import end_of
 from perdure.graph.check import modernized
 from perdure.graph.mermaid import mermaid
 from perdure.graph.values import Value
@@ -56,12 +56,9 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
 async def states_of(found: Run) -> Mapping[str, str]:
     """The states of its nodes, as the run or its result tells them; none where nobody can tell."""
     report = await found.report()
-    if report.closed is not None:
-        try:
-            return (await found.result()).states
-        except RunFailed as error:
-            if error.result is not None:
-                return error.result.states
+    ended = await end_of(found) if report.closed is not None else None
+    if ended is not None:
+        return ended.states
     if report.status is None:
         output.note(
             f"no worker answers for the run; its graph is drawn without states: perdure status {found.id}"

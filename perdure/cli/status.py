@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, logs, output
 from perdure.cli.board import MARKS, duration
+from perdure.errors import PerdureError, RunFailed
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import Run
+    from perdure.payloads import RunResult
     from perdure.reports import PendingCall, RunReport
 
 EXAMPLES = """\
@@ -37,25 +40,42 @@ def main(args: argparse.Namespace) -> int:
 
 async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
     async with connection.connected(settings, opening) as client:
-        report = await client.get(args.id).report()
-    output.result(as_json(report) if args.json else output.plain("\n".join(lines(report, datetime.now(UTC)))))
+        found = client.get(args.id)
+        report = await found.report()
+        ended = await end_of(found) if report.closed is not None else None
+    told = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
+    output.result(told if args.json else output.plain(told))
     return 0
 
 
-def as_json(report: RunReport) -> str:
+async def end_of(found: Run) -> RunResult | None:
+    """What a run that has ended left behind; None where it never came to a result."""
+    try:
+        return await found.result()
+    except RunFailed as error:
+        return error.result
+    except PerdureError:
+        return None
+
+
+def as_json(report: RunReport, ended: RunResult | None) -> str:
     """The report for programs; times are ISO 8601."""
     plain: dict[str, Any] = {
         key: value.isoformat() if isinstance(value, datetime) else value
         for key, value in asdict(report).items()
     }
+    if ended is not None:
+        plain |= {"states": dict(ended.states), "errors": dict(ended.errors)}
     return output.json_text(plain)
 
 
-def lines(report: RunReport, now: datetime) -> list[str]:
-    """The report for people."""
+def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str]:
+    """The report for people; `ended` is what the run left behind, if it has ended."""
     name = f" ({report.name})" if report.name else ""
     found = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
-    if report.status is not None:
+    if ended is not None:
+        found += [_end_line(name, state, ended.errors.get(name)) for name, state in ended.states.items()]
+    elif report.status is not None:
         if report.status.iteration:
             found.append(f"  iteration {report.status.iteration}")
         found += [_node_line(row, now) for row in report.status.nodes]
@@ -67,9 +87,7 @@ def lines(report: RunReport, now: datetime) -> list[str]:
     elif report.state == "running":
         found.append("  no worker answers for it: what its nodes are doing is not known")
     if report.attempt > 1:
-        found.append(
-            f"  stuck: workers have failed at its next step, attempt {report.attempt}; see their logs"
-        )
+        found.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
     found += _pending_lines(report.pending)
     found += [
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
@@ -96,6 +114,10 @@ def _node_line(row: Any, now: datetime) -> str:
     if row.get("error"):
         parts.append(f"({row['error']})")
     return "  " + " ".join(parts)
+
+
+def _end_line(name: str, state: str, error: str | None) -> str:
+    return f"  {MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
 
 
 def _pending_lines(pending: Sequence[PendingCall]) -> list[str]:

@@ -40,6 +40,11 @@ ELSEWHERE = """\
 nodes:
   a: {agent: copyAgent, inputs: {x: 1}, queue: gpu, isResult: true}
 """
+ASKING = """\
+nodes:
+  who: {agent: textInputAgent, params: {message: Your name}}
+  hi: {agent: stringTemplateAgent, params: {template: "Hi ${n}"}, inputs: {n: ":who.text"}, isResult: true}
+"""
 MINE = '''\
 from perdure import agent
 

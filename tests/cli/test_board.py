@@ -1,6 +1,7 @@
 """The progress of a run: rows, changes, and how both are drawn."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from perdure.cli.live import LiveView, picture
 from perdure.cli.status import lines
 from perdure.cli.views import PlainView
 from perdure.graph.load import load_value
-from perdure.payloads import NodeStatus, RunStatus, to_plain
+from perdure.payloads import NodeStatus, RunResult, RunStatus, to_plain
 from perdure.reports import PendingCall, RunReport
 
 GRAPH = load_value("""
@@ -154,15 +155,24 @@ def test_a_status_for_people():
     report = RunReport(
         id="r1", state="running", name="g", status=status, pending=calls, unserved=("gpu",), attempt=3
     )
-    from datetime import UTC, datetime
-
-    assert lines(report, datetime.fromtimestamp(3, UTC)) == [
+    assert lines(report, None, datetime.fromtimestamp(3, UTC)) == [
         "r1 (g): running",
         "  iteration 1",
         "  ▶ a executing 2.0 s 1/3 (odd)",
         "  ask waits for an answer to 'Name?': perdure answer r1 ask TEXT",
-        "  stuck: workers have failed at its next step, attempt 3; see their logs",
+        "  stuck: workers fail at its next step, attempt 3; see their logs",
         "  call a of openAIAgent is with a worker, attempt 4; last failure: 429",
         "  call b of copyAgent waits on queue 'gpu'",
         "  waits for a worker on queue 'gpu': perdure worker --queue gpu",
+    ]
+
+
+def test_a_status_of_what_has_ended():
+    begun, closed = (datetime.fromtimestamp(second, UTC) for second in (1, 3))
+    report = RunReport(id="r1", state="failed", name="g", started=begun, closed=closed)
+    ended = RunResult(states={"a": "failed", "b": "waiting"}, errors={"a": "it broke"})
+    assert lines(report, ended, closed) == [
+        "r1 (g): failed after 2.0 s",
+        "  ✗ a failed (it broke)",
+        "  · b waiting",
     ]

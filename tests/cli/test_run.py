@@ -2,15 +2,18 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 from perdure import server
 from perdure.settings import Settings
-from tests.cli.conftest import ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
+from tests.cli.conftest import ASKING, ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
 
 
 def test_results_go_to_stdout_and_everything_else_to_stderr(perdure: Cli):
@@ -194,3 +197,66 @@ def test_the_server_ends_during_a_run(alone: Cli):
     assert (process.returncode, out) == (3, "")
     assert "perdure result lost" in err
     assert "Traceback" not in err
+
+
+def test_a_server_that_is_configured(perdure: Cli):
+    here = json.loads(perdure("server", "status", "--json").out)
+    address = {"TEMPORAL_ADDRESS": here["address"]}
+    graph = perdure.write("hello.yaml", HELLO)
+    done = perdure("run", graph, "--queue", "nobody-there", **address)  # nobody serves it: it does so itself
+    assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
+    assert perdure("run", graph, "--queue", "later", "--detach", "--id", "remote", **address).code == 0
+    waiting = perdure.start("result", "remote", **address)
+    assert waiting.stderr is not None
+    assert "remote waits for a worker on queue 'later'" in waiting.stderr.readline()
+    worker = perdure.start("worker", "--queue", "later", **address)
+    out, _ = waiting.communicate(timeout=30)
+    assert (waiting.returncode, json.loads(out)) == (0, {"greeting": "Hello, world!"})
+    worker.terminate()
+    worker.communicate(timeout=20)
+
+
+def test_a_node_that_waits_for_a_person(perdure: Cli):
+    graph = perdure.write("asking.yaml", ASKING)
+    process = perdure.start("run", graph, "--id", "asking")
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    while "perdure answer" not in told:
+        told = process.stderr.readline()
+    assert told == "who waits for an answer to 'Your name': perdure answer asking who TEXT\n"
+    wrong = perdure("answer", "asking", "nobody", "x")
+    assert (wrong.code, "no single question is open at 'nobody'" in wrong.err) == (2, True)
+    assert perdure("answer", "asking", "who", "Ann").code == 0
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, json.loads(out)) == (0, {"hi": "Hi Ann"})
+
+
+def on_a_terminal(perdure: Cli, words: list[str], answer: bytes) -> tuple[int, str]:
+    """Exit code and screen of a command that asks something."""
+    process, terminal = pty.fork()
+    if not process:
+        os.chdir(perdure.folder)
+        command = [sys.executable, "-m", "perdure", *words]
+        os.execve(sys.executable, command, {**perdure.env, "TERM": "xterm"})
+    seen = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # how Linux tells that the other side is gone
+            break
+        if not piece:
+            break
+        seen += piece
+        if seen.rstrip().endswith(b"Your name:"):
+            os.write(terminal, answer)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), seen.decode()
+
+
+@pytest.mark.parametrize("how", [[], ["--in-memory"]])
+def test_on_a_terminal_it_draws_and_asks(perdure: Cli, how):
+    graph = perdure.write("asking.yaml", ASKING)
+    code, screen = on_a_terminal(perdure, ["run", graph, *how], b"Ann\n")
+    assert code == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
+    assert re.search(r"✓ +hi +stringTemplateAgent", plain)
+    assert plain.endswith('{\r\n  "hi": "Hi Ann"\r\n}\r\n')

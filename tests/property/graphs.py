@@ -20,13 +20,26 @@ def make_graph(random: Random) -> dict[str, Any]:
 
 
 def is_order_free(document: dict[str, Any]) -> bool:
-    """Whether the order of answers cannot matter.
+    """Whether the order of answers cannot matter: nothing is decided by the first of several."""
+    return is_calm(document) and not any("anyInput" in node for node in every_node(document))
 
-    It matters where the first of several decides: with anyInput, which row of a map fails first,
-    and whether a retried graph finds a slot.
+
+def is_calm(document: dict[str, Any]) -> bool:
+    """Whether the order of answers cannot change which nodes run.
+
+    It can where a node with anyInput has a condition, which may come too late; by which row of a map
+    fails first; and where a graph is retried, for which there may be no slot.
     """
-    text = str(document)
-    return "anyInput" not in text and not ("'retry'" in text and "'graph'" in text) and "mapAgent" not in text
+    nodes = every_node(document)
+    hasty = any("anyInput" in node and ("if" in node or "unless" in node) for node in nodes)
+    crowded = any("retry" in node and "graph" in node for node in nodes)
+    return not hasty and not crowded and not any(node.get("agent") == "mapAgent" for node in nodes)
+
+
+def every_node(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of a graph and of all graphs inside."""
+    nodes = list(document["nodes"].values())
+    return nodes + [inner for node in nodes if "graph" in node for inner in every_node(node["graph"])]
 
 
 def has_graphs(document: dict[str, Any]) -> bool:

@@ -116,11 +116,19 @@ class Simulation:
     def _check_limits(self) -> None:
         running = [command for command in self.open.values() if isinstance(command, RunAgent)]
         assert len(running) <= self.most, f"{len(running)} agents run, allowed are {self.most}"
+        slots = self.scheduler.board.slots
+        if not has_graphs(self.document) and not self.scheduler.finished and not slots.is_crowded:
+            idle = [ticket for ticket in slots.tickets() if self._may_start(ticket.label)]
+            assert not idle, f"{idle} wait for no reason"
         for label, most in self.most_by_label.items():
             flights = (self.scheduler.board.calls[command.call] for command in running)
             runs = self.scheduler.board.runs
             found = sum(runs[flight.run].plan.computed[flight.node].label == label for flight in flights)
             assert found <= most, f"{found} agents of label {label} run, allowed are {most}"
+
+    def _may_start(self, label: str | None) -> bool:
+        running = self.scheduler.board.slots.running_by_label.get(label or "", 0)
+        return running < self.most_by_label.get(label or "", running + 1)
 
     def _answer(self, command: RunAgent) -> Event:
         """The same for the same work, whenever it is done."""

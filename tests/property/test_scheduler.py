@@ -12,7 +12,7 @@ from perdure.engine.messages import AgentCompleted, Finish, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.payloads import decode, encode
-from tests.property.graphs import is_order_free, make_graph
+from tests.property.graphs import is_calm, is_order_free, make_graph
 from tests.property.simulation import AGENTS, Simulation, outcome
 
 SEEDS = 10_000
@@ -32,12 +32,21 @@ def played(seed: int, order: int = 0, fires: bool = False) -> Simulation:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_any_order_of_answers_gives_the_same_outcome(part: int) -> None:
-    compared = 0
+    """The same results; with anyInput, whose inputs are those that came first, the same nodes run."""
+    whole = states_only = 0
     for seed in seeds(part):
-        if is_order_free(make_graph(Random(seed))):
-            assert outcome(played(seed, order=2)) == outcome(played(seed, order=1)), f"seed {seed}"
-            compared += 1
-    assert compared > len(seeds(part)) / 5
+        graph = make_graph(Random(seed))
+        if not is_calm(graph):
+            continue
+        first, second = outcome(played(seed, order=1)), outcome(played(seed, order=2))
+        if is_order_free(graph):
+            assert second == first, f"seed {seed}"
+            whole += 1
+        else:
+            assert second[-1] == first[-1], f"seed {seed}"
+            states_only += 1
+    assert whole > len(seeds(part)) / 5
+    assert states_only > len(seeds(part)) / 20
 
 
 @pytest.mark.parametrize("part", range(PARTS))
