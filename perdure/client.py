@@ -14,31 +14,20 @@ import hashlib
 import json
 import re
 import secrets
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import (
-    Client,
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-)
+from temporalio.client import Client
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
 from temporalio.envconfig import ClientConfig
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
@@ -47,141 +36,27 @@ from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import first_problem, modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.values import Value, normalize
-from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.payloads import RunRequest
 from perdure.plugin import GraphPlugin
 from perdure.reports import (
+    GRAPH,
     RPC_TIMEOUT,
-    RunReport,
+    STATUS,
     RunSummary,
     knows_attributes,
-    pending_calls,
     rpc_error,
-    run_error,
     short,
     state_name,
     workers,
 )
+from perdure.runs import Run
 from perdure.settings import Settings
-from perdure.streams import StreamPiece, StreamReader
 
 WORKFLOW = "Graph"
-GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
-STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
-QUERY_TIMEOUT = timedelta(seconds=3)
 CONNECT_TIMEOUT = timedelta(seconds=10)
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files
 _ID = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run, started here or elsewhere."""
-
-    client: GraphClient
-    id: str
-
-    @property
-    def handle(self) -> WorkflowHandle[Any, Any]:
-        """The Temporal handle underneath."""
-        return self.client.temporal.get_workflow_handle(self.id, result_type=RunResult)
-
-    async def result(self) -> RunResult:
-        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped."""
-        try:
-            return await self.handle.result()
-        except WorkflowFailureError as error:
-            raise run_error(self.id, error.cause) from error
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
-
-    async def cancel(self) -> None:
-        """Asks the run to stop: running agents are told, and no node starts any more."""
-        try:
-            await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
-
-    async def status(self, console_from: int = 0) -> RunStatus | None:
-        """What the run itself says; None when no worker answers in time."""
-        try:
-            return await self.handle.query(
-                "status", console_from, result_type=RunStatus, rpc_timeout=QUERY_TIMEOUT
-            )
-        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            return None
-
-    async def answer(self, path: str, value: str) -> None:
-        """Answers the question of a node that waits for a person.
-
-        `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
-        when nobody asks there, or the answer is not taken.
-        """
-        try:
-            answer = Answer(path=path, value=value)
-            await self.handle.execute_update(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-                "answer", answer, result_type=type(None)
-            )
-        except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
-
-    async def stream(self, interval: float = 0.15) -> AsyncIterator[StreamPiece]:
-        """What agents stream while they run, until the run ends; asks every `interval` seconds.
-
-        Pieces of one attempt come in order, without overlap: where one was missed, the next one's
-        `offset` tells. A repeated attempt begins anew, with its own number.
-        """
-        reader = StreamReader(self.client.temporal.data_converter)
-        while True:
-            description = await self.describe()
-            for piece in await reader.running(description):
-                yield piece
-            if reader.has_ended():
-                status = await self.status(console_from=sys.maxsize)
-                for piece in reader.ended(status):
-                    yield piece
-            if description.status is not WorkflowExecutionStatus.RUNNING:
-                return
-            await asyncio.sleep(interval)
-
-    async def describe(self) -> WorkflowExecutionDescription:
-        """What the server itself knows of the run. Raises UsageError when it knows no such run."""
-        try:
-            return await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
-
-    async def request(self) -> RunRequest:
-        """What the run was started with: its graph, inputs and queue."""
-        try:
-            async for event in self.handle.fetch_history_events(page_size=1):
-                payloads = event.workflow_execution_started_event_attributes.input.payloads
-                return (await self.client.temporal.data_converter.decode(payloads, [RunRequest]))[0]
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
-        raise UsageError(f"run {self.id!r} has no history any more")
-
-    async def report(self, console_from: int = 0) -> RunReport:
-        """How the run is, and what it waits for: also when no worker is there to ask."""
-        description = await self.describe()
-        pending = tuple(pending_calls(description))
-        queues = sorted({call.queue for call in pending} | {description.task_queue})
-        running = description.status is WorkflowExecutionStatus.RUNNING
-        unserved = [queue for queue in queues if not await self.client.workers(queue)]
-        return RunReport(
-            id=self.id,
-            state=state_name(description.status),
-            name=description.typed_search_attributes.get(GRAPH) or "",
-            started=description.start_time,
-            closed=description.close_time,
-            status=await self.status(console_from) if description.task_queue not in unserved else None,
-            pending=pending,
-            unserved=tuple(unserved) if running else (),
-            attempt=description.raw_description.pending_workflow_task.attempt,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +124,7 @@ class GraphClient:
             "static_summary": request.name[:200],
             "rpc_timeout": RPC_TIMEOUT,
         }
-        run = Run(self, run_id)
+        run = self.get(run_id)
         try:
             if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH.name, STATUS.name}):
                 arguments["search_attributes"] = TypedSearchAttributes(attributes)
@@ -274,7 +149,7 @@ class GraphClient:
 
     def get(self, id: str) -> Run:
         """The run with this id, whoever started it."""
-        return Run(self, id)
+        return Run(self.temporal, id, local=self.embedded is not None)
 
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""

@@ -13,6 +13,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -21,6 +22,8 @@ from perdure.graph.values import Value, is_dict
 from perdure.payloads import RunResult, RunStatus, from_plain
 
 RPC_TIMEOUT = timedelta(seconds=10)
+GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
+STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
 POLL_SECONDS = 75
 """A worker that has not asked for so long is gone: a request for work lasts for a minute."""
 

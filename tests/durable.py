@@ -11,7 +11,8 @@ import pytest
 
 from perdure import server
 from perdure.activities.agent import Agent
-from perdure.client import GraphClient, Run, connect
+from perdure.client import GraphClient, connect
+from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 

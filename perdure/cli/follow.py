@@ -14,11 +14,12 @@ from perdure.activities.catalog import catalog
 from perdure.cli import output
 from perdure.cli.board import Board
 from perdure.cli.views import View
-from perdure.client import Run
+from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
 from perdure.graph.values import Value, is_dict
 from perdure.payloads import RunResult, RunStatus
 from perdure.reports import RunReport
+from perdure.runs import Run
 
 FIRST, SLOWEST, GROWTH = 0.15, 1.0, 1.2
 """Seconds between two looks at a run: at first, at most, and by what they grow."""
@@ -37,6 +38,7 @@ LAST_WORDS = 1.0
 class Follower:
     """One run and what was seen of it. `answers` tells whether somebody can be asked here."""
 
+    client: GraphClient
     run: Run
     view: View
     document: Mapping[str, Value]
@@ -125,8 +127,8 @@ class Follower:
             self.view.lines([text])
 
     def _check_server(self) -> None:
-        embedded = self.run.client.embedded
-        if embedded is not None and server.status(self.run.client.settings) != embedded:
+        embedded = self.client.embedded
+        if embedded is not None and server.status(self.client.settings) != embedded:
             raise ConnectionFailed("the embedded server has ended")
 
     async def _stream(self) -> None:

@@ -15,11 +15,12 @@ from perdure.cli.connection import Opening, connected
 from perdure.cli.follow import Follower
 from perdure.cli.graphs import Agents
 from perdure.cli.views import view
-from perdure.client import GraphClient, Run
+from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, GraphError
 from perdure.graph.document import Document
 from perdure.graph.review import review
 from perdure.graph.values import Value
+from perdure.runs import Run
 from perdure.settings import Settings
 
 LEAVE = 1.0
@@ -64,7 +65,7 @@ async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
                     return await outcome.reported(found.id, order.document, order.show, found.result())
                 if description.task_queue != place.queue:
                     await _host(client, description.task_queue, order.document, order.agents, leave)
-            return await _follow(found, order.document, order.show)
+            return await _follow(client, found, order.document, order.show)
 
 
 async def result(
@@ -81,7 +82,7 @@ async def result(
             leave.run = found
             if client.embedded is not None:
                 await _host(client, description.task_queue, document, agents, leave)
-            return await _follow(found, document, show)
+            return await _follow(client, found, document, show)
 
 
 async def _start(order: Order, client: GraphClient, queue: str) -> Run:
@@ -125,10 +126,10 @@ async def _host(
     await leave.enter_async_context(hosting.hosted(client, queue, agents))
 
 
-async def _follow(found: Run, document: dict[str, Value], show: outcome.Show) -> int:
+async def _follow(client: GraphClient, found: Run, document: dict[str, Value], show: outcome.Show) -> int:
     shown = view()
     can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    follower = Follower(found, shown, document, answers=can_ask)
+    follower = Follower(client, found, shown, document, answers=can_ask)
     return await outcome.reported(found.id, document, show, follower.follow())
 
 

@@ -16,7 +16,7 @@ from perdure.graph.yaml_write import write_yaml
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
-    from perdure.client import Run
+    from perdure.runs import Run
 
 EXAMPLES = """\
 examples:

@@ -14,9 +14,9 @@ from perdure.errors import PerdureError, RunFailed
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
-    from perdure.client import Run
     from perdure.payloads import RunResult
     from perdure.reports import PendingCall, RunReport
+    from perdure.runs import Run
 
 EXAMPLES = """\
 examples:

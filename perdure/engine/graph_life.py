@@ -56,8 +56,9 @@ class GraphLife:
 
     def _iterate(self, run: GraphRun) -> None:
         """Nothing of `run` is active any more: another iteration, or its end."""
+        force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
         try:
-            while loops.advance(run, self.rules.options.force_loop):
+            while loops.advance(run, force):
                 self._inject(run)
                 self._show_statics(run)
                 if not self._queue_ready(run):

@@ -60,7 +60,9 @@ def _show_failures(folder: Path, cases: list[dict], number: int, keeping: bool) 
     for case in cases[:number]:
         small, found = shrunk(oracle, case)
         print(f"\n{case['name']}")
-        print(json.dumps({key: small[key] for key in ("graph", "injects", "options", "mocks") if key in small}))
+        print(
+            json.dumps({key: small[key] for key in ("graph", "injects", "options", "mocks") if key in small})
+        )
         for difference in found:
             print(f"    {difference[:500]}")
         if keeping:

@@ -94,7 +94,9 @@ def _echo(draw: Draw, refs: References) -> Call:
 
 def _template(draw: Draw, refs: References) -> Call:
     parts = {key: refs.inputs(1) for key in ("text", "name", "k")[: draw.count(1, 3)]}
-    template = draw.pick(("${text}", "<${text}|${name}>", {"a": "${text}", "b": ["x ${k}"]}, "${k} ${k}", "", None))
+    template = draw.pick(
+        ("${text}", "<${text}|${name}>", {"a": "${text}", "b": ["x ${k}"]}, "${k} ${k}", "", None)
+    )
     return _split(parts, {"template": template})
 
 
@@ -136,7 +138,9 @@ def _parse(draw: Draw, refs: References) -> Call:
 def _look_up(draw: Draw, refs: References) -> Call:
     del refs
     key = draw.pick(("a", "b", "zz"))
-    return _split({"namedKey": (key, key)}, {"supressError": True} if draw.chance(0.3) else {}, a=1, b={"k": 2})
+    return _split(
+        {"namedKey": (key, key)}, {"supressError": True} if draw.chance(0.3) else {}, a=1, b={"k": 2}
+    )
 
 
 def _objects(draw: Draw, refs: References) -> Call:

@@ -20,7 +20,12 @@ def make_case(seed: int) -> dict[str, Any]:
     draw = Draw(Random(seed))
     graphs = Graphs(draw)
     graph, _ = graphs.graph()
-    case: dict[str, Any] = {"name": f"seed {seed}", "category": "differential", "timeoutMs": 300, "graph": graph}
+    case: dict[str, Any] = {
+        "name": f"seed {seed}",
+        "category": "differential",
+        "timeoutMs": 300,
+        "graph": graph,
+    }
     options, injects = _options(draw, graphs, graph), _injects(draw, graph)
     if draw.chance(0.12):
         _distort(draw, graph)
@@ -58,7 +63,9 @@ def _options(draw: Draw, graphs: Graphs, graph: dict[str, Any]) -> dict[str, Any
 def _injects(draw: Draw, graph: dict[str, Any]) -> list[dict[str, Any]]:
     if not draw.chance(0.12):
         return []
-    statics = [name for name, node in graph["nodes"].items() if isinstance(node, dict) and "agent" not in node]
+    statics = [
+        name for name, node in graph["nodes"].items() if isinstance(node, dict) and "agent" not in node
+    ]
     names = [*statics, "__loopIndex"] if draw.chance(0.05) else statics
     if draw.chance(0.03):
         names = [*graph["nodes"], "nobody"]
@@ -73,7 +80,9 @@ def _injects(draw: Draw, graph: dict[str, Any]) -> list[dict[str, Any]]:
 def _every_node(graph: dict[str, Any]) -> list[dict[str, Any]]:
     """All nodes, those of graphs inside nodes included."""
     nodes = [node for node in graph["nodes"].values() if isinstance(node, dict)]
-    inner = [node["graph"] for node in nodes if isinstance(node.get("graph"), dict) and "nodes" in node["graph"]]
+    inner = [
+        node["graph"] for node in nodes if isinstance(node.get("graph"), dict) and "nodes" in node["graph"]
+    ]
     return nodes + [node for graph in inner for node in _every_node(graph)]
 
 
@@ -96,7 +105,15 @@ def _distort(draw: Draw, graph: dict[str, Any]) -> None:
     if key in ("params", "defaultValue", "isResult", "anyInput", "retry") or draw.chance(0.5):
         node[key] = value
     elif isinstance(node.get("params"), dict):
-        keys = ("limit", "rowKey", "expandKeys", "resultNodeId", "supressError", "compositeResultKey", "namedKey")
+        keys = (
+            "limit",
+            "rowKey",
+            "expandKeys",
+            "resultNodeId",
+            "supressError",
+            "compositeResultKey",
+            "namedKey",
+        )
         node["params"][draw.pick(keys)] = value
 
 
@@ -116,20 +133,43 @@ def _break(draw: Draw, graph: dict[str, Any]) -> None:
         put(graph, "nodes", draw.pick((None, [], {}, "x", 5, [{"value": 1}]))),
         lambda: graph.pop("nodes", None),
         put(graph, draw.pick(("retry", "hello", "2")), 1),
-        put(graph, "loop", draw.pick(({}, {"count": 1, "while": ":a"}, True, "x", [], {"count": None, "while": None}))),
-        put(graph, "concurrency", draw.pick((0, -1, 1.5, "2", None, [], True, {}, {"global": 0}, {"global": 2, "x": 1}))),
-        put(graph, "concurrency", {"global": 2, "labels": draw.pick((None, [], "x", {"a": 0}, {"a": "1"}, {"a": 1.5}))}),
+        put(
+            graph,
+            "loop",
+            draw.pick(({}, {"count": 1, "while": ":a"}, True, "x", [], {"count": None, "while": None})),
+        ),
+        put(
+            graph,
+            "concurrency",
+            draw.pick((0, -1, 1.5, "2", None, [], True, {}, {"global": 0}, {"global": 2, "x": 1})),
+        ),
+        put(
+            graph,
+            "concurrency",
+            {"global": 2, "labels": draw.pick((None, [], "x", {"a": 0}, {"a": "1"}, {"a": 1.5}))},
+        ),
         put(nodes, name, draw.pick((None, 5, "x", True, [], [1], {}))),
         put(node, draw.pick(("agentId", "update", "value", "extra", "console", "1", "label")), draw.weird()),
         put(some, "agent", draw.pick(("nobody", "", None, 5, [], {}, ":nobody", ":", True, "constructor"))),
         put(some, "inputs", draw.pick(([":a"], "x", 5, True, "x ${:a}", "${:nobody}", [], 0, "", False))),
         put(some, "inputs", {"x": draw.pick((":nobody", "${:nobody.k}", [{"k": ":nobody"}]))}),
         put(some, "inputs", {"x": f":{name}"}),
-        put(some, draw.pick(("if", "unless", "graph")), draw.pick(("x", True, 5, ":nobody", "${:a}", ":", "@loop", [], {}))),
+        put(
+            some,
+            draw.pick(("if", "unless", "graph")),
+            draw.pick(("x", True, 5, ":nobody", "${:a}", ":", "@loop", [], {})),
+        ),
         put(some, "passThrough", {"x": draw.pick((":nobody", "${:nobody}", f":{name}"))}),
         put(node, "update", draw.pick(("x", ":nobody", 5, True, ":", "${:a}", "@loop", []))),
         put(graph, "nodes", {"a": {"value": 1}}),
-        put(graph, "nodes", {"a": {"agent": "copyAgent", "inputs": {"x": ":b"}}, "b": {"agent": "copyAgent", "inputs": {"x": ":a"}}}),
+        put(
+            graph,
+            "nodes",
+            {
+                "a": {"agent": "copyAgent", "inputs": {"x": ":b"}},
+                "b": {"agent": "copyAgent", "inputs": {"x": ":a"}},
+            },
+        ),
         put(some, "label", draw.weird()),
     ]
     for _ in range(draw.count(1, 2)):

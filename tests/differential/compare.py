@@ -40,10 +40,17 @@ def compare(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> l
         got = outcome.errors.get(node, message)
         if got != message and not V8_TEXT.search(message):
             found.append(f"error of {node} {got!r}, recorded {message!r}")
-    order = [entry["nodeId"] for entry in answer.get("log", ()) if entry["state"] == "executing"]
-    if "log" in answer and outcome.order != order:
+    order = started(answer)
+    if order is not None and outcome.order != order:
         found.append(f"order {outcome.order}, recorded {order}")
     return found
+
+
+def started(answer: dict[str, Any]) -> list[str] | None:
+    """The nodes in the order in which GraphAI started them, where the answer tells."""
+    if "log" not in answer:
+        return answer.get("order")
+    return [entry["nodeId"] for entry in answer["log"] if entry["state"] == "executing"]
 
 
 def _aligned(got: Any, want: Any) -> Any:

@@ -75,7 +75,9 @@ def _texts(value: Any) -> Iterator[str]:
 def _rewritten(case: dict[str, Any], witness: Witness) -> bool:
     del witness
     texts = list(_texts(case))
-    return any("${:" in text for text in texts) and any(re.search(r"\$[$&`']|\$\{[:@]", text) for text in texts)
+    return any("${:" in text for text in texts) and any(
+        re.search(r"\$[$&`']|\$\{[:@]", text) for text in texts
+    )
 
 
 def _misplaced(case: dict[str, Any], witness: Witness) -> bool:

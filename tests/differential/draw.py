@@ -14,7 +14,24 @@ SCALARS: Sequence[Any] = (
     *("日本語", "😀x", "ÄÖ", "line\nbreak", "[1, 2]", '{"k": 1, "items": [1]}', "null", "bad {json"),
     *('```json\n{"a": 1}\n```', "copyAgent", "mockOk", "k", "one two_three-four"),
 )
-WEIRD: Sequence[Any] = (None, True, False, 0, 1, -1, 2.5, "", "2", "x", "a b", [], {}, [1, "a"], {"x": 1}, [[]])
+WEIRD: Sequence[Any] = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2.5,
+    "",
+    "2",
+    "x",
+    "a b",
+    [],
+    {},
+    [1, "a"],
+    {"x": 1},
+    [[]],
+)
 """What may stand in a key that wants something else."""
 
 KEYS = ("k", "name", "items", "n", "text", "flag", "1", "10", "02", "a b", "é", "deep", "list")

@@ -12,8 +12,39 @@ from tests.differential.references import FUNCTIONS, References, Scope
 
 IDS = ("a", "b", "c", "d", "e", "f", "g", "h", "node1", "text", "k", "x")
 ODD_IDS = (
-    *("1", "10", "2", "02", "é", "日本", "a b", "x-y", "q:r", "$0", "self", "row", "rows", "item", "4294967295"),
-    *("a.b", "", "if", "nodes", "default()", "x}", "@loop", " s", "😀", "params", "value", "agent", "null", "true"),
+    *(
+        "1",
+        "10",
+        "2",
+        "02",
+        "é",
+        "日本",
+        "a b",
+        "x-y",
+        "q:r",
+        "$0",
+        "self",
+        "row",
+        "rows",
+        "item",
+        "4294967295",
+    ),
+    *(
+        "a.b",
+        "",
+        "if",
+        "nodes",
+        "default()",
+        "x}",
+        "@loop",
+        " s",
+        "😀",
+        "params",
+        "value",
+        "agent",
+        "null",
+        "true",
+    ),
 )
 MOCKS = ("mockOk", "mockFail", "mockTwice", "mockContext", "mockNothing")
 LABELS = ("gpu", "net")
@@ -91,7 +122,9 @@ class Graphs:
         """Static nodes that hold the name of an agent, or a graph, for nodes that refer to them."""
         draw = self.draw
         if draw.chance(0.05):
-            agent = draw.pick(("copyAgent", "copyAgent", "mockOk", "nestedAgent", "mapAgent", "nobody", None, 5))
+            agent = draw.pick(
+                ("copyAgent", "copyAgent", "mockOk", "nestedAgent", "mapAgent", "nobody", None, 5)
+            )
             nodes["who"] = {"value": agent}
             scope.add("who", agent)
         if draw.chance(0.05 if not depth else 0.01):
@@ -118,7 +151,9 @@ class Graphs:
     def _loop(self, depth: int) -> str | None:
         if not self.draw.chance(0.25 if not depth else 0.12):
             return None
-        return self.draw.weighted({"count": 6, "list": 3, "mock": 2, "false": 1, "null": 0.2, "literal": 0.05})
+        return self.draw.weighted(
+            {"count": 6, "list": 3, "mock": 2, "false": 1, "null": 0.2, "literal": 0.05}
+        )
 
     def _set_up_loop(self, loop: str, nodes: dict[str, Any], scope: Scope) -> Any:
         draw = self.draw
@@ -189,7 +224,9 @@ class Graphs:
         self._mock(agent)
         if draw.chance(0.2):
             self.mocks[agent].setdefault("nodes", {})[name] = self._behaviour()
-        return {"agent": agent, "inputs": inputs}, self.mocks[agent].get("default", {}).get("return", UNDEFINED)
+        return {"agent": agent, "inputs": inputs}, self.mocks[agent].get("default", {}).get(
+            "return", UNDEFINED
+        )
 
     def _mock(self, agent: str) -> None:
         draw = self.draw
@@ -197,7 +234,9 @@ class Graphs:
             "mockOk": {"return": draw.value()},
             "mockFail": {"throw": draw.pick(("no", "Intentional Error for Debugging", "", "é"))},
             "mockTwice": {"sequence": [self._behaviour() for _ in range(draw.count(2, 4))]},
-            "mockContext": {"context": draw.pick((["params", "config", "debugInfo"], "config", "params", "namedInputs"))},
+            "mockContext": {
+                "context": draw.pick((["params", "config", "debugInfo"], "config", "params", "namedInputs"))
+            },
             "mockNothing": {},
         }
         self.mocks.setdefault(agent, {"default": defaults[agent]})
@@ -263,7 +302,9 @@ class Graphs:
         if draw.chance(0.2):
             column = draw.pick(("col", "v"))
             parts[column] = calls.list_of(draw, refs)
-            params["expandKeys"] = [column] if draw.chance(0.9) else draw.pick((["zz"], "col", [], [column, "row"]))
+            params["expandKeys"] = (
+                [column] if draw.chance(0.9) else draw.pick((["zz"], "col", [], [column, "row"]))
+            )
         inner = {key: guess for key, (_, guess) in parts.items()}
         keys, graph, example = self._inner({**inner, str(row_key): row, "__mapIndex": 0}, depth, refs)
         graph["nodes"].pop("__mapIndex", None)
@@ -332,13 +373,34 @@ class Graphs:
 
     def _console(self) -> Any:
         return self.draw.pick(
-            (True, False, "shown", {"before": True}, {"after": {"x": ".k"}}, {"after": "done"}, {"before": "go", "after": True})
+            (
+                True,
+                False,
+                "shown",
+                {"before": True},
+                {"after": {"x": ".k"}},
+                {"after": "done"},
+                {"before": "go", "after": True},
+            )
         )
 
     def _path(self, example: Any) -> Any:
         draw = self.draw
         if draw.chance(0.2):
-            return draw.pick(("literal", ":a", "x ${:a} y", "${@someone}", 1, [".k", {"x": ".n"}], "@loop", "", ".", "${@loop}"))
+            return draw.pick(
+                (
+                    "literal",
+                    ":a",
+                    "x ${:a} y",
+                    "${@someone}",
+                    1,
+                    [".k", {"x": ".n"}],
+                    "@loop",
+                    "",
+                    ".",
+                    "${@loop}",
+                )
+            )
         keys = list(example) if isinstance(example, dict) and example else ["$0", "zz", "text"]
         path = f".{draw.pick(keys)}"
         if draw.chance(0.3):

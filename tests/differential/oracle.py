@@ -33,7 +33,11 @@ class Oracle:
     def _start(self) -> None:
         command = [str(self._folder / "node_modules" / ".bin" / "tsx"), "run.ts", "--serve"]
         self._process = subprocess.Popen(
-            command, cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            cwd=self._folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         self._lines: Queue[bytes | None] = Queue()
         Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()

@@ -26,7 +26,20 @@ FUNCTIONS = {
     type(None): ("default(5)", "isEmpty()"),
     type(UNDEFINED): ("default(5)", "default(abc)", "default(1-2)", "default(a_b)"),
 }
-STRANGE_STEPS = ("zz", "$9", "$last", "$00", "length", "0", "", "k()", "nope(1)", "not()", "$x", "default(none)")
+STRANGE_STEPS = (
+    "zz",
+    "$9",
+    "$last",
+    "$00",
+    "length",
+    "0",
+    "",
+    "k()",
+    "nope(1)",
+    "not()",
+    "$x",
+    "default(none)",
+)
 PROTOTYPE = ("toString", "constructor", "hasOwnProperty", "valueOf", "isPrototypeOf", "__proto__")
 UTILITIES = ("@loop", "@loop", "@loop", "@someone", "@", "@loop x")
 STRANGE_REFERENCES = (":", ":.x", ":nobody", ":nobody.k", ":-)", ":a\nb", "::a", ": a", "::", ":$0")

@@ -12,7 +12,7 @@ from typing import Any
 from tests.conformance.cases import Outcome
 from tests.conformance.memory import run_case
 from tests.differential.cases import make_case
-from tests.differential.compare import compare
+from tests.differential.compare import compare, started
 from tests.differential.deviations import Witness, explanation
 from tests.differential.features import features
 from tests.differential.oracle import Oracle
@@ -20,7 +20,19 @@ from tests.differential.shrink import shrink
 
 FOUND = Path(__file__).parent / "found"
 BATCH = 40
-RECORDED = ("status", "stage", "thrown", "thrownType", "all", "results", "atEnd", "errors", "states", "special", "blocked")
+RECORDED = (
+    "status",
+    "stage",
+    "thrown",
+    "thrownType",
+    "all",
+    "results",
+    "atEnd",
+    "errors",
+    "states",
+    "special",
+    "blocked",
+)
 
 
 @dataclass
@@ -57,7 +69,9 @@ def judge(
     found = compare(case, answer, outcome)
     if not found:
         crashed = answer["status"] in ("crash", "hang")
-        return (f"GraphAI fails ({answer['status']}), we end" if crashed else f"same ({answer['status']})"), []
+        return (
+            f"GraphAI fails ({answer['status']}), we end" if crashed else f"same ({answer['status']})"
+        ), []
     if outcome.status.startswith("RAISED"):
         return "DIFFERENT", found
     reason = explanation(case, witness, found)
@@ -77,7 +91,13 @@ def shrunk(oracle: Oracle, case: dict[str, Any]) -> tuple[dict[str, Any], list[s
     wanted = kind(*verdict(case)[:2])
     small = shrink(case, lambda candidate: kind(*verdict(candidate)[:2]) == wanted)
     _, found, answer = verdict(small)
-    return {**small, **{key: answer[key] for key in RECORDED if key in answer}}, found
+    return recorded(small, answer), found
+
+
+def recorded(case: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The case with GraphAI's answer in it."""
+    found = {key: answer[key] for key in RECORDED if key in answer}
+    return {**case, **found, "order": started(answer)}
 
 
 def keep(case: dict[str, Any]) -> Path:

@@ -9,7 +9,9 @@ Place = tuple[str | int, ...]
 KEPT = {("name",), ("category",), ("timeoutMs",), ("graph",)}
 
 
-def shrink(case: dict[str, Any], fails: Callable[[dict[str, Any]], bool], attempts: int = 800) -> dict[str, Any]:
+def shrink(
+    case: dict[str, Any], fails: Callable[[dict[str, Any]], bool], attempts: int = 800
+) -> dict[str, Any]:
     """The smallest case found that still fails, in at most that many attempts."""
     left = attempts
     progress = True

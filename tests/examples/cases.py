@@ -17,9 +17,10 @@ from perdure import local
 from perdure.activities.agent import Agent
 from perdure.activities.catalog import catalog, load_agents
 from perdure.activities.openai_client import close_clients
-from perdure.client import GraphClient, Run
+from perdure.client import GraphClient
 from perdure.graph.load import load
 from perdure.payloads import RunResult
+from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.testing import memory_shell
 from tests import durable

@@ -65,14 +65,24 @@ def _graph(random: Random, depth: int, given: tuple[str, ...]) -> dict[str, Any]
 def _node(random: Random, names: list[str], depth: int) -> dict[str, Any]:
     sources = random.sample(names, min(len(names), random.randint(0, 3)))
     props = ("", "", ".v", ".flag", ".missing")
-    inputs: dict[str, Any] = {f"i{index}": f":{name}{random.choice(props)}" for index, name in enumerate(sources)}
+    inputs: dict[str, Any] = {
+        f"i{index}": f":{name}{random.choice(props)}" for index, name in enumerate(sources)
+    }
     node: dict[str, Any] = {"agent": "work", "inputs": inputs, "isResult": random.random() < 0.5}
     kind = random.random()
     if depth < 2 and kind < 0.12:
-        node |= {"agent": "nestedAgent", "graph": _graph(random, depth + 1, ("u",)), "inputs": {"u": f":{names[-1]}"}}
+        node |= {
+            "agent": "nestedAgent",
+            "graph": _graph(random, depth + 1, ("u",)),
+            "inputs": {"u": f":{names[-1]}"},
+        }
     elif depth < 2 and kind < 0.24:
         graph = _graph(random, depth + 1, ("row", "u"))
-        node |= {"agent": "mapAgent", "graph": graph, "inputs": {"u": 5, "rows": random.choice((":rows", [1, 2]))}}
+        node |= {
+            "agent": "mapAgent",
+            "graph": graph,
+            "inputs": {"u": 5, "rows": random.choice((":rows", [1, 2]))},
+        }
         node["params"] = {"compositeResult": random.random() < 0.5}
     extras: dict[str, tuple[float, Any]] = {
         "if": (0.1, f":{random.choice(names)}.flag"),

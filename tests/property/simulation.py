@@ -78,8 +78,12 @@ class Simulation:
         """The next answer: any that is owed, or a late one that nobody waits for."""
         if self.over and self.random.random() < 0.1:
             call = self.random.choice(self.over)
-            return self.random.choice((AgentCompleted(call, "late"), AgentFailed(call, "late"), Settled(call)))
-        owed = [call for call, command in self.open.items() if self.fires or not isinstance(command, StartTimer)]
+            return self.random.choice(
+                (AgentCompleted(call, "late"), AgentFailed(call, "late"), Settled(call))
+            )
+        owed = [
+            call for call, command in self.open.items() if self.fires or not isinstance(command, StartTimer)
+        ]
         assert owed, "nothing is owed, and the run is not over"
         command = self.open[self.random.choice(owed)]
         if isinstance(command, RunAgent):

@@ -65,7 +65,10 @@ def test_an_abort_ends_a_run_at_any_moment(part: int) -> None:
         simulation = Simulation(make_graph(Random(seed)), Random(0), salt=seed, fires=True)
         finish = simulation.play(abort_after=seed % (steps + 1))
         assert finish.aborted or len(simulation.events) == steps, f"seed {seed}"
-        assert not any(isinstance(command, RunAgent) for command in simulation.open.values()) or not finish.aborted
+        assert (
+            not any(isinstance(command, RunAgent) for command in simulation.open.values())
+            or not finish.aborted
+        )
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -143,7 +146,10 @@ def test_a_long_chain_of_skipped_nodes_with_defaults_needs_no_stack() -> None:
 @pytest.mark.parametrize("concurrency", [1, 8, MANY])
 def test_many_nodes_that_fail_at_their_inputs_need_no_stack(concurrency: int) -> None:
     nodes: dict[str, Any] = {"text": {"value": "no json"}, "a": {"agent": "work"}}
-    nodes |= {f"n{index}": {"agent": "work", "inputs": {"x": ":text.jsonParse()", "a": ":a"}} for index in range(MANY)}
+    nodes |= {
+        f"n{index}": {"agent": "work", "inputs": {"x": ":text.jsonParse()", "a": ":a"}}
+        for index in range(MANY)
+    }
     finish = play_at_once({"concurrency": concurrency, "nodes": nodes})
     assert len(finish.errors) == MANY
 

@@ -18,9 +18,10 @@ from typing import Any
 
 from perdure import local
 from perdure.activities.catalog import catalog
-from perdure.client import GraphClient, Run
+from perdure.client import GraphClient
 from perdure.errors import RunFailed
 from perdure.graph.load import load
+from perdure.runs import Run
 from tests import durable
 from tests.examples import cases as examples
 from tests.replay.cases import FOLDER, GRAPHS, private_texts

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from perdure.activities.agent import Agent, AgentContext, agent
 from perdure.activities.catalog import catalog
-from perdure.client import GraphClient, Run, RunReport
+from perdure.client import GraphClient
 from perdure.errors import (
     GraphError,
     RunCancelled,
@@ -17,6 +17,8 @@ from perdure.errors import (
     TransientError,
     UsageError,
 )
+from perdure.reports import RunReport
+from perdure.runs import Run
 from perdure.streams import StreamPiece
 from perdure.worker import WorkerOptions, build_worker
 from tests.durable import started

@@ -1,0 +1,150 @@
+"""A run: its result, its status, what it streams, the answers of people, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from perdure.errors import UsageError
+from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.reports import (
+    GRAPH,
+    RPC_TIMEOUT,
+    RunReport,
+    pending_calls,
+    rpc_error,
+    run_error,
+    state_name,
+    workers,
+)
+from perdure.streams import StreamPiece, StreamReader
+
+QUERY_TIMEOUT = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, started here or elsewhere. `local` tells that its server is the embedded one."""
+
+    temporal: Client
+    id: str
+    local: bool = False
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """The Temporal handle underneath."""
+        return self.temporal.get_workflow_handle(self.id, result_type=RunResult)
+
+    async def result(self) -> RunResult:
+        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped."""
+        try:
+            return await self.handle.result()
+        except WorkflowFailureError as error:
+            raise run_error(self.id, error.cause) from error
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def cancel(self) -> None:
+        """Asks the run to stop: running agents are told, and no node starts any more."""
+        try:
+            await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def status(self, console_from: int = 0) -> RunStatus | None:
+        """What the run itself says; None when no worker answers in time."""
+        try:
+            return await self.handle.query(
+                "status", console_from, result_type=RunStatus, rpc_timeout=QUERY_TIMEOUT
+            )
+        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return None
+
+    async def answer(self, path: str, value: str) -> None:
+        """Answers the question of a node that waits for a person.
+
+        `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
+        when nobody asks there, or the answer is not taken.
+        """
+        try:
+            answer = Answer(path=path, value=value)
+            await self.handle.execute_update(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+                "answer", answer, result_type=type(None)
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def stream(self, interval: float = 0.15) -> AsyncIterator[StreamPiece]:
+        """What agents stream while they run, until the run ends; asks every `interval` seconds.
+
+        Pieces of one attempt come in order, without overlap: where one was missed, the next one's
+        `offset` tells. A repeated attempt begins anew, with its own number.
+        """
+        reader = StreamReader(self.temporal.data_converter)
+        while True:
+            description = await self.describe()
+            for piece in await reader.running(description):
+                yield piece
+            if reader.has_ended():
+                status = await self.status(console_from=sys.maxsize)
+                for piece in reader.ended(status):
+                    yield piece
+            if description.status is not WorkflowExecutionStatus.RUNNING:
+                return
+            await asyncio.sleep(interval)
+
+    async def describe(self) -> WorkflowExecutionDescription:
+        """What the server itself knows of the run. Raises UsageError when it knows no such run."""
+        try:
+            return await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def request(self) -> RunRequest:
+        """What the run was started with: its graph, inputs and queue."""
+        try:
+            async for event in self.handle.fetch_history_events(page_size=1):
+                payloads = event.workflow_execution_started_event_attributes.input.payloads
+                return (await self.temporal.data_converter.decode(payloads, [RunRequest]))[0]
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+        raise UsageError(f"run {self.id!r} has no history any more")
+
+    async def report(self, console_from: int = 0) -> RunReport:
+        """How the run is, and what it waits for: also when no worker is there to ask."""
+        description = await self.describe()
+        pending = tuple(pending_calls(description))
+        queues = sorted({call.queue for call in pending} | {description.task_queue})
+        running = description.status is WorkflowExecutionStatus.RUNNING
+        unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
+        return RunReport(
+            id=self.id,
+            state=state_name(description.status),
+            name=description.typed_search_attributes.get(GRAPH) or "",
+            started=description.start_time,
+            closed=description.close_time,
+            status=await self.status(console_from) if description.task_queue not in unserved else None,
+            pending=pending,
+            unserved=tuple(unserved) if running else (),
+            attempt=description.raw_description.pending_workflow_task.attempt,
+        )

@@ -1,0 +1,17 @@
+"""Graphs by which the engine once differed from GraphAI, compared with GraphAI's recorded answers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conformance.memory import run_case
+from tests.differential.compare import compare
+from tests.differential.run import FOUND
+
+CASES = [json.loads(path.read_text()) for path in sorted(FOUND.glob("*.json"))]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_found_graph(case: dict[str, Any]) -> None:
+    assert compare(case, case, run_case(case)) == []
