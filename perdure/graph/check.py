@@ -166,16 +166,18 @@ def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
             yield Problem("not-a-node", place, finding, cure, graphai="TypeError")
             return
         node = {str(index): item for index, item in enumerate(node)}
-    if js_truthy(node.get("agent", UNDEFINED)) and js_truthy(node.get("value", UNDEFINED)):
+    both = js_truthy(node.get("agent", UNDEFINED)) and js_truthy(node.get("value", UNDEFINED))
+    if both:
         text = "Cannot set both agent and value"
         yield validation("agent-and-value", place, text, "remove one: a node is computed or static", text)
     kind, keys = ("Computed", COMPUTED_KEYS) if "agent" in node else ("Static", STATIC_KEYS)
     for key in ordered_keys(node):
-        if key not in keys:
-            finding = f"a {kind.lower()} node has no key {key!r}"
-            cure = suggestion(key, keys) if "agent" in node else _static_cure(key)
-            text = f"{kind} node does not allow {key}"
-            yield validation("unknown-key", f"{place}.{key}", finding, cure, text)
+        if key in keys or (both and key == "value"):
+            continue
+        finding = f"a {kind.lower()} node has no key {key!r}"
+        cure = suggestion(key, keys) if "agent" in node else _static_cure(key)
+        text = f"{kind} node does not allow {key}"
+        yield validation("unknown-key", f"{place}.{key}", finding, cure, text)
     if "agent" in node:
         yield from _own_key_problems(place, node)
 

@@ -9,10 +9,10 @@ from typing import Any
 from tests.conformance.cases import FREE_TEXTS, Outcome, differences
 
 V8_TEXT = re.compile(
-    r"Cannot (read|set|convert|create|use|destructure)|is not (a function|iterable|defined|a constructor|an object)"
-    r"|Unexpected (token|end|non-whitespace|number|string)|is not valid JSON|in JSON at|Invalid (array|count|string) "
-    r"|must have a callable|Spread syntax|Expected (property|',|double)|control character|Unterminated"
-    r"|Reduce of empty|object null is not|Bad escaped|cannot be converted|Class extends|Cannot mix"
+    r"Cannot (read|set|convert|create|use|destructure|mix)|Unexpected (token|end|non-whitespace|number|string)"
+    r"|is not (a function|iterable|defined|a constructor|an object|valid JSON)|Invalid (array|count|string) "
+    r"|in JSON at|must have a callable|Spread syntax|Expected (property|',|double)|control character"
+    r"|Unterminated|Reduce of empty|object null is not|Bad escaped|cannot be converted"
 )
 """What JavaScript itself says: that there is an error is compared, not its words."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,18 +46,11 @@ class Deviation:
     name: str
     reason: str
     explains: Callable[[dict[str, Any], Witness], bool]
-    only: tuple[str, ...] = ()
-    """What may differ, by the first word of a difference; everything where empty."""
-
-    def may(self, found: Sequence[str]) -> bool:
-        """Whether these differences are of the kind that this deviation brings."""
-        return not self.only or all(difference.startswith(self.only) for difference in found)
 
 
-def explanation(case: dict[str, Any], witness: Witness, found: Sequence[str]) -> Deviation | None:
-    """The deviation by which a case may differ as it does, if any."""
-    candidates = (deviation for deviation in DEVIATIONS if deviation.may(found))
-    return next((deviation for deviation in candidates if deviation.explains(case, witness)), None)
+def explanation(case: dict[str, Any], witness: Witness) -> Deviation | None:
+    """The deviation by which a case may differ, if any."""
+    return next((deviation for deviation in DEVIATIONS if deviation.explains(case, witness)), None)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -102,8 +95,26 @@ def _endless(case: dict[str, Any], witness: Witness) -> bool:
 
 
 def _graph_is_value(case: dict[str, Any], witness: Witness) -> bool:
+    """Whether a node gets its graph by reference, and inputs with names of nodes in such a graph."""
     del witness
-    return re.search(r'"graph": ":', json.dumps(case)) is not None
+    inputs = {
+        "row" if key == "rows" else key
+        for part in _objects(case)
+        if isinstance(part.get("graph"), str) and isinstance(part.get("inputs"), dict)
+        for key in part["inputs"]
+    }
+    graphs = (part["nodes"] for part in _objects(case) if isinstance(part.get("nodes"), dict))
+    return any(name in inputs for nodes in graphs for name in nodes)
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for item in value.values():
+            yield from _objects(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
 
 
 DEVIATIONS = (
@@ -139,8 +150,7 @@ DEVIATIONS = (
     ),
     Deviation(
         "values stay",
-        "A graph that is a value stays as it is; GraphAI writes the inputs of mapAgent and nestedAgent into it.",
+        "A graph that is a value stays as it is; GraphAI writes the inputs of its nodes into it.",
         _graph_is_value,
-        only=("all", "results", "at the end", "special"),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from perdure.graph.values import UNDEFINED
@@ -329,34 +330,30 @@ class Graphs:
 
     def _decorate(self, node: dict[str, Any], refs: References, example: Any) -> Any:
         draw = self.draw
-        if draw.chance(0.4):
-            node["isResult"] = True
         for key in ("if", "unless"):
             if draw.chance(0.09):
                 node[key] = self._condition(refs)
                 if draw.chance(0.35):
                     node["defaultValue"] = draw.value()
-        if draw.chance(0.03):
-            node["defaultValue"] = draw.value()
-        if draw.chance(0.5 if self.is_race else 0.1):
-            node["anyInput"] = draw.pick((True, True, True, False, 1))
-        if draw.chance(0.5 if node["agent"] in ("mockTwice", "mockFail") else 0.1):
-            node["retry"] = draw.pick((1, 2, 1, 2, 3, "2", 0, -1, None, 0.5, True))
-        if draw.chance(0.06):
-            keys = list(example) if isinstance(example, dict) and draw.chance(0.8) else []
-            found = [{"exists": f".{key}"} for key in keys] or ({"exists": ".zz.k"}, {"exists": "x"}, {}, "x")
-            node["repeatUntil"] = draw.pick(found)
+        fails = node["agent"] in ("mockTwice", "mockFail")
         for key, chance, values in (
+            ("isResult", 0.4, (True,)),
+            ("defaultValue", 0.03, (draw.value(),)),
+            ("anyInput", 0.5 if self.is_race else 0.1, (True, True, True, False, 1)),
+            ("retry", 0.5 if fails else 0.1, (1, 2, 1, 2, 3, "2", 0, -1, None, 0.5, True)),
+            ("repeatUntil", 0.06, self._paths(example)),
             ("priority", 0.12, (1, 2, -1, 5, "3", None, 0.5)),
             ("timeout", 0.01, (0, None, -1, 100000)),
             ("filterParams", 0.02, ({"x": 1}, {}, None)),
+            ("label", 0.5 if self.has_labels else 0.02, (*LABELS, "other", "")),
+            ("console", 0.05, (self._console(),)),
         ):
             if draw.chance(chance):
                 node[key] = draw.pick(values)
-        if draw.chance(0.5 if self.has_labels else 0.02):
-            node["label"] = draw.pick((*LABELS, "other", ""))
-        if draw.chance(0.05):
-            node["console"] = self._console()
+        return self._shape_result(node, refs, example)
+
+    def _shape_result(self, node: dict[str, Any], refs: References, example: Any) -> Any:
+        draw = self.draw
         if draw.chance(0.08):
             parts = {draw.pick(KEYS): refs.inputs(1) for _ in range(draw.count(1, 2))}
             node["passThrough"] = {key: text for key, (text, _) in parts.items()}
@@ -366,6 +363,10 @@ class Graphs:
             node["output"] = {draw.pick(KEYS): self._path(example) for _ in range(draw.count(1, 3))}
             example = dict.fromkeys(node["output"], "mapped")
         return example
+
+    def _paths(self, example: Any) -> Sequence[Any]:
+        keys = list(example) if isinstance(example, dict) and self.draw.chance(0.8) else []
+        return [{"exists": f".{key}"} for key in keys] or ({"exists": ".zz.k"}, {"exists": "x"}, {}, "x")
 
     def _condition(self, refs: References) -> str:
         found = refs.typed(self.draw.pick((bool, int, list, str)))

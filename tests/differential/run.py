@@ -74,7 +74,7 @@ def judge(
         ), []
     if outcome.status.startswith("RAISED"):
         return "DIFFERENT", found
-    reason = explanation(case, witness, found)
+    reason = explanation(case, witness)
     return ("DIFFERENT", found) if reason is None else (f"deviation: {reason.name}", found)
 
 

@@ -1,0 +1,98 @@
+"""Playing a scheduler by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from perdure.engine.messages import (
+    AgentCompleted,
+    AgentFailed,
+    CancelCall,
+    Command,
+    Console,
+    Finish,
+    RunAgent,
+    RunOptions,
+    Settle,
+    Settled,
+    StartTimer,
+)
+from perdure.engine.scheduler import Scheduler
+
+Answers = Mapping[str, Any] | Callable[[RunAgent], Any]
+
+
+class Fail(Exception):
+    """What an answer raises to fail the call; `final` as in AgentFailed."""
+
+    def __init__(self, message: str, final: bool = False) -> None:
+        self.final = final
+        super().__init__(message)
+
+
+class Drive:
+    """Answers calls in the order in which they were sent. `answers` are results by node, or a function."""
+
+    def __init__(self, graph: Any, answers: Answers | None = None, **options: Any) -> None:
+        self.answers = answers or {}
+        self.moves: list[str] = []
+        self.scheduler = Scheduler(graph, RunOptions(**options), observe=self._observe)
+        self.commands: list[Command] = []
+        self.waiting: list[Command] = []
+        self.finish: Finish | None = None
+
+    def _observe(self, run: Any, name: str) -> None:
+        self.moves.append(f"{run.path_of(name)} {run.nodes[name].state}")
+
+    def start(self, now: int = 0) -> Drive:
+        return self._take(self.scheduler.start(now))
+
+    def run(self) -> Finish:
+        """Plays to the end."""
+        self.start()
+        while self.finish is None:
+            self.step()
+        return self.finish
+
+    def step(self) -> Drive:
+        """Answers the call that has waited longest; timers do not fire."""
+        command = next(command for command in self.waiting if not isinstance(command, StartTimer))
+        if isinstance(command, Settle):
+            return self.give(Settled(command.call))
+        assert isinstance(command, RunAgent)
+        try:
+            result = self.answers(command) if callable(self.answers) else self.answers.get(command.node, {})
+        except Fail as error:
+            return self.give(AgentFailed(command.call, str(error), final=error.final))
+        return self.give(AgentCompleted(command.call, result))
+
+    def give(self, event: Any, now: int = 0) -> Drive:
+        call = getattr(event, "call", None)
+        self.waiting = [command for command in self.waiting if command.call != call]
+        return self._take(self.scheduler.handle(event, now))
+
+    def _take(self, commands: list[Command]) -> Drive:
+        for command in commands:
+            if isinstance(command, RunAgent | StartTimer | Settle):
+                self.waiting.append(command)
+            elif isinstance(command, CancelCall):
+                self.waiting = [other for other in self.waiting if other.call != command.call]
+            elif isinstance(command, Finish):
+                self.finish = command
+        self.commands += commands
+        return self
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of all calls, in order."""
+        return [command.path for command in self.commands if isinstance(command, RunAgent)]
+
+    @property
+    def shown(self) -> list[tuple[str, str]]:
+        return [(command.path, command.text) for command in self.commands if isinstance(command, Console)]
+
+
+def work(**keys: Any) -> dict[str, Any]:
+    """A computed node."""
+    return {"agent": "work", **keys}
