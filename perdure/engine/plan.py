@@ -222,7 +222,5 @@ def _options(node: dict[str, Value]) -> NodeOptions:
 
 def _number(value: Value) -> float:
     """A number as JavaScript's comparisons read it; 0 where it is absent or no number."""
-    if value is None or is_object(value):
-        return 0
     read = to_number(value)
     return read if read == read else 0

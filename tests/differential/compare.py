@@ -9,10 +9,11 @@ from typing import Any
 from tests.conformance.cases import FREE_TEXTS, Outcome, differences
 
 V8_TEXT = re.compile(
-    r"Cannot (read|set|convert|create|use|destructure|mix)|Unexpected (token|end|non-whitespace|number|string)"
-    r"|is not (a function|iterable|defined|a constructor|an object|valid JSON)|Invalid (array|count|string) "
-    r"|in JSON at|must have a callable|Spread syntax|Expected (property|',|double)|control character"
-    r"|Unterminated|Reduce of empty|object null is not|Bad escaped|cannot be converted"
+    r"Cannot (read|set|convert|create|use|destructure|mix)|Invalid (array|count|string) "
+    r"|Unexpected (token|end|non-whitespace|number|string)|Expected (property|',|double)"
+    r"|is not (a function|iterable|defined|a constructor|an object|valid JSON)|in JSON at"
+    r"|must have a callable|Spread syntax|control character|Unterminated|Reduce of empty"
+    r"|object null is not|Bad escaped|cannot be converted"
 )
 """What JavaScript itself says: that there is an error is compared, not its words."""
 

@@ -128,11 +128,9 @@ async def started(example: Example, client: GraphClient) -> AsyncIterator[Run]:
 async def in_memory(example: Example, home: Path) -> RunResult:
     """The result of `example` on the in-memory shell."""
     with settings_for(example, home) as settings:
-        shell = memory_shell(example.document, example.agents, settings=settings)
-        shell.local_models = partial(local.ensure, settings)
-        result = await shell.run()
-    await close_clients()
-    return result
+        models = partial(local.ensure, settings)
+        around = {"settings": settings, "local_models": models}
+        return await memory_shell(example.document, example.agents, **around).run()
 
 
 def plain(result: RunResult) -> Any:
