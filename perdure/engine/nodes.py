@@ -22,24 +22,16 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, 
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """The scope of `output`: a node's own result, under the name "self"."""
+    """The scope of `output`: a node's own result, whatever the reference names, and the time."""
 
     value: Value
-    run: GraphRun
+    now_ms: int
+    loop: int = 0
 
     def result(self, node: str) -> Value:
         """The node's own result."""
-        return self.value if node == "self" else UNDEFINED
-
-    @property
-    def now_ms(self) -> int:
-        """`@now`."""
-        return self.run.now_ms
-
-    @property
-    def loop(self) -> Value:
-        """`@loop` is not known inside `output`: GraphAI fails the node."""
-        raise AgentError("${@loop} cannot be used in output")
+        del node
+        return self.value
 
 
 def read(run: GraphRun, reference: Reference) -> Value:
@@ -139,7 +131,7 @@ def final_result(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     whole = merged(run, plan, result)
     if plan.output is None:
         return whole
-    mapped = _members(plan.output, Self(whole, run))
+    mapped = _members(plan.output, Self(whole, run.now_ms))
     return {**mapped, **_members(plan.pass_through, run)} if plan.pass_through else mapped
 
 
@@ -165,5 +157,5 @@ def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
     if wanted is True:
         return result if isinstance(result, str) else to_string(stringify(result, 2))
     if is_dict(wanted):
-        return to_string(stringify(compile_output(wanted).render(Self(result, run)), 2))
+        return to_string(stringify(compile_output(wanted).render(Self(result, run.now_ms)), 2))
     return to_string(wanted) if js_truthy(wanted) else None

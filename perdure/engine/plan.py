@@ -16,7 +16,7 @@ from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import Call, Reference, parse_path, parse_reference
 from perdure.graph.template import Template, compile_inputs, compile_output
-from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, ordered_keys
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy, ordered_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.cases import DEVIATIONS, Outcome, differences, load_cases
+from tests.conformance.cases import DEVIATIONS, Outcome, differences, holds_graphs, load_cases
+
+Row = tuple[str, list[str], bool]
+"""The name of a case, what differs from its recording, and whether that is listed."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="graph cases, as JSON")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recorded cases, as JSON")
     parser.add_argument("--shell", choices=("memory", "temporal"), default="memory")
     parser.add_argument("--emit", type=Path, metavar="OUT", help="write what the engine produced")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains TEXT")
     given = parser.parse_args()
-    cases = [case for path in given.files for case in load_cases(path) if given.only in case["name"]]
+    graphs = [path for path in given.files if holds_graphs(path)]
+    cases = [case for path in graphs for case in load_cases(path) if given.only in case["name"]]
     outcomes = run_durably(cases) if given.shell == "temporal" else run_in_memory(cases)
     if given.emit:
         given.emit.write_text("".join(outcome.line() + "\n" for _, outcome in outcomes))
-    return report(outcomes, given.shell)
+    listed = {**DEVIATIONS["graphs"], **DEVIATIONS.get(f"graphs on {given.shell}", {})}
+    found = [(case["name"], differences(case, outcome), case["name"] in listed) for case, outcome in outcomes]
+    for path in given.files:
+        if path not in graphs:
+            found += [row for row in run_units(path) if given.only in row[0]]
+    return report(found)
+
+
+def run_units(path: Path) -> list[Row]:
+    from tests.conformance.units import is_listed, unit_differences
+
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        (name, [difference] if difference else [], is_listed(name))
+        for name, difference in unit_differences(data, path.parent.name)
+    ]
 
 
 def run_in_memory(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Outcome]]:
@@ -38,19 +58,15 @@ def run_durably(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Outco
     return list(zip(chosen, run_cases(chosen), strict=True))
 
 
-def report(outcomes: list[tuple[dict[str, Any], Outcome]], shell: str) -> int:
-    listed = {**DEVIATIONS.get("graphs", {}), **DEVIATIONS.get(f"graphs on {shell}", {})}
+def report(found: list[Row]) -> int:
     passed = failed = deviating = 0
-    for case, outcome in outcomes:
-        found = differences(case, outcome)
-        if not found:
-            passed += 1
-        elif case["name"] in listed:
-            deviating += 1
-        else:
+    for name, different, listed in found:
+        passed += not different
+        deviating += bool(different) and listed
+        if different and not listed:
             failed += 1
-            print(f"FAILED {case['name']}")
-            for difference in found:
+            print(f"FAILED {name}")
+            for difference in different:
                 print(f"    {difference[:600]}")
     print(f"{deviating} deviating, as listed in deviations.json")
     print(f"{passed} passed, {failed} failed")

@@ -52,9 +52,18 @@ class Outcome:
         return json.dumps(data)
 
 
+def holds_graphs(path: Path) -> bool:
+    """Whether a file holds whole graphs with what became of them, not calls or texts."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return isinstance(data, list) and all("graph" in case and "status" in case for case in data)
+
+
 def load_cases(path: Path) -> list[dict[str, Any]]:
-    files = path.parent / "files"
-    return json.loads(path.read_text().replace("{{FILES}}", str(files)))
+    """The graph cases of a file; `files` is the folder of the files that they read."""
+    beside = path.absolute().parent / "files"
+    files = beside if beside.exists() else SHARED / "upstream" / "files"
+    cases = json.loads(path.read_text(encoding="utf-8").replace("{{FILES}}", str(files)))
+    return [{**case, "files": files} for case in cases]
 
 
 def normalized(value: Any) -> tuple[Any, list[dict[str, str]]]:

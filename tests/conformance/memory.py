@@ -38,7 +38,7 @@ async def _run(case: dict[str, Any], watch: Observer | None) -> Outcome:
         outcome.stage = "construct" if isinstance(error, GraphError) else "inject"
         outcome.thrown = error.problems[0].graphai if isinstance(error, GraphError) else str(error)
         return outcome
-    settings = Settings(file_root=SHARED / "upstream" / "files")
+    settings = Settings(file_root=case.get("files", SHARED))
     shell = MemoryShell(scheduler, agents, Surroundings(settings=settings, console=lambda text: None))
     abort = case.get("options", {}).get("abortAfterMs")
     if abort is not None:

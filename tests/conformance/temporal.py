@@ -18,7 +18,7 @@ from perdure.graph.check import first_problem
 from perdure.payloads import RunRequest
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.conformance.cases import SHARED, Outcome, mock_agents, options_of
+from tests.conformance.cases import Outcome, mock_agents, options_of
 
 AT_ONCE = 6
 LIMIT = 30.0
@@ -35,7 +35,7 @@ def waits(case: dict[str, Any]) -> bool:
 def run_cases(cases: Iterable[dict[str, Any]]) -> list[Outcome]:
     """The outcomes of the cases, in their order."""
     with tempfile.TemporaryDirectory(prefix="perdure-") as home:
-        settings = Settings(home=Path(home), file_root=SHARED / "upstream" / "files")
+        settings = Settings(home=Path(home))
         try:
             return asyncio.run(_run_all(list(cases), settings))
         finally:
@@ -76,7 +76,9 @@ async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome
         loop_count=options.loop_count,
         previous_results=options.previous_results,
     )
-    worker = WorkerOptions(agents=agents, settings=replace(client.settings), cached_runs=10)
+    worker = WorkerOptions(
+        agents=agents, settings=replace(client.settings, file_root=case["files"]), cached_runs=10
+    )
     async with build_worker(client.temporal, queue, worker):
         run = await client.submit(request)
         try:

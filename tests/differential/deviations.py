@@ -68,7 +68,7 @@ def _texts(value: Any) -> Iterator[str]:
 def _rewritten(case: dict[str, Any], witness: Witness) -> bool:
     del witness
     texts = list(_texts(case))
-    return any("${:" in text for text in texts) and any(
+    return any("${" in text for text in texts) and any(
         re.search(r"\$[$&`']|\$\{[:@]", text) for text in texts
     )
 

@@ -183,7 +183,7 @@ def test_results_are_collected(name: str, params: Any, results: Any, expected: A
 
 
 def test_a_map_without_rows_fails_as_in_graphai() -> None:
-    with pytest.raises(BadCall, match="no rows") as error:
+    with pytest.raises(BadCall, match="Cannot convert undefined or null to object") as error:
         collect("mapAgent", {}, [])
     assert error.value.suppressible
 
