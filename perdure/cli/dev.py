@@ -22,6 +22,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     graphs.agents_option(parser)
+    graphs.filters_option(parser)
     parser.add_argument(
         "--queue", action="append", default=[], metavar="Q", help="a task queue; may be repeated"
     )
@@ -31,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     """Serves, and ends the server that it has started."""
     logs.configure(verbose=args.verbose, worker=True)
     settings = Settings.from_env()
-    agents = graphs.agents_of(args.agents)
+    agents = graphs.agents_of(args.agents, args.filters)
     was_up = server.status(settings) is not None
     return connection.run(_main(args, agents, settings, was_up))
 
@@ -41,7 +42,7 @@ async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Setti
     from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
 
     async with connection.connected(settings, opening) as client:
-        queues = hosting.served_queues(client, args.queue, agents.modules)
+        queues = hosting.served_queues(client, args.queue, agents.origins)
 
         def ready() -> None:
             web = client.embedded.ui_url if client.embedded is not None else None

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from perdure.activities.agent import Agent
-from perdure.activities.catalog import ENTRY_POINTS, catalog, load_agents, load_entry_point
+from perdure.activities.catalog import ENTRY_POINTS, catalog, load_agents, load_entry_point, load_filters
+from perdure.activities.filters import AgentFilter
 from perdure.cli import output
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import GraphError, UsageError
@@ -23,10 +24,23 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """The agents a command knows: those that are shipped, and those of `modules`."""
+    """The agents a command knows: those that are shipped and those of `modules`, and what filters them."""
 
     modules: tuple[str, ...] = ()
     known: dict[str, Agent] = field(default_factory=dict[str, Agent])
+    filter_modules: tuple[str, ...] = ()
+    filters: tuple[AgentFilter, ...] = ()
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Everything that makes this process another worker than one without options."""
+        return (*self.modules, *(f"filters {module}" for module in self.filter_modules))
+
+    @property
+    def options(self) -> str:
+        """The command-line options that name the same agents and filters."""
+        agents = "".join(f" --agents {module}" for module in self.modules)
+        return agents + "".join(f" --filters {module}" for module in self.filter_modules)
 
     def names(self) -> list[str]:
         """All that a graph may name, those that the engine itself carries out included."""
@@ -44,14 +58,26 @@ def agents_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def agents_of(modules: Sequence[str]) -> Agents:
-    """The shipped agents and those of `modules`, which are imported. Raises UsageError."""
+def filters_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --filters."""
+    parser.add_argument(
+        "--filters",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="filters around agents: a module or .py file with a list `filters`; may be repeated",
+    )
+
+
+def agents_of(modules: Sequence[str], filter_modules: Sequence[str] = ()) -> Agents:
+    """The shipped agents, those of `modules`, and filters; modules are imported. Raises UsageError."""
     known = catalog()
-    if modules:
+    if modules or filter_modules:
         output.reserve()
     for module in modules:
         known |= load_entry_point(module) if _is_offered(module) else load_agents(module)
-    return Agents(tuple(modules), known)
+    filters = [each for module in filter_modules for each in load_filters(module)]
+    return Agents(tuple(modules), known, tuple(filter_modules), tuple(filters))
 
 
 def _is_offered(name: str) -> bool:

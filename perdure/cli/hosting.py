@@ -66,15 +66,15 @@ async def place_of(
             return Place(shared, host=False)
         if not all(problem.nested for problem in unknown.problems):
             raise unknown
-    own = own_queue(client.settings, agents.modules)
-    if wanted is None and (client.embedded is not None or agents.modules):
+    own = own_queue(client.settings, agents.origins)
+    if wanted is None and (client.embedded is not None or agents.origins):
         return Place(own, host=not await is_served(client, own))
-    return Place(shared, host=bool(agents.modules) or not await is_served(client, shared))
+    return Place(shared, host=bool(agents.origins) or not await is_served(client, shared))
 
 
 async def detached_queue(client: GraphClient, agents: Agents, wanted: str | None) -> str:
     """Where a run goes that nobody waits for: to workers like this command, else to those of all."""
-    own = own_queue(client.settings, agents.modules)
+    own = own_queue(client.settings, agents.origins)
     if wanted is None and client.embedded is not None and await is_served(client, own):
         return own
     return wanted or client.settings.queue
@@ -87,7 +87,12 @@ async def is_served(client: GraphClient, queue: str) -> bool:
 
 def options(settings: Settings, agents: Agents) -> WorkerOptions:
     """How the workers of this process serve."""
-    return WorkerOptions(agents=agents.known, settings=settings, local_models=local_models(settings))
+    return WorkerOptions(
+        agents=agents.known,
+        filters=agents.filters,
+        settings=settings,
+        local_models=local_models(settings),
+    )
 
 
 @asynccontextmanager

@@ -55,6 +55,7 @@ async def run(
         observe=observe,
         console=_console(shown),
         ask=_asking(shown),
+        filters=agents.filters,
         local_models=local_models(settings),
     )
     loop = asyncio.get_running_loop()

@@ -22,13 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="the run")
     outcome.configure(parser)
     graphs.agents_option(parser)
+    graphs.filters_option(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Waits and reports."""
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
-    agents = graphs.agents_of(args.agents)
+    agents = graphs.agents_of(args.agents, args.filters)
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
 

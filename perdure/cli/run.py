@@ -52,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detach", action="store_true", help="start it, print its id, do not wait")
     parser.add_argument("--in-memory", action="store_true", help="run without a server; nothing is kept")
     graphs.agents_option(parser)
+    graphs.filters_option(parser)
     parser.add_argument("--queue", metavar="Q", help="the task queue of nodes that name none")
     parser.add_argument("--config", metavar="FILE", help="settings for agents: a mapping in YAML or JSON")
 
@@ -65,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     document = graphs.read(args.graph)
     inputs = graphs.inputs_of(args.input, args.input_file)
     config = graphs.config_of(args.config)
-    agents = graphs.agents_of(args.agents)
+    agents = graphs.agents_of(args.agents, args.filters)
     seen = review(document, agents.names())
     unknown = _checked(seen, document.source, strict=args.in_memory)
     check_inputs(seen.data, inputs)

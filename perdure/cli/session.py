@@ -176,8 +176,7 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
 def _goodbye(found: Run | None, agents: Agents) -> str:
     if found is None:
         return "interrupted before the run had started, or at the very moment: perdure list"
-    modules = "".join(f" --agents {module}" for module in agents.modules)
     return (
         f"interrupted; the run goes on when it is served\n"
-        f"  come back: perdure result {found.id}{modules}\n  stop it: perdure cancel {found.id}"
+        f"  come back: perdure result {found.id}{agents.options}\n  stop it: perdure cancel {found.id}"
     )

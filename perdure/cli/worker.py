@@ -26,13 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--queue", action="append", default=[], metavar="Q", help="a task queue; may be repeated"
     )
     graphs.agents_option(parser)
+    graphs.filters_option(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Serves."""
     logs.configure(verbose=args.verbose, worker=True)
     settings = Settings.from_env()
-    agents = graphs.agents_of(args.agents)
+    agents = graphs.agents_of(args.agents, args.filters)
     return connection.run(_main(args, agents, settings, connection.begin(settings)))
 
 
@@ -45,7 +46,7 @@ async def _main(
     from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
 
     async with connection.connected(settings, opening) as client:
-        queues = hosting.served_queues(client, args.queue, agents.modules)
+        queues = hosting.served_queues(client, args.queue, agents.origins)
 
         def ready() -> None:
             config = client.temporal.service_client.config

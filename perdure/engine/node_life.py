@@ -187,12 +187,9 @@ class NodeLife:
         if found is None:
             return
         node = self.board.runs[found.run].nodes[found.node]
-        node.timer = None
-        if node.call is None:
-            return
-        if node.call not in self.board.calls:  # its graphs are still running, so nothing is owed yet
-            self.board.calls[node.call] = found
-        self.answer(node.call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
+        node.timer, call = None, node.call or 0
+        self.board.calls.setdefault(call, found)  # nothing is owed yet while the graphs are running
+        self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
 
     def _stop_waiting(self, run: GraphRun, name: str) -> bool:
         """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""

@@ -103,8 +103,8 @@ def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
 
 
 def has_own_graph(agent: str) -> bool:
-    """Whether the agent brings the graph that it runs."""
-    return agent in GRAPH_AGENTS and GRAPH_AGENTS[agent].document is not None
+    """Whether an agent of the engine brings the graph that it runs."""
+    return GRAPH_AGENTS[agent].document is not None
 
 
 def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[str, Value]:

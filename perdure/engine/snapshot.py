@@ -133,14 +133,12 @@ def _nested_data(nested: Nested) -> dict[str, Value]:
 
 def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
-    match flight.command:
-        case RunAgent():
-            command = flight.command
-            return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
-        case StartTimer():
-            return data | {"milliseconds": flight.command.milliseconds}
-        case Settle():
-            return data | {"turns": flight.command.turns}
+    command = flight.command
+    if isinstance(command, RunAgent):
+        return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+    if isinstance(command, StartTimer):
+        return data | {"milliseconds": command.milliseconds}
+    return data | {"turns": command.turns}
 
 
 def _add_run(board: Board, data: Mapping[str, Value], plan: Plan) -> None:
@@ -167,10 +165,8 @@ def _fill(node: NodeRun, data: Mapping[str, Value]) -> None:
     node.value = data.get("value", node.value)
     node.state = NodeState(data.get("state", NodeState.WAITING))
     node.result = data.get("result", node.value if node.state is NodeState.INJECTED else UNDEFINED)
-    if node.state is not NodeState.WAITING:
-        node.pending = set()
-    elif "pending" in data:
-        node.pending = set(data["pending"])
+    waits = node.state is NodeState.WAITING
+    node.pending = set(data.get("pending", node.pending)) if waits else set()
     node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
     node.retries, node.error = data.get("retries", 0), data.get("error")
     node.call, node.timer = data.get("call"), data.get("timer")

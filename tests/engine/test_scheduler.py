@@ -462,6 +462,65 @@ def test_a_row_that_fails_as_it_begins_decides_after_all_rows_have_begun() -> No
     assert (drive.give(Settled(1)).finish or Finish(all={}, results={})).failure is not None
 
 
+def test_the_first_row_decides_where_several_fail_as_they_begin() -> None:
+    node = rows(1, 2, 3, params={"expandKeys": ["v"]}, graph=graph(v={}, i=work(), **{"": {}}))
+    node["inputs"] |= {"v": ["ok"], "": UNDEFINED}
+    drive = Drive(graph(m=node)).start()
+    assert drive.commands == [Settle(1, 3)]
+    assert "Affected nodeIds: " in (
+        (drive.give(Settled(1)).finish or Finish(all={}, results={})).failure or ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "turns", "failure"),
+    [
+        ({**rows(), "inputs": {"rows": []}}, 2, "Cannot convert undefined or null to object"),
+        (rows(1, params={"rowKey": "i"}, graph=graph(i=work())), 1, "injectValue with Invalid nodeId, i"),
+        (nested(graph=graph(s={"value": 1})), 2, "\x1b[41mNo Initial Runnning Node\x1b[0m"),
+        (nested(graph=0), 2, "Please update graphai to 0.5.19 or higher"),
+        (nested(graph=[]), 1, "No GraphData"),
+    ],
+)
+def test_calls_of_graph_agents_that_are_refused(node: Any, turns: int, failure: str) -> None:
+    drive = Drive(graph(n=node)).start()
+    assert drive.commands == [Settle(1, turns)]
+    assert drive.give(Settled(1)).finish == Finish(all={}, results={}, errors={"n": failure}, failure=failure)
+
+
+def test_an_agent_may_bring_its_graph() -> None:
+    node = {"agent": "stringUpdateTextAgent", "inputs": {"newText": "", "oldText": "old"}}
+    drive = Drive(graph(n=node), lambda command: command.inputs)
+    assert drive.run().all == {"n": {"text": "old"}}
+    assert drive.paths == ["n.isOldText", "n.updatedText", "n.resultText"]
+
+
+def test_a_graph_inside_that_cannot_go_on_is_stopped() -> None:
+    inner = graph(s={"value": "no json"}, a=work(), b=work(**{"if": ":s.jsonParse()"}))
+    drive = Drive(graph(n=nested(graph=inner))).start()
+    assert [type(command) for command in drive.commands] == [RunAgent, Settle]
+    drive.give(AgentCompleted(2, 1)).give(Settled(1))
+    assert drive.finish is not None
+    assert (drive.finish.failure or "").startswith(":s.jsonParse(): ")
+
+
+def test_an_iteration_may_be_over_at_once() -> None:
+    nodes = graph(
+        go={"value": True, "update": ":no"}, no={"value": 0}, a=work(**{"if": ":go", "defaultValue": "d"})
+    )
+    drive = Drive({**nodes, "loop": {"count": 4}})
+    assert drive.run().all == {"go": 0, "no": 0, "a": "d"}
+    assert drive.moves.count("a@3 completed") == 1
+
+
+def test_a_long_chain_of_nodes_that_are_over_at_once() -> None:
+    nodes = graph(no={"value": 0}, n0=work())
+    for index in range(1, 200):
+        node = work(**{"if": ":no", "defaultValue": index, "inputs": {"x": f":n{index - 1}"}})
+        nodes["nodes"][f"n{index}"] = node
+    assert list(Drive(nodes).run().all.values()) == [0, {}, *range(1, 200)]
+
+
 def test_one_plan_serves_every_use_of_a_graph() -> None:
     inner = graph(i=work(), k=work())
     drive = Drive(graph(a=nested(graph=":g"), b=nested(graph=":g"), g={"value": inner})).start()

@@ -71,6 +71,18 @@ def test_what_is_queued_stays_in_order() -> None:
     assert [command.node for command in commands if isinstance(command, RunAgent)] == ["a", "c", "b", "d"]
 
 
+def test_nodes_that_wait_for_several_keep_what_is_still_missing() -> None:
+    nodes = {"a": work(), "b": work(), "c": work(inputs={"a": ":a", "b": ":b"})}
+    scheduler = Scheduler({"nodes": nodes})
+    scheduler.start(0)
+    scheduler.handle(AgentCompleted(1, 1), 0)
+    assert snapshot(scheduler)["runs"][0]["nodes"]["c"] == {"pending": ["b"]}
+    moved, _ = restore(snapshot(scheduler))
+    (command,) = moved.handle(AgentCompleted(2, 2), 0)
+    assert isinstance(command, RunAgent)
+    assert command.inputs == {"a": 1, "b": 2}
+
+
 def test_a_timer_is_asked_for_the_time_that_is_left() -> None:
     nodes = {"n": {"agent": "nestedAgent", "graph": INNER, "timeout": 500}, "b": work()}
     scheduler = Scheduler({"nodes": nodes})
@@ -106,7 +118,8 @@ def test_a_run_that_is_over_stays_so() -> None:
     assert moved.root.results(True) == {"a": 1}
 
 
-def test_loops_injections_and_results_go_on(count: int = 3) -> None:
+def test_loops_and_results_go_on() -> None:
+    count = 3
     graph = {"nodes": {"s": {"value": 0, "update": ":a"}, "a": work(inputs={"s": ":s"})}}
     scheduler = Scheduler(graph, RunOptions(loop_count=count))
     commands: list[Any] = scheduler.start(0)

@@ -1,0 +1,43 @@
+"""--filters: the filters of a module stand around the agents of this process."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.cli import graphs, main
+from perdure.errors import UsageError
+from perdure.testing import run_in_memory
+
+MODULE = """
+from perdure.activities.filters import AgentFilter
+
+
+async def shout(call, next):
+    found = await next(call)
+    return {**found, "loud": True}
+
+
+filters = [AgentFilter("shout", shout, agents=("copyAgent",))]
+"""
+
+
+def test_filters_of_a_file_apply(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MODULE)
+    agents = graphs.agents_of([], [str(tmp_path / "mine.py")])
+    graph = {"nodes": {"a": {"agent": "copyAgent", "inputs": {"v": 1}, "isResult": True}}}
+    assert run_in_memory(graph, filters=agents.filters).results == {"a": {"v": 1, "loud": True}}
+    assert agents.options == f" --filters {tmp_path / 'mine.py'}"
+    assert agents.origins != graphs.agents_of([]).origins
+
+
+def test_a_module_without_filters_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "none.py").write_text("x = 1")
+    with pytest.raises(UsageError, match="no filters in it"):
+        graphs.agents_of([], [str(tmp_path / "none.py")])
+
+
+@pytest.mark.parametrize("command", [["run", "g.yaml"], ["worker"], ["dev"], ["result", "id"]])
+def test_commands_that_serve_take_filters(command: list[str]) -> None:
+    parser, _ = main._parser(command[0])
+    given = parser.parse_args([*command, "--filters", "m"])
+    assert given.filters == ["m"]
