@@ -2,7 +2,9 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.people import Question
+from perdure.engine.messages import RunAgent
+from perdure.engine.people import Question, question
+from tests.engine.drive import Drive
 
 
 @pytest.mark.parametrize(
@@ -16,3 +18,25 @@ from perdure.engine.people import Question
 )
 def test_answers_that_are_not_taken(answer: Any, required: bool, refusal: str | None) -> None:
     assert Question(path="n", required=required).refusal(answer) == refusal
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, Question(path="n", message="Enter")),
+        (
+            {"message": 5, "role": "system", "required": 1},
+            Question(path="n", message="5", role="system", required=True),
+        ),
+    ],
+)
+def test_what_a_call_asks(params: dict[str, Any], expected: Question) -> None:
+    drive = Drive({"nodes": {"n": {"agent": "textInputAgent", "params": params}}}).start()
+    (command,) = drive.commands
+    assert isinstance(command, RunAgent)
+    assert question(command) == expected
+
+
+def test_an_answer_is_a_text_and_a_message() -> None:
+    result = Question(path="n", role="system").result("yes")
+    assert result == {"text": "yes", "message": {"role": "system", "content": "yes"}}
