@@ -1,10 +1,11 @@
 """--filters: the filters of a module stand around the agents of this process."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from perdure.cli import graphs, main
+from perdure.cli import graphs, main, output
 from perdure.errors import UsageError
 from perdure.testing import run_in_memory
 
@@ -19,6 +20,12 @@ async def shout(call, next):
 
 filters = [AgentFilter("shout", shout, agents=("copyAgent",))]
 """
+
+
+@pytest.fixture(autouse=True)
+def stdout_is_given_back() -> Iterator[None]:
+    yield
+    output.release()
 
 
 def test_filters_of_a_file_apply(tmp_path: Path) -> None:
