@@ -105,9 +105,9 @@ class NodeLife:
             inputs = nodes.inputs_of(run, plan)
             agent = nodes.agent_of(run, plan)
             self.board.move(run, name, NodeState.EXECUTING)
-            graph = nodes.graph_of(run, plan)
             if not isinstance(agent, str) or not self._may_call(agent, plan):
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
+            graph = nodes.graph_of(run, plan)
         except (FunctionError, AgentError) as error:
             return not self._fail(run, name, NodeState.FAILED, str(error))
         if plan.console is not None:

@@ -171,9 +171,8 @@ def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
         text = "Cannot set both agent and value"
         yield validation("agent-and-value", place, text, "remove one: a node is computed or static", text)
     kind, keys = ("Computed", COMPUTED_KEYS) if "agent" in node else ("Static", STATIC_KEYS)
-    for key in ordered_keys(node):
-        if key in keys or (both and key == "value"):
-            continue
+    unknown = [key for key in node if key not in keys and not (both and key == "value")]
+    for key in ordered_keys(unknown):
         finding = f"a {kind.lower()} node has no key {key!r}"
         cure = suggestion(key, keys) if "agent" in node else _static_cure(key)
         text = f"{kind} node does not allow {key}"
@@ -225,7 +224,12 @@ def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Pro
         text = "agent must be either string or function"
         yield Problem("agent", f"{place}.agent", text, "name an agent, or refer to one", graphai=text)
     passed = node.get("passThrough")
-    if js_truthy(passed) and not is_object(passed) and not (isinstance(passed, str) and "${:" in passed):
+    if (
+        passed is not None
+        and js_truthy(passed)
+        and not is_object(passed)
+        and not (isinstance(passed, str) and "${:" in passed)
+    ):
         cure = "name what is passed through: passThrough: {key: ':node'}"
         yield Problem(
             "pass-through", f"{place}.passThrough", "passThrough is a mapping", cure, graphai="TypeError"
@@ -239,7 +243,7 @@ def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Pro
         yield Problem("array-inputs", f"{place}.inputs", "inputs is a mapping", cure, graphai=text)
     for key in ("graph", "if", "unless"):
         value = node.get(key)
-        if not js_truthy(value) or (key == "graph" and not isinstance(value, str)):
+        if value is None or not js_truthy(value) or (key == "graph" and not isinstance(value, str)):
             continue
         reference = parse_reference(value)
         if reference is None or not reference.node:

@@ -29,10 +29,9 @@ def relation_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
             continue
         needs[node_id] = set()
         for key, kind in _KINDS:
-            place = f"nodes.{node_id}.{key}"
-            value = nodes[node_id].get(key)
-            if not _is_checked(key, value):
+            if key not in nodes[node_id] or not _is_checked(key, nodes[node_id][key]):
                 continue
+            place, value = f"nodes.{node_id}.{key}", nodes[node_id][key]
             if key == "inputs" and not is_object(value) and not (isinstance(value, str) and "${:" in value):
                 text = "sources must be array!! maybe inputs is invalid"
                 yield Problem("inputs", place, "inputs is a mapping", "name each input", graphai=text)

@@ -35,8 +35,8 @@ def make_case(seed: int) -> dict[str, Any]:
         case["options"] = options
     if injects:
         case["injects"] = injects
-    if graphs.mocks:
-        case["mocks"] = graphs.mocks
+    if graphs.mocks.specs:
+        case["mocks"] = graphs.mocks.specs
     return case
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from perdure.graph.values import UNDEFINED
 from tests.differential import calls
-from tests.differential.draw import KEYS, Draw
-from tests.differential.references import FUNCTIONS, References, Scope
+from tests.differential.draw import Draw
+from tests.differential.extras import LABELS, Extras, console
+from tests.differential.mocks import Mocks
+from tests.differential.references import References, Scope
 
 IDS = ("a", "b", "c", "d", "e", "f", "g", "h", "node1", "text", "k", "x")
 ODD_IDS = (
@@ -47,8 +48,6 @@ ODD_IDS = (
         "true",
     ),
 )
-MOCKS = ("mockOk", "mockFail", "mockTwice", "mockContext", "mockNothing")
-LABELS = ("gpu", "net")
 
 
 class Graphs:
@@ -56,10 +55,9 @@ class Graphs:
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
-        self.mocks: dict[str, Any] = {}
+        self.mocks = Mocks(draw)
         self.loaded: dict[str, Any] = {}
-        self.has_labels = draw.chance(0.2)
-        self.is_race = draw.chance(0.15)
+        self.extras = Extras(draw)
 
     def graph(self, depth: int = 0, given: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
         """A graph and a guess of its results; `given` are nodes that come from outside."""
@@ -85,7 +83,7 @@ class Graphs:
         if draw.chance(0.4):
             nodes = {name: nodes[name] for name in draw.shuffled(list(nodes))}
         graph["nodes"] = nodes
-        wanted = self.has_labels or self.is_race or draw.chance(0.3)
+        wanted = self.extras.has_labels or self.extras.is_race or draw.chance(0.3)
         if wanted if not depth else draw.chance(0.1):
             graph["concurrency"] = self._concurrency()
         if draw.chance(0.03):
@@ -112,7 +110,7 @@ class Graphs:
 
     def _concurrency(self) -> Any:
         draw = self.draw
-        if self.has_labels or draw.chance(0.2):
+        if self.extras.has_labels or draw.chance(0.2):
             labels = {label: draw.count(1, 2) for label in LABELS if draw.chance(0.7)}
             return {"global": draw.count(1, 4), **({"labels": labels} if draw.chance(0.9) else {})}
         return draw.pick((1, 1, 2, 3, 8))
@@ -145,7 +143,7 @@ class Graphs:
             if draw.chance(0.15):
                 node["isResult"] = draw.pick((True, True, True, False, 1, ""))
             if draw.chance(0.03):
-                node["console"] = self._console()
+                node["console"] = console(draw)
             if draw.chance(0.004) and name not in given:
                 node.pop("value", None)
 
@@ -173,7 +171,7 @@ class Graphs:
         if loop == "mock":
             turns = [{"return": value} for value in (*draw.list(1)[:2], draw.pick((False, 0, [], None, "")))]
             nodes["again"] = {"agent": "mockAgain", "inputs": {"x": draw.scalar()}}
-            self.mocks["mockAgain"] = {"default": {"sequence": turns}}
+            self.mocks.specs["mockAgain"] = {"default": {"sequence": turns}}
             scope.add("again", 1)
             return {"while": ":again"}
         name = draw.pick(("nobody", *(name for name in nodes if "." not in name)))
@@ -192,7 +190,7 @@ class Graphs:
         elif kind == "map":
             node, example = self._map(refs, depth)
         elif kind == "mock":
-            node, example = self._mocked(name, refs)
+            node, example = self.mocks.call(name, refs)
         elif kind == "update":
             node = {"agent": "stringUpdateTextAgent", "inputs": {}}
             for key in ("newText", "oldText"):
@@ -209,43 +207,14 @@ class Graphs:
         for key in ("inputs", "params"):
             if key in node and not node[key] and draw.chance(0.8):
                 del node[key]
-        return node, self._decorate(node, refs, example)
+        return node, self.extras.add(node, refs, example)
 
     def _make_dynamic(self, node: dict[str, Any], refs: References) -> None:
         if "who" in refs.scope.examples:
             node["agent"] = ":who"
-            self._mock("mockOk")
+            self.mocks.add("mockOk")
         elif self.draw.chance(0.1):
             node["agent"] = refs.any()[0]
-
-    def _mocked(self, name: str, refs: References) -> tuple[dict[str, Any], Any]:
-        draw = self.draw
-        agent = draw.weighted(dict(zip(MOCKS, (4, 1.2, 1.5, 2, 0.7), strict=True)))
-        inputs, _, _ = calls.call("copyAgent", draw, refs)
-        self._mock(agent)
-        if draw.chance(0.2):
-            self.mocks[agent].setdefault("nodes", {})[name] = self._behaviour()
-        return {"agent": agent, "inputs": inputs}, self.mocks[agent].get("default", {}).get(
-            "return", UNDEFINED
-        )
-
-    def _mock(self, agent: str) -> None:
-        draw = self.draw
-        defaults: dict[str, Any] = {
-            "mockOk": {"return": draw.value()},
-            "mockFail": {"throw": draw.pick(("no", "Intentional Error for Debugging", "", "é"))},
-            "mockTwice": {"sequence": [self._behaviour() for _ in range(draw.count(2, 4))]},
-            "mockContext": {
-                "context": draw.pick((["params", "config", "debugInfo"], "config", "params", "namedInputs"))
-            },
-            "mockNothing": {},
-        }
-        self.mocks.setdefault(agent, {"default": defaults[agent]})
-
-    def _behaviour(self) -> dict[str, Any]:
-        if self.draw.chance(0.35):
-            return {"throw": self.draw.pick(("no", "later", "boom"))}
-        return {"return": self.draw.value()} if self.draw.chance(0.9) else {}
 
     # Nodes that run graphs
 
@@ -325,85 +294,3 @@ class Graphs:
         composite = {name: [value] for name, value in example.items()}
         guess = composite if params.get("compositeResult") else [example, example]
         return {"agent": "mapAgent", **keys, "inputs": inputs, "params": params}, guess
-
-    # What any computed node may have
-
-    def _decorate(self, node: dict[str, Any], refs: References, example: Any) -> Any:
-        draw = self.draw
-        for key in ("if", "unless"):
-            if draw.chance(0.09):
-                node[key] = self._condition(refs)
-                if draw.chance(0.35):
-                    node["defaultValue"] = draw.value()
-        fails = node["agent"] in ("mockTwice", "mockFail")
-        for key, chance, values in (
-            ("isResult", 0.4, (True,)),
-            ("defaultValue", 0.03, (draw.value(),)),
-            ("anyInput", 0.5 if self.is_race else 0.1, (True, True, True, False, 1)),
-            ("retry", 0.5 if fails else 0.1, (1, 2, 1, 2, 3, "2", 0, -1, None, 0.5, True)),
-            ("repeatUntil", 0.06, self._paths(example)),
-            ("priority", 0.12, (1, 2, -1, 5, "3", None, 0.5)),
-            ("timeout", 0.01, (0, None, -1, 100000)),
-            ("filterParams", 0.02, ({"x": 1}, {}, None)),
-            ("label", 0.5 if self.has_labels else 0.02, (*LABELS, "other", "")),
-            ("console", 0.05, (self._console(),)),
-        ):
-            if draw.chance(chance):
-                node[key] = draw.pick(values)
-        return self._shape_result(node, refs, example)
-
-    def _shape_result(self, node: dict[str, Any], refs: References, example: Any) -> Any:
-        draw = self.draw
-        if draw.chance(0.08):
-            parts = {draw.pick(KEYS): refs.inputs(1) for _ in range(draw.count(1, 2))}
-            node["passThrough"] = {key: text for key, (text, _) in parts.items()}
-            if isinstance(example, dict):
-                example = {**example, **{key: guess for key, (_, guess) in parts.items()}}
-        if draw.chance(0.09):
-            node["output"] = {draw.pick(KEYS): self._path(example) for _ in range(draw.count(1, 3))}
-            example = dict.fromkeys(node["output"], "mapped")
-        return example
-
-    def _paths(self, example: Any) -> Sequence[Any]:
-        keys = list(example) if isinstance(example, dict) and self.draw.chance(0.8) else []
-        return [{"exists": f".{key}"} for key in keys] or ({"exists": ".zz.k"}, {"exists": "x"}, {}, "x")
-
-    def _condition(self, refs: References) -> str:
-        found = refs.typed(self.draw.pick((bool, int, list, str)))
-        return found[0] if found and self.draw.chance(0.4) else refs.any()[0]
-
-    def _console(self) -> Any:
-        return self.draw.pick(
-            (
-                True,
-                False,
-                "shown",
-                {"before": True},
-                {"after": {"x": ".k"}},
-                {"after": "done"},
-                {"before": "go", "after": True},
-            )
-        )
-
-    def _path(self, example: Any) -> Any:
-        draw = self.draw
-        if draw.chance(0.2):
-            return draw.pick(
-                (
-                    "literal",
-                    ":a",
-                    "x ${:a} y",
-                    "${@someone}",
-                    1,
-                    [".k", {"x": ".n"}],
-                    "@loop",
-                    "",
-                    ".",
-                    "${@loop}",
-                )
-            )
-        keys = list(example) if isinstance(example, dict) and example else ["$0", "zz", "text"]
-        path = f".{draw.pick(keys)}"
-        if draw.chance(0.3):
-            path += f".{draw.pick(FUNCTIONS[draw.pick((list, str, int))])}"
-        return path

@@ -96,3 +96,29 @@ class Drive:
 def work(**keys: Any) -> dict[str, Any]:
     """A computed node."""
     return {"agent": "work", **keys}
+
+
+def graph(**nodes: Any) -> dict[str, Any]:
+    return {"nodes": nodes}
+
+
+def failing(*nodes: str, times: int = 99, final: bool = False) -> Any:
+    """Answers that fail the calls of these nodes, so many times."""
+    calls: dict[str, int] = {}
+
+    def answer(command: RunAgent) -> Any:
+        calls[command.node] = calls.get(command.node, 0) + 1
+        if command.node in nodes and calls[command.node] <= times:
+            raise Fail(f"{command.node} failed {calls[command.node]}", final)
+        return {"n": calls[command.node]}
+
+    return answer
+
+
+def nested(**keys: Any) -> dict[str, Any]:
+    return {"agent": "nestedAgent", "graph": graph(i=work(isResult=True)), **keys}
+
+
+def rows(*items: Any, **keys: Any) -> dict[str, Any]:
+    inner = graph(i=work(inputs={"row": ":row"}, isResult=True))
+    return {"agent": "mapAgent", "graph": inner, "inputs": {"rows": list(items)}, **keys}
