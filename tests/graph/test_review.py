@@ -1,0 +1,72 @@
+"""Where the findings of a document are, which stop a run, and inputs that fit no node."""
+
+import pytest
+
+from perdure.errors import UsageError
+from perdure.graph.document import Document
+from perdure.graph.inputs import check_inputs
+from perdure.graph.load import load
+from perdure.graph.review import review
+
+TEXT = """\
+version: 0.5
+nodes:
+  a.b:
+    agentId: copyAgent
+    inputs: {x: ":nobody"}
+  outer:
+    agent: nestedAgent
+    graph:
+      nodes:
+        inner: {agentId: nobodyAgent}
+  broken: 5
+"""
+
+
+def test_every_finding_has_its_line_and_kind() -> None:
+    seen = review(load(TEXT, source="graph.yaml"), ["copyAgent", "nestedAgent"])
+    assert [(found.code, found.place, found.line, found.column) for found in seen.problems] == [
+        ("not-a-node", "nodes.broken", 11, 3),
+    ]
+    assert [(found.code, found.line) for found in seen.warnings] == [
+        ("old-agent-id", 4),
+        ("old-agent-id", 10),
+    ]
+    assert [(found.code, found.nested) for found in seen.nested] == [("unknown-agent", True)]
+    assert seen.data["nodes"]["a.b"]["agent"] == "copyAgent"
+
+
+def test_an_id_with_dots_and_a_place_that_is_not_there() -> None:
+    seen = review(load(TEXT.replace("  broken: 5\n", "")), ["copyAgent", "nestedAgent"])
+    assert [(found.code, found.place, found.line) for found in seen.problems] == [
+        ("unknown-node", "nodes.a.b.inputs", 5),
+    ]
+    missing = review(load("version: 0.5\n"))
+    assert [(found.code, found.line) for found in missing.problems] == [("nodes", 1)]
+
+
+def test_a_document_without_text_has_no_lines() -> None:
+    seen = review(Document({"nodes": None, "x": 1}, "", None))
+    assert [found.line for found in seen.problems] == [None]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a", "input 'a' is computed; inputs go into static nodes: did you mean 'v'"),
+        ("w", "input 'w' is no node of the graph; inputs go into static nodes: did you mean 'v'"),
+    ],
+)
+def test_inputs_that_fit_no_static_node(name: str, message: str) -> None:
+    graph = {"nodes": {"v": {"value": 1}, "a": {"agent": "copyAgent"}}}
+    check_inputs(graph, ["v"])
+    with pytest.raises(UsageError) as caught:
+        check_inputs(graph, [name])
+    assert str(caught.value).startswith(message.partition("; inputs")[0])
+
+
+def test_a_graph_without_static_nodes_takes_no_inputs() -> None:
+    with pytest.raises(UsageError, match="static nodes: there is none"):
+        check_inputs({"nodes": {"a": {"agent": "copyAgent"}}}, ["a"])
+    with pytest.raises(UsageError, match="is no node of the graph"):
+        check_inputs([], ["a"])
