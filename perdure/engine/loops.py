@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.engine.state import LOOP_INDEX, GraphRun, NodeState
+from perdure.engine.state import GraphRun, NodeState
+from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.javascript import to_number
 from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
 

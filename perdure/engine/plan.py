@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import NodeOptions
-from perdure.engine.state import LOOP_INDEX
-from perdure.graph.fields import DEFAULT_CONCURRENCY, VERSION
+from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION
 from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import Call, Reference, parse_path, parse_reference

@@ -12,13 +12,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure.errors import EngineError
+from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
 
 if TYPE_CHECKING:
     from perdure.engine.plan import Plan
-
-LOOP_INDEX: Final = "__loopIndex"
-"""The hidden static node that every graph has; `@loop` reads it."""
 
 
 class NodeState(StrEnum):

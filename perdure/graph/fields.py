@@ -36,3 +36,6 @@ PLACEMENTS: Final = ("activity", "local")
 VERSION: Final = 0.5
 """The one version of the graph format that GraphAI 2.0.18 knows."""
 DEFAULT_CONCURRENCY: Final = 8
+
+LOOP_INDEX: Final = "__loopIndex"
+"""The hidden static node that every graph has; `@loop` reads it."""
