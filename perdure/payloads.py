@@ -136,7 +136,7 @@ class AgentCall:
     inputs: Value
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
     config: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    filter_params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    filter_params: Value = field(default_factory=dict[str, Value])
     node: str = "node"
     path: str = "node"
     key: str = "node"

@@ -76,7 +76,7 @@ class AgentContext:
     version: Value = 0.5
     verbose: bool = False
     config: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    filter_params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    filter_params: Value = field(default_factory=dict[str, Value])
     settings: Settings = field(default_factory=Settings)
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere

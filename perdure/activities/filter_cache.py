@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from perdure.activities.filters import Call, Filter, Next
+from perdure.activities.objects import spread
 from perdure.graph.values import Value
 from perdure.payloads import decode, encode
 
@@ -172,5 +173,5 @@ def caching(cache: Cache, also: Collection[str] = ()) -> Filter:
 
 
 def _with_cache(call: Call, results: ResultCache) -> Call:
-    given = {**call.context.filter_params, "cache": results}
+    given = {**spread(call.context.filter_params), "cache": results}
     return replace(call, context=replace(call.context, filter_params=given))

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from perdure.activities import failures
 from perdure.activities.filters import Call, Filter, Next
+from perdure.activities.objects import spread
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.javascript import parse, stringify, to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, js_truthy, normalize
@@ -50,7 +51,7 @@ def remote(base_url: str | None = None) -> Filter:
     """
 
     async def run_remotely(call: Call, next: Next) -> Value:
-        given = call.context.filter_params.get("server", UNDEFINED)
+        given = spread(call.context.filter_params).get("server", UNDEFINED)
         if js_truthy(given):
             url, guard = _named_by_graph(call, given), _guard(call)
         elif base_url is not None:
@@ -115,7 +116,9 @@ def _body(call: Call) -> bytes:
             "version": context.version,
             "isResult": context.is_result,
         },
-        "filterParams": {key: value for key, value in context.filter_params.items() if _is_data(value)},
+        "filterParams": {
+            key: value for key, value in spread(context.filter_params).items() if _is_data(value)
+        },
         "namedInputs": call.inputs,
         "inputs": list[Value](),
     }

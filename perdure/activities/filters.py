@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from perdure.activities.agent import Agent, AgentContext
+from perdure.activities.objects import spread
 from perdure.graph.values import Value
 from perdure.payloads import FilterScope
 
@@ -83,7 +84,7 @@ async def through(filters: Sequence[AgentFilter], call: Call, last: Next) -> Val
     if not filters:
         return await last(call)
     first, rest = filters[0], filters[1:]
-    given = {**first.filter_params, **call.context.filter_params}
+    given = {**first.filter_params, **spread(call.context.filter_params)}
     call = replace(call, context=replace(call.context, filter_params=given))
 
     async def following(handed_on: Call, /) -> Value:

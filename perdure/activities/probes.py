@@ -28,10 +28,10 @@ _COUNT = number("how many")
     output=mapping(),
     samples=[Sample(params={"answer": 42}, result={"answer": 42})],
 )
-def echo(params: dict[str, Value], context: AgentContext) -> dict[str, Value]:
+def echo(params: dict[str, Value], context: AgentContext) -> Value:
     """The params, or the filter params where `filterParams` is set."""
     asked = js_truthy(params.get("filterParams", UNDEFINED))
-    return dict(context.filter_params if asked else params)
+    return context.filter_params if asked else dict(params)
 
 
 @agent(

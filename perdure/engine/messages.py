@@ -67,7 +67,7 @@ class RunAgent:
     inputs: Value
     params: Mapping[str, Value]
     config: Mapping[str, Value]
-    filter_params: Mapping[str, Value]
+    filter_params: Value
     retry: int
     is_result: bool
     version: Value

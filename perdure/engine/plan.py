@@ -55,7 +55,7 @@ class ComputedPlan:
     priority: float = 0
     label: str | None = None
     console: Value = None
-    filter_params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
 
 
@@ -178,7 +178,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         priority=_number(node.get("priority")),
         label=label if isinstance(label, str) else None,
         console=node.get("console"),
-        filter_params=spread(node.get("filterParams")),
+        filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
     )
 

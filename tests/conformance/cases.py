@@ -208,7 +208,7 @@ def _behave(behaviour: dict[str, Any], inputs: Any, params: Any, context: AgentC
     parts: dict[str, Callable[[], Any]] = {
         "namedInputs": lambda: inputs,
         "params": lambda: dict(params),
-        "filterParams": lambda: dict(context.filter_params),
+        "filterParams": lambda: context.filter_params,
         "config": lambda: dict(context.config),
         "debugInfo": lambda: debug_info(context),
     }
