@@ -12,6 +12,7 @@ from perdure.activities import rooted
 from perdure.errors import AgentError, GraphError, Problem
 from perdure.graph.check import modernized
 from perdure.graph.load import load
+from perdure.graph.nested import every_node
 from perdure.graph.values import Value, is_dict
 
 MAX_FILES = 1_000
@@ -46,21 +47,11 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
 
 def _wanted(document: Value, prefix: str) -> list[tuple[str, str]]:
     """The file names that a graph and the graphs inside it ask for, each with its place."""
-    wanted: list[tuple[str, str]] = []
-    open_graphs: list[tuple[Value, str]] = [(document, prefix)]
-    while open_graphs:
-        graph, place = open_graphs.pop()
-        nodes = graph.get("nodes") if is_dict(graph) else None
-        for node_id, node in nodes.items() if is_dict(nodes) else ():
-            if not is_dict(node):
-                continue
-            here = f"{place}nodes.{node_id}"
-            loader = node.get("graphLoader")
-            if is_dict(loader) and isinstance(loader.get("fileName"), str):
-                wanted.append((loader["fileName"], f"{here}.graphLoader"))
-            if is_dict(node.get("graph")):
-                open_graphs.append((node["graph"], f"{here}.graph."))
-    return wanted
+    return [
+        (loader["fileName"], f"{place}.graphLoader")
+        for place, node in every_node(document, prefix)
+        if is_dict(loader := node.get("graphLoader")) and isinstance(loader.get("fileName"), str)
+    ]
 
 
 def _problem(place: str, finding: str) -> Problem:

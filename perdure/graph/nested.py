@@ -34,6 +34,21 @@ def nested_problems(data: Value, agents: Collection[str] | None = None) -> Itera
             levels.append((f"{place}.", inner))
 
 
+def every_node(data: Value, prefix: str = "") -> Iterator[tuple[str, dict[str, Value]]]:
+    """Each node with its place, those of graphs inside nodes after those around them."""
+    levels = [(prefix, data)]
+    while levels:
+        place, graph = levels.pop()
+        nodes = graph.get("nodes") if is_dict(graph) else None
+        if not is_dict(nodes):
+            continue
+        for node_id in ordered_keys(nodes):
+            node = nodes[node_id]
+            if is_dict(node):
+                yield f"{place}nodes.{node_id}", node
+                levels.append((f"{place}nodes.{node_id}.graph.", node.get("graph")))
+
+
 def has_graph(node: dict[str, Value]) -> bool:
     """Whether the node holds the text of a graph: not a reference to one, and not nothing."""
     return "agent" in node and js_truthy(node.get("graph")) and not isinstance(node["graph"], str)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from perdure.errors import Problem
 from perdure.graph.check import modernized, problems
 from perdure.graph.document import Document, Spot
-from perdure.graph.nested import has_graph, nested_problems
-from perdure.graph.values import Value, is_dict, ordered_keys
+from perdure.graph.nested import every_node, nested_problems
+from perdure.graph.values import Value
 
 OLD_AGENT_ID = "old-agent-id"
 
@@ -63,19 +63,6 @@ def _spot(spot: Spot, parts: Sequence[str]) -> Spot:
 
 
 def _old_spellings(data: Value) -> Iterator[Problem]:
-    levels = [("", data)]
-    while levels:
-        prefix, graph = levels.pop()
-        nodes = graph.get("nodes") if is_dict(graph) else None
-        if not is_dict(nodes):
-            continue
-        for node_id in ordered_keys(nodes):
-            node = nodes[node_id]
-            if not is_dict(node):
-                continue
-            place = f"{prefix}nodes.{node_id}"
-            if "agentId" in node and "agent" not in node:
-                finding = "agentId is the old spelling"
-                yield Problem(OLD_AGENT_ID, f"{place}.agentId", finding, "write agent")
-            if has_graph({"agent": None, **node}):
-                levels.append((f"{place}.graph.", node["graph"]))
+    for place, node in every_node(data):
+        if "agentId" in node and "agent" not in node:
+            yield Problem(OLD_AGENT_ID, f"{place}.agentId", "agentId is the old spelling", "write agent")
