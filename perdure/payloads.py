@@ -18,8 +18,8 @@ from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
 Place: TypeAlias = tuple[tuple[str | int, ...], str]
 Payload = TypeVar("Payload")
 
-DIRECTORY = "perdure.agents"
-"""The activity by which a run asks its worker which agents there are."""
+SEGMENT = "perdure.segment"
+"""The local activity that answers many calls of pure agents at once."""
 
 TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
@@ -150,46 +150,33 @@ class AgentCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilterScope:
-    """What a filter of the worker applies to: all calls, or those of some agents and of some nodes.
+class SegmentRequest:
+    """Where a run stands, for a segment to play on from: nothing of it is kept in history.
 
-    None says nothing, an empty list names none. A `pure` filter does no I/O.
+    `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
+    epoch; `directory` holds the fields of the Directory that the run goes by.
     """
 
-    agents: Sequence[str] | None = None
-    nodes: Sequence[str] | None = None
-    pure: bool = False
-
-    def covers(self, agent: str, node: str) -> bool:
-        """Whether the filter applies to calls of `agent` by the node of this id."""
-        if self.agents is None and self.nodes is None:
-            return True
-        return agent in (self.agents or ()) or node in (self.nodes or ())
+    scheduler: Mapping[str, Value]
+    places: Sequence[Sequence[Value]]
+    directory: Mapping[str, Value]
+    now: int = 0
+    run: str = ""
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    graphs: Mapping[str, Value] | None = None
+    bypass_agents: Sequence[str] = ()
+    force_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
-    """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
-
-    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
-    `local_activities` is the setting; `filters` are the fields of a FilterScope each.
+class SegmentResult:
+    """What a segment gave: (call, path, result) for an answer, (call, path, null, message, state,
+    final) for a failure, in the order of the calls. `alone` is a call that needs an activity of its own.
     """
 
-    pure: Sequence[str] = ()
-    others: Sequence[str] = ()
-    human: Sequence[str] = ()
-    queues: Mapping[str, str] = field(default_factory=dict[str, str])
-    local_activities: bool = True
-    filters: Sequence[Mapping[str, Value]] = ()
-
-    def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
-        """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
-        scopes = (from_plain(FilterScope, each) for each in self.filters)
-        return any(scope.covers(agent, node) for scope in scopes if pure or not scope.pure)
-
-    def names(self) -> list[str]:
-        """All agents of the worker."""
-        return [*self.pure, *self.others, *self.human]
+    answers: Sequence[Sequence[Value]] = ()
+    alone: int | None = None
+    console: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

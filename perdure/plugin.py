@@ -26,7 +26,14 @@ from perdure.workflows.graph_workflow import GraphWorkflow
 
 # By name, never the package itself: with `perdure` passed through, a clock or numpy in the
 # workflow file went uncaught. What is listed is pure, which import-linter checks.
-PASSED_THROUGH = ("perdure.errors", "perdure.graph", "perdure.engine", "perdure.payloads", "perdure.wire")
+PASSED_THROUGH = (
+    "perdure.errors",
+    "perdure.graph",
+    "perdure.engine",
+    "perdure.payloads",
+    "perdure.directory",
+    "perdure.wire",
+)
 
 
 class ValueConverter(EncodingPayloadConverter):

@@ -175,7 +175,7 @@ class MemoryShell:
                 case RunAgent():
                     self._call(command)
                 case Settle(call, turns):
-                    self._turns.expect(Settled(call), turns)
+                    self._turns.expect(call, Settled(call), turns)
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
@@ -195,9 +195,9 @@ class MemoryShell:
         given = () if asks else self.around.filters
         filters = applying(given, command.agent, command.node) if given else ()
         if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
-            self._turns.expect(AgentCompleted(command.call, None))
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif found is not None and found.pure and not filters:
-            self._turns.expect(self._pure(found, command))
+            self._turns.expect(command.call, self._pure(found, command))
         else:
             self._open[command.call] = asyncio.create_task(self._wait_for(found, command, filters))
 

@@ -35,12 +35,15 @@ class ValueTooLarge(FinalError):
         )
 
 
-def to_payload(value: Any) -> Payload:
-    """The payload of a value, or of a dataclass of perdure.payloads. Raises ValueTooLarge."""
+def to_payload(value: Any, *, limited: bool = True) -> Payload:
+    """The payload of a value, or of a dataclass of perdure.payloads. Raises ValueTooLarge.
+
+    What never reaches the server, such as the input of a local activity, need not be `limited`.
+    """
     if dataclasses.is_dataclass(value):
         value = to_plain(value)
     data, places = encode(value)
-    if len(data) > MAX_BYTES:
+    if limited and len(data) > MAX_BYTES:
         raise ValueTooLarge(len(data))
     metadata = {"encoding": ENCODING}
     if places:
@@ -57,9 +60,9 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
     return value
 
 
-def pack(value: Any, **beside: Any) -> RawValue:
+def pack(value: Any, *, limited: bool = True, **beside: Any) -> RawValue:
     """A payload that passes Temporal's converters untouched. `beside` travels in its metadata, as JSON."""
-    payload = to_payload(value)
+    payload = to_payload(value, limited=limited)
     for name, data in beside.items():
         if data:
             payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()

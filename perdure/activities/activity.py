@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,15 +14,15 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke
+from perdure.activities.invoke import MAX_MESSAGE, AgentTimeout, as_agent_error, invoke, short_message
 from perdure.activities.pulse import Pulse
+from perdure.activities.segment import Segment, key_of
+from perdure.directory import DIRECTORY, Directory
+from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, TransientError
-from perdure.payloads import DIRECTORY, TOO_LARGE_FOR_LOCAL, AgentCall, Directory, to_plain
+from perdure.payloads import SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, SegmentRequest, to_plain
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
-
-MAX_MESSAGE = 8_000
-"""Characters of an error that go into the history."""
 
 MAX_LOCAL_RESULT = 48_000
 """Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
@@ -47,7 +46,7 @@ class AgentActivities:
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is given."""
-        return [self.directory, self.run_agent]
+        return [self.directory, self.segment, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
     async def directory(self) -> RawValue:
@@ -63,6 +62,18 @@ class AgentActivities:
                 filters=[to_plain(each.scope) for each in self.filters],
             )
         )
+
+    @activity.defn(name=SEGMENT)
+    async def segment(self, request: RawValue) -> RawValue:
+        """Answers calls of pure agents, as many as one marker in history may hold."""
+        segment = Segment(
+            agents=self.agents,
+            filters=self.filters,
+            context=self._quiet_context,
+            above=MAX_LOCAL_RESULT,
+            loop=asyncio.get_running_loop(),
+        )
+        return pack(await asyncio.to_thread(segment.play, unpack(request, SegmentRequest)))
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
@@ -102,7 +113,7 @@ class AgentActivities:
             run=call.run,
             retry=call.retry,
             attempt=attempt,
-            idempotency_key=hashlib.sha256(f"{call.run}/{call.key}".encode()).hexdigest(),
+            idempotency_key=key_of(call.run, call.key),
             is_result=call.is_result,
             version=call.version,
             verbose=call.verbose,
@@ -111,6 +122,25 @@ class AgentActivities:
             settings=self.settings,
             emit=pulse.emit,
             log=console.append,
+            local_models=self.local_models,
+        )
+
+    def _quiet_context(self, command: RunAgent, run: str, log: Callable[[str], None]) -> AgentContext:
+        """What a pure agent sees: it streams to nobody."""
+        return AgentContext(
+            node=command.node,
+            path=command.path,
+            agent=command.agent,
+            run=run,
+            retry=command.retry,
+            idempotency_key=key_of(run, command.key),
+            is_result=command.is_result,
+            version=command.version,
+            verbose=command.verbose,
+            config=command.config,
+            filter_params=command.filter_params,
+            settings=self.settings,
+            log=log,
             local_models=self.local_models,
         )
 
@@ -124,9 +154,7 @@ class AgentActivities:
 def _told_apart(error: Exception) -> ApplicationError:
     """The failure, of a type by which the retry policy and the scheduler know what to do."""
     known = as_agent_error(error)
-    message = str(known)
-    if len(message) > MAX_MESSAGE:
-        message = f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE} characters more)"
+    message = short_message(known)
     if isinstance(known, TransientError):
         delay = None if known.retry_after is None else timedelta(seconds=known.retry_after)
         return ApplicationError(message, type="TransientError", next_retry_delay=delay)

@@ -13,6 +13,9 @@ from perdure.activities.filters import AgentFilter, Call, through
 from perdure.errors import AgentError, PerdureError
 from perdure.graph.values import Value, normalize
 
+MAX_MESSAGE = 8_000
+"""Characters of an error that go into the history."""
+
 
 class AgentTimeout(AgentError):
     """The agent took longer than the node's `timeout`. GraphAI's text is "Timeout"."""
@@ -78,6 +81,14 @@ def as_agent_error(error: Exception) -> PerdureError:
     if isinstance(error, PerdureError):
         return error
     return AgentError(f"{type(error).__name__}: {error}")
+
+
+def short_message(error: Exception) -> str:
+    """The text of a failure, cut to what may go into the history."""
+    message = str(error)
+    if len(message) <= MAX_MESSAGE:
+        return message
+    return f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE} characters more)"
 
 
 async def close_clients() -> None:

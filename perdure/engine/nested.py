@@ -15,9 +15,9 @@ from perdure.engine.graph_agents import (
     suppressed,
 )
 from perdure.engine.messages import Settle, StartTimer
-from perdure.engine.plan import Plan, compile_plan
+from perdure.engine.plan import Plan
+from perdure.engine.plans import plan_of, problem_of
 from perdure.engine.state import GraphRun, Nested, Outcome
-from perdure.graph.check import first_problem
 from perdure.graph.values import Value, js_truthy
 
 MANY_PLANS = 100
@@ -116,10 +116,10 @@ class NestedGraphs:
         known = self._plans.get(key)
         if known is not None and not wanted.refused:
             return known[1]
-        problem = first_problem(wanted.document, self.rules.agents)
+        problem = problem_of(wanted.document, self.rules.agents)
         if problem is not None:
             raise BadCall(problem.graphai or problem.finding, suppressible=True)
-        plan = compile_plan(wanted.document, self.rules.options.graphs)
+        plan = plan_of(wanted.document, self.rules.options.graphs)
         if len(self._plans) >= MANY_PLANS:
             self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again

@@ -32,11 +32,10 @@ from perdure.engine.messages import (
     Settled,
     TimerFired,
 )
-from perdure.engine.plan import compile_plan
+from perdure.engine.plans import plan_of, problem_of
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import GraphError, UsageError
-from perdure.graph.check import first_problem
 from perdure.graph.values import Value
 
 
@@ -58,10 +57,10 @@ class Scheduler:
         observe: Observer | None = None,
     ) -> None:
         rules = rules_of(options or RunOptions(), agents)
-        problem = first_problem(document, rules.agents)
+        problem = problem_of(document, rules.agents)
         if problem is not None:
             raise GraphError([problem])
-        plan = compile_plan(document, rules.options.graphs)
+        plan = plan_of(document, rules.options.graphs)
         board = Board(Slots(plan.concurrency, plan.labels), observe)
         _prepare(board.add_run(plan), rules.options)
         self._play(board, rules)

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from perdure.engine.board import Board, InFlight, Observer, Starting
 from perdure.engine.messages import Command, RunAgent, RunOptions, Settle, StartTimer
-from perdure.engine.plan import Plan, compile_plan
+from perdure.engine.plan import Plan
+from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler, rules_of
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
@@ -66,7 +67,7 @@ def restore(
         )
     rules = rules_of(options or RunOptions(), agents)
     documents: list[Mapping[str, Value]] = data["documents"]
-    plans = [compile_plan(document, rules.options.graphs) for document in documents]
+    plans = [plan_of(document, rules.options.graphs) for document in documents]
     board = Board(Slots(plans[0].concurrency, plans[0].labels), observe)
     board.clock.now_ms, board.finished = data["now"], data["finished"]
     board.last_call, board.last_run = data["last_call"], data["last_run"]

@@ -14,6 +14,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
+from perdure.directory import DIRECTORY, Directory, Placement
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -30,12 +31,10 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Turns
+from perdure.engine.turns import Expected, Turns
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.payloads import (
-    DIRECTORY,
     Answer,
-    Directory,
     RunRequest,
     RunResult,
     RunStatus,
@@ -46,6 +45,8 @@ from perdure.workflows.continuation import Continuation
 from perdure.workflows.outbox import Outbox
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
+from perdure.workflows.segments import Segments
+from perdure.workflows.share import Share
 
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
 
@@ -64,14 +65,20 @@ class GraphWorkflow:
         self._turns = Turns()
         self._news = False
         self._timers: dict[int, asyncio.Task[None]] = {}
-        self._outbox = Outbox(self._request, self._directory, self._progress, self._turns, self._wake)
+        self._places: dict[int, Expected] = {}
+        self._share = Share(self._wake)
+        self._outbox = Outbox(self._request, self._progress, self._turns, self._share, self._wake)
+        self._segments = Segments(
+            self._request, self._progress, self._turns, self._share, self._wake, self._outbox.call
+        )
         self._continuation = Continuation(self._request.events, self._wake)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
-        self._directory = self._outbox.directory = await self._look_up_agents()
+        self._directory = await self._look_up_agents()
+        self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
         try:
             scheduler, commands = self._begin()
             self._scheduler = scheduler
@@ -118,7 +125,7 @@ class GraphWorkflow:
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
-        request, agents = self._request, self._directory.names()
+        request, agents = self._request, self._outbox.placement.names
         options = RunOptions(
             injects=[(str(name), value) for name, value in request.injects],
             config=request.config,
@@ -131,7 +138,10 @@ class GraphWorkflow:
         observe = self._progress.observe
         if request.state is not None:
             self._progress.resume(request.state["progress"])
-            return restore(request.state["scheduler"], options, agents, observe)
+            self._places = self._turns.resume(request.state["places"])
+            scheduler, commands = restore(request.state["scheduler"], options, agents, observe)
+            answered = {call for call, _, event in request.state["places"] if event is not None}
+            return scheduler, [command for command in commands if _call_of(command) not in answered]
         scheduler = Scheduler(request.document, options, agents=agents, observe=observe)
         return scheduler, scheduler.start(_now_ms())
 
@@ -141,23 +151,36 @@ class GraphWorkflow:
             if finish is not None:
                 self._show()
                 return finish
-            commands = scheduler.handle(await self._next(scheduler), _now_ms())
+            event = await self._next(scheduler)
+            now_ms = self._segments.answers.time_of(event)
+            commands = scheduler.handle(event, _now_ms() if now_ms is None else now_ms)
 
     async def _next(self, scheduler: Scheduler) -> Event:
-        while (event := self._turns.next()) is None:
-            self._outbox.held = self._continuation.is_due()
-            if self._outbox.held and self._outbox.is_idle():
-                self._continue_as_new(scheduler)
-            if self._outbox.held:
-                self._continuation.wait()
+        while self._segments.is_open or (event := self._turns.next()) is None:
+            if not self._segments.is_open:
+                self._look_ahead(scheduler)
             self._show()
             self._news = False
             await workflow.wait_condition(lambda: self._news)
             self._outbox.pump()
         return event
 
+    def _look_ahead(self, scheduler: Scheduler) -> None:
+        """Nothing can be handed on: begins a segment, or continues as new where that is due."""
+        self._outbox.held = self._continuation.is_due()
+        if not self._outbox.held:
+            self._segments.begin(scheduler, self._directory, _now_ms())
+        elif self._outbox.is_idle() and not self._share.is_waiting():
+            self._continue_as_new(scheduler)
+        else:
+            self._continuation.wait()
+
     def _continue_as_new(self, scheduler: Scheduler) -> None:
-        state = {"scheduler": snapshot(scheduler), "progress": self._progress.state()}
+        state = {
+            "scheduler": snapshot(scheduler),
+            "places": self._turns.written(),
+            "progress": self._progress.state(),
+        }
         request = pack(replace(self._request, document={}, state=state))
         self._close()
         workflow.continue_as_new(request)
@@ -165,6 +188,8 @@ class GraphWorkflow:
     def _close(self) -> None:
         """Nothing is waited for any more."""
         self._outbox.close()
+        self._segments.close()
+        self._share.close()
         self._continuation.close()
         for timer in self._timers.values():
             timer.cancel()
@@ -180,12 +205,9 @@ class GraphWorkflow:
         for command in commands:
             match command:
                 case RunAgent():
-                    if command.agent in self._directory.human:
-                        self._people.ask(command)
-                    else:
-                        self._outbox.call(command)
+                    self._call(command)
                 case Settle(call, turns):
-                    self._turns.expect(Settled(call), turns)
+                    self._turns.expect(call, Settled(call), turns)
                 case StartTimer(call, milliseconds):
                     self._timers[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
@@ -198,9 +220,21 @@ class GraphWorkflow:
                     assert_never(command)
         return None
 
+    def _call(self, command: RunAgent) -> None:
+        placement = self._outbox.placement
+        if command.agent in placement.human:
+            self._people.ask(command)
+        elif placement.is_nobody(command):
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
+        elif placement.is_pure(command):
+            self._segments.call(command, self._places.pop(command.call, None))
+        else:
+            self._outbox.call(command, self._places.pop(command.call, None))
+
     def _drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
         self._people.close(call)
+        self._segments.drop(call)
         self._outbox.drop(call)
         timer = self._timers.pop(call, None)
         if timer is not None:
@@ -236,6 +270,10 @@ class GraphWorkflow:
         if finish.failure is not None:
             raise ApplicationError(finish.failure, raw, type="RunFailed")
         return raw
+
+
+def _call_of(command: Command) -> int | None:
+    return None if isinstance(command, Console | Finish) else command.call
 
 
 def _now_ms() -> int:

@@ -17,13 +17,15 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from perdure.directory import Directory, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Expected, Turns
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, Directory, RunRequest
+from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
 from perdure.wire import ValueTooLarge, pack, unpack
 from perdure.workflows import activity_options
 from perdure.workflows.calls import agent_call, failure
 from perdure.workflows.progress import Progress
+from perdure.workflows.share import Share
 
 MAX_PENDING: Final = 500
 """Remote calls in flight."""
@@ -39,25 +41,17 @@ MAX_LOCAL: Final = 40
 MAX_LOCAL_BYTES: Final = 16_000
 """Bytes of inputs of a local call; larger ones go to a remote activity."""
 
-MAX_SENT: Final = 200
-"""Calls of one workflow task."""
-
-MAX_SENT_BYTES: Final = 1_500_000
-"""Bytes of one workflow task: inputs of remote calls and results of local ones."""
-
-BREATH: Final = 0.001
-"""Seconds of the timer that ends a workflow task which has sent its share."""
-
 
 @dataclass(slots=True)
 class Outbox:
     """The calls of one run. `wake` is told of every answer; while `held`, nothing is sent."""
 
     request: RunRequest
-    directory: Directory
     progress: Progress
     turns: Turns
+    share: Share
     wake: Callable[[], None]
+    placement: Placement = field(default_factory=lambda: Placement(Directory()))
     held: bool = False
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
@@ -66,19 +60,14 @@ class Outbox:
     _expected: dict[int, Expected] = field(default_factory=dict[int, Expected])
     _sizes: dict[int, int] = field(default_factory=dict[int, int])
     _pending_bytes: int = 0
-    _workflow_task: int = -1
-    _sent: int = 0
-    _sent_bytes: int = 0
-    _breath: asyncio.Task[None] | None = None
 
-    def call(self, command: RunAgent) -> None:
-        """Sends a call, now or when there is room."""
-        if self._nobody_answers(command):
-            self.turns.expect(AgentCompleted(command.call, None))
-            return
-        if self._is_local(command):
-            self._expected[command.call] = self.turns.expect()
+    def call(self, command: RunAgent, place: Expected | None = None) -> None:
+        """Sends a call, now or when there is room. `place` is one that it had in another run of the chain."""
+        if self.placement.is_local(command):
+            self._expected[command.call] = place or self.turns.expect(command.call)
             self._local.add(command.call)
+        elif place is not None:
+            place.dropped = True
         self._waiting.append(command)
         self.pump()
 
@@ -98,22 +87,14 @@ class Outbox:
         self._waiting.clear()
         for task in self._open.values():
             task.cancel()
-        if self._breath is not None:
-            self._breath.cancel()
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not self._open and self._breath is None
+        return not self._open
 
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
-        workflow_task = workflow.info().get_current_history_length()
-        if workflow_task != self._workflow_task:
-            self._workflow_task, self._sent, self._sent_bytes = workflow_task, 0, 0
-        while not self.held and self._waiting and self._has_room(self._waiting[0]):
-            if self._sent >= MAX_SENT or self._sent_bytes >= MAX_SENT_BYTES:
-                self._breathe()
-                return
+        while not self.held and self._waiting and self._has_room(self._waiting[0]) and self.share.has_room():
             self._send(self._waiting.popleft())
 
     def _has_room(self, command: RunAgent) -> bool:
@@ -121,27 +102,15 @@ class Outbox:
             return self._local_open < MAX_LOCAL
         return len(self._sizes) < MAX_PENDING and self._pending_bytes < MAX_PENDING_BYTES
 
-    def _breathe(self) -> None:
-        """Ends this workflow task: local calls alone would go on inside it, whatever they return."""
-        if self._breath is None:
-            self._breath = asyncio.create_task(workflow.sleep(BREATH, summary="end of a workflow task"))
-            self._breath.add_done_callback(self._breathed)
-
-    def _breathed(self, breath: asyncio.Task[None]) -> None:
-        del breath
-        self._breath = None
-        self.pump()
-        self.wake()
-
     def _send(self, command: RunAgent) -> None:
         try:
-            arguments = pack(agent_call(command, command.agent in self.request.bypass_agents))
+            arguments = pack(agent_call(command, self.placement.is_bypassed(command.agent)))
         except ValueTooLarge as error:
             message = f"{command.path}: its inputs: {error}"
             self._arrive(AgentFailed(command.call, message, final=True))
             return
         size = len(arguments.payload.data)
-        self._sent += 1
+        self.share.add(size)
         is_local = command.call in self._local and size <= MAX_LOCAL_BYTES
         if is_local:
             self._local_open += 1
@@ -155,13 +124,12 @@ class Outbox:
             self._local.discard(command.call)
             self._sizes[command.call] = size
             self._pending_bytes += size
-            self._sent_bytes += size
             handle = self._start_remote(command, arguments)
         self._open[command.call] = handle
         handle.add_done_callback(lambda task: self._answered(command, task, is_local))
 
     def _start_remote(self, command: RunAgent, arguments: RawValue) -> workflow.ActivityHandle[Any]:
-        queue = command.options.queue or self.directory.queues.get(command.agent) or self.request.queue
+        queue = self.placement.queue(command) or self.request.queue
         self.progress.sent_to(command.path, queue)
         return workflow.start_activity(
             command.agent,
@@ -180,7 +148,8 @@ class Outbox:
         if task.cancelled():
             self._arrive(AgentFailed(command.call, "cancelled", final=True))
         elif error is None:
-            self._sent_bytes += len(task.result().payload.data) if was_local else 0
+            if was_local:
+                self.share.add(len(task.result().payload.data), calls=0)
             self.progress.arrived_beside(command.path, task.result())
             self._arrive(AgentCompleted(command.call, unpack(task.result())))
         elif was_local and _is_too_large(error):
@@ -199,24 +168,6 @@ class Outbox:
         else:
             place.event = event
         self.wake()
-
-    def _nobody_answers(self, command: RunAgent) -> bool:
-        """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
-        name, directory = command.agent, self.directory
-        if name not in self.request.bypass_agents or name in directory.names():
-            return False
-        return not directory.filtered(name, command.node)
-
-    def _is_local(self, command: RunAgent) -> bool:
-        wanted = command.options.placement
-        if wanted is not None:
-            return wanted == "local"
-        return (
-            self.directory.local_activities
-            and command.options.queue is None
-            and command.agent in self.directory.pure
-            and not self.directory.filtered(command.agent, command.node, pure=False)
-        )
 
 
 def _is_too_large(error: BaseException) -> bool:
