@@ -1,21 +1,13 @@
-"""What crosses Temporal: requests, calls, results and status, and how values are written.
-
-A value is written as plain JSON, readable in the Temporal UI and by workers in other languages.
-What JSON cannot hold (undefined, NaN, the infinities) is null there, and listed beside the data,
-in the payload's metadata, by its place: no value of a user can imitate such a mark.
-"""
+"""What crosses Temporal: requests, calls, results and status."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
+from perdure.graph.values import Value
 
-Place: TypeAlias = tuple[tuple[str | int, ...], str]
 Payload = TypeVar("Payload")
 
 SEGMENT = "perdure.segment"
@@ -23,60 +15,6 @@ SEGMENT = "perdure.segment"
 
 TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
-
-_SPECIAL: Mapping[str, Value] = {
-    "undefined": UNDEFINED,
-    "NaN": math.nan,
-    "Infinity": math.inf,
-    "-Infinity": -math.inf,
-}
-
-
-def encode(value: Value) -> tuple[bytes, list[Place]]:
-    """JSON of `value`, and the places that JSON could not hold."""
-    try:
-        return _dump(value), []
-    except (TypeError, ValueError):
-        places: list[Place] = []
-        plain = _plain(value, (), places)
-        return _dump(plain), places
-
-
-def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
-    """The value that `encode` wrote."""
-    value = json.loads(data)
-    for path, kind in places:
-        special = _SPECIAL[kind]
-        if not path:
-            return special
-        target = value
-        for step in path[:-1]:
-            target = target[step]
-        target[path[-1]] = special
-    return value
-
-
-def _dump(value: Value) -> bytes:
-    try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
-    except UnicodeEncodeError:  # a lone half of a UTF-16 pair, which JSON escapes can hold
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:
-    if is_dict(value):
-        return {key: _plain(item, (*path, key), places) for key, item in value.items()}
-    if is_list(value):
-        return [_plain(item, (*path, index), places) for index, item in enumerate(value)]
-    if isinstance(value, Undefined):
-        places.append((path, "undefined"))
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        places.append((path, name))
-        return None
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

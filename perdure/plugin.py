@@ -31,6 +31,7 @@ PASSED_THROUGH = (
     "perdure.graph",
     "perdure.engine",
     "perdure.payloads",
+    "perdure.encoding",
     "perdure.directory",
     "perdure.wire",
 )

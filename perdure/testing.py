@@ -25,6 +25,7 @@ from perdure.engine.messages import (
     Command,
     Console,
     Event,
+    Fetch,
     Finish,
     RunAgent,
     RunOptions,
@@ -36,7 +37,7 @@ from perdure.engine.messages import (
 from perdure.engine.people import Question, question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turns import Turns
-from perdure.errors import FinalError, RunFailed, TransientError
+from perdure.errors import EngineError, FinalError, RunFailed, TransientError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.payloads import RunResult
@@ -186,6 +187,8 @@ class MemoryShell:
                     self.around.console(text)
                 case Finish():
                     self._finish = command
+                case Fetch():
+                    raise EngineError("nothing is distant in memory")
                 case _:
                     assert_never(command)
 

@@ -13,9 +13,10 @@ from typing import Any, TypeVar, cast
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from perdure.encoding import decode, encode
 from perdure.errors import FinalError
 from perdure.graph.values import Value
-from perdure.payloads import decode, encode, from_plain, to_plain
+from perdure.payloads import from_plain, to_plain
 
 ENCODING = b"json/plain"
 PLACES = "perdure-special"

@@ -17,13 +17,14 @@ from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import as_agent_error, invoke, normal, short_message
 from perdure.directory import Directory, Placement
+from perdure.encoding import decode, encode
 from perdure.engine.ahead import Ahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent, RunOptions
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
 from perdure.errors import FinalError, TransientError
 from perdure.graph.values import Value
-from perdure.payloads import SegmentRequest, SegmentResult, decode, encode, from_plain
+from perdure.payloads import SegmentRequest, SegmentResult, from_plain
 
 SECONDS: Final = 0.2
 """After this long a segment begins no further call ..."""

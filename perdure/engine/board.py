@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from perdure.engine.known import Known
 from perdure.engine.messages import (
     CancelCall,
     Command,
     Console,
+    Fetch,
     Finish,
     RunAgent,
     RunOptions,
@@ -24,7 +26,7 @@ from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, NodeState
 
 Observer: TypeAlias = Callable[[GraphRun, str], None]
-Starting: TypeAlias = RunAgent | StartTimer | Settle
+Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
 
 ROOT = 1
 """The number of the first graph."""
@@ -59,6 +61,7 @@ class Board:
     slots: Slots
     observe: Observer | None = None
     clock: Clock = field(default_factory=Clock)
+    known: Known = field(default_factory=Known)
     runs: dict[int, GraphRun] = field(default_factory=dict[int, GraphRun])
     calls: dict[int, InFlight] = field(default_factory=dict[int, InFlight])
     commands: list[Command] = field(default_factory=list[Command])
@@ -79,7 +82,7 @@ class Board:
     def add_run(self, plan: Plan, parent: tuple[GraphRun, str] | None = None) -> GraphRun:
         """A graph to run: the root, or inside the node that `parent` names."""
         self.last_run += 1
-        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, rule=plan.loop)
+        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, known=self.known, rule=plan.loop)
         if parent is not None:
             outer, name = parent
             run.parent = (outer.id, name)
@@ -135,8 +138,11 @@ class Board:
         active = [run for run in doomed if run.active]
         for run in active:
             for name in run.plan.computed:
-                if run.nodes[name].state is NodeState.EXECUTING:
+                node = run.nodes[name]
+                if node.state is NodeState.EXECUTING:
                     self._stop_node(run, name)
+                else:
+                    self.cancel(node.call)  # a fetch, by which a node that waits is decided
         if active:
             self.slots.drop({run.id for run in active})
 

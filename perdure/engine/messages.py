@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from perdure.graph.values import Value
+from perdure.graph.distant import Distant
+from perdure.graph.values import UNDEFINED, Value
 
 Call: TypeAlias = int
 
@@ -95,6 +96,21 @@ class Settle:
     turns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """The run's course depends on a value that is not here: answer with Fetched or AgentFailed.
+
+    The answer is all of the value where `whole` is set, else a small value or the Stored of a large
+    one. `then` tells what is to go on; `result` is what an agent has returned by then.
+    """
+
+    call: Call
+    distant: Distant
+    whole: bool
+    then: Literal["queue", "attempt", "result", "iterate"]
+    result: Value = UNDEFINED
+
+
 @dataclass(frozen=True, slots=True)
 class CancelCall:
     """Nobody waits for this call or timer any more: stop it."""
@@ -124,7 +140,7 @@ class Finish:
     aborted: bool = False
 
 
-Command: TypeAlias = RunAgent | StartTimer | Settle | CancelCall | Console | Finish
+Command: TypeAlias = RunAgent | StartTimer | Settle | Fetch | CancelCall | Console | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +176,16 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to Fetch."""
+
+    call: Call
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Abort:
     """Stop everything; the run finishes with the results it has."""
 
 
-Event: TypeAlias = AgentCompleted | AgentFailed | TimerFired | Settled | Abort
+Event: TypeAlias = AgentCompleted | AgentFailed | TimerFired | Settled | Fetched | Abort

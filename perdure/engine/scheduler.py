@@ -28,6 +28,8 @@ from perdure.engine.messages import (
     AgentFailed,
     Command,
     Event,
+    Fetch,
+    Fetched,
     RunOptions,
     Settled,
     TimerFired,
@@ -101,6 +103,10 @@ class Scheduler:
         match event:
             case AgentCompleted(call, result):
                 self.graphs.nodes.answer(call, Outcome(value=result))
+            case Fetched(call, value):
+                self.graphs.fetched(call, Outcome(value=value))
+            case AgentFailed(call, message) if self._is_fetch(call):
+                self.graphs.fetched(call, Outcome(failure=message))
             case AgentFailed(call, message, state, final):
                 self.graphs.nodes.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
@@ -112,6 +118,10 @@ class Scheduler:
             case _:
                 assert_never(event)
         return self._commands()
+
+    def _is_fetch(self, call: int) -> bool:
+        found = self.board.calls.get(call)
+        return found is not None and isinstance(found.command, Fetch)
 
     def _commands(self) -> list[Command]:
         self.graphs.nodes.catch_up()

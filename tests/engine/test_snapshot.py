@@ -140,5 +140,5 @@ def test_moves_are_observed_again() -> None:
 
 
 def test_a_snapshot_of_another_form_is_refused() -> None:
-    with pytest.raises(UsageError, match="form 7, and only 1 is known here"):
+    with pytest.raises(UsageError, match="form 7, and only 2 is known here"):
         restore({"format": 7})
