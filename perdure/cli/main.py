@@ -35,6 +35,7 @@ COMMANDS = {
     "worker": "serve agents",
     "server": "the embedded server: status, stop",
     "models": "the local models: status, fetch, stop",
+    "store": "the store of large values: info, gc",
 }
 
 EPILOG = """\
