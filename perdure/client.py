@@ -31,6 +31,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
+from perdure.claims import Claims
 from perdure.daemon import Lease
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import first_problem, modernized
@@ -69,6 +70,7 @@ class GraphClient:
     temporal: Client
     settings: Settings = field(default_factory=Settings.from_env)
     embedded: server.Embedded | None = None
+    claims: Claims = field(default_factory=lambda: Claims(None, 0))
     lease: Lease | None = None
 
     def close(self) -> None:
@@ -114,6 +116,11 @@ class GraphClient:
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
         body = _body(request)
+        request = replace(
+            request,
+            document=await self.claims.keep_statics(request.document),
+            injects=[[name, await self.claims.keep(value)] for name, value in request.injects],
+        )
         attributes = [SearchAttributePair(GRAPH, request.name), SearchAttributePair(STATUS, "running")]
         arguments: dict[str, Any] = {
             "id": run_id,
@@ -149,7 +156,7 @@ class GraphClient:
 
     def get(self, id: str) -> Run:
         """The run with this id, whoever started it."""
-        return Run(self.temporal, id, local=self.embedded is not None)
+        return Run(self.temporal, id, self.claims, local=self.embedded is not None)
 
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""
@@ -197,7 +204,9 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
             f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
             "or unset TEMPORAL_ADDRESS to use the embedded server"
         ) from error
-    return GraphClient(temporal, settings, embedded, lease)
+    settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
+    claims = Claims.of(settings, temporal.data_converter.payload_codec)
+    return GraphClient(temporal, settings, embedded, claims, lease)
 
 
 def _reason(error: Exception) -> str:

@@ -39,7 +39,8 @@ class Directory:
     """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
 
     `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
-    `local_activities` is the setting; `filters` are the fields of a FilterScope each.
+    `local_activities` is the setting, `store` tells whether there is one; `filters` are the fields of
+    a FilterScope each.
     """
 
     pure: Sequence[str] = ()
@@ -47,6 +48,7 @@ class Directory:
     human: Sequence[str] = ()
     queues: Mapping[str, str] = field(default_factory=dict[str, str])
     local_activities: bool = True
+    store: bool = False
     filters: Sequence[Mapping[str, Value]] = ()
 
     def names(self) -> list[str]:
@@ -60,6 +62,7 @@ class Placement:
     def __init__(self, directory: Directory, bypass_agents: Sequence[str] = ()) -> None:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
+        self.has_store = directory.store
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)

@@ -13,6 +13,12 @@ Payload = TypeVar("Payload")
 SEGMENT = "perdure.segment"
 """The local activity that answers many calls of pure agents at once."""
 
+FETCH = "perdure.fetch"
+"""The local activity that tells a run of a value which is in the store."""
+
+KEEP = "perdure.keep"
+"""The local activity that brings large values of a run to the store."""
+
 TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 

@@ -31,8 +31,8 @@ class ValueTooLarge(FinalError):
 
     def __init__(self, size: int) -> None:
         super().__init__(
-            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_BYTES / 1e6:.0f} MB; "
-            "pass a reference to it (a file, an address) instead"
+            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_BYTES / 1e6:.0f} MB without a store; "
+            "set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)"
         )
 
 

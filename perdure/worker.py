@@ -15,6 +15,7 @@ from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import Agent
 from perdure.activities.filters import AgentFilter
 from perdure.activities.invoke import close_clients
+from perdure.claims import Claims
 from perdure.settings import Settings
 
 GRACE = timedelta(seconds=10)
@@ -45,6 +46,7 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
+        claims=Claims.of(options.settings, client.data_converter.payload_codec),
         local_models=options.local_models,
         filters=options.filters,
     )

@@ -17,10 +17,11 @@ from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import MAX_MESSAGE, AgentTimeout, as_agent_error, invoke, short_message
 from perdure.activities.pulse import Pulse
 from perdure.activities.segment import Segment, key_of
+from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
 from perdure.engine.messages import RunAgent
-from perdure.errors import FinalError, TransientError
-from perdure.payloads import SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, SegmentRequest, to_plain
+from perdure.errors import FinalError, PerdureError, TransientError
+from perdure.payloads import FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, SegmentRequest, to_plain
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
 
@@ -41,12 +42,13 @@ class AgentActivities:
 
     agents: Mapping[str, Agent]
     settings: Settings
+    claims: Claims
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is given."""
-        return [self.directory, self.segment, self.run_agent]
+        return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
     async def directory(self) -> RawValue:
@@ -59,6 +61,7 @@ class AgentActivities:
                 human=sorted(agent.name for agent in found if agent.human),
                 queues={agent.name: agent.queue for agent in found if agent.queue},
                 local_activities=self.settings.local_activities,
+                store=self.claims.store is not None,
                 filters=[to_plain(each.scope) for each in self.filters],
             )
         )
@@ -70,10 +73,27 @@ class AgentActivities:
             agents=self.agents,
             filters=self.filters,
             context=self._quiet_context,
-            above=MAX_LOCAL_RESULT,
+            claims=self.claims,
             loop=asyncio.get_running_loop(),
         )
         return pack(await asyncio.to_thread(segment.play, unpack(request, SegmentRequest)))
+
+    @activity.defn(name=FETCH)
+    async def fetch(self, wanted: RawValue) -> RawValue:
+        """What a run has to know of a value that is not in it: (the value, whether all of it)."""
+        try:
+            distant, whole = unpack(wanted)
+            return pack(await self.claims.answer(distant, whole))
+        except PerdureError as error:
+            raise _told_apart(error) from error
+
+    @activity.defn(name=KEEP)
+    async def keep(self, value: RawValue, limit: int) -> RawValue:
+        """A value that a run has made, so that it takes at most `limit` bytes there."""
+        try:
+            return pack(await self.claims.shrink(unpack(value), limit))
+        except PerdureError as error:
+            raise _told_apart(error) from error
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
@@ -89,8 +109,9 @@ class AgentActivities:
         console: list[str] = []
         try:
             context = self._context(call, info.attempt, pulse, console)
-            result = await invoke(agent, call.inputs, call.params, context, call.timeout, filters)
-            raw = pack(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
+            inputs, params = await self.claims.redeem([call.inputs, call.params])
+            result = await invoke(agent, inputs, params, context, call.timeout, filters)
+            raw = await self.claims.packed(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
         except Exception as error:
             raise _told_apart(error) from (error if len(str(error)) <= MAX_MESSAGE else None)
         finally:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import as_agent_error, invoke, normal, short_message
+from perdure.claims import Claims
 from perdure.directory import Directory, Placement
 from perdure.encoding import decode, encode
 from perdure.engine.ahead import Ahead
@@ -49,12 +50,12 @@ MAX_LINE: Final = 8_000
 
 @dataclass(slots=True)
 class Segment:
-    """One segment. `contexts` makes what the agent of a call sees; a result above `above` bytes ends it."""
+    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits."""
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
     context: Callable[[RunAgent, str, Callable[[str], None]], AgentContext]
-    above: int
+    claims: Claims
     loop: asyncio.AbstractEventLoop
     _began: float = field(default_factory=time.perf_counter)
     _until: float = 0.0
@@ -98,13 +99,15 @@ class Segment:
             return self._leave_alone()
         try:
             result = self._called(found, command)
-        except TransientError:
+        except TransientError:  # the store's too
             return self._leave_alone()
         except Exception as error:
             return self._failed(command, error)
         size = len(encode(result)[0])
-        if size > self.above:
-            return self._leave_alone()
+        if size > self.claims.above:
+            if self.claims.store is None:
+                return self._leave_alone()
+            result, size = self._wait_for(self.claims.keep(result)), 500
         self._bytes += size + len(command.path) + 20
         self._answers.append([command.call, command.path, result])
         return AgentCompleted(command.call, result)
@@ -119,12 +122,18 @@ class Segment:
     def _called(self, found: Agent, command: RunAgent) -> Value:
         context = self.context(command, self._run, self._console.append)
         # A copy: agents may do with their inputs what they like, and the run's values are shared.
-        inputs, params = decode(*encode([command.inputs, command.params]))
+        data, places = encode([command.inputs, command.params])
+        inputs, params = decode(data, places)
+        if places:
+            inputs, params = self._wait_for(self.claims.redeem([inputs, params]))
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
         if not filters:
             return normal(found.name, found.call(inputs, params, context))
         call = invoke(found, inputs, params, context, command.options.timeout, filters)
-        return asyncio.run_coroutine_threadsafe(call, self.loop).result()
+        return self._wait_for(call)
+
+    def _wait_for(self, work: Coroutine[Any, Any, Value]) -> Value:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def _failed(self, command: RunAgent, error: Exception) -> AgentFailed:
         message, final = short_message(as_agent_error(error)), isinstance(error, FinalError)

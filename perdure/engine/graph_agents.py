@@ -14,7 +14,7 @@ from perdure.engine import tools
 from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
 from perdure.errors import AgentError
-from perdure.graph.distant import Part, Stored
+from perdure.graph.distant import Distant, Part, Stored
 from perdure.graph.fields import STATIC_KEYS, VERSION
 from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string
@@ -117,8 +117,9 @@ class Rows(Sequence[Start]):
 
 def _item(value: Value, index: int) -> Value:
     """The item of a list, or the member that is named like its index of anything else."""
-    if isinstance(value, Stored):
-        return Part(value, ((f"${index}" if value.kind == "list" else str(index), True),))
+    if isinstance(value, Distant):
+        is_object = isinstance(value, Stored) and value.kind == "object"
+        return Part(value, ((str(index) if is_object else f"${index}", True),))
     if is_list(value):
         return value[index] if index < len(value) else UNDEFINED
     return spread(value).get(str(index), UNDEFINED)

@@ -93,8 +93,8 @@ class NestedGraphs:
             if nested.failed is not None:
                 raise BadCall(nested.failed, suppressible=True)
             found = dict(nested.results)
-            for rows, stored in nested.kept:
-                found.update((row, Part(stored, ((f"${index}", True),))) for index, row in enumerate(rows))
+            for rows, source in nested.kept:
+                found.update((row, Part(source, ((f"${index}", True),))) for index, row in enumerate(rows))
             results = [found[row] for row in range(total)]
             return Outcome(value=collect(nested.agent, nested.params, results))
         except BadCall as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure.engine.known import Known
 from perdure.errors import EngineError
-from perdure.graph.distant import Stored
+from perdure.graph.distant import Distant
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
 
@@ -116,7 +116,7 @@ class Nested:
     opened: int = 0
     children: list[int] = field(default_factory=list[int])
     results: dict[int, Value] = field(default_factory=dict[int, Value])
-    kept: list[tuple[list[int], Stored]] = field(default_factory=list[tuple[list[int], Stored]])
+    kept: list[tuple[list[int], Distant]] = field(default_factory=list[tuple[list[int], Distant]])
     opening: bool = False
     failed: str | None = None
     outcome: Outcome | None = None

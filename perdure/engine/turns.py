@@ -57,6 +57,11 @@ class Turns:
             return self._due.popleft().event
         return self._arrived.popleft() if self._arrived else None
 
+    def has_next(self) -> bool:
+        """Whether an answer can be handed on now."""
+        front = self.front()
+        return bool(self._arrived) or (front is not None and front.event is not None)
+
     def front(self) -> Expected | None:
         """The place whose turn it is, whether its answer is there or not; it stays where it is."""
         while self._due:

@@ -21,6 +21,7 @@ from perdure.engine.messages import (
     Command,
     Console,
     Event,
+    Fetch,
     Finish,
     RunAgent,
     RunOptions,
@@ -39,7 +40,7 @@ from perdure.payloads import (
     RunResult,
     RunStatus,
 )
-from perdure.wire import ValueTooLarge, pack, unpack
+from perdure.wire import MAX_BYTES, ValueTooLarge, pack, unpack
 from perdure.workflows import activity_options
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.outbox import Outbox
@@ -47,6 +48,7 @@ from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
 from perdure.workflows.segments import Segments
 from perdure.workflows.share import Share
+from perdure.workflows.values import MAX_STATE, CannotKeep, Values, keep_values, packed
 
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
 
@@ -71,6 +73,7 @@ class GraphWorkflow:
         self._segments = Segments(
             self._request, self._progress, self._turns, self._share, self._wake, self._outbox.call
         )
+        self._values = Values(self._arrive)
         self._continuation = Continuation(self._request.events, self._wake)
 
     @workflow.run
@@ -89,7 +92,7 @@ class GraphWorkflow:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
             self._close()
-        return self._result(scheduler, finish)
+        return await self._result(scheduler, finish)
 
     @workflow.update
     async def answer(self, answer: Answer) -> None:
@@ -158,37 +161,48 @@ class GraphWorkflow:
     async def _next(self, scheduler: Scheduler) -> Event:
         while self._segments.is_open or (event := self._turns.next()) is None:
             if not self._segments.is_open:
-                self._look_ahead(scheduler)
+                await self._look_ahead(scheduler)
             self._show()
-            self._news = False
             await workflow.wait_condition(lambda: self._news)
+            self._news = False
             self._outbox.pump()
         return event
 
-    def _look_ahead(self, scheduler: Scheduler) -> None:
+    async def _look_ahead(self, scheduler: Scheduler) -> None:
         """Nothing can be handed on: begins a segment, or continues as new where that is due."""
         self._outbox.held = self._continuation.is_due()
         if not self._outbox.held:
             self._segments.begin(scheduler, self._directory, _now_ms())
-        elif self._outbox.is_idle() and not self._share.is_waiting():
-            self._continue_as_new(scheduler)
+        elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
+            await self._continue_as_new(scheduler)
         else:
             self._continuation.wait()
 
-    def _continue_as_new(self, scheduler: Scheduler) -> None:
+    async def _continue_as_new(self, scheduler: Scheduler) -> None:
+        """Goes on in a new run, unless something has happened by the time that its values are kept."""
+        request = self._written(scheduler)
+        if len(request.payload.data) > MAX_STATE and self._outbox.placement.has_store:
+            await keep_values(scheduler)
+            request = self._written(scheduler)
+        if len(request.payload.data) > MAX_BYTES:
+            self._continuation.give_up()
+        elif not self._turns.has_next():
+            self._close()
+            workflow.continue_as_new(request)
+
+    def _written(self, scheduler: Scheduler) -> RawValue:
         state = {
             "scheduler": snapshot(scheduler),
             "places": self._turns.written(),
             "progress": self._progress.state(),
         }
-        request = pack(replace(self._request, document={}, state=state))
-        self._close()
-        workflow.continue_as_new(request)
+        return pack(replace(self._request, document={}, injects=[], state=state), limited=False)
 
     def _close(self) -> None:
         """Nothing is waited for any more."""
         self._outbox.close()
         self._segments.close()
+        self._values.close()
         self._share.close()
         self._continuation.close()
         for timer in self._timers.values():
@@ -208,6 +222,8 @@ class GraphWorkflow:
                     self._call(command)
                 case Settle(call, turns):
                     self._turns.expect(call, Settled(call), turns)
+                case Fetch():
+                    self._values.fetch(command)
                 case StartTimer(call, milliseconds):
                     self._timers[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
@@ -235,6 +251,7 @@ class GraphWorkflow:
         """Nobody waits for this call any more."""
         self._people.close(call)
         self._segments.drop(call)
+        self._values.drop(call)
         self._outbox.drop(call)
         timer = self._timers.pop(call, None)
         if timer is not None:
@@ -249,7 +266,7 @@ class GraphWorkflow:
         if self._scheduler is not None:
             workflow.set_current_details(self._progress.markdown(self._scheduler))
 
-    def _result(self, scheduler: Scheduler, finish: Finish) -> RawValue:
+    async def _result(self, scheduler: Scheduler, finish: Finish) -> RawValue:
         root = scheduler.root
         result = RunResult(
             results=finish.results,
@@ -264,8 +281,8 @@ class GraphWorkflow:
                 [STATUS.value_set(status)]
             )
         try:
-            raw = pack(result)
-        except ValueTooLarge as error:
+            raw = await packed(pack(result, limited=False), self._outbox.placement.has_store)
+        except (ValueTooLarge, CannotKeep) as error:
             raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
         if finish.failure is not None:
             raise ApplicationError(finish.failure, raw, type="RunFailed")

@@ -21,11 +21,12 @@ from perdure.directory import Directory, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Expected, Turns
 from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
-from perdure.wire import ValueTooLarge, pack, unpack
+from perdure.wire import pack, unpack
 from perdure.workflows import activity_options
 from perdure.workflows.calls import agent_call, failure
 from perdure.workflows.progress import Progress
 from perdure.workflows.share import Share
+from perdure.workflows.values import MAX_INLINE, packed
 
 MAX_PENDING: Final = 500
 """Remote calls in flight."""
@@ -37,9 +38,6 @@ and the server writes those that arrive during a workflow task together with wha
 
 MAX_LOCAL: Final = 40
 """Local calls in flight."""
-
-MAX_LOCAL_BYTES: Final = 16_000
-"""Bytes of inputs of a local call; larger ones go to a remote activity."""
 
 
 @dataclass(slots=True)
@@ -103,15 +101,32 @@ class Outbox:
         return len(self._sizes) < MAX_PENDING and self._pending_bytes < MAX_PENDING_BYTES
 
     def _send(self, command: RunAgent) -> None:
-        try:
-            arguments = pack(agent_call(command, self.placement.is_bypassed(command.agent)))
-        except ValueTooLarge as error:
-            message = f"{command.path}: its inputs: {error}"
-            self._arrive(AgentFailed(command.call, message, final=True))
+        """Sends a call; one with large inputs when they are in the store."""
+        arguments = pack(agent_call(command, self.placement.is_bypassed(command.agent)), limited=False)
+        if len(arguments.payload.data) <= MAX_INLINE:
+            self._start(command, arguments)
             return
+        self._sizes[command.call] = 0
+        task = asyncio.create_task(packed(arguments, self.placement.has_store))
+        self._open[command.call] = task
+        task.add_done_callback(lambda done: self._packed(command, done))
+
+    def _packed(self, command: RunAgent, task: asyncio.Task[RawValue]) -> None:
+        self._sizes.pop(command.call, None)
+        if self._open.get(command.call) is not task or task.cancelled():
+            return
+        del self._open[command.call]
+        error = task.exception()
+        if error is None:
+            self._start(command, task.result())
+            return
+        self._arrive(AgentFailed(command.call, f"{command.path}: its inputs: {error}", final=True))
+        self.pump()
+
+    def _start(self, command: RunAgent, arguments: RawValue) -> None:
         size = len(arguments.payload.data)
         self.share.add(size)
-        is_local = command.call in self._local and size <= MAX_LOCAL_BYTES
+        is_local = command.call in self._local
         if is_local:
             self._local_open += 1
             handle = workflow.start_local_activity(
@@ -121,7 +136,6 @@ class Outbox:
                 **activity_options.local(command.options, command.path),
             )
         else:
-            self._local.discard(command.call)
             self._sizes[command.call] = size
             self._pending_bytes += size
             handle = self._start_remote(command, arguments)
