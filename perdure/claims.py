@@ -55,7 +55,9 @@ class Claims:
     store: Store | None
     above: int
     codec: PayloadCodec | None = None
-    _shared: OrderedDict[str, tuple[int, Value]] = field(default_factory=OrderedDict[str, tuple[int, Value]])
+    _shared: OrderedDict[str, tuple[int, Value]] = field(
+        default_factory=OrderedDict[str, tuple[int, Value]], repr=False
+    )
     _shared_bytes: int = 0
 
     @classmethod

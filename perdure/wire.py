@@ -15,6 +15,7 @@ from temporalio.common import RawValue
 
 from perdure.encoding import decode, encode
 from perdure.errors import FinalError
+from perdure.graph.distant import Distant
 from perdure.graph.values import Value
 from perdure.payloads import from_plain, to_plain
 
@@ -41,7 +42,7 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
 
     What never reaches the server, such as the input of a local activity, need not be `limited`.
     """
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, Distant):
         value = to_plain(value)
     data, places = encode(value)
     if limited and len(data) > MAX_BYTES:
