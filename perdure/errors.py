@@ -11,9 +11,12 @@
     +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
     +-- AgentError            an agent failed: counts against the node's `retry`
         +-- TransientError    the world failed: repeated with backoff, does not count
+        |   +-- StoreUnavailable  the store of large values does not answer
         +-- FinalError        no repetition can help: the node fails at once
+            +-- ObjectMissing     a large value is not in the store
+            +-- ObjectCorrupt     a large value is damaged
 
-Agents raise the last three. Any other exception that leaves an agent is treated as an
+Agents raise AgentError and its kinds. Any other exception that leaves an agent is treated as an
 AgentError whose message is ``Type: text``.
 """
 
@@ -121,3 +124,15 @@ class TransientError(AgentError):
 
 class FinalError(AgentError):
     """The agent can never succeed with these inputs: refused, not found, not allowed."""
+
+
+class StoreUnavailable(TransientError):
+    """The object store cannot be reached, refuses, or is too slow."""
+
+
+class ObjectMissing(FinalError):
+    """The object store has no object of this name, not even after a little while."""
+
+
+class ObjectCorrupt(FinalError):
+    """The bytes of an object are not those that its name is the hash of."""

@@ -33,6 +33,10 @@ class Settings:
     A worker tells its health over HTTP at `health_host` and `health_port`, where there is one. Told to
     stop, it lets agents go on for `grace` seconds. With a `deployment` and a `build_id`, runs stay with
     the build that began them.
+
+    Values larger than `store_above` bytes are kept in the object store at `store`, a folder or a URL, and
+    passed on by reference; None is a folder in `home` beside the embedded server, and nowhere elsewhere.
+    `store_retention` is the number of days after which what no run refers to may be removed from it.
     """
 
     home: Path = field(default_factory=_default_home)
@@ -49,9 +53,16 @@ class Settings:
     deployment: str = ""
     build_id: str = ""
     sqlite_synchronous: str = "FULL"
+    store: str | None = None
+    store_above: int = 65_536
+    store_retention: float = 7.0
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def store_url(self, *, embedded: bool) -> str | None:
+        """Where large values go, if anywhere. `embedded` tells that the server is the embedded one."""
+        return self.store or (str(self.home / "store") if embedded else None)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -74,7 +85,7 @@ class Settings:
             given["local_model"] = env["PERDURE_LOCAL_MODEL"]
         if env.get("PERDURE_WIKIPEDIA_URL"):
             given["wikipedia_url"] = env["PERDURE_WIKIPEDIA_URL"]
-        given |= _of_server(env) | _of_health(env) | _of_worker(env)
+        given |= _of_server(env) | _of_health(env) | _of_worker(env) | _of_store(env)
         given["keys"] = _of_providers(env, "_API_KEY")
         given["base_urls"] = _of_providers(env, "_BASE_URL")
         return cls(**given)  # type: ignore[arg-type]  # each key is a field of its own type
@@ -173,6 +184,37 @@ def _of_worker(env: Mapping[str, str]) -> dict[str, object]:
             raise UsageError(f"PERDURE_DEPLOYMENT: {deployment!r} has a dot or a colon; leave it out")
         given |= {"deployment": deployment, "build_id": build}
     return given
+
+
+def _of_store(env: Mapping[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if env.get("PERDURE_STORE"):
+        given["store"] = env["PERDURE_STORE"]
+    above = env.get("PERDURE_STORE_ABOVE")
+    if above:
+        if not above.isdecimal() or not 1024 <= int(above) <= 1_500_000:
+            raise UsageError(
+                f"PERDURE_STORE_ABOVE: {above!r} is no number of bytes from 1024 to 1500000; "
+                "set it to 65536, say"
+            )
+        given["store_above"] = int(above)
+    if env.get("PERDURE_STORE_RETENTION"):
+        given["store_retention"] = retention("PERDURE_STORE_RETENTION", env["PERDURE_STORE_RETENTION"])
+    return given
+
+
+def retention(name: str, text: str) -> float:
+    """The days that `text`, given as `name`, says objects are kept. Raises UsageError below an hour."""
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 1 / 24 <= days < float("inf"):
+        raise UsageError(
+            f"{name}: {text!r} is no number of days of at least an hour (0.042): what was put just now may "
+            "not be in any history yet; set it to 7, say"
+        )
+    return days
 
 
 def _seconds(name: str, text: str) -> float:

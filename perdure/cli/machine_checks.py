@@ -129,11 +129,11 @@ def _files(settings: Settings) -> list[Finding]:
     return [fine("files", f"{root}: file agents {'read and write' if settings.file_writes else 'read'} here")]
 
 
-def folder(check: str, path: Path) -> list[Finding]:
-    """A folder that Perdure writes into, or makes when it first needs it."""
+def folder(check: str, path: Path, variable: str = "PERDURE_HOME") -> list[Finding]:
+    """A folder that Perdure writes into, or makes when it first needs it. `variable` names another one."""
     there = next(each for each in (path, *path.parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        cure = f"make it writable (chmod u+wx {there}), or set PERDURE_HOME to a folder of yours"
+        cure = f"make it writable (chmod u+wx {there}), or set {variable} to a folder of yours"
         return [failed(check, f"{there} cannot be written", cure)]
     free = shutil.disk_usage(there).free
     space = f"{free / (1 << 30):.1f} GiB free"

@@ -24,6 +24,7 @@ from perdure.cli.database_check import database
 from perdure.cli.machine_checks import folder, models, python
 from perdure.cli.queue_checks import start
 from perdure.cli.server_checks import clock, version
+from perdure.cli.store_check import store
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings
@@ -404,6 +405,34 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, state in ((100 << 20, WARNING), (1000, FAILED)):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: disk._replace(free=free))
         assert folder("home", own)[0].state is state
+
+
+@pytest.mark.anyio
+async def test_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+
+    async def look(url: str | None, home: Path = tmp_path) -> Finding:
+        (got,) = await store(Settings(home=home, store=url))
+        return got
+
+    own = tmp_path / "own"
+    got = await look(str(own))
+    assert (got.state, own.exists()) == (OK, False)
+    own.mkdir(mode=0o700)
+    for url in (str(own), f"file://{own}", "memory://doctor"):
+        got = await look(url)
+        assert (got.state, "put, read back and removed" in got.finding) == (OK, True)
+    assert [path for path in own.rglob("*") if path.is_file()] == []
+    (own / "objects").rename(tmp_path / "away")
+    (own / "objects").write_text("in the way")
+    got = await look(str(own))
+    assert (got.state, got.cure) == (FAILED, "mend what it names, or correct PERDURE_STORE")
+    assert (await look("ftp://host/x")).state is FAILED
+    assert (await look("s3://")).state is FAILED
+    assert (await look(None)).finding.startswith(f"{tmp_path}/store: none yet")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal:7233")
+    assert (await look(None)).finding.startswith("none: ")
 
 
 def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
