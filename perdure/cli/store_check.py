@@ -25,7 +25,7 @@ async def store(settings: Settings) -> list[Finding]:
     """The store of the settings; beside the embedded server there is one without a setting."""
     url = settings.store_url(embedded=not temporal_may_be_configured())
     if url is None:
-        return [fine(CHECK, "none: large values pass through Temporal, within its bounds; PERDURE_STORE names one")]
+        return [fine(CHECK, "none: large values pass through Temporal, if they can; PERDURE_STORE names one")]
     place = _folder(url)
     if place is not None:
         found = folder(CHECK, place, "PERDURE_STORE")
