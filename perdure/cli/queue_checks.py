@@ -105,7 +105,9 @@ def start(name: str, runs: Sequence[str], default: str) -> str:
 
 
 async def unrouted(temporal: Client, name: str) -> tuple[str, str] | None:
-    """Why workers get no new runs although they are there, and the cure: no version of them is current."""
+    """Why the workers of a queue get no new runs although they are there, and the cure: no build of them is
+    the current one. None where there is no such reason.
+    """
     request = DescribeTaskQueueRequest(
         namespace=temporal.namespace,
         task_queue=TaskQueue(name=name),
@@ -116,11 +118,13 @@ async def unrouted(temporal: Client, name: str) -> tuple[str, str] | None:
     versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
     if not versions or any(each.worker_versioning_mode != versioned for each in versions):
         return None
-    if answer.versioning_info.current_deployment_version.build_id:
+    current = answer.versioning_info.current_deployment_version.build_id
+    if current and any(each.build_id == current for each in versions):
         return None
     deployment, build = versions[0].deployment_name, versions[0].build_id
+    which = f"the current one, {current!r}, is not among them" if current else "none is the current one"
     return (
-        f"all of them are builds of {deployment!r}, which has no current one: new runs wait",
+        f"they are builds of {deployment!r}, and {which}: new runs wait",
         "temporal worker deployment set-current-version "
         f"--deployment-name {deployment} --build-id {build} -n {temporal.namespace}",
     )

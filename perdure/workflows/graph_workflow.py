@@ -160,7 +160,9 @@ class GraphWorkflow:
         state = {"scheduler": snapshot(scheduler), "progress": self._progress.state()}
         request = pack(replace(self._request, document={}, state=state))
         self._close()
-        workflow.continue_as_new(request)
+        # On the build that is current by then, where workers have builds.
+        upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+        workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
 
     def _close(self) -> None:
         """Nothing is waited for any more."""

@@ -101,14 +101,17 @@ async def _drain(crew: Crew, client: GraphClient, journal: Path, times: int) -> 
     worker, ready = crew.worker(), 1
     await _ready(crew, ready)
     for number in range(times):
+        following, ready = crew.worker(), ready + 1
+        await _ready(crew, ready)
         for index in range(RUNS):
             started = await client.start(graph(journal, number + index), id=f"r{number}-{index}")
             running.append(asyncio.create_task(started.result()))
-        following, ready = crew.worker(), ready + 1
-        await _ready(crew, ready)
+        begun = time.time()
+        while not _at_work(journal, worker.pid, begun):
+            await asyncio.sleep(0.05)
         await asyncio.sleep(0.1 * (number % 7))  # another moment each time
         before = time.time()
-        at_work = sum(entry["pid"] == worker.pid and entry["time"] > before - 1 for entry in entries(journal))
+        at_work = _at_work(journal, worker.pid, before - 1)
         worker.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(worker.wait)
         report.rounds.append(Round(code, time.time() - before, at_work))
@@ -116,6 +119,11 @@ async def _drain(crew: Crew, client: GraphClient, journal: Path, times: int) -> 
     async with asyncio.timeout(120):
         ended = await asyncio.gather(*running, return_exceptions=True)
     return _counted(report, ended, entries(journal))
+
+
+def _at_work(journal: Path, pid: int, since: float) -> int:
+    """Calls that this worker began lately."""
+    return sum(entry["pid"] == pid and entry["time"] > since for entry in entries(journal))
 
 
 async def _ready(crew: Crew, number: int) -> None:
