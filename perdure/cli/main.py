@@ -36,6 +36,7 @@ COMMANDS = {
     "server": "the embedded server: status, stop",
     "doctor": "look at everything that is needed, and say what to do",
     "models": "the local models: status, fetch, stop",
+    "store": "the store of large values: info, gc",
 }
 
 EPILOG = """\

@@ -21,7 +21,7 @@ from perdure.store.objects import Store
 __all__ = ["Found", "Store", "open_store"]
 
 REMOTE = ("s3", "gs", "az")
-CURE = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix"
+CURE = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
 
 def open_store(url: str) -> Store:

@@ -126,13 +126,12 @@ class Folder:
 
     def _scan(self, part: str) -> Iterator[Found]:
         for inner in _names(self._objects / part):
-            with suppress(FileNotFoundError), os.scandir(self._objects / part / inner) as entries:
-                for entry in entries:
-                    name = entry.name.removesuffix(GONE)
-                    if NAME.fullmatch(name):
-                        with suppress(FileNotFoundError):
-                            facts = entry.stat(follow_symlinks=False)
-                            yield Found(name, facts.st_size, facts.st_mtime)
+            for file in _names(self._objects / part / inner):
+                name = file.removesuffix(GONE)
+                if NAME.fullmatch(name):
+                    with suppress(FileNotFoundError):
+                        facts = (self._objects / part / inner / file).stat()
+                        yield Found(name, facts.st_size, facts.st_mtime)
 
     def _tidy(self, before: float) -> int:
         count = 0

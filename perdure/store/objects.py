@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
-from perdure.store.backend import NAME, Backend, Found
+from perdure.store.backend import NAME, YOUNGEST, Backend, Found
 from perdure.store.cache import Cache
 
 CACHE_BYTES = 128_000_000
@@ -88,7 +88,11 @@ class Store:
             yield found
 
     async def remove(self, digest: str, before: float) -> bool:
-        """Removes an object that was put last before `before` (seconds since 1970); whether it did."""
+        """Removes an object that was put last before `before` (seconds since 1970); whether it did.
+
+        One that was put within the last hour stays, whatever `before` is. Raises StoreUnavailable.
+        """
+        before = min(before, time.time() - YOUNGEST)
         async with self._limited("removal", digest):
             removed = await self._backend.remove(digest, before)
         if removed:
@@ -97,7 +101,7 @@ class Store:
 
     async def tidy(self, before: float) -> int:
         """Removes what is left of writers that died before `before`; how many pieces."""
-        return await self._backend.tidy(before)
+        return await self._backend.tidy(min(before, time.time() - YOUNGEST))
 
     async def _read(self, name: str) -> bytes:
         async with self._limited("read", name):

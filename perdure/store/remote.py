@@ -34,7 +34,12 @@ STALE = 600.0
 SKEW = 300.0
 """Seconds by which the clock of the store may be ahead of ours before its dates are not believed."""
 
-CLIENT: ClientConfig = {"timeout": timedelta(seconds=120), "connect_timeout": timedelta(seconds=5)}
+# Over HTTP goes only what an address in the environment that says so asks for.
+CLIENT: ClientConfig = {
+    "timeout": timedelta(seconds=120),
+    "connect_timeout": timedelta(seconds=5),
+    "allow_http": True,
+}
 RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 Result = TypeVar("Result")
@@ -154,4 +159,5 @@ def _is_fresh(known: ObjectMeta) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """The first lines of an error, without what obstore adds for its own developers."""
+    return " ".join(str(error).partition("Debug source:")[0].split())[:500].rstrip(". ")
