@@ -26,7 +26,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -184,29 +184,42 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
     when no server answers, UsageError when the profile cannot be read.
     """
     settings = settings or Settings.from_env()
-    try:
-        config = ClientConfig.load_client_connect_config()
-    except RuntimeError as error:
-        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
+    config = configured()
     embedded = lease = None
     if not config.get("target_host"):
         lease = server.lease(settings)
         lease.__enter__()
         embedded = await asyncio.to_thread(server.ensure, settings)
         config["target_host"] = embedded.address
-    address = config.get("target_host", "")
+    temporal = await reach(config, identity)
+    settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
+    claims = Claims.of(settings, temporal.data_converter.payload_codec)
+    return GraphClient(temporal, settings, embedded, claims, lease)
+
+
+def configured() -> ClientConnectConfig:
+    """What the environment says of the server; without a `target_host` it is the embedded one.
+
+    Raises UsageError when Temporal's file of profiles, or one of its variables, cannot be read.
+    """
     try:
-        temporal = await Client.connect(
+        return ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
+
+
+async def reach(config: ClientConnectConfig, identity: str | None = None) -> Client:
+    """A connection to the server that `config` names. Raises ConnectionFailed when it does not answer."""
+    try:
+        return await Client.connect(
             **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CONNECT_TIMEOUT
         )
     except (RPCError, RuntimeError) as error:
+        address = config.get("target_host", "")
         raise ConnectionFailed(
             f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
             "or unset TEMPORAL_ADDRESS to use the embedded server"
         ) from error
-    settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
-    claims = Claims.of(settings, temporal.data_converter.payload_codec)
-    return GraphClient(temporal, settings, embedded, claims, lease)
 
 
 def _reason(error: Exception) -> str:

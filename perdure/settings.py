@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from perdure.errors import UsageError
 
@@ -29,7 +30,9 @@ class Settings:
     or "10.0.0.7" for every port of it. `keys` maps a provider ("openai", "anthropic", "gemini", "groq")
     to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
     without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL".
-    A worker tells its health over HTTP at `health_host` and `health_port`, where there is one.
+    A worker tells its health over HTTP at `health_host` and `health_port`, where there is one. Told to
+    stop, it lets agents go on for `grace` seconds. With a `deployment` and a `build_id`, runs stay with
+    the build that began them.
 
     Values larger than `store_above` bytes are kept in the object store at `store`, a folder or a URL, and
     passed on by reference; None is a folder in `home` beside the embedded server, and nowhere elsewhere.
@@ -46,6 +49,9 @@ class Settings:
     server_idle: float = 600.0
     health_host: str = "127.0.0.1"
     health_port: int | None = None
+    grace: float = 10.0
+    deployment: str = ""
+    build_id: str = ""
     sqlite_synchronous: str = "FULL"
     store: str | None = None
     store_above: int = 65_536
@@ -79,10 +85,39 @@ class Settings:
             given["local_model"] = env["PERDURE_LOCAL_MODEL"]
         if env.get("PERDURE_WIKIPEDIA_URL"):
             given["wikipedia_url"] = env["PERDURE_WIKIPEDIA_URL"]
-        given |= _of_server(env) | _of_health(env) | _of_store(env)
+        given |= _of_server(env) | _of_health(env) | _of_worker(env) | _of_store(env)
         given["keys"] = _of_providers(env, "_API_KEY")
         given["base_urls"] = _of_providers(env, "_BASE_URL")
         return cls(**given)  # type: ignore[arg-type]  # each key is a field of its own type
+
+
+def lenient() -> tuple[Settings, list[str]]:
+    """The settings without the variables that cannot be read, and what is wrong with those."""
+    env, wrong = dict(os.environ), list[str]()
+    while True:
+        try:
+            return Settings.from_env(env), wrong
+        except UsageError as error:
+            wrong.append(str(error))
+            del env[wrong[-1].partition(":")[0]]  # every such message begins with the variable
+
+
+def names(prefix: str) -> tuple[str, ...]:
+    """The variables of the environment that begin with `prefix`; not what they hold."""
+    return tuple(sorted(name for name in os.environ if name.startswith(prefix)))
+
+
+def known_names() -> frozenset[str]:
+    """The variables that `Settings.from_env` reads."""
+    asked: set[str] = set()
+
+    class Asked(dict[str, str]):
+        def get(self, key: str, default: Any = None, /) -> Any:
+            asked.add(key)
+            return default
+
+    Settings.from_env(Asked())
+    return frozenset(asked)
 
 
 def temporal_may_be_configured() -> bool:
@@ -90,7 +125,7 @@ def temporal_may_be_configured() -> bool:
 
     The SDK, which reads them, takes a while to load: this tells beforehand whether to wait for it.
     """
-    if any(name.startswith("TEMPORAL_") for name in os.environ):
+    if names("TEMPORAL_"):
         return True
     # The SDK looks in the folder for configuration that the system has.
     places = [os.environ.get("XDG_CONFIG_HOME"), "~/.config", "~/Library/Application Support"]
@@ -132,6 +167,22 @@ def _of_health(env: Mapping[str, str]) -> dict[str, object]:
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise UsageError(f"PERDURE_HEALTH_PORT: {port!r} is no port; set it to 8081, say")
         given["health_port"] = int(port)
+    return given
+
+
+def _of_worker(env: Mapping[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if env.get("PERDURE_GRACE"):
+        given["grace"] = _seconds("PERDURE_GRACE", env["PERDURE_GRACE"])
+    deployment, build = env.get("PERDURE_DEPLOYMENT"), env.get("PERDURE_BUILD_ID")
+    if deployment and not build:
+        raise UsageError("PERDURE_DEPLOYMENT: is of no use without PERDURE_BUILD_ID; set both or none")
+    if build and not deployment:
+        raise UsageError("PERDURE_BUILD_ID: is of no use without PERDURE_DEPLOYMENT; set both or none")
+    if deployment and build:
+        if set(".:") & set(deployment):
+            raise UsageError(f"PERDURE_DEPLOYMENT: {deployment!r} has a dot or a colon; leave it out")
+        given |= {"deployment": deployment, "build_id": build}
     return given
 
 

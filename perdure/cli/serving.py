@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -12,6 +13,7 @@ from datetime import timedelta
 from temporalio.service import RPCError
 
 from perdure import server
+from perdure.activities.watch import open_calls
 from perdure.cli import hosting, output
 from perdure.cli.graphs import Agents
 from perdure.cli.health import served
@@ -24,17 +26,28 @@ LOOK = 2.0
 
 HEALTH = timedelta(seconds=2)
 
+LAST = 1.5
+"""Seconds after the grace period, in which agents that are cancelled may clean up."""
+
 
 async def serve_until_stopped(
-    client: GraphClient, queues: Sequence[str], agents: Agents, ready: Callable[[], None]
+    client: GraphClient,
+    queues: Sequence[str],
+    agents: Agents,
+    ready: Callable[[], None],
+    *,
+    versioned: bool = False,
 ) -> int:
-    """Serves the queues. A signal lets what runs end, a second one ends at once: 0.
+    """Serves the queues, as a build of a deployment if `versioned` and the settings name one: 0.
+
+    A signal lets what runs end, for as long as the grace period. What has not ended then, even though it
+    was cancelled, ends with the process: its exit code is 1. A second signal ends it at once.
 
     Raises ConnectionFailed when the embedded server ends; another one is waited for, for ever.
     """
     output.reserve()
-    stop, is_ready = asyncio.Event(), asyncio.Event()
-    _on_signals(stop)
+    stop, is_ready, ended = asyncio.Event(), asyncio.Event(), threading.Event()
+    _on_signals(stop, ended, client.settings.grace)
 
     def begun() -> None:
         is_ready.set()
@@ -49,24 +62,40 @@ async def serve_until_stopped(
 
     watching = asyncio.ensure_future(_watch(client, stop))
     async with served(client.settings, is_serving):
-        await serve(client.temporal, queues, hosting.options(client.settings, agents), stop, begun)
+        options = hosting.options(client.settings, agents, versioned=versioned)
+        await serve(client.temporal, queues, options, stop, begun)
+    ended.set()
     watching.cancel()
     if watching.done() and not watching.cancelled() and watching.exception() is not None:
         raise watching.exception() or AssertionError
     return 0
 
 
-def _on_signals(stop: asyncio.Event) -> None:
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            output.flush()
-            os._exit(128 + number)
+def _on_signals(stop: asyncio.Event, ended: threading.Event, grace: float) -> None:
+    """Handlers that need no event loop: an agent may block it, and the worker must end all the same."""
+    told = threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin() -> None:
         output.note("stopping: waiting for the agents that run; a second signal ends at once")
         stop.set()
 
-    loop = asyncio.get_running_loop()
+    def on_signal(number: int, frame: object) -> None:
+        del frame
+        if told.is_set():
+            os._exit(128 + number)  # every line was flushed as it was written
+        told.set()
+        loop.call_soon_threadsafe(begin)
+
+    def at_last() -> None:
+        told.wait()
+        if not ended.wait(grace + LAST):
+            output.note(f"agents that did not end go on elsewhere, from the beginning: {open_calls()}")
+            os._exit(1)
+
+    threading.Thread(target=at_last, name="perdure-deadline", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+        signal.signal(number, on_signal)
 
 
 async def _watch(client: GraphClient, stop: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """Serves agents, and the runs that call them, until it is told to stop.
 
-SIGTERM and Ctrl-C let running agents end, for at most ten seconds; a second signal ends at once.
+SIGTERM and Ctrl-C let running agents end, for at most PERDURE_GRACE seconds (10); a second signal ends
+at once. PERDURE_DEPLOYMENT and PERDURE_BUILD_ID make runs stay with the build that began them.
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
 """
 
@@ -17,6 +18,7 @@ examples:
   perdure worker --agents mycompany.agents             those and your own
   perdure worker --queue gpu --queue perdure           two queues
   PERDURE_HEALTH_PORT=8081 perdure worker              with health checks
+  PERDURE_DEPLOYMENT=graphs PERDURE_BUILD_ID=v2 perdure worker
 """
 
 
@@ -50,9 +52,10 @@ async def _main(
 
         def ready() -> None:
             config = client.temporal.service_client.config
+            build = f", build {settings.build_id} of {settings.deployment}" if settings.deployment else ""
             output.note(
                 f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
-                f"queues {', '.join(queues)}, {len(agents.known)} agents"
+                f"queues {', '.join(queues)}, {len(agents.known)} agents{build}"
             )
 
-        return await serving.serve_until_stopped(client, queues, agents, ready)
+        return await serving.serve_until_stopped(client, queues, agents, ready, versioned=True)

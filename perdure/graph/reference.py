@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from perdure.errors import FunctionError
@@ -147,6 +148,7 @@ def parse_path(text: Value, *, functions: bool = True) -> Reference | None:
     return Reference(SELF, tuple(parse_step(prop, functions=functions) for prop in props), text)
 
 
+@lru_cache(maxsize=4096)
 def parse_step(prop: str, *, functions: bool = True) -> Step:
     """One step as written: a call of a function where it may be one, an index, else a key."""
     candidates = bind(prop) if functions else None

@@ -7,6 +7,7 @@ this file emits are pinned by the recorded histories in tests/replay.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -30,6 +31,7 @@ from perdure.engine.messages import (
     StartTimer,
     TimerFired,
 )
+from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Expected, Turns
@@ -80,6 +82,7 @@ class GraphWorkflow:
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
+        self._compile()
         self._directory = await self._look_up_agents()
         self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
         try:
@@ -116,6 +119,11 @@ class GraphWorkflow:
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         return self._progress.status(self._scheduler, console_from, self._people.questions())
+
+    def _compile(self) -> None:
+        """Compiles the graph in an activation of its own: thousands of nodes take their time."""
+        with suppress(Exception):  # the checks, which come later, tell what is wrong with it
+            plan_of(self._request.graph, self._request.graphs)
 
     async def _look_up_agents(self) -> Directory:
         raw = await workflow.execute_local_activity(
@@ -188,7 +196,9 @@ class GraphWorkflow:
             self._continuation.give_up()
         elif not self._turns.has_next():
             self._close()
-            workflow.continue_as_new(request)
+            # On the build that is current by then, where workers have builds.
+            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+            workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
 
     def _written(self, scheduler: Scheduler) -> RawValue:
         state = {
