@@ -75,12 +75,12 @@ class Claims:
             return raw
         return pack(await self._put(value, raw.payload), **beside)
 
-    async def keep(self, value: Value) -> Value:
-        """`value`, or where it is kept: then with all that is distant in it."""
+    async def keep(self, value: Value, above: int | None = None) -> Value:
+        """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""
         if self.store is None or isinstance(value, Stored | bool | int | float | None):
             return value
         payload = to_payload(value, limited=False)
-        if len(payload.data) <= self.above:
+        if len(payload.data) <= min(self.above, above or self.above):
             return value
         return await self._put(value, payload)
 

@@ -90,6 +90,16 @@ class RunFailed(PerdureError):
         return dict(self.result.errors) if self.result is not None else {}
 
 
+class QuotaExceeded(PerdureError):
+    """A run used up more than it may: calls of agents, iterations, depth, bytes or seconds."""
+
+    def __init__(self, name: str, limit: float, what: str) -> None:
+        super().__init__(
+            f"the run has used up its quota of {limit:,.0f} {what}; start it with a larger one where that "
+            f"is meant: --quota {name}={limit * 10:.0f}"
+        )
+
+
 class RunCancelled(RunFailed):
     """A run was cancelled before its end."""
 

@@ -28,7 +28,8 @@ class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
     `injects` are (node, value) pairs; `queue` is the task queue for agents that name none;
-    `indexed` tells that the server knows Perdure's search attributes. From a history of `events`
+    `indexed` tells that the server knows Perdure's search attributes. `quotas` bound what the run may
+    use up (perdure.engine.messages.Quotas, and `bytes`, and `seconds`). From a history of `events`
     on, a run continues as new: `state` is then what it has come to, and the document is in it.
     """
 
@@ -44,6 +45,7 @@ class RunRequest:
     previous_results: Mapping[str, Value] | None = None
     indexed: bool = False
     events: int = 4_000
+    quotas: Mapping[str, float] = field(default_factory=dict[str, float])
     state: Mapping[str, Value] | None = None
 
     @property
@@ -94,6 +96,17 @@ class AgentCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCall:
+    """Calls of one agent that share an activity: the fields of an AgentCall each.
+
+    The result is a list with (completed, result), (failed, message, state, final) or (again,) for
+    each: the last where the world failed and the call is to be repeated.
+    """
+
+    calls: Sequence[Mapping[str, Value]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRequest:
     """Where a run stands, for a segment to play on from: nothing of it is kept in history.
 
@@ -110,6 +123,7 @@ class SegmentRequest:
     graphs: Mapping[str, Value] | None = None
     bypass_agents: Sequence[str] = ()
     force_loop: bool = False
+    quotas: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,25 @@ from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, PerdureError, TransientError
-from perdure.payloads import FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, SegmentRequest, to_plain
+from perdure.graph.values import Value
+from perdure.payloads import (
+    FETCH,
+    KEEP,
+    SEGMENT,
+    TOO_LARGE_FOR_LOCAL,
+    AgentCall,
+    SegmentRequest,
+    from_plain,
+    to_plain,
+)
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
 
 MAX_LOCAL_RESULT = 48_000
 """Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
+
+MAX_BATCH = 1_000_000
+"""Bytes of the results of calls that share an activity."""
 
 MAX_CONSOLE = 200
 """Console lines that one call may leave behind."""
@@ -100,18 +113,24 @@ class AgentActivities:
         """Calls the agent that the activity is named after."""
         info = activity.info()
         agent = self.agents.get(info.activity_type)
-        call: AgentCall = unpack(args[0], AgentCall)
-        if agent is None and not call.bypassed:
+        batch, calls = _calls(args[0])
+        if agent is None and not calls[0].bypassed:
             raise self._unknown(info.activity_type, info.task_queue)
-        filters = applying(self.filters, info.activity_type, call.node)
         pulse = Pulse(attempt=info.attempt)
         beating = asyncio.create_task(pulse.beat(info.heartbeat_timeout))
         console: list[str] = []
         try:
-            context = self._context(call, info.attempt, pulse, console)
-            inputs, params = await self.claims.redeem([call.inputs, call.params])
-            result = await invoke(agent, inputs, params, context, call.timeout, filters)
-            raw = await self.claims.packed(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
+            if batch:
+                each = MAX_BATCH // len(calls)
+                answers = (self._in_batch(agent, call, pulse, console, each) for call in calls)
+                result: Value = await asyncio.gather(*answers)
+            else:
+                result = await self._called(agent, calls[0], pulse, console)
+            last = console[-MAX_CONSOLE:]
+            if batch:
+                raw = pack(result, console=last, stream=pulse.last())
+            else:
+                raw = await self.claims.packed(result, console=last, stream=pulse.last())
         except Exception as error:
             raise _told_apart(error) from (error if len(str(error)) <= MAX_MESSAGE else None)
         finally:
@@ -125,6 +144,26 @@ class AgentActivities:
                 category=ApplicationErrorCategory.BENIGN,  # nothing that a log should hold
             )
         return raw
+
+    async def _called(self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str]) -> Value:
+        context = self._context(call, pulse.attempt, pulse, console)
+        inputs, params = await self.claims.redeem([call.inputs, call.params])
+        filters = applying(self.filters, call.agent, call.node)
+        return await invoke(agent, inputs, params, context, call.timeout, filters)
+
+    async def _in_batch(
+        self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str], above: int
+    ) -> list[Value]:
+        """The answer to one of the calls that share this activity: they fail apart from each other."""
+        try:
+            result = await self._called(agent, call, pulse, console)
+            return ["completed", await self.claims.keep(result, above)]
+        except TransientError:
+            return ["again"]
+        except Exception as error:
+            known = as_agent_error(error)
+            state = "timed-out" if isinstance(known, AgentTimeout) else "failed"
+            return ["failed", short_message(known), state, isinstance(known, FinalError)]
 
     def _context(self, call: AgentCall, attempt: int, pulse: Pulse, console: list[str]) -> AgentContext:
         return AgentContext(
@@ -170,6 +209,14 @@ class AgentActivities:
         cure = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
         message = f"the worker of queue {queue!r} has no agent {name!r}; {cure}"
         return ApplicationError(message, type="UnknownAgent", non_retryable=True)
+
+
+def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
+    """Whether it is a batch, and the calls."""
+    data: dict[str, Value] = unpack(argument)
+    if "calls" in data:
+        return True, [from_plain(AgentCall, call) for call in data["calls"]]
+    return False, [from_plain(AgentCall, data)]
 
 
 def _told_apart(error: Exception) -> ApplicationError:

@@ -20,7 +20,7 @@ from perdure.claims import Claims
 from perdure.directory import Directory, Placement
 from perdure.encoding import decode, encode
 from perdure.engine.ahead import Ahead
-from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent, RunOptions
+from perdure.engine.messages import AgentCompleted, AgentFailed, Quotas, RunAgent, RunOptions
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
 from perdure.errors import FinalError, TransientError
@@ -85,6 +85,7 @@ class Segment:
             graphs=request.graphs,
             bypass_agents=request.bypass_agents,
             force_loop=request.force_loop,
+            quotas=Quotas.of(request.quotas),
         )
         scheduler, commands = restore(request.scheduler, options, placement.names)
         ahead = Ahead(scheduler, Turns(), request.now, placement.is_pure, placement.is_nobody, self._answer)

@@ -23,7 +23,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turns import Expected, Turns
-from perdure.errors import EngineError
+from perdure.errors import EngineError, QuotaExceeded
 from perdure.graph.values import Value
 
 
@@ -67,8 +67,10 @@ class Ahead:
                     return command
                 del self.waiting[front.call]
             event = self.turns.next()
-            if event is not None:
-                self._take(self.scheduler.handle(event, self.now_ms))
+            try:
+                self._take(self.scheduler.handle(event, self.now_ms) if event is not None else [])
+            except QuotaExceeded:
+                return None  # the run will meet it at the same place
         return None
 
     def _take(self, commands: list[Command]) -> None:

@@ -16,6 +16,7 @@ from perdure.engine.messages import (
     Console,
     Fetch,
     Finish,
+    Quotas,
     RunAgent,
     RunOptions,
     Settle,
@@ -24,6 +25,7 @@ from perdure.engine.messages import (
 from perdure.engine.plan import Plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, NodeState
+from perdure.errors import QuotaExceeded
 
 Observer: TypeAlias = Callable[[GraphRun, str], None]
 Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
@@ -68,6 +70,9 @@ class Board:
     last_call: int = 0
     last_run: int = 0
     finished: bool = False
+    quotas: Quotas = field(default_factory=Quotas)
+    used_calls: int = 0
+    used_iterations: int = 0
 
     @property
     def root(self) -> GraphRun:
@@ -79,6 +84,18 @@ class Board:
         self.last_call += 1
         return self.last_call
 
+    def count_call(self) -> None:
+        """One more call of an agent. Raises QuotaExceeded."""
+        self.used_calls += 1
+        if self.used_calls > self.quotas.calls:
+            raise QuotaExceeded("calls", self.quotas.calls, "calls of agents")
+
+    def count_iteration(self) -> None:
+        """One more iteration of a loop. Raises QuotaExceeded."""
+        self.used_iterations += 1
+        if self.used_iterations > self.quotas.iterations:
+            raise QuotaExceeded("iterations", self.quotas.iterations, "iterations of loops")
+
     def add_run(self, plan: Plan, parent: tuple[GraphRun, str] | None = None) -> GraphRun:
         """A graph to run: the root, or inside the node that `parent` names."""
         self.last_run += 1
@@ -86,6 +103,11 @@ class Board:
         if parent is not None:
             outer, name = parent
             run.parent = (outer.id, name)
+            run.depth = outer.depth + 1
+            if run.depth > self.quotas.depth:
+                raise QuotaExceeded("depth", self.quotas.depth, "graphs inside each other")
+            own = outer.plan.computed[name].options.batch
+            run.batch = own if own > 1 else outer.batch
             run.path, run.key = f"{outer.path_of(name)}.", f"{outer.key_of(name)}."
         self.runs[run.id] = run
         return run
@@ -150,6 +172,7 @@ class Board:
         node, label = run.nodes[name], run.plan.computed[name].label
         self.cancel(node.call)
         self.cancel(node.timer)
+        self.cancel(node.deadline)
         if node.reserved:
             self.slots.close_nested(run.id, label)
         self.slots.release(label)

@@ -60,6 +60,7 @@ class GraphLife:
         force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
         try:
             while loops.advance(run, force):
+                self.board.count_iteration()
                 self._inject(run)
                 self._show_statics(run)
                 if not self._queue_ready(run):

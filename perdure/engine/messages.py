@@ -24,13 +24,34 @@ class NodeOptions:
 
     `timeout` is in milliseconds and bounds one attempt; `backoff` in seconds, the first delay
     between attempts after a transient failure. `queue` and `placement` are None where the agent's
-    own apply.
+    own apply. `deadline` is in milliseconds, for all attempts of the node; up to `batch` calls that
+    are ready together may share an activity.
     """
 
     timeout: float | None = None
     queue: str | None = None
     placement: Literal["activity", "local"] | None = None
     backoff: float | None = None
+    deadline: float | None = None
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What a run may use up, graphs inside it included; it ends with QuotaExceeded beyond that.
+
+    `calls` of agents, retries included, `iterations` of loops, `depth` of graphs inside each other.
+    """
+
+    calls: float = 1_000_000
+    iterations: float = 1_000_000
+    depth: float = 100
+
+    @classmethod
+    def of(cls, given: Mapping[str, float]) -> Quotas:
+        """Those of `given` that are the scheduler's."""
+        known = {name: given[name] for name in ("calls", "iterations", "depth") if name in given}
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +70,7 @@ class RunOptions:
     force_loop: bool = False
     loop_count: Value = None
     previous_results: Mapping[str, Value] | None = None
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 # Not frozen, though nobody may change it: one is made for every call, and freezing trebles its cost.

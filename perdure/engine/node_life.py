@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from perdure.engine import nodes
 from perdure.engine.board import Board, Rules
 from perdure.engine.known import Unknown
-from perdure.engine.messages import Fetch, RunAgent
+from perdure.engine.messages import Fetch, RunAgent, StartTimer
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.plan import ComputedPlan
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
@@ -131,6 +132,10 @@ class NodeLife:
             return not self._fail(run, name, NodeState.FAILED, str(error))
         if plan.console is not None:
             self.board.show(run, name, nodes.console_before(plan, inputs))
+        self.board.count_call()
+        if plan.options.deadline is not None and node.deadline is None:
+            node.deadline = self.board.new_call()
+            self.board.send(run, name, StartTimer(node.deadline, plan.options.deadline))
         node.call = self.board.new_call()
         if graph is not None or (own and nodes.has_own_graph(agent)):
             node.reserved = True
@@ -151,6 +156,9 @@ class NodeLife:
     ) -> RunAgent:
         """The command that calls a node's agent."""
         node, plan = run.nodes[name], run.plan.computed[name]
+        options = plan.options
+        if run.batch > 1 and options.batch == 1:
+            options = replace(options, batch=run.batch)
         return RunAgent(
             call=node.call or 0,
             node=name,
@@ -165,7 +173,7 @@ class NodeLife:
             is_result=plan.is_result,
             version=run.plan.version,
             verbose=run.plan.verbose,
-            options=plan.options,
+            options=options,
         )
 
     # Answered, over
@@ -284,10 +292,24 @@ class NodeLife:
         found = self.board.calls.pop(timer, None)
         if found is None:
             return
-        node = self.board.runs[found.run].nodes[found.node]
+        run = self.board.runs[found.run]
+        node = run.nodes[found.node]
+        if node.deadline == timer:
+            node.deadline = None
+            self._give_up(run, found.node)
+            return
         node.timer, call = None, node.call or 0
         self.board.calls.setdefault(call, found)  # nothing is owed yet while the graphs are running
         self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
+
+    def _give_up(self, run: GraphRun, name: str) -> None:
+        """The time for all attempts of a node is over."""
+        node = run.nodes[name]
+        if node.state is not NodeState.EXECUTING:
+            return
+        self.board.cancel(node.call)
+        message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
+        self._conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
 
     def _stop_waiting(self, run: GraphRun, name: str) -> bool:
         """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
@@ -337,6 +359,10 @@ class NodeLife:
         return False
 
     def _leave(self, run: GraphRun, name: str) -> None:
+        node = run.nodes[name]
+        if node.deadline is not None:
+            self.board.cancel(node.deadline)
+            node.deadline = None
         self.board.slots.release(run.plan.computed[name].label)
         run.active -= 1
         while self._dispatch():

@@ -63,7 +63,7 @@ class Scheduler:
         if problem is not None:
             raise GraphError([problem])
         plan = plan_of(document, rules.options.graphs)
-        board = Board(Slots(plan.concurrency, plan.labels), observe)
+        board = Board(Slots(plan.concurrency, plan.labels), observe, quotas=rules.options.quotas)
         _prepare(board.add_run(plan), rules.options)
         self._play(board, rules)
 

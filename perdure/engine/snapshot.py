@@ -43,6 +43,7 @@ def snapshot(scheduler: Scheduler) -> dict[str, Value]:
         "finished": board.finished,
         "last_call": board.last_call,
         "last_run": board.last_run,
+        "used": [board.used_calls, board.used_iterations],
         "documents": documents,
         "runs": [_run_data(run, known) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
@@ -69,7 +70,8 @@ def restore(
     rules = rules_of(options or RunOptions(), agents)
     documents: list[Mapping[str, Value]] = data["documents"]
     plans = [plan_of(document, rules.options.graphs) for document in documents]
-    board = Board(Slots(plans[0].concurrency, plans[0].labels), observe)
+    board = Board(Slots(plans[0].concurrency, plans[0].labels), observe, quotas=rules.options.quotas)
+    board.used_calls, board.used_iterations = data["used"]
     board.clock.now_ms, board.finished = data["now"], data["finished"]
     board.last_call, board.last_run = data["last_call"], data["last_run"]
     runs: list[Mapping[str, Value]] = data["runs"]
@@ -94,8 +96,8 @@ def _run_data(run: GraphRun, documents: Mapping[int, int]) -> dict[str, Value]:
     data: dict[str, Value] = {"id": run.id, "document": documents[id(run.plan)]}
     if run.parent is not None:
         data |= {"parent": list(run.parent), "path": run.path, "key": run.key}
-    for key in ("map_index", "want_all", "iteration"):
-        if getattr(run, key):
+    for key, plain in (("want_all", False), ("iteration", 0), ("depth", 1), ("batch", 1)):
+        if getattr(run, key) != plain:
             data[key] = getattr(run, key)
     if run.map_index is not None:
         data["map_index"] = run.map_index
@@ -121,7 +123,7 @@ def _node_data(run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, 
         data["state"] = str(node.state)
     elif node.pending != fresh.pending:
         data["pending"] = [source for source in run.plan.computed[name].needs if source in node.pending]
-    for key in ("skip", "retries", "error", "call", "timer", "reserved"):
+    for key in ("skip", "retries", "error", "call", "timer", "deadline", "reserved"):
         if getattr(node, key) != getattr(fresh, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
@@ -194,6 +196,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
         number, name = data["parent"]
         run.parent, run.path, run.key = (number, name), data["path"], data["key"]
     run.map_index, run.want_all = data.get("map_index"), data.get("want_all", False)
+    run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
     run.outcome = _outcome(data.get("outcome"))
     if not data.get("over"):
@@ -215,7 +218,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> No
     node.pending = set(data.get("pending", node.pending)) if waits else set()
     node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
     node.retries, node.error = data.get("retries", 0), data.get("error")
-    node.call, node.timer = data.get("call"), data.get("timer")
+    node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
         node.nested = _nested(data["nested"], plans)
 

@@ -74,7 +74,8 @@ class NodeRun:
 
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for. `call` is the call that may answer it, `timer` the one that may time it out, `reserved`
-    tells that it holds a second slot for the graph that it carries.
+    tells that it holds a second slot for the graph that it carries; `deadline` is the timer of all its
+    attempts.
     """
 
     state: NodeState = NodeState.WAITING
@@ -86,6 +87,7 @@ class NodeRun:
     error: str | None = None
     call: int | None = None
     timer: int | None = None
+    deadline: int | None = None
     reserved: bool = False
     nested: Nested | None = None
 
@@ -139,6 +141,8 @@ class GraphRun:
     path: str = ""
     key: str = ""
     map_index: int | None = None
+    depth: int = 1
+    batch: int = 1
     want_all: bool = False
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     rule: Mapping[str, Value] | None = None

@@ -7,12 +7,13 @@ this file emits are pinned by the recorded histories in tests/replay.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from perdure.directory import DIRECTORY, Directory, Placement
@@ -25,7 +26,6 @@ from perdure.engine.messages import (
     Fetch,
     Finish,
     RunAgent,
-    RunOptions,
     Settle,
     Settled,
     StartTimer,
@@ -35,24 +35,22 @@ from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Expected, Turns
-from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
 from perdure.payloads import (
     Answer,
     RunRequest,
-    RunResult,
     RunStatus,
 )
-from perdure.wire import MAX_BYTES, ValueTooLarge, pack, unpack
+from perdure.wire import MAX_BYTES, pack, unpack
 from perdure.workflows import activity_options
 from perdure.workflows.continuation import Continuation
+from perdure.workflows.course import Limits, ended, run_options, stopped
 from perdure.workflows.outbox import Outbox
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
 from perdure.workflows.segments import Segments
 from perdure.workflows.share import Share
-from perdure.workflows.values import MAX_STATE, CannotKeep, Values, keep_values, packed
-
-STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+from perdure.workflows.values import MAX_STATE, Values, keep_values
 
 
 @workflow.defn(name="Graph", failure_exception_types=[PerdureError])
@@ -95,7 +93,7 @@ class GraphWorkflow:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
             self._close()
-        return await self._result(scheduler, finish)
+        return await ended(self._request, scheduler, finish, self._outbox.placement.has_store)
 
     @workflow.update
     async def answer(self, answer: Answer) -> None:
@@ -114,6 +112,12 @@ class GraphWorkflow:
         refusal = asked[1].refusal(answer.value)
         if refusal is not None:
             raise UsageError(refusal)
+
+    @workflow.signal(dynamic=True)
+    async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Signals mean nothing to a graph; but their events count, and a run continues as new in time."""
+        del name, args
+        self._wake()
 
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
@@ -137,43 +141,43 @@ class GraphWorkflow:
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         request, agents = self._request, self._outbox.placement.names
-        options = RunOptions(
-            injects=[(str(name), value) for name, value in request.injects],
-            config=request.config,
-            graphs=request.graphs,
-            bypass_agents=request.bypass_agents,
-            force_loop=request.force_loop,
-            loop_count=request.loop_count,
-            previous_results=request.previous_results,
-        )
         observe = self._progress.observe
+        self._began = _now_ms()
         if request.state is not None:
             self._progress.resume(request.state["progress"])
             self._places = self._turns.resume(request.state["places"])
-            scheduler, commands = restore(request.state["scheduler"], options, agents, observe)
+            self._began, self._share.total = request.state["began"], request.state["bytes"]
+            scheduler, commands = restore(request.state["scheduler"], run_options(request), agents, observe)
             answered = {call for call, _, event in request.state["places"] if event is not None}
             return scheduler, [command for command in commands if _call_of(command) not in answered]
-        scheduler = Scheduler(request.document, options, agents=agents, observe=observe)
+        scheduler = Scheduler(request.document, run_options(request), agents=agents, observe=observe)
         return scheduler, scheduler.start(_now_ms())
 
     async def _play(self, scheduler: Scheduler, commands: list[Command]) -> Finish:
-        while True:
+        """Plays to the end, or to where a quota is used up."""
+        limits = Limits(self._request.quotas, self._began, self._wake)
+        try:
             finish = self._carry_out(commands)
-            if finish is not None:
-                self._show()
-                return finish
-            event = await self._next(scheduler)
-            now_ms = self._segments.answers.time_of(event)
-            commands = scheduler.handle(event, _now_ms() if now_ms is None else now_ms)
+            while finish is None:
+                event = await self._next(scheduler, limits)
+                now_ms = self._segments.answers.time_of(event)
+                finish = self._carry_out(scheduler.handle(event, _now_ms() if now_ms is None else now_ms))
+        except QuotaExceeded as error:
+            finish = stopped(scheduler, str(error), _now_ms())
+        finally:
+            limits.close()
+        self._show()
+        return finish
 
-    async def _next(self, scheduler: Scheduler) -> Event:
+    async def _next(self, scheduler: Scheduler, limits: Limits) -> Event:
         while self._segments.is_open or (event := self._turns.next()) is None:
+            limits.check(self._share.total)
+            self._outbox.pump()
             if not self._segments.is_open:
                 await self._look_ahead(scheduler)
             self._show()
             await workflow.wait_condition(lambda: self._news)
             self._news = False
-            self._outbox.pump()
         return event
 
     async def _look_ahead(self, scheduler: Scheduler) -> None:
@@ -205,6 +209,8 @@ class GraphWorkflow:
             "scheduler": snapshot(scheduler),
             "places": self._turns.written(),
             "progress": self._progress.state(),
+            "began": self._began,
+            "bytes": self._share.total,
         }
         return pack(replace(self._request, document={}, injects=[], state=state), limited=False)
 
@@ -275,28 +281,6 @@ class GraphWorkflow:
     def _show(self) -> None:
         if self._scheduler is not None:
             workflow.set_current_details(self._progress.markdown(self._scheduler))
-
-    async def _result(self, scheduler: Scheduler, finish: Finish) -> RawValue:
-        root = scheduler.root
-        result = RunResult(
-            results=finish.results,
-            all=finish.all,
-            errors=finish.errors,
-            states={name: str(root.nodes[name].state) for name in root.plan.order},
-            failure=finish.failure,
-        )
-        if self._request.indexed:
-            status = "failed" if finish.failure is not None else "completed"
-            workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-                [STATUS.value_set(status)]
-            )
-        try:
-            raw = await packed(pack(result, limited=False), self._outbox.placement.has_store)
-        except (ValueTooLarge, CannotKeep) as error:
-            raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
-        if finish.failure is not None:
-            raise ApplicationError(finish.failure, raw, type="RunFailed")
-        return raw
 
 
 def _call_of(command: Command) -> int | None:

@@ -86,6 +86,7 @@ class Segments:
             graphs=self.request.graphs,
             bypass_agents=self.request.bypass_agents,
             force_loop=self.request.force_loop,
+            quotas=self.request.quotas,
         )
         self._open = workflow.start_local_activity(
             SEGMENT,

@@ -21,9 +21,13 @@ BREATH: Final = 0.001
 
 @dataclass(slots=True)
 class Share:
-    """Counts what this workflow task has sent. `wake` is told when the next one has begun."""
+    """Counts what this workflow task has sent, and what the run has in `total`: bytes, in and out.
+
+    `wake` is told when the next workflow task has begun.
+    """
 
     wake: Callable[[], None]
+    total: int = 0
     _task: int = -1
     _calls: int = 0
     _bytes: int = 0
@@ -34,6 +38,11 @@ class Share:
         self._begin()
         self._calls += calls
         self._bytes += size
+        self.total += size
+
+    def count(self, size: int) -> None:
+        """So many bytes came in: nothing that this workflow task sends."""
+        self.total += size
 
     def has_room(self) -> bool:
         """Whether more may be sent now; where not, the next workflow task begins as soon as can be."""

@@ -31,6 +31,7 @@ def test_a_run_that_has_begun() -> None:
         "finished": False,
         "last_call": 1,
         "last_run": 1,
+        "used": [1, 0],
         "documents": [graph],
         "runs": [
             {
