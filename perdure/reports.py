@@ -125,9 +125,14 @@ def rpc_error(error: RPCError, what: str) -> Exception:
     """Why the server did not do what it was asked about `what`."""
     if error.status is RPCStatusCode.NOT_FOUND:
         return UsageError(f"there is no {what}; perdure list shows those there are")
-    if error.status in NO_ANSWER:
+    if error.status in NO_ANSWER or _is_busy(error):
         return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}")
     return RunFailed(f"the Temporal server refused {what}: {short(error)}")
+
+
+def _is_busy(error: RPCError) -> bool:
+    # a message that is too large has the same status, and is so for ever
+    return error.status is RPCStatusCode.RESOURCE_EXHAUSTED and "larger than" not in error.message
 
 
 def short(error: BaseException | None) -> str:

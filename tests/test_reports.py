@@ -27,3 +27,17 @@ def test_an_error_of_the_server_has_a_kind(status: RPCStatusCode, kind: type[Per
     assert type(error) is kind
     assert "run 'r'" in str(error)
     assert "and more" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Workflow is busy.", ConnectionFailed),
+        ("limit on number of concurrent in-flight updates has been reached (10)", ConnectionFailed),
+        ("grpc: received message larger than max (5000000 vs. 4194304)", RunFailed),
+    ],
+)
+def test_a_busy_server_is_one_to_come_back_to(message: str, kind: type[PerdureError]) -> None:
+    error = rpc_error(RPCError(message, RPCStatusCode.RESOURCE_EXHAUSTED, b""), "the start")
+    assert type(error) is kind
+    assert message in str(error)

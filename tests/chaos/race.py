@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import subprocess
 import sys
 import time
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +21,7 @@ from perdure.errors import RunConflict
 from perdure.settings import Settings
 from tests.chaos import detector
 from tests.chaos.agents import grown
+from tests.chaos.drive import Outcomes
 from tests.chaos.effects import account
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import World, world_in
@@ -45,15 +46,15 @@ SHORT = Options(racers=20, ids=10, processes=2, rivals=3)
 
 @dataclass(frozen=True)
 class Racer:
-    """One process of clients: it starts each id `honest` times with one graph, `rival` times with another."""
+    """One process of clients: it starts each id `honest` times with one graph, `rival` times with another.
+
+    It reads the number of an id from each line of its input, and writes what its clients were told.
+    """
 
     home: str
     book: str
-    ids: int
     honest: int
     rival: int
-    first: float
-    gap: float
     seed: int
 
 
@@ -106,38 +107,39 @@ async def run(options: Options, home: Path) -> Verdict:
 
 
 async def _race(world: World, options: Options) -> list[tuple[str, str, Any]]:
-    """What each racer was told: the id, "result" or "error", and the value."""
-    shares = [_share(options, index) for index in range(options.processes)]
-    racer = Racer(
-        home=str(world.home),
-        book=str(world.book.folder),
-        ids=options.ids,
-        honest=0,
-        rival=0,
-        first=time.time() + 3.0,
-        gap=max(options.racers / 100, 0.1),
-        seed=options.seed,
-    )
-    racing = [_process(replace(racer, honest=honest, rival=rival)) for honest, rival in shares]
-    told = await asyncio.gather(*racing)
-    return [tuple(each) for part in told for each in part]
+    """What each racer was told: the id, "result", "refused" or "error", and the value."""
+    racing: list[Process] = []
+    for index in range(options.processes):
+        honest = len(range(index, options.racers - options.rivals, options.processes))
+        rival = len(range(index, options.rivals, options.processes))
+        racing.append(
+            await _process(Racer(str(world.home), str(world.book.folder), honest, rival, options.seed))
+        )
+    told: list[tuple[str, str, Any]] = []
+    try:
+        for number in range(options.ids):
+            for process in racing:
+                assert process.stdin is not None
+                process.stdin.write(b"%d\n" % number)
+            for process in racing:
+                assert process.stdout is not None
+                told += [tuple(each) for each in json.loads(await process.stdout.readline())]
+    finally:
+        for process in racing:
+            process.kill()
+            await process.communicate()
+    return told
 
 
-def _share(options: Options, index: int) -> tuple[int, int]:
-    """How many racers of both kinds this process has."""
-    honest = options.racers - options.rivals
-    return tuple(len(range(index, count, options.processes)) for count in (honest, options.rivals))  # type: ignore[return-value]
-
-
-async def _process(racer: Racer) -> list[list[Any]]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.chaos.race", json.dumps(racer.__dict__)),
+async def _process(racer: Racer) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.chaos.race", json.dumps(asdict(racer))),
         cwd=ROOT,
         env={"PERDURE_HOME": racer.home, "PYTHONPATH": str(ROOT), "PATH": os.defpath},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        limit=1 << 20,
     )
-    told, _ = await process.communicate()
-    return json.loads(told)
 
 
 async def _late(world: World, options: Options) -> list[str]:
@@ -153,39 +155,31 @@ async def _late(world: World, options: Options) -> list[str]:
     return taken
 
 
-async def _racers(racer: Racer) -> list[tuple[str, str, Any]]:
+async def _racers(racer: Racer) -> None:
     """All racers of one process, in an order by seed for each id."""
     client = await connect(Settings(home=Path(racer.home)))
     order = [1] * racer.honest + [2] * racer.rival
 
-    async def one(id: str, add: int, at: float) -> tuple[str, str, Any]:
-        await asyncio.sleep(max(at - time.time(), 0.0))
+    async def one(id: str, add: int) -> tuple[str, str, Any]:
+        outcomes = Outcomes()
         try:
-            run = await client.start(document(id, racer.book, add), id=id)
-            return id, "result", (await run.result()).results["work"]["value"]
+            run = await outcomes.patiently(lambda: client.start(document(id, racer.book, add), id=id))
+            result = await outcomes.patiently(run.result)
+            return id, "result", result.results["work"]["value"]
         except RunConflict:
             return id, "refused", CONFLICT
         except Exception as error:  # told to the scenario, which has no place for it
             return id, "error", repr(error)
 
-    try:
-        return await asyncio.gather(
-            *(
-                one(name_of(index), add, racer.first + racer.gap * index)
-                for index in range(racer.ids)
-                for add in Random(f"{racer.seed}/{index}").sample(order, len(order))
-            )
-        )
-    finally:
-        client.close()
+    while number := await asyncio.to_thread(sys.stdin.readline):
+        shuffled = Random(f"{racer.seed}/{number}").sample(order, len(order))
+        told = await asyncio.gather(*(one(name_of(int(number)), add) for add in shuffled))
+        print(json.dumps(told), flush=True)
 
 
 def main(words: Sequence[str]) -> None:
-    """One process of racers."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("racer", type=lambda text: Racer(**json.loads(text)))
-    told = asyncio.run(_racers(parser.parse_args(words).racer))
-    print(json.dumps(told), flush=True)
+    """One process of racers, until its input ends."""
+    asyncio.run(_racers(Racer(**json.loads(words[0]))))
     os._exit(0)  # the SDK's threads may crash a process that ends by itself
 
 
