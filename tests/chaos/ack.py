@@ -53,13 +53,13 @@ async def run(options: Options, home: Path) -> Verdict:
                 for kind in KINDS
                 for index in range(options.each)
             ]
-            shipped = _shipped(outside.url, str(marks))
+            runs += _shipped(outside.url, str(marks))
             outcomes, began = Outcomes(), time.monotonic()
             async with asyncio.timeout(options.patience):
-                await asyncio.gather(*(_alone(world, each, outcomes) for each in (*runs, shipped)))
+                await asyncio.gather(*(_alone(world, each, outcomes) for each in runs))
             verdict.tell("seconds until all had ended", f"{time.monotonic() - began:.0f}")
             verdict.tell("workers that died", len(list(marks.iterdir())))
-            judge(verdict, [*runs, shipped], outcomes, world.book, most=None)
+            judge(verdict, runs, outcomes, world.book, most=None)
             await _attempts(verdict, world, marks)
             await world.worker()  # answers the detector
             await aftermath(world, verdict, seed=options.seed)
@@ -86,18 +86,30 @@ def _outside(seen: Seen) -> Answer:
     return json_answer({"ok": True})
 
 
-def _shipped(url: str, marks: str) -> Mixed:
-    """A chain of the shipped agents that do something outside."""
-    nodes: dict[str, Any] = {
-        "write": {"agent": "fileWriteAgent", "inputs": {"file": "note.txt", "text": "once"}},
-        "post": {"agent": "fetchAgent", "inputs": {"url": f"{url}/orders", "body": {"of": ":write.file"}}},
-        "chat": {"agent": "openAIAgent", "inputs": {"prompt": "How is it: ${:post.ok}?"}},
-        "embed": {"agent": "stringEmbeddingsAgent", "inputs": {"array": [":chat.text"]}, "isResult": True},
+def _shipped(url: str, marks: str) -> list[Mixed]:
+    """One run for each of the shipped agents that do something outside."""
+    order = {"url": f"{url}/orders", "body": {"of": "tea"}}
+    calls: dict[str, tuple[str, Mapping[str, Any], Any]] = {
+        "write": ("fileWriteAgent", {"file": "note.txt", "text": "once"}, {"file": "note.txt"}),
+        "post": ("fetchAgent", order, {"ok": True}),
+        "chat": ("openAIAgent", {"prompt": "How is it?"}, {"text": "fine"}),
+        "embed": ("stringEmbeddingsAgent", {"array": ["fine"]}, [[4.0, 0.5]]),
     }
-    for node in nodes.values():
+    found: list[Mixed] = []
+    for name, (agent, inputs, result) in calls.items():
+        node: dict[str, Any] = {"agent": agent, "inputs": inputs, "isResult": True}
         node["filterParams"] = {"chaosMarks": marks}
-    results: Mapping[str, Any] = {"embed": [[4.0, 0.5]]}
-    return Mixed(id="shipped", kind="shipped", document={"version": 0.5, "nodes": nodes}, results=results)
+        if isinstance(result, dict):
+            node["output"] = {key: f".{key}" for key in result}
+        found.append(
+            Mixed(
+                id=name,
+                kind=agent,
+                document={"version": 0.5, "nodes": {name: node}},
+                results={name: result},
+            )
+        )
+    return found
 
 
 async def _attempts(verdict: Verdict, world: World, marks: Path) -> None:
@@ -108,7 +120,7 @@ async def _attempts(verdict: Verdict, world: World, marks: Path) -> None:
     entries = [entry for entry in world.book.entries("effect") if entry.key in lost]
     twice = Counter(entry.key for entry in entries)
     places = {(entry.run, entry.path) for entry in entries}
-    places |= {("shipped", path) for path in ("write", "post", "chat", "embed")}
+    places |= {(name, name) for name in ("write", "post", "chat", "embed")}
     by_place = Counter[tuple[str, str]]()
     for (run, path), number in attempts.items():
         place = (run, path.partition("#")[0])

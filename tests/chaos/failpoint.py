@@ -25,13 +25,13 @@ AGENTS = (
 
 
 async def die_after(call: Call, next: Next) -> Value:
-    """Dies when this key is done for the first time, and `chaosShare` of all keys includes it."""
+    """Dies when this key is done for the first time, and its place is in the `chaosShare` of all."""
     result = await next(call)
     given = call.context.filter_params
     if isinstance(given, dict) and "chaosMarks" in given:
-        key = call.context.idempotency_key
-        mark = Path(given["chaosMarks"]) / key
-        if Random(key).random() < float(given.get("chaosShare", 1)) and not mark.exists():
+        mark = Path(given["chaosMarks"]) / call.context.idempotency_key
+        place = f"{call.params.get('run')}/{call.context.path.partition('#')[0]}"
+        if Random(place).random() < float(given.get("chaosShare", 1)) and not mark.exists():
             mark.touch()
             os._exit(9)
     return result

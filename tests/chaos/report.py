@@ -12,6 +12,9 @@ from tests.chaos.world import World
 SHOWN = 8
 """Findings of one bar that are printed."""
 
+WIDTH = 600
+"""Characters of each."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -45,7 +48,8 @@ class Verdict:
 
     def most(self, name: str, found: float, limit: float, unit: str = "s") -> None:
         """It may not be more than the limit."""
-        self.bars.append(Bar(name, f"{found:.2f} {unit}", f"<= {limit:g} {unit}", found <= limit))
+        shown = f"{found:.2f}" if isinstance(found, float) else str(found)
+        self.bars.append(Bar(name, f"{shown} {unit}", f"<= {limit:g} {unit}", found <= limit))
 
     def tell(self, name: str, found: object) -> None:
         """A figure that nothing depends on."""
@@ -70,7 +74,7 @@ class Verdict:
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows]]
         for bar in self.bars:
             if not bar.met:
-                lines += [f"\n{bar.name}:", *(f"  {text}" for text in bar.details[:SHOWN])]
+                lines += [f"\n{bar.name}:", *(f"  {text[:WIDTH]}" for text in bar.details[:SHOWN])]
         return "\n".join(lines)
 
 
