@@ -146,7 +146,7 @@ class GraphClient:
         return run
 
     async def _compare(self, run: Run, body: str) -> None:
-        description = await run.handle.describe(rpc_timeout=RPC_TIMEOUT)
+        description = await run.describe()
         known = (await description.memo()).get("body")
         if known != body:
             raise RunConflict(

@@ -24,6 +24,17 @@ from perdure.payloads import RunResult, RunStatus, from_plain
 RPC_TIMEOUT = timedelta(seconds=10)
 GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+NO_ANSWER = frozenset(
+    (
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,  # a connection that broke while the answer was awaited
+        RPCStatusCode.INTERNAL,
+    )
+)
+"""What tells nothing of the run: the server is not there, or not itself."""
+
 POLL_SECONDS = 75
 """A worker that has not asked for so long is gone: a request for work lasts for a minute."""
 
@@ -114,9 +125,14 @@ def rpc_error(error: RPCError, what: str) -> Exception:
     """Why the server did not do what it was asked about `what`."""
     if error.status is RPCStatusCode.NOT_FOUND:
         return UsageError(f"there is no {what}; perdure list shows those there are")
-    if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+    if error.status in NO_ANSWER or _is_busy(error):
         return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}")
     return RunFailed(f"the Temporal server refused {what}: {short(error)}")
+
+
+def _is_busy(error: RPCError) -> bool:
+    # a message that is too large has the same status, and is so for ever
+    return error.status is RPCStatusCode.RESOURCE_EXHAUSTED and "larger than" not in error.message
 
 
 def short(error: BaseException | None) -> str:

@@ -18,6 +18,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -90,7 +91,8 @@ class Run:
         """Answers the question of a node that waits for a person.
 
         `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
-        when nobody asks there, or the answer is not taken.
+        when nobody asks there, or the answer is not taken, and ConnectionFailed when the server does
+        not tell whether it is: ask for the status then, or answer again.
         """
         try:
             answer = Answer(path=path, value=await self.claims.keep(value))
@@ -100,6 +102,10 @@ class Run:
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if isinstance(error.__cause__, RPCError):
+                raise rpc_error(error.__cause__, f"run {self.id!r}") from error
+            raise asyncio.CancelledError from error  # it is how the SDK tells of that
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
