@@ -29,7 +29,7 @@ comparisons:
   {"  ".join(COMPARISONS)}
 
 examples:
-  python -m bench --install-peers              GraphAI, LangGraph, DBOS and what draws plots, in a cache folder
+  python -m bench --install-peers              GraphAI, LangGraph, DBOS, in a cache folder
   python -m bench                              everything: about an hour on two cores
   python -m bench chain fan --pairs 9          two comparisons, nine pairs each
   python -m bench --quick                      tiny sizes, to see that all still works

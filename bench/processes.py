@@ -83,7 +83,7 @@ class Talker:
     async def start(cls, words: Sequence[str], env: Mapping[str, str], **more: Any) -> Talker:
         """Starts it and waits until it is ready. Raises Missing with its reason when it cannot serve."""
         pipe = asyncio.subprocess.PIPE
-        complaints = tempfile.TemporaryFile()
+        complaints = tempfile.TemporaryFile()  # noqa: SIM115 -- the talker keeps it, and closes it
         try:
             process = await asyncio.create_subprocess_exec(
                 *words, env=env, stdin=pipe, stdout=pipe, stderr=complaints, limit=LINE, **more

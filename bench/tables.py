@@ -89,10 +89,9 @@ def curves(compared: Compared) -> list[Row]:
     rows: list[Row] = [("", *(number(x) for x in xs), "slope")]
     for each in found:
         values = dict(map(tuple, each["points"]))
-        slope = "" if each["slope"] is None else f"{each['slope']:.2f}"
-        label = (
-            each["y"] if each["name"] in ("seconds", "replay", "memory") else f"{each['name']}, {each['y']}"
-        )
+        told = "grow" in compared["name"] and each["slope"] is not None  # else a base hides it
+        slope = f"{each['slope']:.2f}" if told else ""
+        label = each["y"] if "grow" in compared["name"] else f"{each['name']}, {each['y']}"
         rows.append((label, *(number(values[x]) if x in values else "" for x in xs), slope))
     return rows
 

@@ -63,11 +63,8 @@ def replay(file: str, ours: bool) -> Any:
     history = WorkflowHistory.from_json("replayed", Path(file).read_text())
 
     async def work() -> int:
-        if ours:
-            replayer = Replayer(workflows=[], plugins=[GraphPlugin()])
-        else:
-            replayer = Replayer(workflows=WORKFLOWS)
-        await replayer.replay_workflow(history)
+        given = {"workflows": [], "plugins": [GraphPlugin()]} if ours else {"workflows": WORKFLOWS}
+        await Replayer(**given).replay_workflow(history)
         return len(history.events)
 
     return work
