@@ -16,6 +16,7 @@ from typing import Any
 
 from bench import activities, growth, many_runs, maps, memory, peers, pure, scheduler, startup, tables, values
 from bench.harness import Function, Options, plain
+from bench.processes import is_setting
 from perdure import __version__
 
 COMPARISONS: dict[str, Function] = {
@@ -71,9 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _forget_servers() -> None:
     """Each session has a server of its own, whatever the environment names."""
-    for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "PERDURE_"))]:
-        if name != "PERDURE_BENCH_CACHE":
-            del os.environ[name]
+    for name in filter(is_setting, list(os.environ)):
+        del os.environ[name]
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
 
 

@@ -55,12 +55,17 @@ class Side:
 
 @dataclass(kw_only=True)
 class Series:
-    """What a side took: lists with an entry for each call, in seconds unless the name says otherwise."""
+    """What a side took: lists with an entry for each call, in seconds unless the name says otherwise.
+
+    `error` says why there is nothing; `missing` that this is because something is not installed, or
+    not there yet.
+    """
 
     name: str
     durability: str = ""
     taken: dict[str, list[float]] = field(default_factory=dict)
     error: str | None = None
+    missing: bool = False
 
     def median(self, what: str = "seconds") -> float | None:
         """The median of what was taken; None where it was not."""

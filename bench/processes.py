@@ -64,9 +64,14 @@ def memory(pid: int, what: str = "VmRSS") -> float | None:
     return None
 
 
+def is_setting(name: str) -> bool:
+    """Whether this variable could make a difference to what is measured."""
+    return name.startswith(("TEMPORAL_", "PERDURE_")) and name != "PERDURE_BENCH_CACHE"
+
+
 def environment(**more: str) -> dict[str, str]:
     """The environment of a process that finds this checkout and no server but the one it is told."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("TEMPORAL_", "PERDURE_"))}
+    kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
     return {**kept, "PYTHONPATH": str(ROOT), "TEMPORAL_CONFIG_FILE": str(ROOT / "no-profiles.toml"), **more}
 
 

@@ -57,7 +57,7 @@ async def _compare(compared: Comparison, options: Options, document: graphs.Docu
         try:
             url = stack.enter_context(postgres.server(folder))
         except Missing as error:
-            compared.series.append(Series(name=DBOS_POSTGRES, error=str(error)))
+            compared.series.append(Series(name=DBOS_POSTGRES, error=str(error), missing=True))
         else:
             sides += await others.side(DBOS_POSTGRES, peers.dbos(url), size, shape)
         await alternate(compared, sides, options.pairs)
@@ -78,7 +78,7 @@ class Others:
         try:
             talker = await starting
         except Missing as error:
-            self.compared.series.append(Series(name=name, error=str(error)))
+            self.compared.series.append(Series(name=name, error=str(error), missing=True))
             return None
         self.stack.push_async_callback(talker.stop)
         return talker

@@ -36,7 +36,12 @@ def filled(document: str, results: Mapping[str, Any]) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
-        text = _machine(results) if name == "machine" else _comparison(results["comparisons"].get(name))
+        if name == "machine":
+            text = _machine(results)
+        elif name == "summary":
+            text = f"\n{tables.summary(results['comparisons'])}\n"
+        else:
+            text = _comparison(results["comparisons"].get(name))
         return f"<!-- results {name} -->\n{text}<!-- end -->"
 
     return _BLOCK.sub(fill, document)

@@ -26,11 +26,19 @@ def markdown(compared: Compared) -> str:
     lines = [headline(compared) + "."]
     for table in (sides(compared), claims(compared), curves(compared)):
         if len(table) > 1:
-            head, *rows = (f"| {' | '.join(row)} |" for row in table)
-            lines += ["", head, f"|{'---|' * len(table[0])}", *rows]
+            lines += ["", *_marked_down(table)]
     if compared["notes"]:
         lines += ["", *(f"- {note}" for note in compared["notes"])]
     return "\n".join(lines) + "\n"
+
+
+def summary(comparisons: Mapping[str, Compared]) -> str:
+    """The numbers of all comparisons for which a bound was set, in Markdown."""
+    rows: list[Row] = [("", "", "value", "pairs", "wanted", "")]
+    for compared in comparisons.values():
+        _, *found = claims({"claims": [each for each in compared["claims"] if each["bound"] is not None]})
+        rows += [(compared["title"], *row) for row in found]
+    return "\n".join(_marked_down(rows)) + "\n"
 
 
 def headline(compared: Compared) -> str:
@@ -114,7 +122,12 @@ def _each(total: float | None, size: int) -> str:
 def _without_empty(rows: Sequence[Row]) -> list[Row]:
     """The table without the columns that hold nothing but a heading."""
     kept = [index for index in range(len(rows[0])) if any(row[index] for row in rows[1:])]
-    return [tuple(row[index] for index in kept) for row in rows] if kept else []
+    return [tuple(row[index] for index in kept) for row in rows] if kept else [()]
+
+
+def _marked_down(rows: Sequence[Row]) -> list[str]:
+    head, *rest = (f"| {' | '.join(row)} |" for row in rows)
+    return [head, f"|{'---|' * len(rows[0])}", *rest]
 
 
 def _aligned(rows: Sequence[Row]) -> list[str]:
