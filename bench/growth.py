@@ -23,6 +23,8 @@ ENOUGH = 10.0
 """Seconds of runs after which a point is not measured again."""
 
 TIMES = 3
+REASON = 200
+"""Characters of an error that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +96,15 @@ async def measure(growth: Growth, options: Options) -> Comparison:
         for size in sizes:
             try:
                 async with asyncio.timeout(TIMEOUT):
-                    found = await _point(session, talker, growth, size, compared.pairs, folder)
+                    handle, found = await _point(session, growth, size, compared.pairs)
             except (Failed, TimeoutError) as error:
-                reason = str(error) or f"not done within {TIMEOUT:.0f} s"
+                reason = str(error)[:REASON] or f"not done within {TIMEOUT:.0f} s"
                 compared.notes.append(f"stopped at {size:,} {growth.unit}s: {reason}")
                 break
+            try:
+                found["replay"] = await _replayed(handle, talker, compared.pairs, folder / str(size))
+            except Failed as error:
+                compared.notes.append(f"no replay of {size:,} {growth.unit}s: {str(error)[:REASON]}")
             for what, value in found.items():
                 points[what].append((size, value))
     compared.load = (before, os.getloadavg()[0])
@@ -107,15 +113,14 @@ async def measure(growth: Growth, options: Options) -> Comparison:
     return compared
 
 
-async def _point(
-    session: Session, talker: Talker, growth: Growth, size: int, times: int, folder: Path
-) -> dict[str, float]:
+async def _point(session: Session, growth: Growth, size: int, times: int) -> tuple[Handle, dict[str, float]]:
     """Medians of some runs of one size, in a worker that has done nothing else but a tiny one."""
     pid = await session.start_worker(PERDURE)
     await session.run(growth.document(2), growth.expect(2))
     used, document, expected = memory(pid), growth.document(size), growth.expect(size)
     taken: list[float] = []
-    while len(taken) < times and sum(taken) < ENOUGH:
+    handle = None
+    while handle is None or (len(taken) < times and sum(taken) < ENOUGH):
         begin = time.perf_counter()
         handle = await session.run(document, expected)
         taken.append(time.perf_counter() - begin)
@@ -123,8 +128,7 @@ async def _point(
     peak = memory(pid, "VmHWM")
     if used is not None and peak is not None:
         found["memory"] = max(peak - used, 0.0)
-    found["replay"] = await _replayed(handle, talker, times, folder / str(size))
-    return found
+    return handle, found
 
 
 async def _replayed(handle: Handle, talker: Talker, times: int, file: Path) -> float:

@@ -157,4 +157,4 @@ async def history(handle: Handle) -> Mapping[str, float]:
 def compare(expect: Any, got: Any) -> None:
     """Raises Failed when the work was not done."""
     if expect is not None and got != expect:
-        raise Failed(f"gave {str(got)[:200]} instead of {str(expect)[:200]}")
+        raise Failed(f"gave {str(got)[:60]} instead of {str(expect)[:60]}")
