@@ -78,7 +78,12 @@ GROWTHS = (
     ),
 )
 
-CURVES = {"seconds": "seconds", "replay": "seconds of replay", "memory": "MiB of memory, at most"}
+CURVES = {
+    "seconds": "seconds",
+    "each": "ms for each {unit}",
+    "replay": "seconds of replay",
+    "memory": "MiB of memory, at most",
+}
 
 
 async def measure(growth: Growth, options: Options) -> Comparison:
@@ -105,11 +110,15 @@ async def measure(growth: Growth, options: Options) -> Comparison:
                 found["replay"] = await _replayed(handle, talker, compared.pairs, folder / str(size))
             except Failed as error:
                 compared.notes.append(f"no replay of {size:,} {growth.unit}s: {str(error)[:REASON]}")
+            if growth.unit != "byte":
+                found["each"] = found["seconds"] / size * 1000
             for what, value in found.items():
                 points[what].append((size, value))
     compared.load = (before, os.getloadavg()[0])
     for what, y in CURVES.items():
-        compared.curves.append(Curve(name=what, x=f"{growth.unit}s", y=y, points=points[what]))
+        compared.curves.append(
+            Curve(name=what, x=f"{growth.unit}s", y=y.format(unit=growth.unit), points=points[what])
+        )
     return compared
 
 

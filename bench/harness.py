@@ -50,6 +50,7 @@ class Side:
     name: str
     work: Work
     durability: str = ""
+    versions: str = ""
     processes: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
@@ -63,6 +64,7 @@ class Series:
 
     name: str
     durability: str = ""
+    versions: str = ""
     taken: dict[str, list[float]] = field(default_factory=dict)
     error: str | None = None
     missing: bool = False
@@ -197,7 +199,7 @@ async def alternate(comparison: Comparison, sides: Sequence[Side], pairs: int, w
     """
     comparison.pairs = pairs
     before = os.getloadavg()[0]
-    series = [Series(name=side.name, durability=side.durability) for side in sides]
+    series = [Series(name=side.name, durability=side.durability, versions=side.versions) for side in sides]
     for count in range(pairs + warm_up):
         for side, taken in zip(sides, series, strict=True):
             if taken.error is None:

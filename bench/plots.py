@@ -33,7 +33,7 @@ def drawable(compared: Mapping[str, Any]) -> bool:
 
 
 def _bars(compared: Mapping[str, Any]) -> Any:
-    """The median of each side as a bar, each call as a dot."""
+    """The median of each side as a bar, or as a line where the axis is logarithmic; each call as a dot."""
     import matplotlib.pyplot as plt  # noqa: PLC0415 -- as above
 
     found = [each for each in compared["series"] if each["taken"].get("seconds")]
@@ -41,12 +41,16 @@ def _bars(compared: Mapping[str, Any]) -> Any:
         return None
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(found)))
     medians = [each["medians"]["seconds"] for each in found]
-    axes.barh([each["name"] for each in found], medians, color=INK, alpha=0.6, height=0.6)
+    if max(medians) > WIDE * min(medians):
+        axes.set_xscale("log")  # on which the length of a bar means nothing
+        axes.plot(medians, range(len(found)), "|", color=INK, markersize=14, markeredgewidth=3)
+    else:
+        axes.barh(range(len(found)), medians, color=INK, alpha=0.6, height=0.6)
     for place, each in enumerate(found):
         taken = each["taken"]["seconds"]
         axes.plot(taken, [place] * len(taken), ".", color="black", markersize=4)
-    if max(medians) > WIDE * min(medians):
-        axes.set_xscale("log")
+    axes.set_yticks(range(len(found)), [each["name"] for each in found])
+    axes.set_ylim(-0.6, len(found) - 0.4)
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.set_title(f"{compared['title']}: {compared['size']:,} {compared['unit']}s", loc="left")
@@ -61,7 +65,7 @@ def _curves(compared: Mapping[str, Any]) -> Any:
     found = [each for each in compared["curves"] if each["points"]]
     if not found:
         return None
-    figure, panels = plt.subplots(1, len(found), figsize=(3.2 * len(found), 2.6), squeeze=False)
+    figure, panels = plt.subplots(1, len(found), figsize=(2.7 * len(found), 2.5), squeeze=False)
     scale = "log" if compared["name"].startswith("grow") else "linear"
     for axes, each in zip(panels[0], found, strict=True):
         axes.plot(*zip(*each["points"], strict=True), "o-", color=INK, markersize=4)

@@ -59,7 +59,7 @@ def sides(compared: Compared) -> list[Row]:
         medians = each["medians"]
         seconds = medians.get("seconds")
         if each["error"] is not None or seconds is None:
-            rows.append((each["name"], f"not measured: {each['error']}", *[""] * 6))
+            rows.append((each["name"], f"not measured: {each['error']}", *[""] * 7))
             continue
         taken = each["taken"]["seconds"]
         rows.append(
@@ -71,10 +71,11 @@ def sides(compared: Compared) -> list[Row]:
                 *(_each(medians.get(what), size) for what in CPU),
                 number(medians["history bytes"]) if "history bytes" in medians else "",
                 each["durability"],
+                each["versions"],
             )
         )
     head = ("side", "median", "min-max", f"{unit}s/s", *(f"{what}, ms/{unit}" for what in CPU))
-    return _without_empty([(*head, "history, bytes", "durability"), *rows])
+    return _without_empty([(*head, "history, bytes", "durability", "versions"), *rows])
 
 
 def claims(compared: Compared) -> list[Row]:

@@ -80,5 +80,6 @@ def side(name: str, talker: Talker, expect: Any = None, /, **request: Any) -> Si
         name=name,
         work=work,
         durability=talker.about["durability"],
+        versions=", ".join(f"{name} {version}" for name, version in talker.about["versions"].items()),
         processes={"worker": [talker.process.pid]},
     )
