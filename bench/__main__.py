@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.names:
             return 0
     _forget_servers()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that workers and servers end, too
     options = Options(pairs=args.pairs or (1 if args.quick else 5), quick=args.quick)
     return asyncio.run(_measure(args.names or list(COMPARISONS), options, args.json))
 

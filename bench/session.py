@@ -35,6 +35,9 @@ NOWHERE = "bench-nowhere"
 READY = 30.0
 """Seconds in which a worker must be ready."""
 
+IDLE = 60.0
+"""Seconds after which the server ends by itself, should this process be killed."""
+
 Handle = WorkflowHandle[Any, Any]
 
 
@@ -134,7 +137,7 @@ class Session:
 async def durable(*workers: str) -> AsyncIterator[Session]:
     """A session with a server of its own and the named workers; both by default."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(home=Path(folder))
+        settings = Settings(home=Path(folder), server_idle=IDLE)
         graphs = await connect(settings)
         assert graphs.embedded is not None
         async with AsyncExitStack() as stack:
