@@ -120,6 +120,16 @@ class Claims:
             return replaced(value, redeemed)
         return await asyncio.to_thread(replaced, value, redeemed)
 
+    def redeem_at_hand(self, value: Value) -> Value:
+        """The same, where parts are asked for of objects that were just read. Raises LookupError."""
+
+        def redeemed(distant: Distant) -> Value:
+            if isinstance(distant, Stored):
+                raise LookupError
+            return decode(*encode(evaluate(distant, lambda found: self._shared[found.digest][1])))
+
+        return replaced(value, redeemed)
+
     async def answer(self, distant: Distant, whole: bool) -> Value:
         """What a run asks to know: all of a value, or a small one and where a large one is kept."""
         value = await self.redeem(distant)

@@ -30,12 +30,22 @@ MANY = 200
 
 def encode(value: Value) -> tuple[bytes, list[Place]]:
     """JSON of `value`, and the places that JSON could not hold."""
+    places: list[Place] = []
+    return _encode(value, (), places), places
+
+
+def _encode(value: Value, path: tuple[str | int, ...], places: list[Place]) -> bytes:
+    """Whole parts are written at once; only the way to what JSON does not hold is walked."""
     try:
-        return _dump(value), []
+        return _dump(value)
     except (TypeError, ValueError):
-        places: list[Place] = []
-        plain = _plain(value, (), places)
-        return _dump(plain), places
+        if is_dict(value):
+            parts = (_dump(key) + b":" + _encode(item, (*path, key), places) for key, item in value.items())
+            return b"{" + b",".join(parts) + b"}"
+        if is_list(value):
+            items = (_encode(item, (*path, index), places) for index, item in enumerate(value))
+            return b"[" + b",".join(items) + b"]"
+        return _dump(_plain(value, path, places))
 
 
 def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:

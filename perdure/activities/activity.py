@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -19,7 +20,9 @@ from perdure.activities.pulse import Pulse
 from perdure.activities.segment import Segment, key_of
 from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
-from perdure.engine.messages import RunAgent
+from perdure.engine.messages import RunAgent, RunOptions
+from perdure.engine.plans import plan_of, problem_of
+from perdure.engine.scheduler import rules_of
 from perdure.errors import FinalError, PerdureError, TransientError
 from perdure.graph.values import Value
 from perdure.payloads import (
@@ -64,8 +67,11 @@ class AgentActivities:
         return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
-    async def directory(self) -> RawValue:
-        """The agents this worker knows."""
+    async def directory(self, large: RawValue) -> RawValue:
+        """The agents this worker knows; `large` is a graph to be compiled for the run that asks."""
+        given = unpack(large)
+        if given is not None:
+            await asyncio.to_thread(self._compile, *given)
         found = self.agents.values()
         return pack(
             Directory(
@@ -78,6 +84,12 @@ class AgentActivities:
                 filters=[to_plain(each.scope) for each in self.filters],
             )
         )
+
+    def _compile(self, document: Value, graphs: Value, bypassed: list[str]) -> None:
+        with suppress(Exception):  # what is wrong with it, the run will tell
+            rules = rules_of(RunOptions(bypass_agents=bypassed), self.agents)
+            if problem_of(document, rules.agents) is None:
+                plan_of(document, graphs)
 
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:

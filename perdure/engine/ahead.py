@@ -21,6 +21,7 @@ from perdure.engine.messages import (
     Settle,
     Settled,
 )
+from perdure.engine.nested import Withheld
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turns import Expected, Turns
 from perdure.errors import EngineError, QuotaExceeded
@@ -69,8 +70,8 @@ class Ahead:
             event = self.turns.next()
             try:
                 self._take(self.scheduler.handle(event, self.now_ms) if event is not None else [])
-            except QuotaExceeded:
-                return None  # the run will meet it at the same place
+            except (QuotaExceeded, Withheld):
+                return None  # the run will come to the same place
         return None
 
     def _take(self, commands: list[Command]) -> None:

@@ -29,6 +29,10 @@ MANY_PLANS = 100
 """Plans that are kept for further use; a graph that is computed anew each time would fill the memory."""
 
 
+class Withheld(Exception):
+    """The results of a map are not here: only the run itself has them."""
+
+
 @dataclass(slots=True)
 class NestedGraphs:
     """Opens and closes the graphs inside nodes; `begin` starts one that is on the board."""
@@ -92,6 +96,8 @@ class NestedGraphs:
         try:
             if nested.failed is not None:
                 raise BadCall(nested.failed, suppressible=True)
+            if nested.withheld:
+                raise Withheld
             found = dict(nested.results)
             for rows, source in nested.kept:
                 found.update((row, Part(source, ((f"${index}", True),))) for index, row in enumerate(rows))

@@ -28,8 +28,16 @@ FORMAT: Final = 2
 """The number of this form. `restore` takes no other."""
 
 
-def snapshot(scheduler: Scheduler) -> dict[str, Value]:
-    """Everything that has happened so far; to be taken between two events."""
+MANY_RESULTS: Final = 500
+"""Rows of a map whose results a light snapshot has."""
+
+
+def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
+    """Everything that has happened so far; to be taken between two events.
+
+    A `light` one leaves out the results of large maps: the scheduler that is made of it plays on
+    until such a map is over, and then raises Withheld.
+    """
     board = scheduler.board
     documents: list[Value] = []
     known: dict[int, int] = {}
@@ -45,7 +53,7 @@ def snapshot(scheduler: Scheduler) -> dict[str, Value]:
         "last_run": board.last_run,
         "used": [board.used_calls, board.used_iterations],
         "documents": documents,
-        "runs": [_run_data(run, known) for run in board.runs.values()],
+        "runs": [_run_data(run, known, light) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
     }
@@ -92,7 +100,7 @@ def _plans(board: Board) -> Iterator[Plan]:
                 yield node.nested.plan
 
 
-def _run_data(run: GraphRun, documents: Mapping[int, int]) -> dict[str, Value]:
+def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[str, Value]:
     data: dict[str, Value] = {"id": run.id, "document": documents[id(run.plan)]}
     if run.parent is not None:
         data |= {"parent": list(run.parent), "path": run.path, "key": run.key}
@@ -107,12 +115,14 @@ def _run_data(run: GraphRun, documents: Mapping[int, int]) -> dict[str, Value]:
         data["values"] = run.values
     if run.outcome is not None:
         data["outcome"] = list(run.outcome)
-    nodes = {name: _node_data(run, name, node, documents) for name, node in run.nodes.items()}
+    nodes = {name: _node_data(run, name, node, documents, light) for name, node in run.nodes.items()}
     data["nodes"] = {name: node for name, node in nodes.items() if node}
     return data | ({} if run.nodes else {"over": True})
 
 
-def _node_data(run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, int]) -> dict[str, Value]:
+def _node_data(
+    run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, int], light: bool
+) -> dict[str, Value]:
     fresh = run.fresh(name)
     data: dict[str, Value] = {}
     if node.value is not fresh.value:
@@ -127,11 +137,12 @@ def _node_data(run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, 
         if getattr(node, key) != getattr(fresh, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
-        data["nested"] = _nested_data(node.nested, documents)
+        data["nested"] = _nested_data(node.nested, documents, light)
     return data
 
 
-def _nested_data(nested: Nested, documents: Mapping[int, int]) -> dict[str, Value]:
+def _nested_data(nested: Nested, documents: Mapping[int, int], light: bool) -> dict[str, Value]:
+    withheld = nested.withheld or (light and len(nested.results) > MANY_RESULTS)
     return {
         "call": nested.call,
         "agent": nested.agent,
@@ -142,9 +153,10 @@ def _nested_data(nested: Nested, documents: Mapping[int, int]) -> dict[str, Valu
         "rule": nested.rule,
         "opened": nested.opened,
         "children": list(nested.children),
-        "rows": ranges(list(nested.results)),
-        "results": [nested.results[row] for row in sorted(nested.results)],
-        "kept": [[ranges(rows), stored] for rows, stored in nested.kept],
+        "withheld": withheld,
+        "rows": [] if withheld else ranges(list(nested.results)),
+        "results": [] if withheld else [nested.results[row] for row in sorted(nested.results)],
+        "kept": [] if withheld else [[ranges(rows), stored] for rows, stored in nested.kept],
         "failed": nested.failed,
         "outcome": None if nested.outcome is None else list(nested.outcome),
     }
@@ -234,6 +246,7 @@ def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
         want_all=data["want_all"],
         rule=data["rule"],
         opened=data["opened"],
+        withheld=data["withheld"],
         children=list(data["children"]),
         results=dict(zip(_numbers(data["rows"]), data["results"], strict=True)),
         kept=[(_numbers(rows), stored) for rows, stored in data["kept"]],

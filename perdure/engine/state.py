@@ -105,7 +105,8 @@ class Nested:
 
     `starts` are all of them, of which `opened` have begun; `children` are those that go on, and
     `results` what the others gave, by row; those `kept` are in lists of the store, with their rows.
-    While it is `opening`, nothing is decided; `failed` is the message of the first graph that did.
+    Where results are `withheld`, they are known elsewhere. While it is `opening`, nothing is decided;
+    `failed` is the message of the first graph that did.
     """
 
     call: int
@@ -116,6 +117,7 @@ class Nested:
     want_all: bool = False
     rule: Mapping[str, Value] | None = None
     opened: int = 0
+    withheld: bool = False
     children: list[int] = field(default_factory=list[int])
     results: dict[int, Value] = field(default_factory=dict[int, Value])
     kept: list[tuple[list[int], Distant]] = field(default_factory=list[tuple[list[int], Distant]])

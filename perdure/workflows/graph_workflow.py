@@ -52,6 +52,9 @@ from perdure.workflows.segments import Segments
 from perdure.workflows.share import Share
 from perdure.workflows.values import MAX_STATE, Values, keep_values
 
+MANY_NODES = 300
+"""A graph of more nodes is compiled outside of the workflow, which may not take long."""
+
 
 @workflow.defn(name="Graph", failure_exception_types=[PerdureError])
 class GraphWorkflow:
@@ -80,7 +83,6 @@ class GraphWorkflow:
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
-        self._compile()
         self._directory = await self._look_up_agents()
         self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
         try:
@@ -130,8 +132,17 @@ class GraphWorkflow:
             plan_of(self._request.graph, self._request.graphs)
 
     async def _look_up_agents(self) -> Directory:
+        """The agents of the worker, which compiles a large graph meanwhile: for it, and for later runs."""
+        request = self._request
+        is_large = len(request.graph.get("nodes") or ()) > MANY_NODES
+        if not workflow.unsafe.is_replaying() and is_large:
+            large = [request.graph, request.graphs, list(request.bypass_agents)]
+        else:
+            self._compile()
+            large = None
         raw = await workflow.execute_local_activity(
             DIRECTORY,
+            pack(large, limited=False),
             result_type=RawValue,
             start_to_close_timeout=activity_options.LOCAL_LIMIT,
             summary="the agents this worker knows",

@@ -77,7 +77,7 @@ class Segments:
         if not self._waiting or not self.share.has_room():
             return
         request = SegmentRequest(
-            scheduler=snapshot(scheduler),
+            scheduler=snapshot(scheduler, light=True),
             places=self.turns.written(),
             directory=to_plain(directory),
             now=now_ms,
