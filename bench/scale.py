@@ -23,6 +23,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 
 from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
+from perdure.cli import connection
 from perdure.client import GraphClient, connect
 from perdure.plugin import runner
 from perdure.settings import Settings
@@ -141,7 +142,7 @@ class TimedRunner(WorkflowRunner):
         return instance
 
 
-async def serve(home: str) -> None:
+async def serve(home: str) -> int:
     """The worker: ends with its standard input, and then tells what it has cost."""
     client = await connect(Settings(home=Path(home)))
     agents = {**catalog(), "remoteCopy": remote_copy.agent}
@@ -157,6 +158,7 @@ async def serve(home: str) -> None:
         "cpu": used.ru_utime + used.ru_stime,
     }
     print(json.dumps(cost), flush=True)
+    return 0
 
 
 async def measure(client: GraphClient, name: str, case: Case) -> dict[str, Any]:
@@ -226,6 +228,6 @@ if __name__ == "__main__":
     parser.add_argument("--serve", metavar="HOME", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        asyncio.run(serve(given.serve))
+        sys.exit(connection.run(serve(given.serve)))
     else:
         sys.exit(asyncio.run(main(given.names, given.json)))

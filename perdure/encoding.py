@@ -28,24 +28,34 @@ MANY = 200
 """Characters that stand for a distant value where people look at the JSON."""
 
 
-def encode(value: Value) -> tuple[bytes, list[Place]]:
-    """JSON of `value`, and the places that JSON could not hold."""
+FEW = 50
+"""Members of a dictionary that are worth to be written one by one."""
+
+
+def encode(value: Value, *, apart: bool = False) -> tuple[bytes, list[Place]]:
+    """JSON of `value`, and the places that JSON could not hold.
+
+    `apart` writes the members of a small dictionary one by one: where JSON is likely not to hold one
+    of them, the others are then not written twice.
+    """
     places: list[Place] = []
-    return _encode(value, (), places), places
+    return _encode(value, (), places, apart), places
 
 
-def _encode(value: Value, path: tuple[str | int, ...], places: list[Place]) -> bytes:
+def _encode(value: Value, path: tuple[str | int, ...], places: list[Place], apart: bool) -> bytes:
     """Whole parts are written at once; only the way to what JSON does not hold is walked."""
-    try:
-        return _dump(value)
-    except (TypeError, ValueError):
-        if is_dict(value):
-            parts = (_dump(key) + b":" + _encode(item, (*path, key), places) for key, item in value.items())
-            return b"{" + b",".join(parts) + b"}"
-        if is_list(value):
-            items = (_encode(item, (*path, index), places) for index, item in enumerate(value))
-            return b"[" + b",".join(items) + b"]"
-        return _dump(_plain(value, path, places))
+    if not (apart and is_dict(value) and len(value) <= FEW):
+        try:
+            return _dump(value)
+        except (TypeError, ValueError):
+            pass
+    if is_dict(value):
+        parts = (_dump(key) + b":" + _encode(item, (*path, key), places, True) for key, item in value.items())
+        return b"{" + b",".join(parts) + b"}"
+    if is_list(value):
+        items = (_encode(item, (*path, index), places, False) for index, item in enumerate(value))
+        return b"[" + b",".join(items) + b"]"
+    return _dump(_plain(value, path, places))
 
 
 def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:

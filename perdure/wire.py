@@ -42,9 +42,8 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
 
     What never reaches the server, such as the input of a local activity, need not be `limited`.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, Distant):
-        value = to_plain(value)
-    data, places = encode(value)
+    is_record = dataclasses.is_dataclass(value) and not isinstance(value, Distant)
+    data, places = encode(to_plain(value) if is_record else value, apart=is_record)
     if limited and len(data) > MAX_BYTES:
         raise ValueTooLarge(len(data))
     metadata = {"encoding": ENCODING}

@@ -88,5 +88,6 @@ def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:
     The loop is left as it is: closing it would wait for agents in threads, which nothing can stop.
     """
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # large runs are made of many objects that stay
     gc.enable()
     return asyncio.Runner().run(main)
