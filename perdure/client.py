@@ -33,6 +33,7 @@ from temporalio.service import RPCError
 from perdure import server
 from perdure.claims import Claims
 from perdure.daemon import Lease
+from perdure.engine.messages import check_quotas
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import first_problem, modernized
 from perdure.graph.inputs import check_inputs
@@ -115,6 +116,7 @@ class GraphClient:
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
+        check_quotas(request.quotas)
         body = _body(request)
         request = replace(
             request,

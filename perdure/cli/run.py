@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from perdure.cli import connection, graphs, loaders, logs, outcome, output, problems
-from perdure.engine.messages import RunOptions
+from perdure.engine.messages import Quotas, RunOptions
 from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
@@ -24,6 +24,7 @@ examples:
   perdure run graph.yaml --agents ./mine.py                       with agents of your own
   perdure run graph.yaml --id nightly-3                           again: attaches to that run
   perdure run graph.yaml --detach                                 prints the id and leaves
+  perdure run graph.yaml --quota seconds=3600                     no longer than an hour
   perdure run graph.yaml --in-memory                              no server, nothing is kept
 """
 
@@ -54,6 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     graphs.agents_option(parser)
     graphs.filters_option(parser)
     parser.add_argument("--queue", metavar="Q", help="the task queue of nodes that name none")
+    parser.add_argument(
+        "--quota",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="what the run may use up: calls, iterations, depth, bytes or seconds; may be repeated",
+    )
     parser.add_argument("--config", metavar="FILE", help="settings for agents: a mapping in YAML or JSON")
 
 
@@ -66,6 +74,7 @@ def main(args: argparse.Namespace) -> int:
     document = graphs.read(args.graph)
     inputs = graphs.inputs_of(args.input, args.input_file)
     config = graphs.config_of(args.config)
+    quotas = graphs.quotas_of(args.quota)
     agents = graphs.agents_of(args.agents, args.filters)
     seen = review(document, agents.names())
     unknown = _checked(seen, document.source, strict=args.in_memory)
@@ -74,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
     if args.in_memory:
         from perdure.cli import memory  # noqa: PLC0415 -- each way to run loads only what it needs
 
-        options = RunOptions(config=config, graphs=nested)
+        options = RunOptions(config=config, graphs=nested, quotas=Quotas.of(quotas))
         return connection.run(memory.run(seen.data, agents, inputs, options, settings, outcome.show_of(args)))
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
@@ -84,6 +93,7 @@ def main(args: argparse.Namespace) -> int:
         name=graphs.name_of(args.graph),
         inputs=inputs,
         config=config,
+        quotas=quotas,
         graphs=nested,
         agents=agents,
         unknown=unknown,

@@ -35,6 +35,7 @@ class Order:
     name: str
     inputs: Mapping[str, Value]
     config: Mapping[str, Value]
+    quotas: Mapping[str, float]
     agents: Agents
     graphs: Mapping[str, Value] | None = None
     unknown: GraphError | None = None
@@ -93,6 +94,7 @@ async def _start(order: Order, client: GraphClient, queue: str) -> Run:
         name=order.name,
         queue=queue,
         config=order.config,
+        quotas=order.quotas,
         graphs=order.graphs,
     )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from perdure.errors import UsageError
 from perdure.graph.distant import Distant
 from perdure.graph.values import UNDEFINED, Value
 
@@ -52,6 +53,19 @@ class Quotas:
         """Those of `given` that are the scheduler's."""
         known = {name: given[name] for name in ("calls", "iterations", "depth") if name in given}
         return cls(**known)
+
+
+QUOTAS: Final = ("calls", "iterations", "depth", "bytes", "seconds")
+"""What a quota may be set for; the last two are counted by the shell."""
+
+
+def check_quotas(given: Mapping[str, float]) -> None:
+    """Raises UsageError for a quota that is none."""
+    for name, limit in given.items():
+        if name not in QUOTAS:
+            raise UsageError(f"there is no quota {name!r}; there are {', '.join(QUOTAS)}")
+        if not limit > 0:
+            raise UsageError(f"quota {name}: {limit:g} is not above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
