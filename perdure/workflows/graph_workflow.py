@@ -186,7 +186,8 @@ class GraphWorkflow:
             self._outbox.pump()
             if not self._segments.is_open:
                 await self._look_ahead(scheduler)
-            self._show()
+            if not self._segments.is_open:
+                self._show()
             await workflow.wait_condition(lambda: self._news)
             self._news = False
         return event

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from temporalio.common import RawValue
 
@@ -114,16 +115,14 @@ class Progress:
 
     def _rows(self, scheduler: Scheduler, limit: int = MAX_ROWS) -> list[NodeStatus]:
         """The root graph's nodes and what runs inside them; where too many, those that run first."""
-        root = scheduler.root
-        inner = [
-            (scheduler.board.runs[flight.run], flight.node)
-            for flight in scheduler.board.calls.values()
-            if flight.run != root.id and flight.node
-        ]
-        names = list(root.plan.order)
-        if len(names) > limit:
-            names.sort(key=lambda name: root.nodes[name].state is not NodeState.EXECUTING)
-        places = [(root, name) for name in names[:limit]] + inner[: limit // 2]
+        root, board = scheduler.root, scheduler.board
+        names: Iterable[str] = root.plan.order
+        flights = [flight for flight in board.calls.values() if flight.node]
+        if len(root.plan.order) > limit:
+            running = [flight.node for flight in flights if flight.run == root.id]
+            names = dict.fromkeys((*running[:limit], *islice(names, limit)))
+        inner = ((board.runs[flight.run], flight.node) for flight in flights if flight.run != root.id)
+        places = [*((root, name) for name in islice(names, limit)), *islice(inner, limit // 2)]
         return [self._row(run, name) for run, name in places]
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:
