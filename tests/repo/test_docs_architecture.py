@@ -83,7 +83,11 @@ def layers() -> Iterator[list[str]]:
 
 
 def test_bounds() -> None:
-    bounds = [*tables(NAME, "Where an agent runs")[1], *tables(NAME, "Large values")[0], *tables(NAME, "Long runs")[0]]
+    bounds = [
+        *tables(NAME, "Where an agent runs")[1],
+        *tables(NAME, "Large values")[0],
+        *tables(NAME, "Long runs")[0],
+    ]
     for row in bounds:
         name = code(row["bound"])
         value = RunRequest(document={}).events if name.endswith(".RunRequest.events") else member(name)
