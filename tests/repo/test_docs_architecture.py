@@ -17,13 +17,14 @@ import pytest
 from perdure import wire
 from perdure.activities import activity
 from perdure.directory import DIRECTORY
+from perdure.payloads import FETCH, KEEP, SEGMENT, RunRequest
 from tests.repo import documents
 from tests.repo.documents import ROOT, code, codes, tables
 
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)
 PACKAGE = ROOT / "perdure"
-NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {DIRECTORY})
+NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {DIRECTORY, SEGMENT, FETCH, KEEP})
 
 
 def member(name: str) -> Any:
@@ -82,8 +83,15 @@ def layers() -> Iterator[list[str]]:
 
 
 def test_bounds() -> None:
-    for row in tables(NAME, "Where an agent runs")[1]:
-        assert member(code(row["bound"])) == int(row["value"]), row
+    bounds = [
+        *tables(NAME, "Where an agent runs")[1],
+        *tables(NAME, "Large values")[0],
+        *tables(NAME, "Long runs")[0],
+    ]
+    for row in bounds:
+        name = code(row["bound"])
+        value = RunRequest(document={}).events if name.endswith(".RunRequest.events") else member(name)
+        assert value == int(row["value"]), row
     for row in tables(NAME, "Failures")[1]:
         assert member(code(row["time"])) == timedelta(seconds=int(row["value"].removesuffix(" s"))), row
 
@@ -110,15 +118,19 @@ def test_failure_types() -> None:
 
 
 def test_sandbox() -> None:
-    from perdure.plugin import PASSED_THROUGH
+    from perdure.plugin import PASSED_THROUGH, WORKFLOW_PARTS
 
+    files = {path.stem for path in (PACKAGE / "workflows").glob("*.py")}
+    assert files == {"__init__", "graph_workflow", *WORKFLOW_PARTS}
     section = TEXT.partition("\n## Sandbox\n")[2].partition("`perdure` as a whole")[0]
     named = [
         name
         for name in codes(section)
         if name.startswith("perdure.") and not name.startswith("perdure.plugin")
     ]
-    assert sorted(named) == sorted(PASSED_THROUGH)
+    parts_of_the_shell = {f"perdure.workflows.{name}" for name in WORKFLOW_PARTS}
+    assert "`perdure.plugin.WORKFLOW_PARTS`" in section
+    assert set(named) == set(PASSED_THROUGH) - parts_of_the_shell
 
 
 HISTORIES = [block for block in documents.blocks(NAME) if block.kind.startswith("history ")]

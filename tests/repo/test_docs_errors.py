@@ -16,6 +16,7 @@ from perdure import errors
 from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import Agent, declared
 from perdure.activities.catalog import catalog
+from perdure.claims import Claims
 from perdure.client import GraphClient
 from perdure.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
 from perdure.settings import Settings
@@ -137,7 +138,8 @@ async def called(name: str, agents: dict[str, Agent], block: Block) -> Any:
     environment = ActivityEnvironment()
     is_local = block.kind == "local"
     environment.info = dataclasses.replace(environment.info, activity_type=name, is_local=is_local)
-    activities = AgentActivities(agents=agents, settings=Settings())
+    settings = Settings()
+    activities = AgentActivities(agents=agents, settings=settings, claims=Claims.of(settings))
     call = AgentCall(agent=name, inputs={}, timeout=20 if block.heading == "Timeout" else None)
     return await environment.run(activities.run_agent, [pack(call)])
 
