@@ -26,7 +26,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -91,8 +91,9 @@ class GraphClient:
 
         `graph` is a document as perdure.graph.load reads it; `inputs` go into static nodes. `name`
         is shown in lists. Other `options` are fields of RunRequest. Raises GraphError for a graph
-        that is wrong, UsageError for an input that fits no node, and RunConflict when the id is
-        taken by a run with another graph or other inputs.
+        that is wrong, UsageError for an input that fits no node, RunConflict when the id is taken by
+        a run with another graph or other inputs, and ConnectionFailed within some ten seconds when
+        the server does not answer or its disk is full: the run may then have started, or not.
         """
         document = modernized(normalize(graph))
         problem = first_problem(document)
@@ -110,6 +111,8 @@ class GraphClient:
 
     async def submit(self, request: RunRequest, id: str | None = None) -> Run:
         """Starts a run of a request that was checked; the errors are those of `start`."""
+        if self.embedded is not None:
+            server.check_space(self.embedded.database.parent)  # the server would only not answer
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
@@ -139,8 +142,7 @@ class GraphClient:
         return run
 
     async def _compare(self, run: Run, body: str) -> None:
-        description = await run.handle.describe(rpc_timeout=RPC_TIMEOUT)
-        known = (await description.memo()).get("body")
+        known = (await (await run.describe()).memo()).get("body")
         if known != body:
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs; choose another --id, "
@@ -177,15 +179,16 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
     when no server answers, UsageError when the profile cannot be read.
     """
     settings = settings or Settings.from_env()
-    try:
-        config = ClientConfig.load_client_connect_config()
-    except RuntimeError as error:
-        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
+    config = _configuration()
     embedded = lease = None
     if not config.get("target_host"):
         lease = server.lease(settings)
         lease.__enter__()
-        embedded = await asyncio.to_thread(server.ensure, settings)
+        try:
+            embedded = await asyncio.to_thread(server.ensure, settings)
+        except BaseException:
+            lease.__exit__(None, None, None)
+            raise
         config["target_host"] = embedded.address
     address = config.get("target_host", "")
     try:
@@ -198,6 +201,18 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
             "or unset TEMPORAL_ADDRESS to use the embedded server"
         ) from error
     return GraphClient(temporal, settings, embedded, lease)
+
+
+def is_configured() -> bool:
+    """Whether the environment names a server. Raises UsageError when the profile cannot be read."""
+    return bool(_configuration().get("target_host"))
+
+
+def _configuration() -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
 
 
 def _reason(error: Exception) -> str:

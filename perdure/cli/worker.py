@@ -1,5 +1,6 @@
 """Serves agents, and the runs that call them, until it is told to stop.
 
+A server that was configured and does not answer is waited for, at the start and at any time later.
 SIGTERM and Ctrl-C let running agents end, for at most ten seconds; a second signal ends at once.
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
 """
@@ -7,6 +8,7 @@ PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /health
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from perdure.cli import connection, graphs, logs, output
 from perdure.settings import Settings
@@ -44,15 +46,22 @@ async def _main(
     opening: connection.Opening | None,
 ) -> int:
     from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
+    from perdure.client import is_configured  # noqa: PLC0415 -- likewise
 
-    async with connection.connected(settings, opening) as client:
-        queues = hosting.served_queues(client, args.queue, agents.origins)
+    async def serve_once(stop: asyncio.Event | None = None) -> int:
+        async with connection.connected(settings, opening) as client:
+            queues = hosting.served_queues(client, args.queue, agents.origins)
 
-        def ready() -> None:
-            config = client.temporal.service_client.config
-            output.note(
-                f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
-                f"queues {', '.join(queues)}, {len(agents.known)} agents"
-            )
+            def ready() -> None:
+                config = client.temporal.service_client.config
+                output.note(
+                    f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
+                    f"queues {', '.join(queues)}, {len(agents.known)} agents"
+                )
 
-        return await serving.serve_until_stopped(client, queues, agents, ready)
+            return await serving.serve_until_stopped(client, queues, agents, ready, stop)
+
+    # An embedded server that cannot start is not going to appear from elsewhere.
+    if opening is not None or not is_configured():
+        return await serve_once()
+    return await serving.serve_patiently(serve_once)

@@ -101,7 +101,7 @@ def test_a_queue_without_a_worker_and_the_end_of_waiting(perdure: Cli):
 def test_there_is_no_such_run(perdure: Cli, command):
     done = perdure(command, "nobody")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "perdure: there is no run 'nobody'; perdure list shows those there are\n"
+    assert done.err == "perdure: run 'nobody' is expired or unknown; perdure list shows the runs there are\n"
 
 
 def until_it_runs(process: "subprocess.Popen[str]") -> None:
