@@ -136,7 +136,7 @@ class GraphClient:
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
         except RPCError as error:
-            raise rpc_error(error, "the start") from error
+            raise rpc_error(error, f"the start of run {run_id!r}") from error
         if id is not None:
             await self._compare(run, body)
         return run

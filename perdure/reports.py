@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from perdure.payloads import RunResult, RunStatus, from_plain
 RPC_TIMEOUT = timedelta(seconds=10)
 GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+_BROKEN = re.compile(r"^(transport error|h2 protocol error|connection )", re.I)
+"""What the SDK says, under a status of "unknown", when a connection breaks in the middle of a call."""
+
 POLL_SECONDS = 75
 """A worker that has not asked for so long is gone: a request for work lasts for a minute."""
 
@@ -124,7 +129,7 @@ def rpc_error(error: RPCError, what: str) -> Exception:
             f"the Temporal server lets nobody in for {what} with these credentials: {short(error)}\n"
             "  cure: see TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_NAMESPACE"
         )
-    if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+    if error.status in AWAY or _BROKEN.search(str(error)):
         cure = "; can it write its database, or is the disk full?" if "shard" in str(error) else ""
         return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}{cure}")
     return RunFailed(f"the Temporal server refused {what}: {short(error)}")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -204,8 +204,9 @@ def test_the_web_pages_are_where_no_page_can_guess(shared: Settings) -> None:
 def listening(pid: int) -> list[tuple[str, int]]:
     inodes = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link))
-        inodes |= {match[1]} if match else set()
+        with suppress(FileNotFoundError):  # closed meanwhile
+            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link))
+            inodes |= {match[1]} if match else set()
     doors = []
     for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         local, state, inode = (row.split()[index] for index in (1, 3, 9))

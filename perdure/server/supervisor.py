@@ -153,7 +153,7 @@ def _watch(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> int:
     while server.poll() is None:
         if bell.rung:
             return 0
-        if _identity(order.database) != opened:
+        if opened is None or _identity(order.database) != opened:
             _say(f"{order.database} was deleted or replaced while it was open: the server ends")
             server.kill()  # it has nothing left to write to, and would make an empty file in its place
             server.wait()

@@ -22,6 +22,12 @@ class Crew:
     """The processes of one test, on one home. All of them are killed at its end."""
 
     home: Path
+    env: dict[str, str] = field(default_factory=dict)
+    """What the processes find in their environment besides their home."""
+    logs: Path | None = None
+    """Where their log goes, if not in their home."""
+    prefix: tuple[str, ...] = ()
+    """The command that starts them, where they are to run somewhere else."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def worker(self, *queues: str) -> subprocess.Popen[bytes]:
@@ -35,11 +41,11 @@ class Crew:
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         # Nothing of this process's environment: it may name another server, or another home.
-        env = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        env = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT), **self.env}
         self.home.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", *words],
+                [*self.prefix, sys.executable, "-m", "perdure", *words],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -52,7 +58,7 @@ class Crew:
     @property
     def log(self) -> Path:
         """What the processes told on stderr."""
-        return self.home / "processes.log"
+        return (self.logs or self.home) / "processes.log"
 
     def kill_all(self) -> None:
         for process in self.started:
