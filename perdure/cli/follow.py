@@ -86,17 +86,20 @@ class Follower:
         delay, answered = FIRST, time.monotonic()
         while True:
             await asyncio.sleep(delay)
-            await revived(self.client)
             try:
+                await revived(self.client)
                 await self._look()
                 answered = time.monotonic()
             except ConnectionFailed as error:
-                if time.monotonic() - answered > PATIENCE:
+                if time.monotonic() - answered > PATIENCE or self._is_stopped():
                     raise
                 self._tell(
                     f"{error}\n  the run goes on when it does; this command waits {PATIENCE:g} s for it"
                 )
             delay = min(delay * GROWTH, SLOWEST)
+
+    def _is_stopped(self) -> bool:
+        return self.client.embedded is not None and server.was_stopped(self.client.settings)
 
     async def _look(self) -> None:
         status = await self._status()

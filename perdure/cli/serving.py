@@ -34,10 +34,13 @@ REPEAT = 60.0
 """Seconds after which people are told the same thing again."""
 
 
-async def serve_patiently(serve_once: Callable[[asyncio.Event], Awaitable[int]]) -> int:
-    """Serves until a signal: a server that was configured may come later, or go and come back.
+async def serve_patiently(
+    serve_once: Callable[[asyncio.Event], Awaitable[int]], may_come: Callable[[], bool]
+) -> int:
+    """Serves until a signal: the server may come later, or go and come back.
 
-    `serve_once` serves until the event that it is given; it ends early by raising ConnectionFailed.
+    `serve_once` serves until the event that it is given; it ends early by raising ConnectionFailed,
+    which is passed on only where no server `may_come`.
     """
     stop = asyncio.Event()
     _on_signals(stop)
@@ -47,6 +50,8 @@ async def serve_patiently(serve_once: Callable[[asyncio.Event], Awaitable[int]])
         try:
             return await serve_once(stop)
         except ConnectionFailed as error:
+            if stop.is_set() or not may_come():
+                raise
             if str(error) != told or began - when > REPEAT:
                 told, when = str(error), time.monotonic()
                 output.note(f"perdure: {told}\n  the worker keeps trying")

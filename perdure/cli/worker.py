@@ -1,6 +1,7 @@
 """Serves agents, and the runs that call them, until it is told to stop.
 
-A server that was configured and does not answer is waited for, at the start and at any time later.
+A server that was configured is waited for where it does not answer, at the start and at any time later;
+the embedded one is started again where it has crashed.
 SIGTERM and Ctrl-C let running agents end, for at most ten seconds; a second signal ends at once.
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from perdure import server
 from perdure.cli import connection, graphs, logs, output
 from perdure.settings import Settings
 
@@ -46,13 +48,15 @@ async def _main(
     opening: connection.Opening | None,
 ) -> int:
     from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
-    from perdure.client import is_configured  # noqa: PLC0415 -- likewise
 
-    async def serve_once(stop: asyncio.Event | None = None) -> int:
+    served = asyncio.Event()
+
+    async def serve_once(stop: asyncio.Event) -> int:
         async with connection.connected(settings, opening) as client:
             queues = hosting.served_queues(client, args.queue, agents.origins)
 
             def ready() -> None:
+                served.set()
                 config = client.temporal.service_client.config
                 output.note(
                     f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
@@ -61,7 +65,11 @@ async def _main(
 
             return await serving.serve_until_stopped(client, queues, agents, ready, stop)
 
-    # An embedded server that cannot start is not going to appear from elsewhere.
-    if opening is not None or not is_configured():
-        return await serve_once()
-    return await serving.serve_patiently(serve_once)
+    def may_come() -> bool:
+        from perdure.client import is_configured  # noqa: PLC0415 -- loads the SDK
+
+        if opening is None and is_configured():
+            return True
+        return served.is_set() and not server.was_stopped(settings)
+
+    return await serving.serve_patiently(serve_once, may_come)

@@ -22,7 +22,18 @@ from perdure.server import marker
 from perdure.server.probe import serves
 from perdure.settings import Settings
 
-__all__ = ["NAME", "Embedded", "again", "check_space", "ensure", "find", "lease", "status", "stop"]
+__all__ = [
+    "NAME",
+    "Embedded",
+    "again",
+    "check_space",
+    "ensure",
+    "find",
+    "lease",
+    "status",
+    "stop",
+    "was_stopped",
+]
 
 NAME = "temporal"
 """What the files in the home folder are called: temporal.db, temporal.log, temporal.json …"""
@@ -112,18 +123,22 @@ def stop(settings: Settings) -> bool:
     return daemon.stop(settings.home.absolute(), NAME, grace=15.0)
 
 
+def was_stopped(settings: Settings) -> bool:
+    """Whether the last server of `settings.home` was ended by `stop`: nobody is to start it by himself."""
+    return daemon.was_stopped(settings.home.absolute(), NAME)
+
+
 def again(settings: Settings, known: Embedded) -> bool:
     """Bring back the server that a connection is to, where it has ended by itself; False if it is up.
 
     Raises:
         ConnectionFailed: it was stopped on purpose, it cannot start, or its address is another's now.
     """
-    home = settings.home.absolute()
     found = status(settings)
     if found is not None and found.address == known.address:
         return False
     if found is None:
-        if daemon.was_stopped(home, NAME):
+        if was_stopped(settings):
             raise ConnectionFailed("the embedded server was stopped; nothing is lost: call again")
         found = ensure(settings)
     if found.address != known.address:

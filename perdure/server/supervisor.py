@@ -39,6 +39,8 @@ DYNAMIC = (
     'history.timerProcessorMaxTimeShift="10ms"',
     # 1 s by default, which continue-as-new would wait for.
     'history.workflowIdReuseMinimalInterval="0s"',
+    # 1 by default: who asks a run beside somebody else, while it takes a step, is sent away for a second.
+    "history.maxBufferedQueryCount=100",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
     # Otherwise any web page can start runs through the HTTP port, which cannot be turned off.

@@ -74,7 +74,7 @@ def perdure(home: Path, *words: str, seconds: float = 90.0, preexec: Any = None,
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "perdure", *words],
-        cwd=home.parent,
+        cwd=ROOT,  # part of what makes two commands alike
         env=environment(home, **env),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -49,12 +49,17 @@ Way = Callable[[Path], AbstractAsyncContextManager[Link]]
 
 
 async def show(figures: Figures, folder: Path, *, short: bool) -> None:
-    """Cuts of 20 s and 75 s of a wire between namespaces, and one of 20 s in a proxy; 3 s where short."""
-    wires = [] if lacks_namespaces() else [wire]
-    if lacks_namespaces():
-        figures.fact("wire", f"skipped: {lacks_namespaces()}")
-    cuts = (3.0,) if short else (20.0, 75.0)
-    ways = [(proxy, cuts[0]), *((way, cut) for way in wires for cut in cuts)]
+    """Cuts of 20 s and 75 s of a wire between namespaces, and one of 20 s in a proxy.
+
+    One of 3 s where short, in a proxy only if there are no namespaces.
+    """
+    reason = lacks_namespaces()
+    if reason:
+        figures.fact("wire", f"skipped: {reason}")
+    if short:
+        ways = [(proxy if reason else wire, 3.0)]
+    else:
+        ways = [(proxy, 20.0), *((wire, cut) for cut in (20.0, 75.0) if not reason)]
     for number, (way, seconds) in enumerate(ways):
         place = folder / str(number)
         place.mkdir()

@@ -9,7 +9,18 @@ from pathlib import Path
 
 from tests.faults.ground import Figures, lacks_program
 
-SCENARIOS = ("network", "disk", "spoiled", "snapshot", "starts")
+SCENARIOS = (
+    "network",
+    "disk",
+    "spoiled",
+    "snapshot",
+    "starts",
+    "clients",
+    "storm",
+    "codes",
+    "absent",
+    "expired",
+)
 
 
 def lacking(name: str) -> str:

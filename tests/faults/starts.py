@@ -31,7 +31,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
     crew, killed, acknowledged = Crew(home), list[int](), set[str]()
     try:
         async with client_of(home) as client:
-            crew.worker()  # it brings the server back, as anybody does who uses one
+            worker = crew.worker()  # it brings the server back, as anybody does who uses one
             kills = asyncio.ensure_future(_kill_again_and_again(home, killed))
             await _start_all(home, journal, ids, acknowledged)
             kills.cancel()
@@ -39,6 +39,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
             await asyncio.to_thread(server.ensure, client.settings)
         async with client_of(home) as client:
             found = await results_of(client, sorted(acknowledged), 120)
+        figures.must(worker.poll() is None, f"the worker lives: {crew.log.read_text()}")
     finally:
         crew.kill_all()
         await asyncio.to_thread(server.stop, Settings(home=home))
