@@ -260,3 +260,18 @@ def test_on_a_terminal_it_draws_and_asks(perdure: Cli, how):
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
     assert re.search(r"✓ +hi +stringTemplateAgent", plain)
     assert plain.endswith('{\r\n  "hi": "Hi Ann"\r\n}\r\n')
+
+
+def test_a_command_that_serves_itself_outlives_its_server(alone: Cli):
+    run = alone.start("run", alone.write("slow.yaml", SLOW), "--id", "through")
+    assert run.stderr is not None
+    said = ""
+    while "rest executing" not in said:
+        said = run.stderr.readline()
+        assert said
+    found = server.status(Settings(home=alone.folder / "own-home"))
+    assert found is not None
+    os.killpg(found.pid, signal.SIGKILL)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, json.loads(out)) == (0, {"rest": {"x": 1}}), err
+    assert "the embedded server had ended by itself, and is up again" in err
