@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 
+from perdure.cli import logs
 from tests.faults.scenarios import SCENARIOS, lacking, play
 
 
@@ -17,6 +18,7 @@ def main() -> int:
     unknown = set(given.names) - set(SCENARIOS)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    logs.quiet_core()
     missed = 0
     for name in given.names or SCENARIOS:
         reason = lacking(name)

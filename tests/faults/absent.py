@@ -31,8 +31,8 @@ VERBS = ("run {graph}", "run {graph} --detach", "list", "status x", "result x", 
 
 
 async def show(figures: Figures, folder: Path, *, short: bool) -> None:
-    """Away for 60 s, 4 s where short; the namespace is missing for as long."""
-    seconds, port = (4.0 if short else 60.0), daemon.free_port()
+    """Away for 60 s, 3 s where short; the namespace is missing for as long."""
+    seconds, port = (3.0 if short else 60.0), daemon.free_port()
     address, graph = f"127.0.0.1:{port}", write_graph(folder, chain(folder / "journal", 1, 0.1))
     verbs = VERBS[:2] if short else VERBS
     _commands(figures, folder, graph, verbs, "no server", "no Temporal server answers", address)

@@ -32,7 +32,7 @@ BESIDE = 3
 
 
 async def show(figures: Figures, folder: Path, *, short: bool) -> None:
-    """50 commands beside a worker and 10 that serve themselves; 3 and 1 where short."""
+    """50 commands beside a worker and 10 that serve themselves; 2 and 1 where short."""
     home, journal = folder / "home", folder / "journal"
     graph = write_graph(folder, chain(journal, LENGTH, 0.4))
     crew = Crew(home)
@@ -41,7 +41,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
             alone = await _all(figures, home, graph, "alone", 1 if short else 10)
             worker = crew.worker()
             await until(lambda: "worker ready" in crew.log.read_text(), "the worker is ready", 60)
-            served = await _all(figures, home, graph, "served", 3 if short else 50)
+            served = await _all(figures, home, graph, "served", 2 if short else 50)
             figures.must(worker.poll() is None, "the worker lives")
     finally:
         crew.kill_all()

@@ -25,9 +25,9 @@ PAUSE = 0.2
 
 
 async def show(figures: Figures, folder: Path, *, short: bool) -> None:
-    """200 ids, 30 where short. Those with an odd number are tried once only: they may exist, or not."""
+    """200 ids, 20 where short. Those with an odd number are tried once only: they may exist, or not."""
     home, journal = folder / "home", folder / "journal"
-    ids = [f"r{number}" for number in range(30 if short else 200)]
+    ids = [f"r{number}" for number in range(20 if short else 200)]
     crew, killed, acknowledged = Crew(home), list[int](), set[str]()
     try:
         async with client_of(home) as client:

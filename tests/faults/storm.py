@@ -46,6 +46,8 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
     figures.fact("calls a second, quiet and storm", f"{quiet:.1f}, {storm:.1f}")
     figures.fact("slower by", f"{max(0.0, 1 - storm / quiet):.0%}")
     figures.fact("questions", len(took))
+    unanswered = figures.facts.get("questions without an answer", 0)
+    figures.must(unanswered <= len(took) / 100, f"{unanswered} without an answer")
     figures.fact(
         "seconds for one: half, 99 of 100, all", [round(_part(took, part), 3) for part in (0.5, 0.99, 1)]
     )
@@ -83,7 +85,8 @@ async def _ask(figures: Figures, run: Run, number: int, took: list[float]) -> No
     began = time.monotonic()
     answer = await (run.describe() if number % 5 == 0 else run.status())
     took.append(time.monotonic() - began)
-    figures.must(answer is not None, f"question {number} has an answer")
+    if answer is None:  # the query's own time was up
+        figures.fact("questions without an answer", figures.facts.get("questions without an answer", 0) + 1)
 
 
 def _part(sorted_times: list[float], part: float) -> float:
