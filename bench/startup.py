@@ -1,65 +1,70 @@
-"""python -m bench.startup: what a command costs before and around the work itself.
+"""What a command costs before and around the work itself.
 
-Medians of several runs: importing the package, `perdure --help`, `perdure check`, and `perdure run`
-of the hello example with the embedded server up, and cold (the server starts with it).
+Importing the package, `perdure --help`, `perdure check`, and `perdure run` of the hello example with
+the embedded server up, and cold (the server starts with it).
 """
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
+import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
-ROOT = Path(__file__).parents[1]
+from bench.harness import Comparison, Options, Side, alternate
+from bench.processes import ROOT, Failed, environment
+
 HELLO = str(ROOT / "examples" / "hello" / "graph.yaml")
-TIMES = 7
+NOTHING = "python -c pass"
+COMMANDS = {
+    NOTHING: ("-c", "pass"),
+    "import perdure": ("-c", "import perdure"),
+    "perdure --help": ("-m", "perdure", "--help"),
+    "perdure check": ("-m", "perdure", "check", HELLO),
+    "perdure run": ("-m", "perdure", "run", HELLO),
+}
+COLD = "perdure run, cold"
+STOP = ("-m", "perdure", "server", "stop")
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="perdure-") as home:
-        environment = {**os.environ, "PERDURE_HOME": home, "PYTHONPATH": str(ROOT)}
-        environment.pop("TEMPORAL_ADDRESS", None)
-
-        def command(*words: str) -> Callable[[], None]:
-            return lambda: run([sys.executable, *words], environment)
-
-        def stop() -> None:
-            run([sys.executable, "-m", "perdure", "server", "stop"], environment)
-
-        nothing = median(command("-c", "pass"))
-        rows = {
-            "python -c pass": nothing,
-            "import perdure": median(command("-c", "import perdure")),
-            "perdure --help": median(command("-m", "perdure", "--help")),
-            "perdure check hello": median(command("-m", "perdure", "check", HELLO)),
-            "perdure run hello, cold": median(command("-m", "perdure", "run", HELLO), times=3, before=stop),
-            "perdure run hello, server up": median(command("-m", "perdure", "run", HELLO)),
-        }
-        stop()
-    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, medians of {TIMES} (cold: 3)")
-    for name, seconds in rows.items():
-        print(f"{name:30} {seconds * 1000:8.0f} ms   {seconds / nothing:6.1f} x an empty Python")
+async def startup(options: Options) -> Comparison:
+    """The commands of COMMANDS, and a run that starts the server."""
+    compared = Comparison(name="startup", title="Commands", unit="command", size=1)
+    with tempfile.TemporaryDirectory(prefix="perdure-bench-", ignore_cleanup_errors=True) as home:
+        env = environment(PERDURE_HOME=home)
+        sides = [Side(name=name, work=_command(words, env)) for name, words in COMMANDS.items()]
+        cold = Side(name=COLD, work=_command(COMMANDS["perdure run"], env, before=STOP))
+        try:
+            await alternate(compared, [*sides, cold], options.pairs)
+        finally:
+            await _run(STOP, env)
+    for name in (*list(COMMANDS)[1:], COLD):
+        compared.compare(name, NOTHING)
+    return compared
 
 
-def median(work: Callable[[], None], times: int = TIMES, before: Callable[[], None] | None = None) -> float:
-    taken: list[float] = []
-    for _ in range(times):
+def _command(
+    words: tuple[str, ...], env: Mapping[str, str], before: tuple[str, ...] | None = None
+) -> Callable[[], Awaitable[Mapping[str, float]]]:
+    async def work() -> Mapping[str, float]:
         if before is not None:
-            before()
+            await _run(before, env)
         begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+        await _run(words, env)
+        return {"seconds": time.perf_counter() - begin}
+
+    return work
 
 
-def run(words: list[str], environment: dict[str, str]) -> None:
-    subprocess.run(words, env=environment, check=True, capture_output=True)
+async def _run(words: tuple[str, ...], env: Mapping[str, str]) -> None:
+    nowhere, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *words, env=env, stdout=nowhere, stderr=pipe
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        raise Failed(said.decode(errors="replace").strip()[-500:])
 
 
-if __name__ == "__main__":
-    main()
+COMPARISONS = {"startup": startup}

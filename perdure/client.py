@@ -31,6 +31,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
+from perdure.claims import Claims
 from perdure.daemon import Lease
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import first_problem, modernized
@@ -69,6 +70,7 @@ class GraphClient:
     temporal: Client
     settings: Settings = field(default_factory=Settings.from_env)
     embedded: server.Embedded | None = None
+    claims: Claims = field(default_factory=lambda: Claims(None, 0))
     lease: Lease | None = None
 
     def close(self) -> None:
@@ -117,6 +119,11 @@ class GraphClient:
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
         body = _body(request)
+        request = replace(
+            request,
+            document=await self.claims.keep_statics(request.document),
+            injects=[[name, await self.claims.keep(value)] for name, value in request.injects],
+        )
         attributes = [SearchAttributePair(GRAPH, request.name), SearchAttributePair(STATUS, "running")]
         arguments: dict[str, Any] = {
             "id": run_id,
@@ -151,7 +158,7 @@ class GraphClient:
 
     def get(self, id: str) -> Run:
         """The run with this id, whoever started it."""
-        return Run(self.temporal, id, local=self.embedded is not None)
+        return Run(self.temporal, id, self.claims, local=self.embedded is not None)
 
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""
@@ -179,7 +186,7 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
     when no server answers, UsageError when the profile cannot be read.
     """
     settings = settings or Settings.from_env()
-    config = _configuration()
+    config = configured()
     embedded = lease = None
     if not config.get("target_host"):
         lease = server.lease(settings)
@@ -190,29 +197,35 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
             lease.__exit__(None, None, None)
             raise
         config["target_host"] = embedded.address
-    address = config.get("target_host", "")
-    try:
-        temporal = await Client.connect(
-            **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CONNECT_TIMEOUT
-        )
-    except (RPCError, RuntimeError) as error:
-        raise ConnectionFailed(
-            f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
-            "or unset TEMPORAL_ADDRESS to use the embedded server"
-        ) from error
-    return GraphClient(temporal, settings, embedded, lease)
+    temporal = await reach(config, identity)
+    settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
+    claims = Claims.of(settings, temporal.data_converter.payload_codec)
+    return GraphClient(temporal, settings, embedded, claims, lease)
 
 
-def is_configured() -> bool:
-    """Whether the environment names a server. Raises UsageError when the profile cannot be read."""
-    return bool(_configuration().get("target_host"))
+def configured() -> ClientConnectConfig:
+    """What the environment says of the server; without a `target_host` it is the embedded one.
 
-
-def _configuration() -> ClientConnectConfig:
+    Raises UsageError when Temporal's file of profiles, or one of its variables, cannot be read.
+    """
     try:
         return ClientConfig.load_client_connect_config()
     except RuntimeError as error:
         raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
+
+
+async def reach(config: ClientConnectConfig, identity: str | None = None) -> Client:
+    """A connection to the server that `config` names. Raises ConnectionFailed when it does not answer."""
+    try:
+        return await Client.connect(
+            **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CONNECT_TIMEOUT
+        )
+    except (RPCError, RuntimeError) as error:
+        address = config.get("target_host", "")
+        raise ConnectionFailed(
+            f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
+            "or unset TEMPORAL_ADDRESS to use the embedded server"
+        ) from error
 
 
 def _reason(error: Exception) -> str:

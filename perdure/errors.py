@@ -11,9 +11,12 @@
     +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
     +-- AgentError            an agent failed: counts against the node's `retry`
         +-- TransientError    the world failed: repeated with backoff, does not count
+        |   +-- StoreUnavailable  the store of large values does not answer
         +-- FinalError        no repetition can help: the node fails at once
+            +-- ObjectMissing     a large value is not in the store
+            +-- ObjectCorrupt     a large value is damaged
 
-Agents raise the last three. Any other exception that leaves an agent is treated as an
+Agents raise AgentError and its kinds. Any other exception that leaves an agent is treated as an
 AgentError whose message is ``Type: text``.
 """
 
@@ -87,6 +90,16 @@ class RunFailed(PerdureError):
         return dict(self.result.errors) if self.result is not None else {}
 
 
+class QuotaExceeded(PerdureError):
+    """A run used up more than it may: calls of agents, iterations, depth, bytes or seconds."""
+
+    def __init__(self, name: str, limit: float, what: str) -> None:
+        super().__init__(
+            f"the run has used up its quota of {limit:,.0f} {what}; start it with a larger one where that "
+            f"is meant: --quota {name}={limit * 10:.0f}"
+        )
+
+
 class RunCancelled(RunFailed):
     """A run was cancelled before its end."""
 
@@ -121,3 +134,15 @@ class TransientError(AgentError):
 
 class FinalError(AgentError):
     """The agent can never succeed with these inputs: refused, not found, not allowed."""
+
+
+class StoreUnavailable(TransientError):
+    """The object store cannot be reached, refuses, or is too slow."""
+
+
+class ObjectMissing(FinalError):
+    """The object store has no object of this name, not even after a little while."""
+
+
+class ObjectCorrupt(FinalError):
+    """The bytes of an object are not those that its name is the hash of."""

@@ -1,82 +1,26 @@
-"""What crosses Temporal: requests, calls, results and status, and how values are written.
-
-A value is written as plain JSON, readable in the Temporal UI and by workers in other languages.
-What JSON cannot hold (undefined, NaN, the infinities) is null there, and listed beside the data,
-in the payload's metadata, by its place: no value of a user can imitate such a mark.
-"""
+"""What crosses Temporal: requests, calls, results and status."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
+from perdure.graph.values import Value
 
-Place: TypeAlias = tuple[tuple[str | int, ...], str]
 Payload = TypeVar("Payload")
 
-DIRECTORY = "perdure.agents"
-"""The activity by which a run asks its worker which agents there are."""
+SEGMENT = "perdure.segment"
+"""The local activity that answers many calls of pure agents at once."""
+
+FETCH = "perdure.fetch"
+"""The local activity that tells a run of a value which is in the store."""
+
+KEEP = "perdure.keep"
+"""The local activity that brings large values of a run to the store."""
 
 TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
-
-_SPECIAL: Mapping[str, Value] = {
-    "undefined": UNDEFINED,
-    "NaN": math.nan,
-    "Infinity": math.inf,
-    "-Infinity": -math.inf,
-}
-
-
-def encode(value: Value) -> tuple[bytes, list[Place]]:
-    """JSON of `value`, and the places that JSON could not hold."""
-    try:
-        return _dump(value), []
-    except (TypeError, ValueError):
-        places: list[Place] = []
-        plain = _plain(value, (), places)
-        return _dump(plain), places
-
-
-def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
-    """The value that `encode` wrote."""
-    value = json.loads(data)
-    for path, kind in places:
-        special = _SPECIAL[kind]
-        if not path:
-            return special
-        target = value
-        for step in path[:-1]:
-            target = target[step]
-        target[path[-1]] = special
-    return value
-
-
-def _dump(value: Value) -> bytes:
-    try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
-    except UnicodeEncodeError:  # a lone half of a UTF-16 pair, which JSON escapes can hold
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:
-    if is_dict(value):
-        return {key: _plain(item, (*path, key), places) for key, item in value.items()}
-    if is_list(value):
-        return [_plain(item, (*path, index), places) for index, item in enumerate(value)]
-    if isinstance(value, Undefined):
-        places.append((path, "undefined"))
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        places.append((path, name))
-        return None
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +28,8 @@ class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
     `injects` are (node, value) pairs; `queue` is the task queue for agents that name none;
-    `indexed` tells that the server knows Perdure's search attributes. From a history of `events`
+    `indexed` tells that the server knows Perdure's search attributes. `quotas` bound what the run may
+    use up (perdure.engine.messages.Quotas, and `bytes`, and `seconds`). From a history of `events`
     on, a run continues as new: `state` is then what it has come to, and the document is in it.
     """
 
@@ -100,6 +45,7 @@ class RunRequest:
     previous_results: Mapping[str, Value] | None = None
     indexed: bool = False
     events: int = 4_000
+    quotas: Mapping[str, float] = field(default_factory=dict[str, float])
     state: Mapping[str, Value] | None = None
 
     @property
@@ -150,46 +96,45 @@ class AgentCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilterScope:
-    """What a filter of the worker applies to: all calls, or those of some agents and of some nodes.
+class BatchCall:
+    """Calls of one agent that share an activity: the fields of an AgentCall each.
 
-    None says nothing, an empty list names none. A `pure` filter does no I/O.
+    The result is a list with (completed, result), (failed, message, state, final) or (again,) for
+    each: the last where the world failed and the call is to be repeated.
     """
 
-    agents: Sequence[str] | None = None
-    nodes: Sequence[str] | None = None
-    pure: bool = False
-
-    def covers(self, agent: str, node: str) -> bool:
-        """Whether the filter applies to calls of `agent` by the node of this id."""
-        if self.agents is None and self.nodes is None:
-            return True
-        return agent in (self.agents or ()) or node in (self.nodes or ())
+    calls: Sequence[Mapping[str, Value]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
-    """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
+class SegmentRequest:
+    """Where a run stands, for a segment to play on from: nothing of it is kept in history.
 
-    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
-    `local_activities` is the setting; `filters` are the fields of a FilterScope each.
+    `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
+    epoch; `directory` holds the fields of the Directory that the run goes by.
     """
 
-    pure: Sequence[str] = ()
-    others: Sequence[str] = ()
-    human: Sequence[str] = ()
-    queues: Mapping[str, str] = field(default_factory=dict[str, str])
-    local_activities: bool = True
-    filters: Sequence[Mapping[str, Value]] = ()
+    scheduler: Mapping[str, Value]
+    places: Sequence[Sequence[Value]]
+    directory: Mapping[str, Value]
+    now: int = 0
+    run: str = ""
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    graphs: Mapping[str, Value] | None = None
+    bypass_agents: Sequence[str] = ()
+    force_loop: bool = False
+    quotas: Mapping[str, float] = field(default_factory=dict[str, float])
 
-    def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
-        """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
-        scopes = (from_plain(FilterScope, each) for each in self.filters)
-        return any(scope.covers(agent, node) for scope in scopes if pure or not scope.pure)
 
-    def names(self) -> list[str]:
-        """All agents of the worker."""
-        return [*self.pure, *self.others, *self.human]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentResult:
+    """What a segment gave: (call, path, result) for an answer, (call, path, null, message, state,
+    final) for a failure, in the order of the calls. `alone` is a call that needs an activity of its own.
+    """
+
+    answers: Sequence[Sequence[Value]] = ()
+    alone: int | None = None
+    console: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,42 @@ from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
     EncodingPayloadConverter,
+    StorageDriverStoreContext,
 )
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from perdure.wire import ENCODING, from_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
 
+WORKFLOW_PARTS = (
+    "activity_options",
+    "batches",
+    "calls",
+    "continuation",
+    "course",
+    "outbox",
+    "people",
+    "progress",
+    "segments",
+    "share",
+    "values",
+)
+"""All of perdure.workflows but the workflow itself, in which the sandbox looks for clocks and chance."""
+
 # By name, never the package itself: with `perdure` passed through, a clock or numpy in the
 # workflow file went uncaught. What is listed is pure, which import-linter checks.
-PASSED_THROUGH = ("perdure.errors", "perdure.graph", "perdure.engine", "perdure.payloads", "perdure.wire")
+PASSED_THROUGH = (
+    "perdure.errors",
+    "perdure.graph",
+    "perdure.engine",
+    "perdure.payloads",
+    "perdure.encoding",
+    "perdure.directory",
+    *(f"perdure.workflows.{name}" for name in WORKFLOW_PARTS),
+    "perdure.wire",
+)
 
 
 class ValueConverter(EncodingPayloadConverter):
@@ -59,10 +84,25 @@ def data_converter(given: DataConverter | None) -> DataConverter:
     return dataclasses.replace(base, payload_converter_class=PerdurePayloadConverter)
 
 
+class GraphRunner(SandboxedWorkflowRunner):
+    """The sandbox, without a way into it for each payload: Perdure's converter takes no context.
+
+    The SDK asks the sandbox which activity a payload belongs to, by running source text in it.
+    """
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """An instance that answers for itself."""
+        instance = super().create_instance(det)
+        nowhere = StorageDriverStoreContext(target=None)
+        instance.get_serialization_context = lambda command_info: None
+        instance.get_external_store_context = lambda command_info: nowhere
+        return instance
+
+
 def runner(strict: bool = False) -> SandboxedWorkflowRunner:
     """The workflow sandbox: `strict` reloads the pure core in every run, to catch what it may hide."""
     restrictions = SandboxRestrictions.default
-    return SandboxedWorkflowRunner(
+    return GraphRunner(
         restrictions=restrictions if strict else restrictions.with_passthrough_modules(*PASSED_THROUGH)
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import time
 from dataclasses import dataclass
@@ -25,9 +24,16 @@ from perdure.payloads import RunResult, RunStatus, from_plain
 RPC_TIMEOUT = timedelta(seconds=10)
 GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
-AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
-_BROKEN = re.compile(r"^(transport error|h2 protocol error|connection )", re.I)
-"""What the SDK says, under a status of "unknown", when a connection breaks in the middle of a call."""
+NO_ANSWER = frozenset(
+    (
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,  # a connection that broke while the answer was awaited
+        RPCStatusCode.INTERNAL,
+    )
+)
+"""What tells nothing of the run: the server is not there, or not itself."""
 
 POLL_SECONDS = 75
 """A worker that has not asked for so long is gone: a request for work lasts for a minute."""
@@ -129,10 +135,15 @@ def rpc_error(error: RPCError, what: str) -> Exception:
             f"the Temporal server lets nobody in for {what} with these credentials: {short(error)}\n"
             "  cure: see TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_NAMESPACE"
         )
-    if error.status in AWAY or _BROKEN.search(str(error)):
+    if error.status in NO_ANSWER or _is_busy(error):
         cure = "; can it write its database, or is the disk full?" if "shard" in str(error) else ""
         return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}{cure}")
     return RunFailed(f"the Temporal server refused {what}: {short(error)}")
+
+
+def _is_busy(error: RPCError) -> bool:
+    # a message that is too large has the same status, and is so for ever
+    return error.status is RPCStatusCode.RESOURCE_EXHAUSTED and "larger than" not in error.message
 
 
 def short(error: BaseException | None) -> str:

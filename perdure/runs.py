@@ -18,12 +18,14 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.errors import UsageError
-from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.claims import Claims
+from perdure.errors import RunFailed, UsageError
+from perdure.payloads import Answer, RunRequest, RunResult, RunStatus, from_plain, to_plain
 from perdure.reports import (
     GRAPH,
     RPC_TIMEOUT,
@@ -45,6 +47,7 @@ class Run:
 
     temporal: Client
     id: str
+    claims: Claims
     local: bool = False
 
     @property
@@ -55,11 +58,18 @@ class Run:
     async def result(self) -> RunResult:
         """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped."""
         try:
-            return await self.handle.result()
+            return await self._redeemed(await self.handle.result())
         except WorkflowFailureError as error:
-            raise run_error(self.id, error.cause) from error
+            failure = run_error(self.id, error.cause)
+            if isinstance(failure, RunFailed) and failure.result is not None:
+                failure.result = await self._redeemed(failure.result)
+            raise failure from error
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def _redeemed(self, result: RunResult) -> RunResult:
+        """The result with its large values, which are in the store."""
+        return from_plain(RunResult, await self.claims.redeem(to_plain(result)))
 
     async def cancel(self) -> None:
         """Asks the run to stop: running agents are told, and no node starts any more."""
@@ -81,16 +91,21 @@ class Run:
         """Answers the question of a node that waits for a person.
 
         `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
-        when nobody asks there, or the answer is not taken.
+        when nobody asks there, or the answer is not taken, and ConnectionFailed when the server does
+        not tell whether it is: ask for the status then, or answer again.
         """
         try:
-            answer = Answer(path=path, value=value)
+            answer = Answer(path=path, value=await self.claims.keep(value))
             await self.handle.execute_update(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
                 "answer", answer, result_type=type(None)
             )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if isinstance(error.__cause__, RPCError):
+                raise rpc_error(error.__cause__, f"run {self.id!r}") from error
+            raise asyncio.CancelledError from error  # it is how the SDK tells of that
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from perdure.errors import UsageError
 
@@ -29,7 +30,13 @@ class Settings:
     or "10.0.0.7" for every port of it. `keys` maps a provider ("openai", "anthropic", "gemini", "groq")
     to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
     without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL".
-    A worker tells its health over HTTP at `health_host` and `health_port`, where there is one.
+    A worker tells its health over HTTP at `health_host` and `health_port`, where there is one. Told to
+    stop, it lets agents go on for `grace` seconds. With a `deployment` and a `build_id`, runs stay with
+    the build that began them.
+
+    Values larger than `store_above` bytes are kept in the object store at `store`, a folder or a URL, and
+    passed on by reference; None is a folder in `home` beside the embedded server, and nowhere elsewhere.
+    `store_retention` is the number of days after which what no run refers to may be removed from it.
     """
 
     home: Path = field(default_factory=_default_home)
@@ -42,10 +49,20 @@ class Settings:
     server_idle: float = 600.0
     health_host: str = "127.0.0.1"
     health_port: int | None = None
+    grace: float = 10.0
+    deployment: str = ""
+    build_id: str = ""
     sqlite_synchronous: str = "FULL"
+    store: str | None = None
+    store_above: int = 65_536
+    store_retention: float = 7.0
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def store_url(self, *, embedded: bool) -> str | None:
+        """Where large values go, if anywhere. `embedded` tells that the server is the embedded one."""
+        return self.store or (str(self.home / "store") if embedded else None)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -68,10 +85,39 @@ class Settings:
             given["local_model"] = env["PERDURE_LOCAL_MODEL"]
         if env.get("PERDURE_WIKIPEDIA_URL"):
             given["wikipedia_url"] = env["PERDURE_WIKIPEDIA_URL"]
-        given |= _of_server(env) | _of_health(env)
+        given |= _of_server(env) | _of_health(env) | _of_worker(env) | _of_store(env)
         given["keys"] = _of_providers(env, "_API_KEY")
         given["base_urls"] = _of_providers(env, "_BASE_URL")
         return cls(**given)  # type: ignore[arg-type]  # each key is a field of its own type
+
+
+def lenient() -> tuple[Settings, list[str]]:
+    """The settings without the variables that cannot be read, and what is wrong with those."""
+    env, wrong = dict(os.environ), list[str]()
+    while True:
+        try:
+            return Settings.from_env(env), wrong
+        except UsageError as error:
+            wrong.append(str(error))
+            del env[wrong[-1].partition(":")[0]]  # every such message begins with the variable
+
+
+def names(prefix: str) -> tuple[str, ...]:
+    """The variables of the environment that begin with `prefix`; not what they hold."""
+    return tuple(sorted(name for name in os.environ if name.startswith(prefix)))
+
+
+def known_names() -> frozenset[str]:
+    """The variables that `Settings.from_env` reads."""
+    asked: set[str] = set()
+
+    class Asked(dict[str, str]):
+        def get(self, key: str, default: Any = None, /) -> Any:
+            asked.add(key)
+            return default
+
+    Settings.from_env(Asked())
+    return frozenset(asked)
 
 
 def temporal_may_be_configured() -> bool:
@@ -79,7 +125,7 @@ def temporal_may_be_configured() -> bool:
 
     The SDK, which reads them, takes a while to load: this tells beforehand whether to wait for it.
     """
-    if any(name.startswith("TEMPORAL_") for name in os.environ):
+    if names("TEMPORAL_"):
         return True
     # The SDK looks in the folder for configuration that the system has.
     places = [os.environ.get("XDG_CONFIG_HOME"), "~/.config", "~/Library/Application Support"]
@@ -122,6 +168,53 @@ def _of_health(env: Mapping[str, str]) -> dict[str, object]:
             raise UsageError(f"PERDURE_HEALTH_PORT: {port!r} is no port; set it to 8081, say")
         given["health_port"] = int(port)
     return given
+
+
+def _of_worker(env: Mapping[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if env.get("PERDURE_GRACE"):
+        given["grace"] = _seconds("PERDURE_GRACE", env["PERDURE_GRACE"])
+    deployment, build = env.get("PERDURE_DEPLOYMENT"), env.get("PERDURE_BUILD_ID")
+    if deployment and not build:
+        raise UsageError("PERDURE_DEPLOYMENT: is of no use without PERDURE_BUILD_ID; set both or none")
+    if build and not deployment:
+        raise UsageError("PERDURE_BUILD_ID: is of no use without PERDURE_DEPLOYMENT; set both or none")
+    if deployment and build:
+        if set(".:") & set(deployment):
+            raise UsageError(f"PERDURE_DEPLOYMENT: {deployment!r} has a dot or a colon; leave it out")
+        given |= {"deployment": deployment, "build_id": build}
+    return given
+
+
+def _of_store(env: Mapping[str, str]) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if env.get("PERDURE_STORE"):
+        given["store"] = env["PERDURE_STORE"]
+    above = env.get("PERDURE_STORE_ABOVE")
+    if above:
+        if not above.isdecimal() or not 1024 <= int(above) <= 1_500_000:
+            raise UsageError(
+                f"PERDURE_STORE_ABOVE: {above!r} is no number of bytes from 1024 to 1500000; "
+                "set it to 65536, say"
+            )
+        given["store_above"] = int(above)
+    if env.get("PERDURE_STORE_RETENTION"):
+        given["store_retention"] = retention("PERDURE_STORE_RETENTION", env["PERDURE_STORE_RETENTION"])
+    return given
+
+
+def retention(name: str, text: str) -> float:
+    """The days that `text`, given as `name`, says objects are kept. Raises UsageError below an hour."""
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 1 / 24 <= days < float("inf"):
+        raise UsageError(
+            f"{name}: {text!r} is no number of days of at least an hour (0.042): what was put just now may "
+            "not be in any history yet; set it to 7, say"
+        )
+    return days
 
 
 def _seconds(name: str, text: str) -> float:

@@ -25,6 +25,7 @@ from perdure.engine.messages import (
     Command,
     Console,
     Event,
+    Fetch,
     Finish,
     RunAgent,
     RunOptions,
@@ -36,7 +37,7 @@ from perdure.engine.messages import (
 from perdure.engine.people import Question, question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turns import Turns
-from perdure.errors import FinalError, RunFailed, TransientError
+from perdure.errors import EngineError, FinalError, RunFailed, TransientError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.payloads import RunResult
@@ -175,7 +176,7 @@ class MemoryShell:
                 case RunAgent():
                     self._call(command)
                 case Settle(call, turns):
-                    self._turns.expect(Settled(call), turns)
+                    self._turns.expect(call, Settled(call), turns)
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
@@ -186,6 +187,8 @@ class MemoryShell:
                     self.around.console(text)
                 case Finish():
                     self._finish = command
+                case Fetch():
+                    raise EngineError("nothing is distant in memory")
                 case _:
                     assert_never(command)
 
@@ -195,9 +198,9 @@ class MemoryShell:
         given = () if asks else self.around.filters
         filters = applying(given, command.agent, command.node) if given else ()
         if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
-            self._turns.expect(AgentCompleted(command.call, None))
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif found is not None and found.pure and not filters:
-            self._turns.expect(self._pure(found, command))
+            self._turns.expect(command.call, self._pure(found, command))
         else:
             self._open[command.call] = asyncio.create_task(self._wait_for(found, command, filters))
 

@@ -13,9 +13,11 @@ from typing import Any, TypeVar, cast
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from perdure.encoding import decode, encode
 from perdure.errors import FinalError
+from perdure.graph.distant import Distant
 from perdure.graph.values import Value
-from perdure.payloads import decode, encode, from_plain, to_plain
+from perdure.payloads import from_plain, to_plain
 
 ENCODING = b"json/plain"
 PLACES = "perdure-special"
@@ -30,17 +32,20 @@ class ValueTooLarge(FinalError):
 
     def __init__(self, size: int) -> None:
         super().__init__(
-            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_BYTES / 1e6:.0f} MB; "
-            "pass a reference to it (a file, an address) instead"
+            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_BYTES / 1e6:.0f} MB without a store; "
+            "set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)"
         )
 
 
-def to_payload(value: Any) -> Payload:
-    """The payload of a value, or of a dataclass of perdure.payloads. Raises ValueTooLarge."""
-    if dataclasses.is_dataclass(value):
+def to_payload(value: Any, *, limited: bool = True) -> Payload:
+    """The payload of a value, or of a dataclass of perdure.payloads. Raises ValueTooLarge.
+
+    What never reaches the server, such as the input of a local activity, need not be `limited`.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, Distant):
         value = to_plain(value)
     data, places = encode(value)
-    if len(data) > MAX_BYTES:
+    if limited and len(data) > MAX_BYTES:
         raise ValueTooLarge(len(data))
     metadata = {"encoding": ENCODING}
     if places:
@@ -57,9 +62,9 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
     return value
 
 
-def pack(value: Any, **beside: Any) -> RawValue:
+def pack(value: Any, *, limited: bool = True, **beside: Any) -> RawValue:
     """A payload that passes Temporal's converters untouched. `beside` travels in its metadata, as JSON."""
-    payload = to_payload(value)
+    payload = to_payload(value, limited=limited)
     for name, data in beside.items():
         if data:
             payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()

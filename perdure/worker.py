@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import Agent
 from perdure.activities.filters import AgentFilter
 from perdure.activities.invoke import close_clients
+from perdure.activities.watch import watched
+from perdure.claims import Claims
 from perdure.settings import Settings
-
-GRACE = timedelta(seconds=10)
-"""How long running agents may go on after the worker was told to stop."""
 
 STREAM_INTERVAL = timedelta(milliseconds=100)
 """Heartbeats carry what agents stream: the SDK must not hold them back for long."""
@@ -29,6 +29,9 @@ class WorkerOptions:
     """How a worker serves. `cached_runs` open runs are kept in memory, others are replayed.
 
     All workers that may begin a run, and that may serve its agents, are to have the same `filters`.
+    The settings tell how long agents may go on after the worker was told to stop, and which build of which
+    deployment it is, if it is one: then runs stay with the build that began them until they continue as
+    new, and go on with the build that is current then.
     """
 
     agents: Mapping[str, Agent]
@@ -37,7 +40,17 @@ class WorkerOptions:
     filters: Sequence[AgentFilter] = ()
     concurrent_agents: int = 100
     cached_runs: int = 1000
-    grace: timedelta = GRACE
+
+    @property
+    def versioning(self) -> WorkerDeploymentConfig | None:
+        """How Temporal tells builds apart; None where the settings name none."""
+        if not self.settings.deployment:
+            return None
+        return WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(self.settings.deployment, self.settings.build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        )
 
 
 def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
@@ -45,6 +58,7 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
+        claims=Claims.of(options.settings, client.data_converter.payload_codec),
         local_models=options.local_models,
         filters=options.filters,
     )
@@ -55,7 +69,8 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
         max_concurrent_activities=options.concurrent_agents,
         max_cached_workflows=options.cached_runs,
         max_heartbeat_throttle_interval=STREAM_INTERVAL,
-        graceful_shutdown_timeout=options.grace,
+        graceful_shutdown_timeout=timedelta(seconds=options.settings.grace),
+        deployment_config=options.versioning,
     )
 
 
@@ -66,10 +81,17 @@ async def serve(
     stop: asyncio.Event,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serves `queues` until `stop` is set, then lets running agents end within the grace period."""
+    """Serves `queues` until `stop` is set, then lets running agents end within the grace period.
+
+    Those that take longer are cancelled, and repeated by another worker.
+    """
     async with AsyncExitStack() as stack:
+        stack.enter_context(watched())
         stack.push_async_callback(close_clients)
-        for queue in queues:
-            await stack.enter_async_context(build_worker(client, queue, options))
+        workers = [build_worker(client, queue, options) for queue in queues]
+        for worker in workers:
+            await stack.enter_async_context(worker)
         ready()
         await stop.wait()
+        # All at once: one after another, each would have a grace period of its own.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,18 +14,32 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import AgentTimeout, as_agent_error, invoke
+from perdure.activities.invoke import MAX_MESSAGE, AgentTimeout, as_agent_error, invoke, short_message
 from perdure.activities.pulse import Pulse
-from perdure.errors import FinalError, TransientError
-from perdure.payloads import DIRECTORY, TOO_LARGE_FOR_LOCAL, AgentCall, Directory, to_plain
+from perdure.activities.segment import Segment, key_of
+from perdure.claims import Claims
+from perdure.directory import DIRECTORY, Directory
+from perdure.engine.messages import RunAgent
+from perdure.errors import FinalError, PerdureError, TransientError
+from perdure.graph.values import Value
+from perdure.payloads import (
+    FETCH,
+    KEEP,
+    SEGMENT,
+    TOO_LARGE_FOR_LOCAL,
+    AgentCall,
+    SegmentRequest,
+    from_plain,
+    to_plain,
+)
 from perdure.settings import Settings
 from perdure.wire import pack, unpack
 
-MAX_MESSAGE = 8_000
-"""Characters of an error that go into the history."""
-
 MAX_LOCAL_RESULT = 48_000
 """Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
+
+MAX_BATCH = 1_000_000
+"""Bytes of the results of calls that share an activity."""
 
 MAX_CONSOLE = 200
 """Console lines that one call may leave behind."""
@@ -42,12 +55,13 @@ class AgentActivities:
 
     agents: Mapping[str, Agent]
     settings: Settings
+    claims: Claims
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is given."""
-        return [self.directory, self.run_agent]
+        return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
     async def directory(self) -> RawValue:
@@ -60,26 +74,63 @@ class AgentActivities:
                 human=sorted(agent.name for agent in found if agent.human),
                 queues={agent.name: agent.queue for agent in found if agent.queue},
                 local_activities=self.settings.local_activities,
+                store=self.claims.store is not None,
                 filters=[to_plain(each.scope) for each in self.filters],
             )
         )
+
+    @activity.defn(name=SEGMENT)
+    async def segment(self, request: RawValue) -> RawValue:
+        """Answers calls of pure agents, as many as one marker in history may hold."""
+        segment = Segment(
+            agents=self.agents,
+            filters=self.filters,
+            context=self._quiet_context,
+            claims=self.claims,
+            loop=asyncio.get_running_loop(),
+        )
+        return pack(await asyncio.to_thread(segment.play, unpack(request, SegmentRequest)))
+
+    @activity.defn(name=FETCH)
+    async def fetch(self, wanted: RawValue) -> RawValue:
+        """What a run has to know of a value that is not in it: (the value, whether all of it)."""
+        try:
+            distant, whole = unpack(wanted)
+            return pack(await self.claims.answer(distant, whole))
+        except PerdureError as error:
+            raise _told_apart(error) from error
+
+    @activity.defn(name=KEEP)
+    async def keep(self, value: RawValue, limit: int) -> RawValue:
+        """A value that a run has made, so that it takes at most `limit` bytes there."""
+        try:
+            return pack(await self.claims.shrink(unpack(value), limit))
+        except PerdureError as error:
+            raise _told_apart(error) from error
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
         """Calls the agent that the activity is named after."""
         info = activity.info()
         agent = self.agents.get(info.activity_type)
-        call: AgentCall = unpack(args[0], AgentCall)
-        if agent is None and not call.bypassed:
+        batch, calls = _calls(args[0])
+        if agent is None and not calls[0].bypassed:
             raise self._unknown(info.activity_type, info.task_queue)
-        filters = applying(self.filters, info.activity_type, call.node)
         pulse = Pulse(attempt=info.attempt)
         beating = asyncio.create_task(pulse.beat(info.heartbeat_timeout))
         console: list[str] = []
         try:
-            context = self._context(call, info.attempt, pulse, console)
-            result = await invoke(agent, call.inputs, call.params, context, call.timeout, filters)
-            raw = pack(result, console=console[-MAX_CONSOLE:], stream=pulse.last())
+            if batch:
+                each = MAX_BATCH // len(calls)
+                answers = (self._in_batch(agent, call, pulse, console, each) for call in calls)
+                result: Value = await asyncio.gather(*answers)
+            else:
+                result = await self._called(agent, calls[0], pulse, console)
+            last = console[-MAX_CONSOLE:]
+            if batch:
+                raw = pack(result, console=last, stream=pulse.last())
+            else:
+                raw = await self.claims.packed(result, console=last, stream=pulse.last())
         except Exception as error:
             raise _told_apart(error) from (error if len(str(error)) <= MAX_MESSAGE else None)
         finally:
@@ -94,6 +145,26 @@ class AgentActivities:
             )
         return raw
 
+    async def _called(self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str]) -> Value:
+        context = self._context(call, pulse.attempt, pulse, console)
+        inputs, params = await self.claims.redeem([call.inputs, call.params])
+        filters = applying(self.filters, call.agent, call.node)
+        return await invoke(agent, inputs, params, context, call.timeout, filters)
+
+    async def _in_batch(
+        self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str], above: int
+    ) -> list[Value]:
+        """The answer to one of the calls that share this activity: they fail apart from each other."""
+        try:
+            result = await self._called(agent, call, pulse, console)
+            return ["completed", await self.claims.keep(result, above)]
+        except TransientError:
+            return ["again"]
+        except Exception as error:
+            known = as_agent_error(error)
+            state = "timed-out" if isinstance(known, AgentTimeout) else "failed"
+            return ["failed", short_message(known), state, isinstance(known, FinalError)]
+
     def _context(self, call: AgentCall, attempt: int, pulse: Pulse, console: list[str]) -> AgentContext:
         return AgentContext(
             node=call.node,
@@ -102,7 +173,7 @@ class AgentActivities:
             run=call.run,
             retry=call.retry,
             attempt=attempt,
-            idempotency_key=hashlib.sha256(f"{call.run}/{call.key}".encode()).hexdigest(),
+            idempotency_key=key_of(call.run, call.key),
             is_result=call.is_result,
             version=call.version,
             verbose=call.verbose,
@@ -114,6 +185,25 @@ class AgentActivities:
             local_models=self.local_models,
         )
 
+    def _quiet_context(self, command: RunAgent, run: str, log: Callable[[str], None]) -> AgentContext:
+        """What a pure agent sees: it streams to nobody."""
+        return AgentContext(
+            node=command.node,
+            path=command.path,
+            agent=command.agent,
+            run=run,
+            retry=command.retry,
+            idempotency_key=key_of(run, command.key),
+            is_result=command.is_result,
+            version=command.version,
+            verbose=command.verbose,
+            config=command.config,
+            filter_params=command.filter_params,
+            settings=self.settings,
+            log=log,
+            local_models=self.local_models,
+        )
+
     def _unknown(self, name: str, queue: str) -> ApplicationError:
         near = get_close_matches(name, self.agents, n=1)
         cure = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
@@ -121,12 +211,18 @@ class AgentActivities:
         return ApplicationError(message, type="UnknownAgent", non_retryable=True)
 
 
+def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
+    """Whether it is a batch, and the calls."""
+    data: dict[str, Value] = unpack(argument)
+    if "calls" in data:
+        return True, [from_plain(AgentCall, call) for call in data["calls"]]
+    return False, [from_plain(AgentCall, data)]
+
+
 def _told_apart(error: Exception) -> ApplicationError:
     """The failure, of a type by which the retry policy and the scheduler know what to do."""
     known = as_agent_error(error)
-    message = str(known)
-    if len(message) > MAX_MESSAGE:
-        message = f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE} characters more)"
+    message = short_message(known)
     if isinstance(known, TransientError):
         delay = None if known.retry_after is None else timedelta(seconds=known.retry_after)
         return ApplicationError(message, type="TransientError", next_retry_delay=delay)

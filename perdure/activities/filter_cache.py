@@ -15,8 +15,8 @@ from typing import Protocol
 
 from perdure.activities.filters import Call, Filter, Next
 from perdure.activities.objects import spread
+from perdure.encoding import decode, encode
 from perdure.graph.values import Value
-from perdure.payloads import decode, encode
 
 
 class Cache(Protocol):

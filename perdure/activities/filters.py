@@ -22,8 +22,8 @@ from typing import TypeAlias
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.objects import spread
+from perdure.directory import FilterScope
 from perdure.graph.values import Value
-from perdure.payloads import FilterScope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,13 @@ from typing import Any
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, Call, through
+from perdure.activities.threads import in_thread
+from perdure.activities.watch import opened
 from perdure.errors import AgentError, PerdureError
 from perdure.graph.values import Value, normalize
+
+MAX_MESSAGE = 8_000
+"""Characters of an error that go into the history."""
 
 
 class AgentTimeout(AgentError):
@@ -34,20 +39,22 @@ async def invoke(
     The call goes through `filters`, all of which apply to it. Without an agent, a name that
     bypassAgentIds allows, the result is null where none of them answers.
 
-    A function that is neither async nor pure runs in a thread, which goes on after a timeout: there
-    is no way to stop a thread. Raises AgentError, or one of its kinds, for whatever goes wrong.
+    A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
+    there is no way to stop a thread, but it holds up nobody. Raises AgentError, or one of its kinds, for
+    whatever goes wrong.
     """
     try:
-        async with asyncio.timeout(None if timeout is None else timeout / 1000):
-            if filters:
-                call = Call(agent=agent, inputs=inputs, params=params, context=context)
-                return normal(context.agent, await through(filters, call, _last))
-            return None if agent is None else await _call(agent, inputs, params, context)
+        with opened(context.agent, context.path, None if agent is None else agent.function):
+            async with asyncio.timeout(None if timeout is None else timeout / 1000):
+                if filters:
+                    call = Call(agent=agent, inputs=inputs, params=params, context=context)
+                    return normal(context.agent, await through(filters, call, _last))
+                return None if agent is None else await _call(agent, inputs, params, context)
     except TimeoutError:
         raise AgentTimeout from None
     except PerdureError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
         raise as_agent_error(error) from error
 
 
@@ -61,7 +68,8 @@ async def _call(agent: Agent, inputs: Value, params: Mapping[str, Value], contex
     if agent.is_async or agent.pure:
         result = agent.call(inputs, params, context)
     else:
-        result = await asyncio.to_thread(agent.call, inputs, params, context)
+        name = f"agent {agent.name} ({context.path})"
+        result = await in_thread(name, agent.call, inputs, params, context)
     return normal(agent.name, await result if inspect.isawaitable(result) else result)
 
 
@@ -73,11 +81,19 @@ def normal(agent: str, result: Any) -> Value:
         raise AgentError(f"{agent}: {error}") from error
 
 
-def as_agent_error(error: Exception) -> PerdureError:
+def as_agent_error(error: BaseException) -> PerdureError:
     """An agent's own errors as they are, any other with its type in front."""
     if isinstance(error, PerdureError):
         return error
     return AgentError(f"{type(error).__name__}: {error}")
+
+
+def short_message(error: Exception) -> str:
+    """The text of a failure, cut to what may go into the history."""
+    message = str(error)
+    if len(message) <= MAX_MESSAGE:
+        return message
+    return f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE} characters more)"
 
 
 async def close_clients() -> None:

@@ -46,8 +46,8 @@ class Pulse:
             return
         self._beats = True
         while True:
-            self._send()
             await asyncio.sleep(timeout.total_seconds() / BEATS)
+            self._send()
 
     async def emit(self, piece: Value, /) -> None:
         """Streams a piece: text as it is, anything else as a line of JSON."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from perdure import server
 from perdure.cli import logs, output
@@ -19,6 +19,8 @@ from perdure.settings import Settings, temporal_may_be_configured
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
+
+Outcome = TypeVar("Outcome")
 
 PASSING = "+run"
 """Ends the identity of a worker that lives no longer than the command that needs it."""
@@ -92,8 +94,8 @@ async def revived(client: GraphClient) -> None:
         output.note("the embedded server had ended by itself, and is up again")
 
 
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Runs a command to its exit code.
+def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Runs a command to its exit code, or to what it makes one of.
 
     The loop is left as it is: closing it would wait for agents in threads, which nothing can stop.
     """

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from perdure.cli import output
@@ -24,7 +24,10 @@ from perdure.errors import GraphError
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 
-UNSHARED = frozenset({"home", "queue", "server_idle", "sqlite_synchronous", "health_host", "health_port"})
+UNSHARED = frozenset(
+    {"home", "queue", "server_idle", "sqlite_synchronous", "health_host", "health_port"}
+    | {"grace", "deployment", "build_id"}
+)
 """Settings that make no difference to what an agent does."""
 
 
@@ -85,12 +88,14 @@ async def is_served(client: GraphClient, queue: str) -> bool:
     return any(not identity.endswith(PASSING) for identity in await client.workers(queue))
 
 
-def options(settings: Settings, agents: Agents) -> WorkerOptions:
-    """How the workers of this process serve."""
+def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> WorkerOptions:
+    """How the workers of this process serve. Only `versioned` ones are of a build: what a command serves
+    beside its own work must not wait until somebody makes its build the current one.
+    """
     return WorkerOptions(
         agents=agents.known,
         filters=agents.filters,
-        settings=settings,
+        settings=settings if versioned else replace(settings, deployment="", build_id=""),
         local_models=local_models(settings),
     )
 

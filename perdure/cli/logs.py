@@ -1,4 +1,4 @@
-"""What the SDK logs: nothing unless it is asked for, one line each for workers, all of it with -v."""
+"""What is logged: nothing unless it is asked for, one line each for workers, all of it with -v."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import warnings
 from perdure.cli import output
 
 SDK = "temporalio"
+OWN = "perdure"
 
 SILENCE = 30.0
 """Seconds between two lines that tell the same."""
@@ -56,18 +57,18 @@ def configure(*, verbose: bool, worker: bool = False) -> None:
     """Sets up Python's loggers. Call once, before the SDK is used."""
     if not verbose:  # of runs that are given up half-way, such as those open when a worker ends
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    logger = logging.getLogger(SDK)
-    logger.propagate = False
-    logger.handlers.clear()
-    if not verbose and not worker:
-        logger.addHandler(logging.NullHandler())
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
+    handler: logging.Handler = logging.NullHandler()
+    if verbose or worker:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
     if not verbose:
         handler.addFilter(Seldom())
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    for name in (SDK, OWN):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.handlers.clear()
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def quiet_core() -> None:

@@ -34,7 +34,9 @@ COMMANDS = {
     "dev": "server, web pages and a worker in the foreground",
     "worker": "serve agents",
     "server": "the embedded server: status, stop",
+    "doctor": "look at everything that is needed, and say what to do",
     "models": "the local models: status, fetch, stop",
+    "store": "the store of large values: info, gc",
 }
 
 EPILOG = """\

@@ -110,8 +110,8 @@ def status_of(scheduler: Scheduler, since: Mapping[str, int]) -> RunStatus:
             since=since.get(root.path_of(name), 0),
             retries=node.retries,
             error=node.error,
-            done=0 if nested is None else len(nested.children) - nested.unfinished,
-            total=0 if nested is None else len(nested.children),
+            done=0 if nested is None else nested.opened - len(nested.children),
+            total=0 if nested is None else len(nested.starts),
         )
         rows.append(to_plain(row))
     return RunStatus(iteration=root.iteration, nodes=rows)

@@ -2,7 +2,8 @@
 
 A server that was configured is waited for where it does not answer, at the start and at any time later;
 the embedded one is started again where it has crashed.
-SIGTERM and Ctrl-C let running agents end, for at most ten seconds; a second signal ends at once.
+SIGTERM and Ctrl-C let running agents end, for at most PERDURE_GRACE seconds (10); a second signal ends
+at once. PERDURE_DEPLOYMENT and PERDURE_BUILD_ID make runs stay with the build that began them.
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
 """
 
@@ -21,6 +22,7 @@ examples:
   perdure worker --agents mycompany.agents             those and your own
   perdure worker --queue gpu --queue perdure           two queues
   PERDURE_HEALTH_PORT=8081 perdure worker              with health checks
+  PERDURE_DEPLOYMENT=graphs PERDURE_BUILD_ID=v2 perdure worker
 """
 
 
@@ -51,25 +53,26 @@ async def _main(
 
     served = asyncio.Event()
 
-    async def serve_once(stop: asyncio.Event) -> int:
+    async def serve_once(stop: serving.Stop) -> int:
         async with connection.connected(settings, opening) as client:
             queues = hosting.served_queues(client, args.queue, agents.origins)
 
             def ready() -> None:
                 served.set()
                 config = client.temporal.service_client.config
+                build = f", build {settings.build_id} of {settings.deployment}" if settings.deployment else ""
                 output.note(
                     f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
-                    f"queues {', '.join(queues)}, {len(agents.known)} agents"
+                    f"queues {', '.join(queues)}, {len(agents.known)} agents{build}"
                 )
 
-            return await serving.serve_until_stopped(client, queues, agents, ready, stop)
+            return await serving.serve_until_stopped(client, queues, agents, ready, stop, versioned=True)
 
     def may_come() -> bool:
-        from perdure.client import is_configured  # noqa: PLC0415 -- loads the SDK
+        from perdure.client import configured  # noqa: PLC0415 -- loads the SDK
 
-        if opening is None and is_configured():
+        if opening is None and configured().get("target_host"):
             return True
         return served.is_set() and not server.was_stopped(settings)
 
-    return await serving.serve_patiently(serve_once, may_come)
+    return await serving.serve_patiently(serve_once, may_come, settings.grace)

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from perdure.engine.known import Known
 from perdure.engine.messages import (
     CancelCall,
     Command,
     Console,
+    Fetch,
     Finish,
+    Quotas,
     RunAgent,
     RunOptions,
     Settle,
@@ -22,9 +25,10 @@ from perdure.engine.messages import (
 from perdure.engine.plan import Plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, NodeState
+from perdure.errors import QuotaExceeded
 
 Observer: TypeAlias = Callable[[GraphRun, str], None]
-Starting: TypeAlias = RunAgent | StartTimer | Settle
+Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
 
 ROOT = 1
 """The number of the first graph."""
@@ -59,12 +63,16 @@ class Board:
     slots: Slots
     observe: Observer | None = None
     clock: Clock = field(default_factory=Clock)
+    known: Known = field(default_factory=Known)
     runs: dict[int, GraphRun] = field(default_factory=dict[int, GraphRun])
     calls: dict[int, InFlight] = field(default_factory=dict[int, InFlight])
     commands: list[Command] = field(default_factory=list[Command])
     last_call: int = 0
     last_run: int = 0
     finished: bool = False
+    quotas: Quotas = field(default_factory=Quotas)
+    used_calls: int = 0
+    used_iterations: int = 0
 
     @property
     def root(self) -> GraphRun:
@@ -76,13 +84,30 @@ class Board:
         self.last_call += 1
         return self.last_call
 
+    def count_call(self) -> None:
+        """One more call of an agent. Raises QuotaExceeded."""
+        self.used_calls += 1
+        if self.used_calls > self.quotas.calls:
+            raise QuotaExceeded("calls", self.quotas.calls, "calls of agents")
+
+    def count_iteration(self) -> None:
+        """One more iteration of a loop. Raises QuotaExceeded."""
+        self.used_iterations += 1
+        if self.used_iterations > self.quotas.iterations:
+            raise QuotaExceeded("iterations", self.quotas.iterations, "iterations of loops")
+
     def add_run(self, plan: Plan, parent: tuple[GraphRun, str] | None = None) -> GraphRun:
         """A graph to run: the root, or inside the node that `parent` names."""
         self.last_run += 1
-        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, rule=plan.loop)
+        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, known=self.known, rule=plan.loop)
         if parent is not None:
             outer, name = parent
             run.parent = (outer.id, name)
+            run.depth = outer.depth + 1
+            if run.depth > self.quotas.depth:
+                raise QuotaExceeded("depth", self.quotas.depth, "graphs inside each other")
+            own = outer.plan.computed[name].options.batch
+            run.batch = own if own > 1 else outer.batch
             run.path, run.key = f"{outer.path_of(name)}.", f"{outer.key_of(name)}."
         self.runs[run.id] = run
         return run
@@ -135,8 +160,11 @@ class Board:
         active = [run for run in doomed if run.active]
         for run in active:
             for name in run.plan.computed:
-                if run.nodes[name].state is NodeState.EXECUTING:
+                node = run.nodes[name]
+                if node.state is NodeState.EXECUTING:
                     self._stop_node(run, name)
+                else:
+                    self.cancel(node.call)  # a fetch, by which a node that waits is decided
         if active:
             self.slots.drop({run.id for run in active})
 
@@ -144,6 +172,7 @@ class Board:
         node, label = run.nodes[name], run.plan.computed[name].label
         self.cancel(node.call)
         self.cancel(node.timer)
+        self.cancel(node.deadline)
         if node.reserved:
             self.slots.close_nested(run.id, label)
         self.slots.release(label)

@@ -14,6 +14,7 @@ from perdure.engine import tools
 from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
 from perdure.errors import AgentError
+from perdure.graph.distant import Distant, Part, Stored
 from perdure.graph.fields import STATIC_KEYS, VERSION
 from perdure.graph.findings import is_computed
 from perdure.graph.javascript import to_number, to_string
@@ -85,6 +86,43 @@ class Start:
     values: Mapping[str, Value]
     map_index: int | None = None
     invalid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows(Sequence[Start]):
+    """A start for each row, made when it is asked for: there may be a hundred thousand.
+
+    `values` are those of every row; `columns` are the inputs that are expanded, by node.
+    """
+
+    rows: Value
+    row_key: str
+    columns: Mapping[str, Value]
+    values: Mapping[str, Value]
+    limit: int
+    invalid: str | None = None
+
+    def __len__(self) -> int:
+        return self.limit
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.limit:
+            raise IndexError(index)
+        if self.invalid is not None:
+            return Start(values={}, map_index=index, invalid=self.invalid)
+        columns = {node: _item(column, index) for node, column in self.columns.items()}
+        row = {self.row_key: _item(self.rows, index), MAP_INDEX: index}
+        return Start(values={**self.values, **row, **columns}, map_index=index)
+
+
+def _item(value: Value, index: int) -> Value:
+    """The item of a list, or the member that is named like its index of anything else."""
+    if isinstance(value, Distant):
+        is_object = isinstance(value, Stored) and value.kind == "object"
+        return Part(value, ((str(index) if is_object else f"${index}", True),))
+    if is_list(value):
+        return value[index] if index < len(value) else UNDEFINED
+    return spread(value).get(str(index), UNDEFINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +217,9 @@ def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value)
         raise BadCall("mapAgent: rows property is required in namedInput")
     if not js_truthy(graph):
         raise BadCall("mapAgent: graph is required")
-    if not is_list(rows):
+    if not is_list(rows) and not (isinstance(rows, Stored) and rows.kind == "list"):
         raise BadCall("mapAgent: rows is not a list")
-    rows = _limited(rows, params.get("limit"))
+    count = _limited(rows.length if isinstance(rows, Stored) else len(rows), params.get("limit"))
     given = params.get("rowKey")
     row_key = "row" if given is None or given is UNDEFINED else to_string(given)
     members = spread(graph)
@@ -196,52 +234,39 @@ def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value)
         elif is_computed(nodes[node_id]):
             continue
         values[node_id] = inputs[key]
-    starts = _rows(rows, row_key, params.get("expandKeys"), inputs, nodes, values)
+    expand = params.get("expandKeys")
+    columns = [to_string(key) for key in expand] if is_list(expand) else []
+    starts = Rows(
+        rows=rows,
+        row_key=row_key,
+        columns={key: inputs.get(key) for key in columns},
+        values=values,
+        limit=count,
+        invalid=_invalid(row_key, columns, expand, nodes),
+    )
     document = {**members, "nodes": nodes, "version": VERSION}
     return Preparation(document=document, starts=starts, want_all=js_truthy(params.get("resultAll")))
 
 
-def _limited(rows: list[Value], limit: Value) -> list[Value]:
+def _limited(count: int, limit: Value) -> int:
     """`rows.length = limit` of JavaScript, where `limit` is less."""
     if not js_truthy(limit):
-        return rows
-    count = to_number(limit)
-    if not count < len(rows):
-        return rows
-    if count < 0 or count != int(count):
+        return count
+    wanted = to_number(limit)
+    if not wanted < count:
+        return count
+    if wanted < 0 or wanted != int(wanted):
         raise BadCall(f"mapAgent: limit {to_string(limit)} is no number of rows")
-    return rows[: int(count)]
+    return int(wanted)
 
 
-def _rows(
-    rows: list[Value],
-    row_key: str,
-    expand: Value,
-    inputs: dict[str, Value],
-    nodes: Mapping[str, Value],
-    shared: Mapping[str, Value],
-) -> list[Start]:
-    columns = [to_string(key) for key in expand] if is_list(expand) else []
-    invalid = None
+def _invalid(row_key: str, columns: Sequence[str], expand: Value, nodes: Mapping[str, Value]) -> str | None:
+    """Why no row can be started."""
     if isinstance(expand, str) and expand:
-        invalid = "mapAgent: expandKeys is not a list"
-    for node_id in (row_key, MAP_INDEX, *columns):
-        if invalid is None and (node_id not in nodes or is_computed(nodes[node_id])):
-            invalid = f"injectValue with Invalid nodeId, {node_id}"
-    if invalid is not None:
-        return [Start(values={}, map_index=index, invalid=invalid) for index, _ in enumerate(rows)]
-    return [
-        Start(
-            values={
-                **shared,
-                row_key: row,
-                MAP_INDEX: index,
-                **{key: spread(inputs.get(key)).get(str(index), UNDEFINED) for key in columns},
-            },
-            map_index=index,
-        )
-        for index, row in enumerate(rows)
-    ]
+        return "mapAgent: expandKeys is not a list"
+    wanted = (row_key, MAP_INDEX, *columns)
+    wrong = next((key for key in wanted if key not in nodes or is_computed(nodes[key])), None)
+    return None if wrong is None else f"injectValue with Invalid nodeId, {wrong}"
 
 
 def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, Value]]) -> Value:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from perdure.engine import loops, nodes
 from perdure.engine.board import Board, Rules
-from perdure.engine.messages import Finish
+from perdure.engine.known import Unknown
+from perdure.engine.messages import Fetch, Finish
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.node_life import NodeLife
 from perdure.engine.state import GraphRun, Outcome
@@ -50,7 +51,7 @@ class GraphLife:
         """Queues what can run; False when nothing can."""
         run.starting = True
         try:
-            return any([self.nodes.queue_if_ready(run, name) for name in run.plan.computed])
+            return any([self.nodes.queue_if_ready(run, name) for name in run.plan.computed]) or run.active > 0
         finally:
             run.starting = False
 
@@ -59,17 +60,42 @@ class GraphLife:
         force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
         try:
             while loops.advance(run, force):
+                self.board.count_iteration()
                 self._inject(run)
                 self._show_statics(run)
                 if not self._queue_ready(run):
                     break
                 if run.active:
                     return
+        except Unknown as unknown:
+            call = self.board.new_call()
+            wanted = Fetch(call=call, distant=unknown.distant, whole=unknown.whole, then="iterate")
+            self.board.send(run, "", wanted)
+            return
         except (FunctionError, AgentError) as error:
             self._end(run, Outcome(failure=str(error)))
             return
         failure = next(iter(run.errors().values()), None)
         self._end(run, Outcome(value=run.results(run.want_all), failure=failure))
+
+    def fetched(self, call: int, outcome: Outcome) -> None:
+        """What a Fetch asked for is here, or will never be."""
+        found = self.board.calls.pop(call, None)
+        run = None if found is None else self.board.runs.get(found.run)
+        if found is None or run is None or not isinstance(found.command, Fetch):
+            return
+        fetch = found.command
+        if outcome.failure is None:
+            self.board.known.learn(fetch.distant, fetch.whole, outcome.value)
+        if fetch.then == "iterate":
+            if outcome.failure is None:
+                self._iterate(run)
+            else:
+                self._end(run, Outcome(failure=outcome.failure))
+        elif outcome.failure is None:
+            self.nodes.resume(run, found.node, fetch)
+        else:
+            self.nodes.not_to_be_known(run, found.node, fetch, outcome.failure)
 
     def _show_statics(self, run: GraphRun) -> None:
         for name, static in run.plan.statics.items():
@@ -79,9 +105,7 @@ class GraphLife:
     def _end(self, run: GraphRun, outcome: Outcome, nothing_ran: bool = False) -> None:
         run.outcome = outcome
         if run.parent is not None:
-            if not run.active:
-                run.nodes, run.values = {}, {}  # thousands of rows may be over before the last one is
-            self._nested.over(run.parent, outcome)
+            self._nested.over(run, outcome)
         elif nothing_ran:
             self.board.finish(Finish(all={}, results={}))
         else:

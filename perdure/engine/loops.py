@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from perdure.engine.state import GraphRun, NodeState
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.javascript import to_number
+from perdure.graph.reference import Reference
 from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
 
 
@@ -19,6 +20,7 @@ def advance(run: GraphRun, force: bool) -> bool:
     if run.rule is None or (not force and run.errors()):
         return False
     previous = run.results(True, hidden=True)
+    _foresee(run, previous)
     update(run, previous)
     for name in run.plan.statics:
         set_result(run, name)
@@ -40,7 +42,23 @@ def update(run: GraphRun, previous: Mapping[str, Value]) -> None:
     """Gives every static node with `update` its value from one snapshot of results."""
     for name, static in run.plan.statics.items():
         if static.update is not None:
-            run.nodes[name].value = static.update.read(previous.get(static.update.node, UNDEFINED))
+            run.nodes[name].value = _updated(run, static.update, previous)
+
+
+def _updated(run: GraphRun, source: Reference, previous: Mapping[str, Value]) -> Value:
+    return run.known.near(source.read(previous.get(source.node, UNDEFINED)))
+
+
+def _foresee(run: GraphRun, previous: Mapping[str, Value]) -> None:
+    """Raises Unknown, before anything changes, for a value that the end of an iteration depends on."""
+    updates = {name: static.update for name, static in run.plan.statics.items() if static.update is not None}
+    values = {name: _updated(run, source, previous) for name, source in updates.items()}
+    condition = run.plan.loop_while
+    if condition is not None:
+        value = values.get(condition.node, UNDEFINED)
+        if value is UNDEFINED:
+            value = previous.get(condition.node, UNDEFINED)
+        run.known.near(condition.read(value))
 
 
 def set_result(run: GraphRun, name: str) -> bool:
@@ -71,4 +89,5 @@ def _wanted(run: GraphRun) -> bool:
     if not js_truthy(rule.get("while", UNDEFINED)) or run.plan.loop_while is None:
         return True
     condition = run.plan.loop_while
-    return truthy(condition.read(run.results(True, hidden=True).get(condition.node, UNDEFINED)))
+    value = run.results(True, hidden=True).get(condition.node, UNDEFINED)
+    return truthy(run.known.near(condition.read(value)))

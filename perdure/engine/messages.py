@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from perdure.graph.values import Value
+from perdure.graph.distant import Distant
+from perdure.graph.values import UNDEFINED, Value
 
 Call: TypeAlias = int
 
@@ -23,13 +24,34 @@ class NodeOptions:
 
     `timeout` is in milliseconds and bounds one attempt; `backoff` in seconds, the first delay
     between attempts after a transient failure. `queue` and `placement` are None where the agent's
-    own apply.
+    own apply. `deadline` is in milliseconds, for all attempts of the node; up to `batch` calls that
+    are ready together may share an activity.
     """
 
     timeout: float | None = None
     queue: str | None = None
     placement: Literal["activity", "local"] | None = None
     backoff: float | None = None
+    deadline: float | None = None
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What a run may use up, graphs inside it included; it ends with QuotaExceeded beyond that.
+
+    `calls` of agents, retries included, `iterations` of loops, `depth` of graphs inside each other.
+    """
+
+    calls: float = 1_000_000
+    iterations: float = 1_000_000
+    depth: float = 100
+
+    @classmethod
+    def of(cls, given: Mapping[str, float]) -> Quotas:
+        """Those of `given` that are the scheduler's."""
+        known = {name: given[name] for name in ("calls", "iterations", "depth") if name in given}
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +70,7 @@ class RunOptions:
     force_loop: bool = False
     loop_count: Value = None
     previous_results: Mapping[str, Value] | None = None
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 # Not frozen, though nobody may change it: one is made for every call, and freezing trebles its cost.
@@ -95,6 +118,21 @@ class Settle:
     turns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """The run's course depends on a value that is not here: answer with Fetched or AgentFailed.
+
+    The answer is all of the value where `whole` is set, else a small value or the Stored of a large
+    one. `then` tells what is to go on; `result` is what an agent has returned by then.
+    """
+
+    call: Call
+    distant: Distant
+    whole: bool
+    then: Literal["queue", "attempt", "result", "iterate"]
+    result: Value = UNDEFINED
+
+
 @dataclass(frozen=True, slots=True)
 class CancelCall:
     """Nobody waits for this call or timer any more: stop it."""
@@ -124,7 +162,7 @@ class Finish:
     aborted: bool = False
 
 
-Command: TypeAlias = RunAgent | StartTimer | Settle | CancelCall | Console | Finish
+Command: TypeAlias = RunAgent | StartTimer | Settle | Fetch | CancelCall | Console | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +198,16 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to Fetch."""
+
+    call: Call
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Abort:
     """Stop everything; the run finishes with the results it has."""
 
 
-Event: TypeAlias = AgentCompleted | AgentFailed | TimerFired | Settled | Abort
+Event: TypeAlias = AgentCompleted | AgentFailed | TimerFired | Settled | Fetched | Abort

@@ -10,15 +10,20 @@ from perdure.engine.graph_agents import (
     GRAPH_AGENTS,
     BadCall,
     Preparation,
+    Start,
     collect,
     prepare,
     suppressed,
 )
 from perdure.engine.messages import Settle, StartTimer
-from perdure.engine.plan import Plan, compile_plan
+from perdure.engine.plan import Plan
+from perdure.engine.plans import plan_of, problem_of
 from perdure.engine.state import GraphRun, Nested, Outcome
-from perdure.graph.check import first_problem
+from perdure.graph.distant import Part
 from perdure.graph.values import Value, js_truthy
+
+MANY_GRAPHS = 500
+"""Graphs of one node that are open at a time. A larger map opens its next row when one is over."""
 
 MANY_PLANS = 100
 """Plans that are kept for further use; a graph that is computed anew each time would fill the memory."""
@@ -45,30 +50,33 @@ class NestedGraphs:
         kind = GRAPH_AGENTS[nested.agent]
         try:
             wanted = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
-            children = self._children(run, name, wanted, graph)
+            self._take(nested, wanted, graph)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
             return
-        nested.children = [child.id for child in children]
-        nested.unfinished = len(children)
-        nested.opening = True
-        for child in children:
-            self.begin(child)
-        nested.opening = False
+        self._open_more(run, name, nested)
         outcome = self._outcome(nested)
         if outcome is not None:
-            self._decide(run, name, nested, outcome, kind.turns - (1 if children else 2))
+            self._decide(run, name, nested, outcome, kind.turns - (1 if wanted.starts else 2))
 
-    def over(self, parent: tuple[int, str], outcome: Outcome) -> None:
-        """A graph inside the node `parent` has ended: with the first failure, or the last graph, it does."""
-        run, name = self.board.runs[parent[0]], parent[1]
+    def over(self, child: GraphRun, outcome: Outcome) -> None:
+        """A graph inside a node has ended: with the first failure, or the last graph, the node does."""
+        number, name = child.parent or (0, "")
+        run = self.board.runs[number]
         nested = run.nodes[name].nested
         if nested is None or nested.outcome is not None:
             return
-        nested.unfinished -= 1
-        if nested.failed is None:
+        if outcome.failure is None:
+            nested.results[child.map_index or 0] = outcome.value
+            nested.children.remove(child.id)
+            del self.board.runs[child.id]
+        elif nested.failed is None:
             nested.failed = outcome.failure
-        decided = None if nested.opening else self._outcome(nested)
+        if nested.opening:
+            return
+        if nested.failed is None:
+            self._open_more(run, name, nested)
+        decided = self._outcome(nested)
         if decided is not None:
             self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
 
@@ -78,37 +86,52 @@ class NestedGraphs:
 
     def _outcome(self, nested: Nested) -> Outcome | None:
         """What the graphs of a node make of it; None while that is open."""
-        if nested.unfinished and nested.failed is None:
+        total = len(nested.starts)
+        if nested.failed is None and (nested.children or nested.opened < total):
             return None
         try:
             if nested.failed is not None:
                 raise BadCall(nested.failed, suppressible=True)
-            outcomes = (self.board.runs[child].outcome for child in nested.children)
-            results = [outcome.value for outcome in outcomes if outcome is not None]
+            found = dict(nested.results)
+            for rows, source in nested.kept:
+                found.update((row, Part(source, ((f"${index}", True),))) for index, row in enumerate(rows))
+            results = [found[row] for row in range(total)]
             return Outcome(value=collect(nested.agent, nested.params, results))
         except BadCall as error:
             return _suppressible(nested, error)
 
-    def _children(self, run: GraphRun, name: str, wanted: Preparation, graph: Value) -> list[GraphRun]:
+    def _take(self, nested: Nested, wanted: Preparation, graph: Value) -> None:
+        """Notes what is to be run. Raises BadCall when it cannot be."""
         if not wanted.starts:
-            return []
-        plan = self._plan(wanted, graph)
-        invalid = next((start.invalid for start in wanted.starts if start.invalid), None)
+            return
+        nested.plan = self._plan(wanted, graph)
+        invalid = wanted.starts[0].invalid
         if invalid is not None:
             raise BadCall(invalid, suppressible=True)
-        children: list[GraphRun] = []
-        for start in wanted.starts:
-            child = self.board.add_run(plan, (run, name))
-            child.want_all = wanted.want_all
-            child.values = dict(start.values)
-            child.rule = wanted.rule or plan.loop
-            child.map_index = start.map_index
-            if start.map_index is not None:
-                child.path = f"{child.path[:-1]}[{start.map_index}]."
-                child.key = f"{child.key[:-1]}[{start.map_index}]."
-            child.renew()
-            children.append(child)
-        return children
+        nested.starts, nested.want_all, nested.rule = wanted.starts, wanted.want_all, wanted.rule
+
+    def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
+        """Begins graphs while there is room for them."""
+        nested.opening = True
+        while nested.opened < len(nested.starts) and len(nested.children) < MANY_GRAPHS:
+            start = nested.starts[nested.opened]
+            nested.opened += 1
+            self.begin(self._child(run, name, nested, start))
+        nested.opening = False
+
+    def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:
+        assert nested.plan is not None
+        child = self.board.add_run(nested.plan, (run, name))
+        nested.children.append(child.id)
+        child.want_all = nested.want_all
+        child.values = dict(start.values)
+        child.rule = nested.rule or nested.plan.loop
+        child.map_index = start.map_index
+        if start.map_index is not None:
+            child.path = f"{child.path[:-1]}[{start.map_index}]."
+            child.key = f"{child.key[:-1]}[{start.map_index}]."
+        child.renew()
+        return child
 
     def _plan(self, wanted: Preparation, graph: Value) -> Plan:
         """The plan of a nested graph: one for all rows, iterations and inputs of the same shape."""
@@ -116,10 +139,10 @@ class NestedGraphs:
         known = self._plans.get(key)
         if known is not None and not wanted.refused:
             return known[1]
-        problem = first_problem(wanted.document, self.rules.agents)
+        problem = problem_of(wanted.document, self.rules.agents)
         if problem is not None:
             raise BadCall(problem.graphai or problem.finding, suppressible=True)
-        plan = compile_plan(wanted.document, self.rules.options.graphs)
+        plan = plan_of(wanted.document, self.rules.options.graphs)
         if len(self._plans) >= MANY_PLANS:
             self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Literal
 
 from perdure.engine import nodes
 from perdure.engine.board import Board, Rules
-from perdure.engine.messages import RunAgent
+from perdure.engine.known import Unknown
+from perdure.engine.messages import Fetch, RunAgent, StartTimer
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.plan import ComputedPlan
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
@@ -41,17 +44,27 @@ class NodeLife:
     def notify(self, run: GraphRun, name: str) -> None:
         """Tells the nodes that wait for `name` that it has a result; those that are ready are queued."""
         for waiter in run.plan.waiters.get(name, ()):
+            self._tell(run, waiter, name)
+
+    def _tell(self, run: GraphRun, waiter: str, name: str) -> None:
+        try:
             nodes.forget(run, waiter, name)
-            if run.active:
-                self.queue_if_ready(run, waiter)
+        except Unknown as unknown:
+            self._wait_to_know(run, waiter, unknown)
+        if run.active:
+            self.queue_if_ready(run, waiter)
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
         """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
         node = run.nodes[name]
-        if node.state is not NodeState.WAITING or node.pending:
+        if node.state is not NodeState.WAITING or node.pending or node.call is not None:
             return False
         plan = run.plan.computed[name]
-        node.skip = nodes.is_skipped(run, plan)
+        try:
+            node.skip = nodes.is_skipped(run, plan)
+        except Unknown as unknown:
+            self._wait_to_know(run, name, unknown)
+            return True
         if node.skip and plan.default is UNDEFINED:
             self.board.move(run, name, NodeState.SKIPPED)
             return False
@@ -104,20 +117,29 @@ class NodeLife:
         try:
             inputs = nodes.inputs_of(run, plan)
             agent = nodes.agent_of(run, plan)
-            self.board.move(run, name, NodeState.EXECUTING)
+            if node.state is not NodeState.EXECUTING:
+                self.board.move(run, name, NodeState.EXECUTING)
             if not isinstance(agent, str) or not self._may_call(agent, plan):
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
             graph = nodes.graph_of(run, plan)
+            own = agent in self.rules.own
+            inputs = nodes.nested_inputs(run, inputs) if own else inputs
+            params = nodes.params_of(run, plan, inputs)
+        except Unknown as unknown:
+            self._fetch(run, name, unknown, "attempt")
+            return True
         except (FunctionError, AgentError) as error:
             return not self._fail(run, name, NodeState.FAILED, str(error))
         if plan.console is not None:
             self.board.show(run, name, nodes.console_before(plan, inputs))
+        self.board.count_call()
+        if plan.options.deadline is not None and node.deadline is None:
+            node.deadline = self.board.new_call()
+            self.board.send(run, name, StartTimer(node.deadline, plan.options.deadline))
         node.call = self.board.new_call()
-        own = agent in self.rules.own
         if graph is not None or (own and nodes.has_own_graph(agent)):
             node.reserved = True
             self.board.slots.open_nested(run.id, plan.label)
-        params = nodes.params_of(plan, inputs)
         if own:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
@@ -134,6 +156,9 @@ class NodeLife:
     ) -> RunAgent:
         """The command that calls a node's agent."""
         node, plan = run.nodes[name], run.plan.computed[name]
+        options = plan.options
+        if run.batch > 1 and options.batch == 1:
+            options = replace(options, batch=run.batch)
         return RunAgent(
             call=node.call or 0,
             node=name,
@@ -148,7 +173,7 @@ class NodeLife:
             is_result=plan.is_result,
             version=run.plan.version,
             verbose=run.plan.verbose,
-            options=plan.options,
+            options=options,
         )
 
     # Answered, over
@@ -160,12 +185,23 @@ class NodeLife:
         found = self.board.calls.pop(call, None)
         if found is None:
             return
-        run, name = self.board.runs[found.run], found.node
+        self._conclude(self.board.runs[found.run], found.node, outcome, state, final)
+
+    def _conclude(
+        self,
+        run: GraphRun,
+        name: str,
+        outcome: Outcome,
+        state: NodeState = NodeState.FAILED,
+        final: bool = False,
+    ) -> None:
         reserved = self._stop_waiting(run, name)
         failure = outcome.failure
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
+            except Unknown as unknown:
+                self._fetch(run, name, unknown, "result", outcome.value)
             except (FunctionError, AgentError) as error:
                 failure = str(error)
         # A result is handed on with the slot for the graph still there, a failure without it.
@@ -173,6 +209,76 @@ class NodeLife:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)
         if failure is not None and self._fail(run, name, state, failure, final):
             self._execute(run, name)
+
+    # Values that are not here
+
+    def _fetch(
+        self,
+        run: GraphRun,
+        name: str,
+        unknown: Unknown,
+        then: Literal["queue", "attempt", "result"],
+        result: Value = UNDEFINED,
+    ) -> None:
+        node = run.nodes[name]
+        if node.state not in (NodeState.WAITING, NodeState.EXECUTING):
+            self.board.move(run, name, NodeState.EXECUTING)
+        node.call = self.board.new_call()
+        wanted = Fetch(call=node.call, distant=unknown.distant, whole=unknown.whole, then=then, result=result)
+        self.board.send(run, name, wanted)
+
+    def _wait_to_know(self, run: GraphRun, name: str, unknown: Unknown) -> None:
+        """Whether a waiting node may run depends on a value; its graph is not over meanwhile."""
+        node = run.nodes[name]
+        if node.state is NodeState.WAITING and node.call is None:
+            run.active += 1
+            self._fetch(run, name, unknown, "queue")
+
+    def resume(self, run: GraphRun, name: str, fetch: Fetch) -> None:
+        """What `fetch` asked for is known: the node goes on."""
+        node = run.nodes[name]
+        node.call = None
+        if fetch.then == "attempt":
+            self._execute(run, name)
+        elif fetch.then == "result":
+            self._conclude(run, name, Outcome(value=fetch.result))
+        else:
+            run.active -= 1
+            self._tell_again(run, name)
+
+    def _tell_again(self, run: GraphRun, name: str) -> None:
+        """A node that could not be decided is, or waits for the next value."""
+        try:
+            if run.plan.computed[name].probe is not None:
+                nodes.forget(run, name, "")
+            self.queue_if_ready(run, name)
+        except Unknown as unknown:
+            self._wait_to_know(run, name, unknown)
+        except (FunctionError, AgentError) as error:
+            self._fail_waiting(run, name, str(error))
+        if not run.active and not run.starting and run.outcome is None:
+            self._idle(run)
+
+    def _fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
+        """A node fails before it could be queued."""
+        for state in (NodeState.QUEUED, NodeState.EXECUTING):
+            self.board.move(run, name, state)
+        run.active += 1
+        self.board.slots.hold(run.id, run.plan.computed[name].label, nested=False)
+        self._fail(run, name, NodeState.FAILED, message, final=True)
+
+    def not_to_be_known(self, run: GraphRun, name: str, fetch: Fetch, message: str) -> None:
+        """What `fetch` asked for cannot be had: the node fails."""
+        node = run.nodes[name]
+        node.call = None
+        if fetch.then == "queue":
+            run.active -= 1
+            self._fail_waiting(run, name, message)
+        elif fetch.then == "attempt":
+            if self._fail(run, name, NodeState.FAILED, message, final=True):
+                self._execute(run, name)
+        else:
+            self._conclude(run, name, Outcome(failure=message), final=True)
 
     def settle(self, call: int) -> None:
         """The graphs of a node have been over for long enough: so is its call."""
@@ -186,10 +292,24 @@ class NodeLife:
         found = self.board.calls.pop(timer, None)
         if found is None:
             return
-        node = self.board.runs[found.run].nodes[found.node]
+        run = self.board.runs[found.run]
+        node = run.nodes[found.node]
+        if node.deadline == timer:
+            node.deadline = None
+            self._give_up(run, found.node)
+            return
         node.timer, call = None, node.call or 0
         self.board.calls.setdefault(call, found)  # nothing is owed yet while the graphs are running
         self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
+
+    def _give_up(self, run: GraphRun, name: str) -> None:
+        """The time for all attempts of a node is over."""
+        node = run.nodes[name]
+        if node.state is not NodeState.EXECUTING:
+            return
+        self.board.cancel(node.call)
+        message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
+        self._conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
 
     def _stop_waiting(self, run: GraphRun, name: str) -> bool:
         """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
@@ -206,9 +326,12 @@ class NodeLife:
 
     def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
         plan = run.plan.computed[name]
+        missing = plan.repeat_until is not None and nodes.is_missing(run, plan, value)
+        if plan.pass_through is not None:
+            run.known.near(value)
         if plan.console is not None:
             self.board.show(run, name, nodes.console_after(run, plan.console, value))
-        if plan.repeat_until is None or not nodes.is_missing(run, plan, value):
+        if not missing:
             self._complete(run, name, value)
         elif self._fail(run, name, NodeState.FAILED, "Repeat Until"):
             self._execute(run, name)
@@ -236,6 +359,10 @@ class NodeLife:
         return False
 
     def _leave(self, run: GraphRun, name: str) -> None:
+        node = run.nodes[name]
+        if node.deadline is not None:
+            self.board.cancel(node.deadline)
+            node.deadline = None
         self.board.slots.release(run.plan.computed[name].label)
         run.active -= 1
         while self._dispatch():

@@ -14,6 +14,7 @@ from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
 from perdure.errors import AgentError
+from perdure.graph.distant import Distant, Merged, Whole, described
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
 from perdure.graph.template import Scope, Template, clean, compile_output
@@ -35,7 +36,7 @@ class Self:
 
 
 def read(run: GraphRun, reference: Reference) -> Value:
-    """The value a reference has now."""
+    """The value a reference has now, as far as it is here."""
     return reference.read(run.result(reference.node))
 
 
@@ -50,7 +51,7 @@ def forget(run: GraphRun, waiter: str, source: str) -> None:
     if plan.probe is None:
         pending.discard(source)
     elif (pending or plan.probe_may_fail) and any(
-        value is not UNDEFINED for value in _flat(_members(plan.probe, run))
+        run.known.near(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
         pending.clear()
 
@@ -65,26 +66,34 @@ def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
 
 def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
     """Whether the agent is skipped, as `if` and `unless` stand now."""
-    return (plan.condition is not None and not truthy(read(run, plan.condition))) or (
-        plan.unless is not None and truthy(read(run, plan.unless))
+    near = run.known.near
+    return (plan.condition is not None and not truthy(near(read(run, plan.condition)))) or (
+        plan.unless is not None and truthy(near(read(run, plan.unless)))
     )
 
 
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
     rendered = _members(plan.inputs, run)
-    return clean(rendered) if plan.probe is not None else rendered
+    if plan.probe is None:
+        return rendered
+    return clean({key: run.known.near(value) for key, value in rendered.items()})
 
 
-def params_of(plan: ComputedPlan, inputs: dict[str, Value]) -> dict[str, Value]:
+def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> dict[str, Value]:
     """The node's params under those that `inputs.params` gave."""
-    given = inputs.get("params")
+    given = run.known.whole(inputs.get("params"))
     return {**plan.params, **given} if is_dict(given) and given else dict(plan.params)
+
+
+def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:
+    """The inputs of a graph agent: nodes of its graph, of which must be known whether they have a value."""
+    return {key: run.known.near(value) for key, value in inputs.items()}
 
 
 def agent_of(run: GraphRun, plan: ComputedPlan) -> Value:
     """The agent's name; for a dynamic agent whatever the reference gives."""
-    return read(run, plan.agent) if isinstance(plan.agent, Reference) else plan.agent
+    return run.known.whole(read(run, plan.agent)) if isinstance(plan.agent, Reference) else plan.agent
 
 
 def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
@@ -95,7 +104,7 @@ def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
     if plan.graph is None:
         return None
     if isinstance(plan.graph, Reference):
-        found = read(run, plan.graph)
+        found = run.known.whole(read(run, plan.graph))
         return UNDEFINED if found is None else found
     if not is_object(plan.graph):
         raise AgentError(f"graph is no mapping but {to_string(plan.graph)!r}")
@@ -118,8 +127,13 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     """The result with passThrough over it: objects, and objects in a list; others as they are."""
     if plan.pass_through is None:
         return result
+    result = run.known.near(result)
+    if isinstance(result, Distant):
+        return Merged(result, _members(plan.pass_through, run))
     if is_dict(result):
         return {**result, **_members(plan.pass_through, run)}
+    if is_list(result) and any(isinstance(item, Distant) for item in result):
+        return Merged(Whole(result), _members(plan.pass_through, run))
     if is_list(result) and any(is_dict(item) for item in result):
         passed = _members(plan.pass_through, run)
         return [{**item, **passed} if is_dict(item) else item for item in result]
@@ -139,7 +153,7 @@ def is_missing(run: GraphRun, plan: ComputedPlan, result: Value) -> bool:
     """Whether repeatUntil asks for another attempt."""
     if not isinstance(plan.repeat_until, Reference):
         return False
-    value = plan.repeat_until.read(merged(run, plan, result))
+    value = run.known.near(plan.repeat_until.read(merged(run, plan, result)))
     return value is None or value is UNDEFINED
 
 
@@ -147,13 +161,14 @@ def console_before(plan: ComputedPlan, inputs: Value) -> str | None:
     """What `console` shows before the agent runs."""
     wanted = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
     if wanted is True:
-        return to_string(stringify(inputs, 2))
+        return to_string(stringify(described(inputs), 2))
     return to_string(wanted) if js_truthy(wanted) else None
 
 
 def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
     """What `console` shows of the result."""
     wanted = console if isinstance(console, bool) else spread(console).get("after")
+    result = described(result)
     if wanted is True:
         return result if isinstance(result, str) else to_string(stringify(result, 2))
     if is_dict(wanted):

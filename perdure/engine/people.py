@@ -6,9 +6,11 @@ completion. A durable run waits as long as it takes, without using a worker.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perdure.engine.messages import RunAgent
+from perdure.graph.distant import Stored, described
 from perdure.graph.javascript import to_string
 from perdure.graph.values import Value, js_truthy
 
@@ -24,18 +26,20 @@ class Question:
 
     def refusal(self, answer: Value) -> str | None:
         """Why this answer is not taken, or None."""
+        if isinstance(answer, Stored) and answer.kind == "string":
+            return None
         if not isinstance(answer, str):
             return f"{self.path} takes a text"
         return f"{self.path} requires a text that is not empty" if self.required and not answer else None
 
-    def result(self, answer: str) -> Value:
+    def result(self, answer: Value) -> Value:
         """The node's result: the text, and a chat message that holds it."""
         return {"text": answer, "message": {"role": self.role, "content": answer}}
 
 
 def question(command: RunAgent) -> Question:
     """The question that a call of textInputAgent puts."""
-    params = command.params
+    params: Mapping[str, Value] = described(dict(command.params))
     return Question(
         path=command.path,
         message=to_string(params["message"]) if js_truthy(params.get("message")) else "Enter",

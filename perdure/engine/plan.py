@@ -208,7 +208,7 @@ _PLAIN = NodeOptions()
 
 
 def _options(node: dict[str, Value]) -> NodeOptions:
-    if not any(key in node for key in ("timeout", "queue", "placement", "backoff")):
+    if not any(key in node for key in ("timeout", "queue", "placement", "backoff", "deadline", "batch")):
         return _PLAIN
     timeout = _number(node.get("timeout"))
     return NodeOptions(
@@ -216,6 +216,8 @@ def _options(node: dict[str, Value]) -> NodeOptions:
         queue=node.get("queue"),
         placement=node.get("placement"),
         backoff=node.get("backoff"),
+        deadline=node.get("deadline"),
+        batch=int(node.get("batch", 1)),
     )
 
 

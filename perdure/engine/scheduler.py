@@ -28,15 +28,16 @@ from perdure.engine.messages import (
     AgentFailed,
     Command,
     Event,
+    Fetch,
+    Fetched,
     RunOptions,
     Settled,
     TimerFired,
 )
-from perdure.engine.plan import compile_plan
+from perdure.engine.plans import plan_of, problem_of
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import GraphError, UsageError
-from perdure.graph.check import first_problem
 from perdure.graph.values import Value
 
 
@@ -58,11 +59,11 @@ class Scheduler:
         observe: Observer | None = None,
     ) -> None:
         rules = rules_of(options or RunOptions(), agents)
-        problem = first_problem(document, rules.agents)
+        problem = problem_of(document, rules.agents)
         if problem is not None:
             raise GraphError([problem])
-        plan = compile_plan(document, rules.options.graphs)
-        board = Board(Slots(plan.concurrency, plan.labels), observe)
+        plan = plan_of(document, rules.options.graphs)
+        board = Board(Slots(plan.concurrency, plan.labels), observe, quotas=rules.options.quotas)
         _prepare(board.add_run(plan), rules.options)
         self._play(board, rules)
 
@@ -102,6 +103,10 @@ class Scheduler:
         match event:
             case AgentCompleted(call, result):
                 self.graphs.nodes.answer(call, Outcome(value=result))
+            case Fetched(call, value):
+                self.graphs.fetched(call, Outcome(value=value))
+            case AgentFailed(call, message) if self._is_fetch(call):
+                self.graphs.fetched(call, Outcome(failure=message))
             case AgentFailed(call, message, state, final):
                 self.graphs.nodes.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
@@ -113,6 +118,10 @@ class Scheduler:
             case _:
                 assert_never(event)
         return self._commands()
+
+    def _is_fetch(self, call: int) -> bool:
+        found = self.board.calls.get(call)
+        return found is not None and isinstance(found.command, Fetch)
 
     def _commands(self) -> list[Command]:
         self.graphs.nodes.catch_up()

@@ -10,19 +10,21 @@ order in which answers that have arrived are due (turns.py), which is the shell'
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 from perdure.engine.board import Board, InFlight, Observer, Starting
-from perdure.engine.messages import Command, RunAgent, RunOptions, Settle, StartTimer
-from perdure.engine.plan import Plan, compile_plan
+from perdure.engine.graph_agents import Rows, Start
+from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
+from perdure.engine.plan import Plan
+from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler, rules_of
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.errors import UsageError
-from perdure.graph.values import UNDEFINED, Value
+from perdure.graph.values import UNDEFINED, Value, is_dict
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The number of this form. `restore` takes no other."""
 
 
@@ -31,18 +33,19 @@ def snapshot(scheduler: Scheduler) -> dict[str, Value]:
     board = scheduler.board
     documents: list[Value] = []
     known: dict[int, int] = {}
-    for run in board.runs.values():
-        if id(run.plan) not in known:
-            known[id(run.plan)] = len(documents)
-            documents.append(run.plan.document)
+    for plan in _plans(board):
+        if id(plan) not in known:
+            known[id(plan)] = len(documents)
+            documents.append(plan.document)
     return {
         "format": FORMAT,
         "now": board.clock.now_ms,
         "finished": board.finished,
         "last_call": board.last_call,
         "last_run": board.last_run,
+        "used": [board.used_calls, board.used_iterations],
         "documents": documents,
-        "runs": [_run_data(run, known[id(run.plan)]) for run in board.runs.values()],
+        "runs": [_run_data(run, known) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
     }
@@ -66,13 +69,14 @@ def restore(
         )
     rules = rules_of(options or RunOptions(), agents)
     documents: list[Mapping[str, Value]] = data["documents"]
-    plans = [compile_plan(document, rules.options.graphs) for document in documents]
-    board = Board(Slots(plans[0].concurrency, plans[0].labels), observe)
+    plans = [plan_of(document, rules.options.graphs) for document in documents]
+    board = Board(Slots(plans[0].concurrency, plans[0].labels), observe, quotas=rules.options.quotas)
+    board.used_calls, board.used_iterations = data["used"]
     board.clock.now_ms, board.finished = data["now"], data["finished"]
     board.last_call, board.last_run = data["last_call"], data["last_run"]
     runs: list[Mapping[str, Value]] = data["runs"]
     for item in runs:
-        _add_run(board, item, plans[int(item["document"])])
+        _add_run(board, item, plans)
     for number, name in data["queue"]:
         plan = board.runs[number].plan.computed[name]
         board.slots.push(number, name, plan.priority, plan.label)
@@ -80,12 +84,20 @@ def restore(
     return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
 
 
-def _run_data(run: GraphRun, document: int) -> dict[str, Value]:
-    data: dict[str, Value] = {"id": run.id, "document": document}
+def _plans(board: Board) -> Iterator[Plan]:
+    for run in board.runs.values():
+        yield run.plan
+        for node in run.nodes.values():
+            if node.nested is not None and node.nested.plan is not None:
+                yield node.nested.plan
+
+
+def _run_data(run: GraphRun, documents: Mapping[int, int]) -> dict[str, Value]:
+    data: dict[str, Value] = {"id": run.id, "document": documents[id(run.plan)]}
     if run.parent is not None:
         data |= {"parent": list(run.parent), "path": run.path, "key": run.key}
-    for key in ("map_index", "want_all", "iteration"):
-        if getattr(run, key):
+    for key, plain in (("want_all", False), ("iteration", 0), ("depth", 1), ("batch", 1)):
+        if getattr(run, key) != plain:
             data[key] = getattr(run, key)
     if run.map_index is not None:
         data["map_index"] = run.map_index
@@ -95,12 +107,12 @@ def _run_data(run: GraphRun, document: int) -> dict[str, Value]:
         data["values"] = run.values
     if run.outcome is not None:
         data["outcome"] = list(run.outcome)
-    nodes = {name: _node_data(run, name, node) for name, node in run.nodes.items()}
+    nodes = {name: _node_data(run, name, node, documents) for name, node in run.nodes.items()}
     data["nodes"] = {name: node for name, node in nodes.items() if node}
     return data | ({} if run.nodes else {"over": True})
 
 
-def _node_data(run: GraphRun, name: str, node: NodeRun) -> dict[str, Value]:
+def _node_data(run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, int]) -> dict[str, Value]:
     fresh = run.fresh(name)
     data: dict[str, Value] = {}
     if node.value is not fresh.value:
@@ -111,29 +123,61 @@ def _node_data(run: GraphRun, name: str, node: NodeRun) -> dict[str, Value]:
         data["state"] = str(node.state)
     elif node.pending != fresh.pending:
         data["pending"] = [source for source in run.plan.computed[name].needs if source in node.pending]
-    for key in ("skip", "retries", "error", "call", "timer", "reserved"):
+    for key in ("skip", "retries", "error", "call", "timer", "deadline", "reserved"):
         if getattr(node, key) != getattr(fresh, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
-        data["nested"] = _nested_data(node.nested)
+        data["nested"] = _nested_data(node.nested, documents)
     return data
 
 
-def _nested_data(nested: Nested) -> dict[str, Value]:
+def _nested_data(nested: Nested, documents: Mapping[int, int]) -> dict[str, Value]:
     return {
         "call": nested.call,
         "agent": nested.agent,
         "params": nested.params,
+        "document": None if nested.plan is None else documents[id(nested.plan)],
+        "starts": _starts_data(nested.starts),
+        "want_all": nested.want_all,
+        "rule": nested.rule,
+        "opened": nested.opened,
         "children": list(nested.children),
-        "unfinished": nested.unfinished,
+        "rows": ranges(list(nested.results)),
+        "results": [nested.results[row] for row in sorted(nested.results)],
+        "kept": [[ranges(rows), stored] for rows, stored in nested.kept],
         "failed": nested.failed,
         "outcome": None if nested.outcome is None else list(nested.outcome),
     }
 
 
+def _starts_data(starts: Sequence[Start]) -> Value:
+    if isinstance(starts, Rows):
+        names = ("rows", "row_key", "columns", "values", "limit", "invalid")
+        return {name: getattr(starts, name) for name in names}
+    return [start.values for start in starts]
+
+
+def ranges(rows: Sequence[int]) -> list[list[int]]:
+    """Numbers as (first, last) of those that follow each other."""
+    found: list[list[int]] = []
+    for row in sorted(rows):
+        if found and found[-1][1] == row - 1:
+            found[-1][1] = row
+        else:
+            found.append([row, row])
+    return found
+
+
+def _numbers(found: Sequence[Sequence[int]]) -> list[int]:
+    return [row for first, last in found for row in range(first, last + 1)]
+
+
 def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
     command = flight.command
+    if isinstance(command, Fetch):
+        wanted = {"distant": command.distant, "whole": command.whole, "then": command.then}
+        return data | wanted | {"result": command.result}
     if isinstance(command, RunAgent):
         return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
     if isinstance(command, StartTimer):
@@ -141,27 +185,32 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     return data | {"turns": command.turns}
 
 
-def _add_run(board: Board, data: Mapping[str, Value], plan: Plan) -> None:
+def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
     """Puts a graph on the board, and takes the slots that its nodes hold."""
-    run = GraphRun(id=data["id"], plan=plan, clock=board.clock, rule=data.get("rule", plan.loop))
+    plan = plans[int(data["document"])]
+    run = GraphRun(
+        id=data["id"], plan=plan, clock=board.clock, known=board.known, rule=data.get("rule", plan.loop)
+    )
     board.runs[run.id] = run
     if "parent" in data:
         number, name = data["parent"]
         run.parent, run.path, run.key = (number, name), data["path"], data["key"]
     run.map_index, run.want_all = data.get("map_index"), data.get("want_all", False)
+    run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
     run.outcome = _outcome(data.get("outcome"))
     if not data.get("over"):
         run.renew()
     for name, item in data["nodes"].items():
-        _fill(run.nodes[name], item)
+        _fill(run.nodes[name], item, plans)
     for name, node in run.nodes.items():
         run.active += node.state in (NodeState.QUEUED, NodeState.EXECUTING)
+        run.active += node.state is NodeState.WAITING and node.call is not None
         if node.state is NodeState.EXECUTING:
             board.slots.hold(run.id, plan.computed[name].label, node.reserved)
 
 
-def _fill(node: NodeRun, data: Mapping[str, Value]) -> None:
+def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
     node.value = data.get("value", node.value)
     node.state = NodeState(data.get("state", NodeState.WAITING))
     node.result = data.get("result", node.value if node.state is NodeState.INJECTED else UNDEFINED)
@@ -169,11 +218,28 @@ def _fill(node: NodeRun, data: Mapping[str, Value]) -> None:
     node.pending = set(data.get("pending", node.pending)) if waits else set()
     node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
     node.retries, node.error = data.get("retries", 0), data.get("error")
-    node.call, node.timer = data.get("call"), data.get("timer")
+    node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
-        nested: dict[str, Any] = {**data["nested"]}
-        nested["outcome"] = _outcome(nested["outcome"])
-        node.nested = Nested(**nested)
+        node.nested = _nested(data["nested"], plans)
+
+
+def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
+    starts = data["starts"]
+    return Nested(
+        call=data["call"],
+        agent=data["agent"],
+        params=data["params"],
+        starts=Rows(**starts) if is_dict(starts) else [Start(values=values) for values in starts],
+        plan=None if data["document"] is None else plans[int(data["document"])],
+        want_all=data["want_all"],
+        rule=data["rule"],
+        opened=data["opened"],
+        children=list(data["children"]),
+        results=dict(zip(_numbers(data["rows"]), data["results"], strict=True)),
+        kept=[(_numbers(rows), stored) for rows, stored in data["kept"]],
+        failed=data["failed"],
+        outcome=_outcome(data["outcome"]),
+    )
 
 
 def _outcome(data: Value) -> Outcome | None:
@@ -185,7 +251,15 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
     board, call = scheduler.board, data["call"]
     run, name = board.runs[data["run"]], data["node"]
     again: Starting
-    if "turns" in data:
+    if "distant" in data:
+        noted = again = Fetch(
+            call=call,
+            distant=data["distant"],
+            whole=data["whole"],
+            then=data["then"],
+            result=data["result"],
+        )
+    elif "turns" in data:
         noted = again = Settle(call, data["turns"])
     elif "milliseconds" in data:
         noted = StartTimer(call, data["milliseconds"])

@@ -1,21 +1,25 @@
 """The state of a run, and the one table by which a node's state moves.
 
 A `GraphRun` is one execution of one graph: the root, a nested graph, or one row of a map. All of
-them share a `Clock`, which only tells the time of the event that is being handled.
+them share a `Clock`, which only tells the time of the event that is being handled, and what is
+`Known` of values that are not here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from perdure.engine.known import Known
 from perdure.errors import EngineError
+from perdure.graph.distant import Distant
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
 
 if TYPE_CHECKING:
+    from perdure.engine.graph_agents import Start
     from perdure.engine.plan import Plan
 
 
@@ -70,7 +74,8 @@ class NodeRun:
 
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for. `call` is the call that may answer it, `timer` the one that may time it out, `reserved`
-    tells that it holds a second slot for the graph that it carries.
+    tells that it holds a second slot for the graph that it carries; `deadline` is the timer of all its
+    attempts.
     """
 
     state: NodeState = NodeState.WAITING
@@ -82,6 +87,7 @@ class NodeRun:
     error: str | None = None
     call: int | None = None
     timer: int | None = None
+    deadline: int | None = None
     reserved: bool = False
     nested: Nested | None = None
 
@@ -95,16 +101,24 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Nested:
-    """The graphs that a node runs, in row order, and how they ended so far; `call` is the node's.
+    """The graphs that a node runs, and how they ended so far; `call` is the node's.
 
+    `starts` are all of them, of which `opened` have begun; `children` are those that go on, and
+    `results` what the others gave, by row; those `kept` are in lists of the store, with their rows.
     While it is `opening`, nothing is decided; `failed` is the message of the first graph that did.
     """
 
     call: int
     agent: str
     params: Mapping[str, Value]
+    starts: Sequence[Start] = ()
+    plan: Plan | None = None
+    want_all: bool = False
+    rule: Mapping[str, Value] | None = None
+    opened: int = 0
     children: list[int] = field(default_factory=list[int])
-    unfinished: int = 0
+    results: dict[int, Value] = field(default_factory=dict[int, Value])
+    kept: list[tuple[list[int], Distant]] = field(default_factory=list[tuple[list[int], Distant]])
     opening: bool = False
     failed: str | None = None
     outcome: Outcome | None = None
@@ -122,10 +136,13 @@ class GraphRun:
     id: int
     plan: Plan
     clock: Clock
+    known: Known
     parent: tuple[int, str] | None = None
     path: str = ""
     key: str = ""
     map_index: int | None = None
+    depth: int = 1
+    batch: int = 1
     want_all: bool = False
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     rule: Mapping[str, Value] | None = None

@@ -9,9 +9,11 @@ gives the same results; other answers are handed on as they come, once nothing e
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from perdure.engine.messages import Event
+from perdure.engine.messages import AgentCompleted, AgentFailed, Call, Event, Settled
+from perdure.graph.values import Value
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class Expected:
     `left` counts the turns that it takes after this one.
     """
 
+    call: Call
     event: Event | None = None
     dropped: bool = False
     left: int = 0
@@ -37,9 +40,9 @@ class Turns:
     _due: deque[Expected] = field(default_factory=deque[Expected])
     _arrived: deque[Event] = field(default_factory=deque[Event])
 
-    def expect(self, event: Event | None = None, turns: int = 1) -> Expected:
+    def expect(self, call: Call, event: Event | None = None, turns: int = 1) -> Expected:
         """A place for an answer that is due `turns` from now; `event` where it is known already."""
-        place = Expected(event, left=turns - 1)
+        place = Expected(call, event, left=turns - 1)
         self._due.append(place)
         return place
 
@@ -49,6 +52,18 @@ class Turns:
 
     def next(self) -> Event | None:
         """The answer to hand on now; None when it has to be waited for."""
+        front = self.front()
+        if front is not None and front.event is not None:
+            return self._due.popleft().event
+        return self._arrived.popleft() if self._arrived else None
+
+    def has_next(self) -> bool:
+        """Whether an answer can be handed on now."""
+        front = self.front()
+        return bool(self._arrived) or (front is not None and front.event is not None)
+
+    def front(self) -> Expected | None:
+        """The place whose turn it is, whether its answer is there or not; it stays where it is."""
         while self._due:
             place = self._due[0]
             if place.dropped:
@@ -56,8 +71,37 @@ class Turns:
             elif place.left:
                 place.left -= 1
                 self._due.rotate(-1)
-            elif place.event is None:
-                break
             else:
-                return self._due.popleft().event
-        return self._arrived.popleft() if self._arrived else None
+                return place
+        return None
+
+    def written(self) -> list[Value]:
+        """The places in order, as plain data. What has arrived without a turn is not among them."""
+        return [[place.call, place.left, _written(place.event)] for place in self._due if not place.dropped]
+
+    def resume(self, places: Iterable[Sequence[Value]]) -> dict[Call, Expected]:
+        """Takes over the places that `written` gave; those that still wait for their answers, by call."""
+        found = [Expected(call, _read(call, event), left=left) for call, left, event in places]
+        self._due.extend(found)
+        return {place.call: place for place in found if place.event is None}
+
+
+def _written(event: Event | None) -> list[Value] | None:
+    match event:
+        case Settled():
+            return ["settled"]
+        case AgentCompleted(_, result):
+            return ["completed", result]
+        case AgentFailed(_, message, state, final):
+            return ["failed", message, state, final]
+        case _:
+            return None
+
+
+def _read(call: Call, data: Sequence[Value] | None) -> Event | None:
+    if data is None:
+        return None
+    kind, *rest = data
+    if kind == "settled":
+        return Settled(call)
+    return AgentCompleted(call, *rest) if kind == "completed" else AgentFailed(call, *rest)

@@ -200,6 +200,12 @@ def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
     if "backoff" in node and not (is_number(node["backoff"]) and node["backoff"] > 0):
         cure = "give a number such as 2"
         yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", cure)
+    if "deadline" in node and not (is_number(node["deadline"]) and node["deadline"] > 0):
+        cure = "give a number such as 60000"
+        yield Problem("deadline", f"{place}.deadline", "deadline is a time in milliseconds above 0", cure)
+    if "batch" in node and not (is_number(node["batch"]) and 1 <= node["batch"] <= 1000):
+        cure = "give a number such as 100"
+        yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", cure)
 
 
 def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> Iterator[Problem]:

@@ -70,12 +70,16 @@ KINDS: Final[dict[str, Callable[[Value], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of one kind of value. `argument` matches the whole text between its parentheses."""
+    """A function of one kind of value. `argument` matches the whole text between its parentheses.
+
+    One that looks `inside` needs the items or members of the value, not only the value.
+    """
 
     name: str
     on: str
     argument: re.Pattern[str]
     body: Body
+    inside: bool = False
 
     def accepts(self, value: Value) -> bool:
         """Whether `value` is of the function's kind."""
@@ -98,12 +102,12 @@ _SPACE = f"[{WHITESPACE}]"
 _WORD = r"[A-Za-z0-9!#$%&()*+,\-/:;<=>?@"
 
 
-def function(name: str, *, on: str, argument: str = "") -> Callable[[Body], Body]:
+def function(name: str, *, on: str, argument: str = "", inside: bool = False) -> Callable[[Body], Body]:
     """Registers a function under `name`. The groups of the pattern `argument` are its arguments."""
 
     def register(body: Body) -> Body:
         kinds = list(KINDS)
-        known = (*FUNCTIONS.get(name, ()), Function(name, on, re.compile(argument), body))
+        known = (*FUNCTIONS.get(name, ()), Function(name, on, re.compile(argument), body, inside))
         FUNCTIONS[name] = tuple(sorted(known, key=lambda item: kinds.index(item.on)))
         return body
 
@@ -133,7 +137,7 @@ def _is_empty(items: list[Value]) -> Value:
     return not items
 
 
-@function("flat", on="array")
+@function("flat", on="array", inside=True)
 def _flat(items: list[Value]) -> Value:
     flat: list[Value] = []
     for item in items:
@@ -144,7 +148,7 @@ def _flat(items: list[Value]) -> Value:
     return flat
 
 
-@function("sum", on="array")
+@function("sum", on="array", inside=True)
 def _sum(items: list[Value]) -> Value:
     """What ``a + b`` makes of 0 and the items: a text from the first text, list or object on."""
     total = 0.0
@@ -156,18 +160,18 @@ def _sum(items: list[Value]) -> Value:
     return number(total)
 
 
-@function("average", on="array")
-@function("mean", on="array")
+@function("average", on="array", inside=True)
+@function("mean", on="array", inside=True)
 def _average(items: list[Value]) -> Value:
     return number(to_number(_sum(items)) / len(items)) if items else 0
 
 
-@function("max", on="array")
+@function("max", on="array", inside=True)
 def _max(items: list[Value]) -> Value:
     return _extreme(items, 1)
 
 
-@function("min", on="array")
+@function("min", on="array", inside=True)
 def _min(items: list[Value]) -> Value:
     return _extreme(items, -1)
 
@@ -180,7 +184,7 @@ def _extreme(items: list[Value], sign: int) -> Value:
     return max(numbers, key=lambda item: (sign * item, sign * math.copysign(1, item)), default=0)
 
 
-@function("join", on="array", argument=f"([,-]|{_SPACE}|)")
+@function("join", on="array", inside=True, argument=f"([,-]|{_SPACE}|)")
 def _join(items: list[Value], separator: str) -> Value:
     return join(items, separator)
 
@@ -195,7 +199,7 @@ def _values(value: Value) -> Value:
     return [value[key] for key in ordered_keys(value)] if is_dict(value) else list(value)
 
 
-@function("toJSON", on="object")
+@function("toJSON", on="object", inside=True)
 def _to_json(value: Value) -> Value:
     return stringify(value, 2)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from perdure.errors import FunctionError
+from perdure.graph.distant import Distant, Part, Stored, Whole, distant_in
 from perdure.graph.functions import Bound, bind
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 
@@ -50,10 +52,14 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``.name(argument)``: the functions that may be meant, else a member of that very name."""
+    """``.name(argument)``: the functions that may be meant, else a member of that very name.
+
+    `inside` tells that one of them looks at the items of a list or the members of an object.
+    """
 
     prop: str
     candidates: tuple[Bound, ...]
+    inside: bool = False
 
     def read(self, value: Value) -> Value:
         """The first result that is neither None nor UNDEFINED.
@@ -98,11 +104,24 @@ class Reference:
         if not self.node:
             return UNDEFINED
         try:
-            for step in self.steps:
+            for index, step in enumerate(self.steps):
+                if isinstance(value, Distant):
+                    return self._later(value, index)
+                if isinstance(step, Call) and step.inside and next(distant_in(value), None) is not None:
+                    return self._later(Whole(value), index)
                 value = step.read(value)
         except (FunctionError, RecursionError) as error:
             raise FunctionError(f"{self.text}: {error}") from error
         return value
+
+    def _later(self, source: Distant, start: int) -> Value:
+        """The steps from `start` on, to be taken where the source is at hand."""
+        first = self.steps[start]
+        keys = source.keys if isinstance(source, Stored) else None
+        if keys is not None and not isinstance(first, Call) and first.prop not in keys:
+            return Reference(self.node, self.steps[start + 1 :], self.text).read(UNDEFINED)
+        steps = tuple((step.prop, not isinstance(step, Key)) for step in self.steps[start:])
+        return Part(source, steps)
 
 
 def parse_reference(text: Value) -> Reference | None:
@@ -114,7 +133,7 @@ def parse_reference(text: Value) -> Reference | None:
     if not isinstance(text, str) or not text.startswith(":") or _LINE_END.search(text):
         return None
     node, *props = _DOT.split(text[1:])
-    return Reference(node, tuple(_step(prop) for prop in props), text)
+    return Reference(node, tuple(parse_step(prop) for prop in props), text)
 
 
 def parse_path(text: Value, *, functions: bool = True) -> Reference | None:
@@ -126,13 +145,15 @@ def parse_path(text: Value, *, functions: bool = True) -> Reference | None:
     if not isinstance(text, str) or not text.startswith("."):
         return None
     props = text.split(".")[1:]
-    return Reference(SELF, tuple(_step(prop, functions=functions) for prop in props), text)
+    return Reference(SELF, tuple(parse_step(prop, functions=functions) for prop in props), text)
 
 
-def _step(prop: str, *, functions: bool = True) -> Step:
+@lru_cache(maxsize=4096)
+def parse_step(prop: str, *, functions: bool = True) -> Step:
+    """One step as written: a call of a function where it may be one, an index, else a key."""
     candidates = bind(prop) if functions else None
     if candidates is not None:
-        return Call(prop, candidates)
+        return Call(prop, candidates, any(bound.function.inside for bound in candidates))
     if prop == _LAST:
         return Index(prop, -1)
     match = _INDEX.fullmatch(prop)

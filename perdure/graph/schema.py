@@ -150,6 +150,20 @@ _COMPUTED: Final[dict[str, Schema]] = {
         exclusiveMinimum=0,
         default=1,
     ),
+    "deadline": _any(
+        "Perdure: milliseconds for the node as a whole, all attempts and pauses included.",
+        type="number",
+        exclusiveMinimum=0,
+        examples=[60000],
+    ),
+    "batch": _any(
+        "Perdure: calls that are ready together share one activity, up to this many. On a map, those of "
+        "its rows do.",
+        type="number",
+        minimum=1,
+        maximum=1000,
+        examples=[100],
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from perdure.errors import FunctionError
+from perdure.graph.distant import Distant, Joined, Part, distant_in
 from perdure.graph.javascript import pair_surrogates, to_string
 from perdure.graph.reference import Reference, parse_path, parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, ordered_keys
@@ -102,10 +103,10 @@ class Text:
     parts: tuple[str | Template, ...]
     references: tuple[Reference, ...]
 
-    def render(self, scope: Scope) -> str:
+    def render(self, scope: Scope) -> Value:
         """The parts, each as String(part) of JavaScript, in one pass."""
-        parts = [part if isinstance(part, str) else to_string(part.render(scope)) for part in self.parts]
-        return pair_surrogates("".join(parts))
+        parts = [part if isinstance(part, str) else part.render(scope) for part in self.parts]
+        return joined(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,18 @@ that has none depends on no result.
 Leaf = Callable[[str], Template]
 
 
+def joined(parts: Iterable[Value]) -> Value:
+    """The text of `parts`, each as String(part) of JavaScript; Joined while one of them is not here."""
+    values = list(parts)
+    if any(not isinstance(part, str) and _is_distant(part) for part in values):
+        return Joined(tuple(values))
+    return pair_surrogates("".join(map(to_string, values)))
+
+
+def _is_distant(value: Value) -> bool:
+    return isinstance(value, Distant) or (is_list(value) and next(distant_in(value), None) is not None)
+
+
 def compile_inputs(value: Value) -> Template:
     """The template of `inputs` or `passThrough`: references, texts and utilities at any depth.
 
@@ -175,6 +188,8 @@ def clean(value: Value) -> Value:
 
     What becomes empty by it stays: ``{"a": [null]}`` is ``{"a": []}``.
     """
+    if isinstance(value, Distant):
+        return Part(value, cleaned=True)
     if is_list(value):
         return list(filter(_is_data, map(clean, value)))
     if not is_dict(value):

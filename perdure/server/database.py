@@ -106,7 +106,7 @@ def _check(database: Path, program: Path) -> None:
         with closing(file):
             file.execute("PRAGMA locking_mode=EXCLUSIVE")
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            _check_content(database, file)
+            check_content(database, file)
             _check_version(database, file, _version(program))
     except sqlite3.Error as error:
         raise _refusal(database, getattr(error, "sqlite_errorname", ""), str(error)) from error
@@ -119,7 +119,8 @@ def _refusal(database: Path, code: str, text: str = "") -> ConnectionFailed:
     return ConnectionFailed(f"{database}: {text} ({code})\n  cure: look that up among SQLite's result codes")
 
 
-def _check_content(database: Path, file: sqlite3.Connection) -> None:
+def check_content(database: Path, file: sqlite3.Connection) -> None:
+    """Raises ConnectionFailed, or sqlite3.Error, where `file`, which is `database`, is not a whole one."""
     pages, size = (file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     tables = {row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if database.stat().st_size < pages * size or not {"namespaces", "executions"} <= tables:

@@ -35,13 +35,13 @@ MAX_ID = 200
 MAX_SUMMARY = 200
 
 
-def remote(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
-    """Keyword arguments of workflow.start_activity."""
+def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[str, Any]:
+    """Keyword arguments of workflow.start_activity, for a number of calls of which one is at `path`."""
     limit = DEADLINE if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
     return {
         "task_queue": queue,
         "activity_id": shortened(path, MAX_ID),
-        "summary": path[:MAX_SUMMARY],
+        "summary": path[:MAX_SUMMARY] + (f" and {calls - 1} more" if calls > 1 else ""),
         "start_to_close_timeout": limit,
         "schedule_to_close_timeout": DEADLINE,
         "heartbeat_timeout": HEARTBEAT_TIMEOUT,

@@ -2,8 +2,8 @@
 
 First the calls that are on their way are waited for, and no new ones are sent; what was not sent,
 timers and open questions go along in the scheduler's snapshot and are sent anew. Where calls take
-longer than DRAIN, the run goes on as it is and tries again STEP events later: an agent that works
-for hours is never called twice for the history's sake.
+longer than DRAIN, the run goes on as it is and tries again STEP events later, until its history is
+long: then it waits. An agent that works for hours is never called twice for the history's sake.
 """
 
 from __future__ import annotations
@@ -14,11 +14,32 @@ from dataclasses import dataclass
 
 from temporalio import workflow
 
+from perdure.errors import FinalError
+
 DRAIN = 20.0
 """Seconds in which the calls on their way may end."""
 
 STEP = 1_000
 """Events between two tries."""
+
+PATIENT = 2
+"""From a history of so many times the usual length on, nothing new is sent before the run continues."""
+
+MAX_EVENTS = 45_000
+"""The server ends a run at 51,200 events, or at 50 MB, without a word to it."""
+
+MAX_HISTORY = 45_000_000
+"""Bytes."""
+
+
+class HistoryFull(FinalError):
+    """A run can neither go on, nor be carried on in a new one."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(
+            f"the history of the run is full ({length} events), and what the run holds is too large to be "
+            "carried on; set PERDURE_STORE for the client and all workers"
+        )
 
 
 @dataclass(slots=True)
@@ -34,13 +55,20 @@ class Continuation:
         """Whether the run should continue as new as soon as nothing is on its way."""
         info = workflow.info()
         length = info.get_current_history_length()
+        if length > MAX_EVENTS or info.get_current_history_size() > MAX_HISTORY:
+            raise HistoryFull(length)
         wanted = length >= self.events or info.is_continue_as_new_suggested()
         return wanted and length >= self._not_before
 
     def wait(self) -> None:
-        """Calls are on their way: gives them their time."""
-        if self._timer is None:
+        """Calls are on their way: gives them their time, and all of it once the history is long."""
+        if self._timer is None and workflow.info().get_current_history_length() < self.events * PATIENT:
             self._timer = asyncio.create_task(self._drain())
+
+    def give_up(self) -> None:
+        """The run cannot be carried on now: tries again later."""
+        self._not_before = workflow.info().get_current_history_length() + STEP
+        self.wake()
 
     def close(self) -> None:
         """The run is over, or goes on in another."""

@@ -7,47 +7,50 @@ this file emits are pinned by the recorded histories in tests/replay.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from perdure.directory import DIRECTORY, Directory, Placement
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
     Command,
     Console,
     Event,
+    Fetch,
     Finish,
     RunAgent,
-    RunOptions,
     Settle,
     Settled,
     StartTimer,
     TimerFired,
 )
+from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Turns
-from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.engine.turns import Expected, Turns
+from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
 from perdure.payloads import (
-    DIRECTORY,
     Answer,
-    Directory,
     RunRequest,
-    RunResult,
     RunStatus,
 )
-from perdure.wire import ValueTooLarge, pack, unpack
+from perdure.wire import MAX_BYTES, pack, unpack
 from perdure.workflows import activity_options
 from perdure.workflows.continuation import Continuation
+from perdure.workflows.course import Limits, ended, run_options, stopped
 from perdure.workflows.outbox import Outbox
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
-
-STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+from perdure.workflows.segments import Segments
+from perdure.workflows.share import Share
+from perdure.workflows.values import MAX_STATE, Values, keep_values
 
 
 @workflow.defn(name="Graph", failure_exception_types=[PerdureError])
@@ -64,14 +67,22 @@ class GraphWorkflow:
         self._turns = Turns()
         self._news = False
         self._timers: dict[int, asyncio.Task[None]] = {}
-        self._outbox = Outbox(self._request, self._directory, self._progress, self._turns, self._wake)
+        self._places: dict[int, Expected] = {}
+        self._share = Share(self._wake)
+        self._outbox = Outbox(self._request, self._progress, self._turns, self._share, self._wake)
+        self._segments = Segments(
+            self._request, self._progress, self._turns, self._share, self._wake, self._outbox.call
+        )
+        self._values = Values(self._arrive)
         self._continuation = Continuation(self._request.events, self._wake)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
-        self._directory = self._outbox.directory = await self._look_up_agents()
+        self._compile()
+        self._directory = await self._look_up_agents()
+        self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
         try:
             scheduler, commands = self._begin()
             self._scheduler = scheduler
@@ -82,7 +93,7 @@ class GraphWorkflow:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
             self._close()
-        return self._result(scheduler, finish)
+        return await ended(self._request, scheduler, finish, self._outbox.placement.has_store)
 
     @workflow.update
     async def answer(self, answer: Answer) -> None:
@@ -102,10 +113,21 @@ class GraphWorkflow:
         if refusal is not None:
             raise UsageError(refusal)
 
+    @workflow.signal(dynamic=True)
+    async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Signals mean nothing to a graph; but their events count, and a run continues as new in time."""
+        del name, args
+        self._wake()
+
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         return self._progress.status(self._scheduler, console_from, self._people.questions())
+
+    def _compile(self) -> None:
+        """Compiles the graph in an activation of its own: thousands of nodes take their time."""
+        with suppress(Exception):  # the checks, which come later, tell what is wrong with it
+            plan_of(self._request.graph, self._request.graphs)
 
     async def _look_up_agents(self) -> Directory:
         raw = await workflow.execute_local_activity(
@@ -118,53 +140,86 @@ class GraphWorkflow:
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
-        request, agents = self._request, self._directory.names()
-        options = RunOptions(
-            injects=[(str(name), value) for name, value in request.injects],
-            config=request.config,
-            graphs=request.graphs,
-            bypass_agents=request.bypass_agents,
-            force_loop=request.force_loop,
-            loop_count=request.loop_count,
-            previous_results=request.previous_results,
-        )
+        request, agents = self._request, self._outbox.placement.names
         observe = self._progress.observe
+        self._began = _now_ms()
         if request.state is not None:
             self._progress.resume(request.state["progress"])
-            return restore(request.state["scheduler"], options, agents, observe)
-        scheduler = Scheduler(request.document, options, agents=agents, observe=observe)
+            self._places = self._turns.resume(request.state["places"])
+            self._began, self._share.total = request.state["began"], request.state["bytes"]
+            scheduler, commands = restore(request.state["scheduler"], run_options(request), agents, observe)
+            answered = {call for call, _, event in request.state["places"] if event is not None}
+            return scheduler, [command for command in commands if _call_of(command) not in answered]
+        scheduler = Scheduler(request.document, run_options(request), agents=agents, observe=observe)
         return scheduler, scheduler.start(_now_ms())
 
     async def _play(self, scheduler: Scheduler, commands: list[Command]) -> Finish:
-        while True:
+        """Plays to the end, or to where a quota is used up."""
+        limits = Limits(self._request.quotas, self._began, self._wake)
+        try:
             finish = self._carry_out(commands)
-            if finish is not None:
-                self._show()
-                return finish
-            commands = scheduler.handle(await self._next(scheduler), _now_ms())
+            while finish is None:
+                event = await self._next(scheduler, limits)
+                now_ms = self._segments.answers.time_of(event)
+                finish = self._carry_out(scheduler.handle(event, _now_ms() if now_ms is None else now_ms))
+        except QuotaExceeded as error:
+            finish = stopped(scheduler, str(error), _now_ms())
+        finally:
+            limits.close()
+        self._show()
+        return finish
 
-    async def _next(self, scheduler: Scheduler) -> Event:
-        while (event := self._turns.next()) is None:
-            self._outbox.held = self._continuation.is_due()
-            if self._outbox.held and self._outbox.is_idle():
-                self._continue_as_new(scheduler)
-            if self._outbox.held:
-                self._continuation.wait()
-            self._show()
-            self._news = False
-            await workflow.wait_condition(lambda: self._news)
+    async def _next(self, scheduler: Scheduler, limits: Limits) -> Event:
+        while self._segments.is_open or (event := self._turns.next()) is None:
+            limits.check(self._share.total)
             self._outbox.pump()
+            if not self._segments.is_open:
+                await self._look_ahead(scheduler)
+            self._show()
+            await workflow.wait_condition(lambda: self._news)
+            self._news = False
         return event
 
-    def _continue_as_new(self, scheduler: Scheduler) -> None:
-        state = {"scheduler": snapshot(scheduler), "progress": self._progress.state()}
-        request = pack(replace(self._request, document={}, state=state))
-        self._close()
-        workflow.continue_as_new(request)
+    async def _look_ahead(self, scheduler: Scheduler) -> None:
+        """Nothing can be handed on: begins a segment, or continues as new where that is due."""
+        self._outbox.held = self._continuation.is_due()
+        if not self._outbox.held:
+            self._segments.begin(scheduler, self._directory, _now_ms())
+        elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
+            await self._continue_as_new(scheduler)
+        else:
+            self._continuation.wait()
+
+    async def _continue_as_new(self, scheduler: Scheduler) -> None:
+        """Goes on in a new run, unless something has happened by the time that its values are kept."""
+        request = self._written(scheduler)
+        if len(request.payload.data) > MAX_STATE and self._outbox.placement.has_store:
+            await keep_values(scheduler)
+            request = self._written(scheduler)
+        if len(request.payload.data) > MAX_BYTES:
+            self._continuation.give_up()
+        elif not self._turns.has_next():
+            self._close()
+            # On the build that is current by then, where workers have builds.
+            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+            workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
+
+    def _written(self, scheduler: Scheduler) -> RawValue:
+        state = {
+            "scheduler": snapshot(scheduler),
+            "places": self._turns.written(),
+            "progress": self._progress.state(),
+            "began": self._began,
+            "bytes": self._share.total,
+        }
+        return pack(replace(self._request, document={}, injects=[], state=state), limited=False)
 
     def _close(self) -> None:
         """Nothing is waited for any more."""
         self._outbox.close()
+        self._segments.close()
+        self._values.close()
+        self._share.close()
         self._continuation.close()
         for timer in self._timers.values():
             timer.cancel()
@@ -180,12 +235,11 @@ class GraphWorkflow:
         for command in commands:
             match command:
                 case RunAgent():
-                    if command.agent in self._directory.human:
-                        self._people.ask(command)
-                    else:
-                        self._outbox.call(command)
+                    self._call(command)
                 case Settle(call, turns):
-                    self._turns.expect(Settled(call), turns)
+                    self._turns.expect(call, Settled(call), turns)
+                case Fetch():
+                    self._values.fetch(command)
                 case StartTimer(call, milliseconds):
                     self._timers[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
@@ -198,9 +252,22 @@ class GraphWorkflow:
                     assert_never(command)
         return None
 
+    def _call(self, command: RunAgent) -> None:
+        placement = self._outbox.placement
+        if command.agent in placement.human:
+            self._people.ask(command)
+        elif placement.is_nobody(command):
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
+        elif placement.is_pure(command):
+            self._segments.call(command, self._places.pop(command.call, None))
+        else:
+            self._outbox.call(command, self._places.pop(command.call, None))
+
     def _drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
         self._people.close(call)
+        self._segments.drop(call)
+        self._values.drop(call)
         self._outbox.drop(call)
         timer = self._timers.pop(call, None)
         if timer is not None:
@@ -215,27 +282,9 @@ class GraphWorkflow:
         if self._scheduler is not None:
             workflow.set_current_details(self._progress.markdown(self._scheduler))
 
-    def _result(self, scheduler: Scheduler, finish: Finish) -> RawValue:
-        root = scheduler.root
-        result = RunResult(
-            results=finish.results,
-            all=finish.all,
-            errors=finish.errors,
-            states={name: str(root.nodes[name].state) for name in root.plan.order},
-            failure=finish.failure,
-        )
-        if self._request.indexed:
-            status = "failed" if finish.failure is not None else "completed"
-            workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-                [STATUS.value_set(status)]
-            )
-        try:
-            raw = pack(result)
-        except ValueTooLarge as error:
-            raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
-        if finish.failure is not None:
-            raise ApplicationError(finish.failure, raw, type="RunFailed")
-        return raw
+
+def _call_of(command: Command) -> int | None:
+    return None if isinstance(command, Console | Finish) else command.call
 
 
 def _now_ms() -> int:

@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from perdure.directory import Directory, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Expected, Turns
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, Directory, RunRequest
-from perdure.wire import ValueTooLarge, pack, unpack
-from perdure.workflows import activity_options
+from perdure.graph.distant import Stored
+from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
+from perdure.wire import pack, unpack
+from perdure.workflows import activity_options, batches
 from perdure.workflows.calls import agent_call, failure
 from perdure.workflows.progress import Progress
+from perdure.workflows.share import Share
+from perdure.workflows.values import MAX_INLINE, packed
 
 MAX_PENDING: Final = 500
 """Remote calls in flight."""
@@ -36,28 +40,17 @@ and the server writes those that arrive during a workflow task together with wha
 MAX_LOCAL: Final = 40
 """Local calls in flight."""
 
-MAX_LOCAL_BYTES: Final = 16_000
-"""Bytes of inputs of a local call; larger ones go to a remote activity."""
-
-MAX_SENT: Final = 200
-"""Calls of one workflow task."""
-
-MAX_SENT_BYTES: Final = 1_500_000
-"""Bytes of one workflow task: inputs of remote calls and results of local ones."""
-
-BREATH: Final = 0.001
-"""Seconds of the timer that ends a workflow task which has sent its share."""
-
 
 @dataclass(slots=True)
 class Outbox:
     """The calls of one run. `wake` is told of every answer; while `held`, nothing is sent."""
 
     request: RunRequest
-    directory: Directory
     progress: Progress
     turns: Turns
+    share: Share
     wake: Callable[[], None]
+    placement: Placement = field(default_factory=lambda: Placement(Directory()))
     held: bool = False
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
@@ -66,26 +59,20 @@ class Outbox:
     _expected: dict[int, Expected] = field(default_factory=dict[int, Expected])
     _sizes: dict[int, int] = field(default_factory=dict[int, int])
     _pending_bytes: int = 0
-    _workflow_task: int = -1
-    _sent: int = 0
-    _sent_bytes: int = 0
-    _breath: asyncio.Task[None] | None = None
 
-    def call(self, command: RunAgent) -> None:
-        """Sends a call, now or when there is room."""
-        if self._nobody_answers(command):
-            self.turns.expect(AgentCompleted(command.call, None))
-            return
-        if self._is_local(command):
-            self._expected[command.call] = self.turns.expect()
+    def call(self, command: RunAgent, place: Expected | None = None) -> None:
+        """Sends a call, now or when there is room. `place` is one that it had in another run of the chain."""
+        if self.placement.is_local(command):
+            self._expected[command.call] = place or self.turns.expect(command.call)
             self._local.add(command.call)
+        elif place is not None:
+            place.dropped = True
         self._waiting.append(command)
-        self.pump()
 
     def drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
         task = self._open.pop(call, None)
-        if task is not None:
+        if task is not None and task not in self._open.values():
             task.cancel()
         self._local.discard(call)
         place = self._expected.pop(call, None)
@@ -98,22 +85,14 @@ class Outbox:
         self._waiting.clear()
         for task in self._open.values():
             task.cancel()
-        if self._breath is not None:
-            self._breath.cancel()
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not self._open and self._breath is None
+        return not self._open
 
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
-        workflow_task = workflow.info().get_current_history_length()
-        if workflow_task != self._workflow_task:
-            self._workflow_task, self._sent, self._sent_bytes = workflow_task, 0, 0
-        while not self.held and self._waiting and self._has_room(self._waiting[0]):
-            if self._sent >= MAX_SENT or self._sent_bytes >= MAX_SENT_BYTES:
-                self._breathe()
-                return
+        while not self.held and self._waiting and self._has_room(self._waiting[0]) and self.share.has_room():
             self._send(self._waiting.popleft())
 
     def _has_room(self, command: RunAgent) -> bool:
@@ -121,74 +100,120 @@ class Outbox:
             return self._local_open < MAX_LOCAL
         return len(self._sizes) < MAX_PENDING and self._pending_bytes < MAX_PENDING_BYTES
 
-    def _breathe(self) -> None:
-        """Ends this workflow task: local calls alone would go on inside it, whatever they return."""
-        if self._breath is None:
-            self._breath = asyncio.create_task(workflow.sleep(BREATH, summary="end of a workflow task"))
-            self._breath.add_done_callback(self._breathed)
+    def _send(self, command: RunAgent) -> None:
+        """Sends a call, with those that may share its activity; large inputs go to the store first."""
+        is_bypassed = self.placement.is_bypassed(command.agent)
+        if command.options.batch > 1 and command.call not in self._local:
+            batch = batches.taken(command, self._waiting)
+            self._pack_and_start(batch, batches.request(batch, is_bypassed))
+        else:
+            self._pack_and_start([command], pack(agent_call(command, is_bypassed), limited=False))
 
-    def _breathed(self, breath: asyncio.Task[None]) -> None:
-        del breath
-        self._breath = None
-        self.pump()
+    def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
+        if len(arguments.payload.data) <= MAX_INLINE:
+            self._start(batch, arguments)
+            return
+        self._sizes[batch[0].call] = 0
+        task = asyncio.create_task(packed(arguments, self.placement.has_store))
+        self._note(batch, task)
+        task.add_done_callback(lambda done: self._packed(batch, done))
+
+    def _note(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> None:
+        for command in batch:
+            self._open[command.call] = task
+
+    def _still_open(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> list[RunAgent]:
+        """The calls of a batch that somebody still waits for; they are open no more."""
+        found = [command for command in batch if self._open.get(command.call) is task]
+        for command in found:
+            del self._open[command.call]
+        return found
+
+    def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
+        self._sizes.pop(batch[0].call, None)
+        found = self._still_open(batch, task)
+        if not found or task.cancelled():
+            return
+        error = task.exception()
+        if error is None and len(found) == len(batch):
+            self._start(batch, task.result())
+        elif error is None:
+            self._waiting.extendleft(reversed(found))
+        else:
+            for command in found:
+                message = f"{command.path}: its inputs: {error}"
+                self._arrive(AgentFailed(command.call, message, final=True))
         self.wake()
 
-    def _send(self, command: RunAgent) -> None:
-        try:
-            arguments = pack(agent_call(command, command.agent in self.request.bypass_agents))
-        except ValueTooLarge as error:
-            message = f"{command.path}: its inputs: {error}"
-            self._arrive(AgentFailed(command.call, message, final=True))
-            return
-        size = len(arguments.payload.data)
-        self._sent += 1
-        is_local = command.call in self._local and size <= MAX_LOCAL_BYTES
+    def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
+        first, size = batch[0], len(arguments.payload.data)
+        self.share.add(size)
+        is_local = first.call in self._local
         if is_local:
             self._local_open += 1
             handle = workflow.start_local_activity(
-                command.agent,
+                first.agent,
                 arguments,
                 result_type=RawValue,
-                **activity_options.local(command.options, command.path),
+                **activity_options.local(first.options, first.path),
             )
         else:
-            self._local.discard(command.call)
-            self._sizes[command.call] = size
+            self._sizes[first.call] = size
             self._pending_bytes += size
-            self._sent_bytes += size
-            handle = self._start_remote(command, arguments)
-        self._open[command.call] = handle
-        handle.add_done_callback(lambda task: self._answered(command, task, is_local))
+            handle = self._start_remote(batch, arguments)
+        self._note(batch, handle)
+        handle.add_done_callback(lambda task: self._answered(batch, task, is_local))
 
-    def _start_remote(self, command: RunAgent, arguments: RawValue) -> workflow.ActivityHandle[Any]:
-        queue = command.options.queue or self.directory.queues.get(command.agent) or self.request.queue
-        self.progress.sent_to(command.path, queue)
+    def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> workflow.ActivityHandle[Any]:
+        first = batch[0]
+        queue = self.placement.queue(first) or self.request.queue
+        for command in batch:
+            self.progress.sent_to(command.path, queue)
         return workflow.start_activity(
-            command.agent,
+            first.agent,
             arguments,
             result_type=RawValue,
-            **activity_options.remote(command.options, command.path, queue),
+            **activity_options.remote(first.options, first.path, queue, len(batch)),
         )
 
-    def _answered(self, command: RunAgent, task: asyncio.Task[Any], was_local: bool) -> None:
+    def _answered(self, batch: list[RunAgent], task: asyncio.Task[Any], was_local: bool) -> None:
         self._local_open -= was_local
-        self._pending_bytes -= self._sizes.pop(command.call, 0)
-        if self._open.get(command.call) is not task:
-            return  # dropped: nobody waits for the answer
-        del self._open[command.call]
+        self._pending_bytes -= self._sizes.pop(batch[0].call, 0)
+        found = self._still_open(batch, task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
-            self._arrive(AgentFailed(command.call, "cancelled", final=True))
+            self._fail(found, lambda call: AgentFailed(call, "cancelled", final=True))
         elif error is None:
-            self._sent_bytes += len(task.result().payload.data) if was_local else 0
-            self.progress.arrived_beside(command.path, task.result())
-            self._arrive(AgentCompleted(command.call, unpack(task.result())))
+            self._take(batch, found, task.result(), was_local)
         elif was_local and _is_too_large(error):
-            self._local.discard(command.call)
-            self._waiting.appendleft(command)
+            self._local.discard(batch[0].call)
+            self._waiting.extendleft(reversed(found))
         else:
-            self._arrive(failure(command.call, error))
-        self.pump()
+            self._fail(found, lambda call: failure(call, error))
+        self.wake()
+
+    def _fail(self, batch: list[RunAgent], make: Callable[[int], AgentFailed]) -> None:
+        for command in batch:
+            self._arrive(make(command.call))
+
+    def _take(self, batch: list[RunAgent], found: list[RunAgent], result: RawValue, was_local: bool) -> None:
+        """The results of an activity; those that nobody waits for any more are left out."""
+        if was_local:
+            self.share.add(len(result.payload.data), calls=0)
+        self.progress.arrived_beside(batch[0].path, result)
+        if batch[0].options.batch > 1 and not was_local:
+            given = batches.answers(batch, result)
+        else:
+            given = [AgentCompleted(batch[0].call, unpack(result))]
+        self.share.count(sum(map(_size, given)))
+        wanted = {command.call for command in found}
+        for answer in given:
+            if answer.call not in wanted:
+                continue
+            if isinstance(answer, RunAgent):
+                self._waiting.append(replace(answer, options=replace(answer.options, batch=1)))
+            else:
+                self._arrive(answer)
 
     def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""
@@ -200,25 +225,13 @@ class Outbox:
             place.event = event
         self.wake()
 
-    def _nobody_answers(self, command: RunAgent) -> bool:
-        """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
-        name, directory = command.agent, self.directory
-        if name not in self.request.bypass_agents or name in directory.names():
-            return False
-        return not directory.filtered(name, command.node)
-
-    def _is_local(self, command: RunAgent) -> bool:
-        wanted = command.options.placement
-        if wanted is not None:
-            return wanted == "local"
-        return (
-            self.directory.local_activities
-            and command.options.queue is None
-            and command.agent in self.directory.pure
-            and not self.directory.filtered(command.agent, command.node, pure=False)
-        )
-
 
 def _is_too_large(error: BaseException) -> bool:
     cause = error.cause if isinstance(error, ActivityError) else error
     return isinstance(cause, ApplicationError) and cause.type == TOO_LARGE_FOR_LOCAL
+
+
+def _size(answer: AgentCompleted | AgentFailed | RunAgent) -> int:
+    """Bytes of a result, wherever it is; a rough count for what is small."""
+    result = answer.result if isinstance(answer, AgentCompleted) else None
+    return result.size if isinstance(result, Stored) else len(str(result))

@@ -118,7 +118,7 @@ class Progress:
         inner = [
             (scheduler.board.runs[flight.run], flight.node)
             for flight in scheduler.board.calls.values()
-            if flight.run != root.id
+            if flight.run != root.id and flight.node
         ]
         names = list(root.plan.order)
         if len(names) > limit:
@@ -139,6 +139,6 @@ class Progress:
             since=self._since.get(path, 0),
             retries=node.retries,
             error=node.error,
-            done=0 if nested is None else len(nested.children) - nested.unfinished,
-            total=0 if nested is None else len(nested.children),
+            done=0 if nested is None else nested.opened - len(nested.children),
+            total=0 if nested is None else len(nested.starts),
         )

@@ -14,11 +14,12 @@ from perdure.activities.catalog import catalog, load_filters
 from perdure.activities.filter_watch import stepping, streaming
 from perdure.activities.filters import AgentFilter, Call, Next, applying
 from perdure.activities.invoke import invoke
+from perdure.directory import Directory, Placement
 from perdure.engine.messages import RunOptions
 from perdure.engine.people import Question
 from perdure.errors import FinalError, RunFailed, UsageError
 from perdure.graph.values import Value
-from perdure.payloads import Directory, to_plain
+from perdure.payloads import to_plain
 from perdure.testing import run_in_memory
 from perdure.worker import WorkerOptions, build_worker
 from tests.durable import embedded
@@ -66,7 +67,7 @@ def test_what_a_filter_applies_to(
 ) -> None:
     each = AgentFilter("a", marking("a"), agents, nodes)
     assert run(graph(n=COPY), each) == {"n": {"text": text}}
-    directory = Directory(filters=[to_plain(each.scope)])
+    directory = Placement(Directory(filters=[to_plain(each.scope)]))
     assert directory.filtered("copyAgent", "n") is (text != "in")
 
 
@@ -238,7 +239,7 @@ def test_which_filters_apply() -> None:
     every, some = AgentFilter("every", decline), AgentFilter("some", decline, agents=("a",), pure=True)
     assert applying([every, some], "a", "n") == (every, some)
     assert applying([some, every], "b", "n") == (every,)
-    directory = Directory(filters=[to_plain(some.scope)])
+    directory = Placement(Directory(filters=[to_plain(some.scope)]))
     assert directory.filtered("a", "n")
     assert not directory.filtered("a", "n", pure=False)
 

@@ -13,12 +13,16 @@ from perdure import AgentContext, agent
 
 @agent("journalAgent")
 async def journal(inputs: dict[str, Any], params: dict[str, Any], context: AgentContext) -> dict[str, Any]:
-    """Writes down that it was called, works for `seconds` (1), gives the texts of its inputs and its own."""
+    """Writes down that it was called, works for `seconds` (1), gives the texts of its inputs and its own.
+
+    Later attempts work for `again` seconds, if that is given.
+    """
     entry = {"path": context.path, "key": context.idempotency_key, "time": time.time(), "pid": os.getpid()}
     with open(params["journal"], "a") as file:
         file.write(json.dumps(entry) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    await asyncio.sleep(params.get("seconds", 1))
+    seconds = params.get("seconds", 1)
+    await asyncio.sleep(seconds if context.attempt == 1 else params.get("again", seconds))
     before = [text for value in inputs.values() for text in value["texts"]]
     return {"texts": [*before, context.path]}

@@ -30,18 +30,18 @@ class Crew:
     """The command that starts them, where they are to run somewhere else."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def worker(self, *queues: str) -> subprocess.Popen[bytes]:
-        """A worker for `queues`, or for the default queue."""
+    def worker(self, *queues: str, agents: Path = AGENTS, **env: str) -> subprocess.Popen[bytes]:
+        """A worker for `queues`, or for the default queue, with more variables in its environment."""
         wanted = [word for queue in queues for word in ("--queue", queue)]
-        return self._start("worker", *wanted, "--agents", str(AGENTS))
+        return self._start("worker", *wanted, "--agents", str(agents), **env)
 
     def run(self, graph: Path, id: str) -> subprocess.Popen[bytes]:
         """A command that starts the run, or attaches to it, and waits for its results."""
         return self._start("run", str(graph), "--agents", str(AGENTS), "--id", id)
 
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
         # Nothing of this process's environment: it may name another server, or another home.
-        env = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT), **self.env}
+        env = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT), **self.env, **more}
         self.home.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             process = subprocess.Popen(

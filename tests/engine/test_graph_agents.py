@@ -21,13 +21,13 @@ def test_inputs_of_a_nested_graph_become_static_nodes() -> None:
         "nodes": {"a": COPY, "given": {"value": 1, "isResult": True}, "2": {}, "new": {}},
         "version": 0.5,
     }
-    assert wanted.starts == [Start(values={"2": 0, "given": 5, "new": UNDEFINED})]
+    assert list(wanted.starts) == [Start(values={"2": 0, "given": 5, "new": UNDEFINED})]
     assert (wanted.refused, wanted.want_all, wanted.rule) == (False, False, None)
 
 
 def test_an_input_that_is_undefined_leaves_the_default() -> None:
     wanted = prepared("nestedAgent", {"given": UNDEFINED}, {"nodes": {"a": COPY, "given": {"value": 1}}})
-    assert wanted.starts == [Start(values={})]
+    assert list(wanted.starts) == [Start(values={})]
 
 
 def test_an_input_named_like_a_computed_node_is_left_to_the_checks() -> None:
@@ -48,7 +48,7 @@ def test_a_list_in_place_of_a_static_node_is_empty_in_a_nested_graph() -> None:
 def test_agents_with_a_graph_of_their_own_ignore_that_of_the_node() -> None:
     wanted = prepared("stringUpdateTextAgent", {"newText": "x"}, {"nodes": {}})
     assert "resultText" in wanted.document["nodes"]
-    assert wanted.starts == [Start(values={"newText": "x"})]
+    assert list(wanted.starts) == [Start(values={"newText": "x"})]
 
 
 def test_rows_of_a_map() -> None:
@@ -65,7 +65,7 @@ def test_rows_of_a_map() -> None:
     }
     assert wanted.want_all
     shared = {"shared": UNDEFINED, "new": 4}
-    assert wanted.starts == [
+    assert list(wanted.starts) == [
         Start(values={**shared, "row": "x", MAP_INDEX: 0}, map_index=0),
         Start(values={**shared, "row": "y", MAP_INDEX: 1}, map_index=1),
     ]

@@ -26,11 +26,12 @@ def test_a_run_that_has_begun() -> None:
     scheduler = Scheduler(graph, RunOptions(injects=(("s", 5),)))
     scheduler.start(1_000)
     assert snapshot(scheduler) == {
-        "format": 1,
+        "format": 2,
         "now": 1_000,
         "finished": False,
         "last_call": 1,
         "last_run": 1,
+        "used": [1, 0],
         "documents": [graph],
         "runs": [
             {
@@ -100,8 +101,9 @@ def test_graphs_that_are_over_and_settle_keep_only_their_outcome() -> None:
     scheduler.handle(AgentCompleted(2, UNDEFINED), 0)
     scheduler.handle(AgentCompleted(3, 7), 0)
     data = snapshot(scheduler)
-    assert [run.get("outcome") for run in data["runs"]] == [None, [{}, None], [{"i": 7}, None]]
-    assert [run["nodes"] for run in data["runs"][1:]] == [{}, {}]
+    nested = data["runs"][0]["nodes"]["m"]["nested"]
+    assert (nested["rows"], nested["results"]) == ([[0, 1]], [{}, {"i": 7}])
+    assert len(data["runs"]) == 1
     moved, commands = restore(data)
     assert commands == [Settle(1, 4)]
     (finish,) = moved.handle(Settled(1), 0)
@@ -140,5 +142,5 @@ def test_moves_are_observed_again() -> None:
 
 
 def test_a_snapshot_of_another_form_is_refused() -> None:
-    with pytest.raises(UsageError, match="form 7, and only 1 is known here"):
+    with pytest.raises(UsageError, match="form 7, and only 2 is known here"):
         restore({"format": 7})

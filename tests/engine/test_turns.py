@@ -12,26 +12,26 @@ def handed_on(turns: Turns) -> list[int]:
 
 def test_answers_are_handed_on_in_the_order_of_their_turns() -> None:
     turns = Turns()
-    turns.expect(Settled(1), turns=3)
-    turns.expect(done(2))
-    turns.expect(done(3), turns=2)
+    turns.expect(1, Settled(1), turns=3)
+    turns.expect(2, done(2))
+    turns.expect(3, done(3), turns=2)
     assert handed_on(turns) == [2, 3, 1]
 
 
 def test_what_begins_in_a_turn_goes_before_what_only_passes_through_it_later() -> None:
     turns = Turns()
-    turns.expect(Settled(1), turns=2)
-    turns.expect(done(2))
-    turns.expect(Settled(3), turns=2)
+    turns.expect(1, Settled(1), turns=2)
+    turns.expect(2, done(2))
+    turns.expect(3, Settled(3), turns=2)
     assert turns.next() == done(2)
-    turns.expect(done(4))
+    turns.expect(4, done(4))
     assert handed_on(turns) == [1, 4, 3]
 
 
 def test_what_is_not_there_yet_holds_up_the_turn_but_not_what_has_none() -> None:
     turns = Turns()
-    place = turns.expect()
-    turns.expect(done(2))
+    place = turns.expect(1)
+    turns.expect(2, done(2))
     turns.arrive(done(9))
     assert handed_on(turns) == [9]
     place.event = done(1)
@@ -40,7 +40,7 @@ def test_what_is_not_there_yet_holds_up_the_turn_but_not_what_has_none() -> None
 
 def test_what_is_dropped_is_passed_over() -> None:
     turns = Turns()
-    place = turns.expect()
-    turns.expect(done(2))
+    place = turns.expect(1)
+    turns.expect(2, done(2))
     place.dropped = True
     assert handed_on(turns) == [2]

@@ -124,7 +124,7 @@ def swapped_activities(history: dict[str, Any]) -> None:
 def renamed_local_activity(history: dict[str, Any]) -> None:
     (payload,) = events_of(history, "markerRecordedEventAttributes")[-1]["details"]["data"]["payloads"]
     data = json.loads(base64.b64decode(payload["data"]))
-    assert data["activity_type"] == "combineData"
+    assert data["activity_type"] == "perdure.segment"
     payload["data"] = base64.b64encode(json.dumps({**data, "activity_type": "other"}).encode()).decode()
 
 
@@ -149,5 +149,8 @@ async def test_another_order_or_name_of_commands_is_noticed(alter: Callable[[dic
 async def test_another_result_is_noticed() -> None:
     history = read(EXAMPLE)
     details = events_of(history, "markerRecordedEventAttributes")[-1]["details"]
-    details["result"]["payloads"][0]["data"] = base64.b64encode(b'{"name": "Dora"}').decode()
+    payload = details["result"]["payloads"][0]
+    data = json.loads(base64.b64decode(payload["data"]))
+    data["answers"][-1][2] = {"name": "Dora"}
+    payload["data"] = base64.b64encode(json.dumps(data).encode()).decode()
     assert await replay(history) != [recorded_ending(history)]

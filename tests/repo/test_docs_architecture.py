@@ -16,7 +16,7 @@ import pytest
 
 from perdure import wire
 from perdure.activities import activity
-from perdure.payloads import DIRECTORY
+from perdure.directory import DIRECTORY
 from tests.repo import documents
 from tests.repo.documents import ROOT, code, codes, tables
 

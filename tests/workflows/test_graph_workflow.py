@@ -1,6 +1,7 @@
 """The workflow on a real server: people, streams, console, windows, and what ends typed."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from perdure.activities.agent import Agent, AgentContext, agent
 from perdure.activities.catalog import catalog
+from perdure.claims import Claims
 from perdure.client import GraphClient
 from perdure.errors import (
     GraphError,
@@ -174,17 +176,18 @@ async def test_large_values_pass_in_small_parts(client: GraphClient, size: int) 
     assert result.results == {f"n{index}": {"head": "xxx"} for index in range(8)}
 
 
-async def test_what_is_too_large_ends_typed(client: GraphClient) -> None:
+async def test_what_is_too_large_ends_typed_where_there_is_no_store(client: GraphClient) -> None:
     @agent("huge")
     async def huge() -> str:
         return "x" * 2_100_000
 
-    with pytest.raises(RunFailed, match=r"2\.1 MB cannot pass"):
-        await run(client, "huge-result", {"a": {"agent": "huge"}}, huge)
+    bare = replace(client, settings=replace(client.settings, store=None), claims=Claims(None, 0))
+    with pytest.raises(RunFailed, match=r"2\.1 MB cannot pass.*set PERDURE_STORE"):
+        await run(bare, "huge-result", {"a": {"agent": "huge"}}, huge)
     half = {"agent": "copyAgent", "params": {"namedKey": "v"}, "inputs": {"v": ":v"}}
     nodes = {"v": {"value": "x" * 1_500_000}, "a": half, "b": half}
     with pytest.raises(RunFailed, match="the results of all nodes"):
-        await run(client, "huge-all", nodes)
+        await run(bare, "huge-all", nodes)
 
 
 async def test_cancelling_stops_agents_and_nested_graphs(client: GraphClient) -> None:

@@ -1,0 +1,148 @@
+"""Segments: one local activity answers many calls of pure agents, those that follow from others too.
+
+It plays a copy of the run ahead (perdure.engine.ahead) until something else has to answer, or until
+it has worked for long enough or gathered enough: its one marker in history holds all the results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from perdure.activities.agent import Agent, AgentContext
+from perdure.activities.filters import AgentFilter, applying
+from perdure.activities.invoke import as_agent_error, invoke, normal, short_message
+from perdure.claims import Claims
+from perdure.directory import Directory, Placement
+from perdure.encoding import decode, encode
+from perdure.engine.ahead import Ahead
+from perdure.engine.messages import AgentCompleted, AgentFailed, Quotas, RunAgent, RunOptions
+from perdure.engine.snapshot import restore
+from perdure.engine.turns import Turns
+from perdure.errors import FinalError, TransientError
+from perdure.graph.values import Value
+from perdure.payloads import SegmentRequest, SegmentResult, from_plain
+
+SECONDS: Final = 0.2
+"""After this long a segment begins no further call ..."""
+
+SHARE: Final = 5
+"""... but where it took long to take the run over, it works this many times as long as that."""
+
+LONGEST: Final = 2.0
+"""... up to this many seconds."""
+
+MAX_ANSWERS: Final = 5_000
+"""The run plays the answers again in one activation, for which there is half a second."""
+
+MAX_BYTES: Final = 900_000
+"""Bytes of all results."""
+
+MAX_CONSOLE: Final = 1_000
+"""Console lines of one segment; MAX_LINE characters of each are kept."""
+
+MAX_LINE: Final = 8_000
+
+
+@dataclass(slots=True)
+class Segment:
+    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits."""
+
+    agents: Mapping[str, Agent]
+    filters: Sequence[AgentFilter]
+    context: Callable[[RunAgent, str, Callable[[str], None]], AgentContext]
+    claims: Claims
+    loop: asyncio.AbstractEventLoop
+    _began: float = field(default_factory=time.perf_counter)
+    _until: float = 0.0
+    _bytes: int = 0
+    _alone: bool = False
+    _answers: list[list[Value]] = field(default_factory=list[list[Value]])
+    _console: list[str] = field(default_factory=list[str])
+    _run: str = ""
+
+    def play(self, request: SegmentRequest) -> SegmentResult:
+        """Plays on from where the run stands. Blocks its thread."""
+        self._run = request.run
+        ahead = self._taken_over(request)
+        taken = time.perf_counter() - self._began
+        self._until = time.perf_counter() + min(max(SECONDS, SHARE * taken), LONGEST)
+        stopped = ahead.play()
+        return SegmentResult(
+            answers=self._answers,
+            alone=stopped.call if stopped is not None and self._alone else None,
+            console=[line[:MAX_LINE] for line in self._console[-MAX_CONSOLE:]],
+        )
+
+    def _taken_over(self, request: SegmentRequest) -> Ahead:
+        placement = Placement(from_plain(Directory, request.directory), request.bypass_agents)
+        options = RunOptions(
+            config=request.config,
+            graphs=request.graphs,
+            bypass_agents=request.bypass_agents,
+            force_loop=request.force_loop,
+            quotas=Quotas.of(request.quotas),
+        )
+        scheduler, commands = restore(request.scheduler, options, placement.names)
+        ahead = Ahead(scheduler, Turns(), request.now, placement.is_pure, placement.is_nobody, self._answer)
+        ahead.resume(commands, [list(place) for place in request.places])
+        return ahead
+
+    def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
+        if self._answers and self._is_full():
+            return None
+        found = self.agents.get(command.agent)
+        if found is None:
+            return self._leave_alone()
+        try:
+            result = self._called(found, command)
+        except TransientError:  # the store's too
+            return self._leave_alone()
+        except Exception as error:
+            return self._failed(command, error)
+        size = len(encode(result)[0])
+        if size > self.claims.above:
+            if self.claims.store is None:
+                return self._leave_alone()
+            result, size = self._wait_for(self.claims.keep(result)), 500
+        self._bytes += size + len(command.path) + 20
+        self._answers.append([command.call, command.path, result])
+        return AgentCompleted(command.call, result)
+
+    def _is_full(self) -> bool:
+        enough = len(self._answers) >= MAX_ANSWERS or self._bytes >= MAX_BYTES
+        return enough or time.perf_counter() > self._until
+
+    def _leave_alone(self) -> None:
+        self._alone = True
+
+    def _called(self, found: Agent, command: RunAgent) -> Value:
+        context = self.context(command, self._run, self._console.append)
+        # A copy: agents may do with their inputs what they like, and the run's values are shared.
+        data, places = encode([command.inputs, command.params])
+        inputs, params = decode(data, places)
+        if places:
+            inputs, params = self._wait_for(self.claims.redeem([inputs, params]))
+        filters = applying(self.filters, command.agent, command.node) if self.filters else ()
+        if not filters:
+            return normal(found.name, found.call(inputs, params, context))
+        call = invoke(found, inputs, params, context, command.options.timeout, filters)
+        return self._wait_for(call)
+
+    def _wait_for(self, work: Coroutine[Any, Any, Value]) -> Value:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def _failed(self, command: RunAgent, error: Exception) -> AgentFailed:
+        message, final = short_message(as_agent_error(error)), isinstance(error, FinalError)
+        self._answers.append([command.call, command.path, None, message, "failed", final])
+        self._bytes += len(message) + len(command.path) + 40
+        return AgentFailed(command.call, message, final=final)
+
+
+def key_of(run: str, key: str) -> str:
+    """The idempotency key of a call: the same for every delivery of the same work."""
+    return hashlib.sha256(f"{run}/{key}".encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""Which task queues the open runs need, and whether workers serve them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError
+
+from perdure.cli.checkup import Finding, fine, warning
+from perdure.reports import RPC_TIMEOUT, pending_calls, workers
+
+CHECK = "queue"
+QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"
+RUNS = 1000
+"""Open runs that are listed at most."""
+
+DESCRIBED = 50
+"""Those of them, the newest, whose calls are looked at: each takes a request of its own."""
+
+QUEUES = 50
+"""Queues that are looked at."""
+
+
+@dataclass(slots=True)
+class Needs:
+    """What open runs wait for: ids of runs by queue. `newest` is the latest time the server told."""
+
+    runs: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    seen: int = 0
+    newest: datetime | None = None
+
+    def add(self, queue: str, run: str) -> None:
+        """The run needs this queue."""
+        self.runs.setdefault(queue, set()).add(run)
+
+    def hear(self, told: datetime | None) -> None:
+        """The server wrote this time down."""
+        if told is not None and (self.newest is None or told > self.newest):
+            self.newest = told
+
+
+async def needs_of(temporal: Client) -> Needs:
+    """What the open runs need."""
+    needs = Needs()
+    found = [run async for run in temporal.list_workflows(QUERY, limit=RUNS, rpc_timeout=RPC_TIMEOUT)]
+    needs.seen = len(found)
+    for run in found:
+        needs.add(run.task_queue, run.id)
+        needs.hear(run.start_time)
+    for start in range(0, min(len(found), DESCRIBED), 10):
+        await asyncio.gather(*(_calls_of(temporal, run, needs) for run in found[start : start + 10]))
+    return needs
+
+
+async def _calls_of(temporal: Client, run: WorkflowExecution, needs: Needs) -> None:
+    with suppress(RPCError):  # it has ended meanwhile
+        handle = temporal.get_workflow_handle(run.id, run_id=run.run_id)
+        for call in pending_calls(await handle.describe(rpc_timeout=RPC_TIMEOUT)):
+            needs.add(call.queue, run.id)
+
+
+async def queues(temporal: Client, needs: Needs, default: str, *, local: bool) -> list[Finding]:
+    """Each queue that is needed, and the default one, with its workers or the command that starts one."""
+    wanted = sorted(needs.runs.items(), key=lambda item: -len(item[1]))
+    names = list(dict.fromkeys([default, *(name for name, _ in wanted)]))
+    found = [
+        await _queue(temporal, name, sorted(needs.runs.get(name, ())), default, local)
+        for name in names[:QUEUES]
+    ]
+    if len(names) > QUEUES or needs.seen > DESCRIBED:
+        text = f"there are more: looked at {len(names[:QUEUES])} queues of {needs.seen} open runs"
+        found.append(fine(CHECK, f"{text}, and at the calls of the {DESCRIBED} newest"))
+    return found
+
+
+async def _queue(temporal: Client, name: str, runs: Sequence[str], default: str, local: bool) -> Finding:
+    serving = sorted(await workers(temporal, name, local=local))
+    need = f"{len(runs)} open run{'s'[: len(runs) != 1]}"
+    if serving:
+        told = f"{name}: {len(serving)} worker{'s'[: len(serving) != 1]} ({', '.join(serving[:3])}), {need}"
+        stuck = await unrouted(temporal, name)
+        return fine(CHECK, told) if stuck is None else warning(CHECK, f"{told}; {stuck[0]}", stuck[1])
+    if not runs:
+        return fine(CHECK, f"{name}: no worker and no open run; perdure run serves its own run")
+    waiting = f"{name}: no worker; {need} wait{'s'[: len(runs) == 1]} for one, such as {runs[0]!r}"
+    return warning(CHECK, waiting, start(name, runs, default))
+
+
+def start(name: str, runs: Sequence[str], default: str) -> str:
+    """The command that serves the queue."""
+    if name == default:
+        return "perdure worker"
+    if re.fullmatch(rf"{re.escape(default)}-[0-9a-f]{{8}}", name):  # of a command that served itself
+        return f"perdure result {runs[0]} (with the --agents that it was started with)"
+    return f"perdure worker --queue {name}"
+
+
+async def unrouted(temporal: Client, name: str) -> tuple[str, str] | None:
+    """Why the workers of a queue get no new runs although they are there, and the cure: no build of them is
+    the current one. None where there is no such reason.
+    """
+    request = DescribeTaskQueueRequest(
+        namespace=temporal.namespace,
+        task_queue=TaskQueue(name=name),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    answer = await temporal.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
+    versions = [poller.deployment_options for poller in answer.pollers]
+    versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    if not versions or any(each.worker_versioning_mode != versioned for each in versions):
+        return None
+    current = answer.versioning_info.current_deployment_version.build_id
+    if current and any(each.build_id == current for each in versions):
+        return None
+    deployment, build = versions[0].deployment_name, versions[0].build_id
+    which = f"the current one, {current!r}, is not among them" if current else "none is the current one"
+    return (
+        f"they are builds of {deployment!r}, and {which}: new runs wait",
+        "temporal worker deployment set-current-version "
+        f"--deployment-name {deployment} --build-id {build} -n {temporal.namespace}",
+    )

@@ -1,0 +1,124 @@
+"""How values are written: as plain JSON, readable in the Temporal UI and by workers in other languages.
+
+What JSON cannot hold (undefined, NaN, the infinities, what is distant) is null or a short text there,
+and listed beside the data, by its place: no value of a user can imitate such a mark.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole
+from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
+
+Place: TypeAlias = tuple[tuple[str | int, ...], Value]
+
+_SPECIAL: Mapping[str, Value] = {
+    "undefined": UNDEFINED,
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "-Infinity": -math.inf,
+}
+
+
+MANY = 200
+"""Characters that stand for a distant value where people look at the JSON."""
+
+
+def encode(value: Value) -> tuple[bytes, list[Place]]:
+    """JSON of `value`, and the places that JSON could not hold."""
+    try:
+        return _dump(value), []
+    except (TypeError, ValueError):
+        places: list[Place] = []
+        plain = _plain(value, (), places)
+        return _dump(plain), places
+
+
+def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
+    """The value that `encode` wrote."""
+    return _restored(json.loads(data), places)
+
+
+def is_mark_of_distant(mark: Value) -> bool:
+    """Whether the mark of a place stands for a value that is in the store."""
+    return is_list(mark)
+
+
+def _restored(value: Value, places: Sequence[Sequence[Any]]) -> Value:
+    for path, mark in places:
+        special = _SPECIAL[mark] if isinstance(mark, str) else _read(mark)
+        if not path:
+            return special
+        target = value
+        for step in path[:-1]:
+            target = target[step]
+        target[path[-1]] = special
+    return value
+
+
+def _dump(value: Value) -> bytes:
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        return text.encode()
+    except UnicodeEncodeError:  # a lone half of a UTF-16 pair, which JSON escapes can hold
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:
+    if is_dict(value):
+        return {key: _plain(item, (*path, key), places) for key, item in value.items()}
+    if is_list(value):
+        return [_plain(item, (*path, index), places) for index, item in enumerate(value)]
+    if isinstance(value, Undefined):
+        places.append((path, "undefined"))
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        places.append((path, name))
+        return None
+    if isinstance(value, Distant):
+        places.append((path, _written(value)))
+        return str(value)[:MANY]
+    return value
+
+
+def _apart(value: Value) -> list[Value]:
+    """A value as plain data, and its places."""
+    places: list[Place] = []
+    return [_plain(value, (), places), places]
+
+
+def _written(distant: Distant) -> list[Value]:
+    match distant:
+        case Stored(digest, size, kind, length, keys):
+            return ["stored", digest, size, kind, length, None if keys is None else list(keys)]
+        case Part(source, steps, cleaned):
+            return ["part", _written(source), [list(step) for step in steps], cleaned]
+        case Whole(value):
+            return ["whole", *_apart(value)]
+        case Joined(parts):
+            return ["joined", *_apart(list(parts))]
+        case Merged(base, over):
+            return ["merged", _written(base), *_apart(over)]
+        case _:
+            raise TypeError(f"{distant!r} is unknown")
+
+
+def _read(mark: Sequence[Any]) -> Distant:
+    match mark:
+        case ["stored", digest, size, kind, length, keys]:
+            return Stored(digest, size, kind, length, None if keys is None else tuple(keys))
+        case ["part", source, steps, cleaned]:
+            return Part(_read(source), tuple((text, functions) for text, functions in steps), cleaned)
+        case ["whole", value, places]:
+            return Whole(_restored(value, places))
+        case ["joined", parts, places]:
+            return Joined(tuple(_restored(parts, places)))
+        case ["merged", base, over, places]:
+            return Merged(_read(base), _restored(over, places))
+        case _:
+            raise ValueError(f"a place of this kind is unknown here: {mark[:1]!r}")

@@ -1,0 +1,125 @@
+"""Running ahead: a copy of a run is played on as far as pure agents alone carry it.
+
+The durable shell does this inside one activity, a *segment*, and plays the answers again on the run
+itself: both start from the same state and hand answers on in the same order (turns.py), so the
+calls that the run then makes are those that were answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from perdure.engine.messages import (
+    Abort,
+    AgentCompleted,
+    AgentFailed,
+    CancelCall,
+    Command,
+    Event,
+    RunAgent,
+    Settle,
+    Settled,
+)
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.turns import Expected, Turns
+from perdure.errors import EngineError, QuotaExceeded
+from perdure.graph.values import Value
+
+
+@dataclass(slots=True)
+class Ahead:
+    """A copy of a run. `answer` gives the answer of a pure agent, or None to stop before it.
+
+    `is_pure` and `is_nobody` tell of a call whether it may be answered here, and whether it is one
+    of those that null answers.
+    """
+
+    scheduler: Scheduler
+    turns: Turns
+    now_ms: int
+    is_pure: Callable[[RunAgent], bool]
+    is_nobody: Callable[[RunAgent], bool]
+    answer: Callable[[RunAgent], AgentCompleted | AgentFailed | None]
+    waiting: dict[int, tuple[RunAgent, Expected]] = field(
+        default_factory=dict[int, tuple[RunAgent, Expected]]
+    )
+
+    def resume(self, commands: list[Command], places: list[list[Value]]) -> None:
+        """Takes over the places of the run, and of its open `commands` those that have one."""
+        open_places = self.turns.resume(places)
+        for command in commands:
+            if isinstance(command, RunAgent) and command.call in open_places:
+                self.waiting[command.call] = (command, open_places[command.call])
+
+    def play(self) -> RunAgent | None:
+        """Plays until something else has to answer; gives the call before which `answer` stopped."""
+        while not self.scheduler.finished:
+            front = self.turns.front()
+            if front is None:
+                return None
+            if front.event is None:
+                if front.call not in self.waiting:
+                    return None
+                command = self.waiting[front.call][0]
+                front.event = self.answer(command)
+                if front.event is None:
+                    return command
+                del self.waiting[front.call]
+            event = self.turns.next()
+            try:
+                self._take(self.scheduler.handle(event, self.now_ms) if event is not None else [])
+            except QuotaExceeded:
+                return None  # the run will meet it at the same place
+        return None
+
+    def _take(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case RunAgent(call=call):
+                    if self.is_nobody(command):
+                        self.turns.expect(call, AgentCompleted(call, None))
+                    elif self.is_pure(command):
+                        self.waiting[call] = (command, self.turns.expect(call))
+                case Settle(call, turns):
+                    self.turns.expect(call, Settled(call), turns)
+                case CancelCall(call) if call in self.waiting:
+                    self.waiting.pop(call)[1].dropped = True
+                case _:
+                    pass
+
+
+@dataclass(slots=True)
+class Answers:
+    """The answers of a segment, until the run has made the calls that they belong to.
+
+    While some are left, the time of the run is that of the segment: it was the same for both.
+    """
+
+    now_ms: int = 0
+    _known: dict[int, tuple[str, AgentCompleted | AgentFailed]] = field(
+        default_factory=dict[int, tuple[str, AgentCompleted | AgentFailed]]
+    )
+    _left: set[int] = field(default_factory=set[int])
+
+    def add(self, path: str, event: AgentCompleted | AgentFailed) -> None:
+        """One more answer, to the call at `path`."""
+        self._known[event.call] = (path, event)
+        self._left.add(event.call)
+
+    def time_of(self, event: Event) -> int | None:
+        """The time at which the segment handed this event on; None for one that came after it."""
+        if not self._left:
+            return None
+        self._left.discard(event.call if not isinstance(event, Abort) else 0)
+        return self.now_ms
+
+    def take(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
+        """The answer to this call, if the segment gave one. Raises EngineError if it was another call's."""
+        found = self._known.pop(command.call, None)
+        if found is None:
+            return None
+        path, event = found
+        if path != command.path:
+            raise EngineError(f"call {command.call} is {command.path!r}; the segment answered {path!r}")
+        return event

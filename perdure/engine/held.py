@@ -1,0 +1,68 @@
+"""The values that a run holds, where they may be replaced by what says where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from perdure.engine.graph_agents import Rows
+from perdure.engine.messages import RunAgent
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import GraphRun, Nested, NodeRun
+from perdure.graph.values import UNDEFINED, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A value of the run, and how another form of it takes its place."""
+
+    value: Value
+    put: Callable[[Value], None]
+
+
+def held(scheduler: Scheduler) -> Iterator[Held]:
+    """Every value that may be large, in an order that only the run decides."""
+    for run in scheduler.board.runs.values():
+        yield from _of_run(run)
+    for flight in scheduler.board.calls.values():
+        if isinstance(flight.command, RunAgent):
+            yield Held(flight.command.inputs, _putter(flight.command, "inputs"))
+
+
+def _of_run(run: GraphRun) -> Iterator[Held]:
+    for name, value in run.values.items():
+        yield Held(value, lambda new, name=name: run.values.__setitem__(name, new))
+    for node in run.nodes.values():
+        if node.result is not UNDEFINED:
+            yield Held(node.result, _of_node(node, node.result is node.value))
+        if node.value is not UNDEFINED and node.value is not node.result:
+            yield Held(node.value, _putter(node, "value"))
+        if node.nested is not None:
+            yield from _of_nested(node.nested)
+
+
+def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
+    def put(new: Value) -> None:
+        node.result = new
+        if also_value:
+            node.value = new
+
+    return put
+
+
+def _of_nested(nested: Nested) -> Iterator[Held]:
+    rows = sorted(nested.results)
+
+    def put(new: Value) -> None:
+        nested.kept.append((rows, new))
+        nested.results.clear()
+
+    if rows:
+        yield Held([nested.results[row] for row in rows], put)
+    starts = nested.starts
+    if isinstance(starts, Rows):
+        yield Held(starts.rows, lambda new: setattr(nested, "starts", replace(starts, rows=new)))
+
+
+def _putter(owner: object, name: str) -> Callable[[Value], None]:
+    return lambda new: setattr(owner, name, new)

@@ -1,0 +1,62 @@
+"""Plans that are kept: a graph is checked and compiled once in a process, not once in every run.
+
+The key is the text of the document, so that no run can change what another one runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from perdure.engine.plan import Plan, compile_plan
+from perdure.errors import Problem
+from perdure.graph.check import first_problem
+from perdure.graph.values import Value
+
+KEPT: Final = 64
+"""Plans, and verdicts of the checks: graphs that are computed anew each time must not fill the memory."""
+
+
+class _Key:
+    """A document, equal to any other of the same text."""
+
+    __slots__ = ("document", "graphs", "text")
+
+    def __init__(self, document: Mapping[str, Value], graphs: Mapping[str, Value] | None) -> None:
+        self.document = document
+        self.graphs = graphs
+        self.text = json.dumps([document, graphs])  # raises TypeError for what JSON does not hold
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.text == other.text
+
+
+def plan_of(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
+    """The plan of a document that the checks accept; `graphs` as in compile_plan."""
+    try:
+        return _plan(_Key(document, graphs))
+    except TypeError:
+        return compile_plan(document, graphs)
+
+
+def problem_of(document: Mapping[str, Value], agents: frozenset[str] | None) -> Problem | None:
+    """The first problem of a document, as perdure.graph.check finds it."""
+    try:
+        return _problem(_Key(document, None), agents)
+    except TypeError:
+        return first_problem(document, agents)
+
+
+@lru_cache(maxsize=KEPT)
+def _plan(key: _Key) -> Plan:
+    return compile_plan(key.document, key.graphs)
+
+
+@lru_cache(maxsize=KEPT)
+def _problem(key: _Key, agents: frozenset[str] | None) -> Problem | None:
+    return first_problem(key.document, agents)

@@ -1,0 +1,104 @@
+"""How a run begins and ends: its options, what it may use up, its result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+
+from perdure.engine.messages import Abort, Finish, Quotas, RunOptions
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import QuotaExceeded
+from perdure.payloads import RunRequest, RunResult
+from perdure.wire import ValueTooLarge, pack
+from perdure.workflows.values import CannotKeep, packed
+
+STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+
+MAX_BYTES: Final = 100e9
+"""Bytes of values that a run may have moved, if its quotas do not say."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is told when time is up."""
+
+    quotas: Mapping[str, float]
+    began_ms: int
+    wake: Callable[[], None]
+    _timer: asyncio.Task[None] | None = field(init=False, default=None)
+    _is_late: bool = False
+
+    def __post_init__(self) -> None:
+        seconds = self.quotas.get("seconds")
+        if seconds is not None:
+            passed = workflow.now().timestamp() - self.began_ms / 1000
+            self._timer = asyncio.create_task(self._wait(max(0.0, seconds - passed)))
+
+    def check(self, moved: int) -> None:
+        """Raises QuotaExceeded."""
+        limit = self.quotas.get("bytes", MAX_BYTES)
+        if moved > limit:
+            raise QuotaExceeded("bytes", limit, "bytes of values")
+        if self._is_late:
+            raise QuotaExceeded("seconds", self.quotas["seconds"], "seconds")
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _wait(self, seconds: float) -> None:
+        await workflow.sleep(seconds, summary="the time that the run may take")
+        self._is_late = True
+        self.wake()
+
+
+def run_options(request: RunRequest) -> RunOptions:
+    """What the scheduler is told of a request."""
+    return RunOptions(
+        injects=[(str(name), value) for name, value in request.injects],
+        config=request.config,
+        graphs=request.graphs,
+        bypass_agents=request.bypass_agents,
+        force_loop=request.force_loop,
+        loop_count=request.loop_count,
+        previous_results=request.previous_results,
+        quotas=Quotas.of(request.quotas),
+    )
+
+
+def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
+    """The end of a run that must not go on, with what it has."""
+    commands = scheduler.handle(Abort(), now_ms)
+    finish = next(command for command in commands if isinstance(command, Finish))
+    return replace(finish, failure=message)
+
+
+async def ended(request: RunRequest, scheduler: Scheduler, finish: Finish, has_store: bool) -> RawValue:
+    """The result of the workflow. Raises ApplicationError of type RunFailed when a node failed."""
+    root = scheduler.root
+    result = RunResult(
+        results=finish.results,
+        all=finish.all,
+        errors=finish.errors,
+        states={name: str(root.nodes[name].state) for name in root.plan.order},
+        failure=finish.failure,
+    )
+    if request.indexed:
+        status = "failed" if finish.failure is not None else "completed"
+        workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+            [STATUS.value_set(status)]
+        )
+    try:
+        raw = await packed(pack(result, limited=False), has_store)
+    except (ValueTooLarge, CannotKeep) as error:
+        raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
+    if finish.failure is not None:
+        raise ApplicationError(finish.failure, raw, type="RunFailed")
+    return raw

@@ -1,0 +1,133 @@
+"""Calls of pure agents: answered together, by one local activity for as many as can be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+
+from perdure.directory import Directory
+from perdure.engine.ahead import Answers
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.snapshot import snapshot
+from perdure.engine.turns import Expected, Turns
+from perdure.graph.values import Value
+from perdure.payloads import SEGMENT, RunRequest, SegmentRequest, SegmentResult, to_plain
+from perdure.wire import pack, unpack
+from perdure.workflows.activity_options import LOCAL_LIMIT, MAX_SUMMARY
+from perdure.workflows.progress import Progress
+from perdure.workflows.share import Share
+
+ONCE = RetryPolicy(maximum_attempts=1)
+"""A segment that fails is not repeated: its calls get activities of their own."""
+
+
+@dataclass(slots=True)
+class Segments:
+    """The pure calls of one run. `remotely` sends one as an activity of its own.
+
+    While a segment is open nothing else may happen to the run: its answers belong to the state that
+    it was given.
+    """
+
+    request: RunRequest
+    progress: Progress
+    turns: Turns
+    share: Share
+    wake: Callable[[], None]
+    remotely: Callable[[RunAgent], None]
+    answers: Answers = field(default_factory=Answers)
+    _waiting: dict[int, tuple[RunAgent, Expected]] = field(
+        default_factory=dict[int, tuple[RunAgent, Expected]]
+    )
+    _open: asyncio.Task[Any] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a segment is on its way."""
+        return self._open is not None
+
+    def call(self, command: RunAgent, place: Expected | None = None) -> None:
+        """A call of a pure agent: answered already, or by the next segment. `place` is one it had before."""
+        known = self.answers.take(command)
+        if known is not None:
+            self.turns.expect(command.call, known)
+            return
+        self._waiting[command.call] = (command, place or self.turns.expect(command.call))
+
+    def drop(self, call: int) -> None:
+        """Nobody waits for this call any more."""
+        found = self._waiting.pop(call, None)
+        if found is not None:
+            found[1].dropped = True
+
+    def close(self) -> None:
+        """The run is over."""
+        self._waiting.clear()
+        if self._open is not None:
+            self._open.cancel()
+
+    def begin(self, scheduler: Scheduler, directory: Directory, now_ms: int) -> None:
+        """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
+        if not self._waiting or not self.share.has_room():
+            return
+        request = SegmentRequest(
+            scheduler=snapshot(scheduler),
+            places=self.turns.written(),
+            directory=to_plain(directory),
+            now=now_ms,
+            run=workflow.info().first_execution_run_id,
+            config=self.request.config,
+            graphs=self.request.graphs,
+            bypass_agents=self.request.bypass_agents,
+            force_loop=self.request.force_loop,
+            quotas=self.request.quotas,
+        )
+        self._open = workflow.start_local_activity(
+            SEGMENT,
+            pack(request, limited=False),
+            result_type=RawValue,
+            summary=self._summary(),
+            start_to_close_timeout=LOCAL_LIMIT,
+            retry_policy=ONCE,
+        )
+        self._open.add_done_callback(lambda task: self._answered(task, now_ms))
+
+    def _summary(self) -> str:
+        paths = [command.path for command, _ in self._waiting.values()]
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        return f"{paths[0][:MAX_SUMMARY]}{more}"
+
+    def _answered(self, task: asyncio.Task[Any], now_ms: int) -> None:
+        self._open = None
+        if task.cancelled():
+            return
+        failed = task.exception() is not None
+        result: SegmentResult = SegmentResult() if failed else unpack(task.result(), SegmentResult)
+        self.share.add(0 if failed else len(task.result().payload.data))
+        for line in result.console:
+            self.progress.add_console(line)
+        self.answers = Answers(now_ms)
+        for answer in result.answers:
+            self.answers.add(answer[1], _event(answer))
+        for call, (command, place) in list(self._waiting.items()):
+            place.event = self.answers.take(command)
+            if place.event is not None:
+                del self._waiting[call]
+            elif failed or call == result.alone:
+                self.drop(call)
+                self.remotely(command)
+        self.wake()
+
+
+def _event(answer: Sequence[Value]) -> AgentCompleted | AgentFailed:
+    call, _, result, *failure = answer
+    if not failure:
+        return AgentCompleted(call, result)
+    message, state, final = failure
+    return AgentFailed(call, message, state, final)

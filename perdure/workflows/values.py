@@ -1,0 +1,127 @@
+"""Values of a run that are in the store: asking to know one, and bringing there what the run has made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError
+
+from perdure.encoding import encode
+from perdure.engine.held import held
+from perdure.engine.messages import Event, Fetch, Fetched
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import FinalError
+from perdure.graph.distant import Distant, Part
+from perdure.payloads import FETCH, KEEP
+from perdure.wire import MAX_BYTES, ValueTooLarge, pack, unpack
+from perdure.workflows.activity_options import FINAL, LOCAL_LIMIT
+from perdure.workflows.calls import failure
+
+MAX_INLINE: Final = 256_000
+"""Bytes of what a run hands on by value: a call's inputs, its results."""
+
+MAX_STATE: Final = 1_000_000
+"""Bytes of what a run carries on by value when it continues as new."""
+
+SMALL: Final = 200
+"""Bytes of a value that takes more room as a reference."""
+
+PATIENCE: Final = timedelta(hours=1)
+"""A store that does not answer is asked again for so long."""
+
+LONG: Final = timedelta(seconds=10)
+
+AGAIN: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=30),
+    non_retryable_error_types=FINAL,
+)
+
+
+class CannotKeep(FinalError):
+    """What the run has made cannot be brought to the store."""
+
+
+@dataclass(slots=True)
+class Values:
+    """The way to the store, for one run. `arrive` is handed the answers."""
+
+    arrive: Callable[[Event], None]
+    _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
+
+    def fetch(self, command: Fetch) -> None:
+        """Asks to know a value."""
+        task = workflow.start_local_activity(
+            FETCH,
+            pack([command.distant, command.whole], limited=False),
+            result_type=RawValue,
+            summary=str(command.distant)[:100],
+            **_OPTIONS,
+        )
+        self._open[command.call] = task
+        task.add_done_callback(lambda done: self._fetched(command.call, done))
+
+    def drop(self, call: int) -> None:
+        """Nobody waits for this value any more."""
+        task = self._open.pop(call, None)
+        if task is not None:
+            task.cancel()
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._open
+
+    def close(self) -> None:
+        """The run is over."""
+        for task in self._open.values():
+            task.cancel()
+        self._open.clear()
+
+    def _fetched(self, call: int, task: asyncio.Task[Any]) -> None:
+        if self._open.pop(call, None) is None or task.cancelled():
+            return
+        error = task.exception()
+        self.arrive(failure(call, error) if error is not None else Fetched(call, unpack(task.result())))
+
+
+async def packed(raw: RawValue, has_store: bool) -> RawValue:
+    """The payload of what the run has made, its large parts kept. Raises ValueTooLarge, CannotKeep."""
+    if has_store and len(raw.payload.data) > MAX_INLINE:
+        raw = await _kept(raw, MAX_INLINE)
+    if len(raw.payload.data) > MAX_BYTES:
+        raise ValueTooLarge(len(raw.payload.data))
+    return raw
+
+
+async def keep_values(scheduler: Scheduler) -> None:
+    """Brings the values that a run holds to the store, all but the smallest."""
+    found = [each for each in held(scheduler) if len(encode(each.value)[0]) > SMALL]
+    raw = await _kept(pack([each.value for each in found], limited=False), MAX_INLINE)
+    values = unpack(raw)
+    for index, each in enumerate(found):
+        new = Part(values, ((f"${index}", True),)) if isinstance(values, Distant) else values[index]
+        if isinstance(new, Distant):
+            each.put(new)
+
+
+async def _kept(raw: RawValue, limit: int) -> RawValue:
+    try:
+        return await workflow.execute_local_activity(
+            KEEP, args=[raw, limit], result_type=RawValue, summary="large values go to the store", **_OPTIONS
+        )
+    except ActivityError as error:
+        raise CannotKeep(str(error.cause or error)) from error
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "start_to_close_timeout": LOCAL_LIMIT * 4,
+    "schedule_to_close_timeout": PATIENCE,
+    "local_retry_threshold": LONG,
+    "retry_policy": AGAIN,
+}

@@ -1,0 +1,124 @@
+"""Threads of agents and the watch over the event loop: what hangs holds up nobody, and is named."""
+
+import asyncio
+import contextvars
+import logging
+import sys
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from perdure.activities import threads
+from perdure.activities.agent import AgentContext, agent
+from perdure.activities.invoke import AgentTimeout, invoke
+from perdure.activities.threads import in_thread
+from perdure.activities.watch import open_calls, opened, report, watched
+from perdure.errors import AgentError, TransientError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logging.getLogger("perdure"), "propagate", True)
+    return caplog
+
+
+async def test_results_errors_and_context() -> None:
+    variable = contextvars.ContextVar("variable", default="")
+    variable.set("mine")
+    assert await in_thread("t", lambda: (variable.get(), threading.current_thread().name)) == ("mine", "t")
+    with pytest.raises(ValueError, match="odd"):
+        await in_thread("t", int, "odd")
+
+
+@pytest.mark.parametrize("error", [StopIteration(3), SystemExit(2), KeyboardInterrupt()])
+async def test_what_would_end_the_event_loop_is_an_error_like_others(error: BaseException) -> None:
+    def end() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        await in_thread("t", end)
+
+
+async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+
+    @agent("hang")
+    def hang() -> None:
+        release.wait(60)
+
+    async def call() -> None:
+        with pytest.raises(AgentTimeout):
+            await invoke(hang.agent, {}, {}, AgentContext(agent="hang", path="n"), 50)  # type: ignore[attr-defined]
+
+    try:
+        await asyncio.gather(*(call() for _ in range(50)))
+        assert await in_thread("t", lambda: 1) == 1
+        assert await asyncio.to_thread(lambda: 2) == 2
+        assert "agent hang (n) goes on in its thread, though nobody waits for it any more" in logged.text
+        assert "50 threads of agents" in logged.records[-1].message
+    finally:
+        release.set()
+    async with asyncio.timeout(10):
+        while threads._left_alone:
+            await asyncio.sleep(0.01)
+
+
+async def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(TransientError, match="no thread for t: can't start new thread; 0 threads"):
+        await in_thread("t", int)
+
+
+async def test_an_agent_that_exits() -> None:
+    @agent("quits")
+    def quits() -> None:
+        sys.exit("enough")
+
+    @agent("quitsToo")
+    async def quits_too() -> None:
+        sys.exit("enough")
+
+    for each in (quits, quits_too):
+        with pytest.raises(AgentError, match="SystemExit: enough"):
+            await invoke(each.agent, {}, {}, AgentContext())  # type: ignore[attr-defined]
+    assert open_calls() == "none"
+
+
+async def test_who_blocks_the_event_loop(logged: pytest.LogCaptureFixture) -> None:
+    @agent("blocks")
+    async def blocks() -> int:
+        time.sleep(0.5)
+        return 1
+
+    with watched(0.02):
+        assert await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b")) == 1  # type: ignore[attr-defined]
+        async with asyncio.timeout(10):
+            while "moves again" not in logged.text:
+                await asyncio.sleep(0.01)
+    (first, _) = [record.message for record in logged.records]
+    assert first.startswith(
+        "the event loop has not moved for 0.1 s: agent blocks (a.b, for 0 s) blocks it at "
+    )
+    assert "test_threads.py:" in first
+
+
+async def test_what_is_told_where_no_agent_is_to_blame() -> None:
+    with opened("other", "x"):
+        told = report(threading.get_ident())
+    assert "in report" in told
+    assert "open calls: other (x, for 0 s); " in told
+    assert "no place that is known; open calls: none" in report(0)
+
+
+async def test_many_open_calls() -> None:
+    with ExitStack() as stack:
+        for name in "abcdef":
+            stack.enter_context(opened(name, "n"))
+        assert open_calls().endswith("e (n, for 0 s) and 1 more")

@@ -1,0 +1,49 @@
+"""What the environment says, and what it may not say."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.errors import UsageError
+from perdure.settings import Settings
+
+READ = [
+    ({}, (None, 65_536, 7.0)),
+    ({"PERDURE_STORE": "s3://b/p", "PERDURE_STORE_ABOVE": "1024"}, ("s3://b/p", 1024, 7.0)),
+    (
+        {"PERDURE_STORE": "", "PERDURE_STORE_ABOVE": "1500000", "PERDURE_STORE_RETENTION": "0.5"},
+        (None, 1_500_000, 0.5),
+    ),
+]
+
+
+@pytest.mark.parametrize(("environ", "expected"), READ)
+def test_the_store(environ: dict[str, str], expected: tuple[str | None, int, float]) -> None:
+    settings = Settings.from_env(environ)
+    assert (settings.store, settings.store_above, settings.store_retention) == expected
+
+
+REFUSED = [
+    ("PERDURE_STORE_ABOVE", "1023"),
+    ("PERDURE_STORE_ABOVE", "1500001"),
+    ("PERDURE_STORE_ABOVE", "64k"),
+    ("PERDURE_STORE_ABOVE", "-5000"),
+    ("PERDURE_STORE_RETENTION", "0"),
+    ("PERDURE_STORE_RETENTION", "nan"),
+    ("PERDURE_STORE_RETENTION", "inf"),
+    ("PERDURE_STORE_RETENTION", "a week"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSED)
+def test_what_is_refused(name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: {text!r} .*; set it to "):
+        Settings.from_env({name: text})
+
+
+def test_where_large_values_go() -> None:
+    home = Path("/home")
+    assert Settings(home=home).store_url(embedded=True) == "/home/store"
+    assert Settings(home=home).store_url(embedded=False) is None
+    for embedded in (True, False):
+        assert Settings(home=home, store="s3://b/p").store_url(embedded=embedded) == "s3://b/p"
