@@ -18,6 +18,7 @@ def main() -> int:
     unknown = set(given.names) - set(SCENARIOS)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    logs.configure(verbose=False)
     logs.quiet_core()
     missed = 0
     for name in given.names or SCENARIOS:
