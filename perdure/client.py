@@ -94,8 +94,9 @@ class GraphClient:
 
         `graph` is a document as perdure.graph.load reads it; `inputs` go into static nodes. `name`
         is shown in lists. Other `options` are fields of RunRequest. Raises GraphError for a graph
-        that is wrong, UsageError for an input that fits no node, and RunConflict when the id is
-        taken by a run with another graph or other inputs.
+        that is wrong, UsageError for an input that fits no node, RunConflict when the id is taken by
+        a run with another graph or other inputs, and ConnectionFailed within some ten seconds when
+        the server does not answer or its disk is full: the run may then have started, or not.
         """
         document = modernized(normalize(graph))
         problem = first_problem(document)
@@ -113,6 +114,8 @@ class GraphClient:
 
     async def submit(self, request: RunRequest, id: str | None = None) -> Run:
         """Starts a run of a request that was checked; the errors are those of `start`."""
+        if self.embedded is not None:
+            server.check_space(self.embedded.database.parent)  # the server would only not answer
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
@@ -142,14 +145,13 @@ class GraphClient:
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
         except RPCError as error:
-            raise rpc_error(error, "the start") from error
+            raise rpc_error(error, f"the start of run {run_id!r}") from error
         if id is not None:
             await self._compare(run, body)
         return run
 
     async def _compare(self, run: Run, body: str) -> None:
-        description = await run.describe()
-        known = (await description.memo()).get("body")
+        known = (await (await run.describe()).memo()).get("body")
         if known != body:
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs; choose another --id, "
@@ -191,7 +193,11 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
     if not config.get("target_host"):
         lease = server.lease(settings)
         lease.__enter__()
-        embedded = await asyncio.to_thread(server.ensure, settings)
+        try:
+            embedded = await asyncio.to_thread(server.ensure, settings)
+        except BaseException:
+            lease.__exit__(None, None, None)
+            raise
         config["target_host"] = embedded.address
     temporal = await reach(config, identity)
     settings = replace(settings, store=settings.store_url(embedded=embedded is not None))

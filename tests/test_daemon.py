@@ -1,5 +1,6 @@
 """Background processes: one is started, found, shared, missed, ended; nobody else's is ever touched."""
 
+import errno
 import os
 import signal
 import socket
@@ -230,3 +231,36 @@ def test_idleness_is_counted_from_the_last_lease_even_a_short_one(folder: Path) 
     assert watch.seconds() >= 0.2
     with daemon.Lease(folder, "d"):
         assert watch.seconds() < 0.2
+
+
+def test_what_was_stopped_is_known_from_what_has_crashed(folder: Path) -> None:
+    assert daemon.was_stopped(folder, "d") is False
+    first = ensure(folder)
+    os.kill(first.pid, signal.SIGKILL)
+    assert eventually(lambda: daemon.running(folder, "d") is None)
+    assert daemon.was_stopped(folder, "d") is False
+    ensure(folder)
+    assert daemon.was_stopped(folder, "d") is False
+    daemon.stop(folder, "d")
+    assert daemon.was_stopped(folder, "d") is True
+    again = ensure(folder)
+    assert (again.address, daemon.was_stopped(folder, "d")) == (first.address, False)
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "set PERDURE_HOME")]
+)
+def test_the_cure_fits_what_is_wrong_with_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, cure: str
+) -> None:
+    folder.mkdir()
+
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("perdure.daemon.locks.os.open", fail)
+    with (
+        pytest.raises(ConnectionFailed, match=rf"d\.lease: {os.strerror(number)}\n  cure: {cure}"),
+        daemon.Lease(folder, "d"),
+    ):
+        pass

@@ -18,7 +18,8 @@ from perdure.reports import rpc_error
         (RPCStatusCode.CANCELLED, ConnectionFailed),
         (RPCStatusCode.UNKNOWN, ConnectionFailed),  # "transport error": it was killed while it answered
         (RPCStatusCode.INTERNAL, ConnectionFailed),
-        (RPCStatusCode.PERMISSION_DENIED, RunFailed),
+        (RPCStatusCode.PERMISSION_DENIED, ConnectionFailed),
+        (RPCStatusCode.UNAUTHENTICATED, ConnectionFailed),
         (RPCStatusCode.INVALID_ARGUMENT, RunFailed),
     ],
 )
@@ -41,3 +42,27 @@ def test_a_busy_server_is_one_to_come_back_to(message: str, kind: type[PerdureEr
     error = rpc_error(RPCError(message, RPCStatusCode.RESOURCE_EXHAUSTED, b""), "the start")
     assert type(error) is kind
     assert message in str(error)
+
+
+NOT_FOUND = RPCStatusCode.NOT_FOUND
+NAMESPACE = b"\x1aT\nItype.googleapis.com/temporal.api.errordetails.v1.NamespaceNotFoundFailure"
+CURES = (
+    (NOT_FOUND, "workflow not found", b"", UsageError, "run 'x' is expired or unknown; perdure list"),
+    (NOT_FOUND, "Namespace n is not found.", NAMESPACE, ConnectionFailed, "cure: set TEMPORAL_NAMESPACE"),
+    (RPCStatusCode.UNAUTHENTICATED, "expired", b"", ConnectionFailed, "cure: see TEMPORAL_API_KEY"),
+    (RPCStatusCode.UNAVAILABLE, "shard status unknown", b"", ConnectionFailed, "is the disk full?"),
+)
+
+
+@pytest.mark.parametrize(("status", "text", "raw", "kind", "words"), CURES)
+def test_a_refusal_names_its_cure(
+    status: RPCStatusCode, text: str, raw: bytes, kind: type[PerdureError], words: str
+) -> None:
+    error = rpc_error(RPCError(text, status, raw), "run 'x'")
+    assert type(error) is kind
+    assert words in str(error)
+
+
+def test_only_runs_expire() -> None:
+    error = rpc_error(RPCError("not found", NOT_FOUND, b""), "task queue 'q'")
+    assert (type(error), str(error)) == (RunFailed, "the Temporal server refused task queue 'q': not found")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -204,8 +204,9 @@ def test_the_web_pages_are_where_no_page_can_guess(shared: Settings) -> None:
 def listening(pid: int) -> list[tuple[str, int]]:
     inodes = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link))
-        inodes |= {match[1]} if match else set()
+        with suppress(FileNotFoundError):  # closed meanwhile
+            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(link))
+            inodes |= {match[1]} if match else set()
     doors = []
     for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         local, state, inode = (row.split()[index] for index in (1, 3, 9))
@@ -317,6 +318,20 @@ def test_a_file_deleted_under_it_ends_it_and_is_not_replaced_silently(settings: 
             server.ensure(settings)
 
 
+@pytest.mark.parametrize(("tables", "left"), [("", False), ("CREATE TABLE namespaces (data BLOB)", True)])
+def test_only_an_empty_file_that_a_server_made_instead_is_moved_away(
+    tmp_path: Path, tables: str, left: bool
+) -> None:
+    path = tmp_path / "temporal.db"
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute(tables)
+    database.set_aside_if_empty(path)
+    assert (path.exists(), path.with_name("temporal.db.unfinished").exists()) == (left, not left)
+    database.set_aside_if_empty(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
 def _without_root_powers() -> None:
     # Root may write what is read-only, unless it lacks CAP_DAC_OVERRIDE (1).
     import ctypes
@@ -352,10 +367,34 @@ except server.ConnectionFailed as error:
     assert re.search(r"temporal\.db cannot be written(.|\n)*chmod u\+w", told.stderr)
 
 
+@needs_program
 def test_a_full_disk_is_a_clear_refusal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "SPACE", 1 << 62)
+    monkeypatch.setattr(server, "START_SPACE", 1 << 62)
     with pytest.raises(ConnectionFailed, match="the disk is full"):
         server.ensure(settings)
+    monkeypatch.undo()
+    server.ensure(settings)
+    monkeypatch.setattr(server, "START_SPACE", 1 << 62)
+    assert server.ensure(settings) == server.status(settings)  # what is up needs no room to be found
+    monkeypatch.setattr(server, "SPACE", 1 << 62)
+    with pytest.raises(ConnectionFailed, match="nothing is lost"):
+        server.check_space(settings.home)
+
+
+@needs_program
+@needs_proc
+def test_one_that_has_crashed_is_brought_back_and_one_that_was_stopped_is_not(settings: Settings) -> None:
+    first = server.ensure(settings)
+    assert server.again(settings, first) is False
+    os.kill(child_of(first.pid), signal.SIGKILL)
+    assert eventually(lambda: server.status(settings) is None)
+    assert server.again(settings, first) is True
+    second = server.ensure(settings)
+    assert (second.address, second.pid != first.pid) == (first.address, True)
+    assert server.again(settings, first) is False  # somebody else has brought it back: the same to us
+    server.stop(settings)
+    with pytest.raises(ConnectionFailed, match="was stopped"):
+        server.again(settings, second)
 
 
 def test_without_the_program_the_cures_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

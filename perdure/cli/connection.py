@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from perdure import server
 from perdure.cli import logs, output
+from perdure.errors import ConnectionFailed
 from perdure.settings import Settings, temporal_may_be_configured
 
 if TYPE_CHECKING:
@@ -78,8 +79,19 @@ async def connected(
         told.cancel()
     try:
         yield client
+    except ConnectionFailed:
+        if client.embedded is not None:
+            server.check_space(settings.home)  # tells more than that there was no answer
+        raise
     finally:
         client.close()
+
+
+async def revived(client: GraphClient) -> None:
+    """Brings back the embedded server that this process uses, if it has crashed. Raises ConnectionFailed."""
+    known = client.embedded
+    if known is not None and await asyncio.to_thread(server.again, client.settings, known):
+        output.note("the embedded server had ended by itself, and is up again")
 
 
 def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:

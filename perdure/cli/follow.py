@@ -13,6 +13,7 @@ from perdure import server
 from perdure.activities.catalog import catalog
 from perdure.cli import output
 from perdure.cli.board import Board
+from perdure.cli.connection import revived
 from perdure.cli.views import View
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
@@ -29,6 +30,9 @@ REPORT = 2.0
 
 PATIENT_ATTEMPTS = 2
 """A step that was tried more often is not just unlucky."""
+
+PATIENCE = 60.0
+"""Seconds for which a server need not answer, nor have room on its disk, before a command gives up."""
 
 LAST_WORDS = 1.0
 """Seconds that the console of an ended run may take."""
@@ -79,14 +83,25 @@ class Follower:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self) -> None:
-        delay = FIRST
+        delay, answered = FIRST, time.monotonic()
         while True:
             await asyncio.sleep(delay)
-            await self._look()
+            try:
+                await revived(self.client)
+                await self._look()
+                answered = time.monotonic()
+            except ConnectionFailed as error:
+                if time.monotonic() - answered > PATIENCE or self._is_stopped():
+                    raise
+                self._tell(
+                    f"{error}\n  the run goes on when it does; this command waits {PATIENCE:g} s for it"
+                )
             delay = min(delay * GROWTH, SLOWEST)
 
+    def _is_stopped(self) -> bool:
+        return self.client.embedded is not None and server.was_stopped(self.client.settings)
+
     async def _look(self) -> None:
-        self._check_server()
         status = await self._status()
         if status is None:
             return
@@ -97,8 +112,10 @@ class Follower:
     async def _status(self) -> RunStatus | None:
         if time.monotonic() - self._reported < REPORT:
             return await self.run.status(self._console)
-        report = await self.run.report(self._console)
         self._reported = time.monotonic()
+        if self.client.embedded is not None:
+            server.check_space(self.client.settings.home)
+        report = await self.run.report(self._console)
         self._explain(report)
         return report.status
 
@@ -125,11 +142,6 @@ class Follower:
         if text not in self._told:
             self._told.add(text)
             self.view.lines([text])
-
-    def _check_server(self) -> None:
-        embedded = self.client.embedded
-        if embedded is not None and server.status(self.client.settings) != embedded:
-            raise ConnectionFailed("the embedded server has ended")
 
     async def _stream(self) -> None:
         """Shows the end of what agents stream, where it is seen."""

@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
 import warnings
 
 from perdure.cli import output
 
 SDK = "temporalio"
 OWN = "perdure"
+
+SILENCE = 30.0
+"""Seconds between two lines that tell the same."""
+
+_CORE = "[sdk_core::"
+_AWAY = re.compile(r"gRPC call \w+ retried|Network error")
+_REASON = re.compile(r'message: "([^"]+)"')
+
+
+class Seldom(logging.Filter):
+    """Lets what the SDK's core repeats through now and then: each of its pollers tells of each retry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is due."""
+        text = record.getMessage()
+        if _CORE not in text:
+            return True
+        kind = "away" if _AWAY.search(text) else re.sub(r"\d+", "", text.partition("{")[0])
+        due = time.monotonic() - self._told.get(kind, -SILENCE) >= SILENCE
+        if due:
+            self._told[kind] = time.monotonic()
+        return due
 
 
 class Line(logging.Formatter):
@@ -18,6 +46,10 @@ class Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         text = record.getMessage().partition("\n")[0]
+        if _CORE in text and _AWAY.search(text):
+            found = _REASON.search(text)
+            reason = found[1] if found else "no reason given"
+            text = f"the Temporal server does not answer ({reason}); trying again"
         return f"{self.formatTime(record)} {record.levelname.lower()} {output.plain(text)}"
 
 
@@ -29,6 +61,8 @@ def configure(*, verbose: bool, worker: bool = False) -> None:
     if verbose or worker:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
+    if not verbose:
+        handler.addFilter(Seldom())
     for name in (SDK, OWN):
         logger = logging.getLogger(name)
         logger.propagate = False

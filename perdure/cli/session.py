@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from perdure import server
 from perdure.cli import hosting, outcome, output, problems
 from perdure.cli.connection import Opening, connected
 from perdure.cli.follow import Follower
@@ -48,6 +49,8 @@ class Order:
 async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
     """Starts the run and waits for its end, unless it is to go on alone."""
     async with connected(settings, opening, passing=True) as client:
+        if client.embedded is not None:
+            server.check_space(settings.home)
         if order.detach:
             return await _detach(order, client)
         place = await hosting.place_of(client, order.agents, order.queue, order.unknown)

@@ -1,5 +1,7 @@
 """Serves agents, and the runs that call them, until it is told to stop.
 
+A server that was configured is waited for where it does not answer, at the start and at any time later;
+the embedded one is started again where it has crashed.
 SIGTERM and Ctrl-C let running agents end, for at most PERDURE_GRACE seconds (10); a second signal ends
 at once. PERDURE_DEPLOYMENT and PERDURE_BUILD_ID make runs stay with the build that began them.
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
@@ -8,7 +10,9 @@ PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /health
 from __future__ import annotations
 
 import argparse
+import asyncio
 
+from perdure import server
 from perdure.cli import connection, graphs, logs, output
 from perdure.settings import Settings
 
@@ -47,15 +51,28 @@ async def _main(
 ) -> int:
     from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    async with connection.connected(settings, opening) as client:
-        queues = hosting.served_queues(client, args.queue, agents.origins)
+    served = asyncio.Event()
 
-        def ready() -> None:
-            config = client.temporal.service_client.config
-            build = f", build {settings.build_id} of {settings.deployment}" if settings.deployment else ""
-            output.note(
-                f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
-                f"queues {', '.join(queues)}, {len(agents.known)} agents{build}"
-            )
+    async def serve_once(stop: serving.Stop) -> int:
+        async with connection.connected(settings, opening) as client:
+            queues = hosting.served_queues(client, args.queue, agents.origins)
 
-        return await serving.serve_until_stopped(client, queues, agents, ready, versioned=True)
+            def ready() -> None:
+                served.set()
+                config = client.temporal.service_client.config
+                build = f", build {settings.build_id} of {settings.deployment}" if settings.deployment else ""
+                output.note(
+                    f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
+                    f"queues {', '.join(queues)}, {len(agents.known)} agents{build}"
+                )
+
+            return await serving.serve_until_stopped(client, queues, agents, ready, stop, versioned=True)
+
+    def may_come() -> bool:
+        from perdure.client import configured  # noqa: PLC0415 -- loads the SDK
+
+        if opening is None and configured().get("target_host"):
+            return True
+        return served.is_set() and not server.was_stopped(settings)
+
+    return await serving.serve_patiently(serve_once, may_come, settings.grace)

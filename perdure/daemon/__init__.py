@@ -17,7 +17,7 @@ A daemon must not close the descriptors that it inherits, and must not leave its
 
 from perdure.daemon.locks import IdleWatch, Lease, idle, make_private, retire
 from perdure.daemon.ports import answers, free_port
-from perdure.daemon.process import Running, ensure, running, stop
+from perdure.daemon.process import Running, ensure, running, stop, was_stopped
 
 __all__ = [
     "IdleWatch",
@@ -31,4 +31,5 @@ __all__ = [
     "retire",
     "running",
     "stop",
+    "was_stopped",
 ]

@@ -6,6 +6,7 @@ cleaned up after a crash. A folder must be on a file system that has them, as lo
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -114,7 +115,7 @@ def make_private(folder: Path) -> None:
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
-        raise ConnectionFailed(f"{folder}: {error.strerror}; {CURE}") from error
+        raise _refusal(folder, error) from error
 
 
 def open_lock(path: Path, flags: int = 0) -> int:
@@ -126,7 +127,13 @@ def open_lock(path: Path, flags: int = 0) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
     except OSError as error:
-        raise ConnectionFailed(f"{path}: {error.strerror}; {CURE}") from error
+        raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, error: OSError) -> ConnectionFailed:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    cure = "free some space, then call again; nothing is lost" if full else CURE
+    return ConnectionFailed(f"{path}: {error.strerror}\n  cure: {cure}")
 
 
 def held(path: Path, mode: int = fcntl.LOCK_SH) -> bool:

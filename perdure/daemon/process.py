@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from perdure.daemon.locks import POLL, acquire, held, locked, make_private, open_lock
 from perdure.daemon.ports import free_port, is_free
 from perdure.errors import ConnectionFailed
+
+STOPPED = "stopped"
+"""The fact that `stop` leaves behind: whoever needs the daemon then does not start it again."""
 
 LOG_TAIL = 12
 """Lines of the log that an error message quotes."""
@@ -113,7 +116,15 @@ def stop(folder: Path, name: str, grace: float = 10.0) -> bool:
         if not found:
             return False
         _end(folder / f"{name}.alive", found.pid, grace)
+        with suppress(OSError):
+            _write(folder / f"{name}.json", replace(found, extra={**found.extra, STOPPED: "yes"}))
         return True
+
+
+def was_stopped(folder: Path, name: str) -> bool:
+    """Whether the last one was ended by `stop`, and did not end by itself."""
+    last = _read(folder / f"{name}.json")
+    return last is not None and STOPPED in last.extra
 
 
 def _start(recipe: _Recipe, attempts: int = 3) -> Running:

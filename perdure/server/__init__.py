@@ -22,7 +22,18 @@ from perdure.server import marker
 from perdure.server.probe import serves
 from perdure.settings import Settings
 
-__all__ = ["NAME", "Embedded", "ensure", "find", "lease", "status", "stop"]
+__all__ = [
+    "NAME",
+    "Embedded",
+    "again",
+    "check_space",
+    "ensure",
+    "find",
+    "lease",
+    "status",
+    "stop",
+    "was_stopped",
+]
 
 NAME = "temporal"
 """What the files in the home folder are called: temporal.db, temporal.log, temporal.json …"""
@@ -30,8 +41,11 @@ NAME = "temporal"
 TIMEOUT = 15.0
 """Seconds in which the server must be up, or the reason known."""
 
-SPACE = 2 << 20
-"""Bytes that must be free beside the database: with less, a start would hang instead of failing."""
+SPACE = 1 << 20
+"""Bytes that must be free beside the database for a new run: with less, its start would hang."""
+
+START_SPACE = 8 << 20
+"""Bytes that must be free to start the server, whose write-ahead log takes half of that."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,7 @@ def ensure(settings: Settings) -> Embedded:
     def command(port: int) -> list[str]:
         nonlocal web
         web = _web_address()
+        check_space(home, START_SPACE)
         return [
             *(sys.executable, "-P", "-m", "perdure.server"),
             *("--home", str(home), "--program", str(find()), "--port", str(port), "--web", web),
@@ -81,7 +96,7 @@ def ensure(settings: Settings) -> Embedded:
         ]
 
     daemon.make_private(home)
-    _check_space(home)
+    _check_file(home / f"{NAME}.db")
     found = daemon.ensure(
         home,
         NAME,
@@ -108,6 +123,29 @@ def stop(settings: Settings) -> bool:
     return daemon.stop(settings.home.absolute(), NAME, grace=15.0)
 
 
+def was_stopped(settings: Settings) -> bool:
+    """Whether the last server of `settings.home` was ended by `stop`: nobody is to start it by himself."""
+    return daemon.was_stopped(settings.home.absolute(), NAME)
+
+
+def again(settings: Settings, known: Embedded) -> bool:
+    """Bring back the server that a connection is to, where it has ended by itself; False if it is up.
+
+    Raises:
+        ConnectionFailed: it was stopped on purpose, it cannot start, or its address is another's now.
+    """
+    found = status(settings)
+    if found is not None and found.address == known.address:
+        return False
+    if found is None:
+        if was_stopped(settings):
+            raise ConnectionFailed("the embedded server was stopped; nothing is lost: call again")
+        found = ensure(settings)
+    if found.address != known.address:
+        raise ConnectionFailed("the embedded server has moved; nothing is lost: call again")
+    return True
+
+
 def lease(settings: Settings) -> daemon.Lease:
     """A context that keeps the server from stopping; enter it before `ensure`."""
     return daemon.Lease(settings.home.absolute(), NAME)
@@ -132,11 +170,22 @@ def _web_address() -> str:
         return ""
 
 
-def _check_space(home: Path) -> None:
+def check_space(home: Path, least: int | None = None) -> None:
+    """Make sure that the disk of `home` has `least` bytes left, or `SPACE`. Raises ConnectionFailed."""
     disk = os.statvfs(home)
     free = disk.f_bavail * disk.f_frsize
-    if free < SPACE:
+    if free < (SPACE if least is None else least):
         raise ConnectionFailed(
             f"{home}: the disk is full ({free >> 10} KiB free)\n"
-            "  cure: free some space, then call again; nothing is lost"
+            "  cure: free some space, then call again; nothing is lost, and open runs go on by themselves"
+        )
+
+
+def _check_file(database: Path) -> None:
+    # The supervisor looks now and then only: until then, a run would go to a file that nobody finds again.
+    if daemon.running(database.parent, NAME) and marker.read(database) == "made" and not database.exists():
+        raise ConnectionFailed(
+            f"{database} was deleted while the server had it open: the server ends, and its runs are gone\n"
+            f"  cure: put the file back from a backup, or delete {marker.path(database)} to begin with an "
+            "empty one"
         )

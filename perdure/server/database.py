@@ -83,6 +83,13 @@ def finish(database: Path, program: Path) -> None:
         _check(database, program)
 
 
+def set_aside_if_empty(database: Path) -> None:
+    """After a server lost its file: move away the one without content that it may have made instead."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as file:
+        if not file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            _set_aside(database)
+
+
 def _set_aside(database: Path) -> None:
     # A first start that was cut short leaves a file that no server can use, and nothing in it.
     for suffix in ("", "-wal", "-shm"):

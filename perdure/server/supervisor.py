@@ -1,8 +1,8 @@
 """The process between the commands and Temporal: it owns the database and ends the server when idle.
 
-It runs one `temporal server start-dev` and ends with it: a crash is not repaired here, the next
-command that needs a server starts anew. If the supervisor itself is killed, the kernel (Linux)
-or the next command (elsewhere) ends the server.
+It runs one `temporal server start-dev` and ends with it: a crash is not repaired here, but by the
+commands that use the server, or the next one that needs it. If the supervisor itself is killed, the
+kernel (Linux) or the next command (elsewhere) ends the server.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ DYNAMIC = (
     'history.timerProcessorMaxTimeShift="10ms"',
     # 1 s by default, which continue-as-new would wait for.
     'history.workflowIdReuseMinimalInterval="0s"',
+    # 1 by default: who asks a run beside somebody else, while it takes a step, is sent away for a second.
+    "history.maxBufferedQueryCount=100",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
     # Otherwise any web page can start runs through the HTTP port, which cannot be turned off.
@@ -149,11 +151,15 @@ def _await_ready(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> N
 
 def _watch(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> int:
     leases = daemon.IdleWatch(order.home, NAME)
+    opened = _identity(order.database)
     while server.poll() is None:
         if bell.rung:
             return 0
-        if not order.database.exists():
-            _say(f"{order.database} was deleted while it was open: the server ends")
+        if opened is None or _identity(order.database) != opened:
+            _say(f"{order.database} was deleted or replaced while it was open: the server ends")
+            server.kill()  # it has nothing left to write to, and would make an empty file in its place
+            server.wait()
+            database.set_aside_if_empty(order.database)
             return 1
         if leases.seconds() > order.idle and daemon.retire(order.home, NAME):
             _say(f"nobody used the server for {order.idle:g} s: it ends")
@@ -162,6 +168,14 @@ def _watch(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> int:
         bell.wait(min(LOOK, order.idle / 4))
     _say(f"the server ended with exit code {server.returncode}")
     return 1
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

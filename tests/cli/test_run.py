@@ -101,7 +101,7 @@ def test_a_queue_without_a_worker_and_the_end_of_waiting(perdure: Cli):
 def test_there_is_no_such_run(perdure: Cli, command):
     done = perdure(command, "nobody")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "perdure: there is no run 'nobody'; perdure list shows those there are\n"
+    assert done.err == "perdure: run 'nobody' is expired or unknown; perdure list shows the runs there are\n"
 
 
 def until_it_runs(process: "subprocess.Popen[str]") -> None:
@@ -260,3 +260,18 @@ def test_on_a_terminal_it_draws_and_asks(perdure: Cli, how):
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
     assert re.search(r"✓ +hi +stringTemplateAgent", plain)
     assert plain.endswith('{\r\n  "hi": "Hi Ann"\r\n}\r\n')
+
+
+def test_a_command_that_serves_itself_outlives_its_server(alone: Cli):
+    run = alone.start("run", alone.write("slow.yaml", SLOW), "--id", "through")
+    assert run.stderr is not None
+    said = ""
+    while "rest executing" not in said:
+        said = run.stderr.readline()
+        assert said
+    found = server.status(Settings(home=alone.folder / "own-home"))
+    assert found is not None
+    os.killpg(found.pid, signal.SIGKILL)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, json.loads(out)) == (0, {"rest": {"x": 1}}), err
+    assert "the embedded server had ended by itself, and is up again" in err

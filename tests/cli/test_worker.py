@@ -1,6 +1,7 @@
 """`perdure worker` and `perdure dev`: they serve, tell their health, and end when told to."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -67,6 +68,24 @@ def test_a_worker_serves_tells_its_health_and_drains(perdure: Cli, started):
     result = perdure("result", "drained", "--json")  # serves the run itself: no worker is left
     assert (result.code, json.loads(result.out)["results"]) == (0, {"rest": {"x": 1}})
     run.wait(30)
+
+
+def test_a_worker_brings_a_crashed_server_back_and_ends_with_one_that_is_stopped(alone: Cli, started):
+    settings = Settings(home=alone.folder / "own-home")
+    worker = alone.start("worker", "--queue", "q1")
+    started.append(worker)
+    until(worker.stderr, "worker ready")
+    graph = alone.write("slow.yaml", SLOW)
+    assert alone("run", graph, "--queue", "q1", "--id", "through", "--detach").code == 0
+    found = server.status(settings)
+    assert found is not None
+    os.killpg(found.pid, signal.SIGKILL)
+    until(worker.stderr, "is up again")
+    done = alone("result", "through")
+    assert (done.code, json.loads(done.out)) == (0, {"rest": {"x": 1}})
+    assert server.stop(settings)
+    until(worker.stderr, "the embedded server was stopped")
+    assert worker.wait(30) == 3
 
 
 def test_a_second_signal_ends_at_once(perdure: Cli, started):

@@ -23,6 +23,11 @@ class Crew:
 
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    """What the processes find in their environment besides their home."""
+    logs: Path | None = None
+    """Where their log goes, if not in their home."""
+    prefix: tuple[str, ...] = ()
+    """The command that starts them, where they are to run somewhere else."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def worker(self, *queues: str, agents: Path = AGENTS, **env: str) -> subprocess.Popen[bytes]:
@@ -40,7 +45,7 @@ class Crew:
         self.home.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", *words],
+                [*self.prefix, sys.executable, "-m", "perdure", *words],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -53,7 +58,7 @@ class Crew:
     @property
     def log(self) -> Path:
         """What the processes told on stderr."""
-        return self.home / "processes.log"
+        return (self.logs or self.home) / "processes.log"
 
     def kill_all(self) -> None:
         for process in self.started:

@@ -1,0 +1,45 @@
+"""What a worker's log says, and how often."""
+
+import logging
+
+import pytest
+
+from perdure.cli import logs
+
+CORE = "[sdk_core::temporalio_client::retry] "
+AWAY = (
+    "gRPC call poll_{}_task_queue retried {} times {{'error': 'Status {{ code: Unavailable, "
+    'message: "tcp connect error", source: None }}\'}}'
+)
+
+
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("temporalio.core", logging.WARNING, "", 0, text, None, None)
+
+
+def test_a_server_that_is_away_is_one_line_in_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now)
+    seldom, passed = logs.Seldom(), 0
+    for now in range(120):
+        for kind in ("workflow", "activity"):
+            passed += seldom.filter(record(CORE + AWAY.format(kind, now)))
+    assert passed == 4
+
+
+def test_what_the_core_repeats_is_told_seldom_and_all_else_always() -> None:
+    seldom = logs.Seldom()
+    told = [
+        (CORE + "Task 17 not found {'id': 17}", True),
+        (CORE + "Task 18 not found {'id': 18}", False),
+        (CORE + "another thing", True),
+        ("Activity failed", True),
+        ("Activity failed", True),
+    ]
+    assert [seldom.filter(record(text)) for text, _ in told] == [passes for _, passes in told]
+
+
+def test_lines_for_people() -> None:
+    lines = [logs.Line().format(record(text)) for text in (CORE + AWAY.format("x", 3), "one\ntwo")]
+    assert lines[0].endswith(" warning the Temporal server does not answer (tcp connect error); trying again")
+    assert lines[1].endswith(" warning one")

@@ -1,0 +1,205 @@
+"""What the faults share: figures, commands as processes, servers by hand, graphs that leave traces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure import daemon, server
+from perdure.client import GraphClient, connect
+from perdure.errors import ConnectionFailed
+from perdure.server.probe import serves
+from perdure.settings import Settings
+from tests.e2e.processes import AGENTS, ROOT
+
+PATH = os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+
+
+@dataclass
+class Figures:
+    """What a scenario found: facts, and the bars that it missed."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+
+    def fact(self, name: str, value: Any) -> None:
+        self.facts[name] = round(value, 2) if isinstance(value, float) else value
+
+    def must(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.missed.append(what)
+
+    def lines(self) -> list[str]:
+        width = max(map(len, self.facts), default=0)
+        return [
+            *(f"  {name.ljust(width)}  {value}" for name, value in self.facts.items()),
+            *(f"  MISSED: {what}" for what in self.missed),
+        ]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and after how many seconds."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """What a command finds: nothing of this process's own configuration."""
+    return {
+        "PATH": PATH,
+        "HOME": str(home),
+        "PERDURE_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+
+
+def perdure(home: Path, *words: str, seconds: float = 90.0, preexec: Any = None, **env: str) -> Done:
+    """Runs the command line in a process of its own, without a terminal."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "perdure", *words],
+        cwd=ROOT,  # part of what makes two commands alike
+        env=environment(home, **env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+        preexec_fn=preexec,
+    )
+    return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+
+@asynccontextmanager
+async def client_of(home: Path, **env: str) -> AsyncIterator[GraphClient]:
+    """A client in this process: of the embedded server of `home`, or of what `env` says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TEMPORAL_ADDRESS", raising=False)
+        patch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
+        for name, value in env.items():
+            patch.setenv(name, value)
+        client = await connect(Settings(home=home))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def server_by_hand(folder: Path, port: int = 0) -> Iterator[str]:
+    """A `temporal server start-dev` that Perdure knows nothing of; gives its address."""
+    port = port or daemon.free_port()
+    attributes = ("PerdureGraph", "PerdureStatus", "PerdureNode")
+    process = subprocess.Popen(
+        [
+            *(str(server.find()), "server", "start-dev", "--headless", "--log-level", "never"),
+            *("--ip", "127.0.0.1", "--port", str(port), "--db-filename", "hand.db"),
+            *(word for name in attributes for word in ("--search-attribute", f"{name}=Keyword")),
+        ],
+        cwd=folder,
+        env={},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"127.0.0.1:{port}"
+    try:
+        wait_for(lambda: serves(address), "the server serves")
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(check: Any, what: str, seconds: float = 30.0) -> Any:
+    """What `check` gives as soon as it is truthy."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.05)
+
+
+def lacks_program() -> str:
+    """Why no server can be started here, if so."""
+    try:
+        server.find()
+    except ConnectionFailed:
+        return "no `temporal` program: pip install 'perdure[server]'"
+    return ""
+
+
+# ---- graphs that leave traces ----------------------------------------------------------------------
+
+
+def chain(journal: Path, length: int, seconds: float) -> dict[str, Any]:
+    """A graph of nodes n0, n1, … one after the other, each of which writes itself down and takes a while."""
+    nodes: dict[str, Any] = {
+        f"n{index}": {
+            "agent": "journalAgent",
+            "params": {"journal": str(journal), "seconds": seconds},
+            "inputs": {"before": f":n{index - 1}"} if index else {},
+        }
+        for index in range(length)
+    }
+    nodes[f"n{length - 1}"]["isResult"] = True
+    return {"version": 0.5, "nodes": nodes}
+
+
+def expected(length: int) -> dict[str, Any]:
+    """The results of `chain`."""
+    return {f"n{length - 1}": {"texts": [f"n{index}" for index in range(length)]}}
+
+
+def entries(journal: Path) -> list[dict[str, Any]]:
+    """What journalAgent wrote down: one entry for each call that began."""
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def repeats(journal: Path) -> int:
+    """How many calls were repetitions."""
+    found = entries(journal)
+    return len(found) - len({entry["key"] for entry in found})
+
+
+def write_graph(folder: Path, graph: Mapping[str, Any], name: str = "graph") -> str:
+    """The path of a file with the graph."""
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(graph))
+    return str(path)
+
+
+async def results_of(client: GraphClient, ids: list[str], seconds: float) -> dict[str, Any]:
+    """The results of the runs that end within the time, by id; a text for what went wrong with others."""
+
+    async def one(id: str) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                return (await client.get(id).result()).results
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    return dict(zip(ids, await asyncio.gather(*map(one, ids)), strict=True))
+
+
+__all__ = ["AGENTS", "Done", "Figures", "chain", "client_of", "entries", "environment", "expected"]
+__all__ += ["lacks_program", "perdure", "repeats", "results_of", "server_by_hand", "wait_for", "write_graph"]
