@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.service import RPCError
 
 from perdure import server
 from perdure.activities.agent import Agent
@@ -15,11 +16,15 @@ from perdure.client import GraphClient, connect
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
+from tests.chaos.detector import stuck_runs
 
 
 @asynccontextmanager
 async def embedded(home: Path) -> AsyncIterator[GraphClient]:
-    """A client of a new server with its data in `home`, whatever server the environment names."""
+    """A client of a new server with its data in `home`, whatever server the environment names.
+
+    At the end, no run of it may be stuck: one that nothing will ever move.
+    """
     settings = Settings(home=home)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEMPORAL_ADDRESS", raising=False)
@@ -27,6 +32,8 @@ async def embedded(home: Path) -> AsyncIterator[GraphClient]:
         client = await connect(settings)
     try:
         yield client
+        with suppress(RPCError):  # some tests take the server away
+            assert await stuck_runs(client) == []
     finally:
         client.close()
         server.stop(settings)
