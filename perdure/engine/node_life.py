@@ -51,7 +51,7 @@ class NodeLife:
             nodes.forget(run, waiter, name)
         except Unknown as unknown:
             self._wait_to_know(run, waiter, unknown)
-        if run.active:
+        if run.active and not run.starting:
             self.queue_if_ready(run, waiter)
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
@@ -275,8 +275,7 @@ class NodeLife:
             run.active -= 1
             self._fail_waiting(run, name, message)
         elif fetch.then == "attempt":
-            if self._fail(run, name, NodeState.FAILED, message, final=True):
-                self._execute(run, name)
+            self._fail(run, name, NodeState.FAILED, message, final=True)
         else:
             self._conclude(run, name, Outcome(failure=message), final=True)
 
@@ -304,10 +303,7 @@ class NodeLife:
 
     def _give_up(self, run: GraphRun, name: str) -> None:
         """The time for all attempts of a node is over."""
-        node = run.nodes[name]
-        if node.state is not NodeState.EXECUTING:
-            return
-        self.board.cancel(node.call)
+        self.board.cancel(run.nodes[name].call)
         message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
         self._conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
 
