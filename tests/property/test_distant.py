@@ -21,6 +21,7 @@ def agent_of(salt: int, fails: bool) -> Agent:
     """The same answer for the same work, large or small, here or away."""
 
     def answer(command: RunAgent) -> Any:
+        assert "p" not in command.inputs.get("params", {}) or command.params
         chance = crc32(f"{salt} {command.key} {command.retry}".encode())
         if fails and chance % 10 == 0:
             raise Fail(f"failed {command.key}", final=chance % 20 == 0)
@@ -32,9 +33,26 @@ def agent_of(salt: int, fails: bool) -> Agent:
     return answer
 
 
-def rich(document: dict[str, Any]) -> dict[str, Any]:
-    """Larger values in the static nodes: rows that are objects, texts."""
+def rich(document: dict[str, Any], random: Random) -> dict[str, Any]:
+    """Larger values in the static nodes (objects, texts), and more that reads them."""
     for node in every_node(document):
+        sources = [value for value in node.get("inputs", {}).values() if str(value).startswith(":")]
+        if sources and node["agent"] == "work":
+            source = sources[0]
+            extras: dict[str, Any] = {
+                "if": source,
+                "passThrough": {"passed": source, "texts": ["${%s}!" % source]},
+                "repeatUntil": {"exists": random.choice((".v", ".inputs.i0", ".passed"))},
+                "output": {"v": ".v", "flag": ".flag", "deep": [".inputs.i0.v", ".inputs.i0.$0.flag"]},
+                "console": {"before": True},
+            }
+            node |= {key: value for key, value in extras.items() if random.random() < 0.2}
+            node["inputs"] = {
+                **node["inputs"],
+                "text": "%s is ${%s}" % (source, source),
+                "deep": {"list": [source, 1], "length": f"{source}.v.length()", "json": f"{source}.toJSON()"},
+                "params": {"p": random.choice((source, 1))},
+            }
         if node.get("value") == [1, 2, 3]:
             node["value"] = [{"v": 1, "flag": [1]}, {"v": {"v": 2}, "flag": 0}, "text"]
         if node.get("value") is True:
@@ -52,7 +70,7 @@ def is_free(document: dict[str, Any]) -> bool:
 def test_distant_values_make_no_difference(part: int) -> None:
     fetched = held = 0
     for seed in range(part, SEEDS, PARTS):
-        document = rich(make_graph(Random(seed)))
+        document = rich(make_graph(Random(seed)), Random(seed))
         if not is_free(document):
             continue
         fails = not any(node.get("agent") == "mapAgent" for node in every_node(document))
