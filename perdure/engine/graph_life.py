@@ -34,6 +34,7 @@ class GraphLife:
             self._end(run, Outcome(failure=str(error)))
             return
         if missing:
+            self.board.stop([run])  # what was asked for to decide about its nodes
             text = "Static node(s) must have value. Set value, injectValue, or set update."
             self._end(run, Outcome(failure=f"{text} Affected nodeIds: {', '.join(missing)}"))
         elif not ran:

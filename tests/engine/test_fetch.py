@@ -134,7 +134,7 @@ def test_a_graph_over_distant_values(name: str) -> None:
     far = same(GRAPHS[name], agent)
     if name == "nothing is fetched for inputs":
         assert far.fetched == []
-    moved = Far(GRAPHS[name], agent, Shelf(), moves=1, puts=1)
+    moved = Far(GRAPHS[name], agent, Shelf(), moves=0.3, puts=0.5)
     moved.run()
     assert moved.outcome == far.outcome
 
