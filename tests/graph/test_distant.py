@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.nodes import Self
 from perdure.errors import FunctionError
 from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole, described, distant_in, sources, stored
 from perdure.graph.evaluate import evaluate, merged
 from perdure.graph.reference import parse_path, parse_reference
-from perdure.graph.template import clean, compile_output, joined
+from perdure.graph.template import clean, joined
 from perdure.graph.values import UNDEFINED
 
 VALUES: dict[str, Any] = {
@@ -48,7 +47,7 @@ def test_paths_into_what_is_not_here(path: str) -> None:
     near, far = scopes()
     reference = parse_path(path)
     assert reference is not None
-    assert evaluate(reference.read(far), load) == reference.read(near)
+    assert repr(evaluate(reference.read(far), load)) == repr(reference.read(near))  # NaN is not itself
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -60,7 +59,7 @@ def test_paths_in_two_steps(path: str) -> None:
         first, second = parse_path(".".join(parts[:cut])), parse_path("." + ".".join(parts[cut:]))
         assert first is not None
         assert second is not None
-        assert evaluate(second.read(first.read(far)), load) == second.read(first.read(near))
+        assert repr(evaluate(second.read(first.read(far)), load)) == repr(second.read(first.read(near)))
 
 
 def test_what_is_known_of_an_object_is_told_without_it() -> None:
@@ -87,9 +86,6 @@ def test_a_function_that_fails_names_the_steps() -> None:
 @pytest.mark.parametrize("name", ["o", "l", "t", "list", "deep"])
 def test_texts_of_what_is_not_here(name: str) -> None:
     near, far = scopes()
-    template = compile_output({"t": ["<${.x}>", {"whole": ".x"}]})
-    # output has no references in texts: the parts are joined by hand
-    assert template.render(Self(1, 0)) is not None
     text = joined(["a ", far[name], "\ud83d", "\ude00", UNDEFINED, None])
     assert evaluate(text, load) == joined(["a ", near[name], "\ud83d", "\ude00", UNDEFINED, None])
     assert evaluate(joined([text, "!"]), load) == evaluate(text, load) + "!"
@@ -118,8 +114,6 @@ def test_merging(result: Any) -> None:
     over = {"a": 9, "o": HERE["t"]}
     wanted = {"a": 9, "o": VALUES["t"]}
     assert evaluate(Merged(base, over), load) == merged(result, wanted)
-    found = [{**item, **wanted} if isinstance(item, dict) else item for item in result] if isinstance(result, list) else result
-    assert merged(result, wanted) == ({**result, **wanted} if isinstance(result, dict) else found)
 
 
 def test_everything_is_found_and_told() -> None:
