@@ -77,7 +77,11 @@ async def test_redeemed_values_share_nothing(claims: Claims) -> None:
         claims.redeem_at_hand(kept)
     with pytest.raises(LookupError):
         claims.redeem_at_hand(Part(Stored("other", 1, "list")))
-    every = [Whole([kept]), Joined(("<", Part(kept, (("small", False),)), ">")), Merged(kept, {"small": rows})]
+    every = [
+        Whole([kept]),
+        Joined(("<", Part(kept, (("small", False),)), ">")),
+        Merged(kept, {"small": rows}),
+    ]
     assert await claims.redeem(every) == [[BIG], "<1>", {**BIG, "small": BIG["rows"]}]
 
 
@@ -108,9 +112,16 @@ async def test_shrinking(claims: Claims) -> None:
 async def test_static_nodes(claims: Claims) -> None:
     inner = {"nodes": {"i": {"value": BIG}}}
     document: dict[str, Any] = {
-        "nodes": {"s": {"value": BIG}, "t": {"value": 1}, "u": {}, "n": {"agent": "a", "graph": inner}, "m": {"agent": "a"}, "x": 5},
+        "nodes": {
+            "s": {"value": BIG},
+            "t": {"value": 1},
+            "u": {},
+            "n": {"agent": "a", "graph": inner},
+            "m": {"agent": "a"},
+            "x": 5,
+        },
         "loop": {"count": 1},
-    }  # fmt: skip
+    }
     kept = await claims.keep_statics(document)
     assert isinstance(kept["nodes"]["s"]["value"], Stored)
     assert isinstance(kept["nodes"]["n"]["graph"]["nodes"]["i"]["value"], Stored)

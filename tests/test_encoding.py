@@ -13,20 +13,36 @@ from perdure.encoding import FEW, MANY, decode, encode, is_mark_of_distant
 from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole
 from perdure.graph.values import UNDEFINED
 
-O = Stored("o", 9_000_000, "object", 2, ("a", "\ud83d"))
+OBJECT = Stored("o", 9_000_000, "object", 2, ("a", "\ud83d"))
 PLACES: tuple[Distant, ...] = (
-    O,
+    OBJECT,
     Stored("l", 5, "list", 7),
     Stored("s", 5, "string", 7),
-    Part(O),
-    Part(Part(O, (("a", False),)), (("$0", True), ("trim()", True)), cleaned=True),
-    Whole([O, UNDEFINED, math.inf, {"x": Part(O), "y": [Whole({"z": O})]}]),
-    Whole({"undefined": None, "o": O}),
-    Joined(("a", O, UNDEFINED, -math.inf, ["b", Part(O)], "\udc00")),
-    Merged(Whole([O]), {"p": Joined((O,)), "u": UNDEFINED, "n": 1.5}),
-    Part(Merged(O, {}), (("x", False),)),
+    Part(OBJECT),
+    Part(Part(OBJECT, (("a", False),)), (("$0", True), ("trim()", True)), cleaned=True),
+    Whole([OBJECT, UNDEFINED, math.inf, {"x": Part(OBJECT), "y": [Whole({"z": OBJECT})]}]),
+    Whole({"undefined": None, "o": OBJECT}),
+    Joined(("a", OBJECT, UNDEFINED, -math.inf, ["b", Part(OBJECT)], "\udc00")),
+    Merged(Whole([OBJECT]), {"p": Joined((OBJECT,)), "u": UNDEFINED, "n": 1.5}),
+    Part(Merged(OBJECT, {}), (("x", False),)),
 )
-SCALARS = (None, True, 0, -0.0, 1.5, 1e300, "", "text", "\ud83d", "😀", UNDEFINED, math.inf, -math.inf, [], {})
+SCALARS = (
+    None,
+    True,
+    0,
+    -0.0,
+    1.5,
+    1e300,
+    "",
+    "text",
+    "\ud83d",
+    "😀",
+    UNDEFINED,
+    math.inf,
+    -math.inf,
+    [],
+    {},
+)
 
 
 def back(value: Any, apart: bool = False) -> Any:
@@ -66,13 +82,13 @@ def test_nan() -> None:
 
 @pytest.mark.parametrize("count", [FEW, FEW + 1])
 def test_many_members(count: int) -> None:
-    value = {str(index): index for index in range(count)} | {"0": O}
+    value = {str(index): index for index in range(count)} | {"0": OBJECT}
     assert back(value, apart=True) == value
 
 
 def test_people_read_what_is_not_there() -> None:
-    data, places = encode({"a": O, "t": Joined(("x" * 500, O))})
-    assert json.loads(data) == {"a": str(O), "t": "x" * MANY}
+    data, places = encode({"a": OBJECT, "t": Joined(("x" * 500, OBJECT))})
+    assert json.loads(data) == {"a": str(OBJECT), "t": "x" * MANY}
     assert all(is_mark_of_distant(mark) for _, mark in places)
     assert not is_mark_of_distant(encode(UNDEFINED)[1][0][1])
 

@@ -44,14 +44,10 @@ class GraphLife:
 
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""
-        run.starting = True
-        try:
-            for name in run.plan.statics:
-                if loops.set_result(run, name):
-                    self.board.moved(run, name)
-                    self.nodes.notify(run, name)
-        finally:
-            run.starting = False
+        for name in run.plan.statics:
+            if loops.set_result(run, name):
+                self.board.moved(run, name)
+                self.nodes.notify(run, name, queue=False)
 
     def _queue_ready(self, run: GraphRun) -> bool:
         """Queues what can run; False when nothing can."""
@@ -62,7 +58,7 @@ class GraphLife:
             run.starting = False
 
     def _idle(self, run: GraphRun) -> None:
-        """Nothing of `run` is active any more; where values had to be fetched first, nothing may have been."""
+        """Nothing of `run` is active any more; nothing was, where the values fetched first said so."""
         still = (NodeState.WAITING, NodeState.SKIPPED)
         if all(run.nodes[name].state in still for name in run.plan.computed):
             self._nothing_ran(run)

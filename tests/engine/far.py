@@ -113,7 +113,11 @@ class Far:
             self.move()
         if self.shelf is not None and self.random.random() < self.puts:
             for each in list(held(self.scheduler)):
-                each.put(self.shelf.put(each.value) if isinstance(each.value, list) else self.shelf.some(each.value))
+                each.put(
+                    self.shelf.put(each.value)
+                    if isinstance(each.value, list)
+                    else self.shelf.some(each.value)
+                )
         command = next((command for command in self.due if isinstance(command, Fetch)), None)
         if command is None:
             command = next(command for command in self.due if not isinstance(command, StartTimer))
@@ -142,7 +146,12 @@ class Far:
         assert self.shelf is not None, f"{command} of a run that has its values"
         self.fetched.append(command)
         value = self.shelf.get(command.distant)
-        if not command.whole and isinstance(value, dict | list | str) and value and self.random.random() < 0.5:
+        if (
+            not command.whole
+            and isinstance(value, dict | list | str)
+            and value
+            and self.random.random() < 0.5
+        ):
             value = self.shelf.put(value)
         return Fetched(command.call, value)
 

@@ -17,13 +17,13 @@ from perdure.engine.messages import (
     CancelCall,
     Command,
     Finish,
+    Quotas,
     RunAgent,
     RunOptions,
     Settle,
     Settled,
     StartTimer,
 )
-from perdure.engine.messages import Quotas
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Expected, Turns
@@ -73,7 +73,9 @@ class Run:
         chance = Random(f"{self.salt} {command.key} {command.retry}").random()
         if chance < 0.1:
             return AgentFailed(command.call, f"failed {command.key}", final=chance < 0.05)
-        return AgentCompleted(command.call, {"v": int(chance * 5), "flag": chance < 0.6, "in": command.inputs})
+        return AgentCompleted(
+            command.call, {"v": int(chance * 5), "flag": chance < 0.6, "in": command.inputs}
+        )
 
     def segment(self) -> None:
         """Plays ahead on a copy as an activity gets it, or answers here one by one."""
@@ -172,7 +174,9 @@ def test_another_call_of_the_same_number_is_refused() -> None:
         answers.take(command)
 
 
-def ahead_of(scheduler: Scheduler, turns: Turns, light: bool = False, **options: Any) -> tuple[Ahead, list[str]]:
+def ahead_of(
+    scheduler: Scheduler, turns: Turns, light: bool = False, **options: Any
+) -> tuple[Ahead, list[str]]:
     """A segment in which everything is pure, and the paths that it answers."""
     paths: list[str] = []
 
@@ -246,6 +250,9 @@ def test_places_are_written_and_taken_up() -> None:
     waiting[1].event = AgentCompleted(1, 0)
     events = list(iter(again.next, None))
     assert events == [
-        AgentCompleted(1, 0), AgentCompleted(3, {"a": 1}), AgentFailed(4, "no", "timed-out", True), Settled(2),
-    ]  # fmt: skip
+        AgentCompleted(1, 0),
+        AgentCompleted(3, {"a": 1}),
+        AgentFailed(4, "no", "timed-out", True),
+        Settled(2),
+    ]
     assert not again.has_next()

@@ -43,22 +43,33 @@ def on(**flag: Any) -> dict[str, Any]:
 
 
 GRAPHS: dict[str, dict[str, Any]] = {
-    "nothing is fetched for inputs": graph(s=on(a=1), n=work(inputs={"a": ":s.a", "t": "${:s.text}", "s": ":s"})),
+    "nothing is fetched for inputs": graph(
+        s=on(a=1), n=work(inputs={"a": ":s.a", "t": "${:s.text}", "s": ":s"})
+    ),
     "if": graph(s=on(a=1), n=work(**{"if": ":s.a"}), m=work(**{"if": ":s.b"}), k=work(**{"if": ":s.text"})),
     "unless": graph(s=on(a=0), n=work(unless=":s.a"), m=work(unless=":s.text"), k=work(unless=":s.b.c")),
     "if of a result": graph(n=work(isResult=True), m=work(**{"if": ":n.agent"}), k=work(**{"if": ":n.none"})),
     "default": graph(s=on(a=0), n=work(**{"if": ":s.a"}, defaultValue={"d": 1}, isResult=True)),
     "nothing runs": graph(s=on(a=0), n=work(**{"if": ":s.a"}), m=work(inputs={"n": ":n"})),
-    "nothing runs again": graph(s={"value": {"a": [1]}, "update": ":e"}, e={"value": {"a": 0}}, n=work(**{"if": ":s.a"}))
+    "nothing runs again": graph(
+        s={"value": {"a": [1]}, "update": ":e"}, e={"value": {"a": 0}}, n=work(**{"if": ":s.a"})
+    )
     | {"loop": {"count": 3}},
     "a nested graph in which nothing runs": graph(
-        s=on(a=0), o={"agent": "nestedAgent", "inputs": {"u": ":s"}, "isResult": True, "graph": graph(
-            u={"value": 0}, i=work(**{"if": ":u.a"}, isResult=True))}
+        s=on(a=0),
+        o={
+            "agent": "nestedAgent",
+            "inputs": {"u": ":s"},
+            "isResult": True,
+            "graph": graph(u={"value": 0}, i=work(**{"if": ":u.a"}, isResult=True)),
+        },
     ),
     "anyInput": graph(s=on(a=1), n=work(anyInput=True, inputs={"a": ":s.a", "b": ":s.b"}, isResult=True)),
     "anyInput of nothing": graph(s=on(a=1), n=work(anyInput=True, inputs={"b": ":s.b"}), m=work()),
     "anyInput of several": graph(
-        s=on(a=1), t={"value": 2}, u={"value": 3},
+        s=on(a=1),
+        t={"value": 2},
+        u={"value": 3},
         n=work(anyInput=True, inputs={"a": ":s.a", "t": ":t", "u": ":u"}, isResult=True),
         m=work(anyInput=True, inputs={"t": ":t", "u": ":u", "s": ":s.x"}, isResult=True),
     ),
@@ -69,60 +80,118 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "anyInput waits for the next": graph(
         a=work(), b=work(), n=work(anyInput=True, inputs={"a": ":a.none", "b": ":b.agent"}, isResult=True)
     ),
-    "repeatUntil": graph(n=work(repeatUntil={"exists": ".agent"}, retry=1), m=work(repeatUntil={"exists": ".x"})),
+    "repeatUntil": graph(
+        n=work(repeatUntil={"exists": ".agent"}, retry=1), m=work(repeatUntil={"exists": ".x"})
+    ),
     "repeatUntil over passThrough": graph(
         s=on(a=1), n=work(passThrough={"x": ":s.a"}, repeatUntil={"exists": ".x"}, isResult=True)
     ),
     "passThrough": graph(
-        s=on(a=1), n=work(passThrough={"s": ":s", "a": ":s.a"}, isResult=True), m=work(inputs={"n": ":n", "a": ":n.a"})
+        s=on(a=1),
+        n=work(passThrough={"s": ":s", "a": ":s.a"}, isResult=True),
+        m=work(inputs={"n": ":n", "a": ":n.a"}),
     ),
-    "output": graph(s=on(a=1), n=work(inputs={"s": ":s"}, isResult=True, output={
-        "t": ".inputs.s.text", "u": "${.inputs.s.a}", "v": [".inputs.s.a.add(1)", ".none"]})),
+    "output": graph(
+        s=on(a=1),
+        n=work(
+            inputs={"s": ":s"},
+            isResult=True,
+            output={"t": ".inputs.s.text", "u": "${.inputs.s.a}", "v": [".inputs.s.a.add(1)", ".none"]},
+        ),
+    ),
     "output and passThrough": graph(
-        s=on(a=1), n=work(inputs={"s": ":s"}, passThrough={"p": ":s.text"}, output={"p": ".p", "q": ".p.length()"})
+        s=on(a=1),
+        n=work(inputs={"s": ":s"}, passThrough={"p": ":s.text"}, output={"p": ".p", "q": ".p.length()"}),
     ),
     "while": graph(s={"value": {"a": [1, 2]}, "update": ":n.rest"}, n=work(inputs={"s": ":s"}))
     | {"loop": {"while": ":s.a"}},
     "update": graph(
-        s={"value": {"a": 0}, "update": ":n.inputs"}, t={"value": 0, "update": ":s.a"}, n=work(inputs={"s": ":s", "t": ":t"})
-    ) | {"loop": {"count": 3}},
+        s={"value": {"a": 0}, "update": ":n.inputs"},
+        t={"value": 0, "update": ":s.a"},
+        n=work(inputs={"s": ":s", "t": ":t"}),
+    )
+    | {"loop": {"count": 3}},
     "update by a function": graph(
         s={"value": [1], "update": ":s.length()"}, n=work(inputs={"s": ":s"}, isResult=True)
-    ) | {"loop": {"count": 2}},
+    )
+    | {"loop": {"count": 2}},
     "agent": graph(s=on(a="work"), n={"agent": ":s.a", "isResult": True}, m={"agent": ":s.b"}),
     "params": graph(s=on(a={"p": 1}), n=work(inputs={"params": ":s.a"}, params={"q": 2}, isResult=True)),
     "params with parts": graph(s=on(a=3), n=work(inputs={"params": {"p": {"l": [":s.a"]}}}, isResult=True)),
     "graph": graph(
-        s={"value": {"g": INNER}}, u=on(a=1),
+        s={"value": {"g": INNER}},
+        u=on(a=1),
         n={"agent": "nestedAgent", "graph": ":s.g", "inputs": {"row": 1, "u": ":u"}, "isResult": True},
         m={"agent": "nestedAgent", "graph": ":s.none", "isResult": True},
     ),
     "inputs of a nested graph": graph(
-        u=on(a=1), n={"agent": "nestedAgent", "graph": INNER, "inputs": {"row": ":u.text", "u": ":u"}, "isResult": True}
+        u=on(a=1),
+        n={"agent": "nestedAgent", "graph": INNER, "inputs": {"row": ":u.text", "u": ":u"}, "isResult": True},
     ),
     "rows": graph(
-        u=on(a=1), rows={"value": [{"r": 1}, "two", 3]},
+        u=on(a=1),
+        rows={"value": [{"r": 1}, "two", 3]},
         n={"agent": "mapAgent", "graph": INNER, "inputs": {"rows": ":rows", "u": ":u"}, "isResult": True},
     ),
     "rows that are none": graph(
-        u=on(a=1), n={"agent": "mapAgent", "graph": INNER, "inputs": {"rows": ":u.text", "u": ":u"}},
+        u=on(a=1),
+        n={"agent": "mapAgent", "graph": INNER, "inputs": {"rows": ":u.text", "u": ":u"}},
     ),
     "columns": graph(
-        u=on(a=1), rows={"value": [1, 2]}, c={"value": ["c0", "c1", "c2"]}, o={"value": {"0": "o0", "1": "o1"}},
-        n={"agent": "mapAgent", "params": {"expandKeys": ["c", "o"], "limit": 2, "compositeResult": True},
-           "graph": graph(c={}, o={}, i=work(inputs={"r": ":row", "c": ":c", "o": ":o"}, isResult=True)),
-           "inputs": {"rows": ":rows", "c": ":c", "o": ":o"}, "isResult": True},
+        u=on(a=1),
+        rows={"value": [1, 2]},
+        c={"value": ["c0", "c1", "c2"]},
+        o={"value": {"0": "o0", "1": "o1"}},
+        n={
+            "agent": "mapAgent",
+            "params": {"expandKeys": ["c", "o"], "limit": 2, "compositeResult": True},
+            "graph": graph(c={}, o={}, i=work(inputs={"r": ":row", "c": ":c", "o": ":o"}, isResult=True)),
+            "inputs": {"rows": ":rows", "c": ":c", "o": ":o"},
+            "isResult": True,
+        },
     ),
     "a column that is too short": graph(
-        rows={"value": [1, 2]}, c={"value": ["c0"]},
-        n={"agent": "mapAgent", "params": {"expandKeys": ["c"]}, "graph": graph(i=work(inputs={"c": ":c"}, isResult=True)),
-           "inputs": {"rows": ":rows", "c": ":c"}, "isResult": True},
+        rows={"value": [1, 2]},
+        c={"value": ["c0"]},
+        n={
+            "agent": "mapAgent",
+            "params": {"expandKeys": ["c"]},
+            "graph": graph(i=work(inputs={"c": ":c"}, isResult=True)),
+            "inputs": {"rows": ":rows", "c": ":c"},
+            "isResult": True,
+        },
     ),
     "loopCount": graph(
-        u=on(a=1, n=2), n={"agent": "nestedAgent", "graph": INNER, "inputs": {"row": 1, "u": ":u", "loopCount": ":u.n"}}
+        u=on(a=1, n=2),
+        n={"agent": "nestedAgent", "graph": INNER, "inputs": {"row": 1, "u": ":u", "loopCount": ":u.n"}},
     ),
-    "a static node without a value": graph(s=on(a=1), t={}, n=work(anyInput=True, inputs={"a": ":s.a", "t": ":t"})),
-}  # fmt: skip
+    "a default ends an iteration that needs another value": graph(
+        s={"value": [[1, 2], [3]], "update": ":s.flat()"},
+        c=on(a=0),
+        n=work(**{"if": ":c.a"}, inputs={"s": ":s"}, defaultValue={"d": 1}),
+    )
+    | {"loop": {"count": 3}},
+    "a default for one that comes before": graph(
+        b=work(inputs={"a": ":a.d"}), s=on(a=0), a=work(**{"if": ":s.a"}, defaultValue={"d": 1}), c=work()
+    ),
+    "passThrough over a list": graph(
+        s=on(a=1),
+        n={
+            "agent": "mapAgent",
+            "inputs": {"rows": [1, 2]},
+            "passThrough": {"p": ":s"},
+            "isResult": True,
+            "graph": graph(i=work(isResult=True)),
+        },
+    ),
+    "while a node that is no update": graph(
+        s=on(a=1), t={"value": 0, "update": ":n.none"}, n=work(inputs={"t": ":t"})
+    )
+    | {"loop": {"while": ":t", "count": 3}},
+    "a static node without a value": graph(
+        s=on(a=1), t={}, n=work(anyInput=True, inputs={"a": ":s.a", "t": ":t"})
+    ),
+}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -141,12 +210,18 @@ def test_a_graph_over_distant_values(name: str) -> None:
 
 FAILING: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "if": (graph(s=on(a=1), n=work(**{"if": ":s.a"}), m=work(isResult=True)), "queue", {"n": "gone"}),
-    "only if": (graph(s=on(a=1), n=work(**{"if": ":s.a"}), k=work(inputs={"n": ":n"})), "queue", {"n": "gone"}),
+    "only if": (
+        graph(s=on(a=1), n=work(**{"if": ":s.a"}), k=work(inputs={"n": ":n"})),
+        "queue",
+        {"n": "gone"},
+    ),
     "params": (
-        graph(s=on(a={}), n=work(inputs={"params": ":s.a"}, retry=3), m=work(isResult=True)), "attempt", {"n": "gone"}
+        graph(s=on(a={}), n=work(inputs={"params": ":s.a"}, retry=3), m=work(isResult=True)),
+        "attempt",
+        {"n": "gone"},
     ),
     "result": (graph(n=work(repeatUntil={"exists": ".a"}, retry=3)), "result", {"n": "gone"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAILING)
@@ -174,7 +249,9 @@ class NoStore(Far):
 
 
 def test_a_condition_that_cannot_be_evaluated_fails_the_node() -> None:
-    document = graph(s={"value": {"t": "no json"}}, n=work(**{"if": ":s.t.jsonParse()"}), m=work(isResult=True))
+    document = graph(
+        s={"value": {"t": "no json"}}, n=work(**{"if": ":s.t.jsonParse()"}), m=work(isResult=True)
+    )
     run = JustFetch(document, echo, Shelf())
     errors = run.run().errors
     assert list(errors) == ["n"]

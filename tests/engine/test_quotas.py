@@ -87,7 +87,9 @@ def test_a_deadline_ends_with_its_node() -> None:
 
 def test_a_deadline_stops_the_graphs_inside() -> None:
     drive = Drive(graph(n=nested(deadline=100, timeout=60, retry=3), b=work())).start()
-    inner = next(command for command in drive.waiting if isinstance(command, RunAgent) and command.node == "i")
+    inner = next(
+        command for command in drive.waiting if isinstance(command, RunAgent) and command.node == "i"
+    )
     timer = next(timer for timer in timers(drive) if timer.milliseconds == 100)
     drive.give(TimerFired(timer.call))
     assert CancelCall(inner.call) in drive.commands

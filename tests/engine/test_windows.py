@@ -84,7 +84,8 @@ def test_few_results_are_in_a_light_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
-    "given, found", [([], []), ([3], [[3, 3]]), ([5, 1, 2, 3, 7, 6], [[1, 3], [5, 7]]), ([2, 0], [[0, 0], [2, 2]])]
+    ("given", "found"),
+    [([], []), ([3], [[3, 3]]), ([5, 1, 2, 3, 7, 6], [[1, 3], [5, 7]]), ([2, 0], [[0, 0], [2, 2]])],
 )
 def test_ranges(given: list[int], found: list[list[int]]) -> None:
     assert ranges(given) == found

@@ -7,14 +7,32 @@ from typing import Any
 import pytest
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole, described, distant_in, sources, stored
+from perdure.graph.distant import (
+    Distant,
+    Joined,
+    Merged,
+    Part,
+    Stored,
+    Whole,
+    described,
+    distant_in,
+    sources,
+    stored,
+)
 from perdure.graph.evaluate import evaluate, merged
 from perdure.graph.reference import parse_path, parse_reference
 from perdure.graph.template import clean, joined
 from perdure.graph.values import UNDEFINED
 
 VALUES: dict[str, Any] = {
-    "o": {"a": {"b": [1, None, {"c": "text"}]}, "n": None, "t": " spaced ", "$0": "dollar", "trim()": 5, "e": []},
+    "o": {
+        "a": {"b": [1, None, {"c": "text"}]},
+        "n": None,
+        "t": " spaced ",
+        "$0": "dollar",
+        "trim()": 5,
+        "e": [],
+    },
     "l": [{"a": 1}, [2, 3], "x", None, 0],
     "t": "a,b",
     "many": {f"k{index}": index for index in range(40)},
@@ -27,18 +45,54 @@ def load(found: Stored) -> Any:
 
 
 PATHS = (
-    ".o.a.b.$0", ".o.a.b.$2.c", ".o.none.deeper", ".o.n", ".o.t.trim()", ".o.$0", ".o.trim()", ".o.keys()",
-    ".o.values().$last", ".o.toJSON()", ".o.a.b.length()", ".l.length()", ".l.$0.a", ".l.$last", ".l.$9", ".l.flat()",
-    ".l.join(,)", ".l.sum()", ".l.isEmpty()", ".t.split(,).$1", ".t.length()", ".t.none", ".many.k7", ".many.none",
-    ".list.$0.a", ".list.$1", ".list.flat()", ".list.join(-)", ".list.$0.toJSON()", ".list.length()", ".o.a.b.max()",
-    ".list.sum()", ".deep.x.toJSON()", ".deep.x.y.$0.a.b.$2.c.toUpperCase()", ".o.not()", ".l.not()", ".many.keys()",
-    ".t.equal(a,b)", ".deep.keys()",
-)  # fmt: skip
+    ".o.a.b.$0",
+    ".o.a.b.$2.c",
+    ".o.none.deeper",
+    ".o.n",
+    ".o.t.trim()",
+    ".o.$0",
+    ".o.trim()",
+    ".o.keys()",
+    ".o.values().$last",
+    ".o.toJSON()",
+    ".o.a.b.length()",
+    ".l.length()",
+    ".l.$0.a",
+    ".l.$last",
+    ".l.$9",
+    ".l.flat()",
+    ".l.join(,)",
+    ".l.sum()",
+    ".l.isEmpty()",
+    ".t.split(,).$1",
+    ".t.length()",
+    ".t.none",
+    ".many.k7",
+    ".many.none",
+    ".list.$0.a",
+    ".list.$1",
+    ".list.flat()",
+    ".list.join(-)",
+    ".list.$0.toJSON()",
+    ".list.length()",
+    ".o.a.b.max()",
+    ".list.sum()",
+    ".deep.x.toJSON()",
+    ".deep.x.y.$0.a.b.$2.c.toUpperCase()",
+    ".o.not()",
+    ".l.not()",
+    ".many.keys()",
+    ".t.equal(a,b)",
+    ".deep.keys()",
+)
 
 
 def scopes() -> tuple[dict[str, Any], dict[str, Any]]:
     """The same values at hand and in a store."""
-    found = ({**kind, "list": [kind["o"], kind["t"], 7], "deep": {"x": {"y": [kind["o"]]}}} for kind in (VALUES, HERE))
+    found = (
+        {**kind, "list": [kind["o"], kind["t"], 7], "deep": {"x": {"y": [kind["o"]]}}}
+        for kind in (VALUES, HERE)
+    )
     return next(found), next(found)
 
 
@@ -128,7 +182,7 @@ def test_everything_is_found_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "value, kind, length, keys",
+    ("value", "kind", "length", "keys"),
     [
         ({"a": 1, "b": 2}, "object", 2, ("a", "b")),
         ({"k" * 65: 1}, "object", 1, None),

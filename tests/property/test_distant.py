@@ -41,7 +41,7 @@ def rich(document: dict[str, Any], random: Random) -> dict[str, Any]:
             source = sources[0]
             extras: dict[str, Any] = {
                 "if": source,
-                "passThrough": {"passed": source, "texts": ["${%s}!" % source]},
+                "passThrough": {"passed": source, "texts": [f"${{{source}}}!"]},
                 "repeatUntil": {"exists": random.choice((".v", ".inputs.i0", ".passed"))},
                 "output": {"v": ".v", "flag": ".flag", "deep": [".inputs.i0.v", ".inputs.i0.$0.flag"]},
                 "console": {"before": True},
@@ -49,7 +49,7 @@ def rich(document: dict[str, Any], random: Random) -> dict[str, Any]:
             node |= {key: value for key, value in extras.items() if random.random() < 0.2}
             node["inputs"] = {
                 **node["inputs"],
-                "text": "%s is ${%s}" % (source, source),
+                "text": f"{source} is ${{{source}}}",
                 "deep": {"list": [source, 1], "length": f"{source}.v.length()", "json": f"{source}.toJSON()"},
                 "params": {"p": random.choice((source, 1))},
             }
