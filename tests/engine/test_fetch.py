@@ -187,7 +187,7 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "while a node that is no update": graph(
         s=on(a=1), t={"value": 0, "update": ":n.none"}, n=work(inputs={"t": ":t"})
     )
-    | {"loop": {"while": ":t", "count": 3}},
+    | {"loop": {"while": ":t"}},
     "a static node without a value": graph(
         s=on(a=1), t={}, n=work(anyInput=True, inputs={"a": ":s.a", "t": ":t"})
     ),

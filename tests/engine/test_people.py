@@ -44,6 +44,6 @@ def test_an_answer_is_a_text_and_a_message() -> None:
 
 
 def test_a_text_of_the_store_is_a_text() -> None:
-    asked = Question("a", required=True)
+    asked = Question(path="a", required=True)
     assert asked.refusal(Stored("d", 9, "string", 9)) is None
     assert asked.refusal(Stored("d", 9, "list", 9)) == "a takes a text"

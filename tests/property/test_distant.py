@@ -81,7 +81,8 @@ def test_distant_values_make_no_difference(part: int) -> None:
         far = Far(document, agent, shelf, moves=0.1, puts=0.1)
         far.run()
         assert far.outcome == near.outcome, f"seed {seed}"
-        assert sorted(far.paths) == sorted(near.paths), f"seed {seed}"
+        if not near.outcome[2]:  # the first row that fails stops the others, wherever they are
+            assert sorted(far.paths) == sorted(near.paths), f"seed {seed}"
         fetched += len(far.fetched)
         held += len(shelf.values)
     assert fetched > 100
