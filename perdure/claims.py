@@ -73,7 +73,10 @@ class Claims:
         raw = await _in_thread(value, lambda: pack(value, limited=False, **beside))
         if len(raw.payload.data) <= self.above:
             return raw
-        return pack(await self._put(value, raw.payload), **beside)
+        bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
+        for name in beside:  # belongs to this answer, not to the value
+            bare.metadata.pop(f"perdure-{name}", None)
+        return pack(await self._put(value, bare), **beside)
 
     async def keep(self, value: Value, above: int | None = None) -> Value:
         """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""

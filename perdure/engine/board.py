@@ -167,6 +167,10 @@ class Board:
                     self.cancel(node.call)  # a fetch, by which a node that waits is decided
         if active:
             self.slots.drop({run.id for run in active})
+        idle = {run.id for run in doomed if not run.active and run.outcome is None}
+        if idle:  # the end of an iteration depends on a value
+            for call in [call for call, flight in self.calls.items() if flight.run in idle]:
+                self.cancel(call)
 
     def _stop_node(self, run: GraphRun, name: str) -> None:
         node, label = run.nodes[name], run.plan.computed[name].label

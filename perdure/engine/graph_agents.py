@@ -119,6 +119,8 @@ def _item(value: Value, index: int) -> Value:
     """The item of a list, or the member that is named like its index of anything else."""
     if isinstance(value, Distant):
         is_object = isinstance(value, Stored) and value.kind == "object"
+        if isinstance(value, Stored) and value.kind == "list" and index >= value.length:
+            return UNDEFINED
         return Part(value, ((str(index) if is_object else f"${index}", True),))
     if is_list(value):
         return value[index] if index < len(value) else UNDEFINED
@@ -269,8 +271,11 @@ def _invalid(row_key: str, columns: Sequence[str], expand: Value, nodes: Mapping
     return None if wrong is None else f"injectValue with Invalid nodeId, {wrong}"
 
 
-def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, Value]]) -> Value:
-    """The result of the graph agent, from those of its graphs in row order. May raise BadCall."""
+def collect(name: str, params: Mapping[str, Value], results: Sequence[Value]) -> Value:
+    """The result of the graph agent, from those of its graphs in row order. May raise BadCall.
+
+    The first result is here; others may be Parts of lists in the store.
+    """
     kind = GRAPH_AGENTS[name]
     if not kind.rows:
         wanted = kind.result_node if kind.document is not None else params.get("resultNodeId")
@@ -282,9 +287,15 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[dict[str, 
     if not js_truthy(key) and not js_truthy(params.get("compositeResult")):
         return list(results)
     columns: dict[str, Value] = {
-        node: [result.get(node, UNDEFINED) for result in results] for node in ordered(results[0])
+        node: [_column(result, node) for result in results] for node in ordered(results[0])
     }
     return columns.get(to_string(key), UNDEFINED) if js_truthy(key) else columns
+
+
+def _column(result: Value, node: str) -> Value:
+    if isinstance(result, Part):
+        return Part(result.source, (*result.steps, (node, False)))
+    return result.get(node, UNDEFINED)
 
 
 def suppressed(message: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from perdure.engine.known import Unknown
 from perdure.engine.messages import Fetch, Finish
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.node_life import NodeLife
-from perdure.engine.state import GraphRun, Outcome
+from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
 
 
@@ -19,7 +19,7 @@ class GraphLife:
         self.board = board
         self.rules = rules
         self._nested = NestedGraphs(board, rules, self.begin)
-        self.nodes = NodeLife(board, rules, self._nested, self._iterate)
+        self.nodes = NodeLife(board, rules, self._nested, self._idle)
 
     def begin(self, run: GraphRun) -> None:
         """Gives static nodes their values and queues what can run."""
@@ -34,18 +34,20 @@ class GraphLife:
             self._end(run, Outcome(failure=str(error)))
             return
         if missing:
+            self.board.stop([run])  # what was asked for to decide about its nodes
             text = "Static node(s) must have value. Set value, injectValue, or set update."
             self._end(run, Outcome(failure=f"{text} Affected nodeIds: {', '.join(missing)}"))
         elif not ran:
-            self._end(run, Outcome(value={}), nothing_ran=True)
+            self._nothing_ran(run)
         elif not run.active:
             self._iterate(run)
 
     def _inject(self, run: GraphRun) -> None:
+        """Gives static nodes their results; nothing is queued before all have theirs."""
         for name in run.plan.statics:
             if loops.set_result(run, name):
                 self.board.moved(run, name)
-                self.nodes.notify(run, name)
+                self.nodes.notify(run, name, queue=False)
 
     def _queue_ready(self, run: GraphRun) -> bool:
         """Queues what can run; False when nothing can."""
@@ -54,6 +56,21 @@ class GraphLife:
             return any([self.nodes.queue_if_ready(run, name) for name in run.plan.computed]) or run.active > 0
         finally:
             run.starting = False
+
+    def _idle(self, run: GraphRun) -> None:
+        """Nothing of `run` is active any more; nothing was, where the values fetched first said so."""
+        still = (NodeState.WAITING, NodeState.SKIPPED)
+        if all(run.nodes[name].state in still for name in run.plan.computed):
+            self._nothing_ran(run)
+        else:
+            self._iterate(run)
+
+    def _nothing_ran(self, run: GraphRun) -> None:
+        """No node could begin: a graph ends with nothing at all, a later iteration as the last one."""
+        if run.iteration:
+            self._over(run)
+        else:
+            self._end(run, Outcome(value={}), nothing_ran=True)
 
     def _iterate(self, run: GraphRun) -> None:
         """Nothing of `run` is active any more: another iteration, or its end."""
@@ -75,6 +92,9 @@ class GraphLife:
         except (FunctionError, AgentError) as error:
             self._end(run, Outcome(failure=str(error)))
             return
+        self._over(run)
+
+    def _over(self, run: GraphRun) -> None:
         failure = next(iter(run.errors().values()), None)
         self._end(run, Outcome(value=run.results(run.want_all), failure=failure))
 

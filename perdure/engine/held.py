@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from perdure.engine.graph_agents import Rows
 from perdure.engine.messages import RunAgent
@@ -51,12 +52,19 @@ def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
 
 
 def _of_nested(nested: Nested) -> Iterator[Held]:
-    rows = sorted(nested.results)
+    first = nested.results.get(0, {})  # stays: its members tell the columns of a compositeResult
+    rows = sorted(row for row in nested.results if row)
 
     def put(new: Value) -> None:
         nested.kept.append((rows, new))
-        nested.results.clear()
+        for row in rows:
+            del nested.results[row]
 
+    def put_first(name: str, new: Value) -> None:
+        nested.results[0] = {**nested.results[0], name: new}
+
+    for name, value in first.items():
+        yield Held(value, partial(put_first, name))
     if rows:
         yield Held([nested.results[row] for row in rows], put)
     starts = nested.starts

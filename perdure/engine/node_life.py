@@ -41,17 +41,17 @@ class NodeLife:
 
     # Told of results, queued, started
 
-    def notify(self, run: GraphRun, name: str) -> None:
-        """Tells the nodes that wait for `name` that it has a result; those that are ready are queued."""
+    def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
+        """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
         for waiter in run.plan.waiters.get(name, ()):
-            self._tell(run, waiter, name)
+            self._tell(run, waiter, name, queue)
 
-    def _tell(self, run: GraphRun, waiter: str, name: str) -> None:
+    def _tell(self, run: GraphRun, waiter: str, name: str, queue: bool) -> None:
         try:
             nodes.forget(run, waiter, name)
         except Unknown as unknown:
             self._wait_to_know(run, waiter, unknown)
-        if run.active:
+        if queue and run.active:
             self.queue_if_ready(run, waiter)
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
@@ -248,6 +248,7 @@ class NodeLife:
 
     def _tell_again(self, run: GraphRun, name: str) -> None:
         """A node that could not be decided is, or waits for the next value."""
+        run.starting = True  # the graph may be over by what begins here: that is looked at once, below
         try:
             if run.plan.computed[name].probe is not None:
                 nodes.forget(run, name, "")
@@ -256,7 +257,9 @@ class NodeLife:
             self._wait_to_know(run, name, unknown)
         except (FunctionError, AgentError) as error:
             self._fail_waiting(run, name, str(error))
-        if not run.active and not run.starting and run.outcome is None:
+        finally:
+            run.starting = False
+        if not run.active and run.outcome is None:
             self._idle(run)
 
     def _fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
@@ -275,8 +278,7 @@ class NodeLife:
             run.active -= 1
             self._fail_waiting(run, name, message)
         elif fetch.then == "attempt":
-            if self._fail(run, name, NodeState.FAILED, message, final=True):
-                self._execute(run, name)
+            self._fail(run, name, NodeState.FAILED, message, final=True)
         else:
             self._conclude(run, name, Outcome(failure=message), final=True)
 
@@ -304,10 +306,7 @@ class NodeLife:
 
     def _give_up(self, run: GraphRun, name: str) -> None:
         """The time for all attempts of a node is over."""
-        node = run.nodes[name]
-        if node.state is not NodeState.EXECUTING:
-            return
-        self.board.cancel(node.call)
+        self.board.cancel(run.nodes[name].call)
         message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
         self._conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from perdure.graph.javascript import utf16_length
 from perdure.graph.values import Value, is_dict, is_list
 
 Kind: TypeAlias = Literal["object", "list", "string"]
@@ -94,7 +95,7 @@ def stored(digest: str, size: int, value: Value) -> Stored:
         return Stored(digest, size, "object", len(value), tuple(value) if few else None)
     if is_list(value):
         return Stored(digest, size, "list", len(value))
-    return Stored(digest, size, "string", len(str(value)))
+    return Stored(digest, size, "string", utf16_length(str(value)))
 
 
 def distant_in(value: Value) -> Iterator[Distant]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import Distant, Joined, Part, distant_in
+from perdure.graph.distant import Distant, Joined, Part, Whole, distant_in
 from perdure.graph.javascript import pair_surrogates, to_string
 from perdure.graph.reference import Reference, parse_path, parse_reference
-from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, ordered_keys
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, ordered_keys
 
 _OPENING = re.compile(r"\$\{[:@]")
 _REFERENCE_OPENING = re.compile(r"\$\{:")
@@ -190,12 +190,18 @@ def clean(value: Value) -> Value:
     """
     if isinstance(value, Distant):
         return Part(value, cleaned=True)
+    if is_object(value) and any(isinstance(item, Part) for item in _items(value)):
+        return Part(Whole(value), cleaned=True)  # whether a part is null is not known here
     if is_list(value):
         return list(filter(_is_data, map(clean, value)))
     if not is_dict(value):
         return value
     cleaned = dict(zip(value, map(clean, value.values()), strict=True))
     return {key: item for key, item in cleaned.items() if _is_data(item)}
+
+
+def _items(value: Value) -> Iterable[Value]:
+    return value.values() if is_dict(value) else value
 
 
 def _is_data(value: Value) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from perdure.engine.messages import RunAgent
 from perdure.engine.people import Question, question
+from perdure.graph.distant import Stored
 from tests.engine.drive import Drive
 
 
@@ -40,3 +41,9 @@ def test_what_a_call_asks(params: dict[str, Any], expected: Question) -> None:
 def test_an_answer_is_a_text_and_a_message() -> None:
     result = Question(path="n", role="system").result("yes")
     assert result == {"text": "yes", "message": {"role": "system", "content": "yes"}}
+
+
+def test_a_text_of_the_store_is_a_text() -> None:
+    asked = Question(path="a", required=True)
+    assert asked.refusal(Stored("d", 9, "string", 9)) is None
+    assert asked.refusal(Stored("d", 9, "list", 9)) == "a takes a text"

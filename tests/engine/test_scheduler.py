@@ -221,3 +221,12 @@ def test_abort_stops_what_runs_and_keeps_what_is() -> None:
     assert drive.scheduler.handle(AgentCompleted(2, 1), 0) == []
     states = {name: str(drive.scheduler.root.nodes[name].state) for name in ("a", "b", "n", "c")}
     assert states == {"a": "completed", "b": "abort", "n": "abort", "c": "waiting"}
+
+
+def test_a_default_starts_a_node_that_comes_before() -> None:
+    """In one go with the begin of the graph."""
+    document = graph(
+        b=work(inputs={"a": ":a"}), no={"value": 0}, a=work(**{"if": ":no"}, defaultValue={"d": 1}), c=work()
+    )
+    drive = Drive(document).start()
+    assert sorted(drive.paths) == ["b", "c"]

@@ -155,6 +155,8 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
     ),
     (graph(a=copy(queue="")), "queue", "nodes.a.queue", "give a text such as 'gpu'", ""),
     (graph(a=copy(placement="gpu")), "placement", "nodes.a.placement", "one of activity, local", ""),
+    (graph(a=copy(deadline=0)), "deadline", "nodes.a.deadline", "give a number such as 60000", ""),
+    (graph(a=copy(batch=1001)), "batch", "nodes.a.batch", "give a number such as 100", ""),
     (graph(a=copy(backoff=0)), "backoff", "nodes.a.backoff", "give a number such as 2", ""),
     # agents
     (

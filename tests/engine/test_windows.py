@@ -1,0 +1,123 @@
+"""Large maps: so many rows are open at a time, and everything else is as it is for small ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perdure.engine.held import held
+from perdure.engine.messages import RunAgent, Settle, Settled
+from perdure.engine.nested import MANY_GRAPHS, Withheld
+from perdure.engine.snapshot import ranges, restore, snapshot
+from tests.engine.drive import Drive, Fail, graph, rows
+from tests.engine.far import Far, Shelf
+
+ROWS = 1_200
+
+
+def large(**keys: Any) -> dict[str, Any]:
+    return graph(m=rows(*range(ROWS), isResult=True, **keys)) | {"concurrency": 3}
+
+
+def double(command: RunAgent) -> Any:
+    return {"r": command.inputs["row"] * 2}
+
+
+def test_rows_are_opened_as_others_end() -> None:
+    drive = Drive(large(), double).start()
+    runs, most = drive.scheduler.board.runs, 0
+    while drive.finish is None:
+        most = max(most, len(runs))
+        drive.step()
+    assert most == MANY_GRAPHS + 1
+    assert drive.finish.results["m"] == [{"i": {"r": row * 2}} for row in range(ROWS)]
+    assert drive.paths == [f"m[{row}].i" for row in range(ROWS)]
+    assert len(runs) == 1
+
+
+def test_the_first_failure_stops_the_map() -> None:
+    def answer(command: RunAgent) -> Any:
+        if command.inputs["row"] == 700:
+            raise Fail("row 700")
+        return {}
+
+    drive = Drive(large(), answer)
+    assert drive.run().errors == {"m": "row 700"}
+    assert len(drive.paths) < 710
+    assert (len(drive.scheduler.board.runs), drive.scheduler.board.calls) == (1, {})
+
+
+@pytest.mark.parametrize("params", [{}, {"compositeResult": True}, {"compositeResultKey": "i"}])
+def test_a_large_map_goes_on_elsewhere(params: dict[str, Any]) -> None:
+    near, far = Far(large(params=params), double), Far(large(params=params), double, Shelf())
+    near.run()
+    far.start()
+    for step in range(ROWS):
+        far.step()
+        if step % 300 == 250:
+            far.puts = 1
+            far.move()
+        else:
+            far.puts = 0
+    while far.finish is None:
+        far.step()
+    assert far.outcome == near.outcome
+
+
+def test_withheld_results_are_asked_of_the_run() -> None:
+    drive = Drive(large(), double).start()
+    for _ in range(ROWS - 1):
+        drive.step()
+    data = snapshot(drive.scheduler, light=True)
+    (node,) = (run["nodes"]["m"]["nested"] for run in data["runs"] if run["id"] == 1)
+    assert (node["withheld"], node["rows"], node["results"], node["kept"]) == (True, [], [], [])
+    drive.scheduler, _ = restore(data)
+    assert snapshot(drive.scheduler, light=True) == data
+    with pytest.raises(Withheld):
+        drive.step()
+
+
+def test_few_results_are_in_a_light_snapshot() -> None:
+    drive = Drive(graph(m=rows(*range(3))), double).start().step()
+    assert snapshot(drive.scheduler, light=True) == snapshot(drive.scheduler)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [([], []), ([3], [[3, 3]]), ([5, 1, 2, 3, 7, 6], [[1, 3], [5, 7]]), ([2, 0], [[0, 0], [2, 2]])],
+)
+def test_ranges(given: list[int], found: list[list[int]]) -> None:
+    assert ranges(given) == found
+
+
+def test_rows_are_made_when_they_are_asked_for() -> None:
+    drive = Drive(large()).start()
+    nested = drive.scheduler.root.nodes["m"].nested
+    assert nested is not None
+    assert len(nested.starts) == ROWS
+    with pytest.raises(IndexError):
+        nested.starts[ROWS]
+
+
+def test_what_a_run_holds_can_be_put_elsewhere_at_once() -> None:
+    shelf = Shelf()
+    run = Far(large(), double, shelf).start()
+    for _ in range(300):
+        run.step()
+    found = list(held(run.scheduler))
+    for each in found:
+        each.put(shelf.put(each.value))
+    assert not [each for each in held(run.scheduler) if isinstance(each.value, list) and each.value]
+    while run.finish is None:
+        run.step()
+    near = Far(large(), double)
+    near.run()
+    assert run.outcome == near.outcome
+
+
+def test_settled_twice_is_settled_once() -> None:
+    drive = Drive(graph(m=rows(1)), double).start().step()
+    settle = next(command for command in drive.waiting if isinstance(command, Settle))
+    assert drive.give(Settled(settle.call)).finish is not None
+    assert drive.scheduler.handle(Settled(settle.call), 0) == []

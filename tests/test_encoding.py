@@ -1,0 +1,108 @@
+"""Every value comes back as it was, also what JSON cannot hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from random import Random
+from typing import Any
+
+import pytest
+
+from perdure.encoding import FEW, MANY, decode, encode, is_mark_of_distant
+from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole
+from perdure.graph.values import UNDEFINED
+
+OBJECT = Stored("o", 9_000_000, "object", 2, ("a", "\ud83d"))
+PLACES: tuple[Distant, ...] = (
+    OBJECT,
+    Stored("l", 5, "list", 7),
+    Stored("s", 5, "string", 7),
+    Part(OBJECT),
+    Part(Part(OBJECT, (("a", False),)), (("$0", True), ("trim()", True)), cleaned=True),
+    Whole([OBJECT, UNDEFINED, math.inf, {"x": Part(OBJECT), "y": [Whole({"z": OBJECT})]}]),
+    Whole({"undefined": None, "o": OBJECT}),
+    Joined(("a", OBJECT, UNDEFINED, -math.inf, ["b", Part(OBJECT)], "\udc00")),
+    Merged(Whole([OBJECT]), {"p": Joined((OBJECT,)), "u": UNDEFINED, "n": 1.5}),
+    Part(Merged(OBJECT, {}), (("x", False),)),
+)
+SCALARS = (
+    None,
+    True,
+    0,
+    -0.0,
+    1.5,
+    1e300,
+    "",
+    "text",
+    "\ud83d",
+    "😀",
+    UNDEFINED,
+    math.inf,
+    -math.inf,
+    [],
+    {},
+)
+
+
+def back(value: Any, apart: bool = False) -> Any:
+    data, places = encode(value, apart=apart)
+    json.loads(data)
+    return decode(data, json.loads(json.dumps(places)))
+
+
+@pytest.mark.parametrize("value", [*SCALARS, *PLACES])
+@pytest.mark.parametrize("apart", [False, True])
+def test_alone_and_inside(value: Any, apart: bool) -> None:
+    for whole in (value, [value], {"a": value}, {"a": [1, {"b": value, "c": value}], "\ud800": [[value]]}):
+        assert repr(back(whole, apart)) == repr(whole)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_anything_at_any_depth(seed: int) -> None:
+    random = Random(seed)
+
+    def made(depth: int) -> Any:
+        kind = random.random()
+        if depth and kind < 0.3:
+            return [made(depth - 1) for _ in range(random.randint(0, 4))]
+        if depth and kind < 0.7:
+            names = random.sample(["a", "b", "0", "perdure", "\ud83d", "undefined", ""], random.randint(0, 5))
+            return {name: made(depth - 1) for name in names}
+        return random.choice((*SCALARS, *PLACES, math.nan))
+
+    value = made(4)
+    assert repr(back(value)) == repr(value)
+    assert repr(back(value, apart=True)) == repr(value)
+
+
+def test_nan() -> None:
+    assert math.isnan(back({"a": [math.nan]})["a"][0])
+
+
+@pytest.mark.parametrize("count", [FEW, FEW + 1])
+def test_many_members(count: int) -> None:
+    value = {str(index): index for index in range(count)} | {"0": OBJECT}
+    assert back(value, apart=True) == value
+
+
+def test_people_read_what_is_not_there() -> None:
+    data, places = encode({"a": OBJECT, "t": Joined(("x" * 500, OBJECT))})
+    assert json.loads(data) == {"a": str(OBJECT), "t": "x" * MANY}
+    assert all(is_mark_of_distant(mark) for _, mark in places)
+    assert not is_mark_of_distant(encode(UNDEFINED)[1][0][1])
+
+
+def test_no_value_imitates_a_mark() -> None:
+    value = {"mark": ["stored", "o", 1, "object", 0, None], "perdure-special": [[["mark"], "NaN"]]}
+    assert encode(value)[1] == []
+    assert back(value) == value
+
+
+def test_what_is_unknown_is_refused() -> None:
+    with pytest.raises(TypeError, match="unknown"):
+        encode([Distant()])
+    with pytest.raises(ValueError, match=r"a place of this kind is unknown here: \['new'\]"):
+        decode(b"[null]", [[[0], ["new", 1]]])
+    with pytest.raises(TypeError):
+        encode({"a": [{1, 2}]})
