@@ -149,7 +149,7 @@ async def test_unknown_agents_end_typed(client: GraphClient) -> None:
         await run(client, "elsewhere", nodes)
 
 
-@pytest.mark.parametrize(("chosen", "count"), [("copyAgent", 450), ("remoteCopy", 620)])
+@pytest.mark.parametrize(("chosen", "count"), [("copyAgent", 450), ("remoteCopy", 2_001)])
 async def test_wide_fans_pass_the_windows(client: GraphClient, chosen: str, count: int) -> None:
     @agent("remoteCopy")
     async def remote_copy(inputs: dict[str, Any]) -> dict[str, Any]:
