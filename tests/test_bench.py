@@ -33,7 +33,8 @@ def test_quick(name: str, results: dict[str, Any]) -> None:
     assert {side: error for side, error in broken.items() if side not in missing} == {}
     assert not [note for note in compared["notes"] if note.startswith("stopped")]
     measured = [each for each in compared["series"] if each["taken"].get("seconds")]
-    assert measured or missing or all(each["points"] for each in compared["curves"])
+    # what did not grow at these sizes, such as memory, has no curve
+    assert measured or missing or any(each["points"] for each in compared["curves"])
 
 
 def test_the_document_shows_the_results() -> None:
