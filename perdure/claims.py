@@ -19,7 +19,7 @@ from temporalio.converter import PayloadCodec
 from perdure.encoding import decode, encode
 from perdure.errors import FinalError
 from perdure.graph.distant import Distant, Stored, distant_in, replaced, sources, stored
-from perdure.graph.evaluate import evaluate
+from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.findings import is_computed
 from perdure.graph.values import Value, is_dict, is_list
 from perdure.settings import Settings
@@ -116,7 +116,7 @@ class Claims:
         def redeemed(distant: Distant) -> Value:
             if isinstance(distant, Stored):
                 return from_payload(data[distant.digest])
-            return decode(*encode(evaluate(distant, load)))
+            return _copied(distant, load)
 
         largest = max(found.size for found in wanted.values())
         if largest < IN_THREAD:
@@ -129,7 +129,7 @@ class Claims:
         def redeemed(distant: Distant) -> Value:
             if isinstance(distant, Stored):
                 raise LookupError
-            return decode(*encode(evaluate(distant, lambda found: self._shared[found.digest][1])))
+            return _copied(distant, lambda found: self._shared[found.digest][1])
 
         return replaced(value, redeemed)
 
@@ -183,6 +183,11 @@ class Claims:
             while self._shared_bytes > MAX_SHARED and len(self._shared) > 1:
                 self._shared_bytes -= self._shared.popitem(last=False)[1][0]
         return found[1]
+
+
+def _copied(distant: Distant, load: Load) -> Value:
+    """The value of what is distant, none of it shared with what `load` gives."""
+    return decode(*encode(evaluate(distant, load)))
 
 
 def _size(value: Value) -> int:

@@ -23,10 +23,8 @@ _SPECIAL: Mapping[str, Value] = {
     "-Infinity": -math.inf,
 }
 
-
 MANY = 200
 """Characters that stand for a distant value where people look at the JSON."""
-
 
 FEW = 50
 """Members of a dictionary that are worth to be written one by one."""
@@ -61,11 +59,6 @@ def _encode(value: Value, path: tuple[str | int, ...], places: list[Place], apar
 def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
     """The value that `encode` wrote."""
     return _restored(json.loads(data), places)
-
-
-def is_mark_of_distant(mark: Value) -> bool:
-    """Whether the mark of a place stands for a value that is in the store."""
-    return is_list(mark)
 
 
 def _restored(value: Value, places: Sequence[Sequence[Any]]) -> Value:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from typing import Any
 
 from temporalio import activity
 from temporalio.common import RawValue
@@ -97,7 +98,7 @@ class AgentActivities:
         segment = Segment(
             agents=self.agents,
             filters=self.filters,
-            context=self._quiet_context,
+            context=self._context,
             claims=self.claims,
             loop=asyncio.get_running_loop(),
         )
@@ -158,7 +159,7 @@ class AgentActivities:
         return raw
 
     async def _called(self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str]) -> Value:
-        context = self._context(call, pulse.attempt, pulse, console)
+        context = self._context(call, call.run, console.append, pulse)
         inputs, params = await self.claims.redeem([call.inputs, call.params])
         filters = applying(self.filters, call.agent, call.node)
         return await invoke(agent, inputs, params, context, call.timeout, filters)
@@ -177,43 +178,27 @@ class AgentActivities:
             state = "timed-out" if isinstance(known, AgentTimeout) else "failed"
             return ["failed", short_message(known), state, isinstance(known, FinalError)]
 
-    def _context(self, call: AgentCall, attempt: int, pulse: Pulse, console: list[str]) -> AgentContext:
+    def _context(
+        self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Pulse | None = None
+    ) -> AgentContext:
+        """What the agent of a call sees; without a `pulse` it streams to nobody."""
+        beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return AgentContext(
             node=call.node,
             path=call.path,
             agent=call.agent,
-            run=call.run,
+            run=run,
             retry=call.retry,
-            attempt=attempt,
-            idempotency_key=key_of(call.run, call.key),
+            idempotency_key=key_of(run, call.key),
             is_result=call.is_result,
             version=call.version,
             verbose=call.verbose,
             config=call.config,
             filter_params=call.filter_params,
             settings=self.settings,
-            emit=pulse.emit,
-            log=console.append,
-            local_models=self.local_models,
-        )
-
-    def _quiet_context(self, command: RunAgent, run: str, log: Callable[[str], None]) -> AgentContext:
-        """What a pure agent sees: it streams to nobody."""
-        return AgentContext(
-            node=command.node,
-            path=command.path,
-            agent=command.agent,
-            run=run,
-            retry=command.retry,
-            idempotency_key=key_of(run, command.key),
-            is_result=command.is_result,
-            version=command.version,
-            verbose=command.verbose,
-            config=command.config,
-            filter_params=command.filter_params,
-            settings=self.settings,
             log=log,
             local_models=self.local_models,
+            **beside,
         )
 
     def _unknown(self, name: str, queue: str) -> ApplicationError:

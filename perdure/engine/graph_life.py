@@ -113,9 +113,9 @@ class GraphLife:
             else:
                 self._end(run, Outcome(failure=outcome.failure))
         elif outcome.failure is None:
-            self.nodes.resume(run, found.node, fetch)
+            self.nodes.fetches.resume(run, found.node, fetch)
         else:
-            self.nodes.not_to_be_known(run, found.node, fetch, outcome.failure)
+            self.nodes.fetches.give_up(run, found.node, fetch, outcome.failure)
 
     def _show_statics(self, run: GraphRun) -> None:
         for name, static in run.plan.statics.items():

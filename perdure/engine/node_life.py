@@ -1,7 +1,8 @@
 """The life of a node: told of results, queued, started, answered, over.
 
 What a node means is in nodes.py; here is when it happens. Two things lie outside and are handed in:
-the graphs inside nodes, and what follows when a graph has nothing active left.
+the graphs inside nodes, and what follows when a graph has nothing active left. Where a node waits to
+know a value that is not here, fetches.py says how it goes on.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
 
 from perdure.engine import nodes
 from perdure.engine.board import Board, Rules
+from perdure.engine.fetches import Fetches
 from perdure.engine.known import Unknown
-from perdure.engine.messages import Fetch, RunAgent, StartTimer
+from perdure.engine.messages import RunAgent, StartTimer
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.plan import ComputedPlan
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
@@ -34,8 +35,9 @@ class NodeLife:
     ) -> None:
         self.board = board
         self.rules = rules
+        self.fetches = Fetches(board, self)
         self._nested = nested
-        self._idle = idle
+        self.idle = idle
         self._depth = 0
         self._put_off: deque[tuple[GraphRun, str]] = deque()
 
@@ -50,7 +52,7 @@ class NodeLife:
         try:
             nodes.forget(run, waiter, name)
         except Unknown as unknown:
-            self._wait_to_know(run, waiter, unknown)
+            self.fetches.wait(run, waiter, unknown)
         if queue and run.active:
             self.queue_if_ready(run, waiter)
 
@@ -63,7 +65,7 @@ class NodeLife:
         try:
             node.skip = nodes.is_skipped(run, plan)
         except Unknown as unknown:
-            self._wait_to_know(run, name, unknown)
+            self.fetches.wait(run, name, unknown)
             return True
         if node.skip and plan.default is UNDEFINED:
             self.board.move(run, name, NodeState.SKIPPED)
@@ -81,7 +83,7 @@ class NodeLife:
     def catch_up(self) -> None:
         """Starts what was put off; to be called when nothing else is going on."""
         while self._put_off:
-            self._execute(*self._put_off.popleft())
+            self.execute(*self._put_off.popleft())
 
     def _dispatch(self) -> bool:
         ticket = self.board.slots.pop()
@@ -95,10 +97,11 @@ class NodeLife:
             self._put_off.append((run, name))
             return
         self._depth += 1
-        self._execute(run, name)
+        self.execute(run, name)
         self._depth -= 1
 
-    def _execute(self, run: GraphRun, name: str) -> None:
+    def execute(self, run: GraphRun, name: str) -> None:
+        """Calls the agent of a node that has its slot, until a call is on its way or no retry is left."""
         if run.nodes[name].skip:
             self._take_default(run, name)
             return
@@ -109,7 +112,7 @@ class NodeLife:
         try:
             self._complete(run, name, run.plan.computed[name].default)
         except (FunctionError, AgentError) as error:
-            self._fail(run, name, NodeState.FAILED, str(error), final=True)  # it would fail again
+            self.fail(run, name, NodeState.FAILED, str(error), final=True)  # it would fail again
 
     def _attempt(self, run: GraphRun, name: str) -> bool:
         """Calls the node's agent; False when that failed at once and may be tried again."""
@@ -126,10 +129,10 @@ class NodeLife:
             inputs = nodes.nested_inputs(run, inputs) if own else inputs
             params = nodes.params_of(run, plan, inputs)
         except Unknown as unknown:
-            self._fetch(run, name, unknown, "attempt")
+            self.fetches.ask(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
-            return not self._fail(run, name, NodeState.FAILED, str(error))
+            return not self.fail(run, name, NodeState.FAILED, str(error))
         if plan.console is not None:
             self.board.show(run, name, nodes.console_before(plan, inputs))
         self.board.count_call()
@@ -185,9 +188,9 @@ class NodeLife:
         found = self.board.calls.pop(call, None)
         if found is None:
             return
-        self._conclude(self.board.runs[found.run], found.node, outcome, state, final)
+        self.conclude(self.board.runs[found.run], found.node, outcome, state, final)
 
-    def _conclude(
+    def conclude(
         self,
         run: GraphRun,
         name: str,
@@ -195,92 +198,21 @@ class NodeLife:
         state: NodeState = NodeState.FAILED,
         final: bool = False,
     ) -> None:
+        """Makes of an answer what it is for the node: its result, another attempt, its failure."""
         reserved = self._stop_waiting(run, name)
         failure = outcome.failure
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
             except Unknown as unknown:
-                self._fetch(run, name, unknown, "result", outcome.value)
+                self.fetches.ask(run, name, unknown, "result", outcome.value)
             except (FunctionError, AgentError) as error:
                 failure = str(error)
         # A result is handed on with the slot for the graph still there, a failure without it.
         if reserved:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)
-        if failure is not None and self._fail(run, name, state, failure, final):
-            self._execute(run, name)
-
-    # Values that are not here
-
-    def _fetch(
-        self,
-        run: GraphRun,
-        name: str,
-        unknown: Unknown,
-        then: Literal["queue", "attempt", "result"],
-        result: Value = UNDEFINED,
-    ) -> None:
-        node = run.nodes[name]
-        if node.state not in (NodeState.WAITING, NodeState.EXECUTING):
-            self.board.move(run, name, NodeState.EXECUTING)
-        node.call = self.board.new_call()
-        wanted = Fetch(call=node.call, distant=unknown.distant, whole=unknown.whole, then=then, result=result)
-        self.board.send(run, name, wanted)
-
-    def _wait_to_know(self, run: GraphRun, name: str, unknown: Unknown) -> None:
-        """Whether a waiting node may run depends on a value; its graph is not over meanwhile."""
-        node = run.nodes[name]
-        if node.state is NodeState.WAITING and node.call is None:
-            run.active += 1
-            self._fetch(run, name, unknown, "queue")
-
-    def resume(self, run: GraphRun, name: str, fetch: Fetch) -> None:
-        """What `fetch` asked for is known: the node goes on."""
-        node = run.nodes[name]
-        node.call = None
-        if fetch.then == "attempt":
-            self._execute(run, name)
-        elif fetch.then == "result":
-            self._conclude(run, name, Outcome(value=fetch.result))
-        else:
-            run.active -= 1
-            self._tell_again(run, name)
-
-    def _tell_again(self, run: GraphRun, name: str) -> None:
-        """A node that could not be decided is, or waits for the next value."""
-        run.starting = True  # the graph may be over by what begins here: that is looked at once, below
-        try:
-            if run.plan.computed[name].probe is not None:
-                nodes.forget(run, name, "")
-            self.queue_if_ready(run, name)
-        except Unknown as unknown:
-            self._wait_to_know(run, name, unknown)
-        except (FunctionError, AgentError) as error:
-            self._fail_waiting(run, name, str(error))
-        finally:
-            run.starting = False
-        if not run.active and run.outcome is None:
-            self._idle(run)
-
-    def _fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
-        """A node fails before it could be queued."""
-        for state in (NodeState.QUEUED, NodeState.EXECUTING):
-            self.board.move(run, name, state)
-        run.active += 1
-        self.board.slots.hold(run.id, run.plan.computed[name].label, nested=False)
-        self._fail(run, name, NodeState.FAILED, message, final=True)
-
-    def not_to_be_known(self, run: GraphRun, name: str, fetch: Fetch, message: str) -> None:
-        """What `fetch` asked for cannot be had: the node fails."""
-        node = run.nodes[name]
-        node.call = None
-        if fetch.then == "queue":
-            run.active -= 1
-            self._fail_waiting(run, name, message)
-        elif fetch.then == "attempt":
-            self._fail(run, name, NodeState.FAILED, message, final=True)
-        else:
-            self._conclude(run, name, Outcome(failure=message), final=True)
+        if failure is not None and self.fail(run, name, state, failure, final):
+            self.execute(run, name)
 
     def settle(self, call: int) -> None:
         """The graphs of a node have been over for long enough: so is its call."""
@@ -308,7 +240,7 @@ class NodeLife:
         """The time for all attempts of a node is over."""
         self.board.cancel(run.nodes[name].call)
         message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
-        self._conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
+        self.conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
 
     def _stop_waiting(self, run: GraphRun, name: str) -> bool:
         """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
@@ -332,8 +264,8 @@ class NodeLife:
             self.board.show(run, name, nodes.console_after(run, plan.console, value))
         if not missing:
             self._complete(run, name, value)
-        elif self._fail(run, name, NodeState.FAILED, "Repeat Until"):
-            self._execute(run, name)
+        elif self.fail(run, name, NodeState.FAILED, "Repeat Until"):
+            self.execute(run, name)
 
     def _complete(self, run: GraphRun, name: str, value: Value) -> None:
         node = run.nodes[name]
@@ -345,7 +277,7 @@ class NodeLife:
         self.notify(run, name)
         self._leave(run, name)
 
-    def _fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
+    def fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
         """Records a failed attempt; True when the node is to be executed again."""
         node = run.nodes[name]
         self.board.move(run, name, state)
@@ -367,4 +299,4 @@ class NodeLife:
         while self._dispatch():
             pass
         if not run.active and not run.starting and run.outcome is None:
-            self._idle(run)
+            self.idle(run)

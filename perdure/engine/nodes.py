@@ -14,6 +14,7 @@ from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
 from perdure.errors import AgentError
+from perdure.graph import evaluate
 from perdure.graph.distant import Distant, Merged, Whole, described
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
@@ -128,16 +129,14 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     if plan.pass_through is None:
         return result
     result = run.known.near(result)
-    if isinstance(result, Distant):
-        return Merged(result, _members(plan.pass_through, run))
-    if is_dict(result):
-        return {**result, **_members(plan.pass_through, run)}
-    if is_list(result) and any(isinstance(item, Distant) for item in result):
-        return Merged(Whole(result), _members(plan.pass_through, run))
-    if is_list(result) and any(is_dict(item) for item in result):
-        passed = _members(plan.pass_through, run)
-        return [{**item, **passed} if is_dict(item) else item for item in result]
-    return result
+    items = result if is_list(result) else ()
+    far = isinstance(result, Distant) or any(isinstance(item, Distant) for item in items)
+    if not far and not is_dict(result) and not any(is_dict(item) for item in items):
+        return result
+    over = _members(plan.pass_through, run)
+    if far:
+        return Merged(result if isinstance(result, Distant) else Whole(result), over)
+    return evaluate.merged(result, over)
 
 
 def final_result(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:

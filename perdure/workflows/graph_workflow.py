@@ -36,11 +36,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Expected, Turns
 from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
-from perdure.payloads import (
-    Answer,
-    RunRequest,
-    RunStatus,
-)
+from perdure.payloads import Answer, RunRequest, RunStatus
 from perdure.wire import MAX_BYTES, pack, unpack
 from perdure.workflows import activity_options
 from perdure.workflows.continuation import Continuation

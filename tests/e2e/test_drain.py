@@ -6,14 +6,14 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perdure import server
-from perdure.client import GraphClient, connect
+from perdure.client import GraphClient
 from perdure.settings import Settings
 from tests.e2e.drain import drain, entries
 from tests.e2e.processes import Crew, until
@@ -31,15 +31,6 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
     yield crew
     crew.kill_all()
     server.stop(Settings(home=crew.home))
-
-
-@pytest.fixture
-async def client(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GraphClient]:
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
-    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(crew.home / "none.toml"))
-    client = await connect(Settings(home=crew.home))
-    yield client
-    client.close()
 
 
 async def ended(worker: subprocess.Popen[bytes]) -> tuple[int, float]:

@@ -6,18 +6,18 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHistory
 
 from perdure import local, server
 from perdure.client import GraphClient, connect
 from perdure.settings import Settings
 from perdure.workflows.activity_options import HEARTBEAT_TIMEOUT
+from tests.chaos import detector
 from tests.e2e.processes import Crew, kill, kill_server, until
 from tests.examples.cases import FOLDER, Example
 from tests.local.homes import fetched, home_with
@@ -69,15 +69,6 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
     crew.kill_all()
     local.stop(Settings(home=crew.home))
     server.stop(Settings(home=crew.home))
-
-
-@pytest.fixture
-async def client(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GraphClient]:
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
-    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(crew.home / "none.toml"))
-    client = await connect(Settings(home=crew.home))
-    yield client
-    client.close()
 
 
 def graph(journal: Journal, **queues: str) -> dict[str, Any]:
@@ -186,19 +177,6 @@ async def test_real_retrieval_survives_a_killed_worker(client: GraphClient, crew
     result = await run.result()
     assert RAG.difference(result.results) == ""
     history = await run.handle.fetch_history()
-    attempts = attempts_of(history)
+    attempts = detector.attempts(history)
     assert attempts.pop("answer") == 2
     assert set(attempts.values()) == {1}
-
-
-def attempts_of(history: WorkflowHistory) -> dict[str, int]:
-    """How often the activity of each node was started."""
-    names: dict[int, str] = {}
-    attempts: dict[str, int] = {}
-    for event in history.events:
-        if event.HasField("activity_task_scheduled_event_attributes"):
-            names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_id
-        if event.HasField("activity_task_started_event_attributes"):
-            started = event.activity_task_started_event_attributes
-            attempts[names[started.scheduled_event_id]] = started.attempt
-    return attempts
