@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
+from perdure.engine.board import Starting
 from perdure.engine.messages import (
     AgentCompleted,
     AgentFailed,
     CancelCall,
     Command,
     Console,
+    Event,
     Finish,
     RunAgent,
     RunOptions,
@@ -36,16 +38,17 @@ class Drive:
 
     def __init__(self, graph: Any, answers: Answers | None = None, **options: Any) -> None:
         self.answers = answers or {}
+        self.options = RunOptions(**options)
         self.moves: list[str] = []
-        self.scheduler = Scheduler(graph, RunOptions(**options), observe=self._observe)
+        self.scheduler = Scheduler(graph, self.options, observe=self.observe)
         self.commands: list[Command] = []
-        self.waiting: list[Command] = []
+        self.waiting: list[Starting] = []
         self.finish: Finish | None = None
 
-    def _observe(self, run: Any, name: str) -> None:
+    def observe(self, run: Any, name: str) -> None:
         self.moves.append(f"{run.path_of(name)} {run.nodes[name].state}")
 
-    def start(self, now: int = 0) -> Drive:
+    def start(self, now: int = 0) -> Self:
         return self._take(self.scheduler.start(now))
 
     def run(self) -> Finish:
@@ -55,31 +58,39 @@ class Drive:
             self.step()
         return self.finish
 
-    def step(self) -> Drive:
+    def step(self) -> Self:
         """Answers the call that has waited longest; timers do not fire."""
-        command = next(command for command in self.waiting if not isinstance(command, StartTimer))
+        return self.give(self.answer(self.next()))
+
+    def next(self) -> Starting:
+        """The call that is answered next."""
+        return next(command for command in self.waiting if not isinstance(command, StartTimer))
+
+    def answer(self, command: Starting) -> Event:
+        """The answer to a call."""
         if isinstance(command, Settle):
-            return self.give(Settled(command.call))
+            return Settled(command.call)
         assert isinstance(command, RunAgent)
         try:
             result = self.answers(command) if callable(self.answers) else self.answers.get(command.node, {})
         except Fail as error:
-            return self.give(AgentFailed(command.call, str(error), final=error.final))
-        return self.give(AgentCompleted(command.call, result))
+            return AgentFailed(command.call, str(error), final=error.final)
+        return AgentCompleted(command.call, result)
 
-    def give(self, event: Any, now: int = 0) -> Drive:
+    def give(self, event: Any, now: int = 0) -> Self:
         call = getattr(event, "call", None)
         self.waiting = [command for command in self.waiting if command.call != call]
         return self._take(self.scheduler.handle(event, now))
 
-    def _take(self, commands: list[Command]) -> Drive:
+    def _take(self, commands: list[Command]) -> Self:
         for command in commands:
-            if isinstance(command, RunAgent | StartTimer | Settle):
-                self.waiting.append(command)
-            elif isinstance(command, CancelCall):
+            if isinstance(command, CancelCall):
+                assert any(other.call == command.call for other in self.waiting)
                 self.waiting = [other for other in self.waiting if other.call != command.call]
             elif isinstance(command, Finish):
                 self.finish = command
+            elif not isinstance(command, Console):
+                self.waiting.append(command)
         self.commands += commands
         return self
 

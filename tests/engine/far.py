@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from perdure.encoding import decode, encode
+from perdure.engine.board import Starting
 from perdure.engine.held import held
-from perdure.engine.messages import (
-    AgentCompleted,
-    AgentFailed,
-    CancelCall,
-    Command,
-    Console,
-    Fetch,
-    Fetched,
-    Finish,
-    RunAgent,
-    RunOptions,
-    Settle,
-    Settled,
-    StartTimer,
-)
-from perdure.engine.scheduler import Scheduler
+from perdure.engine.messages import AgentCompleted, Event, Fetch, Fetched, RunAgent
 from perdure.engine.snapshot import restore, snapshot
 from perdure.graph.distant import Stored, distant_in, stored
 from perdure.graph.evaluate import evaluate
-from tests.engine.drive import Fail
+from tests.engine.drive import Drive
 
 Agent = Callable[[RunAgent], Any]
 
@@ -72,10 +57,10 @@ class Shelf:
         return {**node, "value": self.some(node["value"])} if "value" in node else node
 
 
-class Far:
-    """Answers calls in the order in which they were sent, and a Fetch before all others.
+class Far(Drive):
+    """Answers a Fetch before all others.
 
-    `shelf` None plays the run with its values at hand. `moves` is the chance of being written down
+    `shelf` None plays the run with its values at hand. `moved` is the chance of being written down
     and taken up again before an event, `puts` that of what it holds being put on the shelf.
     """
 
@@ -84,32 +69,17 @@ class Far:
         document: dict[str, Any],
         agent: Agent,
         shelf: Shelf | None = None,
-        moves: float = 0,
+        moved: float = 0,
         puts: float = 0,
         **options: Any,
     ) -> None:
-        self.agent, self.shelf, self.moves, self.puts = agent, shelf, moves, puts
-        self.options = RunOptions(**options)
-        self.scheduler = Scheduler(shelf.graph(document) if shelf else document, self.options)
+        super().__init__(shelf.graph(document) if shelf else document, agent, **options)
+        self.agent, self.shelf, self.moved, self.puts = agent, shelf, moved, puts
         self.random = Random(1)
-        self.due: deque[Command] = deque()
         self.fetched: list[Fetch] = []
-        self.shown: list[str] = []
-        self.paths: list[str] = []
-        self.finish: Finish | None = None
 
-    def start(self) -> Far:
-        self.take(self.scheduler.start(0))
-        return self
-
-    def run(self) -> Finish:
-        self.start()
-        while self.finish is None:
-            self.step()
-        return self.finish
-
-    def step(self) -> None:
-        if self.random.random() < self.moves:
+    def step(self) -> Self:
+        if self.random.random() < self.moved:
             self.move()
         if self.shelf is not None and self.random.random() < self.puts:
             for each in list(held(self.scheduler)):
@@ -118,40 +88,29 @@ class Far:
                     if isinstance(each.value, list)
                     else self.shelf.some(each.value)
                 )
-        command = next((command for command in self.due if isinstance(command, Fetch)), None)
-        if command is None:
-            command = next(command for command in self.due if not isinstance(command, StartTimer))
-        self.due.remove(command)
-        self.take(self.scheduler.handle(self.answer(command), 0))
+        return super().step()
 
-    def answer(self, command: Command) -> Any:
-        if isinstance(command, Settle):
-            return Settled(command.call)
+    def next(self) -> Starting:
+        fetches = (command for command in self.waiting if isinstance(command, Fetch))
+        return next(fetches, None) or super().next()
+
+    def answer(self, command: Starting) -> Event:
         if isinstance(command, Fetch):
             return self.fetch(command)
-        assert isinstance(command, RunAgent)
-        shelf = self.shelf or Shelf()
-        assert next(distant_in(command.params), None) is None
-        inputs = shelf.get(command.inputs)
-        self.paths.append(command.path)
-        try:
-            command.inputs, kept = inputs, command.inputs
-            result = self.agent(command)
-            command.inputs = kept
-        except Fail as error:
-            return AgentFailed(command.call, str(error), final=error.final)
-        return AgentCompleted(command.call, self.shelf.some(result) if self.shelf else result)
+        if isinstance(command, RunAgent):
+            assert next(distant_in(command.params), None) is None
+            command = replace(command, inputs=(self.shelf or Shelf()).get(command.inputs))
+        event = super().answer(command)
+        if self.shelf is not None and isinstance(event, AgentCompleted):
+            return AgentCompleted(event.call, self.shelf.some(event.result))
+        return event
 
-    def fetch(self, command: Fetch) -> Any:
+    def fetch(self, command: Fetch) -> Event:
         assert self.shelf is not None, f"{command} of a run that has its values"
         self.fetched.append(command)
         value = self.shelf.get(command.distant)
-        if (
-            not command.whole
-            and isinstance(value, dict | list | str)
-            and value
-            and self.random.random() < 0.5
-        ):
+        is_large = isinstance(value, dict | list | str) and value
+        if not command.whole and is_large and self.random.random() < 0.5:
             value = self.shelf.put(value)
         return Fetched(command.call, value)
 
@@ -159,23 +118,10 @@ class Far:
         """The run is written down as JSON, and taken up again."""
         data, places = encode(snapshot(self.scheduler))
         again = decode(data, json.loads(json.dumps(places)))
-        before = {command.call for command in self.due}
-        self.scheduler, commands = restore(again, self.options)
-        assert {command.call for command in commands} == before
+        self.scheduler, commands = restore(again, self.options, observe=self.observe)
         found = {command.call: command for command in commands}
-        self.due = deque(found[command.call] for command in self.due)
-
-    def take(self, commands: list[Command]) -> None:
-        for command in commands:
-            if isinstance(command, Finish):
-                self.finish = command
-            elif isinstance(command, CancelCall):
-                assert any(other.call == command.call for other in self.due)
-                self.due = deque(other for other in self.due if other.call != command.call)
-            elif isinstance(command, Console):
-                self.shown.append(command.text)
-            else:
-                self.due.append(command)
+        assert set(found) == {command.call for command in self.waiting}
+        self.waiting = [found[command.call] for command in self.waiting]
 
     @property
     def outcome(self) -> tuple[Any, ...]:

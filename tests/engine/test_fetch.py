@@ -203,7 +203,7 @@ def test_a_graph_over_distant_values(name: str) -> None:
     far = same(GRAPHS[name], agent)
     if name == "nothing is fetched for inputs":
         assert far.fetched == []
-    moved = Far(GRAPHS[name], agent, Shelf(), moves=0.3, puts=0.5)
+    moved = Far(GRAPHS[name], agent, Shelf(), moved=0.3, puts=0.5)
     moved.run()
     assert moved.outcome == far.outcome
 
@@ -299,7 +299,7 @@ DECIDES = {
 
 def until_fetch(document: dict[str, Any]) -> Far:
     run = Far(document, lambda command: {"a": TEXT}, Shelf()).start()
-    while not any(isinstance(command, Fetch) for command in run.due):
+    while not any(isinstance(command, Fetch) for command in run.waiting):
         run.step()
     return run
 
@@ -307,7 +307,7 @@ def until_fetch(document: dict[str, Any]) -> Far:
 @pytest.mark.parametrize("then", DECIDES)
 def test_an_abort_cancels_what_is_fetched(then: str) -> None:
     run = until_fetch(DECIDES[then])
-    (wanted,) = run.due
+    (wanted,) = run.waiting
     assert isinstance(wanted, Fetch)
     assert wanted.then == then
     commands = run.scheduler.handle(Abort(), 0)
@@ -320,8 +320,8 @@ def test_an_abort_cancels_what_is_fetched(then: str) -> None:
 def test_a_graph_that_times_out_cancels_what_is_fetched_in_it(then: str) -> None:
     inner = {"agent": "nestedAgent", "timeout": 5, "graph": DECIDES[then]}
     run = until_fetch(graph(o=inner, k=work()))
-    wanted = next(command for command in run.due if isinstance(command, Fetch))
-    timer = next(command for command in run.due if isinstance(command, StartTimer))
+    wanted = next(command for command in run.waiting if isinstance(command, Fetch))
+    timer = next(command for command in run.waiting if isinstance(command, StartTimer))
     commands = run.scheduler.handle(TimerFired(timer.call), 5)
     assert CancelCall(wanted.call) in commands
     assert wanted.call not in run.scheduler.board.calls
@@ -334,7 +334,7 @@ def test_a_snapshot_while_a_value_is_fetched(then: str) -> None:
     run = until_fetch(DECIDES[then])
     data, places = encode(snapshot(run.scheduler))
     again, commands = restore(decode(data, json.loads(json.dumps(places))))
-    assert commands == list(run.due)
+    assert commands == run.waiting
     assert again.board.slots.running == run.scheduler.board.slots.running
     run.scheduler = again
     while run.finish is None:
@@ -353,7 +353,7 @@ def test_an_answer_to_no_fetch_is_ignored() -> None:
 
 def test_a_deadline_passes_while_a_value_is_fetched() -> None:
     run = until_fetch(graph(n=work(repeatUntil={"exists": ".a"}, deadline=100, retry=5)))
-    timer, wanted = sorted(run.due, key=lambda command: isinstance(command, Fetch))
+    timer, wanted = sorted(run.waiting, key=lambda command: isinstance(command, Fetch))
     assert isinstance(timer, StartTimer)
     commands = run.scheduler.handle(TimerFired(timer.call), 100)
     assert commands[0] == CancelCall(wanted.call)
@@ -396,14 +396,14 @@ def test_a_graph_that_fails_elsewhere_cancels_a_fetch_of_another_row() -> None:
         raise Fail("no")
 
     run = Far(document, agent, Shelf()).start()
-    calls = [command for command in run.due if isinstance(command, RunAgent)]
-    wanted = [command for command in run.due if isinstance(command, Fetch)]
+    calls = [command for command in run.waiting if isinstance(command, RunAgent)]
+    wanted = [command for command in run.waiting if isinstance(command, Fetch)]
     assert len(wanted) == 2
     (first,) = (command for command in calls if command.path == "m[0].i")
-    run.take(run.scheduler.handle(AgentFailed(first.call, "no"), 0))
-    run.take(run.scheduler.handle(Fetched(wanted[0].call, 0), 0))
-    settle = next(command for command in run.due if isinstance(command, Settle))
-    run.due.clear()
+    run.give(AgentFailed(first.call, "no"))
+    run.give(Fetched(wanted[0].call, 0))
+    settle = next(command for command in run.waiting if isinstance(command, Settle))
+    run.waiting.clear()
     commands = run.scheduler.handle(Settled(settle.call), 0)
     assert CancelCall(wanted[1].call) in commands
     restore(snapshot(run.scheduler))

@@ -78,7 +78,7 @@ def test_distant_values_make_no_difference(part: int) -> None:
         shelf = Shelf(Random(seed), chance=(0.2, 0.5, 1.0)[seed % 3])
         near = Far(document, agent)
         near.run()
-        far = Far(document, agent, shelf, moves=0.1, puts=0.1)
+        far = Far(document, agent, shelf, moved=0.1, puts=0.1)
         far.run()
         assert far.outcome == near.outcome, f"seed {seed}"
         if not near.outcome[2]:  # the first row that fails stops the others, wherever they are
