@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload
@@ -59,6 +60,7 @@ class Claims:
         default_factory=OrderedDict[str, tuple[int, Value]], repr=False
     )
     _shared_bytes: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
     def of(cls, settings: Settings, codec: PayloadCodec | None = None) -> Claims:
@@ -175,13 +177,20 @@ class Claims:
         return payload if self.codec is None else (await self.codec.decode([payload]))[0]
 
     def _share(self, digest: str, payload: Payload) -> Value:
-        """The value of an object, the same one for all who ask: they read parts of it, and copy those."""
+        """The value of an object, the same one for all who ask: they read parts of it, and copy those.
+
+        Several threads may ask at a time, for the same object too; what takes long is not locked.
+        """
         found = self._shared.get(digest)
-        if found is None:
-            found = self._shared[digest] = (len(payload.data), from_payload(payload))
-            self._shared_bytes += found[0]
-            while self._shared_bytes > MAX_SHARED and len(self._shared) > 1:
-                self._shared_bytes -= self._shared.popitem(last=False)[1][0]
+        if found is not None:
+            return found[1]
+        made = (len(payload.data), from_payload(payload))
+        with self._lock:
+            found = self._shared.setdefault(digest, made)
+            if found is made:
+                self._shared_bytes += made[0]
+                while self._shared_bytes > MAX_SHARED and len(self._shared) > 1:
+                    self._shared_bytes -= self._shared.popitem(last=False)[1][0]
         return found[1]
 
 

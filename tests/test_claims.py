@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +20,7 @@ from perdure.graph.distant import Joined, Merged, Part, Stored, Whole, distant_i
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
 from perdure.store import open_store
-from perdure.wire import ValueTooLarge, beside, unpack
+from perdure.wire import ValueTooLarge, beside, from_payload, to_payload, unpack
 
 pytestmark = pytest.mark.anyio
 BIG = {"text": "x" * 5_000, "rows": [{"n": number} for number in range(500)], "small": 1, "none": UNDEFINED}
@@ -165,6 +167,22 @@ async def test_few_objects_are_held(claims: Claims, monkeypatch: pytest.MonkeyPa
     assert claims.redeem_at_hand(parts[-1]) == "3" * 5_000
     with pytest.raises(LookupError):
         claims.redeem_at_hand(parts[0])
+
+
+async def test_threads_that_need_the_same_object_hold_it_once(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def slowly(payload: Payload) -> Any:
+        both.wait()
+        return from_payload(payload)
+
+    monkeypatch.setattr(perdure.claims, "from_payload", slowly)
+    payload = to_payload({"text": "x" * 5_000})
+    one, two = await asyncio.gather(*(asyncio.to_thread(claims._share, "d", payload) for _ in range(2)))
+    assert one is two
+    assert claims._shared_bytes == len(payload.data)
 
 
 async def test_large_objects_are_read_beside_the_event_loop(claims: Claims) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from perdure.engine import nodes
 from perdure.engine.board import Board
-from perdure.engine.known import Unknown
-from perdure.engine.messages import Fetch
+from perdure.engine.known import Unknown, key_of
+from perdure.engine.messages import Call, Fetch, Then
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.values import UNDEFINED, Value
 
 if TYPE_CHECKING:
     from perdure.engine.node_life import NodeLife
+
+Decision: TypeAlias = tuple[int, int, str, Then]
+"""A graph, its iteration, a node of it, and what is to go on."""
 
 
 class Fetches:
@@ -22,22 +26,45 @@ class Fetches:
     def __init__(self, board: Board, life: NodeLife) -> None:
         self._board = board
         self._life = life
+        self._going: tuple[Decision, Mapping[str, Value]] | None = None
 
-    def ask(
-        self,
-        run: GraphRun,
-        name: str,
-        unknown: Unknown,
-        then: Literal["queue", "attempt", "result"],
-        result: Value = UNDEFINED,
-    ) -> None:
+    def ask(self, run: GraphRun, name: str, unknown: Unknown, then: Then, result: Value = UNDEFINED) -> None:
         """The node goes on, as `then` says, when the value is known; `result` is what its agent gave."""
         node = run.nodes[name]
         if node.state not in (NodeState.WAITING, NodeState.EXECUTING):
             self._board.move(run, name, NodeState.EXECUTING)
-        node.call = self._board.new_call()
-        wanted = Fetch(call=node.call, distant=unknown.distant, whole=unknown.whole, then=then, result=result)
+        node.call = self.send(run, name, unknown, then, result)
+
+    def send(self, run: GraphRun, name: str, unknown: Unknown, then: Then, result: Value = UNDEFINED) -> Call:
+        """Asks for a value, and gives the number of the call; without a `name`, the graph goes on."""
+        call = self._board.new_call()
+        told: Mapping[str, Value] = {}
+        if self._going is not None and self._going[0] == (run.id, run.iteration, name, then):
+            told = self._going[1]
+        wanted = Fetch(
+            call=call,
+            distant=unknown.distant,
+            whole=unknown.whole,
+            then=then,
+            result=result,
+            told=told,
+        )
         self._board.send(run, name, wanted)
+        return call
+
+    def learn(self, run: GraphRun, name: str, fetch: Fetch, value: Value) -> None:
+        """What `fetch` asked for is known, and is remembered until the node is decided.
+
+        A decision may take several values. Each Fetch for it has those before it, so that it comes to an
+        end however much is forgotten, or however often the run is taken up elsewhere meanwhile.
+        """
+        told = {**fetch.told, key_of(fetch.distant, fetch.whole): value}
+        self._board.known.learn(told)
+        self._going = (run.id, run.iteration, name, fetch.then), told
+
+    def over(self) -> None:
+        """What followed from the last value has been done."""
+        self._going = None
 
     def wait(self, run: GraphRun, name: str, unknown: Unknown) -> None:
         """Whether a waiting node may run depends on a value; its graph is not over meanwhile."""

@@ -85,9 +85,7 @@ class GraphLife:
                 if run.active:
                     return
         except Unknown as unknown:
-            call = self.board.new_call()
-            wanted = Fetch(call=call, distant=unknown.distant, whole=unknown.whole, then="iterate")
-            self.board.send(run, "", wanted)
+            self.nodes.fetches.send(run, "", unknown, "iterate")
             return
         except (FunctionError, AgentError) as error:
             self._end(run, Outcome(failure=str(error)))
@@ -104,18 +102,19 @@ class GraphLife:
         run = None if found is None else self.board.runs.get(found.run)
         if found is None or run is None or not isinstance(found.command, Fetch):
             return
-        fetch = found.command
+        fetch, fetches = found.command, self.nodes.fetches
         if outcome.failure is None:
-            self.board.known.learn(fetch.distant, fetch.whole, outcome.value)
+            fetches.learn(run, found.node, fetch, outcome.value)
         if fetch.then == "iterate":
             if outcome.failure is None:
                 self._iterate(run)
             else:
                 self._end(run, Outcome(failure=outcome.failure))
         elif outcome.failure is None:
-            self.nodes.fetches.resume(run, found.node, fetch)
+            fetches.resume(run, found.node, fetch)
         else:
-            self.nodes.fetches.give_up(run, found.node, fetch, outcome.failure)
+            fetches.give_up(run, found.node, fetch, outcome.failure)
+        fetches.over()
 
     def _show_statics(self, run: GraphRun) -> None:
         for name, static in run.plan.statics.items():

@@ -1,15 +1,24 @@
-"""What a run has learned of values that are not here: only what decides its course is ever fetched."""
+"""What a run has learned of values that are not here: only what decides its course is ever fetched.
+
+All of it is in every snapshot: a copy that knew less would ask where the run goes on, and give its
+calls other numbers. So little is remembered, what was used last; the rest is fetched again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 from perdure.graph.distant import Distant, Stored, Whole, distant_in
-from perdure.graph.values import Value, is_object
+from perdure.graph.values import Value, is_dict, is_list, is_object
 
-MANY: Final = 10_000
-"""Values that are remembered; a forgotten one is fetched again."""
+MANY: Final = 1_000
+"""Values that are remembered."""
+
+BYTES: Final = 100_000
+"""About how much they may take in a snapshot: they decide, and so are small."""
 
 
 class Unknown(Exception):
@@ -23,9 +32,10 @@ class Unknown(Exception):
 
 @dataclass(slots=True)
 class Known:
-    """Values by what they are the value of."""
+    """Values by the keys of what they are the value of, the one used last at the end."""
 
-    _values: dict[tuple[str, bool], Value] = field(default_factory=dict[tuple[str, bool], Value])
+    _values: dict[str, Value] = field(default_factory=dict[str, Value])
+    _bytes: int = 0
 
     def near(self, value: Value) -> Value:
         """`value`, or what is known of it: a small value, or the Stored of a large one. Raises Unknown."""
@@ -41,14 +51,41 @@ class Known:
             return self._read(Whole(value), whole=True)
         return value
 
-    def learn(self, distant: Distant, whole: bool, value: Value) -> None:
-        """This is the value of `distant`."""
-        while len(self._values) >= MANY:
-            del self._values[next(iter(self._values))]
-        self._values[repr(distant), whole] = value
+    def learn(self, told: Mapping[str, Value]) -> None:
+        """Remembers values by their keys: all of them, however many others are forgotten for that."""
+        for key, value in told.items():
+            if key in self._values:
+                self._forget(key)
+            self._values[key] = value
+            self._bytes += _size(value)
+        while len(self._values) > len(told) and (len(self._values) > MANY or self._bytes > BYTES):
+            self._forget(next(iter(self._values)))
+
+    def written(self) -> dict[str, Value]:
+        """All that is known: what `learn` takes."""
+        return dict(self._values)
+
+    def _forget(self, key: str) -> None:
+        self._bytes -= _size(self._values.pop(key))
 
     def _read(self, distant: Distant, whole: bool) -> Value:
-        try:
-            return self._values[repr(distant), whole]
-        except KeyError:
-            raise Unknown(distant, whole) from None
+        key = key_of(distant, whole)
+        if key not in self._values:
+            raise Unknown(distant, whole)
+        value = self._values[key] = self._values.pop(key)
+        return value
+
+
+def key_of(distant: Distant, whole: bool) -> str:
+    """A short text that stands for the value of `distant`: all of it, or what is near."""
+    text = repr(distant).encode(errors="surrogatepass")
+    return blake2b(text, digest_size=16, person=b"whole" if whole else b"near").hexdigest()
+
+
+def _size(value: Value) -> int:
+    """About the bytes of a value and its key."""
+    if isinstance(value, str):
+        return len(value) + 50
+    if is_dict(value):
+        return 50 + sum(len(key) + _size(item) for key, item in value.items())
+    return 50 + sum(map(_size, value)) if is_list(value) else 50

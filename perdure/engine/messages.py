@@ -18,6 +18,8 @@ Call: TypeAlias = int
 
 FailureState = Literal["failed", "timed-out"]
 
+Then = Literal["queue", "attempt", "result", "iterate"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeOptions:
@@ -137,14 +139,16 @@ class Fetch:
     """The run's course depends on a value that is not here: answer with Fetched or AgentFailed.
 
     The answer is all of the value where `whole` is set, else a small value or the Stored of a large
-    one. `then` tells what is to go on; `result` is what an agent has returned by then.
+    one. `then` tells what is to go on; `result` is what an agent has returned by then. `told` is what
+    was fetched for the same decision before, by its keys (perdure.engine.known).
     """
 
     call: Call
     distant: Distant
     whole: bool
-    then: Literal["queue", "attempt", "result", "iterate"]
+    then: Then
     result: Value = UNDEFINED
+    told: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True)

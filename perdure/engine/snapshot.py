@@ -24,9 +24,11 @@ from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
 
-FORMAT: Final = 2
-"""The number of this form. `restore` takes no other."""
+FORMAT: Final = 3
+"""The number of this form."""
 
+READABLE: Final = (2, FORMAT)
+"""Forms that `restore` takes: in form 2, nothing is known of distant values."""
 
 MANY_RESULTS: Final = 500
 """Rows of a map whose results a light snapshot has."""
@@ -55,6 +57,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "documents": documents,
         "runs": [_run_data(run, known, light) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
+        "known": board.known.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
     }
 
@@ -70,9 +73,9 @@ def restore(
     Calls keep their numbers. A timer is asked for the time that it had left when the snapshot was
     taken. `observe` hears of moves from now on. Raises UsageError for a snapshot of another form.
     """
-    if data.get("format") != FORMAT:
+    if data.get("format") not in READABLE:
         raise UsageError(
-            f"this snapshot has form {data.get('format')!r}, and only {FORMAT} is known here. "
+            f"this snapshot has form {data.get('format')!r}, and only {READABLE} are known here. "
             "Let a worker of the version that wrote it go on with the run."
         )
     rules = rules_of(options or RunOptions(), agents)
@@ -82,6 +85,7 @@ def restore(
     board.used_calls, board.used_iterations = data["used"]
     board.clock.now_ms, board.finished = data["now"], data["finished"]
     board.last_call, board.last_run = data["last_call"], data["last_run"]
+    board.known.learn(data.get("known", {}))
     runs: list[Mapping[str, Value]] = data["runs"]
     for item in runs:
         _add_run(board, item, plans)
@@ -189,7 +193,7 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     command = flight.command
     if isinstance(command, Fetch):
         wanted = {"distant": command.distant, "whole": command.whole, "then": command.then}
-        return data | wanted | {"result": command.result}
+        return data | wanted | {"result": command.result, "told": command.told}
     if isinstance(command, RunAgent):
         return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
     if isinstance(command, StartTimer):
@@ -271,6 +275,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
             whole=data["whole"],
             then=data["then"],
             result=data["result"],
+            told=data.get("told", {}),
         )
     elif "turns" in data:
         noted = again = Settle(call, data["turns"])

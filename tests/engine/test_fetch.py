@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+import perdure.engine.known
 from perdure.encoding import decode, encode
-from perdure.engine.known import MANY, Known, Unknown
+from perdure.engine.known import BYTES, MANY, Known, Unknown, key_of
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -208,6 +209,80 @@ def test_a_graph_over_distant_values(name: str) -> None:
     assert moved.outcome == far.outcome
 
 
+def plenty(command: RunAgent) -> Any:
+    """As `echo`; what a loop goes on with becomes less."""
+    return {**echo(command), "rest": {"a": command.inputs.get("s", {}).get("a", [0])[1:]}}
+
+
+KNOWN: dict[str, dict[str, Any]] = {
+    "if and unless": graph(s=on(a=[1], b=[]), n=work(**{"if": ":s.a"}, unless=":s.b.c", isResult=True)),
+    "agent and params": graph(
+        s=on(a="work", p={"p": 1}), n={"agent": ":s.a", "inputs": {"params": ":s.p"}, "isResult": True}
+    ),
+    "agent, graph, inputs and params": graph(
+        s=on(a="nestedAgent", g=INNER, p={"p": 1}, u={"a": 1}),
+        n={
+            "agent": ":s.a",
+            "graph": ":s.g",
+            "inputs": {"params": ":s.p", "row": ":s.text", "u": ":s.u"},
+            "isResult": True,
+        },
+    ),
+    "anyInput": GRAPHS["anyInput of several"],
+    "result": graph(n=work(repeatUntil={"exists": ".agent"}, passThrough={"x": 1}, isResult=True)),
+    "iterate": graph(
+        s={"value": {"a": [1, 2]}, "update": ":n.rest"},
+        t={"value": {"a": 5}, "update": ":s.a"},
+        u={"value": {"a": 6}, "update": ":s"},
+        n=work(inputs={"s": ":s"}),
+    )
+    | {"loop": {"while": ":u.a"}},
+    "again in a loop": graph(
+        s=on(a="work", b=0),
+        t={"value": {"a": [1, 2, 3]}, "update": ":n.rest"},
+        n={"agent": ":s.a", "inputs": {"s": ":t"}, "isResult": True, "deadline": 9_000},
+        m=work(**{"if": ":s.b"}, inputs={"n": ":n"}),
+        k=work(inputs={"n": ":n"}),
+    )
+    | {"loop": {"while": ":t.a"}},
+}
+
+
+@pytest.mark.parametrize("many", [0, MANY])
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_a_decision_has_learned_goes_along(
+    name: str, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is written down before every event comes to its end, however little it remembers."""
+    monkeypatch.setattr(perdure.engine.known, "MANY", many)
+    far = same(KNOWN[name], plenty)
+    moved = Far(KNOWN[name], plenty, Shelf(), moved=1)
+    moved.start()
+    for _ in range(300):
+        if moved.finish is None:
+            moved.step()
+    assert moved.finish is not None
+    assert moved.outcome == far.outcome
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_copy_knows_what_the_run_knows(name: str) -> None:
+    copies = Copied(KNOWN[name], plenty, Shelf())
+    copies.run()
+    assert copies.fetched
+
+
+class Copied(Far):
+    """Before every event a copy is made, which then has to do what the run does."""
+
+    def give(self, event: Any, now: int = 0) -> Copied:
+        copy, _ = restore(snapshot(self.scheduler, light=True), self.options)
+        before = len(self.commands)
+        super().give(event, now)
+        assert copy.handle(event, now) == self.commands[before:]
+        return self
+
+
 FAILING: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "if": (graph(s=on(a=1), n=work(**{"if": ":s.a"}), m=work(isResult=True)), "queue", {"n": "gone"}),
     "only if": (
@@ -365,12 +440,25 @@ def test_a_deadline_passes_while_a_value_is_fetched() -> None:
 
 
 def test_known_values_are_forgotten_when_there_are_many() -> None:
-    known = Known()
-    for number in range(MANY + 1):
-        known.learn(Part(Stored(str(number), 1, "list")), False, number)
-    assert known.near(Part(Stored("1", 1, "list"))) == 1
+    known, places = Known(), [Part(Stored(str(number), 1, "list")) for number in range(MANY + 1)]
+    for number in range(MANY):
+        known.learn({key_of(places[number], False): number})
+    assert known.near(places[0]) == 0  # the one used last
+    known.learn({key_of(places[MANY], False): MANY})
+    assert (known.near(places[0]), known.near(places[2])) == (0, 2)
     with pytest.raises(Unknown, match=r"\[part of"):
-        known.near(Part(Stored("0", 1, "list")))
+        known.near(places[1])
+
+
+def test_known_values_are_forgotten_when_they_are_large() -> None:
+    known = Known()
+    known.learn({"a": "x" * (BYTES // 2)})
+    known.learn({"a": "y" * (BYTES // 2), "b": {"in": ["z"] * 50}})
+    assert list(known.written()) == ["a", "b"]
+    known.learn({"c": "x" * (BYTES // 2), "d": "x" * BYTES})  # what a decision takes is there, whatever it is
+    assert list(known.written()) == ["c", "d"]
+    known.learn({"e": 1})
+    assert list(known.written()) == ["e"]
 
 
 def test_near_and_whole_are_known_apart() -> None:
@@ -382,7 +470,7 @@ def test_near_and_whole_are_known_apart() -> None:
     with pytest.raises(Unknown) as found:
         known.whole({"a": [place]})
     assert found.value.distant == Whole({"a": [place]})
-    known.learn(found.value.distant, True, {"a": [7]})
+    known.learn({key_of(found.value.distant, True): {"a": [7]}})
     assert known.whole({"a": [place]}) == {"a": [7]}
     assert known.whole([1]) == [1]
     assert known.whole(UNDEFINED) is UNDEFINED

@@ -4,10 +4,21 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.messages import AgentCompleted, Finish, RunAgent, RunOptions, Settle, Settled, StartTimer
+from perdure.engine.messages import (
+    AgentCompleted,
+    Fetch,
+    Fetched,
+    Finish,
+    RunAgent,
+    RunOptions,
+    Settle,
+    Settled,
+    StartTimer,
+)
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import UsageError
+from perdure.graph.distant import Stored
 from perdure.graph.values import UNDEFINED
 from tests.engine.drive import work
 
@@ -26,7 +37,7 @@ def test_a_run_that_has_begun() -> None:
     scheduler = Scheduler(graph, RunOptions(injects=(("s", 5),)))
     scheduler.start(1_000)
     assert snapshot(scheduler) == {
-        "format": 2,
+        "format": 3,
         "now": 1_000,
         "finished": False,
         "last_call": 1,
@@ -57,6 +68,7 @@ def test_a_run_that_has_begun() -> None:
                 "params": {},
             }
         ],
+        "known": {},
         "queue": [],
     }
 
@@ -141,6 +153,21 @@ def test_moves_are_observed_again() -> None:
     assert seen == ["a"]
 
 
+def test_a_snapshot_of_the_form_before_is_taken_up() -> None:
+    """Nothing is known in it of distant values; what it has asked for goes on."""
+    graph = {"nodes": {"a": work(), "b": work(**{"if": ":a.v", "unless": ":a.w"})}}
+    scheduler = Scheduler(graph)
+    scheduler.start(0)
+    scheduler.handle(AgentCompleted(1, Stored("d", 9, "object", 1)), 0)
+    old = {key: value for key, value in snapshot(scheduler).items() if key != "known"}
+    old["calls"] = [{key: value for key, value in call.items() if key != "told"} for call in old["calls"]]
+    moved, (asked,) = restore(old | {"format": 2})
+    assert isinstance(asked, Fetch)
+    (again,) = moved.handle(Fetched(asked.call, 1), 0)
+    (call,) = moved.handle(Fetched(again.call, 0), 0)  # type: ignore[union-attr]
+    assert isinstance(call, RunAgent)
+
+
 def test_a_snapshot_of_another_form_is_refused() -> None:
-    with pytest.raises(UsageError, match="form 7, and only 2 is known here"):
+    with pytest.raises(UsageError, match=r"form 7, and only \(2, 3\) are known here"):
         restore({"format": 7})
