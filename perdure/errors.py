@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,26 @@ class RunFailed(PerdureError):
 
 
 class QuotaExceeded(PerdureError):
-    """A run used up more than it may: calls of agents, iterations, depth, bytes or seconds."""
+    """A run used up more than it may: calls of agents, iterations, depth, bytes or seconds.
+
+    `name` is that of the quota, `what` says of what there may be `limit`, more than one of them.
+    """
 
     def __init__(self, name: str, limit: float, what: str) -> None:
+        number = int(limit) if float(limit).is_integer() else limit
         super().__init__(
-            f"the run has used up its quota of {limit:,.0f} {what}; start it with a larger one where that "
-            f"is meant: --quota {name}={limit * 10:.0f}"
+            f"the run has used up its quota of {number:,} {_ONE[name] if limit == 1 else what}; start it "
+            f"with a larger one where that is meant: --quota {name}={limit * 10:.15g}"
         )
+
+
+_ONE: Final = {
+    "calls": "call of an agent",
+    "iterations": "iteration of a loop",
+    "depth": "graph, with none inside it",
+    "bytes": "byte of values",
+    "seconds": "second",
+}
 
 
 class RunCancelled(RunFailed):

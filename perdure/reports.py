@@ -41,7 +41,9 @@ POLL_SECONDS = 75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
-    """A call of an agent that has no result yet. `started` tells whether a worker has it."""
+    """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
+    when it began, in milliseconds since the epoch.
+    """
 
     path: str
     agent: str
@@ -49,6 +51,7 @@ class PendingCall:
     started: bool
     attempt: int = 1
     last_failure: str | None = None
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +94,13 @@ def pending_calls(description: WorkflowExecutionDescription) -> list[PendingCall
     status = description.status
     if status is not WorkflowExecutionStatus.RUNNING:
         return []
+    begun = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
     return [
         PendingCall(
             path=item.activity_id,
             agent=item.activity_type.name,
-            started=item.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
+            started=item.state == begun,
+            since=item.last_started_time.ToMilliseconds() if item.state == begun else 0,
             attempt=item.attempt,
             last_failure=item.last_failure.message or None,
             queue=item.activity_options.task_queue.name or description.task_queue,

@@ -31,8 +31,9 @@ class Settings:
     to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
     without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL".
     A worker tells its health over HTTP at `health_host` and `health_port`, where there is one. Told to
-    stop, it lets agents go on for `grace` seconds. With a `deployment` and a `build_id`, runs stay with
-    the build that began them.
+    stop, it lets agents go on for `grace` seconds. One attempt of a call whose node has no `timeout` may
+    take `call_limit` seconds. With a `deployment` and a `build_id`, runs stay with the build that began
+    them.
 
     Values larger than `store_above` bytes are kept in the object store at `store`, a folder or a URL, and
     passed on by reference; None is a folder in `home` beside the embedded server, and nowhere elsewhere.
@@ -50,6 +51,7 @@ class Settings:
     health_host: str = "127.0.0.1"
     health_port: int | None = None
     grace: float = 10.0
+    call_limit: float = 86_400.0
     deployment: str = ""
     build_id: str = ""
     sqlite_synchronous: str = "FULL"
@@ -174,6 +176,8 @@ def _of_worker(env: Mapping[str, str]) -> dict[str, object]:
     given: dict[str, object] = {}
     if env.get("PERDURE_GRACE"):
         given["grace"] = _seconds("PERDURE_GRACE", env["PERDURE_GRACE"])
+    if env.get("PERDURE_CALL_LIMIT"):
+        given["call_limit"] = _seconds("PERDURE_CALL_LIMIT", env["PERDURE_CALL_LIMIT"])
     deployment, build = env.get("PERDURE_DEPLOYMENT"), env.get("PERDURE_BUILD_ID")
     if deployment and not build:
         raise UsageError("PERDURE_DEPLOYMENT: is of no use without PERDURE_BUILD_ID; set both or none")

@@ -23,7 +23,14 @@ def test_the_store(environ: dict[str, str], expected: tuple[str | None, int, flo
     assert (settings.store, settings.store_above, settings.store_retention) == expected
 
 
+def test_how_long_a_call_may_take() -> None:
+    assert Settings.from_env({}).call_limit == 24 * 60 * 60
+    assert Settings.from_env({"PERDURE_CALL_LIMIT": "90.5"}).call_limit == 90.5
+
+
 REFUSED = [
+    ("PERDURE_CALL_LIMIT", "0"),
+    ("PERDURE_CALL_LIMIT", "a day"),
     ("PERDURE_STORE_ABOVE", "1023"),
     ("PERDURE_STORE_ABOVE", "1500001"),
     ("PERDURE_STORE_ABOVE", "64k"),

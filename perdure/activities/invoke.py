@@ -20,10 +20,18 @@ MAX_MESSAGE = 8_000
 
 
 class AgentTimeout(AgentError):
-    """The agent took longer than the node's `timeout`. GraphAI's text is "Timeout"."""
+    """The agent took longer than the node's `timeout`. GraphAI's text is "Timeout".
 
-    def __init__(self) -> None:
-        super().__init__("Timeout")
+    `limit` is in seconds, where it was the worker's own and not the node's.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        super().__init__(
+            "Timeout"
+            if limit is None
+            else f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
+            "has no `timeout`; give the node one, or set PERDURE_CALL_LIMIT"
+        )
 
 
 async def invoke(
@@ -34,7 +42,8 @@ async def invoke(
     timeout: float | None = None,
     filters: Sequence[AgentFilter] = (),
 ) -> Value:
-    """The agent's result, as a value of the language. `timeout` is in milliseconds.
+    """The agent's result, as a value of the language. `timeout` is in milliseconds; without one, the
+    `call_limit` of the settings holds: an agent that hangs is not to keep its slot.
 
     The call goes through `filters`, all of which apply to it. Without an agent, a name that
     bypassAgentIds allows, the result is null where none of them answers.
@@ -43,15 +52,17 @@ async def invoke(
     there is no way to stop a thread, but it holds up nobody. Raises AgentError, or one of its kinds, for
     whatever goes wrong.
     """
+    seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
+    limit = asyncio.timeout(seconds)
     try:
         with opened(context.agent, context.path, None if agent is None else agent.function):
-            async with asyncio.timeout(None if timeout is None else timeout / 1000):
+            async with limit:
                 if filters:
                     call = Call(agent=agent, inputs=inputs, params=params, context=context)
                     return normal(context.agent, await through(filters, call, _last))
                 return None if agent is None else await _call(agent, inputs, params, context)
     except TimeoutError:
-        raise AgentTimeout from None
+        raise AgentTimeout(seconds if timeout is None and limit.expired() else None) from None
     except PerdureError:
         raise
     except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along

@@ -1,9 +1,10 @@
-"""Which task queues the open runs need, and whether workers serve them."""
+"""Which task queues the open runs need, whether workers serve them, and which of their calls take long."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
+from perdure.cli.board import duration
 from perdure.cli.checkup import Finding, fine, warning
-from perdure.reports import RPC_TIMEOUT, pending_calls, workers
+from perdure.reports import RPC_TIMEOUT, PendingCall, pending_calls, workers
 
 CHECK = "queue"
 QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"
@@ -24,7 +26,10 @@ RUNS = 1000
 """Open runs that are listed at most."""
 
 DESCRIBED = 50
-"""Those of them, the newest, whose calls are looked at: each takes a request of its own."""
+"""Those of them whose calls are looked at, the newest and the oldest: each takes a request of its own."""
+
+LONG = 3600
+"""Seconds that a call has been with its worker, after which it is named."""
 
 QUEUES = 50
 """Queues that are looked at."""
@@ -32,11 +37,14 @@ QUEUES = 50
 
 @dataclass(slots=True)
 class Needs:
-    """What open runs wait for: ids of runs by queue. `newest` is the latest time the server told."""
+    """What open runs wait for: ids of runs by queue. `newest` is the latest time the server told; `long` are
+    the calls that take long, each with the id of its run.
+    """
 
     runs: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     seen: int = 0
     newest: datetime | None = None
+    long: list[tuple[str, PendingCall]] = field(default_factory=list[tuple[str, PendingCall]])
 
     def add(self, queue: str, run: str) -> None:
         """The run needs this queue."""
@@ -56,8 +64,10 @@ async def needs_of(temporal: Client) -> Needs:
     for run in found:
         needs.add(run.task_queue, run.id)
         needs.hear(run.start_time)
-    for start in range(0, min(len(found), DESCRIBED), 10):
-        await asyncio.gather(*(_calls_of(temporal, run, needs) for run in found[start : start + 10]))
+    half = DESCRIBED // 2
+    chosen = found if len(found) <= DESCRIBED else [*found[:half], *found[-half:]]
+    for start in range(0, len(chosen), 10):
+        await asyncio.gather(*(_calls_of(temporal, run, needs) for run in chosen[start : start + 10]))
     return needs
 
 
@@ -66,6 +76,25 @@ async def _calls_of(temporal: Client, run: WorkflowExecution, needs: Needs) -> N
         handle = temporal.get_workflow_handle(run.id, run_id=run.run_id)
         for call in pending_calls(await handle.describe(rpc_timeout=RPC_TIMEOUT)):
             needs.add(call.queue, run.id)
+            if call.since and time.time() - call.since / 1000 > LONG:
+                needs.long.append((run.id, call))
+
+
+def long_calls(needs: Needs) -> list[Finding]:
+    """The calls that take long, the longest by name: an agent that hangs keeps a slot of its worker."""
+    if not needs.long:
+        return []
+    (run, call), *others = sorted(needs.long, key=lambda item: item[1].since)
+    more = f", and {len(others)} more that take{'s'[: len(others) == 1]} over an hour" if others else ""
+    return [
+        warning(
+            "calls",
+            f"{call.path} of run {run!r} has been with agent {call.agent} for "
+            f"{duration(time.time() - call.since / 1000)}{more}",
+            "give such a node a `timeout`; without one, its worker ends it after PERDURE_CALL_LIMIT seconds\n"
+            f"perdure cancel {run}",
+        )
+    ]
 
 
 async def queues(temporal: Client, needs: Needs, default: str, *, local: bool) -> list[Finding]:
@@ -78,7 +107,7 @@ async def queues(temporal: Client, needs: Needs, default: str, *, local: bool) -
     ]
     if len(names) > QUEUES or needs.seen > DESCRIBED:
         text = f"there are more: looked at {len(names[:QUEUES])} queues of {needs.seen} open runs"
-        found.append(fine(CHECK, f"{text}, and at the calls of the {DESCRIBED} newest"))
+        found.append(fine(CHECK, f"{text}, and at the calls of {DESCRIBED}: the newest, the oldest"))
     return found
 
 

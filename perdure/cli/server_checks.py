@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from perdure import server
 from perdure.cli.checkup import Finding, State, checked, failed, fine, warning
 from perdure.cli.machine_checks import not_running, running
-from perdure.cli.queue_checks import Needs, needs_of, queues
+from perdure.cli.queue_checks import Needs, long_calls, needs_of, queues
 from perdure.client import configured, reach
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.reports import GRAPH, RPC_TIMEOUT, STATUS, short
@@ -71,7 +71,7 @@ async def _asked(temporal: Client, settings: Settings, *, local: bool) -> list[F
     async def look_at_queues() -> list[Finding]:
         nonlocal needs
         needs = await needs_of(temporal)
-        return await queues(temporal, needs, settings.queue, local=local)
+        return [*await queues(temporal, needs, settings.queue, local=local), *long_calls(needs)]
 
     both = await asyncio.gather(
         checked("attributes", lambda: _attributes(temporal)), checked("queue", look_at_queues)

@@ -88,7 +88,7 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
         found.append("  no worker answers for it: what its nodes are doing is not known")
     if report.attempt > 1:
         found.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
-    found += _pending_lines(report.pending)
+    found += _pending_lines(report.pending, now)
     found += [
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
         for queue in report.unserved
@@ -116,14 +116,18 @@ def _node_line(row: Any, now: datetime) -> str:
     return "  " + " ".join(parts)
 
 
+def _for(call: PendingCall, now: datetime) -> str:
+    return f" for {duration(max(now.timestamp() - call.since / 1000, 0.0))}" if call.since else ""
+
+
 def _end_line(name: str, state: str, error: str | None) -> str:
     return f"  {MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
 
 
-def _pending_lines(pending: Sequence[PendingCall]) -> list[str]:
+def _pending_lines(pending: Sequence[PendingCall], now: datetime) -> list[str]:
     found: list[str] = []
     for call in pending:
-        where = "is with a worker" if call.started else f"waits on queue {call.queue!r}"
+        where = f"is with a worker{_for(call, now)}" if call.started else f"waits on queue {call.queue!r}"
         attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
         failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
         found.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")

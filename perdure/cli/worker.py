@@ -4,6 +4,7 @@ A server that was configured is waited for where it does not answer, at the star
 the embedded one is started again where it has crashed.
 SIGTERM and Ctrl-C let running agents end, for at most PERDURE_GRACE seconds (10); a second signal ends
 at once. PERDURE_DEPLOYMENT and PERDURE_BUILD_ID make runs stay with the build that began them.
+PERDURE_CALL_LIMIT bounds one attempt of a call whose node has no `timeout`, in seconds (86400: a day).
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
 """
 

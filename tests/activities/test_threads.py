@@ -16,6 +16,7 @@ from perdure.activities.invoke import AgentTimeout, invoke
 from perdure.activities.threads import in_thread
 from perdure.activities.watch import open_calls, opened, report, watched
 from perdure.errors import AgentError, TransientError
+from perdure.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,28 @@ async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture
     async with asyncio.timeout(10):
         while threads._left_alone:
             await asyncio.sleep(0.01)
+
+
+async def test_without_a_timeout_the_limit_of_the_worker_holds(logged: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+
+    @agent("hang")
+    def hang() -> None:
+        release.wait(60)
+
+    @agent("gives up")
+    async def gives_up() -> None:
+        raise TimeoutError("my own")
+
+    context = AgentContext(agent="hang", path="n", settings=Settings(call_limit=0.05))
+    try:
+        with pytest.raises(AgentTimeout, match=r"the 0\.05 s that this worker allows .* PERDURE_CALL_LIMIT"):
+            await invoke(hang.agent, {}, {}, context)  # type: ignore[attr-defined]
+        assert "1 thread of agents that were given up" in logged.text
+    finally:
+        release.set()
+    with pytest.raises(AgentTimeout, match=r"^Timeout$"):
+        await invoke(gives_up.agent, {}, {}, context)  # type: ignore[attr-defined]
 
 
 async def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:

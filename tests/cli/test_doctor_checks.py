@@ -18,13 +18,36 @@ from perdure import server
 from perdure.cli.checkup import Finding, State, checked, fine, looked_at
 from perdure.cli.database_check import database
 from perdure.cli.machine_checks import folder, models, python
+from perdure.cli.queue_checks import Needs, long_calls
 from perdure.cli.store_check import store
 from perdure.errors import ConnectionFailed, UsageError
+from perdure.reports import PendingCall
 from perdure.settings import Settings
 from tests.cli.test_doctor import snapshot, until
 from tests.e2e.processes import kill_server
 
 OK, WARNING, FAILED = State.OK, State.WARNING, State.FAILED
+
+
+# Calls that take long
+
+
+def test_calls_that_take_long() -> None:
+    assert long_calls(Needs()) == []
+    now = int(time.time() * 1000)
+    calls = [
+        PendingCall(path=path, agent="hang", queue="q", started=True, since=now - hours * 3_600_000)
+        for path, hours in (("a", 2), ("b", 5), ("c", 3))
+    ]
+    (found,) = long_calls(Needs(long=[("r1", calls[0]), ("r2", calls[1])]))
+    assert (found.state, found.finding) == (
+        WARNING,
+        "b of run 'r2' has been with agent hang for 5 h 0 min, and 1 more that takes over an hour",
+    )
+    assert "PERDURE_CALL_LIMIT" in found.cure
+    assert "perdure cancel r2" in found.cure
+    (found,) = long_calls(Needs(long=[("r1", each) for each in calls]))
+    assert "and 2 more that take over an hour" in found.finding
 
 
 # The database

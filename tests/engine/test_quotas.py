@@ -35,6 +35,28 @@ def test_a_quota_ends_the_run(name: str) -> None:
         Drive(document, failing("a") if "retries" in name else None, quotas=quotas).run()
 
 
+MESSAGES = [
+    (("calls", 1, "calls of agents"), "quota of 1 call of an agent; ", "--quota calls=10"),
+    (("iterations", 1.0, "iterations of loops"), "quota of 1 iteration of a loop; ", "iterations=10"),
+    (("depth", 1, "graphs inside each other"), "quota of 1 graph, with none inside it; ", "depth=10"),
+    (("seconds", 1.0, "seconds"), "quota of 1 second; ", "seconds=10"),
+    (("seconds", 0.04, "seconds"), "quota of 0.04 seconds; ", "seconds=0.4"),
+    (("bytes", 1, "bytes of values"), "quota of 1 byte of values; ", "bytes=10"),
+    (
+        ("bytes", 100e9, "bytes of values"),
+        "quota of 100,000,000,000 bytes of values; ",
+        "bytes=1000000000000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "text", "cure"), MESSAGES)
+def test_a_quota_in_words(given: tuple[str, float, str], text: str, cure: str) -> None:
+    message = str(QuotaExceeded(*given))
+    assert text in message
+    assert message.endswith(cure)
+
+
 def test_what_is_allowed_is_allowed() -> None:
     for document, quotas in (
         (graph(a=work(), b=work()), Quotas(calls=2)),

@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 from perdure.activities.agent import Agent, AgentContext, agent
 from perdure.activities.catalog import catalog
 from perdure.claims import Claims
+from perdure.cli import queue_checks
 from perdure.client import GraphClient
 from perdure.errors import (
     GraphError,
@@ -218,6 +219,27 @@ async def test_cancelling_stops_agents_and_nested_graphs(client: GraphClient) ->
         description = await going.handle.describe()
     assert sorted(ended) == ["a", "m[0].w", "m[1].w"]
     assert description.status is WorkflowExecutionStatus.CANCELED
+
+
+async def test_the_doctor_names_calls_that_take_long(
+    client: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @agent("hangs")
+    async def hangs() -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(queue_checks, "LONG", 0)
+    document = {"nodes": {"n": {"agent": "hangs"}}}
+    async with started(client, "hangs", document, agents(hangs), client.settings) as going:
+        async with asyncio.timeout(30):
+            while not (found := (await queue_checks.needs_of(client.temporal)).long):
+                await asyncio.sleep(0.1)
+        await going.cancel()
+        with pytest.raises(RunCancelled):
+            await going.result()
+    assert [(run, call.path, call.agent) for run, call in found if run == going.id] == [
+        (going.id, "n", "hangs")
+    ]
 
 
 async def until_pending(going: Run, count: int) -> RunReport:
