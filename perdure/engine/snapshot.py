@@ -121,7 +121,7 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[
         data["outcome"] = list(run.outcome)
     nodes = {name: _node_data(run, name, node, documents, light) for name, node in run.nodes.items()}
     data["nodes"] = {name: node for name, node in nodes.items() if node}
-    return data | ({} if run.nodes else {"over": True})
+    return data
 
 
 def _node_data(
@@ -215,8 +215,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
     run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
     run.outcome = _outcome(data.get("outcome"))
-    if not data.get("over"):
-        run.renew()
+    run.renew()
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans)
     for name, node in run.nodes.items():

@@ -47,7 +47,7 @@ DYNAMIC = (
     'frontend.httpAllowedHosts=["disabled.invalid"]',
 )
 
-SEARCH_ATTRIBUTES = ("PerdureGraph", "PerdureStatus", "PerdureNode")
+SEARCH_ATTRIBUTES = ("PerdureGraph", "PerdureStatus")
 
 
 @dataclass(frozen=True, kw_only=True)

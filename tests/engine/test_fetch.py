@@ -74,6 +74,12 @@ GRAPHS: dict[str, dict[str, Any]] = {
         n=work(anyInput=True, inputs={"a": ":s.a", "t": ":t", "u": ":u"}, isResult=True),
         m=work(anyInput=True, inputs={"t": ":t", "u": ":u", "s": ":s.x"}, isResult=True),
     ),
+    "anyInput asks for one value after the other": graph(
+        s=on(a={"yes": 1}),
+        n=work(anyInput=True, inputs={"a": ":s.a.no", "b": ":s.a.nor", "c": ":s.a.yes"}, isResult=True),
+        m=work(anyInput=True, inputs={"a": ":s.a.no", "b": ":s.a.neither"}, isResult=True),
+        k=work(),
+    ),
     "anyInput in a list": graph(
         s=on(a=[1, None], n=None),
         n=work(anyInput=True, inputs={"a": [":s.none", ":s.a", {"x": ":s.n", "y": [":s.n"]}]}, isResult=True),
@@ -228,7 +234,7 @@ KNOWN: dict[str, dict[str, Any]] = {
             "isResult": True,
         },
     ),
-    "anyInput": GRAPHS["anyInput of several"],
+    "anyInput": GRAPHS["anyInput asks for one value after the other"],
     "result": graph(n=work(repeatUntil={"exists": ".agent"}, passThrough={"x": 1}, isResult=True)),
     "iterate": graph(
         s={"value": {"a": [1, 2]}, "update": ":n.rest"},

@@ -227,3 +227,15 @@ def test_a_timer_that_is_over_is_ignored() -> None:
     drive = Drive(graph(n=nested(timeout=50), b=work())).start()
     drive.give(AgentCompleted(3, 1)).give(Settled(1))
     assert drive.scheduler.handle(TimerFired(2), 0) == []
+
+
+def test_a_batch_is_for_the_calls_inside_too() -> None:
+    """A node's own wins; where it has none, that of the innermost node around it does."""
+    inner = graph(i=work(), own=work(batch=3), deep={**nested(), "batch": 2}, again=nested())
+    drive = Drive(graph(m=rows(1, graph=inner, batch=5), o=work())).start()
+    while drive.finish is None:
+        drive.step()
+    batches = {
+        command.path: command.options.batch for command in drive.commands if isinstance(command, RunAgent)
+    }
+    assert batches == {"m[0].i": 5, "m[0].own": 3, "m[0].deep.i": 2, "m[0].again.i": 5, "o": 1}

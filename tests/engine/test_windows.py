@@ -10,7 +10,7 @@ from perdure.engine.held import held
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.nested import MANY_GRAPHS, Withheld
 from perdure.engine.snapshot import ranges, restore, snapshot
-from tests.engine.drive import Drive, Fail, graph, rows
+from tests.engine.drive import Drive, Fail, graph, rows, work
 from tests.engine.far import Far, Shelf
 
 ROWS = 1_200
@@ -121,3 +121,21 @@ def test_settled_twice_is_settled_once() -> None:
     settle = next(command for command in drive.waiting if isinstance(command, Settle))
     assert drive.give(Settled(settle.call)).finish is not None
     assert drive.scheduler.handle(Settled(settle.call), 0) == []
+
+
+def test_values_of_a_graph_that_never_began_are_held_too() -> None:
+    """Its node is not over before a turn of its own; until then the graph stays, and may be carried on."""
+    inner = graph(s={"value": [{"large": 1}]}, n=work(inputs={"s": ":s"})) | {"loop": {"while": True}}
+    document = graph(o={"agent": "nestedAgent", "graph": inner}, k=work(isResult=True))
+    near = Far(document, lambda command: {"k": 1})
+    near.run()
+    assert "could never end" in near.outcome[2]["o"]
+    shelf = Shelf()
+    far = Far(document, lambda command: {"k": 1}, moved=1, puts=1)
+    far.shelf = shelf
+    far.start()
+    assert [{"large": 1}] in [each.value for each in held(far.scheduler)]
+    while far.finish is None:
+        far.step()
+    assert far.outcome == near.outcome
+    assert [{"large": 1}] in shelf.values.values()

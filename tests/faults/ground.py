@@ -105,7 +105,7 @@ async def client_of(home: Path, **env: str) -> AsyncIterator[GraphClient]:
 def server_by_hand(folder: Path, port: int = 0) -> Iterator[str]:
     """A `temporal server start-dev` that Perdure knows nothing of; gives its address."""
     port = port or daemon.free_port()
-    attributes = ("PerdureGraph", "PerdureStatus", "PerdureNode")
+    attributes = ("PerdureGraph", "PerdureStatus")
     process = subprocess.Popen(
         [
             *(str(server.find()), "server", "start-dev", "--headless", "--log-level", "never"),
