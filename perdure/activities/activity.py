@@ -22,7 +22,7 @@ from perdure.activities.segment import Segment, key_of
 from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
 from perdure.engine.messages import RunAgent, RunOptions
-from perdure.engine.plans import plan_of, problem_of
+from perdure.engine.plans import checked_plan
 from perdure.engine.scheduler import rules_of
 from perdure.errors import FinalError, PerdureError, TransientError
 from perdure.graph.values import Value
@@ -89,8 +89,7 @@ class AgentActivities:
     def _compile(self, document: Value, graphs: Value, bypassed: list[str]) -> None:
         with suppress(Exception):  # what is wrong with it, the run will tell
             rules = rules_of(RunOptions(bypass_agents=bypassed), self.agents)
-            if problem_of(document, rules.agents) is None:
-                plan_of(document, graphs)
+            checked_plan(document, graphs, rules.agents)
 
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
@@ -212,7 +211,8 @@ def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
     """Whether it is a batch, and the calls."""
     data: dict[str, Value] = unpack(argument)
     if "calls" in data:
-        return True, [from_plain(AgentCall, call) for call in data["calls"]]
+        shared = data["shared"]
+        return True, [from_plain(AgentCall, {**shared, **call}) for call in data["calls"]]
     return False, [from_plain(AgentCall, data)]
 
 

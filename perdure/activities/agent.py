@@ -114,8 +114,9 @@ class Agent:
 
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
         """Calls the function with the arguments it takes: a value, or an awaitable of one."""
-        known = {"inputs": inputs, "params": params, "context": context}
-        given = {name: known[name] for name in self.arguments}
+        given: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
+        if len(self.arguments) < len(given):
+            given = {name: given[name] for name in self.arguments}
         return self.function(**given) if self.typed is None else self.typed.call(self.function, given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from dataclasses import dataclass, field
 from typing import Final
 

@@ -17,8 +17,9 @@ from perdure.engine.graph_agents import (
 )
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
-from perdure.engine.plans import plan_of, problem_of
+from perdure.engine.plans import checked_plan
 from perdure.engine.state import GraphRun, Nested, Outcome
+from perdure.errors import GraphError
 from perdure.graph.distant import Part
 from perdure.graph.values import Value, js_truthy
 
@@ -145,10 +146,11 @@ class NestedGraphs:
         known = self._plans.get(key)
         if known is not None and not wanted.refused:
             return known[1]
-        problem = problem_of(wanted.document, self.rules.agents)
-        if problem is not None:
-            raise BadCall(problem.graphai or problem.finding, suppressible=True)
-        plan = plan_of(wanted.document, self.rules.options.graphs)
+        try:
+            plan = checked_plan(wanted.document, self.rules.options.graphs, self.rules.agents)
+        except GraphError as error:
+            problem = error.problems[0]
+            raise BadCall(problem.graphai or problem.finding, suppressible=True) from error
         if len(self._plans) >= MANY_PLANS:
             self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again

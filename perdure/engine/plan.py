@@ -6,6 +6,7 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,7 +40,7 @@ class ComputedPlan:
 
     agent: str | Reference
     inputs: Template
-    needs: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
     probe: Template | None = None
     probe_may_fail: bool = False
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -162,7 +163,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
-        needs=tuple(dict.fromkeys(source for source in sources if source)),
+        needs=frozenset(filter(None, sources)),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(found) for found in probe.references),
         params=spread(node.get("params")),

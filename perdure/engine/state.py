@@ -73,15 +73,15 @@ class NodeRun:
     """One node in one iteration of one graph.
 
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
-    for. `call` is the call that may answer it, `timer` the one that may time it out, `reserved`
-    tells that it holds a second slot for the graph that it carries; `deadline` is the timer of all its
-    attempts.
+    for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
+    one that may time it out, `reserved` tells that it holds a second slot for the graph that it carries;
+    `deadline` is the timer of all its attempts.
     """
 
     state: NodeState = NodeState.WAITING
     result: Value = UNDEFINED
     value: Value = UNDEFINED
-    pending: set[str] = field(default_factory=set[str])
+    pending: set[str] | frozenset[str] = frozenset()
     skip: bool = False
     retries: int = 0
     error: str | None = None
@@ -189,7 +189,7 @@ class GraphRun:
         static = self.plan.statics.get(name)
         if static is not None:
             return NodeRun(value=self.values.get(name, static.value))
-        return NodeRun(pending=set(self.plan.computed[name].needs))
+        return NodeRun(pending=self.plan.computed[name].needs)
 
     def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
         """Results by node in document order: all, or those of isResult nodes."""
