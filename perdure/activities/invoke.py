@@ -44,18 +44,24 @@ async def invoke(
     whatever goes wrong.
     """
     try:
-        with opened(context.agent, context.path, None if agent is None else agent.function):
-            async with asyncio.timeout(None if timeout is None else timeout / 1000):
-                if filters:
-                    call = Call(agent=agent, inputs=inputs, params=params, context=context)
-                    return normal(context.agent, await through(filters, call, _last))
-                return None if agent is None else await _call(agent, inputs, params, context)
+        with opened(context.agent, context.path, None if agent is None else agent.code):
+            call = Call(agent=agent, inputs=inputs, params=params, context=context)
+            if timeout is None:
+                return await _answer(call, filters)
+            async with asyncio.timeout(timeout / 1000):
+                return await _answer(call, filters)
     except TimeoutError:
         raise AgentTimeout from None
     except PerdureError:
         raise
     except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
         raise as_agent_error(error) from error
+
+
+async def _answer(call: Call, filters: Sequence[AgentFilter]) -> Value:
+    if filters:
+        return normal(call.context.agent, await through(filters, call, _last))
+    return await _last(call)
 
 
 async def _last(call: Call) -> Value:

@@ -62,7 +62,10 @@ class ComputedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes."""
+    """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes.
+
+    `batch` is the largest of its nodes.
+    """
 
     document: Mapping[str, Value]
     order: tuple[str, ...]
@@ -76,6 +79,7 @@ class Plan:
     labels: Mapping[str, int] = field(default_factory=dict[str, int])
     version: Value = VERSION
     verbose: bool = False
+    batch: int = 1
 
 
 def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
@@ -107,6 +111,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         labels={label: int(limit) for label, limit in labels.items()},
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
+        batch=max((node.options.batch for node in computed.values()), default=1),
     )
 
 

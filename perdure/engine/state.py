@@ -181,15 +181,12 @@ class GraphRun:
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
-        names = (*self.plan.statics, *self.plan.computed)
-        self.nodes = {name: self.fresh(name) for name in names}
-
-    def fresh(self, name: str) -> NodeRun:
-        """A node as an iteration begins with it."""
-        static = self.plan.statics.get(name)
-        if static is not None:
-            return NodeRun(value=self.values.get(name, static.value))
-        return NodeRun(pending=self.plan.computed[name].needs)
+        given, plan = self.values, self.plan
+        self.nodes = {
+            name: NodeRun(value=given.get(name, static.value)) for name, static in plan.statics.items()
+        }
+        for name, computed in plan.computed.items():
+            self.nodes[name] = NodeRun(pending=computed.needs)
 
     def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
         """Results by node in document order: all, or those of isResult nodes."""
@@ -207,6 +204,8 @@ class GraphRun:
     def path_of(self, node: str) -> str:
         """The node's name in the whole run: ``chapters[3].summarize@2#1``."""
         retries = self.nodes[node].retries
+        if not retries and not self.iteration:
+            return self.path + node
         iteration = f"@{self.iteration}" if self.iteration else ""
         return f"{self.path}{node}{iteration}#{retries}" if retries else f"{self.path}{node}{iteration}"
 

@@ -121,6 +121,11 @@ def replaced(value: Value, replace: Callable[[Distant], Value]) -> Value:
     return replace(value) if isinstance(value, Distant) else value
 
 
+def copied(value: Value) -> Value:
+    """A copy of the lists and objects in `value`; what is distant stays as it is."""
+    return replaced(value, lambda distant: distant)
+
+
 def described(value: Value) -> Value:
     """`value` for people: what is not here is told in words."""
     return replaced(value, str)
