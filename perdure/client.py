@@ -34,8 +34,9 @@ from perdure import server
 from perdure.claims import Claims
 from perdure.daemon import Lease
 from perdure.engine.messages import check_quotas
+from perdure.engine.plans import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
-from perdure.graph.check import first_problem, modernized
+from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.values import Value, normalize
 from perdure.payloads import RunRequest
@@ -99,7 +100,7 @@ class GraphClient:
         the server does not answer or its disk is full: the run may then have started, or not.
         """
         document = modernized(normalize(graph))
-        problem = first_problem(document)
+        problem = problem_of(document)
         if problem is not None:
             raise GraphError([problem])
         request = RunRequest(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -22,6 +23,8 @@ _SPECIAL: Mapping[str, Value] = {
     "Infinity": math.inf,
     "-Infinity": -math.inf,
 }
+
+_WRITE = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 
 MANY = 200
 """Characters that stand for a distant value where people look at the JSON."""
@@ -75,8 +78,7 @@ def _restored(value: Value, places: Sequence[Sequence[Any]]) -> Value:
 
 def _dump(value: Value) -> bytes:
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+        return _WRITE(value).encode()
     except UnicodeEncodeError:  # a lone half of a UTF-16 pair, which JSON escapes can hold
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar
 
 from perdure.graph.values import Value
@@ -97,13 +98,14 @@ class AgentCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCall:
-    """Calls of one agent that share an activity: the fields of an AgentCall each.
+    """Calls of one agent that share an activity: the fields of an AgentCall each, beside those `shared`.
 
     The result is a list with (completed, result), (failed, message, state, final) or (again,) for
     each: the last where the world failed and the call is to be repeated.
     """
 
     calls: Sequence[Mapping[str, Value]]
+    shared: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +193,25 @@ class RunStatus:
     console_offset: int = 0
 
 
-def to_plain(payload: Any) -> dict[str, Value]:
+def to_plain(payload: object) -> dict[str, Value]:
     """The fields of a payload as a mapping, one level deep."""
-    return {item.name: getattr(payload, item.name) for item in fields(payload)}
+    return {name: getattr(payload, name) for name in _defaults(type(payload))}
+
+
+def to_lean(payload: object) -> dict[str, Value]:
+    """The same, without those that are what they are by default."""
+    plain, defaults = to_plain(payload), _defaults(type(payload))
+    return {name: value for name, value in plain.items() if value != defaults[name]}
 
 
 def from_plain(kind: type[Payload], data: Mapping[str, Any]) -> Payload:
     """The payload of class `kind` from its fields; those it does not know are left out."""
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # every payload is a dataclass
+    known = _defaults(kind)
     return kind(**{key: value for key, value in data.items() if key in known})
+
+
+@cache
+def _defaults(kind: type[Any]) -> Mapping[str, Any]:
+    """The names of the fields, and what they are by default; MISSING where they have to be given."""
+    found = {item.name: (item.default, item.default_factory) for item in fields(kind)}
+    return {name: value if make is MISSING else make() for name, (value, make) in found.items()}

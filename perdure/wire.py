@@ -76,6 +76,11 @@ def beside(raw: RawValue, name: str) -> Any:
     return None if data is None else json.loads(data)
 
 
+def is_plain(raw: RawValue) -> bool:
+    """Whether JSON holds all of the value: there is nothing distant in it."""
+    return PLACES not in raw.payload.metadata
+
+
 def unpack(raw: RawValue, kind: type[Kind] | None = None) -> Any:
     """What `pack` packed."""
     return from_payload(raw.payload, kind)

@@ -16,8 +16,12 @@ from bench import agents, graphs
 from bench.hand_written import WORKFLOWS
 from bench.peers.lines import Timed, serve
 from perdure import __version__
+from perdure.cli.connection import collect_seldom
 from perdure.engine.messages import AgentCompleted, Command, RunAgent
+from perdure.engine.plan import compile_plan
 from perdure.engine.scheduler import Scheduler
+from perdure.graph import reference
+from perdure.graph.check import first_problem
 from perdure.plugin import GraphPlugin
 from perdure.testing import memory_shell
 
@@ -49,11 +53,13 @@ def events(shape: str, size: int) -> Any:
 
 
 def plan(shape: str, size: int) -> Any:
-    """Checking a graph and making its plan."""
+    """Checking a graph and making its plan, of a graph that is new: neither is known from before."""
     document = shaped(shape, size)
 
     def work() -> int:
-        return len(Scheduler(document, agents=["add", "count"]).root.plan.order)
+        reference._kept.cache_clear()
+        assert first_problem(document, ["add", "count"]) is None
+        return len(compile_plan(document).order)
 
     return work
 
@@ -90,4 +96,5 @@ def answer_all(scheduler: Scheduler, commands: list[Command]) -> int:
 
 if __name__ == "__main__":
     works = {"memory": memory, "events": events, "plan": plan, "replay": replay}
+    collect_seldom()  # as every command of perdure does
     serve({"perdure": __version__}, "none: in memory", works)

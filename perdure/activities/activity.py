@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -22,9 +22,10 @@ from perdure.activities.segment import Segment, key_of
 from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
 from perdure.engine.messages import RunAgent, RunOptions
-from perdure.engine.plans import plan_of, problem_of
+from perdure.engine.plans import checked_plan
 from perdure.engine.scheduler import rules_of
 from perdure.errors import FinalError, PerdureError, TransientError
+from perdure.graph.distant import copied
 from perdure.graph.values import Value
 from perdure.payloads import (
     FETCH,
@@ -37,7 +38,7 @@ from perdure.payloads import (
     to_plain,
 )
 from perdure.settings import Settings
-from perdure.wire import pack, unpack
+from perdure.wire import is_plain, pack, unpack
 
 MAX_LOCAL_RESULT = 48_000
 """Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
@@ -47,6 +48,19 @@ MAX_BATCH = 1_000_000
 
 MAX_CONSOLE = 200
 """Console lines that one call may leave behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """One attempt of an activity, for all its calls. Where something in them is distant, it is `far`."""
+
+    pulse: Pulse
+    far: bool
+    console: list[str] = field(default_factory=list[str])
+
+    def beside(self) -> dict[str, Any]:
+        """What goes out beside the result."""
+        return {"console": self.console[-MAX_CONSOLE:], "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +103,7 @@ class AgentActivities:
     def _compile(self, document: Value, graphs: Value, bypassed: list[str]) -> None:
         with suppress(Exception):  # what is wrong with it, the run will tell
             rules = rules_of(RunOptions(bypass_agents=bypassed), self.agents)
-            if problem_of(document, rules.agents) is None:
-                plan_of(document, graphs)
+            checked_plan(document, graphs, rules.agents)
 
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
@@ -129,21 +142,20 @@ class AgentActivities:
         batch, calls = _calls(args[0])
         if agent is None and not calls[0].bypassed:
             raise self._unknown(info.activity_type, info.task_queue)
-        pulse = Pulse(attempt=info.attempt)
-        beating = asyncio.create_task(pulse.beat(info.heartbeat_timeout))
-        console: list[str] = []
+        delivery = _Delivery(Pulse(attempt=info.attempt), far=not is_plain(args[0]))
+        beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         try:
             if batch:
                 each = MAX_BATCH // len(calls)
-                answers = (self._in_batch(agent, call, pulse, console, each) for call in calls)
+                answers = (self._in_batch(agent, call, delivery, each) for call in calls)
                 result: Value = await asyncio.gather(*answers)
             else:
-                result = await self._called(agent, calls[0], pulse, console)
-            last = console[-MAX_CONSOLE:]
-            if batch:
-                raw = pack(result, console=last, stream=pulse.last())
-            else:
-                raw = await self.claims.packed(result, console=last, stream=pulse.last())
+                result = await self._called(agent, calls[0], delivery)
+            raw = (
+                pack(result, **delivery.beside())
+                if batch
+                else await self.claims.packed(result, **delivery.beside())
+            )
         except Exception as error:
             raise _told_apart(error) from (error if len(str(error)) <= MAX_MESSAGE else None)
         finally:
@@ -158,18 +170,20 @@ class AgentActivities:
             )
         return raw
 
-    async def _called(self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str]) -> Value:
-        context = self._context(call, call.run, console.append, pulse)
-        inputs, params = await self.claims.redeem([call.inputs, call.params])
-        filters = applying(self.filters, call.agent, call.node)
+    async def _called(self, agent: Agent | None, call: AgentCall, delivery: _Delivery) -> Value:
+        context = self._context(call, call.run, delivery.console.append, delivery.pulse)
+        inputs, params = call.inputs, call.params
+        if delivery.far:
+            inputs, params = await self.claims.redeem([inputs, params])
+        filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         return await invoke(agent, inputs, params, context, call.timeout, filters)
 
     async def _in_batch(
-        self, agent: Agent | None, call: AgentCall, pulse: Pulse, console: list[str], above: int
+        self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int
     ) -> list[Value]:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
-            result = await self._called(agent, call, pulse, console)
+            result = await self._called(agent, call, delivery)
             return ["completed", await self.claims.keep(result, above)]
         except TransientError:
             return ["again"]
@@ -212,7 +226,8 @@ def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
     """Whether it is a batch, and the calls."""
     data: dict[str, Value] = unpack(argument)
     if "calls" in data:
-        return True, [from_plain(AgentCall, call) for call in data["calls"]]
+        shared = data["shared"]
+        return True, [from_plain(AgentCall, {**copied(shared), **call}) for call in data["calls"]]
     return False, [from_plain(AgentCall, data)]
 
 

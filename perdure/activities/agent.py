@@ -15,6 +15,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import CodeType
 from typing import Any, Protocol, TypeVar
 
 from perdure.activities.typed import Typed, typed
@@ -107,15 +109,21 @@ class Agent:
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """Whether calling the function gives an awaitable; others block their thread."""
         return inspect.iscoroutinefunction(self.function)
 
+    @cached_property
+    def code(self) -> CodeType | None:
+        """The code of the function, by which a stack tells whose it is."""
+        return getattr(inspect.unwrap(self.function), "__code__", None)
+
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
         """Calls the function with the arguments it takes: a value, or an awaitable of one."""
-        known = {"inputs": inputs, "params": params, "context": context}
-        given = {name: known[name] for name in self.arguments}
+        given: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
+        if len(self.arguments) < len(given):
+            given = {name: given[name] for name in self.arguments}
         return self.function(**given) if self.typed is None else self.typed.call(self.function, given)
 
 

@@ -55,18 +55,24 @@ async def invoke(
     seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
     limit = asyncio.timeout(seconds)
     try:
-        with opened(context.agent, context.path, None if agent is None else agent.function):
+        with opened(context.agent, context.path, None if agent is None else agent.code):
+            call = Call(agent=agent, inputs=inputs, params=params, context=context)
+            if timeout is None and agent is not None and agent.pure and not filters:
+                return await _answer(call, filters)  # in the event loop: no limit reaches it there
             async with limit:
-                if filters:
-                    call = Call(agent=agent, inputs=inputs, params=params, context=context)
-                    return normal(context.agent, await through(filters, call, _last))
-                return None if agent is None else await _call(agent, inputs, params, context)
+                return await _answer(call, filters)
     except TimeoutError:
         raise AgentTimeout(seconds if timeout is None and limit.expired() else None) from None
     except PerdureError:
         raise
     except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
         raise as_agent_error(error) from error
+
+
+async def _answer(call: Call, filters: Sequence[AgentFilter]) -> Value:
+    if filters:
+        return normal(call.context.agent, await through(filters, call, _last))
+    return await _last(call)
 
 
 async def _last(call: Call) -> Value:

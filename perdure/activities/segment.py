@@ -18,7 +18,7 @@ from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import as_agent_error, invoke, normal, short_message
 from perdure.claims import Claims
 from perdure.directory import Directory, Placement
-from perdure.encoding import decode, encode
+from perdure.encoding import encode
 from perdure.engine.ahead import Ahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, Quotas, RunAgent, RunOptions
 from perdure.engine.snapshot import restore
@@ -46,6 +46,9 @@ MAX_CONSOLE: Final = 1_000
 """Console lines of one segment; MAX_LINE characters of each are kept."""
 
 MAX_LINE: Final = 8_000
+
+NO_CONTEXT: Final = AgentContext()
+"""For agents that do not ask for theirs: to make one takes longer than many a pure agent."""
 
 
 @dataclass(slots=True)
@@ -121,19 +124,19 @@ class Segment:
         self._alone = True
 
     def _called(self, found: Agent, command: RunAgent) -> Value:
-        context = self.context(command, self._run, self._console.append)
         # A copy: agents may do with their inputs what they like, and the run's values are shared.
-        data, places = encode([command.inputs, command.params])
-        inputs, params = decode(data, places)
-        if places:
-            inputs, params = self._redeemed([inputs, params])
+        inputs, params = self._copied([command.inputs, command.params])
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
+        if not filters and "context" not in found.arguments:
+            return normal(found.name, found.call(inputs, params, NO_CONTEXT))
+        context = self.context(command, self._run, self._console.append)
         if not filters:
             return normal(found.name, found.call(inputs, params, context))
         call = invoke(found, inputs, params, context, command.options.timeout, filters)
         return self._wait_for(call)
 
-    def _redeemed(self, value: Value) -> Value:
+    def _copied(self, value: Value) -> Value:
+        """A copy with nothing distant in it."""
         try:
             return self.claims.redeem_at_hand(value)
         except LookupError:

@@ -8,7 +8,6 @@ back from it; but it can be named.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import sys
@@ -50,9 +49,8 @@ _open: set[OpenCall] = set()
 
 
 @contextmanager
-def opened(agent: str, path: str, function: object = None) -> Generator[None]:
-    """Notes a call of an agent for as long as the context lasts."""
-    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+def opened(agent: str, path: str, code: CodeType | None = None) -> Generator[None]:
+    """Notes a call of an agent for as long as the context lasts; `code` is that of its function."""
     call = OpenCall(agent, path, code, time.monotonic())
     _open.add(call)
     try:

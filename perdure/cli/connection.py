@@ -99,7 +99,12 @@ def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:
 
     The loop is left as it is: closing it would wait for agents in threads, which nothing can stop.
     """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)  # large runs are made of many objects that stay
-    gc.enable()
+    collect_seldom()
     return asyncio.Runner().run(main)
+
+
+def collect_seldom() -> None:
+    """Lets Python look for garbage less often: what is loaded stays, and so does much of a large run."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    gc.enable()

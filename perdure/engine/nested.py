@@ -17,13 +17,20 @@ from perdure.engine.graph_agents import (
 )
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
-from perdure.engine.plans import plan_of, problem_of
+from perdure.engine.plans import checked_plan
 from perdure.engine.state import GraphRun, Nested, Outcome
+from perdure.errors import GraphError
 from perdure.graph.distant import Part
 from perdure.graph.values import Value, js_truthy
 
 MANY_GRAPHS = 500
 """Graphs of one node that are open at a time. A larger map opens its next row when one is over."""
+
+MANY_BATCHES = 10
+"""Where calls share activities, so many rows are open as fill this number of them ..."""
+
+MOST_GRAPHS = 2_000
+"""... but no more than this."""
 
 MANY_PLANS = 100
 """Plans that are kept for further use; a graph that is computed anew each time would fill the memory."""
@@ -119,7 +126,8 @@ class NestedGraphs:
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""
         nested.opening = True
-        while nested.opened < len(nested.starts) and len(nested.children) < MANY_GRAPHS:
+        room = _room(nested.plan, run.batch)
+        while nested.opened < len(nested.starts) and len(nested.children) < room:
             start = nested.starts[nested.opened]
             nested.opened += 1
             self.begin(self._child(run, name, nested, start))
@@ -145,14 +153,21 @@ class NestedGraphs:
         known = self._plans.get(key)
         if known is not None and not wanted.refused:
             return known[1]
-        problem = problem_of(wanted.document, self.rules.agents)
-        if problem is not None:
-            raise BadCall(problem.graphai or problem.finding, suppressible=True)
-        plan = plan_of(wanted.document, self.rules.options.graphs)
+        try:
+            plan = checked_plan(wanted.document, self.rules.options.graphs, self.rules.agents)
+        except GraphError as error:
+            problem = error.problems[0]
+            raise BadCall(problem.graphai or problem.finding, suppressible=True) from error
         if len(self._plans) >= MANY_PLANS:
             self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again
         return plan
+
+
+def _room(plan: Plan | None, batch: int) -> int:
+    """How many graphs of this plan may be open at a time inside a node."""
+    widest = max(batch, 1 if plan is None else plan.batch)
+    return min(max(MANY_GRAPHS, MANY_BATCHES * widest), MOST_GRAPHS)
 
 
 def _suppressible(nested: Nested, error: BadCall) -> Outcome:

@@ -6,6 +6,7 @@ Expressions may raise FunctionError (bad JSON in jsonParse); the scheduler makes
 
 from __future__ import annotations
 
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -48,13 +49,22 @@ def _members(template: Template, scope: Scope) -> dict[str, Value]:
 
 def forget(run: GraphRun, waiter: str, source: str) -> None:
     """`waiter` learns that `source` has a result; with anyInput, one defined value is enough."""
-    plan, pending = run.plan.computed[waiter], run.nodes[waiter].pending
+    plan, node = run.plan.computed[waiter], run.nodes[waiter]
     if plan.probe is None:
-        pending.discard(source)
-    elif (pending or plan.probe_may_fail) and any(
+        node.pending = _without(node.pending, source)
+    elif (node.pending or plan.probe_may_fail) and any(
         run.known.near(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
-        pending.clear()
+        node.pending = frozenset()
+
+
+def _without(pending: set[str] | frozenset[str], source: str) -> set[str] | frozenset[str]:
+    if isinstance(pending, frozenset):  # all fresh nodes share it
+        if len(pending) == 1:
+            return pending - {source}
+        pending = set(pending)
+    pending.discard(source)
+    return pending
 
 
 def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
@@ -83,8 +93,11 @@ def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
 
 def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> dict[str, Value]:
     """The node's params under those that `inputs.params` gave."""
-    given = run.known.whole(inputs.get("params"))
-    return {**plan.params, **given} if is_dict(given) and given else dict(plan.params)
+    given = inputs.get("params")
+    if given is None:
+        return {**plan.params}
+    given = run.known.whole(given)
+    return {**plan.params, **given} if is_dict(given) else {**plan.params}
 
 
 def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:

@@ -6,6 +6,7 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,7 +40,7 @@ class ComputedPlan:
 
     agent: str | Reference
     inputs: Template
-    needs: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
     probe: Template | None = None
     probe_may_fail: bool = False
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -61,7 +62,10 @@ class ComputedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes."""
+    """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes.
+
+    `batch` is the largest of its nodes.
+    """
 
     document: Mapping[str, Value]
     order: tuple[str, ...]
@@ -75,6 +79,7 @@ class Plan:
     labels: Mapping[str, int] = field(default_factory=dict[str, int])
     version: Value = VERSION
     verbose: bool = False
+    batch: int = 1
 
 
 def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
@@ -106,6 +111,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         labels={label: int(limit) for label, limit in labels.items()},
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
+        batch=max((node.options.batch for node in computed.values()), default=1),
     )
 
 
@@ -162,7 +168,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
-        needs=tuple(dict.fromkeys(source for source in sources if source)),
+        needs=frozenset(filter(None, sources)),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(found) for found in probe.references),
         params=spread(node.get("params")),

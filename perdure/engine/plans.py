@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from perdure.engine.plan import Plan, compile_plan
-from perdure.errors import Problem
+from perdure.errors import GraphError, Problem
 from perdure.graph.check import first_problem
 from perdure.graph.values import Value
 
@@ -44,12 +44,30 @@ def plan_of(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = 
         return compile_plan(document, graphs)
 
 
-def problem_of(document: Mapping[str, Value], agents: frozenset[str] | None) -> Problem | None:
-    """The first problem of a document, as perdure.graph.check finds it."""
+def checked_plan(
+    document: Mapping[str, Value], graphs: Mapping[str, Value] | None, agents: frozenset[str] | None
+) -> Plan:
+    """The plan of a document that may name `agents`, None for any. Raises GraphError."""
     try:
-        return _problem(_Key(document, None), agents)
+        key = _Key(document, graphs)
     except TypeError:
-        return first_problem(document, agents)
+        _raise(first_problem(document, agents))
+        return compile_plan(document, graphs)
+    _raise(_problem(key, agents))
+    return _plan(key)
+
+
+def problem_of(document: Mapping[str, Value]) -> Problem | None:
+    """The first problem of a document, whatever agents there are."""
+    try:
+        return _problem(_Key(document, None), None)
+    except TypeError:
+        return first_problem(document)
+
+
+def _raise(problem: Problem | None) -> None:
+    if problem is not None:
+        raise GraphError([problem])
 
 
 @lru_cache(maxsize=KEPT)

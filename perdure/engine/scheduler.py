@@ -34,10 +34,10 @@ from perdure.engine.messages import (
     Settled,
     TimerFired,
 )
-from perdure.engine.plans import plan_of, problem_of
+from perdure.engine.plans import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
-from perdure.errors import GraphError, UsageError
+from perdure.errors import UsageError
 from perdure.graph.values import Value
 
 
@@ -59,10 +59,7 @@ class Scheduler:
         observe: Observer | None = None,
     ) -> None:
         rules = rules_of(options or RunOptions(), agents)
-        problem = problem_of(document, rules.agents)
-        if problem is not None:
-            raise GraphError([problem])
-        plan = plan_of(document, rules.options.graphs)
+        plan = checked_plan(document, rules.options.graphs, rules.agents)
         board = Board(Slots(plan.concurrency, plan.labels), observe, quotas=rules.options.quotas)
         _prepare(board.add_run(plan), rules.options)
         self._play(board, rules)

@@ -10,6 +10,7 @@ order in which answers that have arrived are due (turns.py), which is the shell'
 
 from __future__ import annotations
 
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -29,6 +30,17 @@ FORMAT: Final = 3
 
 READABLE: Final = (2, FORMAT)
 """Forms that `restore` takes: in form 2, nothing is known of distant values."""
+
+_PLAIN: Final = (
+    ("skip", False),
+    ("retries", 0),
+    ("error", None),
+    ("call", None),
+    ("timer", None),
+    ("deadline", None),
+    ("reserved", False),
+)
+"""What a fresh node has."""
 
 MANY_RESULTS: Final = 500
 """Rows of a map whose results a light snapshot has."""
@@ -127,19 +139,20 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[
 def _node_data(
     run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, int], light: bool
 ) -> dict[str, Value]:
-    fresh = run.fresh(name)
     data: dict[str, Value] = {}
-    if node.value is not fresh.value:
+    static = run.plan.statics.get(name)
+    if static is not None and node.value is not run.values.get(name, static.value):
         data["value"] = node.value
     if node.result is not (node.value if node.state is NodeState.INJECTED else UNDEFINED):
         data["result"] = node.result
     if node.state is not NodeState.WAITING:
         data["state"] = str(node.state)
-    elif node.pending != fresh.pending:
-        data["pending"] = [source for source in run.plan.computed[name].needs if source in node.pending]
-    for key in ("skip", "retries", "error", "call", "timer", "deadline", "reserved"):
-        if getattr(node, key) != getattr(fresh, key):
-            data[key] = getattr(node, key)
+    elif static is None and node.pending != run.plan.computed[name].needs:
+        data["pending"] = sorted(node.pending)
+    for key, plain in _PLAIN:
+        found = getattr(node, key)
+        if found != plain:
+            data[key] = found
     if node.nested is not None:
         data["nested"] = _nested_data(node.nested, documents, light)
     return data

@@ -73,15 +73,15 @@ class NodeRun:
     """One node in one iteration of one graph.
 
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
-    for. `call` is the call that may answer it, `timer` the one that may time it out, `reserved`
-    tells that it holds a second slot for the graph that it carries; `deadline` is the timer of all its
-    attempts.
+    for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
+    one that may time it out, `reserved` tells that it holds a second slot for the graph that it carries;
+    `deadline` is the timer of all its attempts.
     """
 
     state: NodeState = NodeState.WAITING
     result: Value = UNDEFINED
     value: Value = UNDEFINED
-    pending: set[str] = field(default_factory=set[str])
+    pending: set[str] | frozenset[str] = frozenset()
     skip: bool = False
     retries: int = 0
     error: str | None = None
@@ -181,15 +181,12 @@ class GraphRun:
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
-        names = (*self.plan.statics, *self.plan.computed)
-        self.nodes = {name: self.fresh(name) for name in names}
-
-    def fresh(self, name: str) -> NodeRun:
-        """A node as an iteration begins with it."""
-        static = self.plan.statics.get(name)
-        if static is not None:
-            return NodeRun(value=self.values.get(name, static.value))
-        return NodeRun(pending=set(self.plan.computed[name].needs))
+        given, plan = self.values, self.plan
+        self.nodes = {
+            name: NodeRun(value=given.get(name, static.value)) for name, static in plan.statics.items()
+        }
+        for name, computed in plan.computed.items():
+            self.nodes[name] = NodeRun(pending=computed.needs)
 
     def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
         """Results by node in document order: all, or those of isResult nodes."""
@@ -207,6 +204,8 @@ class GraphRun:
     def path_of(self, node: str) -> str:
         """The node's name in the whole run: ``chapters[3].summarize@2#1``."""
         retries = self.nodes[node].retries
+        if not retries and not self.iteration:
+            return self.path + node
         iteration = f"@{self.iteration}" if self.iteration else ""
         return f"{self.path}{node}{iteration}#{retries}" if retries else f"{self.path}{node}{iteration}"
 

@@ -7,6 +7,7 @@ What can be told without the value is told: what is stored is large, and so is n
 
 from __future__ import annotations
 
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -88,6 +89,9 @@ class Merged(Distant):
         return str(self.base)
 
 
+_DEEP: Final = (Distant, dict, list)
+
+
 def stored(digest: str, size: int, value: Value) -> Stored:
     """What a run holds of `value`, which is kept under `digest`."""
     if is_dict(value):
@@ -100,25 +104,26 @@ def stored(digest: str, size: int, value: Value) -> Stored:
 
 def distant_in(value: Value) -> Iterator[Distant]:
     """Everything in `value` that is not here."""
-    if isinstance(value, Distant):
+    if is_dict(value) or is_list(value):
+        for item in value.values() if is_dict(value) else value:
+            if isinstance(item, _DEEP):
+                yield from distant_in(item)
+    elif isinstance(value, Distant):
         yield value
-    elif is_dict(value):
-        for item in value.values():
-            yield from distant_in(item)
-    elif is_list(value):
-        for item in value:
-            yield from distant_in(item)
 
 
 def replaced(value: Value, replace: Callable[[Distant], Value]) -> Value:
     """A copy of `value` with something in place of everything that is not here."""
-    if isinstance(value, Distant):
-        return replace(value)
     if is_dict(value):
         return {key: replaced(item, replace) for key, item in value.items()}
     if is_list(value):
         return [replaced(item, replace) for item in value]
-    return value
+    return replace(value) if isinstance(value, Distant) else value
+
+
+def copied(value: Value) -> Value:
+    """A copy of the lists and objects in `value`; what is distant stays as it is."""
+    return replaced(value, lambda distant: distant)
 
 
 def described(value: Value) -> Value:

@@ -7,6 +7,7 @@ the registered functions. No Python attribute and no JavaScript prototype is eve
 from __future__ import annotations
 
 import re
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -23,6 +24,9 @@ _LINE_END = re.compile("[\n\r\u2028\u2029]")
 _DOT = re.compile(r"(?<!\()\.(?!\))")
 _INDEX = re.compile(r"\$([0-9]+)")
 _LAST: Final = "$last"
+
+LONG: Final = 200
+"""Characters of a reference that is not kept for its next use: the checks and the plan have one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +134,19 @@ def parse_reference(text: Value) -> Reference | None:
     A reference is a text that starts with ``:`` and holds no line end. It is split at every dot
     that neither follows ``(`` nor stands before ``)``, so that ``.join(.)`` is one step.
     """
-    if not isinstance(text, str) or not text.startswith(":") or _LINE_END.search(text):
+    if not isinstance(text, str) or not text.startswith(":"):
+        return None
+    return _kept(text) if len(text) <= LONG else _parsed(text)
+
+
+def _parsed(text: str) -> Reference | None:
+    if _LINE_END.search(text):
         return None
     node, *props = _DOT.split(text[1:])
     return Reference(node, tuple(parse_step(prop) for prop in props), text)
+
+
+_kept = lru_cache(maxsize=16_384)(_parsed)
 
 
 def parse_path(text: Value, *, functions: bool = True) -> Reference | None:

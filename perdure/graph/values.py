@@ -8,6 +8,7 @@ See docs/language.md, "Values".
 from __future__ import annotations
 
 import math
+from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
@@ -52,6 +53,9 @@ class Undefined:
 
 UNDEFINED: Final = Undefined()
 
+_AS_IT_IS: Final = frozenset({type(None), bool, str, Undefined})
+_OBJECTS: Final = (dict, list)
+
 
 def is_number(value: Value) -> bool:
     """Whether `value` is a number; True and False are not."""
@@ -70,7 +74,7 @@ def is_list(value: Value) -> TypeGuard[list[Value]]:
 
 def is_object(value: Value) -> bool:
     """What GraphAI's isObject says: dictionaries and lists, not null."""
-    return isinstance(value, dict | list)
+    return isinstance(value, _OBJECTS)
 
 
 def number(value: float) -> int | float:
@@ -101,7 +105,7 @@ def normalize(value: Any) -> Value:
 
 def _normalize(value: Any, depth: int) -> Value:
     # Loops, not comprehensions: those take a second frame of the stack per level before Python 3.12.
-    if value is None or isinstance(value, bool | Undefined):
+    if value.__class__ in _AS_IT_IS:
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -137,7 +141,7 @@ def _normalize_key(key: Any) -> str:
 
 def js_truthy(value: Value) -> bool:
     """JavaScript's truthiness: [] and {} are true, 0, NaN, "", null and undefined false."""
-    if isinstance(value, list | dict):
+    if isinstance(value, _OBJECTS):
         return True
     if isinstance(value, float) and math.isnan(value):
         return False
@@ -151,7 +155,7 @@ def truthy(value: Value) -> bool:
 
 def strict_equal(left: Value, right: Value) -> bool:
     """JavaScript's ===: true differs from 1, 1 equals 1.0, objects are equal by identity only."""
-    if isinstance(left, list | dict) or isinstance(right, list | dict):
+    if isinstance(left, _OBJECTS) or isinstance(right, _OBJECTS):
         return left is right
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right

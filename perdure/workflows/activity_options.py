@@ -9,6 +9,7 @@ Timeout, and gives up at once on the others. A worker that dies is noticed by it
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from temporalio.common import RetryPolicy
@@ -37,27 +38,21 @@ MAX_SUMMARY = 200
 
 def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[str, Any]:
     """Keyword arguments of workflow.start_activity, for a number of calls of which one is at `path`."""
-    limit = DEADLINE if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
     return {
         "task_queue": queue,
         "activity_id": shortened(path, MAX_ID),
         "summary": path[:MAX_SUMMARY] + (f" and {calls - 1} more" if calls > 1 else ""),
-        "start_to_close_timeout": limit,
-        "schedule_to_close_timeout": DEADLINE,
         "heartbeat_timeout": HEARTBEAT_TIMEOUT,
-        "retry_policy": _retry(options),
+        **_limits(options, DEADLINE),
     }
 
 
 def local(options: NodeOptions, path: str) -> dict[str, Any]:
     """Keyword arguments of workflow.start_local_activity."""
-    limit = LOCAL_LIMIT if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
     return {
         "activity_id": shortened(path, MAX_ID),
         "summary": path[:MAX_SUMMARY],
-        "start_to_close_timeout": limit,
-        "schedule_to_close_timeout": DEADLINE,
-        "retry_policy": _retry(options),
+        **_limits(options, LOCAL_LIMIT),
     }
 
 
@@ -71,10 +66,16 @@ def shortened(path: str, limit: int) -> str:
     return f"{path[: limit - 20]}~{number:016x}"
 
 
-def _retry(options: NodeOptions) -> RetryPolicy:
-    return RetryPolicy(
-        initial_interval=timedelta(seconds=options.backoff or 1.0),
-        backoff_coefficient=2.0,
-        maximum_interval=MAX_INTERVAL,
-        non_retryable_error_types=FINAL,
-    )
+@lru_cache(maxsize=1_000)
+def _limits(options: NodeOptions, usual: timedelta) -> dict[str, Any]:
+    limit = usual if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
+    return {
+        "start_to_close_timeout": limit,
+        "schedule_to_close_timeout": DEADLINE,
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=options.backoff or 1.0),
+            backoff_coefficient=2.0,
+            maximum_interval=MAX_INTERVAL,
+            non_retryable_error_types=FINAL,
+        ),
+    }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from temporalio.common import RawValue
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
-from perdure.payloads import BatchCall, to_plain
+from perdure.payloads import BatchCall, to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows.calls import agent_call
+
+OWN: Final = frozenset({"inputs", "path", "key"})
+"""What differs from call to call."""
 
 
 def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
@@ -27,8 +30,15 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
 
 def request(batch: list[RunAgent], is_bypassed: bool) -> RawValue:
     """What the activity is given."""
-    calls = [to_plain(agent_call(command, is_bypassed)) for command in batch]
-    return pack(BatchCall(calls=calls), limited=False)
+    calls = [to_lean(agent_call(command, is_bypassed)) for command in batch]
+    first, *others = calls
+    shared = {
+        name: value
+        for name, value in first.items()
+        if name not in OWN and all(name in call and call[name] == value for call in others)
+    }
+    own = [{name: value for name, value in call.items() if name not in shared} for call in calls]
+    return pack(BatchCall(calls=own, shared=shared), limited=False)
 
 
 def answers(batch: list[RunAgent], result: RawValue) -> list[AgentCompleted | AgentFailed | RunAgent]:

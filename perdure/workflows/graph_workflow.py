@@ -149,7 +149,7 @@ class GraphWorkflow:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         request, agents = self._request, self._outbox.placement.names
         observe = self._progress.observe
-        self._began = _now_ms()
+        self._began = self._now = _now_ms()
         if request.state is not None:
             self._progress.resume(request.state["progress"])
             self._places = self._turns.resume(request.state["places"])
@@ -158,7 +158,7 @@ class GraphWorkflow:
             answered = {call for call, _, event in request.state["places"] if event is not None}
             return scheduler, [command for command in commands if _call_of(command) not in answered]
         scheduler = Scheduler(request.document, run_options(request), agents=agents, observe=observe)
-        return scheduler, scheduler.start(_now_ms())
+        return scheduler, scheduler.start(self._now)
 
     async def _play(self, scheduler: Scheduler, commands: list[Command]) -> Finish:
         """Plays to the end, or to where a quota is used up."""
@@ -167,8 +167,8 @@ class GraphWorkflow:
             finish = self._carry_out(commands)
             while finish is None:
                 event = await self._next(scheduler, limits)
-                now_ms = self._segments.answers.time_of(event)
-                finish = self._carry_out(scheduler.handle(event, _now_ms() if now_ms is None else now_ms))
+                then = self._segments.answers.time_of(event)
+                finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         except QuotaExceeded as error:
             finish = stopped(scheduler, str(error), _now_ms())
         finally:
@@ -185,14 +185,14 @@ class GraphWorkflow:
             if not self._segments.is_open:
                 self._show()
             await workflow.wait_condition(lambda: self._news)
-            self._news = False
+            self._news, self._now = False, _now_ms()
         return event
 
     async def _look_ahead(self, scheduler: Scheduler) -> None:
         """Nothing can be handed on: begins a segment, or continues as new where that is due."""
         self._outbox.held = self._continuation.is_due()
         if not self._outbox.held:
-            self._segments.begin(scheduler, self._directory, _now_ms())
+            self._segments.begin(scheduler, self._directory, self._now)
         elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
             await self._continue_as_new(scheduler)
         else:

@@ -21,7 +21,7 @@ from perdure.directory import Directory, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Expected, Turns
 from perdure.graph.distant import Stored
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
+from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest, to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.calls import agent_call, failure
@@ -107,7 +107,7 @@ class Outbox:
             batch = batches.taken(command, self._waiting)
             self._pack_and_start(batch, batches.request(batch, is_bypassed))
         else:
-            self._pack_and_start([command], pack(agent_call(command, is_bypassed), limited=False))
+            self._pack_and_start([command], pack(to_lean(agent_call(command, is_bypassed)), limited=False))
 
     def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         if len(arguments.payload.data) <= MAX_INLINE:

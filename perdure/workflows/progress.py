@@ -42,7 +42,7 @@ class Progress:
 
     name: str
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    _since: dict[str, int] = field(default_factory=dict[str, int])
+    _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
     _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_CONSOLE))
     _console_count: int = 0
@@ -53,13 +53,15 @@ class Progress:
     def observe(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
         state = run.nodes[name].state
-        path = run.path_of(name)
         if state is NodeState.EXECUTING:
-            self._since[path] = run.clock.now_ms
-        elif state in OVER:
-            self._since.pop(path, None)
-            self._queues.pop(path, None)
+            self._since[run.id, name] = run.clock.now_ms
+        elif state is NodeState.INJECTED:
             self.counts[state] = self.counts.get(state, 0) + 1
+        elif state in OVER:
+            self._since.pop((run.id, name), None)
+            self.counts[state] = self.counts.get(state, 0) + 1
+            if self._queues:
+                self._queues.pop(run.path_of(name), None)
 
     def state(self) -> dict[str, Value]:
         """What the next run of a chain goes on with."""
@@ -93,7 +95,8 @@ class Progress:
     ) -> RunStatus:
         """Everything a status display needs."""
         seen = max(console_from - (self._console_count - len(self._console)), 0)
-        nodes = [] if scheduler is None else [to_plain(row) for row in self._rows(scheduler)]
+        places = [] if scheduler is None else _places(scheduler, MAX_ROWS)
+        nodes = [to_plain(self._row(*place)) for place in places]
         return RunStatus(
             name=self.name,
             iteration=0 if scheduler is None else scheduler.root.iteration,
@@ -107,23 +110,10 @@ class Progress:
 
     def markdown(self, scheduler: Scheduler) -> str:
         """The table that the Temporal UI shows of a running workflow."""
-        rows = self._rows(scheduler, MAX_DETAILS)
-        lines = [f"| {_MARKS[NodeState(row.state)]} | {row.path} | {row.state} |" for row in rows]
+        lines = [_line(*place) for place in _places(scheduler, MAX_DETAILS)]
         hidden = len(scheduler.root.plan.order) - len(lines)
         more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
         return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])
-
-    def _rows(self, scheduler: Scheduler, limit: int = MAX_ROWS) -> list[NodeStatus]:
-        """The root graph's nodes and what runs inside them; where too many, those that run first."""
-        root, board = scheduler.root, scheduler.board
-        names: Iterable[str] = root.plan.order
-        flights = [flight for flight in board.calls.values() if flight.node]
-        if len(root.plan.order) > limit:
-            running = [flight.node for flight in flights if flight.run == root.id]
-            names = dict.fromkeys((*running[:limit], *islice(names, limit)))
-        inner = ((board.runs[flight.run], flight.node) for flight in flights if flight.run != root.id)
-        places = [*((root, name) for name in islice(names, limit)), *islice(inner, limit // 2)]
-        return [self._row(run, name) for run, name in places]
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:
         node, path = run.nodes[name], run.path_of(name)
@@ -135,9 +125,26 @@ class Progress:
             state=str(node.state),
             agent=agent.text if isinstance(agent, Reference) else agent,
             queue=self._queues.get(path),
-            since=self._since.get(path, 0),
+            since=self._since.get((run.id, name), 0),
             retries=node.retries,
             error=node.error,
             done=0 if nested is None else nested.opened - len(nested.children),
             total=0 if nested is None else len(nested.starts),
         )
+
+
+def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:
+    """The root graph's nodes and what runs inside them; where too many, those that run first."""
+    root, board = scheduler.root, scheduler.board
+    names: Iterable[str] = root.plan.order
+    flights = [flight for flight in board.calls.values() if flight.node]
+    if len(root.plan.order) > limit:
+        running = [flight.node for flight in flights if flight.run == root.id]
+        names = dict.fromkeys((*running[:limit], *islice(names, limit)))
+    inner = ((board.runs[flight.run], flight.node) for flight in flights if flight.run != root.id)
+    return [*((root, name) for name in islice(names, limit)), *islice(inner, limit // 2)]
+
+
+def _line(run: GraphRun, name: str) -> str:
+    state = run.nodes[name].state
+    return f"| {_MARKS[state]} | {run.path_of(name)} | {state} |"

@@ -52,7 +52,7 @@ def test_a_node_waits_for_everything_that_it_refers_to_once() -> None:
         graph=":g",
         **{"if": ":a.k", "unless": ":d"},
     )
-    assert found.needs == ("a", "b", "c", "who", "g", "d")
+    assert found.needs == {"a", "b", "c", "who", "g", "d"}
     assert isinstance(found.agent, Reference)
 
 

@@ -1,6 +1,5 @@
 """docs/architecture.md speaks of what there is: modules, layers, bounds, histories."""
 
-import ast
 import base64
 import json
 import re
@@ -16,6 +15,7 @@ import pytest
 
 from perdure import wire
 from perdure.activities import activity
+from perdure.activities.pulse import Pulse
 from perdure.directory import DIRECTORY
 from perdure.payloads import FETCH, KEEP, SEGMENT, RunRequest
 from tests.repo import documents
@@ -97,11 +97,7 @@ def test_bounds() -> None:
 
 
 def test_metadata() -> None:
-    tree = ast.parse(Path(activity.__file__).read_text())
-    calls = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "pack"
-    ]
-    beside = {f"perdure-{keyword.arg}" for call in calls for keyword in call.keywords}
+    beside = {f"perdure-{name}" for name in activity._Delivery(Pulse(attempt=1), far=False).beside()}
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}
     assert set(wire.pack(None, console=["x"]).payload.metadata) == {"encoding", "perdure-console"}
