@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
