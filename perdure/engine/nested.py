@@ -126,7 +126,7 @@ class NestedGraphs:
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""
         nested.opening = True
-        room = _room(nested.plan, run.batch)
+        room = _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
         while nested.opened < len(nested.starts) and len(nested.children) < room:
             start = nested.starts[nested.opened]
             nested.opened += 1

@@ -24,16 +24,32 @@ def double(command: RunAgent) -> Any:
     return {"r": command.inputs["row"] * 2}
 
 
-def test_rows_are_opened_as_others_end() -> None:
-    drive = Drive(large(), double).start()
-    runs, most = drive.scheduler.board.runs, 0
+def most_open(drive: Drive) -> int:
+    """Plays to the end; how many rows were open at most."""
+    drive.start()
+    most = 0
     while drive.finish is None:
-        most = max(most, len(runs))
+        most = max(most, len(drive.scheduler.board.runs) - 1)
         drive.step()
-    assert most == MANY_GRAPHS + 1
+    return most
+
+
+@pytest.mark.parametrize("keys", [{"batch": 100}, {}])
+@pytest.mark.parametrize("inner", [{"batch": 70}, {}])
+def test_more_rows_are_open_where_calls_share_activities(keys: dict[str, Any], inner: dict[str, Any]) -> None:
+    node = rows(*range(ROWS), **keys)
+    node["graph"]["nodes"]["i"] |= inner
+    drive = Drive(graph(m=node), double)
+    assert most_open(drive) == (1_000 if keys else 700 if inner else MANY_GRAPHS)
+
+
+def test_rows_are_opened_as_others_end() -> None:
+    drive = Drive(large(), double)
+    assert most_open(drive) == MANY_GRAPHS
+    assert drive.finish is not None
     assert drive.finish.results["m"] == [{"i": {"r": row * 2}} for row in range(ROWS)]
     assert drive.paths == [f"m[{row}].i" for row in range(ROWS)]
-    assert len(runs) == 1
+    assert len(drive.scheduler.board.runs) == 1
 
 
 def test_the_first_failure_stops_the_map() -> None:

@@ -14,6 +14,7 @@ from perdure.graph.distant import (
     Part,
     Stored,
     Whole,
+    copied,
     described,
     distant_in,
     sources,
@@ -199,3 +200,13 @@ def test_a_kind_that_nobody_knows() -> None:
     with pytest.raises(TypeError, match="is unknown"):
         evaluate(Distant(), load)
     assert list(sources(Distant())) == []
+
+
+def test_a_copy_shares_nothing_but_what_is_distant() -> None:
+    far = Stored("d", 1, "list", 1)
+    value = {"a": [1, {"b": far}], "c": "x"}
+    copy = copied(value)
+    assert copy == value
+    copy["a"][1]["b"] = None
+    copy["a"].append(2)
+    assert value == {"a": [1, {"b": far}], "c": "x"}
