@@ -10,6 +10,7 @@ import platform
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from bench import activities, growth, many_runs, maps, memory, peers, pure, scheduler, startup, tables, values
 from bench.harness import Function, Options, plain
 from bench.processes import is_setting
+from bench.session import shared
 from perdure import __version__
 
 COMPARISONS: dict[str, Function] = {
@@ -80,6 +82,11 @@ def _forget_servers() -> None:
 
 
 async def _measure(names: Sequence[str], options: Options, file: Path | None) -> int:
+    async with shared() if options.quick else nullcontext():
+        return await _measure_each(names, options, file)
+
+
+async def _measure_each(names: Sequence[str], options: Options, file: Path | None) -> int:
     broken = 0
     for name in names:
         try:

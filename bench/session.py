@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,12 @@ class Session:
                 await asyncio.sleep(0.02)
         return process.pid
 
+    async def start_workers(self, *workers: str) -> None:
+        """Starts those of these workers that do not serve yet."""
+        for who in workers:
+            if who not in self.workers:
+                await self.start_worker(who)
+
     async def stop_worker(self, who: str) -> None:
         """Ends a worker, if there is one."""
         process = self.workers.pop(who, None)
@@ -133,9 +140,35 @@ class Session:
             await process.wait()
 
 
+_shared: ContextVar[Session | None] = ContextVar("_shared", default=None)
+
+
 @asynccontextmanager
 async def durable(*workers: str) -> AsyncIterator[Session]:
-    """A session with a server of its own and the named workers; both by default."""
+    """A session with the named workers, both by default: one of its own, or the one that is `shared`."""
+    session = _shared.get()
+    if session is None:
+        async with _new() as session:
+            await session.start_workers(*workers or QUEUES)
+            yield session
+    else:
+        await session.start_workers(*workers or QUEUES)
+        yield session
+
+
+@asynccontextmanager
+async def shared() -> AsyncIterator[None]:
+    """One session for all that are asked for inside: less to wait for, where numbers do not matter."""
+    async with _new() as session:
+        token = _shared.set(session)
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+
+@asynccontextmanager
+async def _new() -> AsyncIterator[Session]:
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", ignore_cleanup_errors=True) as folder:
         settings = Settings(home=Path(folder), server_idle=IDLE)
         graphs = await connect(settings)
@@ -145,9 +178,8 @@ async def durable(*workers: str) -> AsyncIterator[Session]:
             stack.callback(graphs.close)
             plain = await Client.connect(graphs.embedded.address)
             session = Session(home=Path(folder), graphs=graphs, plain=plain)
-            for who in workers or QUEUES:
+            for who in QUEUES:
                 stack.push_async_callback(session.stop_worker, who)
-                await session.start_worker(who)
             yield session
 
 

@@ -168,7 +168,8 @@ class Claims:
             value = await self.redeem(value)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
         coded = payload if self.codec is None else (await self.codec.encode([payload]))[0]
-        return stored(await self.store.put(coded.SerializeToString()), len(payload.data), value)
+        data = coded.SerializeToString(deterministic=True)  # the same name for the same value, in any process
+        return stored(await self.store.put(data), len(payload.data), value)
 
     async def _get(self, digest: str) -> Payload:
         if self.store is None:

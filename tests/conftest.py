@@ -1,6 +1,53 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+
+HERE = Path(__file__).parent
+
+SHARED = {"chaos": "chaos", "e2e": "crashes", "faults": "crashes", "local": "local", "workflows": "workflows"}
+"""Folders whose tests stay together. They share a server or the models; or they are about what dies and
+how soon it is back, and want no company of their kind."""
+
+FIRST = ("chaos", "e2e", "faults", "test_bench.py", "cli", "conformance", "workflows", "local", "engine")
+"""What takes long begins first where processes share out the tests: nothing long is left for the end."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of one file stay together in one process, whatever `--dist` says."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return SHARED.get(_top(Path(file)), file)
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        turns = {name: turn for turn, name in enumerate(FIRST)}
+        items.sort(key=lambda item: turns.get(_top(item.path), len(turns)))
+
+
+def _top(path: Path) -> str:
+    """The file, or folder of files, in the folder of the tests."""
+    return (HERE.parent / path).relative_to(HERE).parts[0]
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _import_path() -> Iterator[None]:
+    """Modules of agents are found by a path that grows with each; the folder of a test leaves it again."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before

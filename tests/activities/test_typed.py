@@ -259,10 +259,7 @@ def test_hints_without_a_schema_are_refused(hint: str) -> None:
         returning(hint, None)
 
 
-def test_a_module_with_such_hints_is_refused_at_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_a_module_with_such_hints_is_refused_at_its_place(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "from perdure.activities.agent import agent\n@agent('x')\ndef x(inputs: 'Nowhere'): ...\n"
