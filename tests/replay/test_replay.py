@@ -76,7 +76,9 @@ def recorded_ending(history: dict[str, Any]) -> Any:
 
 async def replay(history: dict[str, Any], *, strict: bool = False) -> list[Any]:
     ending = Ending()
-    replayer = Replayer(workflows=[], plugins=[GraphPlugin(strict_sandbox=strict)], interceptors=[ending])
+    plugin = GraphPlugin(strict_sandbox=strict)
+    # Debugging: a busy machine is no deadlock.
+    replayer = Replayer(workflows=[], plugins=[plugin], interceptors=[ending], debug_mode=True)
     await replayer.replay_workflow(WorkflowHistory.from_json("recorded", history))
     return ending.seen
 
