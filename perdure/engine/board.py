@@ -96,8 +96,10 @@ class Board:
         if self.used_iterations > self.quotas.iterations:
             raise QuotaExceeded("iterations", self.quotas.iterations, "iterations of loops")
 
-    def add_run(self, plan: Plan, parent: tuple[GraphRun, str] | None = None) -> GraphRun:
-        """A graph to run: the root, or inside the node that `parent` names."""
+    def add_run(
+        self, plan: Plan, parent: tuple[GraphRun, str] | None = None, index: int | None = None
+    ) -> GraphRun:
+        """A graph to run: the root, or inside the node that `parent` names, there for the row `index`."""
         self.last_run += 1
         run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, known=self.known, rule=plan.loop)
         if parent is not None:
@@ -108,7 +110,9 @@ class Board:
                 raise QuotaExceeded("depth", self.quotas.depth, "graphs inside each other")
             own = outer.plan.computed[name].options.batch
             run.batch = own if own > 1 else outer.batch
-            run.path, run.key = f"{outer.path_of(name)}.", f"{outer.key_of(name)}."
+            run.map_index = index
+            end = "." if index is None else f"[{index}]."
+            run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         self.runs[run.id] = run
         return run
 

@@ -80,7 +80,8 @@ GRAPH_AGENTS: Final[Mapping[str, GraphAgent]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, as RunAgent is not: there is one for every row.
+@dataclass(slots=True, kw_only=True)
 class Start:
     """One graph to run: the values its static nodes begin with, and its row."""
 
@@ -111,20 +112,21 @@ class Rows(Sequence[Start]):
             raise IndexError(index)
         if self.invalid is not None:
             return Start(values={}, map_index=index, invalid=self.invalid)
-        columns = {node: _item(column, index) for node, column in self.columns.items()}
-        row = {self.row_key: _item(self.rows, index), MAP_INDEX: index}
-        return Start(values={**self.values, **row, **columns}, map_index=index)
+        values = {**self.values, self.row_key: _item(self.rows, index), MAP_INDEX: index}
+        for node, column in self.columns.items():
+            values[node] = _item(column, index)
+        return Start(values=values, map_index=index)
 
 
 def _item(value: Value, index: int) -> Value:
     """The item of a list, or the member that is named like its index of anything else."""
+    if is_list(value):
+        return value[index] if index < len(value) else UNDEFINED
     if isinstance(value, Distant):
         is_object = isinstance(value, Stored) and value.kind == "object"
         if isinstance(value, Stored) and value.kind == "list" and index >= value.length:
             return UNDEFINED
         return Part(value, ((str(index) if is_object else f"${index}", True),))
-    if is_list(value):
-        return value[index] if index < len(value) else UNDEFINED
     return spread(value).get(str(index), UNDEFINED)
 
 

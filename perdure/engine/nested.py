@@ -135,15 +135,11 @@ class NestedGraphs:
 
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:
         assert nested.plan is not None
-        child = self.board.add_run(nested.plan, (run, name))
+        child = self.board.add_run(nested.plan, (run, name), start.map_index)
         nested.children.append(child.id)
         child.want_all = nested.want_all
         child.values = dict(start.values)
         child.rule = nested.rule or nested.plan.loop
-        child.map_index = start.map_index
-        if start.map_index is not None:
-            child.path = f"{child.path[:-1]}[{start.map_index}]."
-            child.key = f"{child.key[:-1]}[{start.map_index}]."
         child.renew()
         return child
 
