@@ -7,6 +7,7 @@ encrypted on its way is encrypted there too. It holds a value with nothing dista
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
@@ -37,6 +38,11 @@ MAX_SHARED: Final = 64_000_000
 
 MAX_WHOLE: Final = 1_000_000
 """Bytes of a value that the run itself may fetch: it goes into the history."""
+
+FEW: Final = 8
+"""Members of a value that may be small at a glance."""
+
+_NUMBERS: Final = (bool, int, float)
 
 
 class NoStore(FinalError):
@@ -82,12 +88,11 @@ class Claims:
 
     async def keep(self, value: Value, above: int | None = None) -> Value:
         """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""
-        if self.store is None or isinstance(value, Stored | bool | int | float | None):
+        limit = min(self.above, above or self.above)
+        if self.store is None or isinstance(value, Stored) or _is_small(value, limit):
             return value
         payload = to_payload(value, limited=False)
-        if len(payload.data) <= min(self.above, above or self.above):
-            return value
-        return await self._put(value, payload)
+        return value if len(payload.data) <= limit else await self._put(value, payload)
 
     async def shrink(self, value: Value, limit: int) -> Value:
         """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
@@ -203,6 +208,20 @@ def _copied(distant: Distant, load: Load) -> Value:
 def _size(value: Value) -> int:
     data, places = encode(value)
     return len(data) + sum(len(repr(place)) for place in places)
+
+
+def _is_small(value: Value, limit: int) -> bool:
+    """Whether one glance tells that the JSON of a value has at most `limit` bytes."""
+    if not is_dict(value):
+        return _most(value) <= limit
+    return len(value) <= FEW and sum(_most(key) + _most(item) + 2 for key, item in value.items()) < limit
+
+
+def _most(value: Value) -> float:
+    """The bytes that the JSON of a text, a number or nothing can have at most."""
+    if isinstance(value, str):
+        return 6 * len(value) + 2
+    return 30 if value is None or isinstance(value, _NUMBERS) else math.inf
 
 
 async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:

@@ -70,7 +70,8 @@ class RunResult:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, though nobody may change it: two are made for every call, and freezing trebles their cost.
+@dataclass(slots=True, kw_only=True)
 class AgentCall:
     """One call of an agent, as its activity receives it.
 

@@ -198,3 +198,30 @@ async def test_large_objects_are_read_beside_the_event_loop(claims: Claims) -> N
     kept = await claims.keep(value)
     assert kept.size > perdure.claims.IN_THREAD
     assert await claims.redeem(Part(kept, (("$last", True),))) == value[-1]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 1_030,
+        "\x00" * 180,  # six bytes each
+        "é" * 600,
+        {"a": "x" * 600, "b": "x" * 600},
+        {"k" * 600: "x" * 600},
+        {str(number): number for number in range(300)},
+        {"a": ["x" * 1_100]},
+        [10**20] * 60,
+    ],
+)
+async def test_nothing_above_the_limit_passes_as_small(value: Any) -> None:
+    claims = Claims(open_store("memory://small"), 1_024)
+    assert isinstance(await claims.keep(value), Stored)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "value", [None, True, 1e300, 10**20, -1.5e-300, "x" * 1_000, {"a": "x" * 900}, {}, [], [1]]
+)
+async def test_what_is_small_stays(value: Any) -> None:
+    assert await Claims(open_store("memory://small"), 1_024).keep(value) is value
