@@ -77,7 +77,8 @@ class Ahead:
     def _take(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
-                case RunAgent(call=call):
+                case RunAgent():
+                    call = command.call
                     if self.is_nobody(command):
                         self.turns.expect(call, AgentCompleted(call, None))
                     elif self.is_pure(command):

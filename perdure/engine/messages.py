@@ -183,7 +183,8 @@ class Finish:
 Command: TypeAlias = RunAgent | StartTimer | Settle | Fetch | CancelCall | Console | Finish
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as RunAgent is not.
+@dataclass(slots=True)
 class AgentCompleted:
     """The agent of this call returned `result`."""
 

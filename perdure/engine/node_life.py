@@ -64,7 +64,7 @@ class NodeLife:
             return False
         plan = run.plan.computed[name]
         try:
-            node.skip = nodes.is_skipped(run, plan)
+            node.skip = plan.is_conditional and nodes.is_skipped(run, plan)
         except Unknown as unknown:
             self.fetches.wait(run, name, unknown)
             return True
@@ -120,14 +120,15 @@ class NodeLife:
         node, plan = run.nodes[name], run.plan.computed[name]
         try:
             inputs = nodes.inputs_of(run, plan)
-            agent = nodes.agent_of(run, plan)
+            agent = plan.agent if isinstance(plan.agent, str) else nodes.agent_of(run, plan.agent)
             if node.state is not NodeState.EXECUTING:
                 self.board.move(run, name, NodeState.EXECUTING)
             if not isinstance(agent, str) or not self._may_call(agent, plan):
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
-            graph = nodes.graph_of(run, plan)
+            graph = None if plan.graph is None else nodes.graph_of(run, plan.graph)
             own = agent in self.rules.own
-            inputs = nodes.nested_inputs(run, inputs) if own else inputs
+            if own:
+                inputs = nodes.nested_inputs(run, inputs)
             params = nodes.params_of(run, plan, inputs)
         except Unknown as unknown:
             self.fetches.ask(run, name, unknown, "attempt")
@@ -247,12 +248,10 @@ class NodeLife:
         """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
         node = run.nodes[name]
         node.call = None
-        if node.timer is not None:
-            self.board.cancel(node.timer)
-            node.timer = None
         if node.nested is not None:
+            self.board.cancel(node.timer)
             self.board.discard(node.nested.children)
-            node.nested = None
+            node.timer = node.nested = None
         reserved, node.reserved = node.reserved, False
         return reserved
 

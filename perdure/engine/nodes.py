@@ -9,7 +9,7 @@ from __future__ import annotations
 from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
@@ -85,7 +85,7 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
 
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
-    rendered = _members(plan.inputs, run)
+    rendered: Any = plan.inputs.render(run)
     if plan.probe is None:
         return rendered
     return clean({key: run.known.near(value) for key, value in rendered.items()})
@@ -105,24 +105,22 @@ def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:
     return {key: run.known.near(value) for key, value in inputs.items()}
 
 
-def agent_of(run: GraphRun, plan: ComputedPlan) -> Value:
-    """The agent's name; for a dynamic agent whatever the reference gives."""
-    return run.known.whole(read(run, plan.agent)) if isinstance(plan.agent, Reference) else plan.agent
+def agent_of(run: GraphRun, reference: Reference) -> Value:
+    """A dynamic agent: whatever the reference gives."""
+    return run.known.whole(read(run, reference))
 
 
-def graph_of(run: GraphRun, plan: ComputedPlan) -> Value:
-    """The nested document: None where the node has none, UNDEFINED where what it has gives none.
+def graph_of(run: GraphRun, graph: Value | Reference) -> Value:
+    """The nested document of a node that has `graph`, UNDEFINED where that gives none.
 
     Raises AgentError for a graph that is no mapping, whatever the agent.
     """
-    if plan.graph is None:
-        return None
-    if isinstance(plan.graph, Reference):
-        found = run.known.whole(read(run, plan.graph))
+    if isinstance(graph, Reference):
+        found = run.known.whole(read(run, graph))
         return UNDEFINED if found is None else found
-    if not is_object(plan.graph):
-        raise AgentError(f"graph is no mapping but {to_string(plan.graph)!r}")
-    return plan.graph if is_dict(plan.graph) and "nodes" in plan.graph else UNDEFINED
+    if not is_object(graph):
+        raise AgentError(f"graph is no mapping but {to_string(graph)!r}")
+    return graph if is_dict(graph) and "nodes" in graph else UNDEFINED
 
 
 def has_own_graph(agent: str) -> bool:

@@ -98,8 +98,8 @@ class Scheduler:
         if self.board.finished:
             return []
         match event:
-            case AgentCompleted(call, result):
-                self.graphs.nodes.answer(call, Outcome(value=result))
+            case AgentCompleted():
+                self.graphs.nodes.answer(event.call, Outcome(event.result))
             case Fetched(call, value):
                 self.graphs.fetched(call, Outcome(value=value))
             case AgentFailed(call, message) if self._is_fetch(call):

@@ -109,6 +109,9 @@ class Reference:
             return UNDEFINED
         try:
             for index, step in enumerate(self.steps):
+                if value.__class__ is dict and step.__class__ is Key:  # what nearly all steps are
+                    value = value.get(step.prop, UNDEFINED)
+                    continue
                 if isinstance(value, Distant):
                     return self._later(value, index)
                 if isinstance(step, Call) and step.inside and next(distant_in(value), None) is not None:
