@@ -1,7 +1,7 @@
 """The same work as plain Temporal workflows, written as one who knows Temporal would for this work alone.
 
-Activities are named, plain and without heartbeats; workflows run in the SDK's default sandbox and
-import nothing but the SDK, so that the sandbox has as little to load as it can.
+Activities are named, plain and without heartbeats; workflows run in the SDK's sandbox, as they do by
+default, and import nothing but the SDK, so that it has as little to load as it can.
 """
 
 from __future__ import annotations

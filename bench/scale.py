@@ -19,13 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker import (
+    UnsandboxedWorkflowRunner,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+    WorkflowRunner,
+)
 
 from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
 from perdure.cli import connection
 from perdure.client import GraphClient, connect
-from perdure.plugin import runner
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 from tests.durable import embedded
@@ -120,7 +124,7 @@ class TimedRunner(WorkflowRunner):
     longest = 0.0
 
     def __init__(self) -> None:
-        self.inner = runner()
+        self.inner = UnsandboxedWorkflowRunner()
 
     def prepare_workflow(self, defn: Any) -> None:
         """Passes it on."""
@@ -147,7 +151,7 @@ async def serve(home: str) -> int:
     client = await connect(Settings(home=Path(home)))
     agents = {**catalog(), "remoteCopy": remote_copy.agent}
     worker = build_worker(client.temporal, QUEUE, WorkerOptions(agents=agents, settings=client.settings))
-    worker._workflow_worker._workflow_runner = TimedRunner()
+    worker._workflow_worker._unsandboxed_workflow_runner = TimedRunner()
     async with worker:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)

@@ -48,7 +48,7 @@ async def _inside(compared: Comparison, options: Options, work: str) -> None:
 
 
 async def replay(options: Options) -> Comparison:
-    """Histories of as many activities, replayed in the sandbox."""
+    """Histories of as many activities, replayed as the workers of each side do it."""
     size = options.size(650, 3)  # six events each, and below the 4,000 at which a run goes on as new
     compared = Comparison(name="replay", title="Replay of a history of activities", unit="event", size=0)
     async with AsyncExitStack() as stack:

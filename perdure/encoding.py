@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 

@@ -1,7 +1,7 @@
 """One Temporal plugin for the client, the worker and the replayer.
 
-It brings the converter of values, the workflow, the sandbox's rules, and the rule that an
-exception of Perdure fails the run instead of the workflow task, which would be retried for ever.
+It brings the converter of values and the workflow, which says of itself that an exception of Perdure
+fails the run instead of the workflow task, which would be retried for ever.
 """
 
 from __future__ import annotations
@@ -16,42 +16,13 @@ from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
     EncodingPayloadConverter,
-    StorageDriverStoreContext,
 )
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import ReplayerConfig, WorkerConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.wire import ENCODING, from_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
-
-WORKFLOW_PARTS = (
-    "activity_options",
-    "batches",
-    "calls",
-    "continuation",
-    "course",
-    "outbox",
-    "people",
-    "progress",
-    "segments",
-    "share",
-    "values",
-)
-"""All of perdure.workflows but the workflow itself, in which the sandbox looks for clocks and chance."""
-
-# By name, never the package itself: with `perdure` passed through, a clock or numpy in the
-# workflow file went uncaught. What is listed is pure, which import-linter checks.
-PASSED_THROUGH = (
-    "perdure.errors",
-    "perdure.graph",
-    "perdure.engine",
-    "perdure.payloads",
-    "perdure.encoding",
-    "perdure.directory",
-    *(f"perdure.workflows.{name}" for name in WORKFLOW_PARTS),
-    "perdure.wire",
-)
 
 
 class ValueConverter(EncodingPayloadConverter):
@@ -84,40 +55,30 @@ def data_converter(given: DataConverter | None) -> DataConverter:
     return dataclasses.replace(base, payload_converter_class=PerdurePayloadConverter)
 
 
-class GraphRunner(SandboxedWorkflowRunner):
-    """The sandbox, without a way into it for each payload: Perdure's converter takes no context.
+class GraphPlugin(SimplePlugin):
+    """Give it to Client.connect (workers inherit it) and to Replayer.
 
-    The SDK asks the sandbox which activity a payload belongs to, by running source text in it.
+    The workflow runs outside of Temporal's sandbox: nobody's code but Perdure's is in it. With `sandbox`
+    it runs inside, all its modules loaded anew for each run, where clocks and chance are refused: tests
+    replay every history so. Other workflows of a worker run as they would without this plugin.
     """
 
-    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """An instance that answers for itself."""
-        instance = super().create_instance(det)
-        nowhere = StorageDriverStoreContext(target=None)
-        instance.get_serialization_context = lambda command_info: None
-        instance.get_external_store_context = lambda command_info: nowhere
-        return instance
-
-
-def runner(strict: bool = False) -> SandboxedWorkflowRunner:
-    """The workflow sandbox: `strict` reloads the pure core in every run, to catch what it may hide."""
-    restrictions = SandboxRestrictions.default
-    return GraphRunner(
-        restrictions=restrictions if strict else restrictions.with_passthrough_modules(*PASSED_THROUGH)
-    )
-
-
-class GraphPlugin(SimplePlugin):
-    """Give it to Client.connect (workers inherit it) and to Replayer."""
-
-    def __init__(self, *, strict_sandbox: bool = False) -> None:
-        def choose(given: WorkflowRunner | None) -> WorkflowRunner:
-            del given
-            return runner(strict_sandbox)
-
+    def __init__(self, *, sandbox: bool = False) -> None:
+        self._sandbox = sandbox
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            "perdure.GraphPlugin",
-            data_converter=data_converter,
-            workflows=[GraphWorkflow],
-            workflow_runner=choose,
+            "perdure.GraphPlugin", data_converter=data_converter, workflows=[GraphWorkflow]
         )
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Adds the workflow."""
+        config = super().configure_worker(config)
+        if self._sandbox:
+            config["unsandboxed_workflow_runner"] = SandboxedWorkflowRunner()
+        return config
+
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """Adds the workflow and the converter."""
+        config = super().configure_replayer(config)
+        if self._sandbox:
+            config["unsandboxed_workflow_runner"] = SandboxedWorkflowRunner()
+        return config

@@ -1,6 +1,6 @@
 """Values as Temporal payloads, and back.
 
-The workflow packs and unpacks by itself, with RawValue: its sandbox may hold its own copy of
+The workflow packs and unpacks by itself, with RawValue: in a sandbox it holds its own copy of
 perdure.graph.values, whose UNDEFINED is another object than the one outside.
 """
 

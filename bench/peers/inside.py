@@ -65,7 +65,7 @@ def plan(shape: str, size: int) -> Any:
 
 
 def replay(file: str, ours: bool) -> Any:
-    """The replay of a history that was saved as JSON, in the sandbox that workers use."""
+    """The replay of a history that was saved as JSON, as the workers of each side do it."""
     history = WorkflowHistory.from_json("replayed", Path(file).read_text())
 
     async def work() -> int:

@@ -6,7 +6,6 @@ the agent's result of theirs. Neither runs anything. See docs/language.md, "Nest
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

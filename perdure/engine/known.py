@@ -6,7 +6,6 @@ calls other numbers. So little is remembered, what was used last; the rest is fe
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b

@@ -7,7 +7,6 @@ know a value that is not here, fetches.py says how it goes on.
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -6,7 +6,6 @@ Expressions may raise FunctionError (bad JSON in jsonParse); the scheduler makes
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast

@@ -6,7 +6,6 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -10,7 +10,6 @@ order in which answers that have arrived are due (turns.py), which is the shell'
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 

@@ -7,7 +7,6 @@ What can be told without the value is told: what is stored is large, and so is n
 
 from __future__ import annotations
 
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias

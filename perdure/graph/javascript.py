@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring as _quote
 from typing import Any, Final

@@ -7,7 +7,6 @@ the registered functions. No Python attribute and no JavaScript prototype is eve
 from __future__ import annotations
 
 import re
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias

@@ -10,7 +10,6 @@ reads ``${:secret}`` or ``$&`` stays what it is.
 from __future__ import annotations
 
 import re
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias

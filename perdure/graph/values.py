@@ -8,7 +8,6 @@ See docs/language.md, "Values".
 from __future__ import annotations
 
 import math
-from builtins import isinstance  # the SDK's sandbox puts a slow one in its place
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 

@@ -52,7 +52,7 @@ MANY_NODES = 300
 """A graph of more nodes is compiled outside of the workflow, which may not take long."""
 
 
-@workflow.defn(name="Graph", failure_exception_types=[PerdureError])
+@workflow.defn(name="Graph", failure_exception_types=[PerdureError], sandboxed=False)
 class GraphWorkflow:
     """Runs one graph: the document comes in the request, the results go out in a RunResult."""
 

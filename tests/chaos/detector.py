@@ -89,7 +89,7 @@ async def replay_failures(found: Sequence[WorkflowHistory]) -> list[str]:
     failures: list[str] = []
     for strict in (False, True):
         # Debugging: a busy machine is no deadlock.
-        replayer = Replayer(workflows=[], plugins=[GraphPlugin(strict_sandbox=strict)], debug_mode=True)
+        replayer = Replayer(workflows=[], plugins=[GraphPlugin(sandbox=strict)], debug_mode=True)
         for history in found:
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
             if result.replay_failure is not None:

@@ -25,6 +25,8 @@ from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
     Interceptor,
+    UnsandboxedWorkflowRunner,
+    WorkerConfig,
     WorkflowInstance,
     WorkflowInstanceDetails,
     WorkflowRunner,
@@ -96,11 +98,13 @@ async def _main(doom: Doom) -> None:
 
 class _Moments(SimplePlugin):
     def __init__(self, moment: Callable[[], None]) -> None:
-        def counting(given: WorkflowRunner | None) -> WorkflowRunner:
-            assert given is not None, "this plugin comes after GraphPlugin, whose runner it wraps"
-            return _Runner(given, moment)
+        self._moment = moment
+        super().__init__("chaos.Moments", interceptors=[_Calls(moment)])
 
-        super().__init__("chaos.Moments", workflow_runner=counting, interceptors=[_Calls(moment)])
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        config = super().configure_worker(config)
+        config["unsandboxed_workflow_runner"] = _Runner(UnsandboxedWorkflowRunner(), self._moment)
+        return config
 
 
 class _Calls(Interceptor):
@@ -122,7 +126,7 @@ class _Calls(Interceptor):
 
 
 class _Runner(WorkflowRunner):
-    """Outside of the sandbox, where a process may end itself."""
+    """Counts activations."""
 
     def __init__(self, inner: WorkflowRunner, moment: Callable[[], None]) -> None:
         self._inner = inner

@@ -82,7 +82,7 @@ async def aftermath(world: World, verdict: Verdict, sample: int | None = 30, see
     """The bars that every scenario has. Workers must be up: they are asked."""
     verdict.none("stuck runs", await detector.stuck_runs(world.client))
     found = await detector.histories(world.client, sample, seed)
-    verdict.tell("histories replayed, in both sandboxes", len(found))
+    verdict.tell("histories replayed, in a sandbox and without", len(found))
     verdict.none("histories that do not replay", await detector.replay_failures(found))
     verdict.none("workflow tasks failed", detector.failed_tasks(found))
     world.close()

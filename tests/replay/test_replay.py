@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 EXAMPLE = FOLDER / "concurrent_profiles.json"
 
 each = pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
-sandboxes = pytest.mark.parametrize("strict", [False, True], ids=["passed through", "strict"])
+sandboxes = pytest.mark.parametrize("strict", [False, True], ids=["plain", "sandbox"])
 
 
 @dataclass
@@ -76,7 +76,7 @@ def recorded_ending(history: dict[str, Any]) -> Any:
 
 async def replay(history: dict[str, Any], *, strict: bool = False) -> list[Any]:
     ending = Ending()
-    plugin = GraphPlugin(strict_sandbox=strict)
+    plugin = GraphPlugin(sandbox=strict)
     # Debugging: a busy machine is no deadlock.
     replayer = Replayer(workflows=[], plugins=[plugin], interceptors=[ending], debug_mode=True)
     await replayer.replay_workflow(WorkflowHistory.from_json("recorded", history))

@@ -18,7 +18,7 @@ from perdure.activities.pulse import Pulse
 from perdure.directory import DIRECTORY
 from perdure.payloads import FETCH, KEEP, SEGMENT, RunRequest
 from tests.repo import documents
-from tests.repo.documents import ROOT, code, codes, tables
+from tests.repo.documents import ROOT, code, tables
 
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)
@@ -110,22 +110,6 @@ def test_failure_types() -> None:
         name for row in rows if row["Temporal"] == "does not repeat" for name in row["type"].split(", ")
     }
     assert unrepeated == set(FINAL)
-
-
-def test_sandbox() -> None:
-    from perdure.plugin import PASSED_THROUGH, WORKFLOW_PARTS
-
-    files = {path.stem for path in (PACKAGE / "workflows").glob("*.py")}
-    assert files == {"__init__", "graph_workflow", *WORKFLOW_PARTS}
-    section = TEXT.partition("\n## Sandbox\n")[2].partition("`perdure` as a whole")[0]
-    named = [
-        name
-        for name in codes(section)
-        if name.startswith("perdure.") and not name.startswith("perdure.plugin")
-    ]
-    parts_of_the_shell = {f"perdure.workflows.{name}" for name in WORKFLOW_PARTS}
-    assert "`perdure.plugin.WORKFLOW_PARTS`" in section
-    assert set(named) == set(PASSED_THROUGH) - parts_of_the_shell
 
 
 HISTORIES = [block for block in documents.blocks(NAME) if block.kind.startswith("history ")]

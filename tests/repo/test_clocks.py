@@ -1,0 +1,37 @@
+"""Workflow code and the core read no clock: a replay would read another time.
+
+Which modules they may not import is for import-linter; `datetime` they need, for durations.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.repo.documents import ROOT
+
+FILES = [
+    path
+    for folder in ("graph", "engine", "workflows")
+    for path in sorted((ROOT / "perdure" / folder).glob("*.py"))
+]
+CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "loop.time"}
+
+
+def clocks(source: str) -> list[str]:
+    """The calls in `source` that read a clock, whatever they are qualified with."""
+    calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = [".".join(ast.unparse(function).split(".")[-2:]) for function in calls]
+    return [name for name in names if name in CLOCKS]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_clock_is_read(path: Path) -> None:
+    assert clocks(path.read_text()) == []
+
+
+def test_a_clock_is_found() -> None:
+    assert clocks("import datetime\nx = datetime.datetime.now(datetime.UTC)") == ["datetime.now"]
+    assert clocks("workflow.now()") == []
