@@ -40,7 +40,8 @@ class Directory:
 
     `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
     `local_activities` is the setting, `store` tells whether there is one; `filters` are the fields of
-    a FilterScope each.
+    a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
+    a SegmentResult, None where that is to be asked for.
     """
 
     pure: Sequence[str] = ()
@@ -50,6 +51,7 @@ class Directory:
     local_activities: bool = True
     store: bool = False
     filters: Sequence[Mapping[str, Value]] = ()
+    first: Mapping[str, Value] | None = None
 
     def names(self) -> list[str]:
         """All agents of the worker."""

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar
 
+from perdure.engine.messages import Quotas, RunOptions
 from perdure.graph.values import Value
 
 Payload = TypeVar("Payload")
@@ -53,6 +54,19 @@ class RunRequest:
     def graph(self) -> Mapping[str, Value]:
         """The document of the run, wherever it is."""
         return self.document if self.state is None else self.state["scheduler"]["documents"][0]
+
+    def options(self) -> RunOptions:
+        """What the scheduler is told."""
+        return RunOptions(
+            injects=[(str(name), value) for name, value in self.injects],
+            config=self.config,
+            graphs=self.graphs,
+            bypass_agents=self.bypass_agents,
+            force_loop=self.force_loop,
+            loop_count=self.loop_count,
+            previous_results=self.previous_results,
+            quotas=Quotas.of(self.quotas),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +121,19 @@ class BatchCall:
 
     calls: Sequence[Mapping[str, Value]]
     shared: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """A run that begins, for its worker to play ahead: the fields of its RunRequest, its id, its time.
+
+    `now` is in milliseconds since the epoch. Of a run that `continues` another only the graph is told.
+    """
+
+    request: Mapping[str, Value]
+    run: str = ""
+    now: int = 0
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

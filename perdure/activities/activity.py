@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -21,9 +21,8 @@ from perdure.activities.pulse import Pulse
 from perdure.activities.segment import Segment, key_of
 from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
-from perdure.engine.messages import RunAgent, RunOptions
-from perdure.engine.plans import checked_plan
-from perdure.engine.scheduler import rules_of
+from perdure.engine.messages import RunAgent
+from perdure.engine.plans import plan_of
 from perdure.errors import FinalError, PerdureError, TransientError
 from perdure.graph.distant import copied
 from perdure.graph.values import Value
@@ -33,6 +32,7 @@ from perdure.payloads import (
     SEGMENT,
     TOO_LARGE_FOR_LOCAL,
     AgentCall,
+    Beginning,
     SegmentRequest,
     from_plain,
     to_plain,
@@ -82,40 +82,47 @@ class AgentActivities:
         return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
-    async def directory(self, large: RawValue) -> RawValue:
-        """The agents this worker knows; `large` is a graph to be compiled for the run that asks."""
-        given = unpack(large)
-        if given is not None:
-            await asyncio.to_thread(self._compile, *given)
+    async def directory(self, run: RawValue) -> RawValue:
+        """The agents this worker knows, and what the pure ones give at the beginning of a run."""
         found = self.agents.values()
-        return pack(
-            Directory(
-                pure=sorted(agent.name for agent in found if agent.pure),
-                others=sorted(agent.name for agent in found if not agent.pure and not agent.human),
-                human=sorted(agent.name for agent in found if agent.human),
-                queues={agent.name: agent.queue for agent in found if agent.queue},
-                local_activities=self.settings.local_activities,
-                store=self.claims.store is not None,
-                filters=[to_plain(each.scope) for each in self.filters],
-            )
+        directory = Directory(
+            pure=sorted(agent.name for agent in found if agent.pure),
+            others=sorted(agent.name for agent in found if not agent.pure and not agent.human),
+            human=sorted(agent.name for agent in found if agent.human),
+            queues={agent.name: agent.queue for agent in found if agent.queue},
+            local_activities=self.settings.local_activities,
+            store=self.claims.store is not None,
+            filters=[to_plain(each.scope) for each in self.filters],
         )
+        beginning: Beginning | None = unpack(run, Beginning)
+        if beginning is not None:
+            segment = self._new_segment()
+            first = await asyncio.to_thread(self._first, segment, beginning, directory)
+            directory = replace(directory, first=first)
+        return pack(directory)
 
-    def _compile(self, document: Value, graphs: Value, bypassed: list[str]) -> None:
+    def _first(self, segment: Segment, beginning: Beginning, directory: Directory) -> Value:
+        """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
         with suppress(Exception):  # what is wrong with it, the run will tell
-            rules = rules_of(RunOptions(bypass_agents=bypassed), self.agents)
-            checked_plan(document, graphs, rules.agents)
+            if not beginning.continues:
+                return to_plain(segment.begin(beginning, directory))
+            plan_of(beginning.request["document"], beginning.request.get("graphs"))
+        return None
 
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
-        segment = Segment(
+        segment = self._new_segment()
+        return pack(await asyncio.to_thread(segment.play, unpack(request, SegmentRequest)))
+
+    def _new_segment(self) -> Segment:
+        return Segment(
             agents=self.agents,
             filters=self.filters,
             context=self._context,
             claims=self.claims,
             loop=asyncio.get_running_loop(),
         )
-        return pack(await asyncio.to_thread(segment.play, unpack(request, SegmentRequest)))
 
     @activity.defn(name=FETCH)
     async def fetch(self, wanted: RawValue) -> RawValue:

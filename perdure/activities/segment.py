@@ -21,11 +21,12 @@ from perdure.directory import Directory, Placement
 from perdure.encoding import encode
 from perdure.engine.ahead import Ahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, Quotas, RunAgent, RunOptions
+from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
 from perdure.errors import FinalError, TransientError
 from perdure.graph.values import Value
-from perdure.payloads import SegmentRequest, SegmentResult, from_plain
+from perdure.payloads import Beginning, RunRequest, SegmentRequest, SegmentResult, from_plain
 
 SECONDS: Final = 0.2
 """After this long a segment begins no further call ..."""
@@ -68,10 +69,22 @@ class Segment:
     _console: list[str] = field(default_factory=list[str])
     _run: str = ""
 
+    def begin(self, beginning: Beginning, directory: Directory) -> SegmentResult:
+        """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
+        self._run = beginning.run
+        request = from_plain(RunRequest, beginning.request)
+        placement = Placement(directory, request.bypass_agents)
+        scheduler = Scheduler(request.document, request.options(), agents=placement.names)
+        ahead = self._ahead(scheduler, beginning.now, placement)
+        ahead.begin()
+        return self._played(ahead)
+
     def play(self, request: SegmentRequest) -> SegmentResult:
         """Plays on from where the run stands. Blocks its thread."""
         self._run = request.run
-        ahead = self._taken_over(request)
+        return self._played(self._taken_over(request))
+
+    def _played(self, ahead: Ahead) -> SegmentResult:
         taken = time.perf_counter() - self._began
         self._until = time.perf_counter() + min(max(SECONDS, SHARE * taken), LONGEST)
         stopped = ahead.play()
@@ -91,9 +104,12 @@ class Segment:
             quotas=Quotas.of(request.quotas),
         )
         scheduler, commands = restore(request.scheduler, options, placement.names)
-        ahead = Ahead(scheduler, Turns(), request.now, placement.is_pure, placement.is_nobody, self._answer)
+        ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])
         return ahead
+
+    def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Ahead:
+        return Ahead(scheduler, Turns(), now, placement.is_pure, placement.is_nobody, self._answer)
 
     def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         if self._answers and self._is_full():

@@ -46,6 +46,10 @@ class Ahead:
         default_factory=dict[int, tuple[RunAgent, Expected]]
     )
 
+    def begin(self) -> None:
+        """Begins the run."""
+        self._take(self.scheduler.start(self.now_ms))
+
     def resume(self, commands: list[Command], places: list[list[Value]]) -> None:
         """Takes over the places of the run, and of its open `commands` those that have one."""
         open_places = self.turns.resume(places)

@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
-from perdure.engine.messages import Abort, Finish, Quotas, RunOptions
+from perdure.engine.messages import Abort, Finish
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import QuotaExceeded
 from perdure.payloads import RunRequest, RunResult
@@ -57,20 +57,6 @@ class Limits:
         await workflow.sleep(seconds, summary="the time that the run may take")
         self._is_late = True
         self.wake()
-
-
-def run_options(request: RunRequest) -> RunOptions:
-    """What the scheduler is told of a request."""
-    return RunOptions(
-        injects=[(str(name), value) for name, value in request.injects],
-        config=request.config,
-        graphs=request.graphs,
-        bypass_agents=request.bypass_agents,
-        force_loop=request.force_loop,
-        loop_count=request.loop_count,
-        previous_results=request.previous_results,
-        quotas=Quotas.of(request.quotas),
-    )
 
 
 def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -16,7 +15,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from perdure.directory import DIRECTORY, Directory, Placement
+from perdure.directory import Directory, Placement
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -31,25 +30,21 @@ from perdure.engine.messages import (
     StartTimer,
     TimerFired,
 )
-from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Expected, Turns
 from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
 from perdure.payloads import Answer, RunRequest, RunStatus
 from perdure.wire import MAX_BYTES, pack, unpack
-from perdure.workflows import activity_options
 from perdure.workflows.continuation import Continuation
-from perdure.workflows.course import Limits, ended, run_options, stopped
+from perdure.workflows.course import Limits, ended, stopped
+from perdure.workflows.opening import opened
 from perdure.workflows.outbox import Outbox
 from perdure.workflows.people import People
 from perdure.workflows.progress import Progress
 from perdure.workflows.segments import Segments
 from perdure.workflows.share import Share
 from perdure.workflows.values import MAX_STATE, Values, keep_values
-
-MANY_NODES = 300
-"""A graph of more nodes is compiled outside of the workflow, which may not take long."""
 
 
 @workflow.defn(name="Graph", failure_exception_types=[PerdureError], sandboxed=False)
@@ -79,7 +74,11 @@ class GraphWorkflow:
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
-        self._directory = await self._look_up_agents()
+        self._began = self._now = _now_ms()
+        opening = await opened(self._request, self._now)
+        self._directory = opening.directory
+        if opening.first is not None:
+            self._segments.take(opening.first, opening.size, self._now)
         self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
         try:
             scheduler, commands = self._begin()
@@ -122,42 +121,18 @@ class GraphWorkflow:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         return self._progress.status(self._scheduler, console_from, self._people.questions())
 
-    def _compile(self) -> None:
-        """Compiles the graph in an activation of its own: thousands of nodes take their time."""
-        with suppress(Exception):  # the checks, which come later, tell what is wrong with it
-            plan_of(self._request.graph, self._request.graphs)
-
-    async def _look_up_agents(self) -> Directory:
-        """The agents of the worker, which compiles a large graph meanwhile: for it, and for later runs."""
-        request = self._request
-        is_large = len(request.graph.get("nodes") or ()) > MANY_NODES
-        if not workflow.unsafe.is_replaying() and is_large:
-            large = [request.graph, request.graphs, list(request.bypass_agents)]
-        else:
-            self._compile()
-            large = None
-        raw = await workflow.execute_local_activity(
-            DIRECTORY,
-            pack(large, limited=False),
-            result_type=RawValue,
-            start_to_close_timeout=activity_options.LOCAL_LIMIT,
-            summary="the agents this worker knows",
-        )
-        return unpack(raw, Directory)
-
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         request, agents = self._request, self._outbox.placement.names
         observe = self._progress.observe
-        self._began = self._now = _now_ms()
         if request.state is not None:
             self._progress.resume(request.state["progress"])
             self._places = self._turns.resume(request.state["places"])
             self._began, self._share.total = request.state["began"], request.state["bytes"]
-            scheduler, commands = restore(request.state["scheduler"], run_options(request), agents, observe)
+            scheduler, commands = restore(request.state["scheduler"], request.options(), agents, observe)
             answered = {call for call, _, event in request.state["places"] if event is not None}
             return scheduler, [command for command in commands if _call_of(command) not in answered]
-        scheduler = Scheduler(request.document, run_options(request), agents=agents, observe=observe)
+        scheduler = Scheduler(request.document, request.options(), agents=agents, observe=observe)
         return scheduler, scheduler.start(self._now)
 
     async def _play(self, scheduler: Scheduler, commands: list[Command]) -> Finish:

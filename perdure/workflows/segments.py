@@ -42,6 +42,7 @@ class Segments:
     wake: Callable[[], None]
     remotely: Callable[[RunAgent], None]
     answers: Answers = field(default_factory=Answers)
+    _alone: int | None = None
     _waiting: dict[int, tuple[RunAgent, Expected]] = field(
         default_factory=dict[int, tuple[RunAgent, Expected]]
     )
@@ -58,7 +59,19 @@ class Segments:
         if known is not None:
             self.turns.expect(command.call, known)
             return
+        if command.call == self._alone:
+            self.remotely(command)
+            return
         self._waiting[command.call] = (command, place or self.turns.expect(command.call))
+
+    def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
+        """The answers of a segment that has played on from `now_ms`."""
+        self.share.add(size)
+        for line in result.console:
+            self.progress.add_console(line)
+        self.answers, self._alone = Answers(now_ms), result.alone
+        for answer in result.answers:
+            self.answers.add(answer[1], _event(answer))
 
     def drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
@@ -109,12 +122,7 @@ class Segments:
             return
         failed = task.exception() is not None
         result: SegmentResult = SegmentResult() if failed else unpack(task.result(), SegmentResult)
-        self.share.add(0 if failed else len(task.result().payload.data))
-        for line in result.console:
-            self.progress.add_console(line)
-        self.answers = Answers(now_ms)
-        for answer in result.answers:
-            self.answers.add(answer[1], _event(answer))
+        self.take(result, 0 if failed else len(task.result().payload.data), now_ms)
         for call, (command, place) in list(self._waiting.items()):
             place.event = self.answers.take(command)
             if place.event is not None:

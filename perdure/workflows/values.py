@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.encoding import encode
 from perdure.engine.held import held
@@ -115,8 +115,11 @@ async def _kept(raw: RawValue, limit: int) -> RawValue:
         return await workflow.execute_local_activity(
             KEEP, args=[raw, limit], result_type=RawValue, summary="large values go to the store", **_OPTIONS
         )
-    except ActivityError as error:
-        raise CannotKeep(str(error.cause or error)) from error
+    except FailureError as error:  # of a local activity it is the failure itself, or an ActivityError
+        if is_cancelled_exception(error):
+            raise
+        cause = error.cause or error
+        raise CannotKeep(cause.message if isinstance(cause, FailureError) else str(cause)) from error
 
 
 _OPTIONS: Final[dict[str, Any]] = {

@@ -1,0 +1,86 @@
+"""How a run opens: with the answers of the pure agents at its beginning, or without them."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+
+from perdure.activities.activity import AgentActivities
+from perdure.activities.agent import agent
+from perdure.activities.catalog import catalog
+from perdure.client import GraphClient
+from perdure.errors import RunCancelled
+from perdure.runs import Run
+from tests.durable import started
+
+pytestmark = pytest.mark.anyio
+
+PURE: dict[str, Any] = {
+    "nodes": {
+        "a": {"value": {"n": 1}},
+        "b": {"agent": "copyAgent", "inputs": {"n": ":a.n"}, "console": {"before": "b begins"}},
+        "c": {"agent": "copyAgent", "inputs": {"n": ":b.n", "now": "@now"}, "isResult": True},
+    }
+}
+
+
+async def markers(run: Run) -> int:
+    history = await run.handle.fetch_history()
+    kinds = [event.event_type for event in history.events]
+    assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in kinds
+    return kinds.count(EventType.EVENT_TYPE_MARKER_RECORDED)
+
+
+async def test_what_is_pure_takes_one_marker(client: GraphClient) -> None:
+    async with started(client, "opening", PURE, catalog(), client.settings) as going:
+        result = await going.result()
+        status = await going.status()
+        assert result.results["c"]["n"] == 1
+        assert abs(result.results["c"]["now"] - time.time() * 1000) < 60_000
+        assert status is not None
+        assert [line for line in status.console if line] == ["b begins"]
+        assert await markers(going) == 1
+
+
+async def test_it_opens_without_what_fails_there(
+    client: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(AgentActivities, "_first", broken)
+    async with started(client, "opening-broken", PURE, catalog(), client.settings) as going:
+        assert (await going.result()).results["c"]["n"] == 1
+        assert await markers(going) == 3  # what failed, the agents, and a segment
+
+
+async def test_a_call_that_needs_an_activity_gets_it_at_once(client: GraphClient) -> None:
+    @agent("largeAgent", pure=True)
+    def large(params: dict[str, Any]) -> str:
+        return "x" * params["size"]
+
+    nodes = {"a": {"agent": "largeAgent", "params": {"size": 100_000}, "isResult": True}}
+    agents = {**catalog(), "largeAgent": large.agent}
+    settings = client.settings
+    without = settings.__class__(home=settings.home)
+    assert without.store is None
+    async with started(client, "opening-alone", {"nodes": nodes}, agents, without) as going:
+        assert len((await going.result()).results["a"]) == 100_000
+        assert await markers(going) == 1
+
+
+async def test_a_run_is_cancelled_while_it_opens(client: GraphClient) -> None:
+    @agent("slowAgent", pure=True)
+    def slow() -> int:
+        time.sleep(3)
+        return 1
+
+    document = {"nodes": {"a": {"agent": "slowAgent"}, "b": {"agent": "copyAgent", "inputs": {"x": ":a"}}}}
+    agents = {**catalog(), "slowAgent": slow.agent}
+    async with started(client, "opening-cancelled", document, agents, client.settings) as going:
+        await asyncio.sleep(1)
+        await going.cancel()
+        with pytest.raises(RunCancelled):
+            await going.result()
