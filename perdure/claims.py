@@ -18,9 +18,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
-from perdure.encoding import decode, encode
+from perdure.encoding import encode
 from perdure.errors import FinalError
-from perdure.graph.distant import Distant, Stored, distant_in, replaced, sources, stored
+from perdure.graph.distant import Distant, Stored, copied, distant_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.findings import is_computed
 from perdure.graph.values import Value, is_dict, is_list
@@ -202,7 +202,7 @@ class Claims:
 
 def _copied(distant: Distant, load: Load) -> Value:
     """The value of what is distant, none of it shared with what `load` gives."""
-    return decode(*encode(evaluate(distant, load)))
+    return copied(evaluate(distant, load))
 
 
 def _size(value: Value) -> int:

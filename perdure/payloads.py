@@ -7,7 +7,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar
 
-from perdure.engine.messages import Quotas, RunOptions
+from perdure.engine.messages import Finish, Quotas, RunOptions
+from perdure.engine.state import GraphRun
 from perdure.graph.values import Value
 
 Payload = TypeVar("Payload")
@@ -83,6 +84,17 @@ class RunResult:
     states: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
 
+    @classmethod
+    def of(cls, finish: Finish, root: GraphRun) -> RunResult:
+        """That of a run of `root` that has come to its end."""
+        return cls(
+            results=finish.results,
+            all=finish.all,
+            errors=finish.errors,
+            states={name: str(root.nodes[name].state) for name in root.plan.order},
+            failure=finish.failure,
+        )
+
 
 # Not frozen, though nobody may change it: two are made for every call, and freezing trebles their cost.
 @dataclass(slots=True, kw_only=True)
@@ -141,19 +153,16 @@ class SegmentRequest:
     """Where a run stands, for a segment to play on from: nothing of it is kept in history.
 
     `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
-    epoch; `directory` holds the fields of the Directory that the run goes by.
+    epoch; `directory` holds the fields of the Directory that the run goes by, `request` those of its
+    RunRequest but for what the snapshot has.
     """
 
     scheduler: Mapping[str, Value]
     places: Sequence[Sequence[Value]]
     directory: Mapping[str, Value]
+    request: Mapping[str, Value]
     now: int = 0
     run: str = ""
-    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    graphs: Mapping[str, Value] | None = None
-    bypass_agents: Sequence[str] = ()
-    force_loop: bool = False
-    quotas: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any, assert_never, cast
 from perdure.activities.agent import Agent, AgentContext, agent, declared
 from perdure.activities.catalog import catalog
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import AgentTimeout, as_agent_error, close_clients, invoke, normal
+from perdure.activities.invoke import AgentTimeout, as_agent_error, close_clients, context_of, invoke, normal
 from perdure.engine.board import Observer
 from perdure.engine.messages import (
     Abort,
@@ -249,32 +249,17 @@ class MemoryShell:
         self._arrive(TimerFired(call))
 
     def _context(self, command: RunAgent) -> AgentContext:
-        return AgentContext(
-            node=command.node,
-            path=command.path,
-            agent=command.agent,
+        return context_of(
+            command,
             run="memory",
-            retry=command.retry,
             idempotency_key=command.key,
-            is_result=command.is_result,
-            version=command.version,
-            verbose=command.verbose,
-            config=command.config,
-            filter_params=command.filter_params,
             settings=self.around.settings,
             log=self.around.console,
             local_models=self.around.local_models,
         )
 
     def _result(self, finish: Finish) -> RunResult:
-        root = self.scheduler.root
-        result = RunResult(
-            results=finish.results,
-            all=finish.all,
-            errors=finish.errors,
-            states={name: str(root.nodes[name].state) for name in root.plan.order},
-            failure=finish.failure,
-        )
+        result = RunResult.of(finish, self.scheduler.root)
         if finish.failure is not None:
             raise RunFailed(finish.failure, result)
         return result

@@ -16,7 +16,14 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import MAX_MESSAGE, AgentTimeout, as_agent_error, invoke, short_message
+from perdure.activities.invoke import (
+    MAX_MESSAGE,
+    AgentTimeout,
+    as_agent_error,
+    context_of,
+    invoke,
+    short_message,
+)
 from perdure.activities.pulse import Pulse
 from perdure.activities.segment import Segment, key_of
 from perdure.claims import Claims
@@ -204,18 +211,10 @@ class AgentActivities:
     ) -> AgentContext:
         """What the agent of a call sees; without a `pulse` it streams to nobody."""
         beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
-        return AgentContext(
-            node=call.node,
-            path=call.path,
-            agent=call.agent,
+        return context_of(
+            call,
             run=run,
-            retry=call.retry,
             idempotency_key=key_of(run, call.key),
-            is_result=call.is_result,
-            version=call.version,
-            verbose=call.verbose,
-            config=call.config,
-            filter_params=call.filter_params,
             settings=self.settings,
             log=log,
             local_models=self.local_models,

@@ -12,8 +12,10 @@ from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, Call, through
 from perdure.activities.threads import in_thread
 from perdure.activities.watch import opened
+from perdure.engine.messages import RunAgent
 from perdure.errors import AgentError, PerdureError
 from perdure.graph.values import Value, normalize
+from perdure.payloads import AgentCall
 
 MAX_MESSAGE = 8_000
 """Characters of an error that go into the history."""
@@ -32,6 +34,22 @@ class AgentTimeout(AgentError):
             else f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
             "has no `timeout`; give the node one, or set PERDURE_CALL_LIMIT"
         )
+
+
+def context_of(call: AgentCall | RunAgent, **known: Any) -> AgentContext:
+    """What the agent of a call sees; `known` are the fields of which the call does not tell."""
+    return AgentContext(
+        node=call.node,
+        path=call.path,
+        agent=call.agent,
+        retry=call.retry,
+        is_result=call.is_result,
+        version=call.version,
+        verbose=call.verbose,
+        config=call.config,
+        filter_params=call.filter_params,
+        **known,
+    )
 
 
 async def invoke(

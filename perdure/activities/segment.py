@@ -20,7 +20,7 @@ from perdure.claims import Claims
 from perdure.directory import Directory, Placement
 from perdure.encoding import encode
 from perdure.engine.ahead import Ahead
-from perdure.engine.messages import AgentCompleted, AgentFailed, Quotas, RunAgent, RunOptions
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
@@ -95,15 +95,9 @@ class Segment:
         )
 
     def _taken_over(self, request: SegmentRequest) -> Ahead:
-        placement = Placement(from_plain(Directory, request.directory), request.bypass_agents)
-        options = RunOptions(
-            config=request.config,
-            graphs=request.graphs,
-            bypass_agents=request.bypass_agents,
-            force_loop=request.force_loop,
-            quotas=Quotas.of(request.quotas),
-        )
-        scheduler, commands = restore(request.scheduler, options, placement.names)
+        given = from_plain(RunRequest, request.request)
+        placement = Placement(from_plain(Directory, request.directory), given.bypass_agents)
+        scheduler, commands = restore(request.scheduler, given.options(), placement.names)
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])
         return ahead

@@ -63,7 +63,7 @@ class NodeLife:
             return False
         plan = run.plan.computed[name]
         try:
-            node.skip = plan.is_conditional and nodes.is_skipped(run, plan)
+            node.skip = nodes.is_skipped(run, plan)
         except Unknown as unknown:
             self.fetches.wait(run, name, unknown)
             return True

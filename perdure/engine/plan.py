@@ -57,7 +57,6 @@ class ComputedPlan:
     console: Value = None
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
-    is_conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +175,6 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         pass_through=pass_through,
         condition=condition,
         unless=unless,
-        is_conditional=condition is not None or unless is not None,
         default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
         retry=_number(node.get("retry")),
         repeat_until=_repeat_until(node.get("repeatUntil")),

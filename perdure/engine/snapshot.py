@@ -30,16 +30,8 @@ FORMAT: Final = 3
 READABLE: Final = (2, FORMAT)
 """Forms that `restore` takes: in form 2, nothing is known of distant values."""
 
-_PLAIN: Final = (
-    ("skip", False),
-    ("retries", 0),
-    ("error", None),
-    ("call", None),
-    ("timer", None),
-    ("deadline", None),
-    ("reserved", False),
-)
-"""What a fresh node has."""
+_FRESH: Final = NodeRun()
+
 
 MANY_RESULTS: Final = 500
 """Rows of a map whose results a light snapshot has."""
@@ -148,10 +140,9 @@ def _node_data(
         data["state"] = str(node.state)
     elif static is None and node.pending != run.plan.computed[name].needs:
         data["pending"] = sorted(node.pending)
-    for key, plain in _PLAIN:
-        found = getattr(node, key)
-        if found != plain:
-            data[key] = found
+    for key in ("skip", "retries", "error", "call", "timer", "deadline", "reserved"):
+        if getattr(node, key) != getattr(_FRESH, key):
+            data[key] = getattr(node, key)
     if node.nested is not None:
         data["nested"] = _nested_data(node.nested, documents, light)
     return data

@@ -68,14 +68,7 @@ def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
 
 async def ended(request: RunRequest, scheduler: Scheduler, finish: Finish, has_store: bool) -> RawValue:
     """The result of the workflow. Raises ApplicationError of type RunFailed when a node failed."""
-    root = scheduler.root
-    result = RunResult(
-        results=finish.results,
-        all=finish.all,
-        errors=finish.errors,
-        states={name: str(root.nodes[name].state) for name in root.plan.order},
-        failure=finish.failure,
-    )
+    result = RunResult.of(finish, scheduler.root)
     if request.indexed:
         status = "failed" if finish.failure is not None else "completed"
         workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's

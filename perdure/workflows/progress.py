@@ -55,11 +55,9 @@ class Progress:
         state = run.nodes[name].state
         if state is NodeState.EXECUTING:
             self._since[run.id, name] = run.clock.now_ms
-        elif state is NodeState.INJECTED:
-            self.counts[state] = self.counts.get(state, 0) + 1
         elif state in OVER:
-            self._since.pop((run.id, name), None)
             self.counts[state] = self.counts.get(state, 0) + 1
+            self._since.pop((run.id, name), None)
             if self._queues:
                 self._queues.pop(run.path_of(name), None)
 

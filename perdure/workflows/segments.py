@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio import workflow
@@ -17,7 +17,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turns import Expected, Turns
 from perdure.graph.values import Value
-from perdure.payloads import SEGMENT, RunRequest, SegmentRequest, SegmentResult, to_plain
+from perdure.payloads import SEGMENT, RunRequest, SegmentRequest, SegmentResult, to_lean, to_plain
 from perdure.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_LIMIT, MAX_SUMMARY
 from perdure.workflows.progress import Progress
@@ -89,17 +89,14 @@ class Segments:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
         if not self._waiting or not self.share.has_room():
             return
+        given = replace(self.request, document={}, injects=(), previous_results=None, state=None)
         request = SegmentRequest(
             scheduler=snapshot(scheduler, light=True),
             places=self.turns.written(),
             directory=to_plain(directory),
             now=now_ms,
             run=workflow.info().first_execution_run_id,
-            config=self.request.config,
-            graphs=self.request.graphs,
-            bypass_agents=self.request.bypass_agents,
-            force_loop=self.request.force_loop,
-            quotas=self.request.quotas,
+            request=to_lean(given),
         )
         self._open = workflow.start_local_activity(
             SEGMENT,

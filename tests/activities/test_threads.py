@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
 import pytest
@@ -19,6 +20,15 @@ from perdure.errors import AgentError, TransientError
 from perdure.settings import Settings
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+async def none_left_alone() -> AsyncIterator[None]:
+    """Threads that a test let go on are over before the next one begins."""
+    yield
+    async with asyncio.timeout(10):
+        while threads._left_alone:
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -63,9 +73,6 @@ async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture
         assert "50 threads of agents" in logged.records[-1].message
     finally:
         release.set()
-    async with asyncio.timeout(10):
-        while threads._left_alone:
-            await asyncio.sleep(0.01)
 
 
 async def test_without_a_timeout_the_limit_of_the_worker_holds(logged: pytest.LogCaptureFixture) -> None:

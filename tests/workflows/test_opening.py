@@ -13,6 +13,7 @@ from perdure.activities.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunCancelled
 from perdure.runs import Run
+from perdure.settings import Settings
 from tests.durable import started
 
 pytestmark = pytest.mark.anyio
@@ -63,8 +64,7 @@ async def test_a_call_that_needs_an_activity_gets_it_at_once(client: GraphClient
 
     nodes = {"a": {"agent": "largeAgent", "params": {"size": 100_000}, "isResult": True}}
     agents = {**catalog(), "largeAgent": large.agent}
-    settings = client.settings
-    without = settings.__class__(home=settings.home)
+    without = Settings(home=client.settings.home)
     assert without.store is None
     async with started(client, "opening-alone", {"nodes": nodes}, agents, without) as going:
         assert len((await going.result()).results["a"]) == 100_000
