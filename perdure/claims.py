@@ -89,7 +89,7 @@ class Claims:
     async def keep(self, value: Value, above: int | None = None) -> Value:
         """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""
         limit = min(self.above, above or self.above)
-        if self.store is None or isinstance(value, Stored) or _is_small(value, limit):
+        if self.store is None or isinstance(value, Stored) or at_most(value) < limit:
             return value
         payload = to_payload(value, limited=False)
         return value if len(payload.data) <= limit else await self._put(value, payload)
@@ -210,15 +210,20 @@ def _size(value: Value) -> int:
     return len(data) + sum(len(repr(place)) for place in places)
 
 
-def _is_small(value: Value, limit: int) -> bool:
-    """Whether one glance tells that the JSON of a value has at most `limit` bytes."""
+def at_most(value: Value) -> float:
+    """The bytes that the JSON of a value can have at most; infinity where a glance does not tell."""
     if not is_dict(value):
-        return _most(value) <= limit
-    return len(value) <= FEW and sum(_most(key) + _most(item) + 2 for key, item in value.items()) < limit
+        return _most(value)
+    if len(value) > FEW:
+        return math.inf
+    size = 2.0
+    for key, item in value.items():
+        size += _most(key) + _most(item) + 2
+    return size
 
 
 def _most(value: Value) -> float:
-    """The bytes that the JSON of a text, a number or nothing can have at most."""
+    """That of a text, a number or nothing."""
     if isinstance(value, str):
         return 6 * len(value) + 2
     return 30 if value is None or isinstance(value, _NUMBERS) else math.inf

@@ -16,17 +16,25 @@ from typing import Any, Final
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import as_agent_error, invoke, normal, short_message
-from perdure.claims import Claims
+from perdure.claims import Claims, at_most
 from perdure.directory import Directory, Placement
 from perdure.encoding import encode
 from perdure.engine.ahead import Ahead
-from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.messages import AgentCompleted, AgentFailed, Finish, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
 from perdure.errors import FinalError, TransientError
 from perdure.graph.values import Value
-from perdure.payloads import Beginning, RunRequest, SegmentRequest, SegmentResult, from_plain
+from perdure.payloads import (
+    Beginning,
+    RunRequest,
+    RunResult,
+    SegmentRequest,
+    SegmentResult,
+    from_plain,
+    to_lean,
+)
 
 SECONDS: Final = 0.2
 """After this long a segment begins no further call ..."""
@@ -42,6 +50,9 @@ MAX_ANSWERS: Final = 3_000
 
 MAX_BYTES: Final = 900_000
 """Bytes of all results."""
+
+SMALL: Final = 500
+"""Bytes of a result that is counted at a glance, as the most that it can have."""
 
 MAX_CONSOLE: Final = 1_000
 """Console lines of one segment; MAX_LINE characters of each are kept."""
@@ -63,7 +74,7 @@ class Segment:
     loop: asyncio.AbstractEventLoop
     _began: float = field(default_factory=time.perf_counter)
     _until: float = 0.0
-    _bytes: int = 0
+    _bytes: float = 0
     _alone: bool = False
     _answers: list[list[Value]] = field(default_factory=list[list[Value]])
     _console: list[str] = field(default_factory=list[str])
@@ -92,7 +103,13 @@ class Segment:
             answers=self._answers,
             alone=stopped.call if stopped is not None and self._alone else None,
             console=[line[:MAX_LINE] for line in self._console[-MAX_CONSOLE:]],
+            end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
         )
+
+    def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
+        """How the run ended; None where the marker has no room for that beside the answers."""
+        end = to_lean(RunResult.of(finish, scheduler.root))
+        return end if self._bytes + len(encode(end)[0]) < MAX_BYTES else None
 
     def _taken_over(self, request: SegmentRequest) -> Ahead:
         given = from_plain(RunRequest, request.request)
@@ -117,7 +134,9 @@ class Segment:
             return self._leave_alone()
         except Exception as error:
             return self._failed(command, error)
-        size = len(encode(result)[0])
+        size = at_most(result)
+        if size > SMALL:
+            size = len(encode(result)[0])
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()

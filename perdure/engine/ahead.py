@@ -16,7 +16,9 @@ from perdure.engine.messages import (
     AgentFailed,
     CancelCall,
     Command,
+    Console,
     Event,
+    Finish,
     RunAgent,
     Settle,
     Settled,
@@ -33,7 +35,7 @@ class Ahead:
     """A copy of a run. `answer` gives the answer of a pure agent, or None to stop before it.
 
     `is_pure` and `is_nobody` tell of a call whether it may be answered here, and whether it is one
-    of those that null answers.
+    of those that null answers. `console` is what was shown, `finish` how the run ended, once it has.
     """
 
     scheduler: Scheduler
@@ -45,6 +47,8 @@ class Ahead:
     waiting: dict[int, tuple[RunAgent, Expected]] = field(
         default_factory=dict[int, tuple[RunAgent, Expected]]
     )
+    console: list[str] = field(default_factory=list[str])
+    finish: Finish | None = None
 
     def begin(self) -> None:
         """Begins the run."""
@@ -71,9 +75,9 @@ class Ahead:
                 if front.event is None:
                     return command
                 del self.waiting[front.call]
-            event = self.turns.next()
+            self.turns.pop()
             try:
-                self._take(self.scheduler.handle(event, self.now_ms) if event is not None else [])
+                self._take(self.scheduler.handle(front.event, self.now_ms))
             except (QuotaExceeded, Withheld):
                 return None  # the run will come to the same place
         return None
@@ -91,6 +95,10 @@ class Ahead:
                     self.turns.expect(call, Settled(call), turns)
                 case CancelCall(call) if call in self.waiting:
                     self.waiting.pop(call)[1].dropped = True
+                case Console(_, text):
+                    self.console.append(text)
+                case Finish():
+                    self.finish = command
                 case _:
                     pass
 

@@ -75,6 +75,10 @@ class Turns:
                 return place
         return None
 
+    def pop(self) -> None:
+        """The answer in front is handed on."""
+        self._due.popleft()
+
     def written(self) -> list[Value]:
         """The places in order, as plain data. What has arrived without a turn is not among them."""
         return [[place.call, place.left, _written(place.event)] for place in self._due if not place.dropped]

@@ -114,9 +114,11 @@ def distant_in(value: Value) -> Iterator[Distant]:
 def replaced(value: Value, replace: Callable[[Distant], Value]) -> Value:
     """A copy of `value` with something in place of everything that is not here."""
     if is_dict(value):
-        return {key: replaced(item, replace) for key, item in value.items()}
+        return {
+            key: replaced(item, replace) if isinstance(item, _DEEP) else item for key, item in value.items()
+        }
     if is_list(value):
-        return [replaced(item, replace) for item in value]
+        return [replaced(item, replace) if isinstance(item, _DEEP) else item for item in value]
     return replace(value) if isinstance(value, Distant) else value
 
 

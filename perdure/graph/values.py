@@ -104,7 +104,8 @@ def normalize(value: Any) -> Value:
 
 def _normalize(value: Any, depth: int) -> Value:
     # Loops, not comprehensions: those take a second frame of the stack per level before Python 3.12.
-    if value.__class__ in _AS_IT_IS:
+    kind = value.__class__
+    if kind in _AS_IT_IS or (kind is int and -MAX_EXACT <= value <= MAX_EXACT):
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -117,7 +118,8 @@ def _normalize(value: Any, depth: int) -> Value:
     if isinstance(value, Mapping):
         members: dict[str, Value] = {}
         for key, item in cast("Mapping[Any, Any]", value).items():
-            members[_normalize_key(key)] = _normalize(item, depth + 1)
+            name = key if key.__class__ is str else _normalize_key(key)
+            members[name] = item if item.__class__ in _AS_IT_IS else _normalize(item, depth + 1)
         return members
     if isinstance(value, list | tuple):
         items: list[Value] = []

@@ -66,11 +66,10 @@ def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
     return replace(finish, failure=message)
 
 
-async def ended(request: RunRequest, scheduler: Scheduler, finish: Finish, has_store: bool) -> RawValue:
+async def ended(request: RunRequest, result: RunResult, has_store: bool) -> RawValue:
     """The result of the workflow. Raises ApplicationError of type RunFailed when a node failed."""
-    result = RunResult.of(finish, scheduler.root)
     if request.indexed:
-        status = "failed" if finish.failure is not None else "completed"
+        status = "failed" if result.failure is not None else "completed"
         workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
             [STATUS.value_set(status)]
         )
@@ -78,6 +77,6 @@ async def ended(request: RunRequest, scheduler: Scheduler, finish: Finish, has_s
         raw = await packed(pack(result, limited=False), has_store)
     except (ValueTooLarge, CannotKeep) as error:
         raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
-    if finish.failure is not None:
-        raise ApplicationError(finish.failure, raw, type="RunFailed")
+    if result.failure is not None:
+        raise ApplicationError(result.failure, raw, type="RunFailed")
     return raw

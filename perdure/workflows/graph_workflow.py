@@ -34,7 +34,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Expected, Turns
 from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
-from perdure.payloads import Answer, RunRequest, RunStatus
+from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.wire import MAX_BYTES, pack, unpack
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.course import Limits, ended, stopped
@@ -81,16 +81,15 @@ class GraphWorkflow:
             self._segments.take(opening.first, opening.size, self._now)
         self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
         try:
-            scheduler, commands = self._begin()
-            self._scheduler = scheduler
-            finish = await self._play(scheduler, commands)
+            result = self._segments.end or await self._play()
         except GraphError as error:
             raise ApplicationError(str(error), error.problems[0].graphai, type="GraphError") from error
         except UsageError as error:
             raise ApplicationError(str(error), type="UsageError") from error
         finally:
             self._close()
-        return await ended(self._request, scheduler, finish, self._outbox.placement.has_store)
+        workflow.set_current_details(self._progress.final(result.states))
+        return await ended(self._request, result, self._outbox.placement.has_store)
 
     @workflow.update
     async def answer(self, answer: Answer) -> None:
@@ -119,49 +118,73 @@ class GraphWorkflow:
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
-        return self._progress.status(self._scheduler, console_from, self._people.questions())
+        is_over = self._segments.end is not None
+        scheduler = self._caught_up() if is_over else self._scheduler
+        questions = [] if is_over else self._people.questions()
+        return self._progress.status(scheduler, console_from, questions)
+
+    def _caught_up(self) -> Scheduler:
+        """The run at its end, which its last segment has come to and the run itself has not."""
+        begun = self._scheduler is not None
+        scheduler = self._scheduler = self._scheduler or self._new_scheduler()
+        if not scheduler.finished:
+            self._segments.play_to_end(scheduler, self._outbox.placement, begun)
+        return scheduler
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
-        request, agents = self._request, self._outbox.placement.names
-        observe = self._progress.observe
-        if request.state is not None:
-            self._progress.resume(request.state["progress"])
-            self._places = self._turns.resume(request.state["places"])
-            self._began, self._share.total = request.state["began"], request.state["bytes"]
-            scheduler, commands = restore(request.state["scheduler"], request.options(), agents, observe)
-            answered = {call for call, _, event in request.state["places"] if event is not None}
-            return scheduler, [command for command in commands if _call_of(command) not in answered]
-        scheduler = Scheduler(request.document, request.options(), agents=agents, observe=observe)
-        return scheduler, scheduler.start(self._now)
+        request, state = self._request, self._request.state
+        if state is None:
+            scheduler = self._new_scheduler()
+            return scheduler, scheduler.start(self._now)
+        self._progress.resume(state["progress"])
+        self._places = self._turns.resume(state["places"])
+        self._began, self._share.total = state["began"], state["bytes"]
+        agents, observe = self._outbox.placement.names, self._progress.observe
+        scheduler, commands = restore(state["scheduler"], request.options(), agents, observe)
+        answered = {call for call, _, event in state["places"] if event is not None}
+        return scheduler, [command for command in commands if _call_of(command) not in answered]
 
-    async def _play(self, scheduler: Scheduler, commands: list[Command]) -> Finish:
+    def _new_scheduler(self) -> Scheduler:
+        request, agents = self._request, self._outbox.placement.names
+        return Scheduler(request.document, request.options(), agents=agents, observe=self._progress.observe)
+
+    async def _play(self) -> RunResult:
         """Plays to the end, or to where a quota is used up."""
+        scheduler, commands = self._begin()
+        self._scheduler = scheduler
         limits = Limits(self._request.quotas, self._began, self._wake)
         try:
-            finish = self._carry_out(commands)
+            finish = self._carry_out(commands) or self._hand_on(scheduler)
             while finish is None:
-                event = await self._next(scheduler, limits)
-                then = self._segments.answers.time_of(event)
-                finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
+                await self._wait(scheduler, limits)
+                if self._segments.end is not None:
+                    return self._segments.end
+                finish = self._hand_on(scheduler)
         except QuotaExceeded as error:
             finish = stopped(scheduler, str(error), _now_ms())
         finally:
             limits.close()
-        self._show()
+        return RunResult.of(finish, scheduler.root)
+
+    def _hand_on(self, scheduler: Scheduler) -> Finish | None:
+        """Hands on the answers that are there, in their order."""
+        finish, answers = None, self._segments.answers
+        while finish is None and not self._segments.is_open and (event := self._turns.next()) is not None:
+            then = answers.time_of(event)
+            finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         return finish
 
-    async def _next(self, scheduler: Scheduler, limits: Limits) -> Event:
-        while self._segments.is_open or (event := self._turns.next()) is None:
-            limits.check(self._share.total)
-            self._outbox.pump()
-            if not self._segments.is_open:
-                await self._look_ahead(scheduler)
-            if not self._segments.is_open:
-                self._show()
-            await workflow.wait_condition(lambda: self._news)
-            self._news, self._now = False, _now_ms()
-        return event
+    async def _wait(self, scheduler: Scheduler, limits: Limits) -> None:
+        """Sends what there is room for, and waits until something has happened."""
+        limits.check(self._share.total)
+        self._outbox.pump()
+        if not self._segments.is_open:
+            await self._look_ahead(scheduler)
+        if not self._segments.is_open:
+            workflow.set_current_details(self._progress.markdown(scheduler))
+        await workflow.wait_condition(lambda: self._news)
+        self._news, self._now = False, _now_ms()
 
     async def _look_ahead(self, scheduler: Scheduler) -> None:
         """Nothing can be handed on: begins a segment, or continues as new where that is due."""
@@ -260,10 +283,6 @@ class GraphWorkflow:
         await workflow.sleep(milliseconds / 1000, summary="timeout of a node with a graph")
         self._timers.pop(call, None)
         self._arrive(TimerFired(call))
-
-    def _show(self) -> None:
-        if self._scheduler is not None:
-            workflow.set_current_details(self._progress.markdown(self._scheduler))
 
 
 def _call_of(command: Command) -> int | None:

@@ -108,10 +108,13 @@ class Progress:
 
     def markdown(self, scheduler: Scheduler) -> str:
         """The table that the Temporal UI shows of a running workflow."""
-        lines = [_line(*place) for place in _places(scheduler, MAX_DETAILS)]
-        hidden = len(scheduler.root.plan.order) - len(lines)
-        more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
-        return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])
+        rows = [(run.path_of(name), run.nodes[name].state) for run, name in _places(scheduler, MAX_DETAILS)]
+        return _table(rows, len(scheduler.root.plan.order))
+
+    def final(self, states: Mapping[str, str]) -> str:
+        """That of one that has ended, with these states."""
+        rows = [(name, NodeState(state)) for name, state in islice(states.items(), MAX_DETAILS)]
+        return _table(rows, len(states))
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:
         node, path = run.nodes[name], run.path_of(name)
@@ -143,6 +146,8 @@ def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:
     return [*((root, name) for name in islice(names, limit)), *islice(inner, limit // 2)]
 
 
-def _line(run: GraphRun, name: str) -> str:
-    state = run.nodes[name].state
-    return f"| {_MARKS[state]} | {run.path_of(name)} | {state} |"
+def _table(rows: Sequence[tuple[str, NodeState]], total: int) -> str:
+    lines = [f"| {_MARKS[state]} | {path} | {state} |" for path, state in rows]
+    hidden = total - len(lines)
+    more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
+    return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])

@@ -10,14 +10,23 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 
-from perdure.directory import Directory
-from perdure.engine.ahead import Answers
+from perdure.directory import Directory, Placement
+from perdure.engine.ahead import Ahead, Answers
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turns import Expected, Turns
 from perdure.graph.values import Value
-from perdure.payloads import SEGMENT, RunRequest, SegmentRequest, SegmentResult, to_lean, to_plain
+from perdure.payloads import (
+    SEGMENT,
+    RunRequest,
+    RunResult,
+    SegmentRequest,
+    SegmentResult,
+    from_plain,
+    to_lean,
+    to_plain,
+)
 from perdure.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_LIMIT, MAX_SUMMARY
 from perdure.workflows.progress import Progress
@@ -32,7 +41,7 @@ class Segments:
     """The pure calls of one run. `remotely` sends one as an activity of its own.
 
     While a segment is open nothing else may happen to the run: its answers belong to the state that
-    it was given.
+    it was given. Where they carry the run to its end, `end` is its result.
     """
 
     request: RunRequest
@@ -42,6 +51,7 @@ class Segments:
     wake: Callable[[], None]
     remotely: Callable[[RunAgent], None]
     answers: Answers = field(default_factory=Answers)
+    end: RunResult | None = None
     _alone: int | None = None
     _waiting: dict[int, tuple[RunAgent, Expected]] = field(
         default_factory=dict[int, tuple[RunAgent, Expected]]
@@ -70,8 +80,19 @@ class Segments:
         for line in result.console:
             self.progress.add_console(line)
         self.answers, self._alone = Answers(now_ms), result.alone
+        self.end = None if result.end is None else from_plain(RunResult, result.end)
         for answer in result.answers:
             self.answers.add(answer[1], _event(answer))
+
+    def play_to_end(self, scheduler: Scheduler, placement: Placement, begun: bool) -> None:
+        """Plays what the last segment has answered: when somebody asks for what came of it, not before."""
+        now, is_pure, is_nobody = self.answers.now_ms, placement.is_pure, placement.is_nobody
+        ahead = Ahead(scheduler, self.turns, now, is_pure, is_nobody, self.answers.take)
+        if not begun:
+            ahead.begin()
+        ahead.play()
+        for line in ahead.console:
+            self.progress.add_console(line)
 
     def drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
