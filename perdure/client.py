@@ -38,6 +38,7 @@ from perdure.engine.plans import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
+from perdure.graph.json_dump import dump
 from perdure.graph.values import Value, normalize
 from perdure.payloads import RunRequest
 from perdure.plugin import GraphPlugin
@@ -248,8 +249,12 @@ def _indexed(request: RunRequest) -> RunRequest:
 
 def _body(request: RunRequest) -> str:
     """A hash of everything that decides what a run computes."""
-    parts = [request.document, list(request.injects), dict(request.config), request.graphs]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()
+    parts = [request.document, list(request.injects), dict(request.config), request.graphs or {}]
+    try:
+        data = dump(parts, ordered=True)
+    except (TypeError, ValueError):
+        data = json.dumps(parts, sort_keys=True, default=repr).encode()
+    return hashlib.sha256(data).hexdigest()
 
 
 def _slug(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole
+from perdure.graph.json_dump import dump
 from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
 
 Place: TypeAlias = tuple[tuple[str | int, ...], Value]
@@ -22,8 +23,6 @@ _SPECIAL: Mapping[str, Value] = {
     "Infinity": math.inf,
     "-Infinity": -math.inf,
 }
-
-_WRITE = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 
 MANY = 200
 """Characters that stand for a distant value where people look at the JSON."""
@@ -46,16 +45,16 @@ def _encode(value: Value, path: tuple[str | int, ...], places: list[Place], apar
     """Whole parts are written at once; only the way to what JSON does not hold is walked."""
     if not (apart and is_dict(value) and len(value) <= FEW):
         try:
-            return _dump(value)
+            return dump(value)
         except (TypeError, ValueError):
             pass
     if is_dict(value):
-        parts = (_dump(key) + b":" + _encode(item, (*path, key), places, True) for key, item in value.items())
+        parts = (dump(key) + b":" + _encode(item, (*path, key), places, True) for key, item in value.items())
         return b"{" + b",".join(parts) + b"}"
     if is_list(value):
         items = (_encode(item, (*path, index), places, False) for index, item in enumerate(value))
         return b"[" + b",".join(items) + b"]"
-    return _dump(_plain(value, path, places))
+    return dump(_plain(value, path, places))
 
 
 def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
@@ -73,13 +72,6 @@ def _restored(value: Value, places: Sequence[Sequence[Any]]) -> Value:
             target = target[step]
         target[path[-1]] = special
     return value
-
-
-def _dump(value: Value) -> bytes:
-    try:
-        return _WRITE(value).encode()
-    except UnicodeEncodeError:  # a lone half of a UTF-16 pair, which JSON escapes can hold
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:

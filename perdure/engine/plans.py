@@ -5,7 +5,6 @@ The key is the text of the document, so that no run can change what another one 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from perdure.engine.plan import Plan, compile_plan
 from perdure.errors import GraphError, Problem
 from perdure.graph.check import first_problem
+from perdure.graph.json_dump import dump
 from perdure.graph.values import Value
 
 KEPT: Final = 64
@@ -20,14 +20,14 @@ KEPT: Final = 64
 
 
 class _Key:
-    """A document, equal to any other of the same text."""
+    """A document, equal to any other of the same text. Raises TypeError or ValueError where it has none."""
 
     __slots__ = ("document", "graphs", "text")
 
     def __init__(self, document: Mapping[str, Value], graphs: Mapping[str, Value] | None) -> None:
         self.document = document
         self.graphs = graphs
-        self.text = json.dumps([document, graphs])  # raises TypeError for what JSON does not hold
+        self.text = dump([document]) if graphs is None else dump([document, graphs])
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -40,7 +40,7 @@ def plan_of(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = 
     """The plan of a document that the checks accept; `graphs` as in compile_plan."""
     try:
         return _plan(_Key(document, graphs))
-    except TypeError:
+    except (TypeError, ValueError):
         return compile_plan(document, graphs)
 
 
@@ -50,7 +50,7 @@ def checked_plan(
     """The plan of a document that may name `agents`, None for any. Raises GraphError."""
     try:
         key = _Key(document, graphs)
-    except TypeError:
+    except (TypeError, ValueError):
         _raise(first_problem(document, agents))
         return compile_plan(document, graphs)
     _raise(_problem(key, agents))
@@ -61,7 +61,7 @@ def problem_of(document: Mapping[str, Value]) -> Problem | None:
     """The first problem of a document, whatever agents there are."""
     try:
         return _problem(_Key(document, None), None)
-    except TypeError:
+    except (TypeError, ValueError):
         return first_problem(document)
 
 

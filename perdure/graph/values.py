@@ -115,7 +115,7 @@ def _normalize(value: Any, depth: int) -> Value:
         return number(float(value))
     if depth == MAX_DEPTH:
         raise TypeError(f"a value nests deeper than {MAX_DEPTH} levels, or contains itself")
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         members: dict[str, Value] = {}
         for key, item in cast("Mapping[Any, Any]", value).items():
             name = key if key.__class__ is str else _normalize_key(key)

@@ -5,13 +5,15 @@ import time
 from typing import Any
 
 import pytest
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 
 from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
 from perdure.client import GraphClient
-from perdure.errors import RunCancelled
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import RunCancelled, RunFailed
 from perdure.runs import Run
 from perdure.settings import Settings
 from tests.durable import started
@@ -42,6 +44,52 @@ async def test_what_is_pure_takes_one_marker(client: GraphClient) -> None:
         assert abs(result.results["c"]["now"] - time.time() * 1000) < 60_000
         assert status is not None
         assert [line for line in status.console if line] == ["b begins"]
+        assert await markers(going) == 1
+
+
+async def test_the_end_is_taken_over_and_played_when_somebody_asks(
+    client: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = list[Any]()
+    handle = Scheduler.handle
+
+    def watched(self: Scheduler, event: Any, now_ms: int) -> Any:
+        if workflow.in_workflow():
+            played.append(event)
+        return handle(self, event, now_ms)
+
+    monkeypatch.setattr(Scheduler, "handle", watched)
+    slow = {"agent": "sleeperAgent", "params": {"duration": 1}, "inputs": {"n": 1}, "isResult": True}
+    later = {"nodes": {**PURE["nodes"], "a": slow}}
+    for id, document, before in (("ends", PURE, 0), ("ends-later", later, 1)):
+        played.clear()
+        async with started(client, id, document, catalog(), client.settings) as going:
+            result = await going.result()
+            assert len(played) == before
+            status = await going.status()
+            assert len(played) >= before + 2
+            assert status is not None
+            assert [node["state"] for node in status.nodes] == list(result.states.values())
+            assert [line for line in status.console if line] == ["b begins"]
+
+
+async def test_a_run_fails_as_it_opens(client: GraphClient) -> None:
+    nodes = {**PURE["nodes"], "d": {"agent": "copyAgent", "inputs": {"x": ":text.jsonParse()"}}}
+    document = {"nodes": {"text": {"value": "{"}, **nodes}}
+    async with started(client, "opening-fails", document, catalog(), client.settings) as going:
+        with pytest.raises(RunFailed, match="jsonParse") as failed:
+            await going.result()
+        assert failed.value.result is not None
+        assert failed.value.result.states["d"] == "failed"
+        assert failed.value.result.results["c"]["n"] == 1
+
+
+async def test_an_end_that_is_too_large_beside_the_answers_is_played(client: GraphClient) -> None:
+    text = "x" * 1_000_000
+    document = {"nodes": {"text": {"value": text}, **PURE["nodes"]}}
+    without = Settings(home=client.settings.home)
+    async with started(client, "opening-large", document, catalog(), without) as going:
+        assert (await going.result()).all["text"] == text
         assert await markers(going) == 1
 
 
