@@ -125,7 +125,7 @@ class AgentCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCall:
-    """Calls of one agent that share an activity: the fields of an AgentCall each, beside those `shared`.
+    """Calls of one agent that share an activity: the fields of an AgentCall each, over those `shared`.
 
     The result is a list with (completed, result), (failed, message, state, final) or (again,) for
     each: the last where the world failed and the call is to be repeated.
@@ -246,6 +246,8 @@ def to_lean(payload: object) -> dict[str, Value]:
 def from_plain(kind: type[Payload], data: Mapping[str, Any]) -> Payload:
     """The payload of class `kind` from its fields; those it does not know are left out."""
     known = _defaults(kind)
+    if data.keys() <= known.keys():
+        return kind(**data)
     return kind(**{key: value for key, value in data.items() if key in known})
 
 

@@ -32,7 +32,7 @@ from perdure.engine.messages import RunAgent
 from perdure.engine.plans import plan_of
 from perdure.errors import FinalError, PerdureError, TransientError
 from perdure.graph.distant import copied
-from perdure.graph.values import Value
+from perdure.graph.values import Value, is_object
 from perdure.payloads import (
     FETCH,
     KEEP,
@@ -59,10 +59,14 @@ MAX_CONSOLE = 200
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """One attempt of an activity, for all its calls. Where something in them is distant, it is `far`."""
+    """One attempt of an activity, for all its calls. Where something in them is distant, it is `far`.
+
+    `context` is for calls that see nothing of theirs: to make one takes longer than many a call.
+    """
 
     pulse: Pulse
     far: bool
+    context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
     def beside(self) -> dict[str, Any]:
@@ -156,7 +160,8 @@ class AgentActivities:
         batch, calls = _calls(args[0])
         if agent is None and not calls[0].bypassed:
             raise self._unknown(info.activity_type, info.task_queue)
-        delivery = _Delivery(Pulse(attempt=info.attempt), far=not is_plain(args[0]))
+        context = AgentContext(agent=info.activity_type, settings=self.settings)
+        delivery = _Delivery(Pulse(attempt=info.attempt), not is_plain(args[0]), context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         try:
             if batch:
@@ -185,12 +190,14 @@ class AgentActivities:
         return raw
 
     async def _called(self, agent: Agent | None, call: AgentCall, delivery: _Delivery) -> Value:
-        context = self._context(call, call.run, delivery.console.append, delivery.pulse)
         inputs, params = call.inputs, call.params
         if delivery.far:
             inputs, params = await self.claims.redeem([inputs, params])
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
-        return await invoke(agent, inputs, params, context, call.timeout, filters)
+        context = delivery.context
+        if agent is None or filters or agent.sees_context:
+            context = self._context(call, call.run, delivery.console.append, delivery.pulse)
+        return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
 
     async def _in_batch(
         self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int
@@ -232,8 +239,9 @@ def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
     """Whether it is a batch, and the calls."""
     data: dict[str, Value] = unpack(argument)
     if "calls" in data:
-        shared = data["shared"]
-        return True, [from_plain(AgentCall, {**copied(shared), **call}) for call in data["calls"]]
+        shared: dict[str, Value] = data["shared"]
+        deep = {name: value for name, value in shared.items() if is_object(value)}
+        return True, [from_plain(AgentCall, {**shared, **copied(deep), **call}) for call in data["calls"]]
     return False, [from_plain(AgentCall, data)]
 
 

@@ -114,6 +114,11 @@ class Agent:
         """Whether calling the function gives an awaitable; others block their thread."""
         return inspect.iscoroutinefunction(self.function)
 
+    @property
+    def sees_context(self) -> bool:
+        """Whether the function asks for its context."""
+        return "context" in self.arguments
+
     @cached_property
     def code(self) -> CodeType | None:
         """The code of the function, by which a stack tells whose it is."""

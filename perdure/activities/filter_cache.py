@@ -138,7 +138,7 @@ def _bytes(value: Value) -> bytes:
 
 
 def _sees_context(call: Call) -> bool:
-    return call.agent is None or "context" in call.agent.arguments
+    return call.agent is None or call.agent.sees_context
 
 
 def caching(cache: Cache, also: Collection[str] = ()) -> Filter:

@@ -11,7 +11,7 @@ from typing import Any
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, Call, through
 from perdure.activities.threads import in_thread
-from perdure.activities.watch import opened
+from perdure.activities.watch import OpenCall
 from perdure.engine.messages import RunAgent
 from perdure.errors import AgentError, PerdureError
 from perdure.graph.values import Value, normalize
@@ -59,12 +59,14 @@ async def invoke(
     context: AgentContext,
     timeout: float | None = None,
     filters: Sequence[AgentFilter] = (),
+    path: str | None = None,
 ) -> Value:
     """The agent's result, as a value of the language. `timeout` is in milliseconds; without one, the
     `call_limit` of the settings holds: an agent that hangs is not to keep its slot.
 
     The call goes through `filters`, all of which apply to it. Without an agent, a name that
-    bypassAgentIds allows, the result is null where none of them answers.
+    bypassAgentIds allows, the result is null where none of them answers. Calls that see nothing of
+    their context may share one: `path` is then the place of this one.
 
     A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
     there is no way to stop a thread, but it holds up nobody. Raises AgentError, or one of its kinds, for
@@ -73,12 +75,16 @@ async def invoke(
     seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
     limit = asyncio.timeout(seconds)
     try:
-        with opened(context.agent, context.path, None if agent is None else agent.code):
-            call = Call(agent=agent, inputs=inputs, params=params, context=context)
+        with OpenCall(context.agent, path or context.path, None if agent is None else agent.code):
             if timeout is None and agent is not None and agent.pure and not filters:
-                return await _answer(call, filters)  # in the event loop: no limit reaches it there
+                # in the event loop, where no limit reaches it
+                return await _call(agent, inputs, params, context, path)
             async with limit:
-                return await _answer(call, filters)
+                if filters or agent is None:
+                    return await _filtered(
+                        Call(agent=agent, inputs=inputs, params=params, context=context), filters
+                    )
+                return await _call(agent, inputs, params, context, path)
     except TimeoutError:
         raise AgentTimeout(seconds if timeout is None and limit.expired() else None) from None
     except PerdureError:
@@ -87,10 +93,8 @@ async def invoke(
         raise as_agent_error(error) from error
 
 
-async def _answer(call: Call, filters: Sequence[AgentFilter]) -> Value:
-    if filters:
-        return normal(call.context.agent, await through(filters, call, _last))
-    return await _last(call)
+async def _filtered(call: Call, filters: Sequence[AgentFilter]) -> Value:
+    return normal(call.context.agent, await through(filters, call, _last))
 
 
 async def _last(call: Call) -> Value:
@@ -99,11 +103,13 @@ async def _last(call: Call) -> Value:
     return await _call(call.agent, call.inputs, call.params, call.context)
 
 
-async def _call(agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
+async def _call(
+    agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None = None
+) -> Value:
     if agent.is_async or agent.pure:
         result = agent.call(inputs, params, context)
     else:
-        name = f"agent {agent.name} ({context.path})"
+        name = f"agent {agent.name} ({path or context.path})"
         result = await in_thread(name, agent.call, inputs, params, context)
     return normal(agent.name, await result if inspect.isawaitable(result) else result)
 

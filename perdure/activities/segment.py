@@ -156,7 +156,7 @@ class Segment:
         # A copy: agents may do with their inputs what they like, and the run's values are shared.
         inputs, params = self._copied([command.inputs, command.params])
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
-        if not filters and "context" not in found.arguments:
+        if not filters and not found.sees_context:
             return normal(found.name, found.call(inputs, params, NO_CONTEXT))
         context = self.context(command, self._run, self._console.append)
         if not filters:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType, FrameType
 
 LOG = logging.getLogger("perdure")
@@ -30,14 +30,24 @@ SHOWN = 5
 """Calls that one warning names."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class OpenCall:
-    """A call that has not ended: its agent, its place in the run, the function's code, since when."""
+    """A call of an agent, open for as long as this context lasts.
+
+    It tells its place in the run, the code of its function, and since when it goes on.
+    """
 
     agent: str
     path: str
-    code: CodeType | None
-    since: float
+    code: CodeType | None = None
+    since: float = field(init=False, default=0.0)
+
+    def __enter__(self) -> None:
+        self.since = time.monotonic()
+        _open.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        _open.discard(self)
 
     def __str__(self) -> str:
         """For people."""
@@ -46,17 +56,6 @@ class OpenCall:
 
 _open: set[OpenCall] = set()
 """Of this process, as its threads are."""
-
-
-@contextmanager
-def opened(agent: str, path: str, code: CodeType | None = None) -> Generator[None]:
-    """Notes a call of an agent for as long as the context lasts; `code` is that of its function."""
-    call = OpenCall(agent, path, code, time.monotonic())
-    _open.add(call)
-    try:
-        yield
-    finally:
-        _open.discard(call)
 
 
 def open_calls() -> str:

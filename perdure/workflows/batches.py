@@ -8,12 +8,16 @@ from typing import Any, Final
 from temporalio.common import RawValue
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.graph.values import UNDEFINED, Value, is_dict
 from perdure.payloads import BatchCall, to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows.calls import agent_call
 
-OWN: Final = frozenset({"inputs", "path", "key"})
+OWN: Final = ("inputs", "path", "key")
 """What differs from call to call."""
+
+ALIKE: Final = ("node", "params", "config", "filter_params", "retry", "is_result", "version", "verbose")
+"""What may differ."""
 
 
 def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
@@ -22,7 +26,8 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
     size = command.options.batch
     while waiting and len(batch) < size:
         other = waiting.popleft()
-        alike = other.agent == command.agent and other.options == command.options
+        options = other.options is command.options or other.options == command.options
+        alike = options and other.agent == command.agent
         (batch if alike else kept).append(other)
     waiting.extendleft(reversed(kept))
     return batch
@@ -30,15 +35,29 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
 
 def request(batch: list[RunAgent], is_bypassed: bool) -> RawValue:
     """What the activity is given."""
-    calls = [to_lean(agent_call(command, is_bypassed)) for command in batch]
-    first, *others = calls
-    shared = {
-        name: value
-        for name, value in first.items()
-        if name not in OWN and all(name in call and call[name] == value for call in others)
-    }
-    own = [{name: value for name, value in call.items() if name not in shared} for call in calls]
-    return pack(BatchCall(calls=own, shared=shared), limited=False)
+    shared = to_lean(agent_call(batch[0], is_bypassed))
+    for name in OWN:
+        shared.pop(name, None)
+    return pack(BatchCall(calls=[_own(command, batch[0]) for command in batch], shared=shared), limited=False)
+
+
+def _own(command: RunAgent, first: RunAgent) -> dict[str, Value]:
+    """What a call is given that the first one is not."""
+    own = {name: getattr(command, name) for name in OWN}
+    for name in ALIKE:
+        value = getattr(command, name)
+        if not _is_same(value, getattr(first, name)):
+            own[name] = value
+    return own
+
+
+def _is_same(value: Value, other: Value) -> bool:
+    """Whether both are the same object, or hold the same ones: what is equal may differ, as 1 and true do."""
+    if value is other:
+        return True
+    if not is_dict(value) or not is_dict(other) or len(value) != len(other):
+        return False
+    return all(other.get(name, UNDEFINED) is item for name, item in value.items())
 
 
 def answers(batch: list[RunAgent], result: RawValue) -> list[AgentCompleted | AgentFailed | RunAgent]:

@@ -9,7 +9,7 @@ from perdure.engine.messages import AgentFailed, RunAgent
 from perdure.payloads import AgentCall
 
 
-def agent_call(command: RunAgent, bypassed: bool = False) -> AgentCall:
+def agent_call(command: RunAgent, bypassed: bool) -> AgentCall:
     """What the activity of an agent receives."""
     return AgentCall(
         agent=command.agent,

@@ -15,7 +15,7 @@ from perdure.activities import threads
 from perdure.activities.agent import AgentContext, agent
 from perdure.activities.invoke import AgentTimeout, invoke
 from perdure.activities.threads import in_thread
-from perdure.activities.watch import open_calls, opened, report, watched
+from perdure.activities.watch import OpenCall, open_calls, report, watched
 from perdure.errors import AgentError, TransientError
 from perdure.settings import Settings
 
@@ -140,7 +140,7 @@ async def test_who_blocks_the_event_loop(logged: pytest.LogCaptureFixture) -> No
 
 
 async def test_what_is_told_where_no_agent_is_to_blame() -> None:
-    with opened("other", "x"):
+    with OpenCall("other", "x"):
         told = report(threading.get_ident())
     assert "in report" in told
     assert "open calls: other (x, for 0 s); " in told
@@ -150,5 +150,5 @@ async def test_what_is_told_where_no_agent_is_to_blame() -> None:
 async def test_many_open_calls() -> None:
     with ExitStack() as stack:
         for name in "abcdef":
-            stack.enter_context(opened(name, "n"))
+            stack.enter_context(OpenCall(name, "n"))
         assert open_calls().endswith("e (n, for 0 s) and 1 more")
