@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ from perdure.activities.invoke import (
     context_of,
     invoke,
     short_message,
+    unlimited,
 )
 from perdure.activities.pulse import Pulse
 from perdure.activities.segment import Segment, key_of
@@ -165,9 +166,7 @@ class AgentActivities:
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         try:
             if batch:
-                each = MAX_BATCH // len(calls)
-                answers = (self._in_batch(agent, call, delivery, each) for call in calls)
-                result: Value = await asyncio.gather(*answers)
+                result: Value = await self._together(agent, calls, delivery)
             else:
                 result = await self._called(agent, calls[0], delivery)
             raw = (
@@ -189,7 +188,9 @@ class AgentActivities:
             )
         return raw
 
-    async def _called(self, agent: Agent | None, call: AgentCall, delivery: _Delivery) -> Value:
+    async def _called(
+        self, agent: Agent | None, call: AgentCall, delivery: _Delivery, limited: bool = True
+    ) -> Value:
         inputs, params = call.inputs, call.params
         if delivery.far:
             inputs, params = await self.claims.redeem([inputs, params])
@@ -197,14 +198,31 @@ class AgentActivities:
         context = delivery.context
         if agent is None or filters or agent.sees_context:
             context = self._context(call, call.run, delivery.console.append, delivery.pulse)
-        return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
+        if limited or call.timeout is not None:
+            return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
+        return await unlimited(agent, inputs, params, context, filters, call.path)
+
+    async def _together(
+        self, agent: Agent | None, calls: Sequence[AgentCall], delivery: _Delivery
+    ) -> list[Value]:
+        """The answers to calls that share this activity; what a worker allows a call, all of them have."""
+        each, limit = MAX_BATCH // len(calls), self.settings.call_limit
+        tasks = [asyncio.create_task(self._in_batch(agent, call, delivery, each)) for call in calls]
+        try:
+            _, late = await asyncio.wait(tasks, timeout=limit)
+        except asyncio.CancelledError:
+            await _stopped(tasks)
+            raise
+        await _stopped(late)
+        timeout = ["failed", str(AgentTimeout(limit)), "timed-out", False]
+        return [timeout if task in late else task.result() for task in tasks]
 
     async def _in_batch(
         self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int
     ) -> list[Value]:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
-            result = await self._called(agent, call, delivery)
+            result = await self._called(agent, call, delivery, limited=False)
             return ["completed", await self.claims.keep(result, above)]
         except TransientError:
             return ["again"]
@@ -233,6 +251,12 @@ class AgentActivities:
         cure = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
         message = f"the worker of queue {queue!r} has no agent {name!r}; {cure}"
         return ApplicationError(message, type="UnknownAgent", non_retryable=True)
+
+
+async def _stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:

@@ -61,32 +61,47 @@ async def invoke(
     filters: Sequence[AgentFilter] = (),
     path: str | None = None,
 ) -> Value:
-    """The agent's result, as a value of the language. `timeout` is in milliseconds; without one, the
-    `call_limit` of the settings holds: an agent that hangs is not to keep its slot.
+    """What `unlimited` gives, within `timeout` milliseconds; without a timeout, the `call_limit` of the
+    settings holds: an agent that hangs is not to keep its slot.
+
+    A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
+    there is no way to stop a thread, but it holds up nobody.
+    """
+    if timeout is None and agent is not None and agent.pure and not filters:
+        return await unlimited(
+            agent, inputs, params, context, path=path
+        )  # in the event loop, as pure ones are
+    seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
+    try:
+        async with asyncio.timeout(seconds):
+            return await unlimited(agent, inputs, params, context, filters, path)
+    except TimeoutError:
+        raise AgentTimeout(seconds if timeout is None else None) from None
+
+
+async def unlimited(
+    agent: Agent | None,
+    inputs: Value,
+    params: Mapping[str, Value],
+    context: AgentContext,
+    filters: Sequence[AgentFilter] = (),
+    path: str | None = None,
+) -> Value:
+    """The agent's result, as a value of the language, however long it takes.
 
     The call goes through `filters`, all of which apply to it. Without an agent, a name that
     bypassAgentIds allows, the result is null where none of them answers. Calls that see nothing of
-    their context may share one: `path` is then the place of this one.
-
-    A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
-    there is no way to stop a thread, but it holds up nobody. Raises AgentError, or one of its kinds, for
-    whatever goes wrong.
+    their context may share one: `path` is then the place of this one. Raises AgentError, or one of its
+    kinds, for whatever goes wrong.
     """
-    seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
-    limit = asyncio.timeout(seconds)
     try:
         with OpenCall(context.agent, path or context.path, None if agent is None else agent.code):
-            if timeout is None and agent is not None and agent.pure and not filters:
-                # in the event loop, where no limit reaches it
-                return await _call(agent, inputs, params, context, path)
-            async with limit:
-                if filters or agent is None:
-                    return await _filtered(
-                        Call(agent=agent, inputs=inputs, params=params, context=context), filters
-                    )
-                return await _call(agent, inputs, params, context, path)
+            if filters or agent is None:
+                call = Call(agent=agent, inputs=inputs, params=params, context=context)
+                return await _filtered(call, filters)
+            return await _call(agent, inputs, params, context, path)
     except TimeoutError:
-        raise AgentTimeout(seconds if timeout is None and limit.expired() else None) from None
+        raise AgentTimeout from None
     except PerdureError:
         raise
     except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
