@@ -227,11 +227,11 @@ class MemoryShell:
 
     async def _tried(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
         """The agent's result; after transient failures it is called again, as in a durable run."""
-        context, options = self._context(command), command.options
+        context, options, params = self._context(command), command.options, {**command.params}
         pause = options.backoff or 1.0
         while True:
             try:
-                return await invoke(found, command.inputs, command.params, context, options.timeout, filters)
+                return await invoke(found, command.inputs, params, context, options.timeout, filters)
             except TransientError as error:
                 await asyncio.sleep(pause if error.retry_after is None else error.retry_after)
             context = replace(context, attempt=context.attempt + 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from perdure.engine.known import Known
 from perdure.engine.messages import (
@@ -47,7 +47,9 @@ class Rules:
     own: frozenset[str]
 
 
-class InFlight(NamedTuple):
+# Not frozen, as Outcome is not.
+@dataclass(slots=True)
+class InFlight:
     """A command that waits for its answer, the node it belongs to, and when it was sent."""
 
     run: int

@@ -10,6 +10,7 @@ from perdure.engine.nested import NestedGraphs
 from perdure.engine.node_life import NodeLife
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
+from perdure.graph.values import UNDEFINED
 
 
 class GraphLife:
@@ -94,7 +95,8 @@ class GraphLife:
 
     def _over(self, run: GraphRun) -> None:
         failure = next(iter(run.errors().values()), None)
-        self._end(run, Outcome(value=run.results(run.want_all), failure=failure))
+        value = UNDEFINED if run.parent is None else run.results(run.want_all)
+        self._end(run, Outcome(value, failure))
 
     def fetched(self, call: int, outcome: Outcome) -> None:
         """What a Fetch asked for is here, or will never be."""

@@ -90,7 +90,7 @@ class RunOptions:
 
 
 # Not frozen, though nobody may change it: one is made for every call, and freezing trebles its cost.
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class RunAgent:
     """Call an agent; answer with AgentCompleted or AgentFailed.
 

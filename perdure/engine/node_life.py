@@ -46,15 +46,12 @@ class NodeLife:
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
         for waiter in run.plan.waiters.get(name, ()):
-            self._tell(run, waiter, name, queue)
-
-    def _tell(self, run: GraphRun, waiter: str, name: str, queue: bool) -> None:
-        try:
-            nodes.forget(run, waiter, name)
-        except Unknown as unknown:
-            self.fetches.wait(run, waiter, unknown)
-        if queue and run.active:
-            self.queue_if_ready(run, waiter)
+            try:
+                nodes.forget(run, waiter, name)
+            except Unknown as unknown:
+                self.fetches.wait(run, waiter, unknown)
+            if queue and run.active:
+                self.queue_if_ready(run, waiter)
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
         """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
@@ -62,11 +59,12 @@ class NodeLife:
         if node.state is not NodeState.WAITING or node.pending or node.call is not None:
             return False
         plan = run.plan.computed[name]
-        try:
-            node.skip = nodes.is_skipped(run, plan)
-        except Unknown as unknown:
-            self.fetches.wait(run, name, unknown)
-            return True
+        if plan.condition is not None or plan.unless is not None:
+            try:
+                node.skip = nodes.is_skipped(run, plan)
+            except Unknown as unknown:
+                self.fetches.wait(run, name, unknown)
+                return True
         if node.skip and plan.default is UNDEFINED:
             self.board.move(run, name, NodeState.SKIPPED)
             return False
@@ -163,21 +161,22 @@ class NodeLife:
         options = plan.options
         if run.batch > 1 and options.batch == 1:
             options = replace(options, batch=run.batch)
-        return RunAgent(
-            call=node.call or 0,
-            node=name,
-            path=run.path_of(name),
-            key=run.key_of(name),
-            agent=agent,
-            inputs=inputs,
-            params=params,
-            config=nodes.config_of(self.rules.options.config, agent, whole=node.reserved),
-            filter_params=plan.filter_params,
-            retry=node.retries,
-            is_result=plan.is_result,
-            version=run.plan.version,
-            verbose=run.plan.verbose,
-            options=options,
+        config = nodes.config_of(self.rules.options.config, agent, whole=node.reserved)
+        return RunAgent(  # by position: by name it takes more than twice as long
+            node.call or 0,
+            name,
+            run.path_of(name),
+            run.key_of(name),
+            agent,
+            inputs,
+            params,
+            config,
+            plan.filter_params,
+            node.retries,
+            plan.is_result,
+            run.plan.version,
+            run.plan.verbose,
+            options,
         )
 
     # Answered, over

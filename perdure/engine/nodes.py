@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
@@ -57,10 +57,13 @@ def forget(run: GraphRun, waiter: str, source: str) -> None:
         node.pending = frozenset()
 
 
+_NONE: Final = frozenset[str]()
+
+
 def _without(pending: set[str] | frozenset[str], source: str) -> set[str] | frozenset[str]:
     if isinstance(pending, frozenset):  # all fresh nodes share it
         if len(pending) == 1:
-            return pending - {source}
+            return _NONE if source in pending else pending
         pending = set(pending)
     pending.discard(source)
     return pending
@@ -90,13 +93,13 @@ def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     return clean({key: run.known.near(value) for key, value in rendered.items()})
 
 
-def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> dict[str, Value]:
-    """The node's params under those that `inputs.params` gave."""
+def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Mapping[str, Value]:
+    """The node's params under those that `inputs.params` gave; its own, not a copy, where it gave none."""
     given = inputs.get("params")
     if given is None:
-        return {**plan.params}
+        return plan.params
     given = run.known.whole(given)
-    return {**plan.params, **given} if is_dict(given) else {**plan.params}
+    return {**plan.params, **given} if is_dict(given) else plan.params
 
 
 def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from sys import intern
 
 from perdure.engine.messages import NodeOptions
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION
@@ -84,14 +85,10 @@ class Plan:
 def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
     """The plan of a checked document. `graphs` answers graphLoader by file name; None ignores it."""
     nodes: Mapping[str, Value] = document["nodes"]
-    order = tuple(ordered_keys(nodes))
+    order = tuple(map(intern, ordered_keys(nodes)))  # as references are: to compare them costs nothing
     statics = {name: _static(nodes[name]) for name in order if not is_computed(nodes[name])}
     statics[LOOP_INDEX] = StaticPlan(value=0, update=parse_reference(f":{LOOP_INDEX}.add(1)"))
     computed = {name: _computed(nodes[name], graphs) for name in order if is_computed(nodes[name])}
-    waiters: dict[str, list[str]] = {}
-    for name, node in computed.items():
-        for source in node.needs:
-            waiters.setdefault(source, []).append(name)
     loop = document.get("loop")
     concurrency = document.get("concurrency", DEFAULT_CONCURRENCY)
     limits: dict[str, Value] = concurrency if is_dict(concurrency) else {"global": concurrency}
@@ -102,7 +99,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         order=order,
         statics=statics,
         computed=computed,
-        waiters={source: tuple(names) for source, names in waiters.items()},
+        waiters=_waiters(computed),
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
         loop=loop if is_dict(loop) else None,
         loop_while=parse_reference(loop.get("while")) if is_dict(loop) else None,
@@ -112,6 +109,20 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
     )
+
+
+def _waiters(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
+    """Who waits for each node; those for whom the same wait share one tuple."""
+    found: dict[str, list[str]] = {}
+    for name, node in computed.items():
+        for source in node.needs:
+            found.setdefault(source, []).append(name)
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    waiters: dict[str, tuple[str, ...]] = {}
+    for source, names in found.items():
+        waiting = tuple(names)
+        waiters[source] = shared.setdefault(waiting, waiting)
+    return waiters
 
 
 def spread(value: Value) -> dict[str, Value]:

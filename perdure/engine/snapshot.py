@@ -121,7 +121,7 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[
     if run.values:
         data["values"] = run.values
     if run.outcome is not None:
-        data["outcome"] = list(run.outcome)
+        data["outcome"] = _outcome_data(run.outcome)
     nodes = {name: _node_data(run, name, node, documents, light) for name, node in run.nodes.items()}
     data["nodes"] = {name: node for name, node in nodes.items() if node}
     return data
@@ -165,7 +165,7 @@ def _nested_data(nested: Nested, documents: Mapping[int, int], light: bool) -> d
         "results": [] if withheld else [nested.results[row] for row in sorted(nested.results)],
         "kept": [] if withheld else [[ranges(rows), stored] for rows, stored in nested.kept],
         "failed": nested.failed,
-        "outcome": None if nested.outcome is None else list(nested.outcome),
+        "outcome": None if nested.outcome is None else _outcome_data(nested.outcome),
     }
 
 
@@ -259,6 +259,10 @@ def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
         failed=data["failed"],
         outcome=_outcome(data["outcome"]),
     )
+
+
+def _outcome_data(outcome: Outcome) -> list[Value]:
+    return [outcome.value, outcome.failure]
 
 
 def _outcome(data: Value) -> Outcome | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from perdure.engine.known import Known
 from perdure.errors import EngineError
@@ -92,7 +92,9 @@ class NodeRun:
     nested: Nested | None = None
 
 
-class Outcome(NamedTuple):
+# Not frozen, though nobody may change it, nor a tuple: one is made for every answer.
+@dataclass(slots=True)
+class Outcome:
     """How a nested graph, or the node that runs it, ended: a value or a message."""
 
     value: Value = UNDEFINED
@@ -190,16 +192,14 @@ class GraphRun:
 
     def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
         """Results by node in document order: all, or those of isResult nodes."""
-        chosen = self.plan.order if every else self.plan.result_nodes
-        found = {name: self.nodes[name].result for name in chosen}
-        if hidden:
-            found[LOOP_INDEX] = self.nodes[LOOP_INDEX].result
-        return {name: result for name, result in found.items() if result is not UNDEFINED}
+        nodes, chosen = self.nodes, self.plan.order if every else self.plan.result_nodes
+        names = (*chosen, LOOP_INDEX) if hidden else chosen
+        return {name: result for name in names if (result := nodes[name].result) is not UNDEFINED}
 
     def errors(self) -> dict[str, str]:
         """Messages of the failed nodes, in document order."""
-        found = ((name, self.nodes[name].error) for name in self.plan.computed)
-        return {name: error for name, error in found if error is not None}
+        nodes = self.nodes
+        return {name: error for name in self.plan.computed if (error := nodes[name].error) is not None}
 
     def path_of(self, node: str) -> str:
         """The node's name in the whole run: ``chapters[3].summarize@2#1``."""

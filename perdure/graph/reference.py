@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import Final, TypeAlias
 
 from perdure.errors import FunctionError
@@ -145,7 +146,7 @@ def _parsed(text: str) -> Reference | None:
     if _LINE_END.search(text):
         return None
     node, *props = _DOT.split(text[1:])
-    return Reference(node, tuple(parse_step(prop) for prop in props), text)
+    return Reference(intern(node), tuple(parse_step(prop) for prop in props), text)
 
 
 _kept = lru_cache(maxsize=16_384)(_parsed)

@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from perdure.errors import FunctionError
 from perdure.graph.distant import Distant, Joined, Part, Whole, distant_in
 from perdure.graph.javascript import pair_surrogates, to_string
-from perdure.graph.reference import Reference, parse_path, parse_reference
+from perdure.graph.reference import Key, Reference, parse_path, parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, ordered_keys
 
 _OPENING = re.compile(r"\$\{[:@]")
@@ -59,14 +59,19 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """``:node.prop`` as a whole value."""
+    """``:node.prop`` as a whole value. `key` is the member that it names, where that is all it names."""
 
     reference: Reference
     references: tuple[Reference, ...]
+    key: str | None = None
 
     def render(self, scope: Scope) -> Value:
         """What the reference reads, UNDEFINED where there is nothing."""
-        return self.reference.read(scope.result(self.reference.node))
+        reference = self.reference
+        value = scope.result(reference.node)
+        if value.__class__ is dict and self.key is not None:
+            return value.get(self.key, UNDEFINED)
+        return reference.read(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,7 @@ def _output_leaf(text: str) -> Template:
     if parts:
         return _text(parts, ())
     path = parse_path(text)
-    return Ref(path, (path,)) if path else Literal(text)
+    return _ref(path) if path else Literal(text)
 
 
 def _output_placeholder(key: str) -> Template:
@@ -260,7 +265,12 @@ def _reference(text: str) -> Template:
     reference = parse_reference(text)
     if reference is None:
         return Literal(text)
-    return Ref(reference, (reference,)) if reference.node else Literal(UNDEFINED)
+    return _ref(reference) if reference.node else Literal(UNDEFINED)
+
+
+def _ref(reference: Reference) -> Ref:
+    only = reference.steps[0] if len(reference.steps) == 1 else None
+    return Ref(reference, (reference,), only.prop if isinstance(only, Key) else None)
 
 
 def _utility(text: str) -> Template:
