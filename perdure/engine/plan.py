@@ -28,7 +28,8 @@ class StaticPlan:
     console: Value = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, though nobody may change it: one is made for every node, and freezing trebles its cost.
+@dataclass(slots=True, kw_only=True)
 class ComputedPlan:
     """A node that calls an agent, with everything of it that can be parsed before the run.
 

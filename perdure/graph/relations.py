@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from perdure.errors import Problem
 from perdure.graph.findings import is_computed, suggestion, validation
 from perdure.graph.reference import parse_reference
-from perdure.graph.template import compile_inputs
+from perdure.graph.template import references_in
 from perdure.graph.values import Value, is_dict, is_object, js_truthy, ordered_keys
 
 _KINDS = (("inputs", "Inputs"), ("if", "If"), ("unless", "Unless"), ("graph", "Graph"), ("agent", "Agent"))
@@ -18,7 +18,7 @@ _KINDS = (("inputs", "Inputs"), ("if", "If"), ("unless", "Unless"), ("graph", "G
 
 def sources(value: Value) -> list[str]:
     """The nodes that a value of `inputs` or `passThrough` refers to, repeats included."""
-    return [reference.node for reference in compile_inputs(value).references]
+    return [reference.node for reference in references_in(value)]
 
 
 def relation_problems(nodes: dict[str, Value]) -> Iterator[Problem]:

@@ -174,9 +174,20 @@ def compile_inputs(value: Value) -> Template:
     return Mapping(members, _input_leaf(value).references)
 
 
-def compile_source(value: Value) -> Reference | None:
-    """The reference of `if`, `unless`, `update`, `agent`, `graph` or `while`: a whole string only."""
-    return parse_reference(value)
+def references_in(value: Value) -> list[Reference]:
+    """The references of ``compile_inputs(value)``, which takes longer."""
+    if isinstance(value, str):
+        return _references_of(value)
+    if is_dict(value):
+        return [reference for key in ordered_keys(value) for reference in references_in(value[key])]
+    return [reference for item in value for reference in references_in(item)] if is_list(value) else []
+
+
+def _references_of(text: str) -> list[Reference]:
+    if any(_placeholders(text, _OPENING)):
+        return list(_text_references(text))
+    reference = parse_reference(text)
+    return [reference] if reference is not None and reference.node else []
 
 
 def compile_output(value: Value) -> Template:
@@ -317,7 +328,7 @@ def _placeholders(text: str, opening: re.Pattern[str]) -> Iterator[tuple[int, in
 
     Searched step by step: one pattern would need quadratic time for ``${:${:${:``.
     """
-    match = opening.search(text)
+    match = opening.search(text) if "${" in text else None
     while match:
         end = text.find("}", match.end())
         if end < 0:

@@ -175,7 +175,7 @@ def is_array_index(key: str) -> bool:
 def ordered_keys(keys: Iterable[str]) -> list[str]:
     """`keys` in the order JavaScript enumerates them: integer-like ascending, then as inserted."""
     listed = list(keys)
-    indexes = [key for key in listed if is_array_index(key)]
+    indexes = [key for key in listed if "0" <= key[:1] <= "9" and is_array_index(key)]
     if not indexes:
         return listed
     indexes.sort(key=int)
