@@ -47,11 +47,12 @@ class NodeLife:
         """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
         for waiter in run.plan.waiters.get(name, ()):
             try:
-                nodes.forget(run, waiter, name)
+                is_ready = nodes.forget(run, waiter, name)
             except Unknown as unknown:
                 self.fetches.wait(run, waiter, unknown)
-            if queue and run.active:
-                self.queue_if_ready(run, waiter)
+            else:
+                if is_ready and queue and run.active:
+                    self.queue_if_ready(run, waiter)
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
         """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
@@ -161,7 +162,9 @@ class NodeLife:
         options = plan.options
         if run.batch > 1 and options.batch == 1:
             options = replace(options, batch=run.batch)
-        config = nodes.config_of(self.rules.options.config, agent, whole=node.reserved)
+        config = self.rules.options.config
+        if config:
+            config = nodes.config_of(config, agent, whole=node.reserved)
         return RunAgent(  # by position: by name it takes more than twice as long
             node.call or 0,
             name,
@@ -292,9 +295,10 @@ class NodeLife:
         if node.deadline is not None:
             self.board.cancel(node.deadline)
             node.deadline = None
-        self.board.slots.release(run.plan.computed[name].label)
+        slots = self.board.slots
+        slots.release(run.plan.computed[name].label)
         run.active -= 1
-        while self._dispatch():
+        while slots.lanes and self._dispatch():
             pass
         if not run.active and not run.starting and run.outcome is None:
             self.idle(run)

@@ -21,6 +21,8 @@ from perdure.graph.reference import Reference
 from perdure.graph.template import Scope, Template, clean, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
+_NONE: Final = frozenset[str]()
+
 
 @dataclass(frozen=True, slots=True)
 class Self:
@@ -46,18 +48,19 @@ def _members(template: Template, scope: Scope) -> dict[str, Value]:
     return cast("dict[str, Value]", template.render(scope))
 
 
-def forget(run: GraphRun, waiter: str, source: str) -> None:
-    """`waiter` learns that `source` has a result; with anyInput, one defined value is enough."""
+def forget(run: GraphRun, waiter: str, source: str) -> bool:
+    """`waiter` learns that `source` has a result; True when it waits for nothing any more.
+
+    With anyInput, one defined value is enough.
+    """
     plan, node = run.plan.computed[waiter], run.nodes[waiter]
     if plan.probe is None:
         node.pending = _without(node.pending, source)
     elif (node.pending or plan.probe_may_fail) and any(
         run.known.near(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
-        node.pending = frozenset()
-
-
-_NONE: Final = frozenset[str]()
+        node.pending = _NONE
+    return not node.pending
 
 
 def _without(pending: set[str] | frozenset[str], source: str) -> set[str] | frozenset[str]:
@@ -132,7 +135,7 @@ def has_own_graph(agent: str) -> bool:
 
 def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[str, Value]:
     """What an agent sees of the run's config: all of it with a graph, else the global and its own."""
-    if whole or not config:
+    if whole:
         return config
     return {**spread(config.get("global")), **spread(config.get(agent))}
 

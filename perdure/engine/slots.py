@@ -72,7 +72,7 @@ class Slots:
     # label -> graph run -> nested graphs that a node of this run and label has open
     nesting: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
     # limited label, or None for all others; no lane is ever empty
-    _lanes: dict[str | None, Lane] = field(default_factory=dict[str | None, Lane])
+    lanes: dict[str | None, Lane] = field(default_factory=dict[str | None, Lane])
     _number: int = 0
 
     @property
@@ -87,7 +87,7 @@ class Slots:
 
     def take_at_once(self, label: str | None) -> bool:
         """Counts a node as running without queuing it, where nothing is queued and it may run."""
-        if self._lanes or self.running >= self.concurrency:
+        if self.lanes or self.running >= self.concurrency:
             return False
         if label is not None:
             if label in self.limits:
@@ -106,12 +106,12 @@ class Slots:
 
     def pop(self) -> Ticket | None:
         """The next node that may run, now counted as running; None when none may."""
-        if not self._lanes or self.running >= self.concurrency:
+        if not self.lanes or self.running >= self.concurrency:
             return None
-        if len(self._lanes) == 1 and None in self._lanes:
-            ticket = self._lanes[None].first()
+        if len(self.lanes) == 1 and None in self.lanes:
+            ticket = self.lanes[None].first()
         else:
-            allowed = [found for label in self._lanes if (found := self._first(label)) is not None]
+            allowed = [found for label in self.lanes if (found := self._first(label)) is not None]
             if not allowed:
                 return None
             ticket = min(allowed, key=lambda found: (-found.priority, found.number))
@@ -120,13 +120,13 @@ class Slots:
 
     def _insert(self, ticket: Ticket) -> None:
         label = ticket.label if ticket.label in self.limits else None
-        lane = self._lanes.get(label)
+        lane = self.lanes.get(label)
         if lane is None:
-            lane = self._lanes[label] = Lane()
+            lane = self.lanes[label] = Lane()
         lane.add(ticket)
 
     def _first(self, label: str | None) -> Ticket | None:
-        lane = self._lanes[label]
+        lane = self.lanes[label]
         if label is None:
             return lane.first()
         running, limit = self.running_by_label.get(label, 0), self.limits[label]
@@ -143,8 +143,8 @@ class Slots:
 
     def _take(self, ticket: Ticket) -> None:
         label = ticket.label if ticket.label in self.limits else None
-        if self._lanes[label].remove(ticket):
-            del self._lanes[label]
+        if self.lanes[label].remove(ticket):
+            del self.lanes[label]
         self.running += 1
         if ticket.label is not None:
             self.running_by_label[ticket.label] = self.running_by_label.get(ticket.label, 0) + 1
@@ -180,11 +180,11 @@ class Slots:
     def drop(self, runs: Container[int]) -> None:
         """Takes all nodes of these graph runs out of the queue."""
         kept = [ticket for ticket in self.tickets() if ticket.run not in runs]
-        self._lanes = {}
+        self.lanes = {}
         for ticket in kept:
             self._insert(ticket)
 
     def tickets(self) -> list[Ticket]:
         """Everything queued, in order of arrival."""
-        found = [ticket for lane in self._lanes.values() for ticket in lane.tickets()]
+        found = [ticket for lane in self.lanes.values() for ticket in lane.tickets()]
         return sorted(found, key=lambda ticket: ticket.number)
