@@ -169,13 +169,15 @@ class SegmentRequest:
 class SegmentResult:
     """What a segment gave: (call, path, result) for an answer, (call, path, null, message, state,
     final) for a failure, in the order of the calls. `alone` is a call that needs an activity of its own.
-    `end` holds the fields of the run's RunResult where the answers carry the run to its end.
+    `end` holds the fields of the run's RunResult where the answers carry the run to its end. `seconds`
+    is what it took, with its wait for a thread.
     """
 
     answers: Sequence[Sequence[Value]] = ()
     alone: int | None = None
     console: Sequence[str] = ()
     end: Mapping[str, Value] | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

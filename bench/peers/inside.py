@@ -27,6 +27,9 @@ from perdure.testing import memory_shell
 
 PURE = [agents.add, agents.count]
 
+GIVEN = {"n": 1}
+"""What each agent gives where it is only the scheduler that is measured."""
+
 
 def memory(shape: str, size: int) -> Any:
     """A run in memory, from the document on."""
@@ -82,14 +85,14 @@ def shaped(shape: str, size: int) -> graphs.Document:
 
 
 def answer_all(scheduler: Scheduler, commands: list[Command]) -> int:
-    """Answers every call with what its agent gives; how many there were."""
+    """Answers every call; how many there were."""
     calls, queue = 0, commands
     while queue:
         following: list[Command] = []
         for command in queue:
             if isinstance(command, RunAgent):
                 calls += 1
-                following += scheduler.handle(AgentCompleted(command.call, {"n": calls}), 0)
+                following += scheduler.handle(AgentCompleted(command.call, GIVEN), 0)
         queue = following
     return calls
 

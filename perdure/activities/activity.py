@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.common import RawValue
@@ -48,11 +49,16 @@ from perdure.payloads import (
 from perdure.settings import Settings
 from perdure.wire import is_plain, pack, unpack
 
+Result = TypeVar("Result")
+
 MAX_LOCAL_RESULT = 48_000
 """Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
 
 MAX_BATCH = 1_000_000
 """Bytes of the results of calls that share an activity."""
+
+SEGMENTS = 3
+"""Segments at work. Python runs one at a time; in threads of their own, for agents use those of asyncio."""
 
 MAX_CONSOLE = 200
 """Console lines that one call may leave behind."""
@@ -88,6 +94,9 @@ class AgentActivities:
     claims: Claims
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(SEGMENTS, "perdure-segment"), repr=False
+    )
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is given."""
@@ -109,7 +118,7 @@ class AgentActivities:
         beginning: Beginning | None = unpack(run, Beginning)
         if beginning is not None:
             segment = self._new_segment()
-            first = await asyncio.to_thread(self._first, segment, beginning, directory)
+            first = await self._in_thread(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
@@ -125,7 +134,10 @@ class AgentActivities:
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         segment = self._new_segment()
-        return pack(await asyncio.to_thread(segment.play, unpack(request, SegmentRequest)))
+        return pack(await self._in_thread(segment.play, unpack(request, SegmentRequest)))
+
+    async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
 
     def _new_segment(self) -> Segment:
         return Segment(

@@ -72,7 +72,8 @@ class Segment:
     context: Callable[[RunAgent, str, Callable[[str], None]], AgentContext]
     claims: Claims
     loop: asyncio.AbstractEventLoop
-    _began: float = field(default_factory=time.perf_counter)
+    _asked: float = field(default_factory=time.perf_counter)
+    _began: float = 0.0
     _until: float = 0.0
     _bytes: float = 0
     _alone: bool = False
@@ -82,7 +83,7 @@ class Segment:
 
     def begin(self, beginning: Beginning, directory: Directory) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
-        self._run = beginning.run
+        self._run, self._began = beginning.run, time.perf_counter()
         request = from_plain(RunRequest, beginning.request)
         placement = Placement(directory, request.bypass_agents)
         scheduler = Scheduler(request.document, request.options(), agents=placement.names)
@@ -92,7 +93,7 @@ class Segment:
 
     def play(self, request: SegmentRequest) -> SegmentResult:
         """Plays on from where the run stands. Blocks its thread."""
-        self._run = request.run
+        self._run, self._began = request.run, time.perf_counter()
         return self._played(self._taken_over(request))
 
     def _played(self, ahead: Ahead) -> SegmentResult:
@@ -104,6 +105,7 @@ class Segment:
             alone=stopped.call if stopped is not None and self._alone else None,
             console=[line[:MAX_LINE] for line in self._console[-MAX_CONSOLE:]],
             end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
+            seconds=round(time.perf_counter() - self._asked, 3),
         )
 
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:

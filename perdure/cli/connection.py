@@ -106,5 +106,5 @@ def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:
 def collect_seldom() -> None:
     """Lets Python look for garbage less often: what is loaded stays, and so does much of a large run."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(100_000, 20, 100)
     gc.enable()

@@ -55,7 +55,10 @@ def forget(run: GraphRun, waiter: str, source: str) -> bool:
     """
     plan, node = run.plan.computed[waiter], run.nodes[waiter]
     if plan.probe is None:
-        node.pending = _without(node.pending, source)
+        if isinstance(node.pending, set):
+            node.pending.discard(source)
+        else:
+            node.pending = _without(node.pending, source)
     elif (node.pending or plan.probe_may_fail) and any(
         run.known.near(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
@@ -63,13 +66,11 @@ def forget(run: GraphRun, waiter: str, source: str) -> bool:
     return not node.pending
 
 
-def _without(pending: set[str] | frozenset[str], source: str) -> set[str] | frozenset[str]:
-    if isinstance(pending, frozenset):  # all fresh nodes share it
-        if len(pending) == 1:
-            return _NONE if source in pending else pending
-        pending = set(pending)
-    pending.discard(source)
-    return pending
+def _without(pending: frozenset[str], source: str) -> set[str] | frozenset[str]:
+    """`pending` without `source`; all fresh nodes share theirs, so it stays as it is."""
+    if len(pending) == 1:
+        return _NONE if source in pending else pending
+    return {*pending} - {source}
 
 
 def _flat(inputs: dict[str, Value]) -> Iterator[Value]:

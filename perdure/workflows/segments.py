@@ -76,7 +76,7 @@ class Segments:
 
     def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
         """The answers of a segment that has played on from `now_ms`."""
-        self.share.add(size)
+        self.share.add(size, seconds=result.seconds)
         for line in result.console:
             self.progress.add_console(line)
         self.answers, self._alone = Answers(now_ms), result.alone

@@ -15,13 +15,16 @@ MAX_CALLS: Final = 200
 MAX_BYTES: Final = 1_500_000
 """Bytes of one workflow task: inputs of remote calls and results of local ones."""
 
+MAX_SECONDS: Final = 1.0
+"""Seconds of segments in one workflow task: nothing else reaches the run meanwhile, not its cancellation."""
+
 BREATH: Final = 0.001
 """Seconds of the timer that ends a workflow task which has sent its share."""
 
 
 @dataclass(slots=True)
 class Share:
-    """Counts what this workflow task has sent, and what the run has in `total`: bytes, in and out.
+    """Counts what this workflow task has sent and waited for, and in `total` the bytes of the run, both ways.
 
     `wake` is told when the next workflow task has begun.
     """
@@ -31,13 +34,15 @@ class Share:
     _task: int = -1
     _calls: int = 0
     _bytes: int = 0
+    _seconds: float = 0.0
     _breath: asyncio.Task[None] | None = None
 
-    def add(self, size: int, calls: int = 1) -> None:
-        """So many calls and bytes were sent."""
+    def add(self, size: int, calls: int = 1, seconds: float = 0.0) -> None:
+        """So many calls and bytes were sent; a segment took so long."""
         self._begin()
         self._calls += calls
         self._bytes += size
+        self._seconds += seconds
         self.total += size
 
     def count(self, size: int) -> None:
@@ -47,7 +52,7 @@ class Share:
     def has_room(self) -> bool:
         """Whether more may be sent now; where not, the next workflow task begins as soon as can be."""
         self._begin()
-        if self._calls < MAX_CALLS and self._bytes < MAX_BYTES:
+        if self._calls < MAX_CALLS and self._bytes < MAX_BYTES and self._seconds < MAX_SECONDS:
             return True
         if self._breath is None:
             # Local activities alone would go on inside this workflow task, whatever they return.
@@ -67,7 +72,7 @@ class Share:
     def _begin(self) -> None:
         task = workflow.info().get_current_history_length()
         if task != self._task:
-            self._task, self._calls, self._bytes = task, 0, 0
+            self._task, self._calls, self._bytes, self._seconds = task, 0, 0, 0.0
 
     def _breathed(self, breath: asyncio.Task[None]) -> None:
         del breath

@@ -12,11 +12,13 @@ import json
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from perdure import local
+from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
@@ -43,8 +45,16 @@ async def record(names: Sequence[str]) -> None:
 
 async def _record_graph(client: GraphClient, path: Path) -> None:
     document: Any = load(path.read_bytes()).data
-    async with durable.started(client, path.stem, document, catalog(), client.settings) as run:
+    agents = {**catalog(), "slowAgent": slow.agent}
+    async with durable.started(client, path.stem, document, agents, client.settings) as run:
         await _keep(run, path.stem)
+
+
+@agent("slowAgent", pure=True)
+def slow(inputs: Any) -> Any:
+    """Takes longer than a segment works."""
+    time.sleep(0.4)
+    return inputs
 
 
 async def _keep(run: Run, name: str) -> None:

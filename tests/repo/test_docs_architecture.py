@@ -14,6 +14,7 @@ import pytest
 
 from perdure import wire
 from perdure.activities import activity
+from perdure.activities.agent import AgentContext
 from perdure.activities.pulse import Pulse
 from perdure.directory import DIRECTORY
 from perdure.payloads import FETCH, KEEP, SEGMENT, RunRequest
@@ -90,13 +91,15 @@ def test_bounds() -> None:
     for row in bounds:
         name = code(row["bound"])
         value = RunRequest(document={}).events if name.endswith(".RunRequest.events") else member(name)
-        assert value == int(row["value"]), row
+        assert value == float(row["value"]), row
     for row in tables(NAME, "Failures")[1]:
         assert member(code(row["time"])) == timedelta(seconds=int(row["value"].removesuffix(" s"))), row
 
 
 def test_metadata() -> None:
-    beside = {f"perdure-{name}" for name in activity._Delivery(Pulse(attempt=1), far=False).beside()}
+    beside = {
+        f"perdure-{name}" for name in activity._Delivery(Pulse(attempt=1), False, AgentContext()).beside()
+    }
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}
     assert set(wire.pack(None, console=["x"]).payload.metadata) == {"encoding", "perdure-console"}
