@@ -68,9 +68,8 @@ async def invoke(
     there is no way to stop a thread, but it holds up nobody.
     """
     if timeout is None and agent is not None and agent.pure and not filters:
-        return await unlimited(
-            agent, inputs, params, context, path=path
-        )  # in the event loop, as pure ones are
+        # It runs in the event loop, where no limit reaches it.
+        return await unlimited(agent, inputs, params, context, path=path)
     seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
     try:
         async with asyncio.timeout(seconds):
