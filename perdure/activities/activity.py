@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -137,7 +138,9 @@ class AgentActivities:
         return pack(await self._in_thread(segment.play, unpack(request, SegmentRequest)))
 
     async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        """The result of `work`, which sees that it is in an activity."""
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work, *args)
 
     def _new_segment(self) -> Segment:
         return Segment(
