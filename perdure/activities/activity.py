@@ -140,7 +140,8 @@ class AgentActivities:
     async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
         """The result of `work`, which sees that it is in an activity."""
         context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work, *args)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: context.run(work, *args))
 
     def _new_segment(self) -> Segment:
         return Segment(
