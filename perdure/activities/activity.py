@@ -221,8 +221,12 @@ class AgentActivities:
     async def _together(
         self, agent: Agent | None, calls: Sequence[AgentCall], delivery: _Delivery
     ) -> list[Value]:
-        """The answers to calls that share this activity; what a worker allows a call, all of them have."""
-        each, limit = MAX_BATCH // len(calls), self.settings.call_limit
+        """The answers to calls that share this activity, and the limit of their worker.
+
+        Where their node has a `timeout`, each has that and no other.
+        """
+        each = MAX_BATCH // len(calls)
+        limit = self.settings.call_limit if calls[0].timeout is None else None
         tasks = [asyncio.create_task(self._in_batch(agent, call, delivery, each)) for call in calls]
         try:
             _, late = await asyncio.wait(tasks, timeout=limit)

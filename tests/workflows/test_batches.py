@@ -29,7 +29,7 @@ async def kind(params: dict[str, Any]) -> str:
 
 @agent("moodyAgent")
 async def moody(inputs: Any, context: AgentContext) -> Any:
-    """Fails, fails for now, or hangs, as `how` says, but for the first time only; then it tells its path."""
+    """As `how` says: fails, fails for now or hangs, the first time only, or is slow; then tells its path."""
     tried.append(context.path)
     match inputs["how"]:
         case "fails" if not context.retry:
@@ -38,6 +38,8 @@ async def moody(inputs: Any, context: AgentContext) -> Any:
             raise TransientError("not yet")
         case "hangs" if not context.retry:
             await asyncio.sleep(60)
+        case "slow":
+            await asyncio.sleep(1)
         case _:
             pass
     return context.path
@@ -89,6 +91,15 @@ async def test_a_call_that_hangs_ends_at_the_limit_of_the_worker(client: GraphCl
         result = await going.result()
         assert result.results["map"] == {"work": ["map[0].work", "map[1].work#1", "map[2].work"]}
         assert await activities(going) == 2
+
+
+async def test_a_timeout_of_the_node_holds_in_place_of_that_limit(client: GraphClient) -> None:
+    document = map_of({**MOODY, "timeout": 60_000}, [{"how": how} for how in ("well", "slow")])
+    settings = replace(client.settings, call_limit=0.2)
+    async with started(client, "batch-timeout", document, AGENTS, settings) as going:
+        result = await going.result()
+        assert result.results["map"] == {"work": ["map[0].work", "map[1].work"]}
+        assert await activities(going) == 1
 
 
 async def test_the_calls_of_a_batch_are_cancelled(client: GraphClient) -> None:
