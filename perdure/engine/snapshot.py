@@ -32,7 +32,6 @@ READABLE: Final = (2, FORMAT)
 
 _FRESH: Final = NodeRun()
 
-
 MANY_RESULTS: Final = 500
 """Rows of a map whose results a light snapshot has."""
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import fields
 from typing import Any, Final
 
 from temporalio.common import RawValue
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.graph.values import UNDEFINED, Value, is_dict
-from perdure.payloads import BatchCall, to_lean
+from perdure.payloads import AgentCall, BatchCall, to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows.calls import agent_call
 
 OWN: Final = ("inputs", "path", "key")
 """What differs from call to call."""
 
-ALIKE: Final = ("node", "params", "config", "filter_params", "retry", "is_result", "version", "verbose")
+_NAMES: Final = {item.name for item in fields(AgentCall)} & {item.name for item in fields(RunAgent)}
+
+ALIKE: Final = tuple(sorted(_NAMES.difference(OWN)))
 """What may differ."""
 
 
