@@ -270,6 +270,10 @@ async def test_the_same_id_attaches_and_another_body_conflicts(client: GraphClie
         assert (await again.result()).all == {"v": 1, "a": {"v": 1}}
         with pytest.raises(RunConflict, match="another graph or other inputs"):
             await client.start(graph, {"v": 2}, id="same", queue="test-same")
+        description = await again.describe()
+        assert set(await description.memo()) == {"graph", "body"}
+        names = {pair.key.name for pair in description.typed_search_attributes}
+        assert names >= {"PerdureGraph", "PerdureStatus"}
 
 
 async def test_inputs_go_into_static_nodes_only(client: GraphClient) -> None:

@@ -1,0 +1,3 @@
+from tests.repo.pins import write
+
+write()

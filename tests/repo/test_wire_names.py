@@ -1,0 +1,84 @@
+"""What is written in histories, or sent between versions, keeps its name for ever.
+
+Nothing here is rewritten by a command. A name that is missing here is lost for every run that began before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from temporalio import activity, workflow
+
+from perdure import payloads, wire
+from perdure.activities.activity import AgentActivities
+from perdure.claims import Claims
+from perdure.client import WORKFLOW
+from perdure.directory import Directory, FilterScope
+from perdure.reports import GRAPH, STATUS
+from perdure.settings import Settings
+from perdure.workflows.activity_options import FINAL
+from perdure.workflows.graph_workflow import GraphWorkflow
+
+FIELDS = {
+    payloads.RunRequest: """document name queue injects config graphs bypass_agents force_loop loop_count
+        previous_results indexed events quotas state""",
+    payloads.RunResult: "results all errors states failure",
+    payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
+        verbose timeout bypassed""",
+    payloads.BatchCall: "calls shared",
+    payloads.Beginning: "request run now continues",
+    payloads.SegmentRequest: "scheduler places directory request now run",
+    payloads.SegmentResult: "answers alone console end seconds",
+    payloads.StreamTail: "attempt offset text",
+    payloads.Answer: "path value",
+    payloads.NodeStatus: "path state agent queue since retries error done total",
+    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
+    Directory: "pure others human queues local_activities store filters first",
+    FilterScope: "agents nodes pure",
+}
+"""The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
+
+
+@pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
+def test_fields(kind: Any) -> None:
+    assert [field.name for field in fields(kind)] == FIELDS[kind].split()
+
+
+def test_workflow() -> None:
+    definition = workflow._Definition.must_from_class(GraphWorkflow)
+    assert (definition.name, WORKFLOW) == ("Graph", "Graph")
+    assert set(definition.signals) == {None}  # any signal is taken, none means anything
+    assert set(definition.queries) == {"status"}
+    assert set(definition.updates) == {"answer"}
+
+
+def test_activities() -> None:
+    every = AgentActivities(agents={}, settings=Settings(), claims=Claims(None, 0)).all()
+    names = {activity._Definition.must_from_callable(each).name for each in every}
+    assert names == {"perdure.agents", "perdure.segment", "perdure.fetch", "perdure.keep", None}
+
+
+def test_error_types() -> None:
+    assert set(FINAL) == {
+        "AgentError",
+        "Timeout",
+        "FinalError",
+        "UnknownAgent",
+        "ValueTooLarge",
+        "TooLargeForLocal",
+    }
+
+
+def test_metadata() -> None:
+    assert (wire.ENCODING, wire.PLACES) == (b"json/plain", "perdure-special")
+    assert set(wire.pack(None, console=["x"], stream=["y"]).payload.metadata) == {
+        "encoding",
+        "perdure-console",
+        "perdure-stream",
+    }
+
+
+def test_search_attributes() -> None:
+    assert (GRAPH.name, STATUS.name) == ("PerdureGraph", "PerdureStatus")
