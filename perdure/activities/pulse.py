@@ -15,7 +15,7 @@ from temporalio import activity
 from perdure.graph.javascript import stringify
 from perdure.graph.values import Value
 from perdure.payloads import StreamTail
-from perdure.records import to_lean
+from perdure.records import to_plain
 
 BEATS = 3
 """Heartbeats in one heartbeat timeout."""
@@ -70,11 +70,11 @@ class Pulse:
         if not self._recent:
             return None
         since = max(self._recent[0][1], self.offset)
-        return to_lean(StreamTail(self.attempt, since, self.text[since - self.offset :]))
+        return to_plain(StreamTail(self.attempt, since, self.text[since - self.offset :]))
 
     def _send(self) -> None:
         self._sent = asyncio.get_running_loop().time()
         if self.text:
-            activity.heartbeat(to_lean(StreamTail(self.attempt, self.offset, self.text)))
+            activity.heartbeat(StreamTail(self.attempt, self.offset, self.text))
         else:
             activity.heartbeat()
