@@ -9,13 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from perdure.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from perdure.activities.agent import AgentContext as AgentContext
     from perdure.activities.agent import Sample as Sample
     from perdure.activities.agent import agent as agent
     from perdure.client import connect as connect
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "agent": "perdure.activities.agent",
