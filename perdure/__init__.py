@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from perdure.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from perdure.activities.agent import AgentContext as AgentContext
     from perdure.activities.agent import Sample as Sample
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from perdure.engine.messages import Quotas as Quotas
     from perdure.engine.messages import RunOptions as RunOptions
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "agent": "perdure.activities.agent",
