@@ -20,7 +20,7 @@ from perdure.cli.queue_checks import needs_of, queues
 from perdure.client import GraphClient
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,8 @@ from perdure.activities.pulse import Pulse
 from perdure.directory import DIRECTORY
 from perdure.payloads import FETCH, KEEP, SEGMENT, RunRequest
 from tests.repo import documents
-from tests.repo.documents import ROOT, code, tables
+from tests.repo.documents import code, tables
+from tests.support import ROOT
 
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)

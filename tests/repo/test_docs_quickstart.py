@@ -17,9 +17,10 @@ from perdure.activities.catalog import catalog, load_agents
 from perdure.cli import main
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
 from tests.repo import documents
-from tests.repo.documents import DOCS, ROOT, Block
+from tests.repo.documents import DOCS, Block
+from tests.support import ROOT
+from tests.support.durable import embedded
 
 NAME = "quickstart.md"
 BLOCKS = documents.blocks(NAME)
