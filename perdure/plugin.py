@@ -1,58 +1,103 @@
 """One Temporal plugin for the client, the worker and the replayer.
 
-It brings the converter of values and the workflow, which says of itself that an exception of Perdure
-fails the run instead of the workflow task, which would be retried for ever.
+It brings the workflow, which says of itself that an exception of Perdure fails the run instead of the
+workflow task, which would be retried for ever; and it teaches the payload converter that is there the few
+classes that Perdure sends. Everything else is left to that converter: it is the user's, with the values
+of the user's own workflows and of their recorded histories. A converter of Perdure's in its place would
+fail on them, which is why there is none.
 """
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
-from typing import Any
+from abc import ABCMeta
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, cast
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import (
-    BinaryNullPayloadConverter,
-    BinaryPlainPayloadConverter,
-    CompositePayloadConverter,
-    DataConverter,
-    EncodingPayloadConverter,
-)
+from temporalio.common import RawValue
+from temporalio.converter import DataConverter, PayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import ReplayerConfig, WorkerConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from perdure.wire import ENCODING, from_payload, to_payload
+from perdure.payloads import AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.wire import PLACES, from_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
 
-
-class ValueConverter(EncodingPayloadConverter):
-    """Values of the language as plain JSON."""
-
-    @property
-    def encoding(self) -> str:
-        """The encoding that the payload's metadata names."""
-        return ENCODING.decode()
-
-    def to_payload(self, value: Any) -> Payload | None:
-        """Any value is ours to convert; the converters for null and bytes come first."""
-        return to_payload(value)
-
-    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        """The value, or the payload class that `type_hint` names."""
-        return from_payload(payload, type_hint)
+OWN_TYPES = frozenset(
+    (kind.__module__, kind.__name__)
+    for kind in (AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail)
+)
+"""By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""
 
 
-class PerdurePayloadConverter(CompositePayloadConverter):
-    """Null, bytes, and everything else as values."""
+class OwnTypes(PayloadConverter):
+    """Mixed into a converter: converts Perdure's own types, and leaves everything else to that one."""
 
-    def __init__(self) -> None:
-        super().__init__(BinaryNullPayloadConverter(), BinaryPlainPayloadConverter(), ValueConverter())
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """One payload for each value; those of the converter underneath where no value is Perdure's."""
+        if not any(isinstance(value, RawValue) or _is_own(value.__class__) for value in values):
+            return super().to_payloads(values)  # pyright: ignore[reportAbstractUsage] -- the mixed-in class has it
+        return [self._to_payload(value) for value in values]
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        """One value for each payload; those of the converter underneath where no payload is Perdure's."""
+        hints: Sequence[type | None] = type_hints or [None] * len(payloads)
+        if not any(map(_is_ours, payloads, hints)):
+            return super().from_payloads(payloads, type_hints)  # pyright: ignore[reportAbstractUsage] -- likewise
+        return [self._from_payload(*pair) for pair in zip(payloads, hints, strict=True)]
+
+    def _to_payload(self, value: Any) -> Payload:
+        if isinstance(value, RawValue):
+            return value.payload
+        return to_payload(value) if _is_own(value.__class__) else self.to_payload(value)
+
+    def _from_payload(self, payload: Payload, hint: type | None) -> Any:
+        if hint is RawValue:
+            return RawValue(payload)
+        if _is_ours(payload, hint):
+            return from_payload(payload, hint)
+        return self.from_payloads([payload], None if hint is None else [hint])[0]
+
+
+class _Extended(ABCMeta):
+    """The class of the classes that `extended` makes: an activity in another process needs to pickle them."""
+
+
+@cache
+def extended(base: type[PayloadConverter]) -> type[PayloadConverter]:
+    """A subclass of the payload converter `base` that converts Perdure's own types as well.
+
+    A subclass, and not a converter around it: whatever asks for the class of the user's converter, such as
+    other plugins, still finds it.
+    """
+    if issubclass(base, OwnTypes):
+        return base
+    return cast(Any, _Extended(f"Perdure{base.__name__}", (OwnTypes, base), {"__doc__": base.__doc__}))
+
+
+def _is_own(kind: object) -> bool:
+    return (getattr(kind, "__module__", None), getattr(kind, "__name__", None)) in OWN_TYPES
+
+
+def _is_ours(payload: Payload, hint: type | None) -> bool:
+    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata
+
+
+def _reduced(kind: Any) -> Any:
+    return extended, (kind.__bases__[1],)
+
+
+copyreg.pickle(_Extended, _reduced)
 
 
 def data_converter(given: DataConverter | None) -> DataConverter:
-    """Perdure's payload converter in the converter that the user configured (codec, encryption)."""
+    """The user's data converter (payloads, failures, codec), which converts Perdure's own types as well."""
     base = given or DataConverter.default
-    return dataclasses.replace(base, payload_converter_class=PerdurePayloadConverter)
+    return dataclasses.replace(base, payload_converter_class=extended(base.payload_converter_class))
 
 
 class GraphPlugin(SimplePlugin):

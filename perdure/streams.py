@@ -38,8 +38,8 @@ class StreamReader:
         for call in description.raw_description.pending_activities:
             now.add(call.activity_id)
             if call.heartbeat_details.payloads:
-                values = await self.converter.decode(call.heartbeat_details.payloads)
-                pieces += self._new(call.activity_id, from_plain(StreamTail, values[0]))
+                tails = await self.converter.decode(call.heartbeat_details.payloads, [StreamTail])
+                pieces += self._new(call.activity_id, tails[0])
         self._ended |= self._running - now
         self._running = now
         return pieces

@@ -53,8 +53,12 @@ class WorkerOptions:
         )
 
 
-def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
-    """A worker for one task queue. `client` was connected with GraphPlugin, which it inherits."""
+def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..., object]]:
+    """The activities of a worker of your own that serves graphs beside your workflows and activities.
+
+    One of them is dynamic and serves the agents, by their names; an activity of yours that has the name of
+    an agent comes before it. Of the options, those that say how a worker polls are left to you.
+    """
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
@@ -62,10 +66,15 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
         local_models=options.local_models,
         filters=options.filters,
     )
+    return activities.all()
+
+
+def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
+    """A worker for one task queue. `client` was connected with GraphPlugin, which it inherits."""
     return Worker(
         client,
         task_queue=queue,
-        activities=activities.all(),
+        activities=agent_activities(client, options),
         max_concurrent_activities=options.concurrent_agents,
         max_cached_workflows=options.cached_runs,
         max_heartbeat_throttle_interval=STREAM_INTERVAL,

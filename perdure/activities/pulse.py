@@ -74,6 +74,6 @@ class Pulse:
     def _send(self) -> None:
         self._sent = asyncio.get_running_loop().time()
         if self.text:
-            activity.heartbeat(to_plain(StreamTail(self.attempt, self.offset, self.text)))
+            activity.heartbeat(StreamTail(self.attempt, self.offset, self.text))
         else:
             activity.heartbeat()
