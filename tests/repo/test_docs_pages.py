@@ -17,7 +17,7 @@ from tests.durable import embedded
 from tests.repo import documents
 from tests.repo.documents import ROOT, Block
 
-PAGES = ("filters.md", "quickstart.md")
+PAGES = ("filters.md", "from_graphai.md", "quickstart.md")
 BLOCKS = {page: documents.blocks(page) for page in PAGES}
 SHOWN = ("output", "stderr")
 
