@@ -21,7 +21,8 @@ from perdure.directory import Directory, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Turns
 from perdure.graph.distant import Stored
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest, to_lean
+from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
+from perdure.records import to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.calls import agent_call, failure

@@ -17,16 +17,8 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turns import Turns
 from perdure.graph.values import Value
-from perdure.payloads import (
-    SEGMENT,
-    RunRequest,
-    RunResult,
-    SegmentRequest,
-    SegmentResult,
-    from_plain,
-    to_lean,
-    to_plain,
-)
+from perdure.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.records import from_plain, to_lean, to_plain
 from perdure.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_LIMIT, MAX_SUMMARY
 from perdure.workflows.progress import Progress
@@ -107,7 +99,8 @@ class Segments:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
         if not self._waiting or not self.share.has_room():
             return
-        given = replace(self.request, document={}, injects=(), previous_results=None, state=None)
+        options = replace(self.request.options, injects=(), previous_results=None)
+        given = replace(self.request, document={}, options=options, state=None)
         request = SegmentRequest(
             scheduler=snapshot(scheduler, light=True),
             places=self.turns.written(),

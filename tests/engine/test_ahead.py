@@ -28,8 +28,8 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turns import Turns
 from perdure.errors import EngineError
-from tests.engine.drive import graph, rows, work
-from tests.property.graphs import make_graph
+from tests.support.drive import graph, rows, work
+from tests.support.graphs import make_graph
 
 SEEDS = 600
 
