@@ -13,9 +13,10 @@ from perdure.activities.catalog import catalog, load_agents, load_filters
 from perdure.client import GraphClient
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
 from tests.repo import documents
-from tests.repo.documents import ROOT, Block
+from tests.repo.documents import Block
+from tests.support import ROOT
+from tests.support.durable import embedded
 
 PAGES = ("filters.md", "from_graphai.md", "quickstart.md", "recipes.md")
 BLOCKS = {page: documents.blocks(page) for page in PAGES}
