@@ -9,22 +9,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from perdure.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from perdure.activities.agent import AgentContext as AgentContext
     from perdure.activities.agent import Sample as Sample
     from perdure.activities.agent import agent as agent
     from perdure.client import connect as connect
+    from perdure.engine.messages import Quotas as Quotas
+    from perdure.engine.messages import RunOptions as RunOptions
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "agent": "perdure.activities.agent",
     "AgentContext": "perdure.activities.agent",
     "Sample": "perdure.activities.agent",
+    "Quotas": "perdure.engine.messages",
+    "RunOptions": "perdure.engine.messages",
     "connect": "perdure.client",
 }
 
-__all__ = ["AgentContext", "Sample", "__version__", "agent", "connect"]
+__all__ = ["AgentContext", "Quotas", "RunOptions", "Sample", "__version__", "agent", "connect"]
 
 
 def __getattr__(name: str) -> Any:

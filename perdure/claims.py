@@ -22,7 +22,7 @@ from perdure.encoding import encode
 from perdure.errors import FinalError
 from perdure.graph.distant import Distant, Stored, copied, distant_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
-from perdure.graph.findings import is_computed
+from perdure.graph.fields import is_computed
 from perdure.graph.values import Value, is_dict, is_list
 from perdure.settings import Settings
 from perdure.store import Store, open_store

@@ -33,7 +33,7 @@ from temporalio.service import RPCError
 from perdure import server
 from perdure.claims import Claims
 from perdure.daemon import Lease
-from perdure.engine.messages import check_quotas
+from perdure.engine.messages import RunOptions
 from perdure.engine.plans import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import modernized
@@ -89,28 +89,27 @@ class GraphClient:
         id: str | None = None,
         name: str = "graph",
         queue: str | None = None,
-        config: Mapping[str, Value] | None = None,
-        **options: Any,
+        options: RunOptions | None = None,
     ) -> Run:
         """Starts a run, or attaches to the one that has this id and the same body.
 
         `graph` is a document as perdure.graph.load reads it; `inputs` go into static nodes. `name`
-        is shown in lists. Other `options` are fields of RunRequest. Raises GraphError for a graph
-        that is wrong, UsageError for an input that fits no node, RunConflict when the id is taken by
-        a run with another graph or other inputs, and ConnectionFailed within some ten seconds when
-        the server does not answer or its disk is full: the run may then have started, or not.
+        is shown in lists. Raises GraphError for a graph that is wrong, UsageError for an input that
+        fits no node, RunConflict when the id is taken by a run with another graph or other inputs, and
+        ConnectionFailed within some ten seconds when the server does not answer or its disk is full:
+        the run may then have started, or not.
         """
         document = modernized(normalize(graph))
         problem = problem_of(document)
         if problem is not None:
             raise GraphError([problem])
+        values = normalize(inputs or {})
+        check_inputs(document, values)
         request = RunRequest(
             document=document,
             name=name,
             queue=queue or self.settings.queue,
-            injects=_injects(document, normalize(inputs or {})),
-            config=config or {},
-            **options,
+            options=(options or RunOptions()).injecting(values),
         )
         return await self.submit(request, id)
 
@@ -121,12 +120,13 @@ class GraphClient:
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
-        check_quotas(request.quotas)
+        request.options.quotas.checked()
         body = _body(request)
+        injects = [(name, await self.claims.keep(value)) for name, value in request.options.injects]
         request = replace(
             request,
             document=await self.claims.keep_statics(request.document),
-            injects=[[name, await self.claims.keep(value)] for name, value in request.injects],
+            options=replace(request.options, injects=injects),
         )
         attributes = [SearchAttributePair(GRAPH, request.name), SearchAttributePair(STATUS, "running")]
         arguments: dict[str, Any] = {
@@ -142,7 +142,7 @@ class GraphClient:
         try:
             if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH.name, STATUS.name}):
                 arguments["search_attributes"] = TypedSearchAttributes(attributes)
-                request = _indexed(request)
+                request = replace(request, indexed=True)
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
@@ -238,18 +238,11 @@ def _reason(error: Exception) -> str:
     return found[-1] if found else short(error)
 
 
-def _injects(document: Any, inputs: dict[str, Value]) -> list[list[Value]]:
-    check_inputs(document, inputs)
-    return [[name, value] for name, value in inputs.items()]
-
-
-def _indexed(request: RunRequest) -> RunRequest:
-    return replace(request, indexed=True)
-
-
 def _body(request: RunRequest) -> str:
     """A hash of everything that decides what a run computes."""
-    parts = [request.document, list(request.injects), dict(request.config), request.graphs or {}]
+    options = request.options
+    injects = [[name, value] for name, value in options.injects]
+    parts = [request.document, injects, dict(options.config), options.graphs or {}]
     try:
         data = dump(parts, ordered=True)
     except (TypeError, ValueError):

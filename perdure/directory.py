@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.messages import RunAgent
 from perdure.graph.values import Value
-from perdure.payloads import from_plain
+from perdure.records import from_plain
 
 DIRECTORY = "perdure.agents"
 """The activity by which a run asks its worker which agents there are."""

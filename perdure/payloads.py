@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
 
-from perdure.engine.messages import Finish, Quotas, RunOptions
+from perdure.engine.messages import Finish, RunOptions
+from perdure.engine.people import Question
 from perdure.engine.state import GraphRun
 from perdure.graph.values import Value
-
-Payload = TypeVar("Payload")
+from perdure.records import INLINE
 
 SEGMENT = "perdure.segment"
 """The local activity that answers many calls of pure agents at once."""
@@ -30,44 +28,22 @@ TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
 class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
-    `injects` are (node, value) pairs; `queue` is the task queue for agents that name none;
-    `indexed` tells that the server knows Perdure's search attributes. `quotas` bound what the run may
-    use up (perdure.engine.messages.Quotas, and `bytes`, and `seconds`). From a history of `events`
-    on, a run continues as new: `state` is then what it has come to, and the document is in it.
+    `queue` is the task queue for agents that name none; `indexed` says that the server knows Perdure's
+    search attributes. In a run that continues as new, `state` is what the run before it has come to,
+    and the document is in it. On the wire the fields of `options` stand beside the others.
     """
 
     document: Mapping[str, Value]
     name: str = "graph"
     queue: str = "perdure"
-    injects: Sequence[Sequence[Value]] = ()
-    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    graphs: Mapping[str, Value] | None = None
-    bypass_agents: Sequence[str] = ()
-    force_loop: bool = False
-    loop_count: Value = None
-    previous_results: Mapping[str, Value] | None = None
+    options: RunOptions = field(default_factory=RunOptions, metadata=INLINE)
     indexed: bool = False
-    events: int = 4_000
-    quotas: Mapping[str, float] = field(default_factory=dict[str, float])
     state: Mapping[str, Value] | None = None
 
     @property
     def graph(self) -> Mapping[str, Value]:
         """The document of the run, wherever it is."""
         return self.document if self.state is None else self.state["scheduler"]["documents"][0]
-
-    def options(self) -> RunOptions:
-        """What the scheduler is told."""
-        return RunOptions(
-            injects=[(str(name), value) for name, value in self.injects],
-            config=self.config,
-            graphs=self.graphs,
-            bypass_agents=self.bypass_agents,
-            force_loop=self.force_loop,
-            loop_count=self.loop_count,
-            previous_results=self.previous_results,
-            quotas=Quotas.of(self.quotas),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +158,15 @@ class SegmentResult:
 
 @dataclass(frozen=True, slots=True)
 class StreamTail:
-    """The end of what an attempt has streamed: `text` begins at character `offset` of it all."""
+    """The end of what an attempt has streamed: `text` begins at character `offset` of it all.
+
+    `path` is the place of the call in the run; in a heartbeat, where the server knows it, it is empty.
+    """
 
     attempt: int
     offset: int
     text: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,41 +200,14 @@ class RunStatus:
     """What a run is doing now: counts of node states, the nodes worth a look, what is asked of people.
 
     `console` are the lines from the number that the caller asked for, `console_offset` the number
-    of all lines so far. `streams` are the ends of finished streams, fields of StreamTail with their
-    `path`. `questions` are those of perdure.engine.people.Question, open now.
+    of all lines so far. `streams` are the ends of finished streams; `questions` are open now.
     """
 
     name: str = "graph"
     iteration: int = 0
-    questions: Sequence[Mapping[str, Value]] = ()
+    questions: tuple[Question, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
-    nodes: Sequence[Mapping[str, Value]] = ()
-    streams: Sequence[Mapping[str, Value]] = ()
+    nodes: tuple[NodeStatus, ...] = ()
+    streams: tuple[StreamTail, ...] = ()
     console: Sequence[str] = ()
     console_offset: int = 0
-
-
-def to_plain(payload: object) -> dict[str, Value]:
-    """The fields of a payload as a mapping, one level deep."""
-    return {name: getattr(payload, name) for name in _defaults(type(payload))}
-
-
-def to_lean(payload: object) -> dict[str, Value]:
-    """The same, without those that are what they are by default."""
-    plain, defaults = to_plain(payload), _defaults(type(payload))
-    return {name: value for name, value in plain.items() if value != defaults[name]}
-
-
-def from_plain(kind: type[Payload], data: Mapping[str, Any]) -> Payload:
-    """The payload of class `kind` from its fields; those it does not know are left out."""
-    known = _defaults(kind)
-    if data.keys() <= known.keys():
-        return kind(**data)
-    return kind(**{key: value for key, value in data.items() if key in known})
-
-
-@cache
-def _defaults(kind: type[Any]) -> Mapping[str, Any]:
-    """The names of the fields, and what they are by default; MISSING where they have to be given."""
-    found = {item.name: (item.default, item.default_factory) for item in fields(kind)}
-    return {name: value if make is MISSING else make() for name, (value, make) in found.items()}

@@ -19,7 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, GraphError, Problem, RunCancelled, RunFailed, UsageError
 from perdure.graph.values import Value, is_dict
-from perdure.payloads import RunResult, RunStatus, from_plain
+from perdure.payloads import RunResult, RunStatus
+from perdure.records import from_plain
 
 RPC_TIMEOUT = timedelta(seconds=10)
 GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")

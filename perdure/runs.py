@@ -25,7 +25,8 @@ from temporalio.service import RPCError
 
 from perdure.claims import Claims
 from perdure.errors import RunFailed, UsageError
-from perdure.payloads import Answer, RunRequest, RunResult, RunStatus, from_plain, to_plain
+from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.records import from_plain, to_plain
 from perdure.reports import (
     GRAPH,
     RPC_TIMEOUT,

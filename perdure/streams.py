@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from temporalio.client import WorkflowExecutionDescription
 from temporalio.converter import DataConverter
 
-from perdure.payloads import RunStatus, StreamTail, from_plain
+from perdure.payloads import RunStatus, StreamTail
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +49,8 @@ class StreamReader:
     def ended(self, status: RunStatus | None) -> list[StreamPiece]:
         """The last pieces of the calls that have ended."""
         self._ended.clear()
-        streams: list[Mapping[str, Any]] = [] if status is None else list(status.streams)
-        return [
-            piece
-            for stream in streams
-            for piece in self._new(str(stream["path"]), from_plain(StreamTail, stream))
-        ]
+        streams = () if status is None else status.streams
+        return [piece for tail in streams for piece in self._new(tail.path, tail)]
 
     def _new(self, path: str, tail: StreamTail) -> list[StreamPiece]:
         read = self._read.get((path, tail.attempt), 0)

@@ -17,7 +17,7 @@ from perdure.encoding import decode, encode
 from perdure.errors import FinalError
 from perdure.graph.distant import Distant
 from perdure.graph.values import Value
-from perdure.payloads import from_plain, to_plain
+from perdure.records import from_plain, to_plain
 
 ENCODING = b"json/plain"
 PLACES = "perdure-special"

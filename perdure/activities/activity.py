@@ -29,17 +29,8 @@ from perdure.engine.plans import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.distant import copied
 from perdure.graph.values import Value, is_object
-from perdure.payloads import (
-    FETCH,
-    KEEP,
-    SEGMENT,
-    TOO_LARGE_FOR_LOCAL,
-    AgentCall,
-    Beginning,
-    SegmentRequest,
-    from_plain,
-    to_plain,
-)
+from perdure.payloads import FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, Beginning, SegmentRequest
+from perdure.records import from_plain, to_plain
 from perdure.settings import Settings
 from perdure.wire import is_plain, pack, unpack
 

@@ -14,7 +14,8 @@ from temporalio import activity
 
 from perdure.graph.javascript import stringify
 from perdure.graph.values import Value
-from perdure.payloads import StreamTail, to_plain
+from perdure.payloads import StreamTail
+from perdure.records import to_plain
 
 BEATS = 3
 """Heartbeats in one heartbeat timeout."""

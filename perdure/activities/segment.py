@@ -26,15 +26,8 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
 from perdure.graph.values import Value
-from perdure.payloads import (
-    Beginning,
-    RunRequest,
-    RunResult,
-    SegmentRequest,
-    SegmentResult,
-    from_plain,
-    to_lean,
-)
+from perdure.payloads import Beginning, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.records import from_plain, to_lean
 
 SECONDS: Final = 0.2
 """After this long a segment begins no further call ..."""
@@ -85,8 +78,8 @@ class Segment:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
         self._run, self._began = beginning.run, time.perf_counter()
         request = from_plain(RunRequest, beginning.request)
-        placement = Placement(directory, request.bypass_agents)
-        scheduler = Scheduler(request.document, request.options(), agents=placement.names)
+        placement = Placement(directory, request.options.bypass_agents)
+        scheduler = Scheduler(request.document, request.options, agents=placement.names)
         ahead = self._ahead(scheduler, beginning.now, placement)
         ahead.begin()
         return self._played(ahead)
@@ -115,8 +108,8 @@ class Segment:
 
     def _taken_over(self, request: SegmentRequest) -> Ahead:
         given = from_plain(RunRequest, request.request)
-        placement = Placement(from_plain(Directory, request.directory), given.bypass_agents)
-        scheduler, commands = restore(request.scheduler, given.options(), placement.names)
+        placement = Placement(from_plain(Directory, request.directory), given.options.bypass_agents)
+        scheduler, commands = restore(request.scheduler, given.options, placement.names)
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])
         return ahead

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 
 import httpx2
 
-from perdure import __version__
 from perdure.activities.egress import Guard, GuardedTransport
 from perdure.errors import AgentError, FinalError, TransientError
+from perdure.version import VERSION
 
-USER_AGENT = f"perdure/{__version__} (https://pypi.org/project/perdure)"
+USER_AGENT = f"perdure/{VERSION} (https://pypi.org/project/perdure)"
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from perdure.graph.values import Value, is_dict, ordered_keys
-from perdure.payloads import NodeStatus, RunStatus, from_plain
+from perdure.payloads import NodeStatus, RunStatus
 
 MARKS: Final = {
     "waiting": "·",
@@ -76,8 +76,7 @@ class Board:
         self.iteration = status.iteration
         for seen in self.nodes.values():
             seen.inside.clear()
-        for plain in status.nodes:
-            row = from_plain(NodeStatus, plain)
+        for row in status.nodes:
             name = _MARK.sub("", row.path)
             if name in self.nodes:
                 self._hear_node(self.nodes[name], row)

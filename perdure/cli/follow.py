@@ -107,7 +107,7 @@ class Follower:
             return
         self._hear(status)
         for question in status.questions:
-            self._ask(str(question["path"]), str(question["message"]))
+            self._ask(question.path, question.message)
 
     async def _status(self) -> RunStatus | None:
         if time.monotonic() - self._reported < REPORT:

@@ -14,7 +14,7 @@ from perdure.activities.catalog import ENTRY_POINTS, catalog, load_agents, load_
 from perdure.activities.filters import AgentFilter
 from perdure.cli import output
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.messages import check_quotas
+from perdure.engine.messages import Quotas
 from perdure.errors import GraphError, UsageError
 from perdure.graph.document import Document
 from perdure.graph.load import load, load_value
@@ -150,7 +150,7 @@ def file_value(path: str) -> Value:
         raise UsageError(f"{path}: is not UTF-8 text; name it .json or .yaml if it is such a value") from None
 
 
-def quotas_of(given: Sequence[str]) -> dict[str, float]:
+def quotas_of(given: Sequence[str]) -> Quotas:
     """The quotas of NAME=N texts."""
     found: dict[str, float] = {}
     for text in given:
@@ -159,8 +159,7 @@ def quotas_of(given: Sequence[str]) -> dict[str, float]:
             found[name] = float(number)
         except ValueError:
             raise UsageError(f"--quota {text}: no number; write --quota seconds=3600, say") from None
-    check_quotas(found)
-    return found
+    return Quotas.of(found)
 
 
 def config_of(path: str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import RunFailed
 from perdure.graph.values import Value
-from perdure.payloads import NodeStatus, RunResult, RunStatus, to_plain
+from perdure.payloads import NodeStatus, RunResult, RunStatus
 from perdure.settings import Settings
 from perdure.testing import Ask, MemoryShell, memory_shell
 
@@ -100,7 +100,7 @@ async def _follow(
 def status_of(scheduler: Scheduler, since: Mapping[str, int]) -> RunStatus:
     """How the nodes of the graph itself are."""
     root = scheduler.root
-    rows: list[dict[str, Value]] = []
+    rows: list[NodeStatus] = []
     for name in root.plan.order:
         node = root.nodes[name]
         nested = node.nested
@@ -113,8 +113,8 @@ def status_of(scheduler: Scheduler, since: Mapping[str, int]) -> RunStatus:
             done=0 if nested is None else nested.opened - len(nested.children),
             total=0 if nested is None else len(nested.starts),
         )
-        rows.append(to_plain(row))
-    return RunStatus(iteration=root.iteration, nodes=rows)
+        rows.append(row)
+    return RunStatus(iteration=root.iteration, nodes=tuple(rows))
 
 
 def _asking(shown: View) -> Ask | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from perdure.cli import connection, graphs, loaders, logs, outcome, output, problems
-from perdure.engine.messages import Quotas, RunOptions
+from perdure.engine.messages import RunOptions
 from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
@@ -80,10 +80,10 @@ def main(args: argparse.Namespace) -> int:
     unknown = _checked(seen, document.source, strict=args.in_memory)
     check_inputs(seen.data, inputs)
     nested = loaders.graphs_of(seen.data, args.graph) or None
+    options = RunOptions(config=config, graphs=nested, quotas=quotas)
     if args.in_memory:
         from perdure.cli import memory  # noqa: PLC0415 -- each way to run loads only what it needs
 
-        options = RunOptions(config=config, graphs=nested, quotas=Quotas.of(quotas))
         return connection.run(memory.run(seen.data, agents, inputs, options, settings, outcome.show_of(args)))
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
@@ -92,9 +92,7 @@ def main(args: argparse.Namespace) -> int:
         document=seen.data,
         name=graphs.name_of(args.graph),
         inputs=inputs,
-        config=config,
-        quotas=quotas,
-        graphs=nested,
+        options=options,
         agents=agents,
         unknown=unknown,
         id=args.id,

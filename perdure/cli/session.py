@@ -17,6 +17,7 @@ from perdure.cli.follow import Follower
 from perdure.cli.graphs import Agents
 from perdure.cli.views import view
 from perdure.client import GraphClient
+from perdure.engine.messages import RunOptions
 from perdure.errors import ConnectionFailed, GraphError
 from perdure.graph.document import Document
 from perdure.graph.review import review
@@ -35,10 +36,8 @@ class Order:
     document: dict[str, Value]
     name: str
     inputs: Mapping[str, Value]
-    config: Mapping[str, Value]
-    quotas: Mapping[str, float]
+    options: RunOptions
     agents: Agents
-    graphs: Mapping[str, Value] | None = None
     unknown: GraphError | None = None
     id: str | None = None
     queue: str | None = None
@@ -96,9 +95,7 @@ async def _start(order: Order, client: GraphClient, queue: str) -> Run:
         id=order.id,
         name=order.name,
         queue=queue,
-        config=order.config,
-        quotas=order.quotas,
-        graphs=order.graphs,
+        options=order.options,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from perdure.cli import connection, graphs, logs, output
 from perdure.cli.status import end_of
@@ -64,8 +64,7 @@ async def states_of(found: Run) -> Mapping[str, str]:
             f"no worker answers for the run; its graph is drawn without states: perdure status {found.id}"
         )
         return {}
-    rows: list[Any] = [*report.status.nodes]
-    return {row["path"]: row["state"] for row in rows}
+    return {row.path: row.state for row in report.status.nodes}
 
 
 def _print(document: Value, form: str, states: Mapping[str, str] | None = None) -> None:

@@ -14,7 +14,7 @@ from perdure.errors import PerdureError, RunFailed
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
-    from perdure.payloads import RunResult
+    from perdure.payloads import NodeStatus, RunResult
     from perdure.reports import PendingCall, RunReport
     from perdure.runs import Run
 
@@ -80,8 +80,8 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
             found.append(f"  iteration {report.status.iteration}")
         found += [_node_line(row, now) for row in report.status.nodes]
         found += [
-            f"  {asked['path']} waits for an answer to {asked['message']!r}: "
-            f"perdure answer {report.id} {asked['path']} TEXT"
+            f"  {asked.path} waits for an answer to {asked.message!r}: "
+            f"perdure answer {report.id} {asked.path} TEXT"
             for asked in report.status.questions
         ]
     elif report.state == "running":
@@ -104,15 +104,14 @@ def _since(report: RunReport, now: datetime) -> str:
     return f" for {duration((now - report.started).total_seconds())}"
 
 
-def _node_line(row: Any, now: datetime) -> str:
-    since = row.get("since") or 0
-    parts = [MARKS.get(row["state"], "?"), row["path"], row["state"]]
-    if row["state"] == "executing" and since:
-        parts.append(duration(max(now.timestamp() - since / 1000, 0.0)))
-    if (row.get("total") or 0) > 1:
-        parts.append(f"{row['done']}/{row['total']}")
-    if row.get("error"):
-        parts.append(f"({row['error']})")
+def _node_line(row: NodeStatus, now: datetime) -> str:
+    parts = [MARKS.get(row.state, "?"), row.path, row.state]
+    if row.state == "executing" and row.since:
+        parts.append(duration(max(now.timestamp() - row.since / 1000, 0.0)))
+    if row.total > 1:
+        parts.append(f"{row.done}/{row.total}")
+    if row.error:
+        parts.append(f"({row.error})")
     return "  " + " ".join(parts)
 
 

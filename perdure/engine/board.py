@@ -163,7 +163,8 @@ class Board:
 
     def stop(self, doomed: list[GraphRun]) -> None:
         """Cancels what runs in these graphs and takes what waits out of the queue."""
-        active = [run for run in doomed if run.active]
+        active = [run for run in doomed if not run.is_idle]
+        idle = {run.id for run in doomed if run.is_idle and run.outcome is None}
         for run in active:
             for name in run.plan.computed:
                 node = run.nodes[name]
@@ -173,7 +174,6 @@ class Board:
                     self.cancel(node.call)  # a fetch, by which a node that waits is decided
         if active:
             self.slots.drop({run.id for run in active})
-        idle = {run.id for run in doomed if not run.active and run.outcome is None}
         if idle:  # the end of an iteration depends on a value
             for call in [call for call, flight in self.calls.items() if flight.run in idle]:
                 self.cancel(call)

@@ -13,10 +13,10 @@ from typing import Any, Final
 from perdure.engine import tools
 from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
+from perdure.engine.starts import Rows, Start
 from perdure.errors import AgentError
-from perdure.graph.distant import Distant, Part, Stored
-from perdure.graph.fields import STATIC_KEYS, VERSION
-from perdure.graph.findings import is_computed
+from perdure.graph.distant import Part, Stored
+from perdure.graph.fields import MAP_INDEX, STATIC_KEYS, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string
 from perdure.graph.values import (
     UNDEFINED,
@@ -28,8 +28,6 @@ from perdure.graph.values import (
     ordered,
     ordered_keys,
 )
-
-MAP_INDEX: Final = "__mapIndex"
 
 _UPDATE_TEXT: Final[Mapping[str, Value]] = {
     "nodes": {
@@ -77,56 +75,6 @@ GRAPH_AGENTS: Final[Mapping[str, GraphAgent]] = {
         document=tools.TOOLS_IN_SEQUENCE, result_node=tools.RESULT_NODE, turns=3
     ),
 }
-
-
-# Not frozen, as RunAgent is not: there is one for every row.
-@dataclass(slots=True, kw_only=True)
-class Start:
-    """One graph to run: the values its static nodes begin with, and its row."""
-
-    values: Mapping[str, Value]
-    map_index: int | None = None
-    invalid: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows(Sequence[Start]):
-    """A start for each row, made when it is asked for: there may be a hundred thousand.
-
-    `values` are those of every row; `columns` are the inputs that are expanded, by node.
-    """
-
-    rows: Value
-    row_key: str
-    columns: Mapping[str, Value]
-    values: Mapping[str, Value]
-    limit: int
-    invalid: str | None = None
-
-    def __len__(self) -> int:
-        return self.limit
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < self.limit:
-            raise IndexError(index)
-        if self.invalid is not None:
-            return Start(values={}, map_index=index, invalid=self.invalid)
-        values = {**self.values, self.row_key: _item(self.rows, index), MAP_INDEX: index}
-        for node, column in self.columns.items():
-            values[node] = _item(column, index)
-        return Start(values=values, map_index=index)
-
-
-def _item(value: Value, index: int) -> Value:
-    """The item of a list, or the member that is named like its index of anything else."""
-    if is_list(value):
-        return value[index] if index < len(value) else UNDEFINED
-    if isinstance(value, Distant):
-        is_object = isinstance(value, Stored) and value.kind == "object"
-        if isinstance(value, Stored) and value.kind == "list" and index >= value.length:
-            return UNDEFINED
-        return Part(value, ((str(index) if is_object else f"${index}", True),))
-    return spread(value).get(str(index), UNDEFINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,28 +164,12 @@ def _copied(node: Value) -> dict[str, Value]:
 
 
 def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value) -> Preparation:
-    rows = inputs.get("rows")
-    if not js_truthy(rows):
-        raise BadCall("mapAgent: rows property is required in namedInput")
-    if not js_truthy(graph):
-        raise BadCall("mapAgent: graph is required")
-    if not is_list(rows) and not (isinstance(rows, Stored) and rows.kind == "list"):
-        raise BadCall("mapAgent: rows is not a list")
+    rows = _rows(inputs.get("rows"), graph)
     count = _limited(rows.length if isinstance(rows, Stored) else len(rows), params.get("limit"))
     given = params.get("rowKey")
     row_key = "row" if given is None or given is UNDEFINED else to_string(given)
-    members = spread(graph)
-    nodes: dict[str, Value] = {**spread(members.get("nodes")), MAP_INDEX: {}}
-    values: dict[str, Value] = {}
-    for key in ordered_keys(inputs):
-        node_id = row_key if key == "rows" else key
-        if node_id not in nodes:
-            nodes[node_id] = {}
-        elif not is_object(nodes[node_id]):
-            raise BadCall("the graph of a map has a node that is no mapping")
-        elif is_computed(nodes[node_id]):
-            continue
-        values[node_id] = inputs[key]
+    document = spread(graph)
+    nodes, values = _nodes_of_rows(inputs, row_key, document.get("nodes"))
     expand = params.get("expandKeys")
     columns = [to_string(key) for key in expand] if is_list(expand) else []
     starts = Rows(
@@ -248,8 +180,40 @@ def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value)
         limit=count,
         invalid=_invalid(row_key, columns, expand, nodes),
     )
-    document = {**members, "nodes": nodes, "version": VERSION}
-    return Preparation(document=document, starts=starts, want_all=js_truthy(params.get("resultAll")))
+    return Preparation(
+        document={**document, "nodes": nodes, "version": VERSION},
+        starts=starts,
+        want_all=js_truthy(params.get("resultAll")),
+    )
+
+
+def _rows(rows: Value, graph: Value) -> Value:
+    """The rows of a map, which needs a graph besides."""
+    if not js_truthy(rows):
+        raise BadCall("mapAgent: rows property is required in namedInput")
+    if not js_truthy(graph):
+        raise BadCall("mapAgent: graph is required")
+    if not is_list(rows) and not (isinstance(rows, Stored) and rows.kind == "list"):
+        raise BadCall("mapAgent: rows is not a list")
+    return rows
+
+
+def _nodes_of_rows(
+    inputs: dict[str, Value], row_key: str, given: Value
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The nodes of the graph with a static one for each input, and the values that these start with."""
+    nodes: dict[str, Value] = {**spread(given), MAP_INDEX: {}}
+    values: dict[str, Value] = {}
+    for key in ordered_keys(inputs):
+        node_id = row_key if key == "rows" else key
+        if node_id not in nodes:
+            nodes[node_id] = {}
+        elif not is_object(nodes[node_id]):
+            raise BadCall("the graph of a map has a node that is no mapping")
+        elif is_computed(nodes[node_id]):
+            continue
+        values[node_id] = inputs[key]
+    return nodes, values
 
 
 def _limited(count: int, limit: Value) -> int:

@@ -7,8 +7,9 @@ A shell may answer in any order, and an answer to a call that is over is ignored
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from math import inf
+from typing import Literal, TypeAlias
 
 from perdure.errors import UsageError
 from perdure.graph.distant import Distant
@@ -43,40 +44,42 @@ class NodeOptions:
 class Quotas:
     """What a run may use up, graphs inside it included; it ends with QuotaExceeded beyond that.
 
-    `calls` of agents, retries included, `iterations` of loops, `depth` of graphs inside each other.
+    `calls` of agents, retries included, `iterations` of loops, `depth` of graphs inside each other;
+    `bytes` of values that were moved and `seconds` since it began are counted by the durable shell.
     """
 
     calls: float = 1_000_000
     iterations: float = 1_000_000
     depth: float = 100
+    bytes: float = 100e9
+    seconds: float = inf
 
     @classmethod
-    def of(cls, given: Mapping[str, float]) -> Quotas:
-        """Those of `given` that are the scheduler's."""
-        known = {name: given[name] for name in ("calls", "iterations", "depth") if name in given}
-        return cls(**known)
+    def of(cls, limits: Mapping[str, float]) -> Quotas:
+        """The quotas of these names. Raises UsageError for a name that is none, or a limit that is."""
+        names = [item.name for item in fields(cls)]
+        for name in limits:
+            if name not in names:
+                raise UsageError(f"there is no quota {name!r}; there are {', '.join(names)}")
+        return cls(**limits).checked()
 
-
-QUOTAS: Final = ("calls", "iterations", "depth", "bytes", "seconds")
-"""What a quota may be set for; the last two are counted by the shell."""
-
-
-def check_quotas(given: Mapping[str, float]) -> None:
-    """Raises UsageError for a quota that is none."""
-    for name, limit in given.items():
-        if name not in QUOTAS:
-            raise UsageError(f"there is no quota {name!r}; there are {', '.join(QUOTAS)}")
-        if not limit > 0:
-            raise UsageError(f"quota {name}: {limit:g} is not above 0")
+    def checked(self) -> Quotas:
+        """These. Raises UsageError for a limit that is not above 0."""
+        for item in fields(self):
+            limit = getattr(self, item.name)
+            if not limit > 0:
+                raise UsageError(f"quota {item.name}: {limit:g} is not above 0")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the caller of a run may set; GraphAI's constructor options and host methods.
+    """What the caller of a run may set: GraphAI's constructor options and host methods, and Perdure's own.
 
-    `injects` are (node, value) pairs for static nodes, applied in order; `graphs` answers
-    graphLoader by file name, and None ignores it; `bypass_agents` are names that pass the checks
-    and give null; `force_loop` lets a loop go on after errors; `loop_count` replaces the loop.
+    `injects` are (node, value) pairs for static nodes, applied in order; `graphs` answers graphLoader
+    by file name, and None ignores it; `config` is for agents; `bypass_agents` are names that pass the
+    checks and give null; `force_loop` lets a loop continue after errors; `loop_count` replaces the loop.
+    A durable run continues as new from a history of `events` events on.
     """
 
     injects: Sequence[tuple[str, Value]] = ()
@@ -86,7 +89,12 @@ class RunOptions:
     force_loop: bool = False
     loop_count: Value = None
     previous_results: Mapping[str, Value] | None = None
+    events: int = 4_000
     quotas: Quotas = field(default_factory=Quotas)
+
+    def injecting(self, inputs: Mapping[str, Value]) -> RunOptions:
+        """These, with `inputs` put into static nodes after those that `injects` names."""
+        return replace(self, injects=(*self.injects, *inputs.items())) if inputs else self
 
 
 # Not frozen, though nobody may change it: one is made for every call, and freezing trebles its cost.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
@@ -10,14 +9,15 @@ from perdure.engine.graph_agents import (
     GRAPH_AGENTS,
     BadCall,
     Preparation,
-    Start,
     collect,
     prepare,
     suppressed,
 )
+from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plans import checked_plan
+from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
 from perdure.errors import GraphError
 from perdure.graph.distant import Part
@@ -42,11 +42,11 @@ class Withheld(Exception):
 
 @dataclass(slots=True)
 class NestedGraphs:
-    """Opens and closes the graphs inside nodes; `begin` starts one that is on the board."""
+    """Opens and closes the graphs inside nodes; `report` hears of each that is on the board."""
 
     board: Board
     rules: Rules
-    begin: Callable[[GraphRun], None]
+    report: Report
     _plans: dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]] = field(
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
@@ -70,8 +70,9 @@ class NestedGraphs:
         if outcome is not None:
             self._decide(run, name, nested, outcome, kind.turns - (1 if wanted.starts else 2))
 
-    def over(self, child: GraphRun, outcome: Outcome) -> None:
+    def over(self, child: GraphRun) -> None:
         """A graph inside a node has ended: with the first failure, or the last graph, the node does."""
+        outcome = child.outcome or Outcome()
         number, name = child.parent or (0, "")
         run = self.board.runs[number]
         nested = run.nodes[name].nested
@@ -130,7 +131,7 @@ class NestedGraphs:
         while nested.opened < len(nested.starts) and len(nested.children) < room:
             start = nested.starts[nested.opened]
             nested.opened += 1
-            self.begin(self._child(run, name, nested, start))
+            self.report(GraphEvent.OPENED, self._child(run, name, nested, start))
         nested.opening = False
 
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:

@@ -8,16 +8,15 @@ know a value that is not here, fetches.py says how it goes on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from perdure.engine import nodes
+from perdure.engine.agent_calls import agent_call, may_call
 from perdure.engine.board import Board, Rules
 from perdure.engine.fetches import Fetches
 from perdure.engine.known import Unknown
-from perdure.engine.messages import RunAgent, StartTimer
+from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.messages import StartTimer
 from perdure.engine.nested import NestedGraphs
-from perdure.engine.plan import ComputedPlan
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.javascript import to_string
@@ -28,16 +27,16 @@ DEEP = 40
 
 
 class NodeLife:
-    """Moves the nodes of all graphs of a run; `idle` is called with a graph that nothing moves in."""
+    """Moves the nodes of all graphs of a run; `report` hears of each graph in which nothing is under way."""
 
     def __init__(
-        self, board: Board, rules: Rules, nested: NestedGraphs, idle: Callable[[GraphRun], None]
+        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: Fetches, report: Report
     ) -> None:
         self.board = board
         self.rules = rules
-        self.fetches = Fetches(board, self)
         self._nested = nested
-        self.idle = idle
+        self._fetches = fetches
+        self._report = report
         self._depth = 0
         self._put_off: deque[tuple[GraphRun, str]] = deque()
 
@@ -45,14 +44,30 @@ class NodeLife:
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
-        for waiter in run.plan.waiters.get(name, ()):
-            try:
-                is_ready = nodes.forget(run, waiter, name)
-            except Unknown as unknown:
-                self.fetches.wait(run, waiter, unknown)
-            else:
-                if is_ready and queue and run.active:
-                    self.queue_if_ready(run, waiter)
+        waiters = run.plan.waiters.get(name)
+        if waiters is None:
+            return
+        run.holds += 1
+        try:
+            for waiter in waiters:
+                try:
+                    is_ready = nodes.forget(run, waiter, name)
+                except Unknown as unknown:
+                    self._fetches.wait(run, waiter, unknown)
+                else:
+                    if is_ready and queue:
+                        self.queue_if_ready(run, waiter)
+        finally:
+            run.holds -= 1
+
+    def queue_ready(self, run: GraphRun) -> bool:
+        """Queues what can run; False when nothing can."""
+        run.holds += 1
+        try:
+            queued = [self.queue_if_ready(run, name) for name in run.plan.computed]
+        finally:
+            run.holds -= 1
+        return any(queued) or not run.is_idle
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
         """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
@@ -64,13 +79,12 @@ class NodeLife:
             try:
                 node.skip = nodes.is_skipped(run, plan)
             except Unknown as unknown:
-                self.fetches.wait(run, name, unknown)
+                self._fetches.wait(run, name, unknown)
                 return True
         if node.skip and plan.default is UNDEFINED:
             self.board.move(run, name, NodeState.SKIPPED)
             return False
         self.board.move(run, name, NodeState.QUEUED)
-        run.active += 1
         slots = self.board.slots
         if slots.take_at_once(plan.label):
             self._start(run, name)
@@ -109,7 +123,8 @@ class NodeLife:
 
     def _take_default(self, run: GraphRun, name: str) -> None:
         try:
-            self._complete(run, name, run.plan.computed[name].default)
+            plan = run.plan.computed[name]
+            self._complete(run, name, nodes.merged(run, plan, plan.default))
         except (FunctionError, AgentError) as error:
             self.fail(run, name, NodeState.FAILED, str(error), final=True)  # it would fail again
 
@@ -121,7 +136,7 @@ class NodeLife:
             agent = plan.agent if isinstance(plan.agent, str) else nodes.agent_of(run, plan.agent)
             if node.state is not NodeState.EXECUTING:
                 self.board.move(run, name, NodeState.EXECUTING)
-            if not isinstance(agent, str) or not self._may_call(agent, plan):
+            if not isinstance(agent, str) or not may_call(self.rules, agent, plan):
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
             graph = None if plan.graph is None else nodes.graph_of(run, plan.graph)
             own = agent in self.rules.own
@@ -129,7 +144,7 @@ class NodeLife:
                 inputs = nodes.nested_inputs(run, inputs)
             params = nodes.params_of(run, plan, inputs)
         except Unknown as unknown:
-            self.fetches.ask(run, name, unknown, "attempt")
+            self._fetches.ask(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
             return not self.fail(run, name, NodeState.FAILED, str(error))
@@ -146,41 +161,8 @@ class NodeLife:
         if own:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
-            self.board.send(run, name, self.command(run, name, agent, inputs, params))
+            self.board.send(run, name, agent_call(self.rules, run, name, agent, inputs, params))
         return True
-
-    def _may_call(self, agent: str, plan: ComputedPlan) -> bool:
-        """Which agents another task queue has is not known here."""
-        agents = self.rules.agents
-        return agents is None or agent in agents or plan.options.queue is not None
-
-    def command(
-        self, run: GraphRun, name: str, agent: str, inputs: Value, params: Mapping[str, Value]
-    ) -> RunAgent:
-        """The command that calls a node's agent."""
-        node, plan = run.nodes[name], run.plan.computed[name]
-        options = plan.options
-        if run.batch > 1 and options.batch == 1:
-            options = replace(options, batch=run.batch)
-        config = self.rules.options.config
-        if config:
-            config = nodes.config_of(config, agent, whole=node.reserved)
-        return RunAgent(  # by position: by name it takes more than twice as long
-            node.call or 0,
-            name,
-            run.path_of(name),
-            run.key_of(name),
-            agent,
-            inputs,
-            params,
-            config,
-            plan.filter_params,
-            node.retries,
-            plan.is_result,
-            run.plan.version,
-            run.plan.verbose,
-            options,
-        )
 
     # Answered, over
 
@@ -208,7 +190,7 @@ class NodeLife:
             try:
                 self._take_result(run, name, outcome.value)
             except Unknown as unknown:
-                self.fetches.ask(run, name, unknown, "result", outcome.value)
+                self._fetches.ask(run, name, unknown, "result", outcome.value)
             except (FunctionError, AgentError) as error:
                 failure = str(error)
         # A result is handed on with the slot for the graph still there, a failure without it.
@@ -258,22 +240,33 @@ class NodeLife:
 
     def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
         plan = run.plan.computed[name]
-        missing = plan.repeat_until is not None and nodes.is_missing(run, plan, value)
+        if plan.repeat_until is not None:
+            self._take_checked(run, name, value)
+            return
         if plan.pass_through is not None:
-            run.known.near(value)
+            run.known.near(value)  # nothing is shown before it is known
         if plan.console is not None:
             self.board.show(run, name, nodes.console_after(run, plan.console, value))
-        if not missing:
-            self._complete(run, name, value)
+        self._complete(run, name, value if plan.pass_through is None else nodes.merged(run, plan, value))
+
+    def _take_checked(self, run: GraphRun, name: str, value: Value) -> None:
+        """A result that repeatUntil looks at, once passThrough is merged."""
+        plan = run.plan.computed[name]
+        merged = nodes.merged(run, plan, value)
+        is_missing = nodes.is_missing(run, plan, merged)
+        if plan.console is not None:
+            self.board.show(run, name, nodes.console_after(run, plan.console, value))
+        if not is_missing:
+            self._complete(run, name, merged)
         elif self.fail(run, name, NodeState.FAILED, "Repeat Until"):
             self.execute(run, name)
 
-    def _complete(self, run: GraphRun, name: str, value: Value) -> None:
+    def _complete(self, run: GraphRun, name: str, merged: Value) -> None:
+        """The node has its result: what its agent gave, with passThrough over it."""
         node = run.nodes[name]
         run.move(name, NodeState.COMPLETED)
         plan = run.plan.computed[name]
-        is_plain = plan.pass_through is None and plan.output is None
-        node.result = value if is_plain else nodes.final_result(run, plan, value)
+        node.result = merged if plan.output is None else nodes.mapped(run, plan, merged)
         self.board.moved(run, name)
         self.notify(run, name)
         self._leave(run, name)
@@ -290,6 +283,13 @@ class NodeLife:
         self._leave(run, name)
         return False
 
+    def fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
+        """A node fails before it could be queued."""
+        for state in (NodeState.QUEUED, NodeState.EXECUTING):
+            self.board.move(run, name, state)
+        self.board.slots.hold(run.id, run.plan.computed[name].label, nested=False)
+        self.fail(run, name, NodeState.FAILED, message, final=True)
+
     def _leave(self, run: GraphRun, name: str) -> None:
         node = run.nodes[name]
         if node.deadline is not None:
@@ -297,8 +297,7 @@ class NodeLife:
             node.deadline = None
         slots = self.board.slots
         slots.release(run.plan.computed[name].label)
-        run.active -= 1
         while slots.lanes and self._dispatch():
             pass
-        if not run.active and not run.starting and run.outcome is None:
-            self.idle(run)
+        if not run.active and run.is_idle and run.outcome is None:
+            self._report(GraphEvent.IDLE, run)

@@ -156,20 +156,19 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     return evaluate.merged(result, over)
 
 
-def final_result(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
-    """What consumers see: passThrough merged, then `output` in place of the result."""
-    whole = merged(run, plan, result)
+def mapped(run: GraphRun, plan: ComputedPlan, whole: Value) -> Value:
+    """What consumers see of a merged result: `output` in place of it, passThrough over that again."""
     if plan.output is None:
         return whole
-    mapped = _members(plan.output, Self(whole, run.now_ms))
-    return {**mapped, **_members(plan.pass_through, run)} if plan.pass_through else mapped
+    members = _members(plan.output, Self(whole, run.now_ms))
+    return {**members, **_members(plan.pass_through, run)} if plan.pass_through else members
 
 
-def is_missing(run: GraphRun, plan: ComputedPlan, result: Value) -> bool:
-    """Whether repeatUntil asks for another attempt."""
+def is_missing(run: GraphRun, plan: ComputedPlan, whole: Value) -> bool:
+    """Whether repeatUntil asks for another attempt, by the merged result."""
     if not isinstance(plan.repeat_until, Reference):
         return False
-    value = run.known.near(plan.repeat_until.read(merged(run, plan, result)))
+    value = run.known.near(plan.repeat_until.read(whole))
     return value is None or value is UNDEFINED
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from sys import intern
 
 from perdure.engine.messages import NodeOptions
-from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION
-from perdure.graph.findings import is_computed
+from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import Call, Reference, parse_path, parse_reference
 from perdure.graph.template import Template, compile_inputs, compile_output

@@ -20,8 +20,10 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Observer, Rules
+from perdure.engine.fetches import Fetches
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.graph_life import GraphLife
+from perdure.engine.lifecycle_events import GraphEvent
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -34,9 +36,12 @@ from perdure.engine.messages import (
     Settled,
     TimerFired,
 )
+from perdure.engine.nested import NestedGraphs
+from perdure.engine.node_life import NodeLife
 from perdure.engine.plans import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.value_arrivals import ValueArrivals
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 
@@ -74,7 +79,11 @@ class Scheduler:
     def _play(self, board: Board, rules: Rules) -> None:
         self.board = board
         self.rules = rules
-        self.graphs = GraphLife(board, rules)
+        fetches = Fetches(board)
+        self.nested = NestedGraphs(board, rules, self.react)
+        self.nodes = NodeLife(board, rules, self.nested, fetches, self.react)
+        self.graphs = GraphLife(board, rules, self.nodes, fetches, self.react)
+        self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, self.react)
 
     @property
     def root(self) -> GraphRun:
@@ -99,29 +108,39 @@ class Scheduler:
             return []
         match event:
             case AgentCompleted():
-                self.graphs.nodes.answer(event.call, Outcome(event.result))
+                self.nodes.answer(event.call, Outcome(event.result))
             case Fetched(call, value):
-                self.graphs.fetched(call, Outcome(value=value))
+                self.values.arrived(call, Outcome(value=value))
             case AgentFailed(call, message) if self._is_fetch(call):
-                self.graphs.fetched(call, Outcome(failure=message))
+                self.values.arrived(call, Outcome(failure=message))
             case AgentFailed(call, message, state, final):
-                self.graphs.nodes.answer(call, Outcome(failure=message), NodeState(state), final)
+                self.nodes.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
-                self.graphs.nodes.settle(call)
+                self.nodes.settle(call)
             case TimerFired(call):
-                self.graphs.nodes.time_out(call)
+                self.nodes.time_out(call)
             case Abort():
                 self._abort()
             case _:
                 assert_never(event)
         return self._commands()
 
+    def react(self, event: GraphEvent, run: GraphRun) -> None:
+        """What follows when a part of the scheduler reports what has happened to a graph."""
+        match event:
+            case GraphEvent.OPENED:
+                self.graphs.begin(run)
+            case GraphEvent.IDLE:
+                self.graphs.proceed(run)
+            case GraphEvent.ENDED:
+                self.nested.over(run)
+
     def _is_fetch(self, call: int) -> bool:
         found = self.board.calls.get(call)
         return found is not None and isinstance(found.command, Fetch)
 
     def _commands(self) -> list[Command]:
-        self.graphs.nodes.catch_up()
+        self.nodes.catch_up()
         return self.board.take_commands()
 
     def _abort(self) -> None:

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from perdure.engine.agent_calls import agent_call
 from perdure.engine.board import Board, InFlight, Observer, Starting
-from perdure.engine.graph_agents import Rows, Start
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plans import plan_of
 from perdure.engine.scheduler import Scheduler, rules_of
 from perdure.engine.slots import Slots
-from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
+from perdure.engine.starts import Rows, Start
+from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
 
@@ -221,8 +222,8 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans)
     for name, node in run.nodes.items():
-        run.active += node.state in (NodeState.QUEUED, NodeState.EXECUTING)
-        run.active += node.state is NodeState.WAITING and node.call is not None
+        run.active += node.state in ACTIVE
+        run.holds += node.state is NodeState.WAITING and node.call is not None
         if node.state is NodeState.EXECUTING:
             board.slots.hold(run.id, plan.computed[name].label, node.reserved)
 
@@ -289,7 +290,6 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         passed = board.clock.now_ms - data["since"]
         again = StartTimer(call, max(0, noted.milliseconds - passed))
     else:
-        life = scheduler.graphs.nodes
-        noted = again = life.command(run, name, data["agent"], data["inputs"], data["params"])
+        noted = again = agent_call(scheduler.rules, run, name, data["agent"], data["inputs"], data["params"])
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from perdure.engine.known import Known
+from perdure.engine.plan import Plan
+from perdure.engine.starts import Start
 from perdure.errors import EngineError
 from perdure.graph.distant import Distant
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
-
-if TYPE_CHECKING:
-    from perdure.engine.graph_agents import Start
-    from perdure.engine.plan import Plan
 
 
 class NodeState(StrEnum):
@@ -53,6 +51,15 @@ TRANSITIONS: Final[Mapping[NodeState, frozenset[NodeState]]] = {
     _S.INJECTED: frozenset({_S.INJECTED}),
     _S.ABORT: frozenset(),
 }
+
+ACTIVE: Final = frozenset({_S.QUEUED, _S.EXECUTING})
+"""The states in which a node keeps its graph from being over: `GraphRun.move` counts its nodes in them."""
+
+_CHANGES: Final = {
+    source: {target: (target in ACTIVE) - (source in ACTIVE) for target in targets}
+    for source, targets in TRANSITIONS.items()
+}
+"""By how many each transition changes the number of active nodes."""
 
 OVER: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT})
 
@@ -135,6 +142,10 @@ class GraphRun:
     `values` are the initial values given from outside (by injectValue, or as inputs of a nested
     graph): each iteration starts with them. `want_all` tells whether a nested run hands back all
     results or those of its isResult nodes. `rule` is the graph's `loop`.
+
+    `active` is the number of nodes in an ACTIVE state, which `move` alone changes. `holds` counts what
+    else keeps the graph from being over: a walk over nodes that may queue some, and waiting nodes that
+    need a value to be decided.
     """
 
     id: int
@@ -153,13 +164,18 @@ class GraphRun:
     iteration: int = 0
     nodes: dict[str, NodeRun] = field(default_factory=dict[str, NodeRun])
     active: int = 0
-    starting: bool = False
+    holds: int = 0
     outcome: Outcome | None = None
 
     def result(self, node: str) -> Value:
         """The result of a node, UNDEFINED where it has none (or there is no such node)."""
         found = self.nodes.get(node)
         return UNDEFINED if found is None else found.result
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing in this graph is under way: it iterates, or is over."""
+        return not self.active and not self.holds
 
     @property
     def now_ms(self) -> int:
@@ -174,12 +190,14 @@ class GraphRun:
     def move(self, name: str, to: NodeState) -> None:
         """Moves a node by the table, or raises InvalidTransition with the node's story."""
         node = self.nodes[name]
-        if to not in TRANSITIONS[node.state]:
+        change = _CHANGES[node.state].get(to)
+        if change is None:
             raise InvalidTransition(
                 f"{self.path_of(name)}: {node.state} -> {to} is no transition "
                 f"(retries {node.retries}, call {node.call}, waiting for {sorted(node.pending)})"
             )
         node.state = to
+        self.active += change
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""

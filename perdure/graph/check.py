@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from perdure.errors import Problem
-from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS
-from perdure.graph.findings import is_computed, suggestion, validation
+from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, is_computed
+from perdure.graph.findings import suggestion, validation
 from perdure.graph.javascript import to_string
 from perdure.graph.reference import parse_reference
 from perdure.graph.relations import relation_problems, sources

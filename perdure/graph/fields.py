@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from perdure.graph.values import Value, is_dict
+
 GRAPH_KEYS: Final = ("nodes", "concurrency", "agentId", "loop", "verbose", "version", "metadata")
 STATIC_KEYS: Final = ("value", "update", "isResult", "console")
 GRAPHAI_COMPUTED_KEYS: Final = (
@@ -39,3 +41,11 @@ DEFAULT_CONCURRENCY: Final = 8
 
 LOOP_INDEX: Final = "__loopIndex"
 """The hidden static node that every graph has; `@loop` reads it."""
+
+MAP_INDEX: Final = "__mapIndex"
+"""The static node that each row of a map has: the number of the row."""
+
+
+def is_computed(node: Value) -> bool:
+    """A node is computed when it has the key `agent`, even with null."""
+    return is_dict(node) and "agent" in node

@@ -6,12 +6,6 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from perdure.errors import Problem
-from perdure.graph.values import Value, is_dict
-
-
-def is_computed(node: Value) -> bool:
-    """A node is computed when it has the key `agent`, even with null."""
-    return is_dict(node) and "agent" in node
 
 
 def validation(code: str, place: str, finding: str, cure: str, text: str) -> Problem:

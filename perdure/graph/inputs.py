@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perdure.errors import UsageError
-from perdure.graph.findings import is_computed, suggestion
+from perdure.graph.fields import is_computed
+from perdure.graph.findings import suggestion
 from perdure.graph.values import Value, is_dict
 
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from perdure.errors import Problem
 from perdure.graph.check import problems
+from perdure.graph.fields import MAP_INDEX
 from perdure.graph.values import Value, is_dict, js_truthy, ordered_keys
 
 ROW: Final = "row"
-MAP_INDEX: Final = "__mapIndex"
 
 
 def nested_problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Problem]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perdure.errors import Problem
-from perdure.graph.findings import is_computed, suggestion, validation
+from perdure.graph.fields import is_computed
+from perdure.graph.findings import suggestion, validation
 from perdure.graph.reference import parse_reference
 from perdure.graph.template import references_in
 from perdure.graph.values import Value, is_dict, is_object, js_truthy, ordered_keys

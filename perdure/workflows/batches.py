@@ -11,7 +11,8 @@ from temporalio.common import RawValue
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import decoded
 from perdure.graph.values import UNDEFINED, Value, is_dict
-from perdure.payloads import AgentCall, BatchCall, to_lean
+from perdure.payloads import AgentCall, BatchCall
+from perdure.records import to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows.calls import agent_call
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from math import inf
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
-from perdure.engine.messages import Abort, Finish
+from perdure.engine.messages import Abort, Finish, Quotas
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import QuotaExceeded
 from perdure.payloads import RunRequest, RunResult
@@ -20,33 +20,28 @@ from perdure.workflows.values import CannotKeep, packed
 
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
 
-MAX_BYTES: Final = 100e9
-"""Bytes of values that a run may have moved, if its quotas do not say."""
-
 
 @dataclass(slots=True)
 class Limits:
     """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is told when time is up."""
 
-    quotas: Mapping[str, float]
+    quotas: Quotas
     began_ms: int
     wake: Callable[[], None]
     _timer: asyncio.Task[None] | None = field(init=False, default=None)
     _is_late: bool = False
 
     def __post_init__(self) -> None:
-        seconds = self.quotas.get("seconds")
-        if seconds is not None:
+        if self.quotas.seconds < inf:
             passed = workflow.now().timestamp() - self.began_ms / 1000
-            self._timer = asyncio.create_task(self._wait(max(0.0, seconds - passed)))
+            self._timer = asyncio.create_task(self._wait(max(0.0, self.quotas.seconds - passed)))
 
     def check(self, moved: int) -> None:
         """Raises QuotaExceeded."""
-        limit = self.quotas.get("bytes", MAX_BYTES)
-        if moved > limit:
-            raise QuotaExceeded("bytes", limit, "bytes of values")
+        if moved > self.quotas.bytes:
+            raise QuotaExceeded("bytes", self.quotas.bytes, "bytes of values")
         if self._is_late:
-            raise QuotaExceeded("seconds", self.quotas["seconds"], "seconds")
+            raise QuotaExceeded("seconds", self.quotas.seconds, "seconds")
 
     def close(self) -> None:
         """The run is over."""

@@ -32,7 +32,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Expected, Turns
+from perdure.engine.turns import Turns
 from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
 from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.wire import MAX_BYTES, pack, unpack
@@ -61,14 +61,13 @@ class GraphWorkflow:
         self._turns = Turns()
         self._news = False
         self._timers: dict[int, asyncio.Task[None]] = {}
-        self._places: dict[int, Expected] = {}
         self._share = Share(self._wake)
         self._outbox = Outbox(self._request, self._progress, self._turns, self._share, self._wake)
         self._segments = Segments(
             self._request, self._progress, self._turns, self._share, self._wake, self._outbox.call
         )
         self._values = Values(self._arrive)
-        self._continuation = Continuation(self._request.events, self._wake)
+        self._continuation = Continuation(self._request.options.events, self._wake)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
@@ -79,7 +78,7 @@ class GraphWorkflow:
         self._directory = opening.directory
         if opening.first is not None:
             self._segments.take(opening.first, opening.size, self._now)
-        self._outbox.placement = Placement(self._directory, self._request.bypass_agents)
+        self._outbox.placement = Placement(self._directory, self._request.options.bypass_agents)
         try:
             result = self._segments.end or await self._play()
         except GraphError as error:
@@ -138,22 +137,22 @@ class GraphWorkflow:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
         self._progress.resume(state["progress"])
-        self._places = self._turns.resume(state["places"])
+        self._turns.resume(state["places"])
         self._began, self._share.total = state["began"], state["bytes"]
         agents, observe = self._outbox.placement.names, self._progress.observe
-        scheduler, commands = restore(state["scheduler"], request.options(), agents, observe)
+        scheduler, commands = restore(state["scheduler"], request.options, agents, observe)
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self._outbox.placement.names
-        return Scheduler(request.document, request.options(), agents=agents, observe=self._progress.observe)
+        return Scheduler(request.document, request.options, agents=agents, observe=self._progress.observe)
 
     async def _play(self) -> RunResult:
         """Plays to the end, or to where a quota is used up."""
         scheduler, commands = self._begin()
         self._scheduler = scheduler
-        limits = Limits(self._request.quotas, self._began, self._wake)
+        limits = Limits(self._request.options.quotas, self._began, self._wake)
         try:
             finish = self._carry_out(commands) or self._hand_on(scheduler)
             while finish is None:
@@ -218,7 +217,8 @@ class GraphWorkflow:
             "began": self._began,
             "bytes": self._share.total,
         }
-        return pack(replace(self._request, document={}, injects=[], state=state), limited=False)
+        options = replace(self._request.options, injects=())
+        return pack(replace(self._request, document={}, options=options, state=state), limited=False)
 
     def _close(self) -> None:
         """Nothing is waited for any more."""
@@ -261,16 +261,18 @@ class GraphWorkflow:
     def _call(self, command: RunAgent) -> None:
         placement = self._outbox.placement
         if command.agent in placement.human:
+            self._turns.drop(command.call)  # another agent of this name may have had a turn
             self._people.ask(command)
         elif placement.is_nobody(command):
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif placement.is_pure(command):
-            self._segments.call(command, self._places.pop(command.call, None))
+            self._segments.call(command)
         else:
-            self._outbox.call(command, self._places.pop(command.call, None))
+            self._outbox.call(command)
 
     def _drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
+        self._turns.drop(call)
         self._people.close(call)
         self._segments.drop(call)
         self._values.drop(call)

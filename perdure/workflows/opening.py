@@ -11,7 +11,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.directory import DIRECTORY, Directory
 from perdure.engine.plans import plan_of
-from perdure.payloads import Beginning, RunRequest, SegmentResult, from_plain, to_lean
+from perdure.payloads import Beginning, RunRequest, SegmentResult
+from perdure.records import from_plain, to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_LIMIT
 from perdure.workflows.segments import ONCE
@@ -36,7 +37,7 @@ async def opened(request: RunRequest, now_ms: int) -> Opening:
         beginning = _beginning(request, now_ms)
     else:
         with suppress(Exception):  # the checks, which come later, tell what is wrong with it
-            plan_of(request.graph, request.graphs)
+            plan_of(request.graph, request.options.graphs)
     try:
         raw = await _asked(beginning, ONCE)
     except FailureError as error:
@@ -50,7 +51,9 @@ async def opened(request: RunRequest, now_ms: int) -> Opening:
 
 def _beginning(request: RunRequest, now_ms: int) -> Beginning:
     if request.state is not None:
-        return Beginning(request={"document": request.graph, "graphs": request.graphs}, continues=True)
+        return Beginning(
+            request={"document": request.graph, "graphs": request.options.graphs}, continues=True
+        )
     return Beginning(request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms)
 
 

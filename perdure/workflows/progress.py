@@ -14,7 +14,8 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import OVER, GraphRun, NodeState
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
-from perdure.payloads import NodeStatus, RunStatus, to_plain
+from perdure.payloads import NodeStatus, RunStatus, StreamTail
+from perdure.records import from_plain
 from perdure.wire import beside
 
 MAX_ROWS = 200
@@ -46,9 +47,7 @@ class Progress:
     _queues: dict[str, str] = field(default_factory=dict[str, str])
     _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_CONSOLE))
     _console_count: int = 0
-    _streams: deque[dict[str, Value]] = field(
-        default_factory=lambda: deque[dict[str, Value]](maxlen=MAX_STREAMS)
-    )
+    _streams: deque[StreamTail] = field(default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAMS))
 
     def observe(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
@@ -86,7 +85,7 @@ class Progress:
             self.add_console(line)
         stream = beside(result, "stream")
         if stream:
-            self._streams.append({"path": path, **stream})
+            self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
 
     def status(
         self, scheduler: Scheduler | None, console_from: int, questions: Sequence[Question]
@@ -94,14 +93,14 @@ class Progress:
         """Everything a status display needs."""
         seen = max(console_from - (self._console_count - len(self._console)), 0)
         places = [] if scheduler is None else _places(scheduler, MAX_ROWS)
-        nodes = [to_plain(self._row(*place)) for place in places]
+        nodes = tuple(self._row(*place) for place in places)
         return RunStatus(
             name=self.name,
             iteration=0 if scheduler is None else scheduler.root.iteration,
-            questions=[to_plain(question) for question in questions],
+            questions=tuple(questions),
             counts=dict(self.counts),
             nodes=nodes,
-            streams=list(self._streams),
+            streams=tuple(self._streams),
             console=list(self._console)[seen:],
             console_offset=self._console_count,
         )

@@ -19,10 +19,10 @@ from perdure.engine.messages import RunOptions
 from perdure.engine.people import Question
 from perdure.errors import FinalError, RunFailed, UsageError
 from perdure.graph.values import Value
-from perdure.payloads import to_plain
+from perdure.records import to_plain
 from perdure.testing import run_in_memory
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 COPY = {"agent": "copyAgent", "inputs": {"text": "in"}, "isResult": True}
 
@@ -355,7 +355,9 @@ async def test_filters_of_a_worker(tmp_path: Path) -> None:
         options = WorkerOptions(agents=catalog(), filters=filters)
         async with build_worker(client.temporal, "filtered", options):
             bypassed = ["elsewhere", "nobody"]
-            started = await client.start(document, queue="filtered", bypass_agents=bypassed)
+            started = await client.start(
+                document, queue="filtered", options=RunOptions(bypass_agents=bypassed)
+            )
             result = await started.result()
     assert result.results == {
         "plain": {"text": "in"},

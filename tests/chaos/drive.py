@@ -99,7 +99,7 @@ async def _answer(client: GraphClient, run: Mixed, outcomes: Outcomes) -> None:
         handle = client.get(run.id)
         status = await handle.status()
         for question in () if status is None else status.questions:
-            path = str(question["path"])
+            path = question.path
             try:
                 await asyncio.wait_for(handle.answer(path, run.answers[path]), 10.0)
             except UsageError:

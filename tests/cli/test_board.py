@@ -11,8 +11,9 @@ from perdure.cli.follow import may_print
 from perdure.cli.live import LiveView, picture
 from perdure.cli.status import lines
 from perdure.cli.views import PlainView
+from perdure.engine.people import Question
 from perdure.graph.load import load_value
-from perdure.payloads import NodeStatus, RunResult, RunStatus, to_plain
+from perdure.payloads import NodeStatus, RunResult, RunStatus
 from perdure.reports import PendingCall, RunReport
 
 GRAPH = load_value("""
@@ -25,7 +26,7 @@ nodes:
 
 
 def told(*rows: NodeStatus, iteration: int = 0) -> RunStatus:
-    return RunStatus(nodes=[to_plain(row) for row in rows], iteration=iteration)
+    return RunStatus(nodes=rows, iteration=iteration)
 
 
 def test_rows_of_the_graph_itself_with_what_is_inside_summed_up():
@@ -142,11 +143,11 @@ def test_which_graphs_can_print(text, can):
 
 
 def test_a_status_for_people():
-    asked = {"path": "ask", "message": "Name?"}
+    asked = Question(path="ask", message="Name?")
     status = RunStatus(
         iteration=1,
-        nodes=[to_plain(NodeStatus(path="a", state="executing", since=1_000, done=1, total=3, error="odd"))],
-        questions=[asked],
+        nodes=(NodeStatus(path="a", state="executing", since=1_000, done=1, total=3, error="odd"),),
+        questions=(asked,),
     )
     calls = (
         PendingCall(path="a", agent="openAIAgent", queue="q", started=True, attempt=4, last_failure="429"),

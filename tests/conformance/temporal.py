@@ -18,7 +18,7 @@ from perdure.graph.check import first_problem
 from perdure.payloads import RunRequest
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.conformance.cases import Outcome, mock_agents, options_of
+from tests.support.recorded import Outcome, mock_agents, options_of
 
 AT_ONCE = 6
 LIMIT = 30.0
@@ -63,19 +63,7 @@ async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome
     if problem is not None:
         outcome.status, outcome.stage, outcome.thrown = "thrown", "construct", problem.graphai
         return outcome
-    options = options_of(case)
-    request = RunRequest(
-        document=case["graph"],
-        name=case["name"],
-        queue=queue,
-        injects=[list(pair) for pair in options.injects],
-        config=options.config,
-        graphs=options.graphs,
-        bypass_agents=options.bypass_agents,
-        force_loop=options.force_loop,
-        loop_count=options.loop_count,
-        previous_results=options.previous_results,
-    )
+    request = RunRequest(document=case["graph"], name=case["name"], queue=queue, options=options_of(case))
     worker = WorkerOptions(
         agents=agents, settings=replace(client.settings, file_root=case["files"]), cached_runs=10
     )

@@ -27,7 +27,7 @@ class Witness:
     def __call__(self, run: GraphRun, name: str) -> None:
         state = run.nodes[name].state
         if state in (NodeState.COMPLETED, NodeState.FAILED):
-            self.alone |= run.starting and run.active == 1
+            self.alone |= _is_alone(run, name)
         self.aborted |= state is NodeState.ABORT
         if state is NodeState.QUEUED:
             self.queued.add((run.id, name))
@@ -37,6 +37,12 @@ class Witness:
     @property
     def stopped(self) -> bool:
         return self.aborted or bool(self.queued)
+
+
+def _is_alone(run: GraphRun, name: str) -> bool:
+    """Whether a node is over while its graph still queues its first ones, and no other has begun."""
+    others = (run.nodes[other].state for other in run.plan.computed if other != name)
+    return bool(run.holds) and all(state in (NodeState.WAITING, NodeState.SKIPPED) for state in others)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from perdure.activities.agent import declared
 from perdure.cli.checkup import State
 from perdure.cli.queue_checks import needs_of, queues
 from perdure.client import GraphClient
+from perdure.engine.messages import RunOptions
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 pytestmark = pytest.mark.anyio
 
@@ -103,7 +104,7 @@ async def test_a_run_moves_when_it_continues_as_new(client: GraphClient) -> None
         await stack.enter_async_context(build_worker(client.temporal, QUEUE, options(client, "v1")))
         await make_current(client, "v1")
         # 60 events are reached in the middle
-        run = await client.start(graph(*[0.2] * 30), queue=QUEUE, events=60)
+        run = await client.start(graph(*[0.2] * 30), queue=QUEUE, options=RunOptions(events=60))
         await at_work(run, "n0")
         await stack.enter_async_context(build_worker(client.temporal, QUEUE, options(client, "v2")))
         await make_current(client, "v2")
@@ -114,7 +115,7 @@ async def test_a_run_moves_when_it_continues_as_new(client: GraphClient) -> None
 
 async def test_without_builds_all_is_as_it_was(client: GraphClient) -> None:
     async with build_worker(client.temporal, QUEUE, options(client)):
-        run = await client.start(graph(*[0] * 30), queue=QUEUE, events=60)
+        run = await client.start(graph(*[0] * 30), queue=QUEUE, options=RunOptions(events=60))
         assert await builds(run) == ["none"] * 30
 
 

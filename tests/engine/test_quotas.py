@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.messages import CancelCall, Quotas, RunAgent, StartTimer, TimerFired, check_quotas
+from perdure.engine.messages import CancelCall, Quotas, RunAgent, StartTimer, TimerFired
 from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import QuotaExceeded, UsageError
-from tests.engine.drive import Drive, failing, graph, nested, rows, work
+from tests.support.drive import Drive, failing, graph, nested, rows, work
 
 
 def deep(depth: int) -> dict[str, Any]:
@@ -74,12 +74,11 @@ def test_what_is_used_is_in_a_snapshot() -> None:
 
 
 def test_quotas_are_checked() -> None:
-    check_quotas({"calls": 1, "bytes": 5, "seconds": 0.5})
+    assert Quotas.of({"calls": 1, "bytes": 5, "seconds": 0.5}) == Quotas(calls=1, bytes=5, seconds=0.5)
     with pytest.raises(UsageError, match="no quota 'call'; there are calls, iterations"):
-        check_quotas({"call": 1})
+        Quotas.of({"call": 1})
     with pytest.raises(UsageError, match="quota depth: 0 is not above 0"):
-        check_quotas({"depth": 0})
-    assert Quotas.of({"calls": 7, "bytes": 5}) == Quotas(calls=7)
+        Quotas.of({"depth": 0})
 
 
 def timers(drive: Drive) -> list[StartTimer]:

@@ -22,8 +22,8 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import TRANSITIONS, GraphRun, NodeState
-from tests.property.graphs import has_graphs
+from perdure.engine.state import ACTIVE, TRANSITIONS, GraphRun, NodeState
+from tests.support.graphs import has_graphs
 
 AGENTS = ("work",)
 
@@ -116,6 +116,15 @@ class Simulation:
             elif isinstance(command, Finish):
                 self.finish = command
         self._check_limits()
+        self._check_counts()
+
+    def _check_counts(self) -> None:
+        """Between two events, what a graph counts of itself is what the states of its nodes say."""
+        for run in self.scheduler.board.runs.values():
+            nodes = run.nodes.values()
+            assert run.active == sum(node.state in ACTIVE for node in nodes), run.path
+            waiting = sum(node.state is NodeState.WAITING and node.call is not None for node in nodes)
+            assert run.holds == waiting, run.path
 
     def _check_limits(self) -> None:
         running = [command for command in self.open.values() if isinstance(command, RunAgent)]

@@ -17,9 +17,11 @@ from perdure.activities import activity
 from perdure.activities.agent import AgentContext
 from perdure.activities.pulse import Pulse
 from perdure.directory import DIRECTORY
-from perdure.payloads import FETCH, KEEP, SEGMENT, RunRequest
+from perdure.engine.messages import RunOptions
+from perdure.payloads import FETCH, KEEP, SEGMENT
 from tests.repo import documents
-from tests.repo.documents import ROOT, code, tables
+from tests.repo.documents import code, tables
+from tests.support import ROOT
 
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)
@@ -90,7 +92,7 @@ def test_bounds() -> None:
     ]
     for row in bounds:
         name = code(row["bound"])
-        value = RunRequest(document={}).events if name.endswith(".RunRequest.events") else member(name)
+        value = RunOptions().events if name.endswith(".RunOptions.events") else member(name)
         assert value == float(row["value"]), row
     for row in tables(NAME, "Failures")[1]:
         assert member(code(row["time"])) == timedelta(seconds=int(row["value"].removesuffix(" s"))), row

@@ -5,7 +5,7 @@ Nothing here is rewritten by a command. A name that is missing here is lost for 
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
@@ -16,14 +16,16 @@ from perdure.activities.activity import AgentActivities
 from perdure.claims import Claims
 from perdure.client import WORKFLOW
 from perdure.directory import Directory, FilterScope
+from perdure.engine.people import Question
+from perdure.records import to_plain
 from perdure.reports import GRAPH, STATUS
 from perdure.settings import Settings
 from perdure.workflows.activity_options import FINAL
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue injects config graphs bypass_agents force_loop loop_count
-        previous_results indexed events quotas state""",
+    payloads.RunRequest: """document name queue indexed state injects config graphs bypass_agents force_loop
+        loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed""",
@@ -31,10 +33,11 @@ FIELDS = {
     payloads.Beginning: "request run now continues",
     payloads.SegmentRequest: "scheduler places directory request now run",
     payloads.SegmentResult: "answers alone console end seconds",
-    payloads.StreamTail: "attempt offset text",
+    payloads.StreamTail: "attempt offset text path",
     payloads.Answer: "path value",
     payloads.NodeStatus: "path state agent queue since retries error done total",
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
+    Question: "path message role required",
     Directory: "pure others human queues local_activities store filters first",
     FilterScope: "agents nodes pure",
 }
@@ -43,7 +46,9 @@ FIELDS = {
 
 @pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
 def test_fields(kind: Any) -> None:
-    assert [field.name for field in fields(kind)] == FIELDS[kind].split()
+    required = [item for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
+    values = {item.name: None for item in required}
+    assert list(to_plain(kind(**values))) == FIELDS[kind].split()
 
 
 def test_workflow() -> None:

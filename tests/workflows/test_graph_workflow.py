@@ -12,6 +12,8 @@ from perdure.activities.catalog import catalog
 from perdure.claims import Claims
 from perdure.cli import queue_checks
 from perdure.client import GraphClient
+from perdure.engine.messages import RunOptions
+from perdure.engine.people import Question
 from perdure.errors import (
     GraphError,
     RunCancelled,
@@ -24,7 +26,7 @@ from perdure.reports import RunReport
 from perdure.runs import Run
 from perdure.streams import StreamPiece
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import started
+from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +60,7 @@ async def until_asked(going: Run) -> None:
     for _ in range(100):
         status = await going.status()
         if status is not None and status.questions:
-            assert status.questions == [{"path": "who", "message": "name?", "role": "user", "required": True}]
+            assert status.questions == (Question(path="who", message="name?", required=True),)
             return
         await asyncio.sleep(0.05)
     raise AssertionError("no question was asked")
@@ -304,7 +306,7 @@ async def remote_step(inputs: dict[str, Any]) -> dict[str, Any]:
 async def test_a_loop_continues_as_new(client: GraphClient) -> None:
     options = WorkerOptions(agents=agents(remote_step), settings=client.settings)
     async with build_worker(client.temporal, "test-chain", options):
-        going = await client.start(LOOPING, name="chain", queue="test-chain", events=100)
+        going = await client.start(LOOPING, name="chain", queue="test-chain", options=RunOptions(events=100))
         first = (await going.handle.describe()).run_id
         result = await going.result()
         status = await going.status()
@@ -330,7 +332,9 @@ async def test_a_map_and_a_question_continue_as_new(client: GraphClient) -> None
     }
     options = WorkerOptions(agents=agents(remote_step), settings=client.settings)
     async with build_worker(client.temporal, "test-chain2", options):
-        going = await client.start(document, name="chain2", queue="test-chain2", events=120)
+        going = await client.start(
+            document, name="chain2", queue="test-chain2", options=RunOptions(events=120)
+        )
         first = (await going.handle.describe()).run_id
         for _ in range(400):
             status = await going.status()
@@ -360,7 +364,9 @@ async def test_long_calls_are_not_repeated_for_the_sake_of_history(client: Graph
     }
     options = WorkerOptions(agents=agents(remote_step, long), settings=client.settings)
     async with build_worker(client.temporal, "test-long", options):
-        going = await client.start({"nodes": nodes}, name="long", queue="test-long", events=60)
+        going = await client.start(
+            {"nodes": nodes}, name="long", queue="test-long", options=RunOptions(events=60)
+        )
         result = await going.result()
     assert result.results["long"] == 1
     assert calls == ["long"]

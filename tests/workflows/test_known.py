@@ -10,6 +10,7 @@ from temporalio import activity
 from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
 from perdure.client import GraphClient
+from perdure.engine.messages import RunOptions
 from perdure.payloads import RunResult
 from perdure.worker import WorkerOptions, build_worker
 
@@ -31,7 +32,9 @@ async def played(
     agents = {**catalog(), "step": step.agent}  # type: ignore[attr-defined]
     options = WorkerOptions(agents=agents, settings=client.settings)
     async with build_worker(client.temporal, f"test-{name}", options):
-        going = await client.start(document, name=name, queue=f"test-{name}", events=events)
+        going = await client.start(
+            document, name=name, queue=f"test-{name}", options=RunOptions(events=events)
+        )
         return await going.result(), runs
 
 

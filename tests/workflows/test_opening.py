@@ -16,7 +16,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.errors import RunCancelled, RunFailed
 from perdure.runs import Run
 from perdure.settings import Settings
-from tests.durable import started
+from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def test_the_end_is_taken_over_and_played_when_somebody_asks(
             status = await going.status()
             assert len(played) >= before + 2
             assert status is not None
-            assert [node["state"] for node in status.nodes] == list(result.states.values())
+            assert [node.state for node in status.nodes] == list(result.states.values())
             assert [line for line in status.console if line] == ["b begins"]
 
 

@@ -1,0 +1,65 @@
+"""What the graphs inside a node start with: one start, or one for each row of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perdure.engine.plan import spread
+from perdure.graph.distant import Distant, Part, Stored
+from perdure.graph.fields import MAP_INDEX
+from perdure.graph.values import UNDEFINED, Value, is_list
+
+
+# Not frozen, as RunAgent is not: there is one for every row.
+@dataclass(slots=True, kw_only=True)
+class Start:
+    """One graph to run: the values its static nodes begin with, and its row."""
+
+    values: Mapping[str, Value]
+    map_index: int | None = None
+    invalid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows(Sequence[Start]):
+    """A start for each row, made when it is asked for: there may be a hundred thousand."""
+
+    #: The list, or where it is stored.
+    rows: Value
+    #: The node that holds the row.
+    row_key: str
+    #: The inputs that are expanded, by node: row `i` starts with item `i` of each.
+    columns: Mapping[str, Value]
+    #: What every row starts with.
+    values: Mapping[str, Value]
+    #: How many rows there are.
+    limit: int
+    #: Why none can start, as a message.
+    invalid: str | None = None
+
+    def __len__(self) -> int:
+        return self.limit
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.limit:
+            raise IndexError(index)
+        if self.invalid is not None:
+            return Start(values={}, map_index=index, invalid=self.invalid)
+        values = {**self.values, self.row_key: _item(self.rows, index), MAP_INDEX: index}
+        for node, column in self.columns.items():
+            values[node] = _item(column, index)
+        return Start(values=values, map_index=index)
+
+
+def _item(value: Value, index: int) -> Value:
+    """The item of a list, or the member that is named like its index of anything else."""
+    if is_list(value):
+        return value[index] if index < len(value) else UNDEFINED
+    if isinstance(value, Distant):
+        is_object = isinstance(value, Stored) and value.kind == "object"
+        if isinstance(value, Stored) and value.kind == "list" and index >= value.length:
+            return UNDEFINED
+        return Part(value, ((str(index) if is_object else f"${index}", True),))
+    return spread(value).get(str(index), UNDEFINED)
