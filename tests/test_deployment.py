@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from perdure.settings import Settings
-from tests.servers import Answer, serve
+from tests.support.servers import Answer, serve
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

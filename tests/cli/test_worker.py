@@ -11,7 +11,7 @@ import pytest
 
 from perdure import server
 from perdure.settings import Settings
-from tests.cli.conftest import HELLO, SLOW, Cli
+from tests.support.cli import HELLO, SLOW, Cli
 
 
 def free_port() -> int:
