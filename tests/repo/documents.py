@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from perdure.activities.catalog import catalog
@@ -21,8 +20,8 @@ from perdure.graph.review import review
 from perdure.payloads import RunResult
 from perdure.settings import Settings
 from perdure.testing import memory_shell
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 OUTCOMES = ("result", "states", "errors", "failure", "console", "message")
