@@ -83,6 +83,14 @@ def carry(size: int, agent: str, nodes: int = 10) -> Document:
     return document
 
 
+def nested(depth: int, agent: str) -> Document:
+    """One node, in `depth` graphs inside each other."""
+    document: Document = {"nodes": {"x": {"agent": agent, "inputs": {"n": 0}, "isResult": True}}}
+    for _ in range(depth):
+        document = {"nodes": {"x": {"agent": "nestedAgent", "graph": document, "isResult": True}}}
+    return {"version": 0.5, **document}
+
+
 def elsewhere(queue: str) -> Document:
     """One call that waits for a worker of `queue`."""
     return {"version": 0.5, "nodes": {"wait": {"agent": "step", "inputs": {"n": 0}, "queue": queue}}}

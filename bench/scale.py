@@ -11,109 +11,59 @@ import asyncio
 import json
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import (
     UnsandboxedWorkflowRunner,
+    WorkerConfig,
     WorkflowInstance,
     WorkflowInstanceDetails,
     WorkflowRunner,
 )
 
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
+from bench import graphs
+from bench.session import Session, fresh
+from perdure.activities.catalog import catalog, load_agents
 from perdure.cli import connection
-from perdure.client import GraphClient, connect
+from perdure.client import GraphClient
+from perdure.plugin import GraphPlugin
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
 
 QUEUE = "scale"
-COPY = {"agent": "copyAgent", "inputs": {"n": ":row"}, "isResult": True}
-
-
-@agent("remoteCopy")
-async def remote_copy(inputs: dict[str, Any]) -> dict[str, Any]:
-    """An activity that does nothing."""
-    return inputs
 
 
 @dataclass(frozen=True)
 class Case:
-    """A graph, its inputs, and whether a result of it is right."""
+    """A graph, and its results."""
 
-    graph: dict[str, Any]
-    inputs: dict[str, Any]
-    is_right: Callable[[dict[str, Any]], bool]
-
-
-def _chain(length: int) -> Case:
-    nodes: dict[str, Any] = {"n0": {"value": {"t": "x"}}}
-    for index in range(1, length):
-        nodes[f"n{index}"] = {"agent": "copyAgent", "inputs": {"t": f":n{index - 1}.t"}}
-    last = f"n{length - 1}"
-    nodes[last]["isResult"] = True
-    return Case({"nodes": nodes}, {}, lambda results: results == {last: {"t": "x"}})
+    graph: graphs.Document
+    expect: Any
 
 
-def _fan(width: int) -> Case:
-    nodes: dict[str, Any] = {"s": {"value": "x"}}
-    nodes |= {f"n{i}": {"agent": "copyAgent", "inputs": {"t": ":s"}} for i in range(width - 2)}
-    texts = [f":n{i}.t" for i in range(width - 2)]
-    nodes["all"] = {
-        "agent": "copyAgent",
-        "inputs": {"all": texts},
-        "output": {"n": ".all.length()"},
-        "isResult": True,
-    }
-    return Case({"nodes": nodes}, {}, lambda results: results == {"all": {"n": width - 2}})
-
-
-def _map(rows: int, chosen: str, concurrency: int) -> Case:
-    row = {**COPY, "agent": chosen}
-    nodes = {
-        "rows": {},
-        "map": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":rows"},
-            "graph": {"nodes": {"c": row}},
-            "isResult": True,
-        },
-    }
-    graph = {"nodes": nodes, "concurrency": concurrency}
-    wanted = [{"c": {"n": index}} for index in range(rows)]
-    return Case(graph, {"rows": list(range(rows))}, lambda results: results["map"] == wanted)
-
-
-def _loop(count: int) -> Case:
-    step = {"agent": "copyAgent", "inputs": {"n": ":i.add(1)"}, "isResult": True}
-    nodes = {"i": {"value": 0, "update": ":step.n"}, "step": step}
-    return Case(
-        {"loop": {"count": count}, "nodes": nodes}, {}, lambda results: results == {"step": {"n": count}}
-    )
+def _rows(size: int, agent: str, concurrency: int) -> Case:
+    expect = {"map": {"work": [{"n": index + 1} for index in range(size)]}}
+    return Case(graphs.rows(size, agent, concurrency), expect)
 
 
 def _nested(depth: int) -> Case:
-    graph: dict[str, Any] = {"nodes": {"x": {"agent": "copyAgent", "inputs": {"n": 1}, "isResult": True}}}
-    wanted: Any = {"x": {"n": 1}}
+    expect: Any = {"x": {"n": 1}}
     for _ in range(depth):
-        graph = {"nodes": {"x": {"agent": "nestedAgent", "graph": graph, "isResult": True}}}
-        wanted = {"x": wanted}
-    return Case(graph, {}, lambda results: results == wanted)
+        expect = {"x": expect}
+    return Case(graphs.nested(depth, "add"), expect)
 
 
 CASES: dict[str, Callable[[], Case]] = {
-    "chain of 10,000 nodes": lambda: _chain(10_000),
-    "fan of 10,000 nodes": lambda: _fan(10_000),
-    "map of 100,000 rows, pure": lambda: _map(100_000, "copyAgent", 8),
-    "map of 10,000 rows, activity": lambda: _map(10_000, "remoteCopy", 100),
-    "loop of 10,000 iterations": lambda: _loop(10_000),
+    "chain of 10,000 nodes": lambda: Case(graphs.chain(10_000, "add"), {"s10000": {"n": 10_000}}),
+    "fan of 10,000 nodes": lambda: Case(graphs.fan(10_000, "add", "count"), {"all": {"n": 10_000}}),
+    "map of 100,000 rows, pure": lambda: _rows(100_000, "add", 8),
+    "map of 10,000 rows, activity": lambda: _rows(10_000, "step", 100),
+    "loop of 10,000 iterations": lambda: Case(graphs.loop(10_000, "add"), {"next": {"n": 10_000}}),
     "50 graphs inside each other": lambda: _nested(50),
 }
 
@@ -146,13 +96,22 @@ class TimedRunner(WorkflowRunner):
         return instance
 
 
-async def serve(home: str) -> int:
-    """The worker: ends with its standard input, and then tells what it has cost."""
-    client = await connect(Settings(home=Path(home)))
-    agents = {**catalog(), "remoteCopy": remote_copy.agent}
-    worker = build_worker(client.temporal, QUEUE, WorkerOptions(agents=agents, settings=client.settings))
-    worker._workflow_worker._unsandboxed_workflow_runner = TimedRunner()
-    async with worker:
+class TimedPlugin(GraphPlugin):
+    """The plugin of the product, with the watch."""
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Runs the workflow where it is timed."""
+        config = super().configure_worker(config)
+        config["unsandboxed_workflow_runner"] = TimedRunner()
+        return config
+
+
+async def serve(address: str, home: str) -> int:
+    """The worker: ends with its standard input, and then prints what it has cost."""
+    temporal = await Client.connect(address, plugins=[TimedPlugin()])
+    agents = {**catalog(), **load_agents("bench.agents")}
+    options = WorkerOptions(agents=agents, settings=Settings(home=Path(home)))
+    async with build_worker(temporal, QUEUE, options):
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -165,10 +124,12 @@ async def serve(home: str) -> int:
     return 0
 
 
-async def measure(client: GraphClient, name: str, case: Case) -> dict[str, Any]:
+async def measure(session: Session, name: str, case: Case) -> dict[str, Any]:
     """Runs a case, and gives what it took."""
+    client = session.graphs
+    assert client.embedded is not None
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.scale", "--serve", str(client.settings.home)),
+        *(sys.executable, "-m", "bench.scale", "--serve", client.embedded.address, str(session.home)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 20,
@@ -176,7 +137,7 @@ async def measure(client: GraphClient, name: str, case: Case) -> dict[str, Any]:
     assert worker.stdout is not None
     await worker.stdout.readline()
     began = time.perf_counter()
-    run = await client.start(case.graph, case.inputs, name="scale", queue=QUEUE)
+    run = await client.start(case.graph, name="scale", queue=QUEUE)
     result = await run.result()
     seconds = time.perf_counter() - began
     histories = await _histories(client, run.id)
@@ -184,7 +145,7 @@ async def measure(client: GraphClient, name: str, case: Case) -> dict[str, Any]:
     cost = json.loads(told.splitlines()[-1])
     return {
         "name": name,
-        "right": case.is_right(dict(result.results)),
+        "right": result.results == case.expect,
         "seconds": seconds,
         "runs": len(histories),
         "events": max(len(history.events) for history in histories),
@@ -206,19 +167,18 @@ async def main(names: list[str], file: str | None) -> int:
     """Runs the cases whose names hold one of `names`, and prints a line each."""
     chosen = {name: make for name, make in CASES.items() if not names or any(part in name for part in names)}
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="perdure-scale-") as home:
-        async with embedded(Path(home) / "home") as client:
-            print(f"{'':30} right      s  runs  events  history MB  longest s  worker MB  worker CPU s")
-            for name, make in chosen.items():
-                found = await measure(client, name, make())
-                results.append(found)
-                print(
-                    f"{name:30} {found['right']!s:5} {found['seconds']:6.1f} {found['runs']:5}"
-                    f" {found['events']:7}"
-                    f" {found['history_bytes'] / 1e6:11.2f} {found['longest']:10.3f}"
-                    f" {found['memory'] / 1e6:10.0f} {found['cpu']:13.1f}",
-                    flush=True,
-                )
+    async with fresh() as session:
+        print(f"{'':30} right      s  runs  events  history MB  longest s  worker MB  worker CPU s")
+        for name, make in chosen.items():
+            found = await measure(session, name, make())
+            results.append(found)
+            print(
+                f"{name:30} {found['right']!s:5} {found['seconds']:6.1f} {found['runs']:5}"
+                f" {found['events']:7}"
+                f" {found['history_bytes'] / 1e6:11.2f} {found['longest']:10.3f}"
+                f" {found['memory'] / 1e6:10.0f} {found['cpu']:13.1f}",
+                flush=True,
+            )
     if file:
         Path(file).write_text(json.dumps(results, indent=1) + "\n")
     bad = [each for each in results if not each["right"] or each["events"] > 10_000 or each["memory"] > 1e9]
@@ -229,9 +189,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--serve", metavar="HOME", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=2, metavar=("ADDRESS", "HOME"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        sys.exit(connection.run(serve(given.serve)))
+        sys.exit(connection.run(serve(*given.serve)))
     else:
         sys.exit(asyncio.run(main(given.names, given.json)))

@@ -148,7 +148,7 @@ async def durable(*workers: str) -> AsyncIterator[Session]:
     """A session with the named workers, both by default: one of its own, or the one that is `shared`."""
     session = _shared.get()
     if session is None:
-        async with _new() as session:
+        async with fresh() as session:
             await session.start_workers(*workers or QUEUES)
             yield session
     else:
@@ -159,7 +159,7 @@ async def durable(*workers: str) -> AsyncIterator[Session]:
 @asynccontextmanager
 async def shared() -> AsyncIterator[None]:
     """One session for all that are asked for inside: less to wait for, where numbers do not matter."""
-    async with _new() as session:
+    async with fresh() as session:
         token = _shared.set(session)
         try:
             yield
@@ -168,7 +168,8 @@ async def shared() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _new() -> AsyncIterator[Session]:
+async def fresh() -> AsyncIterator[Session]:
+    """A session on a server of its own, without workers."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", ignore_cleanup_errors=True) as folder:
         settings = Settings(home=Path(folder), server_idle=IDLE)
         graphs = await connect(settings)

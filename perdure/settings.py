@@ -14,6 +14,9 @@ from typing import Any
 
 from perdure.errors import UsageError
 
+MAX_RETENTION_DAYS = 36_500
+"""A hundred years: as much as the durations of the embedded server hold."""
+
 
 def _default_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -29,11 +32,12 @@ class Settings:
     `allow_hosts` names the hosts that graphs may reach although they are not public: "localhost:8080",
     or "10.0.0.7" for every port of it. `keys` maps a provider ("openai", "anthropic", "gemini", "groq")
     to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
-    without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL".
+    without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL". It
+    keeps runs that have ended for `server_retention` days, and aims at `server_memory` MB of memory.
     A worker tells its health over HTTP at `health_host` and `health_port`, where there is one. Told to
     stop, it lets agents go on for `grace` seconds. One attempt of a call whose node has no `timeout` may
-    take `call_limit` seconds. With a `deployment` and a `build_id`, runs stay with the build that began
-    them.
+    take `call_limit` seconds. It makes up to `concurrency` calls at a time on each of its queues. With a
+    `deployment` and a `build_id`, runs stay with the build that began them.
 
     Values larger than `store_above` bytes are kept in the object store at `store`, a folder or a URL, and
     passed on by reference; None is a folder in `home` beside the embedded server, and nowhere elsewhere.
@@ -48,8 +52,11 @@ class Settings:
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0
+    server_retention: float = 90.0
+    server_memory: int = 200
     health_host: str = "127.0.0.1"
     health_port: int | None = None
+    concurrency: int = 100
     grace: float = 10.0
     call_limit: float = 86_400.0
     deployment: str = ""
@@ -157,6 +164,10 @@ def _of_server(env: Mapping[str, str]) -> dict[str, object]:
         given["server_idle"] = _seconds("PERDURE_SERVER_IDLE", env["PERDURE_SERVER_IDLE"])
     if env.get("PERDURE_SQLITE_SYNCHRONOUS"):
         given["sqlite_synchronous"] = _synchronous(env["PERDURE_SQLITE_SYNCHRONOUS"])
+    if env.get("PERDURE_SERVER_RETENTION"):
+        given["server_retention"] = _retention_days(env["PERDURE_SERVER_RETENTION"])
+    if env.get("PERDURE_SERVER_MEMORY"):
+        given["server_memory"] = count("PERDURE_SERVER_MEMORY", env["PERDURE_SERVER_MEMORY"], 50, "MB", 200)
     return given
 
 
@@ -174,6 +185,8 @@ def _of_health(env: Mapping[str, str]) -> dict[str, object]:
 
 def _of_worker(env: Mapping[str, str]) -> dict[str, object]:
     given: dict[str, object] = {}
+    if env.get("PERDURE_CONCURRENCY"):
+        given["concurrency"] = count("PERDURE_CONCURRENCY", env["PERDURE_CONCURRENCY"], 1, "calls", 100)
     if env.get("PERDURE_GRACE"):
         given["grace"] = _seconds("PERDURE_GRACE", env["PERDURE_GRACE"])
     if env.get("PERDURE_CALL_LIMIT"):
@@ -217,6 +230,28 @@ def retention(name: str, text: str) -> float:
         raise UsageError(
             f"{name}: {text!r} is no number of days of at least an hour (0.042): what was put just now may "
             "not be in any history yet; set it to 7, say"
+        )
+    return days
+
+
+def count(name: str, text: str, least: int, unit: str, example: int) -> int:
+    """The number that `text`, given as `name`, stands for. Raises UsageError for one below `least`."""
+    if not text.isdecimal() or int(text) < least:
+        raise UsageError(
+            f"{name}: {text!r} is not a number of {unit} from {least} up; set it to {example}, say"
+        )
+    return int(text)
+
+
+def _retention_days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 1 / 24 <= days <= MAX_RETENTION_DAYS:
+        raise UsageError(
+            f"PERDURE_SERVER_RETENTION: {text!r} is not a number of days from 0.042 (an hour) to "
+            f"{MAX_RETENTION_DAYS}; set it to 90, say"
         )
     return days
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from perdure.settings import Settings
-from tests.servers import Answer, serve
+from tests.support.servers import Answer, serve
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -120,7 +120,8 @@ def test_every_variable_has_a_default_and_is_documented():
 def test_workers_are_told_every_setting_but_those_that_have_no_meaning_there():
     told = set(SERVICES["worker"]["environment"]) | set(re.findall(r"\b([A-Z_]+)=", DOCKERFILE))
     # The image has no local model and no embedded server, and PERDURE_HOME places all its folders.
-    without = {"PERDURE_LOCAL_MODEL", "PERDURE_SERVER_IDLE", "PERDURE_SQLITE_SYNCHRONOUS"}
+    without = {"PERDURE_LOCAL_MODEL", "PERDURE_SQLITE_SYNCHRONOUS"}
+    without |= {f"PERDURE_SERVER_{name}" for name in ("IDLE", "MEMORY", "RETENTION")}
     assert _settings_read() - told == without | {"TIKTOKEN_CACHE_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}
     passed_on = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
     assert passed_on <= _settings_read()

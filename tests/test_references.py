@@ -25,8 +25,8 @@ from perdure.errors import ConnectionFailed, UsageError
 from perdure.plugin import GraphPlugin
 from perdure.references import find_garbage, names_in, payloads_of, remove_garbage
 from perdure.store import Store, open_store
-from tests.durable import embedded, started
-from tests.store.test_store import age
+from tests.support.durable import embedded, started
+from tests.support.stored import age
 
 DAY = 86_400
 GRAPH = {"nodes": {"v": {"value": ""}, "a": {"agent": "copyAgent", "inputs": {"v": ":v"}, "isResult": True}}}

@@ -298,6 +298,15 @@ def test_after_an_orderly_end_one_file_has_everything(settings: Settings) -> Non
 
 
 @needs_program
+def test_ended_runs_are_kept_as_long_as_the_settings_say(shared: Settings, settings: Settings) -> None:
+    own = Settings(home=settings.home, server_retention=0.5)
+    for each, seconds in ((shared, 90 * 86_400), (own, 43_200)):
+        described = temporal(server.ensure(each).address, "operator", "namespace", "describe", "-o", "json")
+        ttl = json.loads(described)["config"]["workflowExecutionRetentionTtl"]
+        assert ttl == f"{seconds}s"
+
+
+@needs_program
 def test_it_ends_when_nobody_uses_it_and_not_before(settings: Settings) -> None:
     quick = Settings(home=settings.home, server_idle=0.4)
     with server.lease(quick):
@@ -534,6 +543,12 @@ def test_the_environment_says_how_long_and_how_safely() -> None:
         {"PERDURE_SERVER_IDLE": "soon"},
         {"PERDURE_SERVER_IDLE": "0"},
         {"PERDURE_SERVER_IDLE": "nan"},
+        {"PERDURE_SERVER_RETENTION": "0.01"},
+        {"PERDURE_SERVER_RETENTION": "forever"},
+        {"PERDURE_SERVER_MEMORY": "49"},
+        {"PERDURE_SERVER_MEMORY": "much"},
+        {"PERDURE_CONCURRENCY": "0"},
+        {"PERDURE_CONCURRENCY": "many"},
         {"PERDURE_SQLITE_SYNCHRONOUS": "OFF"},
     ],
 )

@@ -25,8 +25,8 @@ from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 
 UNSHARED = frozenset(
-    {"home", "queue", "server_idle", "sqlite_synchronous", "health_host", "health_port"}
-    | {"grace", "deployment", "build_id"}
+    {"home", "queue", "server_idle", "server_retention", "server_memory", "sqlite_synchronous"}
+    | {"health_host", "health_port", "concurrency", "grace", "deployment", "build_id"}
 )
 """Settings that make no difference to what an agent does."""
 
@@ -97,6 +97,7 @@ def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> W
         filters=agents.filters,
         settings=settings if versioned else replace(settings, deployment="", build_id=""),
         local_models=local_models(settings),
+        concurrent_agents=settings.concurrency,
     )
 
 

@@ -5,6 +5,7 @@ the embedded one is started again where it has crashed.
 SIGTERM and Ctrl-C let running agents end, for at most PERDURE_GRACE seconds (10); a second signal ends
 at once. PERDURE_DEPLOYMENT and PERDURE_BUILD_ID make runs stay with the build that began them.
 PERDURE_CALL_LIMIT bounds one attempt of a call whose node has no `timeout`, in seconds (86400: a day).
+--concurrency (PERDURE_CONCURRENCY) bounds the calls that it makes at a time, on each of its queues (100).
 PERDURE_HEALTH_PORT (and PERDURE_HEALTH_HOST, 127.0.0.1 by default) give /healthz and /readyz.
 """
 
@@ -12,16 +13,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import replace
 
 from perdure import server
 from perdure.cli import connection, graphs, logs, output
-from perdure.settings import Settings
+from perdure.settings import Settings, count
 
 EXAMPLES = """\
 examples:
   perdure worker                                       the default queue, the shipped agents
   perdure worker --agents mycompany.agents             those and your own
   perdure worker --queue gpu --queue perdure           two queues
+  perdure worker --queue gpu --concurrency 1           one call at a time
   PERDURE_HEALTH_PORT=8081 perdure worker              with health checks
   PERDURE_DEPLOYMENT=graphs PERDURE_BUILD_ID=v2 perdure worker
 """
@@ -32,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queue", action="append", default=[], metavar="Q", help="a task queue; may be repeated"
     )
+    parser.add_argument(
+        "--concurrency", metavar="N", help="calls of agents at a time, on each queue (100); pure agents aside"
+    )
     graphs.agents_option(parser)
     graphs.filters_option(parser)
 
@@ -40,6 +46,8 @@ def main(args: argparse.Namespace) -> int:
     """Serves."""
     logs.configure(verbose=args.verbose, worker=True)
     settings = Settings.from_env()
+    if args.concurrency is not None:
+        settings = replace(settings, concurrency=count("--concurrency", args.concurrency, 1, "calls", 100))
     agents = graphs.agents_of(args.agents, args.filters)
     return connection.run(_main(args, agents, settings, connection.begin(settings)))
 

@@ -93,6 +93,7 @@ def ensure(settings: Settings) -> Embedded:
             *(sys.executable, "-P", "-m", "perdure.server"),
             *("--home", str(home), "--program", str(find()), "--port", str(port), "--web", web),
             *("--idle", str(settings.server_idle), "--synchronous", settings.sqlite_synchronous),
+            *("--retention", str(settings.server_retention), "--memory", str(settings.server_memory)),
         ]
 
     daemon.make_private(home)

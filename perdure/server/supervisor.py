@@ -52,7 +52,10 @@ SEARCH_ATTRIBUTES = ("PerdureGraph", "PerdureStatus")
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is to run, as the command line says. `web` is "host:port", or empty for no web pages."""
+    """What is to run, as the command line says. `web` is "host:port", or empty for no web pages.
+
+    `retention` is in days, `memory` in MB.
+    """
 
     home: Path
     program: Path
@@ -60,6 +63,8 @@ class Order:
     web: str
     idle: float
     synchronous: str
+    retention: float
+    memory: int
 
     @property
     def database(self) -> Path:
@@ -130,7 +135,9 @@ def _supervise(order: Order, bell: Bell) -> int:
     server = subprocess.Popen(
         arguments(order),
         cwd=order.home,
-        env={},  # TEMPORAL_… variables and profiles are for clients; no secret is any business of the server
+        # TEMPORAL_… variables and profiles are for clients; no secret is any business of the server. Go's
+        # garbage collector takes the limit as its aim: without one, the server keeps twice what it needs.
+        env={"GOMEMLIMIT": f"{order.memory}MiB"},
         stdin=subprocess.DEVNULL,
         close_fds=False,  # it inherits the locks, which then last as long as it does
         preexec_fn=_dies_with_parent(),
@@ -145,8 +152,30 @@ def _supervise(order: Order, bell: Bell) -> int:
 def _await_ready(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> None:
     while server.poll() is None and not bell.rung:
         if serves(f"127.0.0.1:{order.port}"):
+            _set_retention(order)
             return marker.write(order.database, "made")
         bell.wait(0.02)
+
+
+def _set_retention(order: Order) -> None:
+    """Tells the namespace how long to keep ended runs: `start-dev` makes it with a day, and has no option.
+
+    It comes before the marker, so that no run of a new server can end, and be given its day, before.
+    """
+    seconds = round(order.retention * 86_400)
+    told = subprocess.run(
+        [
+            *(str(order.program), "operator", "namespace", "update", "--namespace", "default"),
+            *("--retention", f"{seconds}s", "--address", f"127.0.0.1:{order.port}", "--disable-config-file"),
+        ],
+        env={},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode:
+        _say(f"ended runs are kept for a day only: {told.stderr.strip()}")
 
 
 def _watch(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> int:
@@ -225,4 +254,6 @@ def _parse(argv: Sequence[str] | None) -> Order:
     parser.add_argument("--web", default="")
     parser.add_argument("--idle", type=float, default=600.0)
     parser.add_argument("--synchronous", choices=("FULL", "NORMAL"), default="FULL")
+    parser.add_argument("--retention", type=float, default=90.0)
+    parser.add_argument("--memory", type=int, default=200)
     return Order(**vars(parser.parse_args(argv)))

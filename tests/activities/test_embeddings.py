@@ -10,7 +10,7 @@ from perdure.activities.agent import AgentContext
 from perdure.activities.embeddings import string_embeddings
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.settings import Settings
-from tests.servers import Answer, Server, embedded, failed, json_answer, serve
+from tests.support.servers import Answer, Server, embedded, failed, json_answer, serve
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from perdure.activities.fetch_xml import parse as parse_xml
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
-from tests.servers import Answer, Seen, Server, json_answer, serve
+from tests.support.servers import Answer, Seen, Server, json_answer, serve
 
 CONFORMANCE = Path(__file__).parents[2] / "../shared/conformance"
 

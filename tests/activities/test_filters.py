@@ -22,7 +22,7 @@ from perdure.graph.values import Value
 from perdure.records import to_plain
 from perdure.testing import run_in_memory
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 COPY = {"agent": "copyAgent", "inputs": {"text": "in"}, "isResult": True}
 

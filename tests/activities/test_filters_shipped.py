@@ -22,7 +22,7 @@ from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.settings import Settings
 from perdure.testing import run_in_memory
-from tests.servers import Answer, Seen, Server, json_answer, serve
+from tests.support.servers import Answer, Seen, Server, json_answer, serve
 
 pytestmark = pytest.mark.anyio
 

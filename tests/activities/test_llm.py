@@ -12,7 +12,7 @@ from perdure.activities.llm import openai_chat, openai_fetch, openai_image
 from perdure.activities.llm_providers import anthropic, gemini, groq
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.settings import Settings
-from tests.servers import (
+from tests.support.servers import (
     DONE,
     EVENTS,
     USAGE,

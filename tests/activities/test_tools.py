@@ -18,8 +18,8 @@ from perdure.activities.catalog import catalog
 from perdure.errors import RunFailed
 from perdure.settings import Settings
 from perdure.testing import memory_shell, run_in_memory
-from tests.conformance.cases import FREE_TEXTS, mock_agents, normalized, options_of, same
-from tests.servers import Answer, Seen, called, said, serve
+from tests.support.recorded import FREE_TEXTS, mock_agents, normalized, options_of, same
+from tests.support.servers import Answer, Seen, called, said, serve
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "tools_cases.json").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from perdure.activities.wikipedia import wikipedia
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
-from tests.servers import Answer, Server, json_answer, serve, wiki
+from tests.support.servers import Answer, Server, json_answer, serve, wiki
 
 
 async def call(server: Server, inputs: dict[str, Any], **params: Any) -> Any:

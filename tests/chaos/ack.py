@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import detector, failpoint, mix
+from tests.chaos import failpoint, mix
 from tests.chaos.drive import Outcomes, follow, judge
 from tests.chaos.mix import Mixed
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import World, world_in
-from tests.servers import Answer, Seen, embedded, json_answer, said, serve
+from tests.support import detector
+from tests.support.servers import Answer, Seen, embedded, json_answer, said, serve
 
 KINDS = (mix.chain, mix.mapped, mix.looped, mix.nested)
 

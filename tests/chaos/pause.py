@@ -12,10 +12,11 @@ from typing import Any
 from temporalio.client import WorkflowHistory
 
 from perdure.payloads import RunResult
-from tests.chaos import detector
 from tests.chaos.effects import account
 from tests.chaos.report import Verdict, aftermath
-from tests.chaos.world import World, until, world_in
+from tests.chaos.world import World, world_in
+from tests.support import detector
+from tests.support.waiting import until
 
 PATIENCE = 90.0
 """Seconds after it woke up. While a worker is stopped, what it had asked for still goes to it: the server

@@ -19,13 +19,12 @@ from typing import Any
 from perdure.client import connect
 from perdure.errors import RunConflict
 from perdure.settings import Settings
-from tests.chaos import detector
 from tests.chaos.agents import grown
 from tests.chaos.drive import Outcomes
 from tests.chaos.effects import account
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import World, world_in
-from tests.e2e.processes import ROOT
+from tests.support import ROOT, detector
 
 CONFLICT = "conflict"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos import detector
 from tests.chaos.effects import Account
 from tests.chaos.world import World
+from tests.support import detector
 
 SHOWN = 8
 """Findings of one bar that are printed."""

@@ -15,11 +15,12 @@ from temporalio.service import RPCError
 
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
-from tests.chaos import detector
 from tests.chaos.agents import grown
 from tests.chaos.effects import account
 from tests.chaos.report import Verdict, aftermath
-from tests.chaos.world import World, until, world_in
+from tests.chaos.world import World, world_in
+from tests.support import detector
+from tests.support.waiting import until
 
 RPC = timedelta(seconds=10)
 RUN = "flooded"

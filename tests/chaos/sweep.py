@@ -20,9 +20,10 @@ from tests.chaos.drive import Outcomes, difference, follow
 from tests.chaos.effects import Book, account
 from tests.chaos.mix import Mixed
 from tests.chaos.report import Verdict, aftermath
-from tests.chaos.world import World, until, world_in
-from tests.examples.cases import EXAMPLES, settings_for
-from tests.replay.cases import GRAPHS
+from tests.chaos.world import World, world_in
+from tests.support.examples import EXAMPLES, settings_for
+from tests.support.histories import GRAPHS
+from tests.support.waiting import until
 
 DEADLINE = 180.0
 """Seconds in which a run must end whose worker died once."""

@@ -17,11 +17,12 @@ from perdure.engine.people import Question
 from perdure.errors import RunFailed
 from perdure.payloads import RunResult
 from perdure.testing import memory_shell
-from tests.chaos import agents, detector
+from tests.chaos import agents
 from tests.chaos.drive import difference
 from tests.chaos.effects import account, book_in
 from tests.chaos.mix import KINDS, Mixed, mix
 from tests.chaos.report import Verdict
+from tests.support import detector
 
 AGENTS = (agents.effect, agents.sync, agents.pure, agents.flaky)
 

@@ -14,18 +14,19 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from perdure import server
 from perdure.client import GraphClient
 from perdure.settings import Settings
 from tests.chaos.effects import Book, book_in
-from tests.durable import embedded
-from tests.e2e.processes import ROOT, kill, kill_server
+from tests.support import ROOT
+from tests.support.durable import embedded
+from tests.support.processes import kill, kill_server
+from tests.support.waiting import until
 
 AGENTS = Path(__file__).with_name("agents.py")
 
@@ -129,13 +130,3 @@ def integrity(settings: Settings) -> str:
     """What SQLite says about the file of a server that has ended: "ok", or what is broken."""
     with closing(sqlite3.connect(settings.home / f"{server.NAME}.db")) as file:
         return "; ".join(row[0] for row in file.execute("PRAGMA integrity_check"))
-
-
-async def until(check: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """What `check` gives as soon as it is truthy. Fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        await asyncio.sleep(0.05)
-    return found

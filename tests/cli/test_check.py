@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import HELLO, MINE, SHOUTING, environment
+from tests.support.cli import HELLO, MINE, SHOUTING, environment
 
 NESTED = """\
 nodes:

@@ -4,11 +4,9 @@ import json
 import shlex
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,8 @@ from perdure.cli.server_checks import clock, version
 from perdure.errors import ConnectionFailed
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings
-from tests.cli.conftest import ELSEWHERE, HELLO, Cli, Done
+from tests.support.cli import ELSEWHERE, HELLO, Cli, Done, snapshot
+from tests.support.waiting import wait_until
 
 OK, WARNING, FAILED, NO_SERVER = State.OK, State.WARNING, State.FAILED, State.NO_SERVER
 
@@ -34,14 +33,6 @@ def found(done: Done) -> dict[str, list[dict[str, str]]]:
 
 def states(done: Done) -> dict[str, list[str]]:
     return {name: [each["state"] for each in findings] for name, findings in found(done).items()}
-
-
-def snapshot(folder: Path) -> dict[str, Any]:
-    """All that a look could change, but the time of access."""
-    return {
-        str(path.relative_to(folder)): (path.stat().st_mode, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in [folder, *folder.rglob("*")]
-    }
 
 
 # The command
@@ -152,18 +143,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command, env={}, cwd=tmp_path_factory.mktemp("plain"), stdout=subprocess.DEVNULL
     )
     try:
-        until(lambda: server.probe.serves(f"127.0.0.1:{port}"))
+        wait_until(lambda: server.probe.serves(f"127.0.0.1:{port}"))
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
-
-
-def until(check: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_its_cures_prepare_a_plain_server(alone: Cli, plain: str) -> None:
@@ -173,7 +157,7 @@ def test_its_cures_prepare_a_plain_server(alone: Cli, plain: str) -> None:
     assert not {"attributes", "queue", "clock"} & states(done).keys()
     do(found(done)["namespace"][0]["cure"].partition(", or ")[0], {**alone.env, **env})
 
-    until(lambda: states(alone("doctor", "--json", **env)).get("attributes") == ["warning"])
+    wait_until(lambda: states(alone("doctor", "--json", **env)).get("attributes") == ["warning"])
     done = alone("doctor", "--json", **env)
     got = found(done)
     assert done.code == 0
@@ -183,8 +167,8 @@ def test_its_cures_prepare_a_plain_server(alone: Cli, plain: str) -> None:
     assert got["version"][0]["state"] == "ok"
     assert "no worker and no open run" in got["queue"][0]["finding"]
     for line in got["attributes"][0]["cure"].splitlines():
-        until(lambda line=line: do(line, {**alone.env, **env}))
-    until(lambda: states(alone("doctor", "--json", **env))["attributes"] == ["ok"])
+        wait_until(lambda line=line: do(line, {**alone.env, **env}))
+    wait_until(lambda: states(alone("doctor", "--json", **env))["attributes"] == ["ok"])
 
 
 def do(command: str, env: dict[str, str]) -> bool:
@@ -200,7 +184,7 @@ def test_a_worker_of_a_plain_server_and_the_clock(alone: Cli, plain: str) -> Non
             pass
         for queue in ("served", "perdure"):
             alone("run", alone.write("e.yaml", ELSEWHERE), "--queue", queue, "--detach", **env)
-        until(lambda: len(found(alone("doctor", "--json", **env))["queue"]) == 3)
+        wait_until(lambda: len(found(alone("doctor", "--json", **env))["queue"]) == 3)
         done = alone("doctor", "--json", **env)
     finally:
         worker.kill()

@@ -23,8 +23,9 @@ from perdure.cli.store_check import store
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.reports import PendingCall
 from perdure.settings import Settings
-from tests.cli.test_doctor import snapshot, until
-from tests.e2e.processes import kill_server
+from tests.support.cli import snapshot
+from tests.support.processes import kill_server
+from tests.support.waiting import wait_until
 
 OK, WARNING, FAILED = State.OK, State.WARNING, State.FAILED
 
@@ -67,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(home, home.parent / "rest")
     up = server.ensure(settings)
     kill_server(up.pid)
-    until(lambda: server.status(settings) is None)
+    wait_until(lambda: server.status(settings) is None)
     home.rename(home.parent / "killed")
     return home.parent
 

@@ -22,7 +22,7 @@ from perdure.errors import (
     UsageError,
 )
 from perdure.graph.load import load_value
-from tests.cli.conftest import HELLO, environment
+from tests.support.cli import HELLO, environment
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)

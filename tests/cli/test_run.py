@@ -13,7 +13,7 @@ import pytest
 
 from perdure import server
 from perdure.settings import Settings
-from tests.cli.conftest import ASKING, ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
+from tests.support.cli import ASKING, ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
 
 
 def test_results_go_to_stdout_and_everything_else_to_stderr(perdure: Cli):

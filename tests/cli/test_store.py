@@ -10,8 +10,8 @@ import pytest
 
 from perdure.cli import store as command
 from perdure.store import Found, open_store
-from tests.cli.conftest import HELLO, Cli
-from tests.store.test_store import age
+from tests.support.cli import HELLO, Cli
+from tests.support.stored import age
 
 DAY = 86_400
 ELSEWHERE = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}

@@ -11,7 +11,7 @@ import pytest
 
 from perdure import server
 from perdure.settings import Settings
-from tests.cli.conftest import HELLO, SLOW, Cli
+from tests.support.cli import HELLO, SLOW, Cli
 
 
 def free_port() -> int:
@@ -86,6 +86,34 @@ def test_a_worker_brings_a_crashed_server_back_and_ends_with_one_that_is_stopped
     assert server.stop(settings)
     until(worker.stderr, "the embedded server was stopped")
     assert worker.wait(30) == 3
+
+
+CROWD = """
+import asyncio
+from perdure import agent
+
+running = 0
+
+@agent("crowded")
+async def crowded() -> int:
+    global running
+    running += 1
+    await asyncio.sleep(0.05)
+    count, running = running, running - 1
+    return count
+"""
+
+
+def test_a_worker_makes_as_many_calls_at_a_time_as_it_is_told(perdure: Cli, started):
+    module = perdure.write("crowd.py", CROWD)
+    worker = perdure.start("worker", "--queue", "q4", "--agents", module, "--concurrency", "1")
+    started.append(worker)
+    until(worker.stderr, "worker ready")
+    nodes = "".join(f"  n{number}: {{agent: crowded, queue: q4, isResult: true}}\n" for number in range(4))
+    done = perdure("run", perdure.write("crowd.yaml", f"version: 0.5\nnodes:\n{nodes}"), "--agents", module)
+    assert json.loads(done.out) == {f"n{number}": 1 for number in range(4)}
+    refused = perdure("worker", "--concurrency", "0")
+    assert (refused.code, "--concurrency: '0' is not a number of calls from 1 up" in refused.err) == (2, True)
 
 
 def test_a_second_signal_ends_at_once(perdure: Cli, started):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.cases import DEVIATIONS, Outcome, differences, holds_graphs, load_cases
+from tests.support.recorded import DEVIATIONS, Outcome, differences, holds_graphs, load_cases
 
 Row = tuple[str, list[str], bool]
 """The name of a case, what differs from its recording, and whether that is listed."""
@@ -45,7 +45,7 @@ def run_units(path: Path) -> list[Row]:
 
 
 def run_in_memory(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Outcome]]:
-    from tests.conformance.memory import run_case
+    from tests.support.recorded_run import run_case
 
     return [(case, run_case(case)) for case in cases]
 

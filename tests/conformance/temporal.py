@@ -18,7 +18,7 @@ from perdure.graph.check import first_problem
 from perdure.payloads import RunRequest
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.conformance.cases import Outcome, mock_agents, options_of
+from tests.support.recorded import Outcome, mock_agents, options_of
 
 AT_ONCE = 6
 LIMIT = 30.0

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance import memory, temporal
-from tests.conformance.cases import DEVIATIONS, HERE, SHARED, Outcome, differences, load_cases
+from tests.conformance import temporal
+from tests.support import recorded_run
+from tests.support.recorded import DEVIATIONS, HERE, SHARED, Outcome, differences, load_cases
 
 OWN = HERE / "own" / "graphs.json"
 UPSTREAM = SHARED / "upstream" / "graphs.json"
@@ -30,7 +31,7 @@ def parameters(path: Path) -> list[Any]:
 
 @pytest.mark.parametrize("case", parameters(OWN))
 def test_own_graph_in_memory(case: dict[str, Any]) -> None:
-    assert differences(case, memory.run_case(case)) == []
+    assert differences(case, recorded_run.run_case(case)) == []
 
 
 @pytest.mark.skipif(
@@ -38,7 +39,7 @@ def test_own_graph_in_memory(case: dict[str, Any]) -> None:
 )
 @pytest.mark.parametrize("case", parameters(UPSTREAM))
 def test_upstream_graph_in_memory(case: dict[str, Any]) -> None:
-    assert differences(case, memory.run_case(case)) == []
+    assert differences(case, recorded_run.run_case(case)) == []
 
 
 @pytest.fixture(scope="module")

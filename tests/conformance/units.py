@@ -15,8 +15,8 @@ from perdure.graph.load import load
 from perdure.graph.mermaid import mermaid
 from perdure.graph.template import compile_inputs
 from perdure.graph.values import UNDEFINED
-from tests.conformance.cases import DEVIATIONS, normalized, same
-from tests.conformance.test_agents import difference_of, engine_agent
+from tests.conformance.agents import difference_of, engine_agent
+from tests.support.recorded import DEVIATIONS, normalized, same
 
 Differ = Callable[[dict[str, Any]], str]
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from tests.conformance.cases import FREE_TEXTS, Outcome, differences
+from tests.support.recorded import FREE_TEXTS, Outcome, differences
 
 V8_TEXT = re.compile(
     r"Cannot (read|set|convert|create|use|destructure|mix)|Invalid (array|count|string) "

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.cases import Outcome
-from tests.conformance.memory import run_case
 from tests.differential.cases import make_case
 from tests.differential.compare import compare, started
 from tests.differential.deviations import Witness, explanation
 from tests.differential.features import features
 from tests.differential.oracle import Oracle
 from tests.differential.shrink import shrink
+from tests.support.recorded import Outcome
+from tests.support.recorded_run import run_case
 
 FOUND = Path(__file__).parent / "found"
 BATCH = 40

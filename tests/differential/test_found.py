@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.memory import run_case
 from tests.differential.compare import compare
 from tests.differential.run import FOUND
+from tests.support.recorded_run import run_case
 
 CASES = [json.loads(path.read_text()) for path in sorted(FOUND.glob("*.json"))]
 

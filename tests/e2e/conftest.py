@@ -6,7 +6,7 @@ import pytest
 
 from perdure.client import GraphClient, connect
 from perdure.settings import Settings
-from tests.e2e.processes import Crew
+from tests.support.processes import Crew
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import signal
 import sys
 import tempfile
@@ -22,7 +21,8 @@ from typing import Any
 from perdure import server
 from perdure.client import GraphClient, connect
 from perdure.settings import Settings
-from tests.e2e.processes import Crew
+from tests.support.journal import entries
+from tests.support.processes import Crew
 
 SECONDS = (0.2, 0.5, 0.9, 1.4, 2.0)
 """How long agents take, in turn."""
@@ -75,12 +75,6 @@ def graph(journal: Path, first: int) -> dict[str, Any]:
             }
             nodes[f"{side}{layer}"] = node | ({"isResult": True} if layer == 2 else {})
     return {"version": 0.5, "nodes": nodes}
-
-
-def entries(journal: Path) -> list[dict[str, Any]]:
-    """What the agents wrote down: one line for each call."""
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    return [json.loads(line) for line in lines]
 
 
 async def drain(folder: Path, times: int, grace: float = 10.0) -> Report:

@@ -15,8 +15,10 @@ import pytest
 from perdure import server
 from perdure.client import GraphClient
 from perdure.settings import Settings
-from tests.e2e.drain import drain, entries
-from tests.e2e.processes import Crew, until
+from tests.e2e.drain import drain
+from tests.support.journal import entries
+from tests.support.processes import Crew
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

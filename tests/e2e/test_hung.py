@@ -13,7 +13,7 @@ from perdure import agent
 from perdure.activities.agent import declared
 from perdure.errors import RunFailed
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 pytestmark = pytest.mark.anyio
 

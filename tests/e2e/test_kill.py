@@ -17,10 +17,12 @@ from perdure import local, server
 from perdure.client import GraphClient, connect
 from perdure.settings import Settings
 from perdure.workflows.activity_options import HEARTBEAT_TIMEOUT
-from tests.chaos import detector
-from tests.e2e.processes import Crew, kill, kill_server, until
-from tests.examples.cases import FOLDER, Example
-from tests.local.homes import fetched, home_with
+from tests.support import detector
+from tests.support.examples import FOLDER, Example
+from tests.support.journal import entries
+from tests.support.models import fetched, home_with
+from tests.support.processes import Crew, kill, kill_server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,16 +47,12 @@ class Journal:
 
     path: Path
 
-    def entries(self) -> list[dict[str, Any]]:
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [json.loads(line) for line in lines]
-
     def calls(self) -> dict[str, int]:
         """How often each node was called."""
-        return dict(Counter(entry["path"] for entry in self.entries()))
+        return dict(Counter(entry["path"] for entry in entries(self.path)))
 
     def last(self, node: str) -> dict[str, Any]:
-        return next(entry for entry in reversed(self.entries()) if entry["path"] == node)
+        return next(entry for entry in reversed(entries(self.path)) if entry["path"] == node)
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ async def test_a_killed_worker_is_replaced(client: GraphClient, crew: Crew, jour
     again = journal.last("sorted")
     assert again["pid"] == second.pid
     assert again["time"] - killed < NOTICED
-    assert len({entry["key"] for entry in journal.entries()}) == len(NODES)
+    assert len({entry["key"] for entry in entries(journal.path)}) == len(NODES)
 
 
 async def test_server_and_worker_die_together(client: GraphClient, crew: Crew, journal: Journal) -> None:
@@ -127,7 +125,7 @@ async def test_another_command_takes_over(crew: Crew, journal: Journal, tmp_path
     told, _ = await asyncio.to_thread(crew.run(path, "command").communicate)
     assert json.loads(told) == {"query": {"texts": TEXTS}}
     assert journal.calls() == dict.fromkeys(NODES, 1)
-    assert {entry["pid"] for entry in journal.entries()} == {worker.pid}
+    assert {entry["pid"] for entry in entries(journal.path)} == {worker.pid}
 
 
 async def test_a_command_that_serves_itself_goes_on_with_what_it_left(
@@ -157,7 +155,7 @@ async def test_a_node_waits_for_a_worker_of_its_queue(
     second = crew.worker("b")
     assert (await run.result()).results == {"query": {"texts": TEXTS}}
     assert journal.last("right")["pid"] == second.pid
-    assert {entry["pid"] for entry in journal.entries()} == {first.pid, second.pid}
+    assert {entry["pid"] for entry in entries(journal.path)} == {first.pid, second.pid}
     assert set(journal.calls().values()) == {1}
 
 

@@ -21,7 +21,7 @@ from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 pytestmark = pytest.mark.anyio
 

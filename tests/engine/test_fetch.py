@@ -28,8 +28,8 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.graph.distant import Part, Stored, Whole
 from perdure.graph.values import UNDEFINED
-from tests.engine.drive import Fail, graph, work
-from tests.engine.far import Far, Shelf, same
+from tests.support.drive import Fail, graph, work
+from tests.support.far import Far, Shelf, same
 
 TEXT = "x" * 9
 INNER = graph(i=work(inputs={"r": ":row", "u": ":u.a"}, isResult=True))

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.drive import Drive, work
+from tests.support.drive import Drive, work
 
 
 def passes(loop: Any, **options: Any) -> int:

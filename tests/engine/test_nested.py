@@ -16,7 +16,7 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.graph.values import UNDEFINED
-from tests.engine.drive import Drive, failing, graph, nested, rows, work
+from tests.support.drive import Drive, failing, graph, nested, rows, work
 
 # Graphs inside nodes
 

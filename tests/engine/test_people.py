@@ -5,7 +5,7 @@ import pytest
 from perdure.engine.messages import RunAgent
 from perdure.engine.people import Question, question
 from perdure.graph.distant import Stored
-from tests.engine.drive import Drive
+from tests.support.drive import Drive
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from perdure.engine.messages import CancelCall, Quotas, RunAgent, StartTimer, TimerFired
 from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import QuotaExceeded, UsageError
-from tests.engine.drive import Drive, failing, graph, nested, rows, work
+from tests.support.drive import Drive, failing, graph, nested, rows, work
 
 
 def deep(depth: int) -> dict[str, Any]:

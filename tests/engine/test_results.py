@@ -11,7 +11,7 @@ from perdure.engine.messages import (
     RunAgent,
 )
 from perdure.graph.values import UNDEFINED
-from tests.engine.drive import Drive, failing, graph, work
+from tests.support.drive import Drive, failing, graph, work
 
 # Failures
 

@@ -16,7 +16,7 @@ from perdure.engine.messages import (
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import GraphError, UsageError
 from perdure.graph.values import UNDEFINED
-from tests.engine.drive import Drive, failing, graph, nested, work
+from tests.support.drive import Drive, failing, graph, nested, work
 
 # Calls
 

@@ -20,7 +20,7 @@ from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import UsageError
 from perdure.graph.distant import Stored
 from perdure.graph.values import UNDEFINED
-from tests.engine.drive import work
+from tests.support.drive import work
 
 INNER = {"nodes": {"i": work(isResult=True)}}
 

@@ -10,8 +10,8 @@ from perdure.engine.held import held
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.nested import MANY_GRAPHS, Withheld
 from perdure.engine.snapshot import ranges, restore, snapshot
-from tests.engine.drive import Drive, Fail, graph, rows, work
-from tests.engine.far import Far, Shelf
+from tests.support.drive import Drive, Fail, graph, rows, work
+from tests.support.far import Far, Shelf
 
 ROWS = 1_200
 

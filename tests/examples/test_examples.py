@@ -15,8 +15,9 @@ from perdure.client import GraphClient
 from perdure.graph.check import modernized, problems
 from perdure.graph.mermaid import mermaid
 from perdure.settings import Settings
-from tests.durable import embedded
-from tests.examples.cases import EXAMPLES, FILES, ROOT, Example, in_memory, plain, settings_for, started
+from tests.support import ROOT
+from tests.support.durable import embedded
+from tests.support.examples import EXAMPLES, FILES, Example, in_memory, plain, settings_for, started
 
 pytestmark = pytest.mark.anyio
 

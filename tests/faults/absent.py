@@ -10,9 +10,7 @@ from pathlib import Path
 
 from perdure import daemon, server
 from perdure.errors import ConnectionFailed
-from tests.e2e.processes import Crew
 from tests.faults.ground import (
-    PATH,
     Figures,
     chain,
     client_of,
@@ -22,6 +20,8 @@ from tests.faults.ground import (
     server_by_hand,
     write_graph,
 )
+from tests.support.cli import PATH
+from tests.support.processes import Crew
 
 SOON = 15.0
 RETURN = 20.0

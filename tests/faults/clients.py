@@ -12,19 +12,12 @@ from pathlib import Path
 
 from perdure import server
 from perdure.settings import Settings
-from tests.e2e.processes import AGENTS, ROOT, Crew, until
-from tests.faults.ground import (
-    Done,
-    Figures,
-    chain,
-    client_of,
-    entries,
-    environment,
-    expected,
-    perdure,
-    repeats,
-    write_graph,
-)
+from tests.faults.ground import Figures, chain, client_of, expected, perdure, write_graph
+from tests.support import ROOT
+from tests.support.cli import Done, environment
+from tests.support.journal import entries, repeats
+from tests.support.processes import AGENTS, Crew
+from tests.support.waiting import until
 
 LENGTH = 8
 BESIDE = 3

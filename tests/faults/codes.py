@@ -12,8 +12,11 @@ from typing import Literal
 
 from perdure import server
 from perdure.settings import Settings
-from tests.e2e.processes import ROOT, Crew, until
-from tests.faults.ground import Figures, client_of, environment
+from tests.faults.ground import Figures, client_of
+from tests.support import ROOT
+from tests.support.cli import environment
+from tests.support.processes import Crew
+from tests.support.waiting import until
 
 BESIDE = 3
 """Commands at a time."""

@@ -16,19 +16,11 @@ from perdure import server
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed
 from perdure.settings import Settings
-from tests.e2e.processes import Crew, until
-from tests.faults.ground import (
-    Done,
-    Figures,
-    chain,
-    client_of,
-    entries,
-    expected,
-    perdure,
-    repeats,
-    results_of,
-    write_graph,
-)
+from tests.faults.ground import Figures, chain, client_of, expected, perdure, results_of, write_graph
+from tests.support.cli import Done
+from tests.support.journal import entries, repeats
+from tests.support.processes import Crew
+from tests.support.waiting import until
 
 SIZE = "24m"
 SOON = 15.0

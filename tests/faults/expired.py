@@ -11,7 +11,8 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from perdure import server
 from perdure.settings import Settings
-from tests.faults.ground import Figures, client_of, perdure, wait_for, write_graph
+from tests.faults.ground import Figures, client_of, perdure, write_graph
+from tests.support.waiting import wait_until
 
 VERBS = ("status gone", "status gone --json", "result gone", "show gone", "cancel gone", "answer gone a b")
 
@@ -57,4 +58,4 @@ async def _delete(home: Path) -> None:
     )
     async with client_of(home) as client:
         await client.temporal.workflow_service.delete_workflow_execution(gone)
-        wait_for(lambda: perdure(home, "status", "gone").code != 0, "the run is deleted", 150)
+        wait_until(lambda: perdure(home, "status", "gone").code != 0, "the run is deleted", 150)

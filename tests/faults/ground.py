@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +15,11 @@ import pytest
 
 from perdure import daemon, server
 from perdure.client import GraphClient, connect
-from perdure.errors import ConnectionFailed
 from perdure.server.probe import serves
 from perdure.settings import Settings
-from tests.e2e.processes import AGENTS, ROOT
-
-PATH = os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+from tests.support import ROOT
+from tests.support.cli import Done, environment, finished, start
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -48,42 +44,9 @@ class Figures:
         ]
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended, and after how many seconds."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """What a command finds: nothing of this process's own configuration."""
-    return {
-        "PATH": PATH,
-        "HOME": str(home),
-        "PERDURE_HOME": str(home),
-        "PYTHONPATH": str(ROOT),
-        **more,
-    }
-
-
 def perdure(home: Path, *words: str, seconds: float = 90.0, preexec: Any = None, **env: str) -> Done:
-    """Runs the command line in a process of its own, without a terminal."""
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "perdure", *words],
-        cwd=ROOT,  # part of what makes two commands alike
-        env=environment(home, **env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-        preexec_fn=preexec,
-    )
-    return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+    """Runs the command line. Its folder is part of what makes two commands alike."""
+    return finished(start(ROOT, environment(home, **env), words, preexec=preexec), seconds)
 
 
 @asynccontextmanager
@@ -119,32 +82,11 @@ def server_by_hand(folder: Path, port: int = 0) -> Iterator[str]:
     )
     address = f"127.0.0.1:{port}"
     try:
-        wait_for(lambda: serves(address), "the server serves")
+        wait_until(lambda: serves(address), "the server serves")
         yield address
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(check: Any, what: str, seconds: float = 30.0) -> Any:
-    """What `check` gives as soon as it is truthy."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.05)
-
-
-def lacks_program() -> str:
-    """Why no server can be started here, if so."""
-    try:
-        server.find()
-    except ConnectionFailed:
-        return "no `temporal` program: pip install 'perdure[server]'"
-    return ""
 
 
 # ---- graphs that leave traces ----------------------------------------------------------------------
@@ -169,18 +111,6 @@ def expected(length: int) -> dict[str, Any]:
     return {f"n{length - 1}": {"texts": [f"n{index}" for index in range(length)]}}
 
 
-def entries(journal: Path) -> list[dict[str, Any]]:
-    """What journalAgent wrote down: one entry for each call that began."""
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    return [json.loads(line) for line in lines]
-
-
-def repeats(journal: Path) -> int:
-    """How many calls were repetitions."""
-    found = entries(journal)
-    return len(found) - len({entry["key"] for entry in found})
-
-
 def write_graph(folder: Path, graph: Mapping[str, Any], name: str = "graph") -> str:
     """The path of a file with the graph."""
     path = folder / f"{name}.json"
@@ -199,7 +129,3 @@ async def results_of(client: GraphClient, ids: list[str], seconds: float) -> dic
             return f"{type(error).__name__}: {error}"
 
     return dict(zip(ids, await asyncio.gather(*map(one, ids)), strict=True))
-
-
-__all__ = ["AGENTS", "Done", "Figures", "chain", "client_of", "entries", "environment", "expected"]
-__all__ += ["lacks_program", "perdure", "repeats", "results_of", "server_by_hand", "wait_for", "write_graph"]

@@ -13,18 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from perdure import daemon
-from tests.e2e.processes import Crew, until
-from tests.faults.ground import (
-    PATH,
-    Figures,
-    chain,
-    client_of,
-    entries,
-    expected,
-    repeats,
-    results_of,
-    server_by_hand,
-)
+from tests.faults.ground import Figures, chain, client_of, expected, results_of, server_by_hand
+from tests.support.cli import PATH
+from tests.support.journal import entries, repeats
+from tests.support.processes import Crew
+from tests.support.waiting import until
 
 RETURN = 20.0
 """Seconds after the return of the network in which something must happen again."""

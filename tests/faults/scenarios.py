@@ -7,7 +7,8 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from tests.faults.ground import Figures, lacks_program
+from tests.faults.ground import Figures
+from tests.support.cli import lacks_program
 
 SCENARIOS = (
     "network",

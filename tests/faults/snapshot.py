@@ -9,9 +9,11 @@ from pathlib import Path
 from perdure import server
 from perdure.client import GraphClient
 from perdure.settings import Settings
-from tests.e2e.processes import Crew, kill_server, until
 from tests.faults.disk import integrity
-from tests.faults.ground import Figures, chain, client_of, entries, expected, repeats, results_of
+from tests.faults.ground import Figures, chain, client_of, expected, results_of
+from tests.support.journal import entries, repeats
+from tests.support.processes import Crew, kill_server
+from tests.support.waiting import until
 
 LENGTH = 6
 RUNS = 3

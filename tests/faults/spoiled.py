@@ -18,9 +18,11 @@ from typing import Any
 
 from perdure import daemon, server
 from perdure.settings import Settings
-from tests.e2e.processes import AGENTS
 from tests.faults.disk import integrity
-from tests.faults.ground import Figures, chain, environment, perdure, wait_for, write_graph
+from tests.faults.ground import Figures, chain, perdure, write_graph
+from tests.support.cli import environment
+from tests.support.processes import AGENTS
+from tests.support.waiting import wait_until
 
 SOON = 15.0
 """Seconds within which a command must have refused."""
@@ -103,7 +105,7 @@ def _deleted_while_open(figures: Figures, folder: Path, good: Path, graph: str) 
         server.ensure(settings)
         (home / "temporal.db").unlink()
         at_once = perdure(home, "run", graph, "--agents", str(AGENTS))
-        wait_for(lambda: server.status(settings) is None, "the server has ended")
+        wait_until(lambda: server.status(settings) is None, "the server has ended")
         later = perdure(home, "run", graph, "--agents", str(AGENTS))
     for name, done in (("at once", at_once), ("later", later)):
         figures.fact(f"deleted under it, {name}: seconds to the refusal", done.seconds)
@@ -140,7 +142,7 @@ def _two_servers(figures: Figures, folder: Path, good: Path, graph: str) -> None
         _temporal(), cwd=home, env={}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_for(lambda: daemon.answers(f"127.0.0.1:{_port_of(hand)}"), "the server by hand serves")
+        wait_until(lambda: daemon.answers(f"127.0.0.1:{_port_of(hand)}"), "the server by hand serves")
         done = perdure(home, "run", graph, "--agents", str(AGENTS))
     finally:
         hand.terminate()

@@ -13,9 +13,10 @@ from perdure import server
 from perdure.errors import ConnectionFailed
 from perdure.server.probe import serves
 from perdure.settings import Settings
-from tests.e2e.processes import Crew, kill_server
 from tests.faults.disk import integrity
-from tests.faults.ground import Figures, chain, client_of, entries, expected, results_of
+from tests.faults.ground import Figures, chain, client_of, expected, results_of
+from tests.support.journal import entries
+from tests.support.processes import Crew, kill_server
 
 AT_ONCE = 8
 """Starts that are under way beside each other."""

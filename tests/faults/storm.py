@@ -9,8 +9,10 @@ from pathlib import Path
 from perdure import server
 from perdure.runs import Run
 from perdure.settings import Settings
-from tests.e2e.processes import Crew, until
-from tests.faults.ground import Figures, chain, client_of, entries
+from tests.faults.ground import Figures, chain, client_of
+from tests.support.journal import entries
+from tests.support.processes import Crew
+from tests.support.waiting import until
 
 RATE = 50
 """Questions a second; every fifth is a description by the server, the others are queries of the run."""

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scenarios import SCENARIOS, lacking
-
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 BESIDE = 3
 """Scenarios at a time, each in a process of its own: they wait more than they work."""

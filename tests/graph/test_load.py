@@ -9,15 +9,10 @@ import pytest
 from perdure.errors import GraphError
 from perdure.graph.document import Document, Limits
 from perdure.graph.load import load, load_value
+from tests.support.deviations import OF_YAML
 
 OWN = Path(__file__).parents[1] / "conformance/own/yaml.json"
 UPSTREAM = Path(__file__).parents[2] / "../shared/conformance/upstream/yaml.json"
-
-DEVIATIONS = {  # name of a recorded case -> the code of the refusal; the reasons are in docs/language.md
-    "quirk/floats": "not-json-value",  # .inf, .nan and 1e400: a graph travels as JSON, which has none of them
-    "quirk/directive": "directive",  # %YAML 1.1 would change what `yes` and 010 mean
-    "quirk/complex_key": "key-not-text",  # nearly always `{{name}}` that lacks its quotes
-}
 
 
 def cases(path: Path) -> list:
@@ -51,8 +46,8 @@ def refusal(text: str | bytes, **options: object) -> str:
 
 @pytest.mark.parametrize("case", cases(OWN) + cases(UPSTREAM))
 def test_recorded_yaml(case: dict) -> None:
-    if case["name"] in DEVIATIONS:
-        assert refusal(case["yaml"]) == DEVIATIONS[case["name"]]
+    if case["name"] in OF_YAML:
+        assert refusal(case["yaml"]) == OF_YAML[case["name"]]
     elif "error" in case:
         assert refusal(case["yaml"]) in ("yaml-syntax", "many-documents")
     else:
@@ -60,7 +55,7 @@ def test_recorded_yaml(case: dict) -> None:
 
 
 def test_every_deviation_is_a_case() -> None:
-    assert set(DEVIATIONS) <= {case["name"] for case in json.loads(OWN.read_text())}
+    assert set(OF_YAML) <= {case["name"] for case in json.loads(OWN.read_text())}
 
 
 # Checked against npm yaml 2.9, as the recordings are; it also reads some of what is refused here: lists as

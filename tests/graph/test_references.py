@@ -13,34 +13,12 @@ from perdure.graph import javascript
 from perdure.graph.reference import Reference, parse_path, parse_reference
 from perdure.graph.template import clean, compile_inputs, compile_output, references_in
 from perdure.graph.values import UNDEFINED, truthy
+from tests.support.deviations import OF_REFERENCES
 
 RECORDED = javascript.normalize_json(
     json.loads((Path(__file__).parents[1] / "conformance/own/references.json").read_text(encoding="utf-8"))
 )
 RESULTS = {**RECORDED["nodes"], "neg0": -0.0}
-
-PROTOTYPE = "no prototype members: only data is reachable"
-UNKNOWN = "a node that does not exist is refused before the run; where it is met, it is undefined"
-ONE_PASS = "one pass: inserted text is not scanned for $ patterns"
-INDEX_BUG = "a reference behind ${@util} takes its own value, not that of a later one"
-
-DEVIATIONS: dict[str, tuple[str, Any]] = {
-    ":obj.__proto__": (PROTOTYPE, UNDEFINED),
-    ":objEmpty.toString": (PROTOTYPE, UNDEFINED),
-    ":objEmpty.constructor": (PROTOTYPE, UNDEFINED),
-    ":objEmpty.hasOwnProperty": (PROTOTYPE, UNDEFINED),
-    ":obj.hasOwnProperty": (PROTOTYPE, UNDEFINED),
-    ":objNulls.toString": (PROTOTYPE, UNDEFINED),
-    ":objNulls.constructor": (PROTOTYPE, UNDEFINED),
-    ":objNulls.hasOwnProperty": (PROTOTYPE, UNDEFINED),
-    "::obj": (UNKNOWN, UNDEFINED),
-    ":obj a": (UNKNOWN, UNDEFINED),
-    "${:dollar}": (ONE_PASS, "x$$y$&z$'w$`v$1"),
-    "${@loop} ${:s}": (INDEX_BUG, "3 S"),
-    "${@loop} ${:s} ${:numInt}": (INDEX_BUG, "3 S 12"),
-    "${:s} ${@loop} ${:numInt}": (INDEX_BUG, "S 3 12"),
-    "${@unknown} ${:s}": (INDEX_BUG, " S"),
-}
 
 
 @dataclass
@@ -99,13 +77,13 @@ def test_functions() -> None:
     wrong = []
     for case in RECORDED["propFunctions"]:
         got, expected = outcome(case["ref"]), expected_outcome(case)
-        if not (got[0] == expected[0] and same(got[1], expected[1])) and case["ref"] not in DEVIATIONS:
+        if not (got[0] == expected[0] and same(got[1], expected[1])) and case["ref"] not in OF_REFERENCES:
             wrong.append((case, got))
     assert wrong == []
     assert len(RECORDED["propFunctions"]) == 2660
 
 
-@pytest.mark.parametrize(("text", "value"), [(text, value) for text, (_, value) in DEVIATIONS.items()])
+@pytest.mark.parametrize(("text", "value"), [(text, value) for text, (_, value) in OF_REFERENCES.items()])
 def test_deviations(text: str, value: Any) -> None:
     got = read(text)
     assert got is value or got == value
@@ -114,7 +92,7 @@ def test_deviations(text: str, value: Any) -> None:
 def test_deviations_are_recorded() -> None:
     recorded = {case["ref"] for case in RECORDED["propFunctions"]}
     recorded |= {case["template"] for case in RECORDED["templates"]}
-    assert set(DEVIATIONS) <= recorded
+    assert set(OF_REFERENCES) <= recorded
 
 
 def as_recorded(reference: Reference | None, text: Any) -> dict[str, Any]:
@@ -148,7 +126,7 @@ def test_references_without_compiling(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", RECORDED["templates"], ids=lambda case: case["template"])
 def test_templates(case: dict[str, Any]) -> None:
-    _, expected = DEVIATIONS.get(case["template"], ("", case["expected"]))
+    _, expected = OF_REFERENCES.get(case["template"], ("", case["expected"]))
     assert read(case["template"]) == expected
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from perdure import local
 from perdure.settings import Settings
-from tests.local.homes import fetched, home_with
+from tests.support.models import fetched, home_with
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import ACTIVE, TRANSITIONS, GraphRun, NodeState
-from tests.property.graphs import has_graphs
+from tests.support.graphs import has_graphs
 
 AGENTS = ("work",)
 

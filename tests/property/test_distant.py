@@ -9,9 +9,9 @@ from zlib import crc32
 import pytest
 
 from perdure.engine.messages import RunAgent
-from tests.engine.drive import Fail
-from tests.engine.far import Agent, Far, Shelf
-from tests.property.graphs import every_node, make_graph
+from tests.support.drive import Fail
+from tests.support.far import Agent, Far, Shelf
+from tests.support.graphs import every_node, make_graph
 
 PARTS = 10
 SEEDS = 3_000

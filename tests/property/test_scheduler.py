@@ -12,8 +12,8 @@ from perdure.encoding import decode, encode
 from perdure.engine.messages import AgentCompleted, Finish, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from tests.property.graphs import is_calm, is_order_free, make_graph
 from tests.property.simulation import AGENTS, Simulation, outcome
+from tests.support.graphs import is_calm, is_order_free, make_graph
 
 SEEDS = 10_000
 PARTS = 10

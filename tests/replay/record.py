@@ -24,9 +24,8 @@ from perdure.client import GraphClient
 from perdure.errors import RunFailed
 from perdure.graph.load import load
 from perdure.runs import Run
-from tests import durable
-from tests.examples import cases as examples
-from tests.replay.cases import FOLDER, GRAPHS, private_texts
+from tests.support import ROOT, durable, examples
+from tests.support.histories import FOLDER, GRAPHS, private_texts
 
 
 async def record(names: Sequence[str]) -> None:
@@ -64,7 +63,7 @@ async def _keep(run: Run, name: str) -> None:
         print(f"{name}: failed, {error}")
     history = await run.handle.fetch_history()
     text = json.dumps(scrubbed(history.to_json_dict()), indent=1) + "\n"
-    names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(examples.ROOT)]
+    names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(ROOT)]
     found = private_texts(text, names)
     if found:
         raise SystemExit(f"{name}: the history tells about this machine: {', '.join(found)}")

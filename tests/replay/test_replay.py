@@ -27,8 +27,8 @@ from temporalio.worker import (
 from temporalio.workflow import NondeterminismError
 
 from perdure.plugin import GraphPlugin
-from tests.examples.cases import EXAMPLES
-from tests.replay.cases import FOLDER, GRAPHS, HISTORIES, private_texts
+from tests.support.examples import EXAMPLES
+from tests.support.histories import FOLDER, GRAPHS, HISTORIES, private_texts
 
 pytestmark = pytest.mark.anyio
 

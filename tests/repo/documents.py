@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from perdure.activities.catalog import catalog
@@ -21,14 +20,14 @@ from perdure.graph.review import review
 from perdure.payloads import RunResult
 from perdure.settings import Settings
 from perdure.testing import memory_shell
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 OUTCOMES = ("result", "states", "errors", "failure", "console", "message")
 """What may follow an example: each the second word of its fence, as in ```json result."""
 
-WARNINGS = ("old-agent-id",)
+WARNINGS = ("old-agent-id", "plain-reference", "literal-key")
 """Codes of findings that stop nothing."""
 
 ANSWER = "blue"

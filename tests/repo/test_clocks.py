@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.documents import ROOT
+from tests.support import ROOT
 
 FILES = [
     path

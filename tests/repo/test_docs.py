@@ -21,7 +21,8 @@ from perdure.graph.load import load
 from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED, truthy
 from tests.repo import documents
-from tests.repo.documents import DOCS, ROOT, Example, code, codes, tables
+from tests.repo.documents import DOCS, Example, code, codes, tables
+from tests.support import ROOT
 
 LANGUAGE = "language.md"
 NAMES = [*sorted(path.name for path in DOCS.glob("*.md")), "../README.md"]

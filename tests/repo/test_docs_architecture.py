@@ -20,7 +20,8 @@ from perdure.directory import DIRECTORY
 from perdure.engine.messages import RunOptions
 from perdure.payloads import FETCH, KEEP, SEGMENT
 from tests.repo import documents
-from tests.repo.documents import ROOT, code, tables
+from tests.repo.documents import code, tables
+from tests.support import ROOT
 
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)

@@ -15,7 +15,8 @@ import pytest
 
 from perdure.cli import main
 from tests.repo import documents
-from tests.repo.documents import DOCS, ROOT
+from tests.repo.documents import DOCS
+from tests.support import ROOT
 
 NAME = "quickstart.md"
 BLOCKS = documents.blocks(NAME)

@@ -8,9 +8,9 @@ import pytest
 
 from perdure.activities.catalog import catalog
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from tests.conformance.cases import DEVIATIONS, SHARED
-from tests.graph import test_load, test_references
 from tests.repo.documents import codes, tables, text_of
+from tests.support.deviations import OF_REFERENCES, OF_YAML
+from tests.support.recorded import DEVIATIONS, SHARED
 
 OWN = Path(__file__).parents[1] / "conformance/own"
 HEADINGS = ("On purpose", "Where GraphAI crashes or never ends", "Hostile and strange documents")
@@ -29,8 +29,8 @@ def listed() -> set[str]:
 
 def allowed() -> set[str]:
     graphs = {*DEVIATIONS["graphs"], *DEVIATIONS["agents"]}
-    references = {json.dumps(text, ensure_ascii=False) for text in test_references.DEVIATIONS}
-    return graphs | references | set(test_load.DEVIATIONS)
+    references = {json.dumps(text, ensure_ascii=False) for text in OF_REFERENCES}
+    return graphs | references | set(OF_YAML)
 
 
 def recorded_graphs() -> list[dict[str, Any]]:

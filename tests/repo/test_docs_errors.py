@@ -23,9 +23,10 @@ from perdure.settings import Settings
 from perdure.wire import pack
 from perdure.worker import WorkerOptions, build_worker
 from perdure.workflows.activity_options import FINAL
-from tests.durable import embedded
 from tests.repo import documents
-from tests.repo.documents import ROOT, Block, Example
+from tests.repo.documents import Block, Example
+from tests.support import ROOT
+from tests.support.durable import embedded
 
 ERRORS = "errors.md"
 PACKAGE = ROOT / "perdure"

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from tests.servers import Answer, Seen, Server, serve
+from tests.support.servers import Answer, Seen, Server, serve
 
 XML = {"Content-Type": "application/xml"}
 PAGE = 3

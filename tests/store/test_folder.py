@@ -13,7 +13,7 @@ import pytest
 
 from perdure.errors import ObjectCorrupt, StoreUnavailable
 from perdure.store import Store, folder, open_store
-from tests.store.test_store import DATA, NAME, age, names
+from tests.support.stored import DATA, NAME, age, names
 
 WRITER = """
 import asyncio, sys

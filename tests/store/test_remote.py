@@ -10,9 +10,9 @@ import pytest
 from perdure.errors import ObjectMissing, StoreUnavailable, UsageError
 from perdure.store import Store, open_store, remote
 from perdure.store.backend import FRESH
-from tests.servers import Answer, Seen, Server
 from tests.store.bucket import Bucket, bucket
-from tests.store.test_store import DATA, NAME
+from tests.support.servers import Answer, Seen, Server
+from tests.support.stored import DATA, NAME
 
 KEY = f"p/objects/{NAME}"
 SIGN = f"p/removing/{NAME}"

@@ -15,9 +15,8 @@ from perdure.store.cache import Cache
 from perdure.store.memory import Memory
 from perdure.store.objects import LATELY
 from tests.store.bucket import bucket
+from tests.support.stored import DATA, NAME, age, names
 
-DATA = b"large" * 1000
-NAME = hashlib.sha256(DATA).hexdigest()
 Age = Callable[[str, float], None]
 
 
@@ -34,20 +33,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str,
             yield "s3://b/some/prefix", lambda name, s: made.age(f"some/prefix/objects/{name}", s)
 
 
-def age(root: Path, name: str, seconds: float) -> None:
-    import os
-
-    when = time.time() - seconds
-    os.utime(root / "objects" / name[:2] / name[2:4] / name, (when, when))
-
-
 def age_in_memory(store: str, name: str, seconds: float) -> None:
     objects = Memory.named(store)._objects
     objects[name] = (objects[name][0], time.time() - seconds)
-
-
-async def names(store: Store) -> set[str]:
-    return {found.name async for found in store.list()}
 
 
 @pytest.mark.anyio

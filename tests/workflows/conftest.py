@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from perdure.client import GraphClient
-from tests.durable import embedded
+from tests.support.durable import embedded
 
 
 @pytest.fixture(scope="package")

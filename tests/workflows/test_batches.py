@@ -14,7 +14,7 @@ from perdure.activities.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import AgentError, RunCancelled, TransientError
 from perdure.runs import Run
-from tests.durable import started
+from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio
 

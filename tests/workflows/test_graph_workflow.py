@@ -26,7 +26,7 @@ from perdure.reports import RunReport
 from perdure.runs import Run
 from perdure.streams import StreamPiece
 from perdure.worker import WorkerOptions, build_worker
-from tests.durable import started
+from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.errors import RunCancelled, RunFailed
 from perdure.runs import Run
 from perdure.settings import Settings
-from tests.durable import started
+from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio
 

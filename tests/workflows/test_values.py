@@ -9,7 +9,7 @@ from perdure.activities.catalog import catalog
 from perdure.claims import Claims
 from perdure.client import GraphClient
 from perdure.errors import FinalError, RunFailed
-from tests.durable import started
+from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio
 

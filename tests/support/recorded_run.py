@@ -12,7 +12,7 @@ from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import GraphError, RunFailed, UsageError
 from perdure.settings import Settings
 from perdure.testing import MemoryShell, Surroundings
-from tests.conformance.cases import SHARED, Outcome, mock_agents, options_of
+from tests.support.recorded import SHARED, Outcome, mock_agents, options_of
 
 
 def run_case(case: dict[str, Any], watch: Observer | None = None) -> Outcome:

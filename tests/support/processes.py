@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 AGENTS = Path(__file__).with_name("journal_agents.py")
 
 
@@ -79,13 +77,3 @@ def kill_server(supervisor: int) -> None:
     for pid in (supervisor, *map(int, children)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-async def until(check: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """What `check` gives as soon as it is truthy. Fails after `seconds`."""
-    for _ in range(int(seconds / 0.05)):
-        found = check()
-        if found:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")

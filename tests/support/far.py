@@ -15,7 +15,7 @@ from perdure.engine.messages import AgentCompleted, Event, Fetch, Fetched, RunAg
 from perdure.engine.snapshot import restore, snapshot
 from perdure.graph.distant import Stored, distant_in, stored
 from perdure.graph.evaluate import evaluate
-from tests.engine.drive import Drive
+from tests.support.drive import Drive
 
 Agent = Callable[[RunAgent], Any]
 

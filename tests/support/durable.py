@@ -16,7 +16,7 @@ from perdure.client import GraphClient, connect
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.chaos.detector import stuck_runs
+from tests.support.detector import stuck_runs
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from tests.servers import Answer, Seen, failed, json_answer, said
+from tests.support.servers import Answer, Seen, failed, json_answer, said
 
 ARTICLE = Path(__file__).with_name("article.txt")
 TITLE = "Sam Bankman-Fried"

@@ -23,12 +23,11 @@ from perdure.payloads import RunResult
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.testing import memory_shell
-from tests import durable
-from tests.examples.services import services
-from tests.local.homes import fetched, home_with
-from tests.servers import serve
+from tests.support import ROOT, durable
+from tests.support.example_services import services
+from tests.support.models import fetched, home_with
+from tests.support.servers import serve
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
 FILES = ("README.md", "expected.json", "graph.yaml")
 

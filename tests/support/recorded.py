@@ -14,8 +14,9 @@ from perdure.activities.agent import Agent, AgentContext
 from perdure.engine.messages import RunOptions
 from perdure.errors import AgentError
 from perdure.graph.values import UNDEFINED, ordered_keys
+from tests.support import TESTS
 
-HERE = Path(__file__).parent
+HERE = TESTS / "conformance"
 SHARED = HERE.parents[1].parent / "shared" / "conformance"
 DEVIATIONS: dict[str, dict[str, str]] = json.loads((HERE / "deviations.json").read_text())
 

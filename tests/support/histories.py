@@ -6,11 +6,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).with_name("histories")
-GRAPHS = sorted(Path(__file__).with_name("graphs").glob("*.yaml"))
+from tests.support import TESTS
+
+FOLDER = TESTS / "replay" / "histories"
+GRAPHS = sorted((TESTS / "replay" / "graphs").glob("*.yaml"))
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
 _PATHS = re.compile(r"""(?:/(?:home|root|tmp|Users|var|opt|mnt|work|srv)/|[A-Z]:\\)[^\s"']*""")
