@@ -81,9 +81,8 @@ class StreamReader:
             now.add(call.activity_id)
             if call.heartbeat_details.payloads:
                 tails = await self.converter.decode(call.heartbeat_details.payloads, [StreamTail])
-                pieces += self._texts.setdefault(call.activity_id, StreamText()).add(
-                    call.activity_id, tails[0]
-                )
+                text = self._texts.setdefault(call.activity_id, StreamText())
+                pieces += text.add(call.activity_id, tails[0])
         self._ended |= self._running - now
         self._running = now
         if self.from_now:

@@ -26,8 +26,8 @@ CURE = "set PERDURE_HOME to a folder of yours on a local disk"
 class Lease:
     """Keeps a daemon from retiring for as long as the context lasts, or from `take` to `give_back`.
 
-    It dies with its process. Enter it before `daemon.ensure`. Entering waits for a daemon that is just retiring, and raises
-    ConnectionFailed where that takes more than `timeout` seconds.
+    It dies with its process. Enter it before `daemon.ensure`. Entering waits for a daemon that is just
+    retiring, and raises ConnectionFailed where that takes more than `timeout` seconds.
     """
 
     def __init__(self, folder: Path, name: str, timeout: float = 30.0) -> None:
