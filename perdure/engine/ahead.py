@@ -25,7 +25,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.nested import Withheld
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import Expected, Turns
+from perdure.engine.turns import Turns
 from perdure.errors import EngineError, QuotaExceeded
 from perdure.graph.values import Value
 
@@ -44,9 +44,7 @@ class Ahead:
     is_pure: Callable[[RunAgent], bool]
     is_nobody: Callable[[RunAgent], bool]
     answer: Callable[[RunAgent], AgentCompleted | AgentFailed | None]
-    waiting: dict[int, tuple[RunAgent, Expected]] = field(
-        default_factory=dict[int, tuple[RunAgent, Expected]]
-    )
+    waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
     console: list[str] = field(default_factory=list[str])
     finish: Finish | None = None
 
@@ -56,10 +54,10 @@ class Ahead:
 
     def resume(self, commands: list[Command], places: list[list[Value]]) -> None:
         """Takes over the places of the run, and of its open `commands` those that have one."""
-        open_places = self.turns.resume(places)
+        expected = self.turns.resume(places)
         for command in commands:
-            if isinstance(command, RunAgent) and command.call in open_places:
-                self.waiting[command.call] = (command, open_places[command.call])
+            if isinstance(command, RunAgent) and command.call in expected:
+                self.waiting[command.call] = command
 
     def play(self) -> RunAgent | None:
         """Plays until something else has to answer; gives the call before which `answer` stopped."""
@@ -67,17 +65,18 @@ class Ahead:
             front = self.turns.front()
             if front is None:
                 return None
-            if front.event is None:
-                if front.call not in self.waiting:
+            event = front.event
+            if event is None:
+                command = self.waiting.get(front.call)
+                if command is None:
                     return None
-                command = self.waiting[front.call][0]
-                front.event = self.answer(command)
-                if front.event is None:
+                event = self.answer(command)
+                if event is None:
                     return command
                 del self.waiting[front.call]
             self.turns.pop()
             try:
-                self._take(self.scheduler.handle(front.event, self.now_ms))
+                self._take(self.scheduler.handle(event, self.now_ms))
             except (QuotaExceeded, Withheld):
                 return None  # the run will come to the same place
         return None
@@ -90,11 +89,13 @@ class Ahead:
                     if self.is_nobody(command):
                         self.turns.expect(call, AgentCompleted(call, None))
                     elif self.is_pure(command):
-                        self.waiting[call] = (command, self.turns.expect(call))
+                        self.waiting[call] = command
+                        self.turns.expect(call)
                 case Settle(call, turns):
                     self.turns.expect(call, Settled(call), turns)
-                case CancelCall(call) if call in self.waiting:
-                    self.waiting.pop(call)[1].dropped = True
+                case CancelCall(call):
+                    self.waiting.pop(call, None)
+                    self.turns.drop(call)
                 case Console(_, text):
                     self.console.append(text)
                 case Finish():

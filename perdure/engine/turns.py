@@ -9,10 +9,11 @@ gives the same results; other answers are handed on as they come, once nothing e
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from perdure.engine.messages import AgentCompleted, AgentFailed, Call, Event, Settled
+from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, Call, Event, Settled
+from perdure.engine.outcomes import decoded, encoded
 from perdure.graph.values import Value
 
 
@@ -38,17 +39,36 @@ class Turns:
     """
 
     _due: deque[Expected] = field(default_factory=deque[Expected])
+    _missing: dict[Call, Expected] = field(default_factory=dict[Call, Expected])
     _arrived: deque[Event] = field(default_factory=deque[Event])
 
-    def expect(self, call: Call, event: Event | None = None, turns: int = 1) -> Expected:
-        """A place for an answer that is due `turns` from now; `event` where it is known already."""
-        place = Expected(call, event, left=turns - 1)
-        self._due.append(place)
-        return place
+    def expect(self, call: Call, event: Event | None = None, turns: int = 1) -> None:
+        """An answer is due `turns` from now; `event` is the answer if it is known already.
+
+        A call that is expected already, since an earlier run of the chain, keeps its turn.
+        """
+        if call in self._missing:
+            if event is not None:
+                self.arrive(event)
+            return
+        expected = Expected(call, event, left=turns - 1)
+        self._due.append(expected)
+        if event is None:
+            self._missing[call] = expected
 
     def arrive(self, event: Event) -> None:
-        """An answer that has no turn."""
-        self._arrived.append(event)
+        """An answer: handed on in its turn if it has one, else as it comes."""
+        expected = None if isinstance(event, Abort) else self._missing.pop(event.call, None)
+        if expected is None:
+            self._arrived.append(event)
+        else:
+            expected.event = event
+
+    def drop(self, call: Call) -> None:
+        """The call was cancelled. An answer that has arrived is handed on all the same, and ignored."""
+        expected = self._missing.pop(call, None)
+        if expected is not None:
+            expected.dropped = True
 
     def next(self) -> Event | None:
         """The answer to hand on now; None when it has to be waited for."""
@@ -77,35 +97,26 @@ class Turns:
 
     def pop(self) -> None:
         """The answer in front is handed on."""
-        self._due.popleft()
+        self._missing.pop(self._due.popleft().call, None)
 
     def written(self) -> list[Value]:
         """The places in order, as plain data. What has arrived without a turn is not among them."""
         return [[place.call, place.left, _written(place.event)] for place in self._due if not place.dropped]
 
-    def resume(self, places: Iterable[Sequence[Value]]) -> dict[Call, Expected]:
-        """Takes over the places that `written` gave; those that still wait for their answers, by call."""
-        found = [Expected(call, _read(call, event), left=left) for call, left, event in places]
-        self._due.extend(found)
-        return {place.call: place for place in found if place.event is None}
+    def resume(self, places: Iterable[Sequence[Value]]) -> Collection[Call]:
+        """Takes over the turns that `written` gave; the calls that still wait for their answers."""
+        for call, left, event in places:
+            self.expect(call, _read(call, event), left + 1)
+        return self._missing.keys()
 
 
 def _written(event: Event | None) -> list[Value] | None:
-    match event:
-        case Settled():
-            return ["settled"]
-        case AgentCompleted(_, result):
-            return ["completed", result]
-        case AgentFailed(_, message, state, final):
-            return ["failed", message, state, final]
-        case _:
-            return None
+    if isinstance(event, Settled):
+        return ["settled"]
+    return encoded(event) if isinstance(event, AgentCompleted | AgentFailed) else None
 
 
 def _read(call: Call, data: Sequence[Value] | None) -> Event | None:
     if data is None:
         return None
-    kind, *rest = data
-    if kind == "settled":
-        return Settled(call)
-    return AgentCompleted(call, *rest) if kind == "completed" else AgentFailed(call, *rest)
+    return Settled(call) if data == ["settled"] else decoded(call, data)

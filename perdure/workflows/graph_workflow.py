@@ -32,7 +32,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Expected, Turns
+from perdure.engine.turns import Turns
 from perdure.errors import GraphError, PerdureError, QuotaExceeded, UsageError
 from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.wire import MAX_BYTES, pack, unpack
@@ -61,7 +61,6 @@ class GraphWorkflow:
         self._turns = Turns()
         self._news = False
         self._timers: dict[int, asyncio.Task[None]] = {}
-        self._places: dict[int, Expected] = {}
         self._share = Share(self._wake)
         self._outbox = Outbox(self._request, self._progress, self._turns, self._share, self._wake)
         self._segments = Segments(
@@ -138,7 +137,7 @@ class GraphWorkflow:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
         self._progress.resume(state["progress"])
-        self._places = self._turns.resume(state["places"])
+        self._turns.resume(state["places"])
         self._began, self._share.total = state["began"], state["bytes"]
         agents, observe = self._outbox.placement.names, self._progress.observe
         scheduler, commands = restore(state["scheduler"], request.options, agents, observe)
@@ -262,16 +261,18 @@ class GraphWorkflow:
     def _call(self, command: RunAgent) -> None:
         placement = self._outbox.placement
         if command.agent in placement.human:
+            self._turns.drop(command.call)  # another agent of this name may have had a turn
             self._people.ask(command)
         elif placement.is_nobody(command):
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif placement.is_pure(command):
-            self._segments.call(command, self._places.pop(command.call, None))
+            self._segments.call(command)
         else:
-            self._outbox.call(command, self._places.pop(command.call, None))
+            self._outbox.call(command)
 
     def _drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
+        self._turns.drop(call)
         self._people.close(call)
         self._segments.drop(call)
         self._values.drop(call)

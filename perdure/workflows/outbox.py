@@ -19,7 +19,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from perdure.directory import Directory, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
-from perdure.engine.turns import Expected, Turns
+from perdure.engine.turns import Turns
 from perdure.graph.distant import Stored
 from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
 from perdure.records import to_lean
@@ -57,17 +57,16 @@ class Outbox:
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
     _local: set[int] = field(default_factory=set[int])
     _local_open: int = 0
-    _expected: dict[int, Expected] = field(default_factory=dict[int, Expected])
     _sizes: dict[int, int] = field(default_factory=dict[int, int])
     _pending_bytes: int = 0
 
-    def call(self, command: RunAgent, place: Expected | None = None) -> None:
-        """Sends a call, now or when there is room. `place` is one that it had in another run of the chain."""
+    def call(self, command: RunAgent) -> None:
+        """Sends a call, now or when there is room."""
         if self.placement.is_local(command):
-            self._expected[command.call] = place or self.turns.expect(command.call)
+            self.turns.expect(command.call)
             self._local.add(command.call)
-        elif place is not None:
-            place.dropped = True
+        else:
+            self.turns.drop(command.call)  # it may have had a turn in an earlier run of the chain
         self._waiting.append(command)
 
     def drop(self, call: int) -> None:
@@ -76,9 +75,6 @@ class Outbox:
         if task is not None and task not in self._open.values():
             task.cancel()
         self._local.discard(call)
-        place = self._expected.pop(call, None)
-        if place is not None:
-            place.dropped = True
         self._waiting = deque(command for command in self._waiting if command.call != call)
 
     def close(self) -> None:
@@ -219,11 +215,7 @@ class Outbox:
     def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""
         self._local.discard(event.call)
-        place = self._expected.pop(event.call, None)
-        if place is None:
-            self.turns.arrive(event)
-        else:
-            place.event = event
+        self.turns.arrive(event)
         self.wake()
 
 

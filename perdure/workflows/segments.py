@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +12,11 @@ from temporalio.common import RawValue, RetryPolicy
 
 from perdure.directory import Directory, Placement
 from perdure.engine.ahead import Ahead, Answers
-from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.messages import RunAgent
+from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
-from perdure.engine.turns import Expected, Turns
-from perdure.graph.values import Value
+from perdure.engine.turns import Turns
 from perdure.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.records import from_plain, to_lean, to_plain
 from perdure.wire import pack, unpack
@@ -45,9 +45,7 @@ class Segments:
     answers: Answers = field(default_factory=Answers)
     end: RunResult | None = None
     _alone: int | None = None
-    _waiting: dict[int, tuple[RunAgent, Expected]] = field(
-        default_factory=dict[int, tuple[RunAgent, Expected]]
-    )
+    _waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
     _open: asyncio.Task[Any] | None = None
 
     @property
@@ -55,8 +53,8 @@ class Segments:
         """Whether a segment is on its way."""
         return self._open is not None
 
-    def call(self, command: RunAgent, place: Expected | None = None) -> None:
-        """A call of a pure agent: answered already, or by the next segment. `place` is one it had before."""
+    def call(self, command: RunAgent) -> None:
+        """A call of a pure agent: answered already, or by the next segment."""
         known = self.answers.take(command)
         if known is not None:
             self.turns.expect(command.call, known)
@@ -64,7 +62,8 @@ class Segments:
         if command.call == self._alone:
             self.remotely(command)
             return
-        self._waiting[command.call] = (command, place or self.turns.expect(command.call))
+        self._waiting[command.call] = command
+        self.turns.expect(command.call)
 
     def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
         """The answers of a segment that has played on from `now_ms`."""
@@ -74,7 +73,7 @@ class Segments:
         self.answers, self._alone = Answers(now_ms), result.alone
         self.end = None if result.end is None else from_plain(RunResult, result.end)
         for answer in result.answers:
-            self.answers.add(answer[1], _event(answer))
+            self.answers.add(*read_segment_answer(answer))
 
     def play_to_end(self, scheduler: Scheduler, placement: Placement, begun: bool) -> None:
         """Plays what the last segment has answered: when somebody asks for what came of it, not before."""
@@ -88,9 +87,7 @@ class Segments:
 
     def drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
-        found = self._waiting.pop(call, None)
-        if found is not None:
-            found[1].dropped = True
+        self._waiting.pop(call, None)
 
     def close(self) -> None:
         """The run is over."""
@@ -123,7 +120,7 @@ class Segments:
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
     def _summary(self) -> str:
-        paths = [command.path for command, _ in self._waiting.values()]
+        paths = [command.path for command in self._waiting.values()]
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         return f"{paths[0][:MAX_SUMMARY]}{more}"
 
@@ -134,19 +131,13 @@ class Segments:
         failed = task.exception() is not None
         result: SegmentResult = SegmentResult() if failed else unpack(task.result(), SegmentResult)
         self.take(result, 0 if failed else len(task.result().payload.data), now_ms)
-        for call, (command, place) in list(self._waiting.items()):
-            place.event = self.answers.take(command)
-            if place.event is not None:
+        for call, command in list(self._waiting.items()):
+            event = self.answers.take(command)
+            if event is not None:
                 del self._waiting[call]
+                self.turns.arrive(event)
             elif failed or call == result.alone:
-                self.drop(call)
+                del self._waiting[call]
+                self.turns.drop(call)
                 self.remotely(command)
         self.wake()
-
-
-def _event(answer: Sequence[Value]) -> AgentCompleted | AgentFailed:
-    call, _, result, *failure = answer
-    if not failure:
-        return AgentCompleted(call, result)
-    message, state, final = failure
-    return AgentFailed(call, message, state, final)

@@ -26,7 +26,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Expected, Turns
+from perdure.engine.turns import Turns
 from perdure.errors import EngineError
 from tests.support.drive import graph, rows, work
 from tests.support.graphs import make_graph
@@ -42,7 +42,7 @@ class Run:
         self.options = RunOptions(**options)
         self.scheduler = Scheduler(document, self.options)
         self.turns, self.answers = Turns(), Answers()
-        self.waiting: dict[int, tuple[RunAgent, Expected]] = {}
+        self.waiting: dict[int, RunAgent] = {}
         self.elsewhere: list[RunAgent] = []
         self.ahead: list[str] = []
         self.taken: list[str] = []
@@ -80,8 +80,8 @@ class Run:
     def segment(self) -> None:
         """Plays ahead on a copy as an activity gets it, or answers here one by one."""
         if self.share is None:
-            for command, place in self.waiting.values():
-                place.event = self.answer(command)
+            for command in self.waiting.values():
+                self.turns.arrive(self.answer(command))
             self.waiting.clear()
             return
         data, places = encode([snapshot(self.scheduler, light=True), self.turns.written()])
@@ -105,10 +105,11 @@ class Run:
         for path, event in found:
             self.answers.add(path, event)
         self.ahead += [path for path, _ in found]
-        for call, (command, place) in list(self.waiting.items()):
-            place.event = self.taking(command)
-            if place.event is not None:
+        for call, command in list(self.waiting.items()):
+            event = self.taking(command)
+            if event is not None:
                 del self.waiting[call]
+                self.turns.arrive(event)
 
     def taking(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         event = self.answers.take(command)
@@ -123,16 +124,17 @@ class Run:
                     if self.is_nobody(command):
                         self.turns.expect(call, AgentCompleted(call, None))
                     elif self.is_pure(command):
-                        place = self.turns.expect(call, self.taking(command))
-                        if place.event is None:
-                            self.waiting[call] = (command, place)
+                        taken = self.taking(command)
+                        self.turns.expect(call, taken)
+                        if taken is None:
+                            self.waiting[call] = command
                     else:
                         self.elsewhere.append(command)
                 case Settle(call, turns):
                     self.turns.expect(call, Settled(call), turns)
                 case CancelCall(call):
-                    if call in self.waiting:
-                        self.waiting.pop(call)[1].dropped = True
+                    self.waiting.pop(call, None)
+                    self.turns.drop(call)
                     self.elsewhere = [other for other in self.elsewhere if other.call != call]
                 case Finish():
                     self.finish = command
@@ -217,7 +219,7 @@ def test_a_map_whose_results_are_withheld_ends_a_segment() -> None:
     for _ in range(600):
         front = turns.front()
         assert front is not None
-        front.event = AgentCompleted(front.call, 1)
+        turns.arrive(AgentCompleted(front.call, 1))
         event = turns.next()
         assert event is not None
         for command in scheduler.handle(event, 0):
@@ -242,12 +244,13 @@ def test_places_are_written_and_taken_up() -> None:
     turns.expect(2, Settled(2), turns=3)
     turns.expect(3, AgentCompleted(3, {"a": 1}))
     turns.expect(4, AgentFailed(4, "no", "timed-out", True), turns=2)
-    turns.expect(5).dropped = True
+    turns.expect(5)
+    turns.drop(5)
     turns.arrive(Settled(9))
     again = Turns()
     waiting = again.resume(json.loads(json.dumps(turns.written())))
     assert list(waiting) == [1]
-    waiting[1].event = AgentCompleted(1, 0)
+    again.arrive(AgentCompleted(1, 0))
     events = list(iter(again.next, None))
     assert events == [
         AgentCompleted(1, 0),
