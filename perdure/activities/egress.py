@@ -123,7 +123,7 @@ class Guard:
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of `host` that a connection may go to, best first.
 
-        Raises FinalError where any of them is not public, AgentError where there is no such host.
+        Raises FinalError where any of them is not public, TransientError where the name does not resolve.
         """
         found = await _resolve(host, port)
         if not self._allows(host, port):
@@ -161,9 +161,11 @@ async def _resolve(host: str, port: int) -> list[str]:
     try:
         answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM):
-            raise TransientError(f"the name {host} could not be looked up: {error.strerror}") from None
-        raise AgentError(f"there is no host {host}: {error.strerror}") from None
+        # A resolver says the same of a service that is being deployed, and of a network that is down.
+        raise TransientError(
+            f"the name {host} does not resolve: {error.strerror}\n"
+            "  cure: check its spelling and the network; a `deadline` on the node bounds how long it is tried"
+        ) from None
     except (UnicodeError, OSError) as error:
         raise AgentError(f"the name {host[:100]!r} could not be looked up: {error}") from None
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))

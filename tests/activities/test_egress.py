@@ -9,7 +9,7 @@ import pytest
 
 from perdure.activities import url
 from perdure.activities.egress import Guard, GuardedTransport, is_public
-from perdure.errors import AgentError, FinalError
+from perdure.errors import AgentError, FinalError, TransientError
 from tests.support.servers import Answer, serve
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]
@@ -202,6 +202,17 @@ async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
         guard = Guard.of([f"two.example:{server.port}"])
         async with httpx2.AsyncClient(transport=GuardedTransport(guard)) as client:
             assert (await client.get(f"http://two.example:{server.port}/")).text == "second"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL])
+async def test_a_name_that_does_not_resolve_may_later(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def lookup(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(code, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(TransientError, match=r"service\.internal does not resolve: no such name\n.*deadline"):
+        await Guard().addresses("service.internal", 80)
 
 
 URLS = [
