@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 
 from perdure.engine.messages import AgentFailed, RunAgent
+from perdure.engine.outcomes import failure_of_kind
 from perdure.payloads import AgentCall
 
 
-def agent_call(command: RunAgent, bypassed: bool) -> AgentCall:
-    """What the activity of an agent receives."""
+def agent_call(command: RunAgent, run: str, bypassed: bool) -> AgentCall:
+    """What the activity of an agent receives; `run` is the id of the first run of the chain."""
     return AgentCall(
         agent=command.agent,
         inputs=command.inputs,
@@ -20,7 +20,7 @@ def agent_call(command: RunAgent, bypassed: bool) -> AgentCall:
         node=command.node,
         path=command.path,
         key=command.key,
-        run=workflow.info().first_execution_run_id,
+        run=run,
         retry=command.retry,
         is_result=command.is_result,
         version=command.version,
@@ -34,9 +34,7 @@ def failure(call: int, error: BaseException) -> AgentFailed:
     """What an activity's failure means for the node."""
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError):
-        state = "timed-out" if cause.type == "Timeout" else "failed"
-        final = cause.type not in ("AgentError", "Timeout")
-        return AgentFailed(call, cause.message, state, final)
+        return failure_of_kind(cause.type, cause.message).answer(call)
     if isinstance(cause, TimeoutError):
         last = cause.cause or cause.__cause__
         because = f": {last}" if last is not None else ""
