@@ -23,12 +23,9 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.claims import Claims
 from perdure.errors import RunFailed, UsageError
-from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
-from perdure.records import from_plain, to_plain
-from perdure.reports import (
-    GRAPH,
+from perdure.monitoring.report import (
+    GRAPH_KEY,
     RPC_TIMEOUT,
     RunReport,
     pending_calls,
@@ -37,7 +34,10 @@ from perdure.reports import (
     state_name,
     workers,
 )
-from perdure.streams import StreamPiece, StreamReader
+from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.protocol.records import from_plain, to_plain
+from perdure.storage.claim_check import ClaimCheck
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 
@@ -48,7 +48,7 @@ class Run:
 
     temporal: Client
     id: str
-    claims: Claims
+    claims: ClaimCheck
     local: bool = False
 
     @property
@@ -157,7 +157,7 @@ class Run:
         return RunReport(
             id=self.id,
             state=state_name(description.status),
-            name=description.typed_search_attributes.get(GRAPH) or "",
+            name=description.typed_search_attributes.get(GRAPH_KEY) or "",
             started=description.start_time,
             closed=description.close_time,
             status=await self.status(console_from) if description.task_queue not in unserved else None,

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, SUCCESSORS, is_computed
-from perdure.graph.findings import suggestion, validation
 from perdure.graph.javascript import to_string
 from perdure.graph.reference import parse_reference
 from perdure.graph.relations import relation_problems, sources
@@ -27,6 +26,7 @@ from perdure.graph.values import (
     js_truthy,
     ordered_keys,
 )
+from perdure.graph.wording import suggestion, validation
 
 ENDLESS_LOOP: Final = "endless-loop"
 
@@ -37,9 +37,9 @@ def problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Pro
         finding = "a graph is a mapping with the key 'nodes'"
         yield Problem("not-a-graph", "", finding, "write nodes: at the top", graphai="TypeError")
         return
-    found = _nodes_problem(data)
-    if found is not None:
-        yield found
+    problem = _nodes_problem(data)
+    if problem is not None:
+        yield problem
         return
     yield from _graph_key_problems(data)
     yield from _loop_problems(data)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import web
-from perdure.activities.agent import AgentContext, Sample, declared
-from perdure.activities.egress import Guard
-from perdure.activities.fetch import fetch, vanilla_fetch
-from perdure.activities.fetch_xml import parse as parse_xml
+from perdure.agents.agent import AgentContext, Sample, declared
+from perdure.agents.shipped.fetch import fetch, vanilla_fetch
+from perdure.agents.shipped.fetch_xml import parse as parse_xml
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED
+from perdure.net import web
+from perdure.net.egress import Guard
 from perdure.settings import Settings
 from tests.support.servers import Answer, Seen, Server, json_answer, serve
 
@@ -25,8 +25,8 @@ def context(*hosts: str, **more: Any) -> AgentContext:
 
 
 def echo(seen: Seen) -> Answer:
-    found = {"method": seen.method, "path": seen.path, "query": seen.query, "body": seen.body.decode()}
-    return json_answer({**found, "headers": seen.headers})
+    request = {"method": seen.method, "path": seen.path, "query": seen.query, "body": seen.body.decode()}
+    return json_answer({**request, "headers": seen.headers})
 
 
 async def call(server: Server, inputs: dict[str, Any], params: dict[str, Any] | None = None) -> Any:
@@ -39,8 +39,10 @@ def recorded() -> list[Any]:
     for part in ("own", "upstream"):
         path = CONFORMANCE / part / "agents.json"
         lines = path.read_text().splitlines() if path.exists() else []
-        found = [json.loads(line.rstrip(",")) for line in lines if '"agent": "vanillaFetchAgent"' in line]
-        cases += [pytest.param(case, id=f"{part}-{index}") for index, case in enumerate(found)]
+        recordings = [
+            json.loads(line.rstrip(",")) for line in lines if '"agent": "vanillaFetchAgent"' in line
+        ]
+        cases += [pytest.param(case, id=f"{part}-{index}") for index, case in enumerate(recordings)]
     return cases or [pytest.param(None, marks=pytest.mark.skip(reason="no recorded cases here"))]
 
 

@@ -13,8 +13,8 @@ import pytest
 import tiktoken
 from tiktoken import registry
 
-from perdure.activities import tokens
-from perdure.activities.agent import AgentContext
+from perdure.agents.agent import AgentContext
+from perdure.agents.shipped import tokens
 from perdure.errors import AgentError
 from perdure.settings import Settings
 
@@ -94,19 +94,19 @@ def test_a_chosen_folder_is_kept_and_filled(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_many_threads_share_one_folder(tmp_path: Path) -> None:
-    found: list[list[int]] = []
+    encoded: list[list[int]] = []
     start = threading.Barrier(4)
 
     def count() -> None:
         start.wait()
-        found.append(tokens.encoding("cl100k_base", tmp_path).encode_ordinary("hello"))
+        encoded.append(tokens.encoding("cl100k_base", tmp_path).encode_ordinary("hello"))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [[15339]] * 4
+    assert encoded == [[15339]] * 4
     assert len(list((tmp_path / "tiktoken").iterdir())) == 1
 
 
@@ -159,6 +159,6 @@ def test_texts_must_be_a_list(inputs: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_catalog_loads_no_heavy_library() -> None:
     names = ("tiktoken", "numpy", "openai", "temporalio")
-    code = f"import sys, perdure.activities.catalog; print([name for name in {names} if name in sys.modules])"
+    code = f"import sys, perdure.agents.catalog; print([name for name in {names} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import AgentContext
-from perdure.activities.wikipedia import wikipedia
+from perdure.agents.agent import AgentContext
+from perdure.agents.shipped.wikipedia import wikipedia
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
@@ -60,8 +60,8 @@ async def test_not_found(inputs: dict[str, Any]) -> None:
 
 @pytest.mark.anyio
 async def test_a_page_that_vanished() -> None:
-    found = json_answer({"query": {"search": [{"ns": 0, "title": "Gone", "pageid": 7}]}})
-    with serve(lambda seen: found if "srsearch" in seen.query else wiki(seen)) as server:
+    search_result = json_answer({"query": {"search": [{"ns": 0, "title": "Gone", "pageid": 7}]}})
+    with serve(lambda seen: search_result if "srsearch" in seen.query else wiki(seen)) as server:
         assert await call(server, {"query": "gone"}) is UNDEFINED
 
 

@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from tests.chaos.effects import Account, Book, account
 from tests.chaos.mix import Mixed
 from tests.chaos.report import Verdict
@@ -123,11 +123,11 @@ def judge(
             if run.id in outcomes.ended and (wrong := difference(run, outcomes.ended[run.id]))
         ],
     )
-    found = account(book, {place for run in runs for place in run.effects})
-    verdict.effects(found, most)
+    balance = account(book, {place for run in runs for place in run.effects})
+    verdict.effects(balance, most)
     verdict.tell("calls of the client repeated", outcomes.calls)
     verdict.none("errors of a lost server told as the run's", outcomes.refused)
-    return found
+    return balance
 
 
 def difference(run: Mixed, result: RunResult) -> str:

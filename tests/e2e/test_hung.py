@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perdure import agent
-from perdure.activities.agent import declared
+from perdure.agents.agent import declared
 from perdure.errors import RunFailed
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import embedded
@@ -36,7 +36,11 @@ async def test_hung_agents_give_their_slots_back(tmp_path: Path) -> None:
     def work() -> str:
         return "done"
 
-    agents = {found.name: found for found in map(declared, (hang, work)) if found is not None}
+    agents = {
+        declared_agent.name: declared_agent
+        for declared_agent in map(declared, (hang, work))
+        if declared_agent is not None
+    }
     async with embedded(tmp_path / "home") as client:
         options = WorkerOptions(agents=agents, settings=client.settings, concurrent_agents=SLOTS)
         async with build_worker(client.temporal, "q", options):

@@ -14,9 +14,9 @@ from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionR
 from temporalio.service import RPCError
 
 from perdure import agent
-from perdure.activities.agent import declared
-from perdure.cli.checkup import State
-from perdure.cli.queue_checks import needs_of, queues
+from perdure.agents.agent import declared
+from perdure.cli.doctor.framework import State
+from perdure.cli.doctor.queues import needs_of, queues
 from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
 from perdure.runs import Run
@@ -37,10 +37,10 @@ def options(client: GraphClient, build: str = "") -> WorkerOptions:
         await asyncio.sleep(params.get("seconds", 0))
         return [*(inputs.get("before") or []), build or "none"]
 
-    found = declared(tell)
-    assert found is not None
+    declared_agent = declared(tell)
+    assert declared_agent is not None
     settings = replace(client.settings, deployment=DEPLOYMENT if build else "", build_id=build)
-    return WorkerOptions(agents={found.name: found}, settings=settings)
+    return WorkerOptions(agents={declared_agent.name: declared_agent}, settings=settings)
 
 
 @pytest.fixture

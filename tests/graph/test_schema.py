@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from perdure.graph.document import Document
 from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, STATIC_KEYS
 from perdure.graph.review import review
 from perdure.graph.schema import schema
+from perdure.graph.text.document import Document
 
 SCHEMA = schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -33,8 +33,8 @@ def test_every_recorded_graph_that_is_free_of_problems_validates():
     refused: list[str] = []
     count = 0
     for case in cases:
-        found = review(Document(case["graph"]))
-        if case["status"] == "ok" and not found.problems and not found.nested:
+        reviewed = review(Document(case["graph"]))
+        if case["status"] == "ok" and not reviewed.problems and not reviewed.nested:
             count += 1
             refused += [f"{case['name']}: {error.message}" for error in VALIDATOR.iter_errors(case["graph"])]
     assert refused == []

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from perdure import local
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
-from perdure.graph.load import load
+from perdure.graph.text.load import load
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
 from tests.support.histories import FOLDER, GRAPHS, private_texts
@@ -64,9 +64,9 @@ async def _keep(run: Run, name: str) -> None:
     history = await run.handle.fetch_history()
     text = json.dumps(scrubbed(history.to_json_dict()), indent=1) + "\n"
     names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(ROOT)]
-    found = private_texts(text, names)
-    if found:
-        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(found)}")
+    private = private_texts(text, names)
+    if private:
+        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(private)}")
     (FOLDER / f"{name}.json").write_text(text)
     print(f"{name}: {len(history.events)} events, {len(text):,} bytes")
 

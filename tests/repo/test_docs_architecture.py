@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from perdure import wire
 from perdure.activities import activity
-from perdure.activities.agent import AgentContext
-from perdure.activities.pulse import Pulse
-from perdure.directory import DIRECTORY
+from perdure.activities.heartbeat import Heartbeat
+from perdure.agents.agent import AgentContext
 from perdure.engine.messages import RunOptions
-from perdure.payloads import FETCH, KEEP, SEGMENT
+from perdure.protocol import wire
+from perdure.protocol.payloads import FETCH, KEEP, SEGMENT
 from tests.repo import documents
 from tests.repo.documents import code, tables
 from tests.support import ROOT
@@ -26,7 +25,7 @@ from tests.support import ROOT
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)
 PACKAGE = ROOT / "perdure"
-NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {DIRECTORY, SEGMENT, FETCH, KEEP})
+NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {SEGMENT, FETCH, KEEP})
 
 
 def member(name: str) -> Any:
@@ -100,7 +99,7 @@ def test_bounds() -> None:
 
 def test_metadata() -> None:
     beside = {
-        f"perdure-{name}" for name in activity._Delivery(Pulse(attempt=1), False, AgentContext()).beside()
+        f"perdure-{name}" for name in activity._Delivery(Heartbeat(attempt=1), False, AgentContext()).beside()
     }
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}
@@ -108,13 +107,13 @@ def test_metadata() -> None:
 
 
 def test_failure_types() -> None:
-    from perdure.workflows.activity_options import FINAL
+    from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 
     rows = tables(NAME, "Failures")[0]
     unrepeated = {
         name for row in rows if row["Temporal"] == "does not repeat" for name in row["type"].split(", ")
     }
-    assert unrepeated == set(FINAL)
+    assert unrepeated == set(FINAL_ERROR_TYPES)
 
 
 HISTORIES = [block for block in documents.blocks(NAME) if block.kind.startswith("history ")]

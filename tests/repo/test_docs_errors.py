@@ -14,15 +14,15 @@ from temporalio.testing import ActivityEnvironment
 
 from perdure import errors
 from perdure.activities.activity import AgentActivities
-from perdure.activities.agent import Agent, declared
-from perdure.activities.catalog import catalog
-from perdure.claims import Claims
+from perdure.agents.agent import Agent, declared
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
+from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
+from perdure.protocol.wire import pack
 from perdure.settings import Settings
-from perdure.wire import pack
+from perdure.storage.claim_check import ClaimCheck
 from perdure.worker import WorkerOptions, build_worker
-from perdure.workflows.activity_options import FINAL
+from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from tests.repo import documents
 from tests.repo.documents import Block, Example
 from tests.support import ROOT
@@ -35,12 +35,14 @@ EXAMPLES = [example for example in documents.examples(ERRORS) if example.outcome
 
 
 def kinds(*names: str) -> pytest.MarkDecorator:
-    found = [block for block in BLOCKS if block.language == "python" and block.kind.split(" ")[0] in names]
-    assert found
-    return pytest.mark.parametrize("block", found, ids=lambda block: block.heading)
+    blocks = [block for block in BLOCKS if block.language == "python" and block.kind.split(" ")[0] in names]
+    assert blocks
+    return pytest.mark.parametrize("block", blocks, ids=lambda block: block.heading)
 
 
 # The codes, from the source: whatever is given to Problem and to the functions that make one.
+
+GRAPH_PACKAGE = PACKAGE / "graph"
 
 
 def codes_in(path: Path) -> Iterator[str]:
@@ -56,9 +58,9 @@ def codes_in(path: Path) -> Iterator[str]:
 
 def makes_problem(call: ast.Call, path: Path) -> bool:
     name = ast.unparse(call.func)
-    if path.parent.name == "graph":
+    if GRAPH_PACKAGE in path.parents:
         own = path.name == "tree.py" and name == "self.fail"
-        return own or name.endswith("tree.fail") or name in ("Problem", "validation", "Refused")
+        return own or name.endswith("tree.fail") or name in ("Problem", "validation", "DocumentRefused")
     return name == "Problem"
 
 
@@ -66,7 +68,7 @@ def codes() -> set[str]:
     return {
         code
         for path in PACKAGE.rglob("*.py")
-        if "Problem" in path.read_text() or path.parent.name == "graph"
+        if "Problem" in path.read_text() or GRAPH_PACKAGE in path.parents
         for code in codes_in(path)
     }
 
@@ -80,7 +82,7 @@ def exceptions() -> set[str]:
 
 
 def failure_types() -> set[str]:
-    return {*FINAL, TOO_LARGE_FOR_LOCAL, "TransientError"}
+    return {*FINAL_ERROR_TYPES, TOO_LARGE_FOR_LOCAL, "TransientError"}
 
 
 def test_every_code_and_class_has_a_heading() -> None:
@@ -101,8 +103,8 @@ def test_every_heading_has_an_example_and_a_cure() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.source.heading}")
 def test_code(example: Example) -> None:
     name = f"graph.{'json' if example.source.language == 'json' else 'yaml'}"
-    found, _ = documents.findings(documents.source_of(example.source), name)
-    assert {problem.code for problem in found} >= {example.source.heading}
+    problems, _ = documents.findings(documents.source_of(example.source), name)
+    assert {problem.code for problem in problems} >= {example.source.heading}
 
 
 @kinds("raises")
@@ -140,7 +142,7 @@ async def called(name: str, agents: dict[str, Agent], block: Block) -> Any:
     is_local = block.kind == "local"
     environment.info = dataclasses.replace(environment.info, activity_type=name, is_local=is_local)
     settings = Settings()
-    activities = AgentActivities(agents=agents, settings=settings, claims=Claims.of(settings))
+    activities = AgentActivities(agents=agents, settings=settings, claims=ClaimCheck.of(settings))
     call = AgentCall(agent=name, inputs={}, timeout=20 if block.heading == "Timeout" else None)
     return await environment.run(activities.run_agent, [pack(call)])
 

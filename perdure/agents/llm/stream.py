@@ -1,0 +1,119 @@
+"""Puts the chunks of a streamed chat completion together to the completion that they are parts of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perdure.errors import AgentError, TransientError
+from perdure.graph.values import Value, is_dict, is_list
+
+MAX_COMPLETION_CHARS = 5_000_000
+"""Characters of one answer."""
+
+
+@dataclass
+class _Choice:
+    message: dict[str, Value] = field(default_factory=lambda: {"role": "assistant", "content": None})
+    calls: list[dict[str, Value]] = field(default_factory=list[dict[str, Value]])
+    finish: Value = None
+
+    def value(self, index: int) -> Value:
+        message = {"refusal": None, **{key: _clean(value) for key, value in self.message.items()}}
+        if self.calls:
+            message["tool_calls"] = [_clean(call) for call in self.calls]
+        return {"index": index, "message": message, "logprobs": None, "finish_reason": self.finish}
+
+
+@dataclass
+class Assembly:
+    """The completion so far. Tolerates what servers other than OpenAI's leave out."""
+
+    head: dict[str, Value] = field(default_factory=dict[str, Value])
+    usage: Value = None
+    choices: dict[int, _Choice] = field(default_factory=dict[int, _Choice])
+    size: int = 0
+
+    def add(self, chunk: Mapping[str, Value]) -> Mapping[str, Value] | None:
+        """Takes a chunk in; gives the first choice's delta. Raises AgentError for what is no chunk."""
+        for key, value in chunk.items():
+            if key not in ("choices", "usage", "object") and value is not None:
+                self.head[key] = value
+        self.usage = chunk.get("usage") or self.usage
+        shown: Mapping[str, Value] | None = None
+        choices = chunk.get("choices")
+        for choice in choices if is_list(choices) else []:
+            if not is_dict(choice):
+                raise AgentError("the stream is malformed: a choice is no object")
+            index = choice.get("index", 0)
+            if not isinstance(index, int):
+                raise AgentError("the stream is malformed: the index of a choice is no number")
+            target = self.choices.setdefault(index, _Choice())
+            target.finish = choice.get("finish_reason") or target.finish
+            delta = choice.get("delta")
+            if is_dict(delta):
+                self._extend(target, delta)
+                shown = delta if index == 0 else shown
+        return shown
+
+    def completion(self) -> dict[str, Value]:
+        """The whole. Raises TransientError where the stream broke off before the model had finished."""
+        if not any(choice.finish for choice in self.choices.values()):
+            raise TransientError("the stream broke off before the answer was complete")
+        usage = {"usage": self.usage} if self.usage else {}
+        choices = [self.choices[index].value(index) for index in sorted(self.choices)]
+        return {"object": "chat.completion", **self.head, "choices": choices, **usage}
+
+    def _extend(self, choice: _Choice, delta: Mapping[str, Value]) -> None:
+        for key, value in delta.items():
+            if key == "tool_calls":
+                for call in value if is_list(value) else []:
+                    self._extend_call(choice.calls, call)
+            elif isinstance(value, str) and key != "role":
+                choice.message[key] = self._grown(choice.message.get(key), value)
+            elif value is not None:
+                choice.message[key] = value
+
+    def _extend_call(self, calls: list[dict[str, Value]], call: Value) -> None:
+        if not is_dict(call):
+            raise AgentError("the stream is malformed: a tool call is no object")
+        target = _place(calls, call)
+        target.update({key: call[key] for key in ("id", "type") if call.get(key)})
+        function = call.get("function")
+        function = function if is_dict(function) else {}
+        # The name comes whole, the arguments in pieces.
+        target["function"]["name"] = function.get("name") or target["function"]["name"]
+        arguments = function.get("arguments")
+        if isinstance(arguments, str):
+            target["function"]["arguments"] = self._grown(target["function"]["arguments"], arguments)
+
+    def _grown(self, text: Value, piece: str) -> str:
+        self.size += len(piece)
+        if self.size > MAX_COMPLETION_CHARS:
+            raise AgentError(f"the answer is longer than {MAX_COMPLETION_CHARS:,} characters")
+        return text + piece if isinstance(text, str) else piece
+
+
+def _place(calls: list[dict[str, Value]], call: Mapping[str, Value]) -> dict[str, Value]:
+    """The call that a piece belongs to: by index, or where that is left out by a new id."""
+    index = call.get("index")
+    if not isinstance(index, int):
+        index = len(calls) if call.get("id") or not calls else len(calls) - 1
+    if not 0 <= index < 1000:
+        raise AgentError(f"the stream is malformed: a tool call has index {index}")
+    while len(calls) <= index:
+        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    return calls[index]
+
+
+def _clean(value: Value) -> Value:
+    """Texts whose surrogate pairs, cut by chunks, are whole again; a lone half becomes U+FFFD."""
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if is_dict(value):
+        return {key: _clean(item) for key, item in value.items()}
+    if is_list(value):
+        return [_clean(item) for item in value]
+    return value

@@ -1,0 +1,135 @@
+"""The calls of agents that are open in this process, and a thread that tells which of them blocks it.
+
+All async agents of a worker share one event loop. One that blocks it, say by time.sleep, stops the
+others too, their heartbeats, and the worker's answers about its health. Nothing can take the loop
+back from it; but it can be named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+
+LOG = logging.getLogger("perdure")
+
+WATCH_INTERVAL_S = 1.0
+"""Seconds between two looks."""
+
+BLOCKED_TICK_COUNT = 5
+"""Looks without an answer after which the loop counts as blocked."""
+
+MAX_SHOWN_CALLS_COUNT = 5
+"""Calls that one warning names."""
+
+
+@dataclass(eq=False, slots=True)
+class OpenCall:
+    """A call of an agent, open for as long as this context lasts.
+
+    It tells its place in the run, the code of its function, and since when it goes on.
+    """
+
+    agent: str
+    path: str
+    code: CodeType | None = None
+    since: float = field(init=False, default=0.0)
+
+    def __enter__(self) -> None:
+        self.since = time.monotonic()
+        _open.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        _open.discard(self)
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.agent} ({self.path}, for {time.monotonic() - self.since:.0f} s)"
+
+
+_open: set[OpenCall] = set()
+"""Of this process, as its threads are."""
+
+
+def open_calls() -> str:
+    """The calls that are open, the longest first; a few of them by name."""
+    calls = sorted(_open.copy(), key=lambda call: call.since)
+    more = f" and {len(calls) - MAX_SHOWN_CALLS_COUNT} more" if len(calls) > MAX_SHOWN_CALLS_COUNT else ""
+    return ", ".join(map(str, calls[:MAX_SHOWN_CALLS_COUNT])) + more or "none"
+
+
+@contextmanager
+def watched(tick: float = WATCH_INTERVAL_S) -> Generator[None]:
+    """Warns where the running event loop stands still: the agent that blocks it, and where it is."""
+    watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), tick)
+    threading.Thread(target=watch.run, name="perdure-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        watch.end.set()
+
+
+class _Watch:
+    """Asks the loop to answer at every tick. Ticks are counted, and not seconds: a process that was stopped,
+    or a machine that slept, has missed both alike.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: int, tick: float) -> None:
+        self.end = threading.Event()
+        self._loop = loop
+        self._thread = thread
+        self._tick = tick
+        self._missed = 0
+        self._told = 0.0
+
+    def run(self) -> None:
+        while not self.end.wait(self._tick):
+            self._missed += 1
+            if self._missed > BLOCKED_TICK_COUNT and not self._told:
+                self._told = time.monotonic()
+                LOG.warning(
+                    "the event loop has not moved for %g s: %s",
+                    BLOCKED_TICK_COUNT * self._tick,
+                    report(self._thread),
+                )
+            try:
+                self._loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:  # it is closed
+                return
+
+    def _answer(self) -> None:
+        self._missed = 0
+        if self._told:
+            late = time.monotonic() - self._told + BLOCKED_TICK_COUNT * self._tick
+            LOG.warning("the event loop moves again, after %.0f s", late)
+            self._told = 0.0
+
+
+BLOCKED_LOOP_HINT = (
+    "nothing else runs meanwhile, and no heartbeat goes out; "
+    "declare an agent that blocks with `def` instead of `async def`, or let it await asyncio.to_thread"
+)
+
+
+def report(thread: int) -> str:
+    """What the thread of the event loop is doing, and whose call that is."""
+    frame: FrameType | None = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage] -- no other way
+    place = "" if frame is None else _place(frame)
+    calls = {call.code: call for call in _open.copy() if call.code is not None}
+    while frame is not None:
+        call = calls.get(frame.f_code)
+        if call is not None:
+            return f"agent {call} blocks it at {_place(frame)}; {BLOCKED_LOOP_HINT}"
+        frame = frame.f_back
+    return f"it is at {place or 'no place that is known'}; open calls: {open_calls()}; {BLOCKED_LOOP_HINT}"
+
+
+def _place(frame: FrameType) -> str:
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"

@@ -1,0 +1,76 @@
+"""The values that a run holds, where they may be replaced by what says where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from perdure.engine.messages import RunAgent
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.starts import Rows
+from perdure.engine.state import GraphRun, Nested, NodeRun
+from perdure.graph.values import UNDEFINED, Value
+
+
+@dataclass(frozen=True, slots=True)
+class LargeValue:
+    """A value of the run, and how another form of it takes its place."""
+
+    value: Value
+    put: Callable[[Value], None]
+
+
+def large_values(scheduler: Scheduler) -> Iterator[LargeValue]:
+    """Every value that may be large, in an order that only the run decides."""
+    for run in scheduler.board.runs.values():
+        yield from _of_run(run)
+    for flight in scheduler.board.calls.values():
+        if isinstance(flight.command, RunAgent):
+            yield LargeValue(flight.command.inputs, _putter(flight.command, "inputs"))
+
+
+def _of_run(run: GraphRun) -> Iterator[LargeValue]:
+    for name, value in run.values.items():
+        yield LargeValue(value, lambda new, name=name: run.values.__setitem__(name, new))
+    for node in run.nodes.values():
+        if node.result is not UNDEFINED:
+            yield LargeValue(node.result, _of_node(node, node.result is node.value))
+        if node.value is not UNDEFINED and node.value is not node.result:
+            yield LargeValue(node.value, _putter(node, "value"))
+        if node.nested is not None:
+            yield from _of_nested(node.nested)
+
+
+def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
+    def put(new: Value) -> None:
+        node.result = new
+        if also_value:
+            node.value = new
+
+    return put
+
+
+def _of_nested(nested: Nested) -> Iterator[LargeValue]:
+    first = nested.results.get(0, {})  # stays: its members tell the columns of a compositeResult
+    rows = sorted(row for row in nested.results if row)
+
+    def put(new: Value) -> None:
+        nested.kept.append((rows, new))
+        for row in rows:
+            del nested.results[row]
+
+    def put_first(name: str, new: Value) -> None:
+        nested.results[0] = {**nested.results[0], name: new}
+
+    for name, value in first.items():
+        yield LargeValue(value, partial(put_first, name))
+    if rows:
+        yield LargeValue([nested.results[row] for row in rows], put)
+    starts = nested.starts
+    if isinstance(starts, Rows):
+        yield LargeValue(starts.rows, lambda new: setattr(nested, "starts", replace(starts, rows=new)))
+
+
+def _putter(owner: object, name: str) -> Callable[[Value], None]:
+    return lambda new: setattr(owner, name, new)

@@ -1,0 +1,122 @@
+"""The order in which a shell feeds answers to the scheduler.
+
+GraphAI runs agents that do not wait in turns of its event loop: a plain agent is over one turn
+after it started, a nested graph some turns after its last node. Answers of pure agents and Settle
+commands are handed on in that order, whatever the order in which they arrive, so that every shell
+gives the same results; other answers are handed on as they come, once nothing earlier is at hand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, CallId, Event, Settled
+from perdure.engine.outcomes import decoded, encoded
+from perdure.graph.values import Value
+
+
+@dataclass(slots=True)
+class PendingAnswer:
+    """An answer that has its turn. `event` is None until it arrives; `dropped` ones are passed over.
+
+    `left` counts the turns that it takes after this one.
+    """
+
+    call: CallId
+    event: Event | None = None
+    dropped: bool = False
+    left: int = 0
+
+
+@dataclass(slots=True)
+class TurnOrder:
+    """Answers waiting to be handed on.
+
+    One queue serves all turns, as in an event loop: what takes another turn goes to its end, behind
+    everything that was begun meanwhile.
+    """
+
+    _due: deque[PendingAnswer] = field(default_factory=deque[PendingAnswer])
+    _missing: dict[CallId, PendingAnswer] = field(default_factory=dict[CallId, PendingAnswer])
+    _arrived: deque[Event] = field(default_factory=deque[Event])
+
+    def expect(self, call: CallId, event: Event | None = None, turns: int = 1) -> None:
+        """An answer is due `turns` from now; `event` is the answer if it is known already.
+
+        A call that is expected already, since an earlier run of the chain, keeps its turn.
+        """
+        if call in self._missing:
+            if event is not None:
+                self.arrive(event)
+            return
+        expected = PendingAnswer(call, event, left=turns - 1)
+        self._due.append(expected)
+        if event is None:
+            self._missing[call] = expected
+
+    def arrive(self, event: Event) -> None:
+        """An answer: handed on in its turn if it has one, else as it comes."""
+        expected = None if isinstance(event, Abort) else self._missing.pop(event.call, None)
+        if expected is None:
+            self._arrived.append(event)
+        else:
+            expected.event = event
+
+    def drop(self, call: CallId) -> None:
+        """The call was cancelled. An answer that has arrived is handed on all the same, and ignored."""
+        expected = self._missing.pop(call, None)
+        if expected is not None:
+            expected.dropped = True
+
+    def next(self) -> Event | None:
+        """The answer to hand on now; None when it has to be waited for."""
+        front = self.front()
+        if front is not None and front.event is not None:
+            return self._due.popleft().event
+        return self._arrived.popleft() if self._arrived else None
+
+    def has_next(self) -> bool:
+        """Whether an answer can be handed on now."""
+        front = self.front()
+        return bool(self._arrived) or (front is not None and front.event is not None)
+
+    def front(self) -> PendingAnswer | None:
+        """The place whose turn it is, whether its answer is there or not; it stays where it is."""
+        while self._due:
+            place = self._due[0]
+            if place.dropped:
+                self._due.popleft()
+            elif place.left:
+                place.left -= 1
+                self._due.rotate(-1)
+            else:
+                return place
+        return None
+
+    def pop(self) -> None:
+        """The answer in front is handed on."""
+        self._missing.pop(self._due.popleft().call, None)
+
+    def written(self) -> list[Value]:
+        """The places in order, as plain data. What has arrived without a turn is not among them."""
+        return [[place.call, place.left, _written(place.event)] for place in self._due if not place.dropped]
+
+    def resume(self, places: Iterable[Sequence[Value]]) -> Collection[CallId]:
+        """Takes over the turns that `written` gave; the calls that still wait for their answers."""
+        for call, left, event in places:
+            self.expect(call, _read(call, event), left + 1)
+        return self._missing.keys()
+
+
+def _written(event: Event | None) -> list[Value] | None:
+    if isinstance(event, Settled):
+        return ["settled"]
+    return encoded(event) if isinstance(event, AgentCompleted | AgentFailed) else None
+
+
+def _read(call: CallId, data: Sequence[Value] | None) -> Event | None:
+    if data is None:
+        return None
+    return Settled(call) if data == ["settled"] else decoded(call, data)

@@ -1,0 +1,182 @@
+"""Values that are not here: a large one is kept in a store, and a run holds what says where.
+
+A `BlobRef` names the object; the others are what references, texts and passThrough make of one
+without looking at it. Whoever needs the value itself has it `evaluate`d, where the store is at hand.
+What can be told without the value is told: what is stored is large, and so is never falsy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+from perdure.graph.javascript import utf16_length
+from perdure.graph.values import Value, is_dict, is_list
+
+Kind: TypeAlias = Literal["object", "list", "string"]
+
+MAX_KEY_NAMES_COUNT: Final = 32
+"""An object of no more members has their names beside its hash."""
+
+MAX_KEY_NAME_CHARS: Final = 64
+
+
+class Deferred:
+    """Any value that is not here.
+
+    The text of one, `repr`, is hashed into keys that snapshots hold
+    (`perdure.engine.resolved_values.key_of`). So a run continued from an older version must find
+    it spelled as it was: `SPELLING` never changes, nor do the names and the order of the fields.
+    """
+
+    __slots__ = ()
+    SPELLING: ClassVar[str] = "Deferred"
+
+    def __repr__(self) -> str:
+        members = ", ".join(f"{name}={getattr(self, name)!r}" for name in _field_names(type(self)))
+        return f"{self.SPELLING}({members})"
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BlobRef(Deferred):
+    """An object of the store. `size` is in bytes, `length` counts items, members or UTF-16 units.
+
+    `keys` are the members' names, None where they are many or it is no object.
+    """
+
+    SPELLING: ClassVar[str] = "Stored"
+
+    digest: str
+    size: int
+    kind: Kind
+    length: int = 0
+    keys: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        return f"[{self.kind} of {self.size / 1e6:.1f} MB, in the store]"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Projection(Deferred):
+    """What steps read in `source`: (text, whether it may call functions) each. `cleaned` as in anyInput."""
+
+    SPELLING: ClassVar[str] = "Part"
+
+    source: Deferred
+    steps: tuple[tuple[str, bool], ...] = ()
+    cleaned: bool = False
+
+    def __str__(self) -> str:
+        return f"[part of {self.source}]"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Composite(Deferred):
+    """A list or an object that is here, with something in it that is not."""
+
+    SPELLING: ClassVar[str] = "Whole"
+
+    value: Value
+
+    def __str__(self) -> str:
+        return "[with parts in the store]"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Concat(Deferred):
+    """A text of the parts, each as String(part) of JavaScript."""
+
+    SPELLING: ClassVar[str] = "Joined"
+
+    parts: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        return "".join(str(described(part)) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Merged(Deferred):
+    """A result with passThrough over it."""
+
+    SPELLING: ClassVar[str] = "Merged"
+
+    base: Deferred
+    over: dict[str, Value]
+
+    def __str__(self) -> str:
+        return str(self.base)
+
+
+_CONTAINER_TYPES: Final = (Deferred, dict, list)
+
+
+def stored(digest: str, size: int, value: Value) -> BlobRef:
+    """What a run holds of `value`, which is kept under `digest`."""
+    if is_dict(value):
+        few = len(value) <= MAX_KEY_NAMES_COUNT and all(len(key) <= MAX_KEY_NAME_CHARS for key in value)
+        return BlobRef(digest, size, "object", len(value), tuple(value) if few else None)
+    if is_list(value):
+        return BlobRef(digest, size, "list", len(value))
+    return BlobRef(digest, size, "string", utf16_length(str(value)))
+
+
+def deferred_in(value: Value) -> Iterator[Deferred]:
+    """Everything in `value` that is not here."""
+    if is_dict(value) or is_list(value):
+        for item in value.values() if is_dict(value) else value:
+            if isinstance(item, _CONTAINER_TYPES):
+                yield from deferred_in(item)
+    elif isinstance(value, Deferred):
+        yield value
+
+
+def replaced(value: Value, replace: Callable[[Deferred], Value]) -> Value:
+    """A copy of `value` with something in place of everything that is not here."""
+    if is_dict(value):
+        return {
+            key: replaced(item, replace) if isinstance(item, _CONTAINER_TYPES) else item
+            for key, item in value.items()
+        }
+    if is_list(value):
+        return [replaced(item, replace) if isinstance(item, _CONTAINER_TYPES) else item for item in value]
+    return replace(value) if isinstance(value, Deferred) else value
+
+
+def copied(value: Value) -> Value:
+    """A copy of the lists and objects in `value`; what is distant stays as it is."""
+    return replaced(value, lambda distant: distant)
+
+
+def described(value: Value) -> Value:
+    """`value` for people: what is not here is told in words."""
+    return replaced(value, str)
+
+
+def sources(distant: Deferred) -> Iterator[BlobRef]:
+    """The objects that are needed to evaluate it."""
+    if isinstance(distant, BlobRef):
+        yield distant
+    for part in _parts(distant):
+        yield from sources(part)
+
+
+def _parts(distant: Deferred) -> Iterator[Deferred]:
+    match distant:
+        case Projection(source=source):
+            yield source
+        case Composite(value):
+            yield from deferred_in(value)
+        case Concat(parts):
+            yield from deferred_in(list(parts))
+        case Merged(base, over):
+            yield base
+            yield from deferred_in(over)
+        case _:
+            pass
