@@ -12,7 +12,7 @@ from tests.limits.probe import Verdict, probed, repository, table, verdict
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.limits", description=about)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="limits whose name contains this; all without")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="limits whose name contains it, else all")
     names = parser.parse_args().names
     limits = [limit for limit in table().limits if not names or any(name in limit.name for name in names)]
     missed = 0

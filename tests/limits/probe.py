@@ -19,7 +19,7 @@ from typing import Any
 from tests.support import ROOT
 from tests.support.cli import PATH
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis")
 TIMEOUT_S = 120.0
 MEMORY_BYTES = 4 << 30
 """For the tests of one limit: a limit that is gone may be one of memory."""

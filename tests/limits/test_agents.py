@@ -13,24 +13,24 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from perdure import AgentContext, agent
-from perdure.activities import openai_client
 from perdure.activities.activity import AgentActivities
-from perdure.activities.agent import Agent
-from perdure.activities.catalog import catalog
-from perdure.activities.embeddings import string_embeddings
-from perdure.activities.failures import redact
-from perdure.activities.filter_http import remote
-from perdure.activities.filters import AgentFilter, Call, through
-from perdure.activities.llm import openai_chat
-from perdure.activities.llm_stream import Assembly
-from perdure.claims import Claims
+from perdure.agents.agent import Agent
+from perdure.agents.catalog import catalog
+from perdure.agents.filters import AgentFilter, FilteredCall, through
+from perdure.agents.filters_shipped.http import remote
+from perdure.agents.llm import openai_client
+from perdure.agents.llm.agents import openai_chat
+from perdure.agents.llm.stream import Assembly
+from perdure.agents.shipped.embeddings import string_embeddings
 from perdure.errors import AgentError
-from perdure.graph.distant import Stored
-from perdure.payloads import AgentCall, BatchCall, Beginning, RunRequest
-from perdure.records import to_plain
+from perdure.graph.deferred import BlobRef
+from perdure.net.failures import redact
+from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest, RunRequest
+from perdure.protocol.records import to_plain
+from perdure.protocol.wire import beside, pack, unpack
 from perdure.settings import Settings
-from perdure.store import open_store
-from perdure.wire import beside, pack, unpack
+from perdure.storage import open_store
+from perdure.storage.claim_check import ClaimCheck
 from tests.support.servers import EVENTS, Answer, embedded, serve
 
 pytestmark = pytest.mark.anyio
@@ -42,10 +42,10 @@ async def _clients() -> AsyncIterator[None]:
     await openai_client.close_clients()
 
 
-def activities(*functions: Any, claims: Claims | None = None) -> AgentActivities:
+def activities(*functions: Any, claims: ClaimCheck | None = None) -> AgentActivities:
     agents: dict[str, Agent] = {**catalog(), **{each.agent.name: each.agent for each in functions}}
     settings = Settings(store_above=10_000_000)
-    return AgentActivities(agents=agents, settings=settings, claims=claims or Claims(None, 10_000_000))
+    return AgentActivities(agents=agents, settings=settings, claims=claims or ClaimCheck(None, 10_000_000))
 
 
 # A segment
@@ -63,8 +63,8 @@ async def first(count: int, **params: Any) -> dict[str, Any]:
     """What the first segment of a run of `count` nodes that need nothing comes to."""
     nodes = {f"n{index}": {"agent": "wordy", "params": params} for index in range(count)}
     request = RunRequest(document={"concurrency": 20_000, "nodes": nodes})
-    found = await activities(wordy).directory(pack(Beginning(request=to_plain(request)), limited=False))
-    return unpack(found)["first"]
+    beginning = pack(FirstSegmentRequest(request=to_plain(request)), limited=False)
+    return unpack(await activities(wordy).directory(beginning))["first"]
 
 
 async def test_answers_of_a_segment() -> None:
@@ -94,9 +94,8 @@ async def test_segments_at_once() -> None:
 
     worker = activities(slow)
     request = RunRequest(document={"nodes": {"n": {"agent": "slow"}}})
-    runs = [
-        asyncio.create_task(worker.directory(pack(Beginning(request=to_plain(request))))) for _ in range(6)
-    ]
+    beginning = pack(FirstSegmentRequest(request=to_plain(request)))
+    runs = [asyncio.create_task(worker.directory(beginning)) for _ in range(6)]
     while len(working) < 3:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
@@ -136,12 +135,12 @@ async def test_results_of_a_batch() -> None:
     """Calls that share an activity share 1 MB: results beyond a call's part of it go to the store."""
 
     async def results(size: int) -> Any:
-        worker = activities(wordy, claims=Claims(open_store("memory://batch"), 10_000_000))
+        worker = activities(wordy, claims=ClaimCheck(open_store("memory://batch"), 10_000_000))
         calls = [to_plain(AgentCall(agent="wordy", inputs={}, params={"size": size})) for _ in range(10)]
         return unpack(await called(worker, "wordy", BatchCall(calls=calls)))
 
     assert isinstance((await results(99_000))[0][1], str)
-    assert isinstance((await results(101_000))[0][1], Stored)
+    assert isinstance((await results(101_000))[0][1], BlobRef)
 
 
 # Agents
@@ -181,11 +180,11 @@ async def test_bytes_of_a_models_answer() -> None:
 async def test_bytes_of_a_remote_agents_answer() -> None:
     with serve(lambda _: Answer(pieces=(b" " * 10_000_000,) * 3)) as server:
         context = AgentContext(agent="copyAgent", settings=Settings(allow_hosts=(server.host,)))
-        call = Call(agent=catalog()["copyAgent"], inputs={}, params={}, context=context)
+        call = FilteredCall(agent=catalog()["copyAgent"], inputs={}, params={}, context=context)
         away = [AgentFilter("remote", remote(server.url))]
         with pytest.raises(AgentError, match="larger than 20,000,000"):
             await through(away, call, unreachable)
 
 
-async def unreachable(call: Call) -> Any:
+async def unreachable(call: FilteredCall) -> Any:
     raise AssertionError(call)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from perdure import AgentContext, agent
-from perdure.claims import Claims
-from perdure.engine.known import Known, Unknown, key_of
 from perdure.engine.outcomes import failure_of
-from perdure.engine.plans import plan_of
+from perdure.engine.plan_cache import plan_of
+from perdure.engine.resolved_values import ResolvedValues, ValueNeeded, key_of
 from perdure.errors import AgentError, FinalError, TransientError, UsageError
-from perdure.graph.distant import Part, Stored
-from perdure.graph.findings import suggestion
+from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.reference import parse_reference
+from perdure.graph.wording import suggestion
 from perdure.settings import Settings
-from perdure.store import open_store
+from perdure.storage import open_store
+from perdure.storage.claim_check import ClaimCheck
 from perdure.testing import memory_shell
 from tests.support.drive import Drive, graph, nested, rows, work
 
@@ -50,12 +50,22 @@ def test_plans_of_a_process() -> None:
 
 def test_bytes_of_known_values() -> None:
     """What decided is remembered up to 100 kB."""
-    known, places = Known(), [Part(Stored(str(number), 1, "list")) for number in range(2)]
-    known.learn({key_of(places[0], False): "x" * 60_000})
-    known.learn({key_of(places[1], False): "x" * 60_000})
-    assert known.near(places[1]) == "x" * 60_000
-    with pytest.raises(Unknown):
-        known.near(places[0])
+    known, places = ResolvedValues(), [Projection(BlobRef(str(number), 1, "list")) for number in range(2)]
+    known.remember({key_of(places[0], False): "x" * 60_000})
+    known.remember({key_of(places[1], False): "x" * 60_000})
+    assert known.resolve_shallow(places[1]) == "x" * 60_000
+    with pytest.raises(ValueNeeded):
+        known.resolve_shallow(places[0])
+
+
+def test_number_of_known_values() -> None:
+    """A thousand of them."""
+    known, places = ResolvedValues(), [Projection(BlobRef(str(n), 1, "list")) for n in range(1_001)]
+    for number, place in enumerate(places):
+        known.remember({key_of(place, False): number})
+    assert [known.resolve_shallow(place) for place in places[1:]] == list(range(1, 1_001))
+    with pytest.raises(ValueNeeded):
+        known.resolve_shallow(places[0])
 
 
 def test_characters_of_a_failure() -> None:
@@ -84,7 +94,7 @@ def test_days_of_retention() -> None:
 
 def test_bytes_of_a_value_that_decides() -> None:
     async def answer(size: int) -> Any:
-        claims = Claims(open_store("memory://decides"), 1_000)
+        claims = ClaimCheck(open_store("memory://decides"), 1_000)
         return await claims.answer(await claims.keep("x" * size), whole=True)
 
     assert len(asyncio.run(answer(900_000))) == 900_000
@@ -95,9 +105,10 @@ def test_bytes_of_a_value_that_decides() -> None:
 def test_bytes_of_shared_values() -> None:
     """A worker holds 64 MB of objects for whoever needs another part of them."""
 
-    async def redeemed(count: int) -> Claims:
-        claims = Claims(open_store("memory://shared"), 1_000)
-        parts = [Part(await claims.keep({"t": f"{n}" * 10_000_000}), (("t", False),)) for n in range(count)]
+    async def redeemed(count: int) -> ClaimCheck:
+        claims = ClaimCheck(open_store("memory://shared"), 1_000)
+        kept = [await claims.keep({"t": f"{number}" * 10_000_000}) for number in range(count)]
+        parts = [Projection(each, (("t", False),)) for each in kept]
         for part in parts:
             await claims.redeem(part)
         claims.redeem_at_hand(parts[-1])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.limits.probe import Limit, Verdict, changed, probed, repository, table
-from tests.repo.pins.limits import numbers
 from tests.support import ROOT
+from tests.support.constants import numbers
 
 CALLED_LIMIT = re.compile(r"_?(?:MAX|MANY|MOST)_\w+|\w+_(?:COUNT|BYTES)")
 
@@ -51,4 +51,4 @@ def test_some_are_probed(tmp_path: Path) -> None:
         assert probed(blind, copy) is Verdict.MISSED
 
 
-SAMPLES = (".MANY_PLANS", ".LONGEST_MESSAGE")
+SAMPLES = (".NODE_PLAN_CACHE_COUNT", ".MAX_SERVICE_MESSAGE_CHARS")

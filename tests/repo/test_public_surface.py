@@ -8,7 +8,7 @@ import pytest
 
 from perdure.errors import PerdureError
 from tests.repo import pins
-from tests.repo.pins.limits import modules
+from tests.support.constants import modules
 
 ELSEWHERE = {
     "AgentTimeout",
