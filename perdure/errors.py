@@ -10,6 +10,7 @@
     +-- FunctionError         a reference or a template cannot be evaluated, e.g. jsonParse() of no JSON
     +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
     +-- AgentError            an agent failed: counts against the node's `retry`
+        +-- AgentTimeout      it took longer than it may: the node is timed-out; counts against `retry`
         +-- TransientError    the world failed: repeated with backoff, does not count
         |   +-- StoreUnavailable  the store of large values does not answer
         +-- FinalError        no repetition can help: the node fails at once
@@ -147,6 +148,21 @@ class TransientError(AgentError):
 
 class FinalError(AgentError):
     """The agent can never succeed with these inputs: refused, not found, not allowed."""
+
+
+class AgentTimeout(AgentError):
+    """The agent took longer than the node's `timeout`. GraphAI's text is "Timeout".
+
+    `limit` is in seconds, where it was the worker's own and not the node's.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        super().__init__(
+            "Timeout"
+            if limit is None
+            else f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
+            "has no `timeout`; give the node one, or set PERDURE_CALL_LIMIT"
+        )
 
 
 class StoreUnavailable(TransientError):

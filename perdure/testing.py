@@ -15,12 +15,11 @@ from typing import Any, assert_never, cast
 from perdure.activities.agent import Agent, AgentContext, agent, declared
 from perdure.activities.catalog import catalog
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import AgentTimeout, as_agent_error, close_clients, context_of, invoke, normal
+from perdure.activities.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.board import Observer
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
-    AgentFailed,
     CancelCall,
     Command,
     Console,
@@ -34,6 +33,7 @@ from perdure.engine.messages import (
     StartTimer,
     TimerFired,
 )
+from perdure.engine.outcomes import failure_of
 from perdure.engine.people import Question, question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turns import Turns
@@ -200,16 +200,22 @@ class MemoryShell:
         if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif found is not None and found.pure and not filters:
-            self._turns.expect(command.call, self._pure(found, command))
+            self._pure(found, command)
         else:
             self._open[command.call] = asyncio.create_task(self._wait_for(found, command, filters))
 
-    def _pure(self, found: Agent, command: RunAgent) -> Event:
+    def _pure(self, found: Agent, command: RunAgent) -> None:
+        """Answers in turn; what fails for now is called again as any other agent is."""
         try:
-            result = found.call(command.inputs, command.params, self._context(command))
-            return AgentCompleted(command.call, normal(found.name, result))
+            result = normal(found.name, found.call(command.inputs, command.params, self._context(command)))
         except Exception as error:
-            return AgentFailed(command.call, str(as_agent_error(error)), final=isinstance(error, FinalError))
+            failure = failure_of(error)
+            if failure.transient:
+                self._open[command.call] = asyncio.create_task(self._wait_for(found, command, ()))
+            else:
+                self._turns.expect(command.call, failure.answer(command.call))
+        else:
+            self._turns.expect(command.call, AgentCompleted(command.call, result))
 
     async def _wait_for(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
         try:
@@ -218,10 +224,8 @@ class MemoryShell:
             else:
                 result = await self._tried(found, command, filters)
             event: Event = AgentCompleted(command.call, result)
-        except AgentTimeout as error:
-            event = AgentFailed(command.call, str(error), "timed-out")
         except Exception as error:
-            event = AgentFailed(command.call, str(error), final=isinstance(error, FinalError))
+            event = failure_of(error).answer(command.call)
         self._open.pop(command.call, None)
         self._arrive(event)
 

@@ -18,22 +18,15 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import (
-    MAX_MESSAGE,
-    AgentTimeout,
-    as_agent_error,
-    context_of,
-    invoke,
-    short_message,
-    unlimited,
-)
+from perdure.activities.invoke import context_of, invoke, unlimited
 from perdure.activities.pulse import Pulse
 from perdure.activities.segment import Segment, key_of
 from perdure.claims import Claims
 from perdure.directory import DIRECTORY, Directory
-from perdure.engine.messages import RunAgent
+from perdure.engine.messages import AgentCompleted, RunAgent
+from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
 from perdure.engine.plans import plan_of
-from perdure.errors import FinalError, PerdureError, TransientError
+from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.distant import copied
 from perdure.graph.values import Value, is_object
 from perdure.payloads import FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, Beginning, SegmentRequest
@@ -150,7 +143,7 @@ class AgentActivities:
             distant, whole = unpack(wanted)
             return pack(await self.claims.answer(distant, whole))
         except PerdureError as error:
-            raise _told_apart(error) from error
+            raise _application_error(error) from error
 
     @activity.defn(name=KEEP)
     async def keep(self, value: RawValue, limit: int) -> RawValue:
@@ -158,7 +151,7 @@ class AgentActivities:
         try:
             return pack(await self.claims.shrink(unpack(value), limit))
         except PerdureError as error:
-            raise _told_apart(error) from error
+            raise _application_error(error) from error
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
@@ -182,7 +175,7 @@ class AgentActivities:
                 else await self.claims.packed(result, **delivery.beside())
             )
         except Exception as error:
-            raise _told_apart(error) from (error if len(str(error)) <= MAX_MESSAGE else None)
+            raise _application_error(error) from (error if len(str(error)) <= MAX_MESSAGE_CHARS else None)
         finally:
             beating.cancel()
         if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT:
@@ -225,22 +218,16 @@ class AgentActivities:
             await _stopped(tasks)
             raise
         await _stopped(late)
-        timeout = ["failed", str(AgentTimeout(limit)), "timed-out", False]
+        timeout = encoded(failure_of(AgentTimeout(limit)))
         return [timeout if task in late else task.result() for task in tasks]
 
-    async def _in_batch(
-        self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int
-    ) -> list[Value]:
+    async def _in_batch(self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int) -> Value:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)
-            return ["completed", await self.claims.keep(result, above)]
-        except TransientError:
-            return ["again"]
+            return encoded(AgentCompleted(0, await self.claims.keep(result, above)))
         except Exception as error:
-            known = as_agent_error(error)
-            state = "timed-out" if isinstance(known, AgentTimeout) else "failed"
-            return ["failed", short_message(known), state, isinstance(known, FinalError)]
+            return encoded(failure_of(error))
 
     def _context(
         self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Pulse | None = None
@@ -280,14 +267,10 @@ def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
     return False, [from_plain(AgentCall, data)]
 
 
-def _told_apart(error: Exception) -> ApplicationError:
+def _application_error(error: Exception) -> ApplicationError:
     """The failure, of a type by which the retry policy and the scheduler know what to do."""
-    known = as_agent_error(error)
-    message = short_message(known)
-    if isinstance(known, TransientError):
-        delay = None if known.retry_after is None else timedelta(seconds=known.retry_after)
-        return ApplicationError(message, type="TransientError", next_retry_delay=delay)
-    if isinstance(known, AgentTimeout):
-        return ApplicationError(message, type="Timeout", non_retryable=True)
-    kind = "FinalError" if isinstance(known, FinalError) else "AgentError"
-    return ApplicationError(message, type=kind, non_retryable=True)
+    failure = failure_of(error)
+    delay = None if failure.retry_after_s is None else timedelta(seconds=failure.retry_after_s)
+    return ApplicationError(
+        failure.message, type=failure.kind, next_retry_delay=delay, non_retryable=not failure.transient
+    )

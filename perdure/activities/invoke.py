@@ -13,27 +13,10 @@ from perdure.activities.filters import AgentFilter, Call, through
 from perdure.activities.threads import in_thread
 from perdure.activities.watch import OpenCall
 from perdure.engine.messages import RunAgent
-from perdure.errors import AgentError, PerdureError
+from perdure.engine.outcomes import as_agent_error
+from perdure.errors import AgentError, AgentTimeout, PerdureError
 from perdure.graph.values import Value, normalize
 from perdure.payloads import AgentCall
-
-MAX_MESSAGE = 8_000
-"""Characters of an error that go into the history."""
-
-
-class AgentTimeout(AgentError):
-    """The agent took longer than the node's `timeout`. GraphAI's text is "Timeout".
-
-    `limit` is in seconds, where it was the worker's own and not the node's.
-    """
-
-    def __init__(self, limit: float | None = None) -> None:
-        super().__init__(
-            "Timeout"
-            if limit is None
-            else f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
-            "has no `timeout`; give the node one, or set PERDURE_CALL_LIMIT"
-        )
 
 
 def context_of(call: AgentCall | RunAgent, **known: Any) -> AgentContext:
@@ -99,8 +82,6 @@ async def unlimited(
                 call = Call(agent=agent, inputs=inputs, params=params, context=context)
                 return await _filtered(call, filters)
             return await _call(agent, inputs, params, context, path)
-    except TimeoutError:
-        raise AgentTimeout from None
     except PerdureError:
         raise
     except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
@@ -134,21 +115,6 @@ def normal(agent: str, result: Any) -> Value:
         return normalize(result)
     except TypeError as error:
         raise AgentError(f"{agent}: {error}") from error
-
-
-def as_agent_error(error: BaseException) -> PerdureError:
-    """An agent's own errors as they are, any other with its type in front."""
-    if isinstance(error, PerdureError):
-        return error
-    return AgentError(f"{type(error).__name__}: {error}")
-
-
-def short_message(error: Exception) -> str:
-    """The text of a failure, cut to what may go into the history."""
-    message = str(error)
-    if len(message) <= MAX_MESSAGE:
-        return message
-    return f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE} characters more)"
 
 
 async def close_clients() -> None:

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import as_agent_error, invoke, normal, short_message
+from perdure.activities.invoke import invoke, normal
 from perdure.claims import Claims, at_most
 from perdure.directory import Directory, Placement
 from perdure.encoding import encode
 from perdure.engine.ahead import Ahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, Finish, RunAgent
+from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turns import Turns
-from perdure.errors import FinalError, TransientError
 from perdure.graph.values import Value
 from perdure.payloads import Beginning, RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.records import from_plain, to_lean
@@ -125,10 +125,9 @@ class Segment:
             return self._leave_alone()
         try:
             result = self._called(found, command)
-        except TransientError:  # the store's too
-            return self._leave_alone()
-        except Exception as error:
-            return self._failed(command, error)
+        except Exception as error:  # a transient one may be the store's
+            failure = failure_of(error)
+            return self._leave_alone() if failure.transient else self._failed(command, failure)
         size = at_most(result)
         if size > SMALL:
             size = len(encode(result)[0])
@@ -137,8 +136,9 @@ class Segment:
                 return self._leave_alone()
             result, size = self._wait_for(self.claims.keep(result)), 500
         self._bytes += size + len(command.path) + 20
-        self._answers.append([command.call, command.path, result])
-        return AgentCompleted(command.call, result)
+        answer = AgentCompleted(command.call, result)
+        self._answers.append(segment_answer(command.path, answer))
+        return answer
 
     def _is_full(self) -> bool:
         enough = len(self._answers) >= MAX_ANSWERS or self._bytes >= MAX_BYTES
@@ -169,11 +169,11 @@ class Segment:
     def _wait_for(self, work: Coroutine[Any, Any, Value]) -> Value:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
-    def _failed(self, command: RunAgent, error: Exception) -> AgentFailed:
-        message, final = short_message(as_agent_error(error)), isinstance(error, FinalError)
-        self._answers.append([command.call, command.path, None, message, "failed", final])
-        self._bytes += len(message) + len(command.path) + 40
-        return AgentFailed(command.call, message, final=final)
+    def _failed(self, command: RunAgent, failure: Failure) -> AgentFailed:
+        answer = failure.answer(command.call)
+        self._answers.append(segment_answer(command.path, answer))
+        self._bytes += len(answer.message) + len(command.path) + 40
+        return answer
 
 
 def key_of(run: str, key: str) -> str:

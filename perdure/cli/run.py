@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
     config = graphs.config_of(args.config)
     quotas = graphs.quotas_of(args.quota)
     agents = graphs.agents_of(args.agents, args.filters)
-    seen = review(document, agents.names())
+    seen = review(document, agents.names(), is_bounded=bool(quotas))
     unknown = _checked(seen, document.source, strict=args.in_memory)
     check_inputs(seen.data, inputs)
     nested = loaders.graphs_of(seen.data, args.graph) or None

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, Call, Event, Settled
+from perdure.engine.outcomes import decoded, encoded
 from perdure.graph.values import Value
 
 
@@ -110,21 +111,12 @@ class Turns:
 
 
 def _written(event: Event | None) -> list[Value] | None:
-    match event:
-        case Settled():
-            return ["settled"]
-        case AgentCompleted(_, result):
-            return ["completed", result]
-        case AgentFailed(_, message, state, final):
-            return ["failed", message, state, final]
-        case _:
-            return None
+    if isinstance(event, Settled):
+        return ["settled"]
+    return encoded(event) if isinstance(event, AgentCompleted | AgentFailed) else None
 
 
 def _read(call: Call, data: Sequence[Value] | None) -> Event | None:
     if data is None:
         return None
-    kind, *rest = data
-    if kind == "settled":
-        return Settled(call)
-    return AgentCompleted(call, *rest) if kind == "completed" else AgentFailed(call, *rest)
+    return Settled(call) if data == ["settled"] else decoded(call, data)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from perdure.errors import Problem
-from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, is_computed
+from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, SUCCESSORS, is_computed
 from perdure.graph.findings import suggestion, validation
 from perdure.graph.javascript import to_string
 from perdure.graph.reference import parse_reference
@@ -27,6 +27,8 @@ from perdure.graph.values import (
     js_truthy,
     ordered_keys,
 )
+
+ENDLESS_LOOP: Final = "endless-loop"
 
 
 def problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Problem]:
@@ -60,7 +62,7 @@ def first_problem(data: Value, agents: Collection[str] | None = None) -> Problem
 
     An endless loop is none: the caller of the run may still replace it by a count.
     """
-    return next((problem for problem in problems(data, agents) if problem.code != "endless-loop"), None)
+    return next((problem for problem in problems(data, agents) if problem.code != ENDLESS_LOOP), None)
 
 
 def _nodes_problem(data: dict[str, Value]) -> Problem | None:
@@ -111,7 +113,7 @@ def _endless_loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
         return
     if parse_reference(loop["while"]) is None:
         yield Problem(
-            "endless-loop",
+            ENDLESS_LOOP,
             "loop.while",
             f"{to_string(loop['while'])!r} is no reference, so the loop could never end",
             "refer to a node, such as ':counter.again', or use loop.count",
@@ -192,6 +194,11 @@ def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
     if label is not UNDEFINED and not isinstance(label, str):
         text = "Computed node label must be a string"
         yield validation("label", f"{place}.label", text, "quote it", text)
+    loader = node.get("graphLoader")
+    for key in ordered_keys(loader) if is_dict(loader) else ():
+        if key != "fileName":
+            finding = f"graphLoader has no key {key!r}: it reads a file"
+            yield Problem("graph-loader", f"{place}.graphLoader.{key}", finding, "give it fileName only")
     if "queue" in node and not (isinstance(node["queue"], str) and node["queue"]):
         yield Problem("queue", f"{place}.queue", "queue names a task queue", "give a text such as 'gpu'")
     if "placement" in node and node["placement"] not in PLACEMENTS:
@@ -216,7 +223,8 @@ def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> 
         name = node.get("agent") if is_computed(node) else None
         if not isinstance(name, str) or name in agents or name[:1] == ":" or "queue" in node:
             continue
-        near = get_close_matches(name, agents, n=1)
+        successor = SUCCESSORS.get(name)
+        near = [successor] if successor in agents else get_close_matches(name, agents, n=1)
         cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists those that are shipped"
         cure += "; your own come with --agents MODULE"
         text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."

@@ -34,6 +34,28 @@ PERDURE_COMPUTED_KEYS: Final = ("queue", "placement", "backoff", "deadline", "ba
 
 COMPUTED_KEYS: Final = GRAPHAI_COMPUTED_KEYS + PERDURE_COMPUTED_KEYS
 
+GRAPH_RUNNERS: Final = ("nestedAgent", "mapAgent")
+"""The agents that run the graph of their node; others do not look at it."""
+PERSON_AGENTS: Final = ("textInputAgent",)
+"""The shipped agents that wait for a person."""
+
+SUCCESSORS: Final = {
+    "bypassAgent": "copyAgent",
+    "httpAgent": "fetchAgent",
+    "webAgent": "fetchAgent",
+    "llmAgent": "openAIAgent",
+    "chatAgent": "openAIAgent",
+    "gptAgent": "openAIAgent",
+    "slashGPTAgent": "openAIAgent",
+    "claudeAgent": "anthropicAgent",
+    "loopAgent": "nestedAgent",
+    "forEachAgent": "mapAgent",
+    "inputAgent": "textInputAgent",
+    "humanAgent": "textInputAgent",
+    "templateAgent": "stringTemplateAgent",
+}
+"""Names that people expect, or that GraphAI once had, and the agents that do this."""
+
 PLACEMENTS: Final = ("activity", "local")
 VERSION: Final = 0.5
 """The one version of the graph format that GraphAI 2.0.18 knows."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 from perdure.errors import Problem
+
+NAMES_COUNT: Final = 30
+"""Names that a hint lists. All keys of a node fit."""
 
 
 def validation(code: str, place: str, finding: str, cure: str, text: str) -> Problem:
@@ -19,4 +23,5 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"there is: {', '.join(known[:20])}" if known else ""
+    more = f" and {len(known) - NAMES_COUNT} more" if len(known) > NAMES_COUNT else ""
+    return f"there is: {', '.join(known[:NAMES_COUNT])}{more}" if known else ""

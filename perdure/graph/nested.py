@@ -8,7 +8,7 @@ from typing import Final
 
 from perdure.errors import Problem
 from perdure.graph.check import problems
-from perdure.graph.fields import MAP_INDEX
+from perdure.graph.fields import GRAPH_RUNNERS, MAP_INDEX
 from perdure.graph.values import Value, is_dict, js_truthy, ordered_keys
 
 ROW: Final = "row"
@@ -24,7 +24,10 @@ def nested_problems(data: Value, agents: Collection[str] | None = None) -> Itera
             continue
         for node_id in ordered_keys(nodes):
             node = nodes[node_id]
-            if not is_dict(node) or not has_graph(node):
+            if not is_dict(node) or not _may_run_graph(node):
+                continue
+            if not has_graph(node):
+                yield from _missing_graph(f"{prefix}nodes.{node_id}", node)
                 continue
             place = f"{prefix}nodes.{node_id}.graph"
             inner = with_inputs(node)
@@ -34,19 +37,38 @@ def nested_problems(data: Value, agents: Collection[str] | None = None) -> Itera
             levels.append((f"{place}.", inner))
 
 
-def every_node(data: Value, prefix: str = "") -> Iterator[tuple[str, dict[str, Value]]]:
-    """Each node with its place, those of graphs inside nodes after those around them."""
+def _may_run_graph(node: dict[str, Value]) -> bool:
+    """Whether the agent runs the node's graph, or is a reference to one that may."""
+    agent = node.get("agent")
+    return isinstance(agent, str) and (agent in GRAPH_RUNNERS or agent[:1] == ":")
+
+
+def _missing_graph(place: str, node: dict[str, Value]) -> Iterator[Problem]:
+    if node["agent"] in GRAPH_RUNNERS and not js_truthy(node.get("graph")) and "graphLoader" not in node:
+        finding = f"{node['agent']} runs a graph, and this node has none"
+        yield Problem("no-graph", place, finding, "give it graph: {nodes: ...}", nested=True)
+
+
+def every_graph(data: Value, prefix: str = "") -> Iterator[tuple[str, dict[str, Value]]]:
+    """The nodes of each graph with the place of the graph, inner graphs after those around them."""
     levels = [(prefix, data)]
     while levels:
         place, graph = levels.pop()
         nodes = graph.get("nodes") if is_dict(graph) else None
         if not is_dict(nodes):
             continue
+        yield place, nodes
         for node_id in ordered_keys(nodes):
-            node = nodes[node_id]
-            if is_dict(node):
-                yield f"{place}nodes.{node_id}", node
-                levels.append((f"{place}nodes.{node_id}.graph.", node.get("graph")))
+            if is_dict(nodes[node_id]):
+                levels.append((f"{place}nodes.{node_id}.graph.", nodes[node_id].get("graph")))
+
+
+def every_node(data: Value, prefix: str = "") -> Iterator[tuple[str, dict[str, Value]]]:
+    """Each node with its place, those of graphs inside nodes after those around them."""
+    for place, nodes in every_graph(data, prefix):
+        for node_id in ordered_keys(nodes):
+            if is_dict(nodes[node_id]):
+                yield f"{place}nodes.{node_id}", nodes[node_id]
 
 
 def has_graph(node: dict[str, Value]) -> bool:
@@ -57,8 +79,7 @@ def has_graph(node: dict[str, Value]) -> bool:
 def with_inputs(node: dict[str, Value]) -> Value:
     """The graph of `node` with the static nodes that its agent adds: one for each input, and those of a map.
 
-    Which agent it will be is not known where `agent` is a reference, or one that is not shipped:
-    then it is taken for either.
+    Which agent it will be is not known where `agent` is a reference: then it is taken for either.
     """
     graph = node["graph"]
     nodes = graph.get("nodes") if is_dict(graph) else None

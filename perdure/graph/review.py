@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from perdure.errors import Problem
-from perdure.graph.check import modernized, problems
+from perdure.graph.check import ENDLESS_LOOP, modernized, problems
 from perdure.graph.document import Document, Spot
+from perdure.graph.fields import PERSON_AGENTS
+from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
 from perdure.graph.values import Value
-
-OLD_AGENT_ID = "old-agent-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,25 @@ class Review:
     warnings: tuple[Problem, ...] = ()
 
 
-def review(document: Document, agents: Collection[str] | None = None) -> Review:
-    """Checks the whole document; `agents` are the names it may use, None for any."""
+def review(document: Document, agents: Collection[str] | None = None, *, is_bounded: bool = False) -> Review:
+    """Checks the whole document; `agents` are the names it may use, None for any.
+
+    A loop without an end of its own is a warning where something else ends it: quotas (`is_bounded`), or
+    a person whom a node asks in every pass.
+    """
     data = modernized(document.data)
 
     def placed(found: Iterator[Problem]) -> tuple[Problem, ...]:
         return tuple(_located(document.spots, problem) for problem in found)
 
+    found = placed(problems(data, agents))
+    bounded = is_bounded or any(node.get("agent") in PERSON_AGENTS for _, node in every_node(data))
+    mild = tuple(problem for problem in found if bounded and problem.code == ENDLESS_LOOP)
     return Review(
         data=data,
-        problems=placed(problems(data, agents)),
+        problems=tuple(problem for problem in found if problem not in mild),
         nested=placed(nested_problems(data, agents)),
-        warnings=placed(_old_spellings(document.data)),
+        warnings=mild + placed(warnings(document.data)),
     )
 
 
@@ -60,9 +67,3 @@ def _spot(spot: Spot, parts: Sequence[str]) -> Spot:
         else:
             return spot
     return spot
-
-
-def _old_spellings(data: Value) -> Iterator[Problem]:
-    for place, node in every_node(data):
-        if "agentId" in node and "agent" not in node:
-            yield Problem(OLD_AGENT_ID, f"{place}.agentId", "agentId is the old spelling", "write agent")

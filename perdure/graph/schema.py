@@ -13,6 +13,7 @@ from perdure.graph.fields import (
     COMPUTED_KEYS,
     DEFAULT_CONCURRENCY,
     GRAPH_KEYS,
+    GRAPH_RUNNERS,
     PLACEMENTS,
     STATIC_KEYS,
     VERSION,
@@ -116,11 +117,7 @@ _COMPUTED: Final[dict[str, Schema]] = {
     ),
     "graph": {
         "description": "The graph that nestedAgent or mapAgent runs, or a reference to one.",
-        "anyOf": [
-            {"$ref": "#/$defs/graph"},
-            {"type": "string", "pattern": "^:"},
-            {"enum": list(_EMPTY)},
-        ],
+        "anyOf": [{"not": {"type": "string"}}, {"type": "string", "pattern": "^(:|$)"}],
     },
     "graphLoader": _any("Names a graph that was given with the run.", examples=[{"fileName": "child.yaml"}]),
     "isResult": _any("Whether the result belongs to the results of the run.", default=False),
@@ -166,6 +163,18 @@ _COMPUTED: Final[dict[str, Schema]] = {
     ),
 }
 
+_RUNS_GRAPH: Final[Schema] = {
+    "if": {"properties": {"agent": {"pattern": f"^(:|({'|'.join(GRAPH_RUNNERS)})$)"}}},
+    "then": {
+        "properties": {
+            "graph": {
+                "anyOf": [{"$ref": "#/$defs/graph"}, {"type": "string"}, {"enum": list(_EMPTY)}],
+            }
+        }
+    },
+}
+"""Other agents do not look at the graph of their node."""
+
 
 def schema() -> Schema:
     """The JSON Schema of a graph."""
@@ -190,7 +199,7 @@ def schema() -> Schema:
                 "else": {"$ref": "#/$defs/static"},
             },
             "static": {"description": "A node that holds a value.", **_members(STATIC_KEYS, _STATIC)},
-            "computed": {"description": "A node that an agent computes.", **computed},
+            "computed": {"description": "A node that an agent computes.", **computed, **_RUNS_GRAPH},
         },
     }
 

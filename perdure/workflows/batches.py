@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 from temporalio.common import RawValue
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.outcomes import decoded
 from perdure.graph.values import UNDEFINED, Value, is_dict
 from perdure.payloads import AgentCall, BatchCall
 from perdure.records import to_lean
@@ -66,17 +67,5 @@ def _is_same(value: Value, other: Value) -> bool:
 
 def answers(batch: list[RunAgent], result: RawValue) -> list[AgentCompleted | AgentFailed | RunAgent]:
     """The answer to each call; the call itself where the world failed it, to be made again alone."""
-    found: list[AgentCompleted | AgentFailed | RunAgent] = []
-    for command, answer in zip(batch, unpack(result), strict=True):
-        found.append(_answer(command, answer))
-    return found
-
-
-def _answer(command: RunAgent, answer: list[Any]) -> AgentCompleted | AgentFailed | RunAgent:
-    match answer:
-        case ["completed", value]:
-            return AgentCompleted(command.call, value)
-        case ["failed", message, state, final]:
-            return AgentFailed(command.call, message, state, final)
-        case _:
-            return command
+    pairs = zip(batch, unpack(result), strict=True)
+    return [decoded(command.call, answer) or command for command, answer in pairs]

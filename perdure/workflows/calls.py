@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 
 from perdure.engine.messages import AgentFailed, RunAgent
+from perdure.engine.outcomes import failure_of_kind
 from perdure.payloads import AgentCall
 
 
@@ -34,9 +35,7 @@ def failure(call: int, error: BaseException) -> AgentFailed:
     """What an activity's failure means for the node."""
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError):
-        state = "timed-out" if cause.type == "Timeout" else "failed"
-        final = cause.type not in ("AgentError", "Timeout")
-        return AgentFailed(call, cause.message, state, final)
+        return failure_of_kind(cause.type, cause.message).answer(call)
     if isinstance(cause, TimeoutError):
         last = cause.cause or cause.__cause__
         because = f": {last}" if last is not None else ""

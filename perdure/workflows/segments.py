@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +12,11 @@ from temporalio.common import RawValue, RetryPolicy
 
 from perdure.directory import Directory, Placement
 from perdure.engine.ahead import Ahead, Answers
-from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.messages import RunAgent
+from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turns import Turns
-from perdure.graph.values import Value
 from perdure.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.records import from_plain, to_lean, to_plain
 from perdure.wire import pack, unpack
@@ -73,7 +73,7 @@ class Segments:
         self.answers, self._alone = Answers(now_ms), result.alone
         self.end = None if result.end is None else from_plain(RunResult, result.end)
         for answer in result.answers:
-            self.answers.add(answer[1], _event(answer))
+            self.answers.add(*read_segment_answer(answer))
 
     def play_to_end(self, scheduler: Scheduler, placement: Placement, begun: bool) -> None:
         """Plays what the last segment has answered: when somebody asks for what came of it, not before."""
@@ -141,11 +141,3 @@ class Segments:
                 self.turns.drop(call)
                 self.remotely(command)
         self.wake()
-
-
-def _event(answer: Sequence[Value]) -> AgentCompleted | AgentFailed:
-    call, _, result, *failure = answer
-    if not failure:
-        return AgentCompleted(call, result)
-    message, state, final = failure
-    return AgentFailed(call, message, state, final)

@@ -13,10 +13,10 @@ import pytest
 
 from perdure.activities import threads
 from perdure.activities.agent import AgentContext, agent
-from perdure.activities.invoke import AgentTimeout, invoke
+from perdure.activities.invoke import invoke
 from perdure.activities.threads import in_thread
 from perdure.activities.watch import OpenCall, open_calls, report, watched
-from perdure.errors import AgentError, TransientError
+from perdure.errors import AgentError, AgentTimeout, TransientError
 from perdure.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +93,7 @@ async def test_without_a_timeout_the_limit_of_the_worker_holds(logged: pytest.Lo
         assert "1 thread of agents that were given up" in logged.text
     finally:
         release.set()
-    with pytest.raises(AgentTimeout, match=r"^Timeout$"):
+    with pytest.raises(AgentError, match=r"^TimeoutError: my own$"):
         await invoke(gives_up.agent, {}, {}, context)  # type: ignore[attr-defined]
 
 

@@ -158,6 +158,10 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
     (graph(a=copy(deadline=0)), "deadline", "nodes.a.deadline", "give a number such as 60000", ""),
     (graph(a=copy(batch=1001)), "batch", "nodes.a.batch", "give a number such as 100", ""),
     (graph(a=copy(backoff=0)), "backoff", "nodes.a.backoff", "give a number such as 2", ""),
+    (
+        graph(a=copy(graphLoader={"fileName": "a.yaml", "option": 1})),
+        *("graph-loader", "nodes.a.graphLoader.option", "give it fileName only", ""),
+    ),
     # agents
     (
         graph(a={"agent": "copyagent"}),

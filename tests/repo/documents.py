@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 OUTCOMES = ("result", "states", "errors", "failure", "console", "message")
 """What may follow an example: each the second word of its fence, as in ```json result."""
 
-WARNINGS = ("old-agent-id",)
+WARNINGS = ("old-agent-id", "plain-reference", "literal-key")
 """Codes of findings that stop nothing."""
 
 ANSWER = "blue"

@@ -13,14 +13,6 @@ AVOIDED = [(re.compile(rule["pattern"], re.I), rule["use"]) for rule in GLOSSARY
 PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/*/*.md")])
 
 OPEN = {"agents.md", "architecture.md", "errors.md", "language.md", "operations.md", "performance.md"}
-    "CHANGELOG.md",
-    "agents.md",
-    "architecture.md",
-    "errors.md",
-    "language.md",
-    "operations.md",
-    "performance.md",
-}
 """Pages that are still to be rewritten."""
 
 

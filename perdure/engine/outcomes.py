@@ -1,0 +1,139 @@
+"""What an agent's answer means for its node, and the one form in which answers are written.
+
+An agent answers with a result or with an exception, and four routes lead from there to the scheduler: an
+activity of its own, a batch, a segment, and the in-memory shell. Whether a failure is repeated, counted
+against the node's `retry`, or final, and whether the node ends `failed` or `timed-out`, is decided here
+alone: a route that decided for itself gave the same graph two results.
+
+The invariant: `decoded(call, encoded(answer))` is the answer, and whatever an earlier version wrote is still
+read, because histories and snapshots keep it. Positions instead of names keep a marker in history small,
+which is why the form is a list. Where the versions of two workers meet, nothing may be written that the
+older one would misread: `segment_answer` keeps the segment's older form, because an older worker takes the
+third item for the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from perdure.engine.messages import AgentCompleted, AgentFailed, Call, FailureState
+from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, TransientError
+from perdure.graph.values import Value
+
+MAX_MESSAGE_CHARS: Final = 8_000
+"""Characters of an error that go into the history."""
+
+FailureKind = Literal["AgentError", "TransientError", "Timeout", "FinalError"]
+"""How a failure is named as the type of Temporal's ApplicationError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an exception means for the node whose agent raised it.
+
+    `message` is cut to MAX_MESSAGE_CHARS. A `final` failure is not repeated whatever `retry` says; a
+    `transient` one is repeated with backoff and does not count, after `retry_after_s` seconds where known.
+    """
+
+    message: str
+    state: FailureState = "failed"
+    final: bool = False
+    transient: bool = False
+    retry_after_s: float | None = None
+
+    @property
+    def kind(self) -> FailureKind:
+        """The name of this failure where only a name crosses."""
+        if self.transient:
+            return "TransientError"
+        if self.state == "timed-out":
+            return "Timeout"
+        return "FinalError" if self.final else "AgentError"
+
+    def answer(self, call: Call) -> AgentFailed:
+        """The failure as the answer to a call, once it is not repeated any more."""
+        return AgentFailed(call, self.message, self.state, self.final)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What `error`, raised by an agent or on the way to it, means for the node."""
+    known = as_agent_error(error)
+    message = cut(str(known))
+    match known:
+        case TransientError():
+            return Failure(message, transient=True, retry_after_s=known.retry_after)
+        case AgentTimeout():
+            return Failure(message, "timed-out")
+        case _:
+            return Failure(message, final=isinstance(known, FinalError))
+
+
+def failure_of_kind(kind: str | None, message: str) -> Failure:
+    """What a failure means of which the kind has crossed: of an agent here, or of any other activity."""
+    state = "timed-out" if kind == "Timeout" else "failed"
+    return Failure(message, state, final=kind not in ("AgentError", "Timeout"))
+
+
+def as_agent_error(error: BaseException) -> PerdureError:
+    """Perdure's own errors as they are, any other with its type in front of its text."""
+    if isinstance(error, PerdureError):
+        return error
+    kind, text = type(error).__name__, str(error)
+    return AgentError(f"{kind}: {text}" if text else kind)
+
+
+def cut(message: str) -> str:
+    """The text of a failure, cut to what may go into the history."""
+    if len(message) <= MAX_MESSAGE_CHARS:
+        return message
+    return f"{message[:MAX_MESSAGE_CHARS]} … ({len(message) - MAX_MESSAGE_CHARS} characters more)"
+
+
+def encoded(answer: AgentCompleted | AgentFailed | Failure) -> list[Value]:
+    """An answer as plain data: without its call, which the reader knows.
+
+    A transient failure is written as one to call again: its message is of no use to who reads it.
+    """
+    match answer:
+        case AgentCompleted(_, result):
+            return ["completed", result]
+        case AgentFailed(_, message, state, final):
+            return ["failed", message, state, final]
+        case Failure():
+            return ["again"] if answer.transient else encoded(answer.answer(0))
+
+
+def decoded(call: Call, data: Sequence[Value]) -> AgentCompleted | AgentFailed | None:
+    """The answer to `call` that `encoded` wrote; None where the agent has to be called again."""
+    match data:
+        case ["completed", result]:
+            return AgentCompleted(call, result)
+        case ["failed", message, state, final]:
+            return AgentFailed(call, message, state, final)
+        case _:
+            return None
+
+
+def segment_answer(path: str, answer: AgentCompleted | AgentFailed) -> list[Value]:
+    """One answer of a segment: (call, path, result), or (call, path, null, message, state, final)."""
+    if isinstance(answer, AgentCompleted):
+        return [answer.call, path, answer.result]
+    return [answer.call, path, None, answer.message, answer.state, answer.final]
+
+
+def read_segment_answer(data: Sequence[Value]) -> tuple[str, AgentCompleted | AgentFailed]:
+    """The path and the answer that `segment_answer` wrote, or (call, path, *encoded), the form to come.
+
+    They differ in length, and in the third item: only an older failure has null, and more after it.
+    """
+    call, path, first, *rest = data
+    if not rest:
+        return path, AgentCompleted(call, first)
+    if first is None:
+        return path, AgentFailed(call, *rest)
+    answer = decoded(call, data[2:])
+    if answer is None:
+        raise ValueError(f"{path}: the segment's answer has an unknown form")
+    return path, answer

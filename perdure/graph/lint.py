@@ -1,0 +1,77 @@
+"""Warnings: what is legal, runs, and is hardly meant.
+
+GraphAI accepts every graph that is warned about here, so none of these findings stops a run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from perdure.errors import Problem
+from perdure.graph.fields import is_computed
+from perdure.graph.nested import every_graph, every_node
+from perdure.graph.reference import parse_reference
+from perdure.graph.values import Value, is_dict, is_list, ordered_keys
+
+_EMBEDDED: Final = re.compile(r"(?<![\w:$\\{/])(:([A-Za-z_]\w*)(?:\.\$?\w+)*)")
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+_KEY_NAMES: Final = frozenset(
+    {"apikey", "authorization", "password", "secret", "clientsecret", "accesstoken", "authtoken", "xapikey"}
+)
+_KEY_TEXT: Final = re.compile(r"(sk-|ghp_|gho_|xox[bp]-|AKIA|AIza)[\w-]{8,}|(Bearer|Basic) \S{8,}")
+_SECRET_MIN_CHARACTERS: Final = 8
+"""A shorter string under the name of a key is a placeholder."""
+
+
+def warnings(data: Value) -> Iterator[Problem]:
+    """Every warning about the graph `data` and the graphs inside it."""
+    for place, node in every_node(data):
+        if "agentId" in node and "agent" not in node:
+            yield Problem("old-agent-id", f"{place}.agentId", "agentId is the old spelling", "write agent")
+    for prefix, nodes in every_graph(data):
+        for node_id in ordered_keys(nodes):
+            node = nodes[node_id]
+            if is_dict(node):
+                place = f"{prefix}nodes.{node_id}"
+                yield from _embedded_references(place, node, nodes)
+                yield from _literal_keys(place, node)
+
+
+def _embedded_references(place: str, node: dict[str, Value], nodes: Collection[str]) -> Iterator[Problem]:
+    if not is_computed(node):
+        return
+    for key in ("inputs", "passThrough"):
+        for where, _, text in _strings(f"{place}.{key}", key, node.get(key)):
+            if parse_reference(text) is not None:
+                continue
+            for match in _EMBEDDED.finditer(_PLACEHOLDER.sub("", text)):
+                if match[2] in nodes:
+                    finding = f"{match[1]!r} inside a longer string is plain text, not a reference"
+                    yield Problem("plain-reference", where, finding, f"write ${{{match[1]}}}")
+
+
+def _literal_keys(place: str, node: dict[str, Value]) -> Iterator[Problem]:
+    for part in ("value", "inputs", "params", "filterParams", "defaultValue"):
+        for where, name, text in _strings(f"{place}.{part}", part, node.get(part)):
+            if parse_reference(text) is not None or "${" in text:
+                continue
+            named = re.sub(r"[-_]", "", name).lower() in _KEY_NAMES and len(text) >= _SECRET_MIN_CHARACTERS
+            if (named and " " not in text) or _KEY_TEXT.match(text):
+                finding = "this looks like a key; every history of a run will hold it"
+                hint = "remove it and set the agent's environment variable on the worker"
+                yield Problem("literal-key", where, finding, hint)
+
+
+def _strings(place: str, name: str, value: Value) -> Iterator[tuple[str, str, str]]:
+    """The strings of a value, at any depth, each with its place and the key that it stands under."""
+    rest = [(place, name, value)]
+    while rest:
+        where, key, item = rest.pop()
+        if isinstance(item, str):
+            yield where, key, item
+        elif is_dict(item):
+            rest += [(f"{where}.{each}", each, item[each]) for each in reversed(ordered_keys(item))]
+        elif is_list(item):
+            rest += [(f"{where}.{index}", key, each) for index, each in reversed(list(enumerate(item)))]
