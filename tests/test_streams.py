@@ -76,11 +76,11 @@ class Call:
 
 
 async def read(reader: StreamReader, **tails: StreamTail) -> list[StreamPiece]:
-    return await reader.running(Running(**tails))  # type: ignore[arg-type]
+    return await reader.running(Running(**tails))
 
 
 def reader(*, from_now: bool = False) -> StreamReader:
-    return StreamReader(Decoder(), from_now)  # type: ignore[arg-type]
+    return StreamReader(Decoder(), from_now)
 
 
 FORMER = StreamTail(1, 0, "long ago", "former")
