@@ -171,7 +171,7 @@ class GraphClient:
         if known != body:
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs",
-                hint=(f"choose another --id, or look at it: perdure status {run.id}"),
+                hint=f"choose another --id, or look at it: perdure status {run.id}",
             )
 
     def get(self, id: str) -> Run:
@@ -252,7 +252,7 @@ async def reach(config: ClientConnectConfig, identity: str | None = None) -> Cli
         address = config.get("target_host", "")
         raise ConnectionFailed(
             f"no Temporal server answers at {address}: {_reason(error)}",
-            hint=("start one there, or unset TEMPORAL_ADDRESS to use the embedded server"),
+            hint="start one there, or unset TEMPORAL_ADDRESS to use the embedded server",
         ) from error
 
 
