@@ -17,6 +17,7 @@ from perdure.agents.catalog import catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.board import Observer
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
     Abort,
@@ -102,6 +103,7 @@ def memory_shell(
         replace(options, injects=(*options.injects, *(inputs or {}).items())),
         agents=known,
         observe=surroundings.observe,
+        event_steps=MAX_EVENT_STEP_COUNT,
     )
     return MemoryShell(scheduler, known, surroundings)
 
