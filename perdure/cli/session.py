@@ -43,6 +43,7 @@ class Order:
     queue: str | None = None
     detach: bool = False
     show: outcome.Show = field(default_factory=outcome.Show)
+    deliver: outcome.Deliver | None = None
 
 
 async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
@@ -62,13 +63,16 @@ async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
             if place.host:
                 await leave.enter_async_context(hosting.hosted(client, place.queue, order.agents))
             leave.run = found = await starting
+            output.note(f"run {found.id}: perdure status {found.id}")
             if order.id is not None:
                 description = await found.describe()
                 if description.close_time is not None:
-                    return await outcome.reported(found.id, order.document, order.show, found.result())
+                    return await outcome.reported(
+                        found.id, order.document, order.show, found.result(), order.deliver
+                    )
                 if description.task_queue != place.queue:
                     await _host(client, description.task_queue, order.document, order.agents, leave)
-            return await _follow(client, found, order.document, order.show)
+            return await _follow(client, found, order.document, order.show, order.deliver)
 
 
 async def result(
@@ -128,11 +132,17 @@ async def _host(
     await leave.enter_async_context(hosting.hosted(client, queue, agents))
 
 
-async def _follow(client: GraphClient, found: Run, document: dict[str, Value], show: outcome.Show) -> int:
+async def _follow(
+    client: GraphClient,
+    found: Run,
+    document: dict[str, Value],
+    show: outcome.Show,
+    deliver: outcome.Deliver | None = None,
+) -> int:
     shown = view()
     can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     follower = Follower(client, found, shown, document, answers=can_ask)
-    return await outcome.reported(found.id, document, show, follower.follow())
+    return await outcome.reported(found.id, document, show, follower.follow(), deliver)
 
 
 class Leave(AsyncExitStack):
