@@ -14,6 +14,7 @@ from perdure.activities.catalog import catalog
 from perdure.cli import output
 from perdure.cli.board import Board
 from perdure.cli.connection import revived
+from perdure.cli.piped_answers import PipedAnswers
 from perdure.cli.views import View
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
@@ -40,13 +41,17 @@ LAST_WORDS = 1.0
 
 @dataclass(slots=True)
 class Follower:
-    """One run and what was seen of it. `answers` tells whether somebody can be asked here."""
+    """One run and what was seen of it.
+
+    `answers` tells whether somebody can be asked here, `piped` holds answers that were given beforehand.
+    """
 
     client: GraphClient
     run: Run
     view: View
     document: Mapping[str, Value]
     answers: bool = False
+    piped: PipedAnswers | None = None
     _board: Board = field(init=False)
     _console: int = 0
     _reported: float = field(default_factory=time.monotonic)
@@ -107,7 +112,14 @@ class Follower:
             return
         self._hear(status)
         for question in status.questions:
-            self._ask(question.path, question.message)
+            if self.piped is None or self.piped.is_over:
+                self._ask(question.path, question.message)
+                continue
+            line = self.piped.take()
+            if line is None:
+                break  # it comes before the next look, or never
+            self.view.lines([f"{question.message}: {line}"])
+            await self._give(question.path, line)
 
     async def _status(self) -> RunStatus | None:
         if time.monotonic() - self._reported < REPORT:
@@ -176,11 +188,14 @@ class Follower:
             self.answers = False
             self._asked.discard(path)
             return
+        await self._give(path, line.rstrip("\r\n"))
+        self._asked.discard(path)
+
+    async def _give(self, path: str, answer: str) -> None:
         try:
-            await self.run.answer(path, line.rstrip("\r\n"))
+            await self.run.answer(path, answer)
         except UsageError as error:
             self.view.lines([str(error)])
-        self._asked.discard(path)
 
     async def _end(self, result: RunResult | None) -> None:
         if self._console or may_print(self.document):

@@ -16,13 +16,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from perdure.cli import connection, logs, output, rows
-from perdure.cli.run import graph_options, prepared
+from perdure.cli.run import graph_options, prepared, settings_of
 from perdure.errors import UsageError
 from perdure.graph.fields import is_computed
 from perdure.graph.findings import suggestion
 from perdure.graph.values import Value, is_dict, js_truthy
 from perdure.payloads import RunResult
-from perdure.settings import Settings
 
 EXAMPLES = """\
 examples:
@@ -56,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Checks graph and rows, runs them, and writes the file."""
     logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
+    settings = settings_of(args)
     table = rows.read(args.rows)
     rows.check_writable(args.out, args.rows)
     if args.failed:

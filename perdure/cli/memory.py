@@ -13,12 +13,13 @@ from perdure.cli import outcome, output
 from perdure.cli.board import Board
 from perdure.cli.graphs import Agents
 from perdure.cli.local_models import local_models
+from perdure.cli.piped_answers import PipedAnswers, piped_answers
 from perdure.cli.views import View, view
 from perdure.engine.messages import RunOptions
 from perdure.engine.people import Question
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState
-from perdure.errors import RunFailed
+from perdure.errors import FinalError, RunFailed
 from perdure.graph.values import Value
 from perdure.payloads import NodeStatus, RunResult, RunStatus
 from perdure.settings import Settings
@@ -119,13 +120,27 @@ def status_of(scheduler: Scheduler, since: Mapping[str, int]) -> RunStatus:
 
 def _asking(shown: View) -> Ask | None:
     if sys.stdin is None or not sys.stdin.isatty():
-        return None
+        return _taking(piped_answers(), shown)
 
     async def ask(asked: Question) -> str:
         shown.pause()
         return await asyncio.to_thread(_ask, asked.message)
 
     return ask
+
+
+def _taking(piped: PipedAnswers | None, shown: View) -> Ask | None:
+    if piped is None:
+        return None
+
+    async def take(asked: Question) -> str:
+        line = await asyncio.to_thread(piped.wait)
+        if line is None:
+            raise FinalError(f"nobody answers {asked.message!r}: stdin has no more lines")
+        shown.lines([f"{asked.message}: {line}"])
+        return line
+
+    return take
 
 
 def _ask(message: str) -> str:

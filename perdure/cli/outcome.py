@@ -16,6 +16,9 @@ from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 from perdure.payloads import RunResult
 
+MISSING_FILE_HINT: Final = (
+    "hint: file agents read inside the folder that the worker was started in, or that PERDURE_FILE_ROOT names"
+)
 _ITEM: Final = re.compile(r"\[(\d+)\]")
 
 
@@ -128,6 +131,8 @@ def _report_failure(
     for node, message in found.errors.items():
         agent = agent_of(document, node)
         output.note(f"  {node}{f' ({agent})' if agent else ''}: {message}")
+        if "ENOENT: " in message:
+            output.note(f"  {MISSING_FILE_HINT}")
 
 
 def agent_of(document: Mapping[str, Value], node: str) -> str:

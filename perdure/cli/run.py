@@ -8,9 +8,10 @@ a Temporal profile, that server is used, and its workers if it has any.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perdure.cli import connection, graphs, loaders, logs, outcome, output, problems
+from perdure.cli.local_models import OFF
 from perdure.engine.messages import RunOptions
 from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
@@ -81,6 +82,9 @@ def graph_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=N",
         help="what the run may use up: calls, iterations, depth, bytes or seconds; may be repeated",
     )
+    parser.add_argument(
+        "--no-local", action="store_true", help="no local model answers where there is no API key: it fails"
+    )
     parser.add_argument("--config", metavar="FILE", help="settings for agents: a mapping in YAML or JSON")
 
 
@@ -89,7 +93,7 @@ def main(args: argparse.Namespace) -> int:
     if args.in_memory and (args.detach or args.id or args.queue):
         raise UsageError("--in-memory keeps nothing: it goes without --detach, --id and --queue")
     logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
+    settings = settings_of(args)
     made = prepared(args, strict=args.in_memory)
     show = outcome.show_of(args)
     if args.in_memory:
@@ -114,6 +118,12 @@ def main(args: argparse.Namespace) -> int:
         show=show,
     )
     return connection.run(session.run(order, settings, opening))
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings of the environment, and what the options change."""
+    settings = Settings.from_env()
+    return replace(settings, local_model=OFF) if args.no_local else settings
 
 
 def prepared(args: argparse.Namespace, *, strict: bool) -> Prepared:

@@ -15,6 +15,7 @@ from perdure.cli import hosting, outcome, output, problems
 from perdure.cli.connection import Opening, connected
 from perdure.cli.follow import Follower
 from perdure.cli.graphs import Agents
+from perdure.cli.piped_answers import piped_answers
 from perdure.cli.views import view
 from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
@@ -141,7 +142,8 @@ async def _follow(
 ) -> int:
     shown = view()
     can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    follower = Follower(client, found, shown, document, answers=can_ask)
+    piped = None if can_ask else piped_answers()
+    follower = Follower(client, found, shown, document, answers=can_ask, piped=piped)
     return await outcome.reported(found.id, document, show, follower.follow(), deliver)
 
 

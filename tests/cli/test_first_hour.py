@@ -7,6 +7,9 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
+
+from perdure.cli.outcome import MISSING_FILE_HINT
 from tests.support.cli import ROOT, Cli, environment
 
 GRAPH = """\
@@ -97,3 +100,50 @@ def test_one_value_of_a_result(perdure: Cli):
         os.close(theirs)
         assert json.loads(os.read(ours, 10_000)) == expected
         os.close(ours)
+
+
+TALK = """\
+nodes:
+  name: {agent: textInputAgent, params: {message: Your name}}
+  age: {agent: textInputAgent, if: ":name.text", params: {message: Your age}}
+  said:
+    agent: stringTemplateAgent
+    inputs: {n: ":name.text", a: ":age.text"}
+    params: {template: "${n} ${a}"}
+    isResult: true
+"""
+
+
+def piped(perdure: Cli, text: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "perdure", *words],
+        cwd=perdure.folder,
+        env=perdure.env,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("option", [(), ("--in-memory",)], ids=["durable", "in memory"])
+def test_lines_on_stdin_are_answers(perdure: Cli, option: tuple[str, ...]):
+    graph = perdure.write("talk.yaml", TALK)
+    done = piped(perdure, "Anna\n7\nmore\n", "run", graph, *option)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"said": "Anna 7"})
+    assert "Your name: Anna" in done.stderr
+    assert "Your age: 7" in done.stderr
+
+
+def test_stdin_that_ends_too_early(perdure: Cli):
+    graph = perdure.write("talk.yaml", TALK)
+    done = piped(perdure, "Anna\n", "run", graph, "--in-memory")
+    assert done.returncode == 1
+    assert "nobody answers 'Your age': stdin has no more lines" in done.stderr
+
+
+def test_a_missing_file_tells_where_files_are_looked_for(perdure: Cli):
+    node = "{agent: fileReadAgent, params: {baseDir: ., outputType: text}, inputs: {file: no.txt}}"
+    done = perdure("run", perdure.write("read.yaml", f"nodes: {{a: {node}}}"), "--in-memory")
+    assert done.code == 1
+    assert f"  {MISSING_FILE_HINT}\n" in done.err
