@@ -92,7 +92,7 @@ class TimedRunner(WorkflowRunner):
             finally:
                 TimedRunner.longest = max(TimedRunner.longest, time.perf_counter() - began)
 
-        instance.activate = timed  # type: ignore[method-assign]
+        instance.activate = timed
         return instance
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from perdure.client import connect as connect
     from perdure.engine.messages import Quotas as Quotas
     from perdure.engine.messages import RunOptions as RunOptions
+    from perdure.workflows.run_graph import graph_request as graph_request
+    from perdure.workflows.run_graph import run_graph as run_graph
 
 
 _HOMES = {
@@ -27,9 +29,21 @@ _HOMES = {
     "Quotas": "perdure.engine.messages",
     "RunOptions": "perdure.engine.messages",
     "connect": "perdure.client",
+    "graph_request": "perdure.workflows.run_graph",
+    "run_graph": "perdure.workflows.run_graph",
 }
 
-__all__ = ["AgentContext", "Quotas", "RunOptions", "Sample", "__version__", "agent", "connect"]
+__all__ = [
+    "AgentContext",
+    "Quotas",
+    "RunOptions",
+    "Sample",
+    "__version__",
+    "agent",
+    "connect",
+    "graph_request",
+    "run_graph",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """The client: starts runs, attaches to them, asks how they are, stops them.
 
-    client = await connect()
-    run = await client.start(graph, inputs={"name": "x"}, id="r1")
-    result = await run.result()
+    async with await connect() as client:
+        run = await client.start(graph, inputs={"name": "x"}, id="r1")
+        result = await run.result()
 
 It names agents by text and never imports one.
 """
@@ -17,7 +17,8 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from temporalio.client import Client
 from temporalio.common import (
@@ -76,10 +77,18 @@ class GraphClient:
     claims: Claims = field(default_factory=lambda: Claims(None, 0))
     lease: Lease | None = None
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
         """Lets go of the embedded server, which may then stop when idle."""
         if self.lease is not None:
-            self.lease.__exit__(None, None, None)
+            self.lease.give_back()
 
     async def start(
         self,
@@ -161,7 +170,11 @@ class GraphClient:
             )
 
     def get(self, id: str) -> Run:
-        """The run with this id, whoever started it."""
+        """The run with this id, whoever started it.
+
+        Asks nobody, and so is not awaited, unlike `start`: whether there is such a run is seen by the
+        first call of one of its methods, which raises UsageError where there is none.
+        """
         return Run(self.temporal, id, self.claims, local=self.embedded is not None)
 
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
@@ -194,11 +207,11 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
     embedded = lease = None
     if not config.get("target_host"):
         lease = server.lease(settings)
-        lease.__enter__()
+        lease.take()
         try:
             embedded = await asyncio.to_thread(server.ensure, settings)
         except BaseException:
-            lease.__exit__(None, None, None)
+            lease.give_back()
             raise
         config["target_host"] = embedded.address
     temporal = await reach(config, identity)

@@ -110,13 +110,14 @@ class Run:
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
-    async def stream(self, interval: float = 0.15) -> AsyncIterator[StreamPiece]:
+    async def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:
         """What agents stream while they run, until the run ends; asks every `interval` seconds.
 
-        Pieces of one attempt come in order, without overlap: where one was missed, the next one's
-        `offset` tells. A repeated attempt begins anew, with its own number.
+        The calls that run now are streamed from their beginning, as far as it is held, or `from_now` on;
+        those that have ended are not. No piece comes twice: an attempt that repeats what the one before
+        it has streamed adds nothing, until it differs. See `StreamPiece` for how pieces are joined.
         """
-        reader = StreamReader(self.temporal.data_converter)
+        reader = StreamReader(self.temporal.data_converter, from_now)
         while True:
             description = await self.describe()
             for piece in await reader.running(description):

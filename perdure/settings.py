@@ -97,7 +97,7 @@ class Settings:
         given |= _of_server(env) | _of_health(env) | _of_worker(env) | _of_store(env)
         given["keys"] = _of_providers(env, "_API_KEY")
         given["base_urls"] = _of_providers(env, "_BASE_URL")
-        return cls(**given)  # type: ignore[arg-type]  # each key is a field of its own type
+        return cls(**given)  # type: ignore[arg-type] -- each key is a field of its own type
 
 
 def lenient() -> tuple[Settings, list[str]]:

@@ -1,4 +1,12 @@
-"""Reading what agents stream: from the heartbeats of running calls, and from the ends of finished ones."""
+"""What agents stream, as pieces: each follows from the last, and none comes twice.
+
+The server holds the end of each stream: in the heartbeat of a call that runs, and in the run's status for
+calls that have ended. Such tails overlap, and a repeated attempt streams again what the attempt before it
+had streamed. A reader therefore keeps the text that it has delivered of each call and delivers only what
+differs: an attempt that repeats the text word by word adds nothing until it goes further, and one that
+takes another turn replaces the text from there on. To deliver each attempt by itself would be simpler, and
+would show people the same beginning twice.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +17,18 @@ from temporalio.converter import DataConverter
 
 from perdure.payloads import RunStatus, StreamTail
 
+MISSED = "\0"
+"""Stands for a character that no tail held."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamPiece:
-    """A piece of what the agent at `path` streams: it begins at character `offset` of the attempt."""
+    """A piece of what the call at `path` streams: the text from character `offset` on is now `text`.
+
+    `path` differs for each pass of a loop. `offset` is the length of what was delivered before, with two
+    exceptions: it is larger where something was missed, and smaller where another `attempt` streams another
+    text than the one before it. So the whole is always ``whole[:offset] + text``.
+    """
 
     path: str
     attempt: int
@@ -21,13 +37,41 @@ class StreamPiece:
 
 
 @dataclass(slots=True)
+class StreamText:
+    """What was delivered of the stream of one call."""
+
+    text: str = ""
+    attempt: int = 0
+
+    def add(self, path: str, tail: StreamTail, *, is_over: bool = False) -> list[StreamPiece]:
+        """The piece by which `tail` differs, if it does; it ends the stream where that `is_over`."""
+        if tail.attempt < self.attempt:
+            return []
+        delivered = self.text[tail.offset : tail.offset + len(tail.text)]
+        same = _same(delivered, tail.text)
+        begin, end = tail.offset + same, tail.offset + len(tail.text)
+        is_shorter = is_over and end < len(self.text)
+        if same == len(tail.text) and not is_shorter:
+            return []
+        before = self.text[:begin].ljust(begin, MISSED)
+        self.text, self.attempt = before + tail.text[same:], tail.attempt
+        return [StreamPiece(path, tail.attempt, begin, tail.text[same:])]
+
+
+@dataclass(slots=True)
 class StreamReader:
-    """Turns tails, which overlap, into pieces, which do not."""
+    """Reads the streams of one run. What ended before the reader began is not read.
+
+    With `from_now`, neither is what calls that run by then have streamed before.
+    """
 
     converter: DataConverter
-    _read: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    from_now: bool = False
+    _texts: dict[str, StreamText] = field(default_factory=dict[str, StreamText])
     _running: set[str] = field(default_factory=set[str])
     _ended: set[str] = field(default_factory=set[str])
+    _over: set[str] = field(default_factory=set[str])
+    _knows_former: bool = False
 
     async def running(self, description: WorkflowExecutionDescription) -> list[StreamPiece]:
         """The new pieces of the calls that run."""
@@ -37,9 +81,12 @@ class StreamReader:
             now.add(call.activity_id)
             if call.heartbeat_details.payloads:
                 tails = await self.converter.decode(call.heartbeat_details.payloads, [StreamTail])
-                pieces += self._new(call.activity_id, tails[0])
+                text = self._texts.setdefault(call.activity_id, StreamText())
+                pieces += text.add(call.activity_id, tails[0])
         self._ended |= self._running - now
         self._running = now
+        if self.from_now:
+            self.from_now, pieces = False, []
         return pieces
 
     def has_ended(self) -> bool:
@@ -47,16 +94,25 @@ class StreamReader:
         return bool(self._ended)
 
     def ended(self, status: RunStatus | None) -> list[StreamPiece]:
-        """The last pieces of the calls that have ended."""
-        self._ended.clear()
-        streams = () if status is None else status.streams
-        return [piece for tail in streams for piece in self._new(tail.path, tail)]
-
-    def _new(self, path: str, tail: StreamTail) -> list[StreamPiece]:
-        read = self._read.get((path, tail.attempt), 0)
-        begin = max(read, tail.offset)
-        end = tail.offset + len(tail.text)
-        if end <= begin:
+        """The last pieces of the calls that have ended; without a status, they stay to be read."""
+        if status is None:
             return []
-        self._read[path, tail.attempt] = end
-        return [StreamPiece(path, tail.attempt, begin, tail.text[begin - tail.offset :])]
+        if not self._knows_former:
+            self._knows_former = True
+            self._over |= {tail.path for tail in status.streams} - self._ended
+        pieces: list[StreamPiece] = []
+        for tail in status.streams:
+            if tail.path not in self._over:
+                pieces += self._texts.get(tail.path, StreamText()).add(tail.path, tail, is_over=True)
+                self._over.add(tail.path)
+        for path in self._ended:
+            self._texts.pop(path, None)
+        self._ended.clear()
+        return pieces
+
+
+def _same(left: str, right: str) -> int:
+    """How many characters both begin with."""
+    if left == right[: len(left)]:
+        return len(left)
+    return next(index for index, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1])

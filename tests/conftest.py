@@ -7,6 +7,20 @@ import pytest
 
 HERE = Path(__file__).parent
 
+LAYERS = {
+    "unit": """graph engine property protocol storage store
+        test_claims test_encoding test_records test_settings""",
+    "integration": """activities agents net cli conformance differential examples monitoring replay temporal
+        workflows test_references test_reports test_runs""",
+    "system": """bench chaos daemon deployment e2e faults local server
+        test_bench test_daemon test_deployment test_server""",
+    "docs": "repo",
+}
+"""What a test of each folder, or file beside the folders, needs. A unit test needs no server, an
+integration test needs one, a system test starts and ends processes. A file that needs more than its folder
+says so with `pytestmark`.
+"""
+
 SHARED = {"chaos": "chaos", "e2e": "crashes", "faults": "crashes", "local": "local", "workflows": "workflows"}
 """Folders whose tests stay together. They share a server or the models; or they are about what dies and
 how soon it is back, and want no company of their kind."""
@@ -30,6 +44,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks each test with its layer; what a file says of itself goes before what its folder says."""
+    layers = {name: layer for layer, names in LAYERS.items() for name in names.split()}
+    for item in items:
+        if not any(item.get_closest_marker(layer) for layer in LAYERS):
+            item.add_marker(layers[_top(item.path).removesuffix(".py")])
     if hasattr(config, "workerinput"):
         turns = {name: turn for turn, name in enumerate(FIRST)}
         items.sort(key=lambda item: turns.get(_top(item.path), len(turns)))

@@ -211,7 +211,7 @@ sys.stdin.read()
     retiring = [sys.executable, "-c", script]
     root = str(Path(daemon.__file__).parents[2])
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": root}
-    with subprocess.Popen(retiring, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(retiring, **pipes) as process:
         assert process.stdout.readline() == "retired\n"
         with pytest.raises(ConnectionFailed, match="d is stopping"), daemon.Lease(folder, "d", timeout=0.1):
             pass

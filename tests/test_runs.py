@@ -44,6 +44,6 @@ class Client:
 async def test_an_answer_that_is_lost_on_its_way_is_told(
     cause: BaseException, kind: type[BaseException]
 ) -> None:
-    run = Run(Client(cause), "r", Claims(None, 0))  # type: ignore[arg-type]
+    run = Run(Client(cause), "r", Claims(None, 0))
     with pytest.raises(kind):
         await run.answer("ask", "x")

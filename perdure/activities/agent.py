@@ -171,7 +171,7 @@ def agent(
             arguments=_arguments(name, function),
             typed=hints,
         )
-        function.agent = declared  # type: ignore[attr-defined]  # functions carry attributes
+        function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function
 
     return declare

@@ -109,7 +109,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
         return " or ".join(type_of(each) for each in schema["anyOf"])
     kind = schema.get("type", "any")
     if isinstance(kind, list):
-        return " or ".join(map(str, kind))  # pyright: ignore[reportUnknownArgumentType]  # from JSON
+        return " or ".join(map(str, kind))  # pyright: ignore[reportUnknownArgumentType] -- from JSON
     if kind == "array" and schema.get("items"):
         return f"array of {type_of(schema['items'])}"
     if kind == "object" and schema.get("properties"):
@@ -123,5 +123,5 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # standard output is a text file
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] -- standard output is a text file
     sys.stdout.write(document(shipped()))

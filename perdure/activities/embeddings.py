@@ -38,7 +38,7 @@ async def string_embeddings(inputs: Value, params: Mapping[str, Value], context:
     `baseURL` may be what GraphAI's agent takes, the address of the call itself (``…/v1/embeddings``, or
     Ollama's ``…/api/embed``), or a base URL. Raises as `llm_failures` says.
     """
-    from perdure.activities import openai_client  # noqa: PLC0415  # httpx2 takes 0.2 s to import
+    from perdure.activities import openai_client  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
     texts = _texts(inputs)
     options = {**context.config, **params}

@@ -183,8 +183,8 @@ def _kind(params: Mapping[str, Value], known: tuple[str, ...]) -> str:
 
 
 async def _send(call: _Call, context: AgentContext) -> web.Reply:
-    from perdure.activities import web  # noqa: PLC0415  # httpx2 takes 0.2 s to import
-    from perdure.activities.egress import Guard  # noqa: PLC0415
+    from perdure.activities import web  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
+    from perdure.activities.egress import Guard  # noqa: PLC0415 -- the same
 
     if call.body is not None and call.method in _WITHOUT_BODY:
         raise FinalError(f"fetchAgent: a {call.method} request cannot have a body")

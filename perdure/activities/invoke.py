@@ -119,7 +119,7 @@ def normal(agent: str, result: Any) -> Value:
 
 async def close_clients() -> None:
     """Closes the HTTP clients that agents opened in this event loop, if they ever opened one."""
-    if "perdure.activities.openai_client" in sys.modules:  # its libraries take long to import
-        from perdure.activities import openai_client  # noqa: PLC0415
+    if "perdure.activities.openai_client" in sys.modules:
+        from perdure.activities import openai_client  # noqa: PLC0415 -- its libraries take long to import
 
         await openai_client.close_clients()

@@ -163,7 +163,7 @@ async def openai_fetch(inputs: Value, params: Mapping[str, Value], context: Agen
 )
 async def openai_image(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
     """Draws an image of a prompt: the service's own answer, {created, data: [{url}]}."""
-    from perdure.activities import openai_client  # noqa: PLC0415  # httpx2 takes 0.2 s to import
+    from perdure.activities import openai_client  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
     talk = Talk.of(inputs, params)
     prompt = "\n".join(to_string(part) for part in (talk.system, talk.prompt) if js_truthy(part))
@@ -196,7 +196,7 @@ async def ask(
     provider: str, body: dict[str, Value], options: Mapping[str, Value], context: AgentContext, talk: Talk
 ) -> tuple[dict[str, Value], Clock]:
     """The completion of `body`, from where `options` and the settings lead to; see `llm_call.chat`."""
-    from perdure.activities import llm_call  # noqa: PLC0415  # httpx2 takes 0.2 s to import
+    from perdure.activities import llm_call  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
     to = await _place(provider, options, context, local=provider == "openai")
     if js_truthy(talk.option("verbose")):
@@ -209,7 +209,7 @@ async def ask(
 async def _place(
     provider: str, options: Mapping[str, Value], context: AgentContext, *, local: bool
 ) -> Endpoint:
-    from perdure.activities import openai_client  # noqa: PLC0415  # httpx2 takes 0.2 s to import
+    from perdure.activities import openai_client  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
     return await openai_client.endpoint(
         provider,

@@ -29,8 +29,8 @@ _NO_HELP = {
 
 def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError:
     """The exception to raise for `error`, which a call to `to` raised. Unknown ones are AgentErrors."""
-    import httpx2  # noqa: PLC0415  # it and openai: not before the first call
-    import openai  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415 -- it and openai: not before the first call
+    import openai  # noqa: PLC0415 -- the same
 
     if isinstance(error, openai.APIStatusError):
         found = _of_status(error.status_code, dict(error.response.headers), error.body, error.message, to)

@@ -64,7 +64,7 @@ def _dot_numbers(matrix: list[Value], vector: list[Value]) -> list[Value] | None
     so that the last bit would depend on the machine. Column by column every row is summed from left
     to right, in doubles.
     """
-    import numpy  # noqa: PLC0415  # half a second that only long vectors are worth
+    import numpy  # noqa: PLC0415 -- half a second that only long vectors are worth
 
     try:
         rows: Any = numpy.array(matrix)

@@ -159,7 +159,7 @@ async def close_clients() -> None:
 
 
 def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
-    from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415  # takes a second to import
+    from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- takes a second to import
 
     http = httpx2.AsyncClient(
         transport=GuardedTransport(guard, keep_alive=True, largest=0 if to.trusted else _LARGEST_ANSWER),

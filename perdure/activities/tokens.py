@@ -48,7 +48,7 @@ def encoding(name: str, home: Path) -> Encoding:
 
     Raises AgentError where the data cannot be stored.
     """
-    import tiktoken  # noqa: PLC0415  # brings regex and requests, which other agents do not need
+    import tiktoken  # noqa: PLC0415 -- brings regex and requests, which other agents do not need
 
     _put_data(name, tiktoken_folder(home / "tiktoken"))
     return tiktoken.get_encoding(name)

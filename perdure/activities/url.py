@@ -104,7 +104,7 @@ def _to_ascii(name: str) -> str:
     """`name` in lower case, with the labels of other scripts in punycode (UTS #46, lenient)."""
     if name.isascii():
         return name.lower()
-    import idna  # noqa: PLC0415  # its tables are large, and rarely needed
+    import idna  # noqa: PLC0415 -- its tables are large, and rarely needed
 
     try:
         mapped = idna.uts46_remap(name, std3_rules=False, transitional=False)

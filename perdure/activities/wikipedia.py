@@ -84,8 +84,8 @@ class _Site:
 
     async def ask(self, query: Mapping[str, str]) -> Value:
         """The answer to an API query. Raises TransientError and AgentError."""
-        from perdure.activities import web  # noqa: PLC0415  # httpx2 takes 0.2 s to import
-        from perdure.activities.egress import Guard  # noqa: PLC0415
+        from perdure.activities import web  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
+        from perdure.activities.egress import Guard  # noqa: PLC0415 -- the same
 
         asked = {"action": "query", "format": "json", "formatversion": "2", **query}
         mark = "&" if "?" in self._url else "?"

@@ -34,7 +34,7 @@ class Opening:
 
     def __init__(self, settings: Settings) -> None:
         self._lease = server.lease(settings)
-        self._lease.__enter__()
+        self._lease.take()
         if server.status(settings) is None:
             output.note(f"starting the embedded Temporal server; its data is in {settings.home}")
         self._found: Future[server.Embedded] = Future()
@@ -52,7 +52,7 @@ class Opening:
 
     def close(self) -> None:
         """This process does not need it any more."""
-        self._lease.__exit__(None, None, None)
+        self._lease.give_back()
 
 
 def begin(settings: Settings) -> Opening | None:

@@ -88,8 +88,10 @@ async def _gc(
     before = time.time() - days * DAY
     progress = Progress()
     async with connection.connected(settings, opening) as client:
-        # Loads the SDK, while the server starts.
-        from perdure.references import find_garbage, remove_garbage  # noqa: PLC0415
+        from perdure.references import (  # noqa: PLC0415 -- loads the SDK while the server starts
+            find_garbage,
+            remove_garbage,
+        )
 
         store = _store(settings, embedded=client.embedded is not None)
         try:

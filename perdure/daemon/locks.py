@@ -24,10 +24,10 @@ CURE = "set PERDURE_HOME to a folder of yours on a local disk"
 
 
 class Lease:
-    """Keeps a daemon from retiring for as long as the context lasts; dies with its process.
+    """Keeps a daemon from retiring for as long as the context lasts, or from `take` to `give_back`.
 
-    Enter it before `daemon.ensure`. Entering waits for a daemon that is just retiring, and raises
-    ConnectionFailed where that takes more than `timeout` seconds.
+    It dies with its process. Enter it before `daemon.ensure`. Entering waits for a daemon that is just
+    retiring, and raises ConnectionFailed where that takes more than `timeout` seconds.
     """
 
     def __init__(self, folder: Path, name: str, timeout: float = 30.0) -> None:
@@ -37,6 +37,11 @@ class Lease:
         self._lock = -1
 
     def __enter__(self) -> Lease:
+        self.take()
+        return self
+
+    def take(self) -> None:
+        """Takes the lease, until `give_back`."""
         make_private(self._folder)
         self._lock = open_lock(self._folder / f"{self._name}.lease")
         try:
@@ -45,11 +50,14 @@ class Lease:
             os.close(self._lock)
             raise
         self._touch()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Ends it; it may have ended before."""
         if self._lock < 0:  # left before: the number may be another file's by now
             return
         self._touch()

@@ -165,7 +165,7 @@ def _spawn(recipe: _Recipe, port: int) -> tuple[Running, subprocess.Popen[bytes]
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **recipe.env},  # noqa: TID251  # handed on whole, not read
+            env={**os.environ, **recipe.env},  # noqa: TID251 -- handed on whole, not read
             pass_fds=(alive,),
             start_new_session=True,
             umask=0o077,
@@ -241,7 +241,7 @@ def _leads(pid: int) -> bool:
 def _read(path: Path) -> Running | None:
     try:
         record = cast("dict[str, object]", json.loads(path.read_bytes()))
-        return Running(**record)  # type: ignore[arg-type]  # written by _write, in one move
+        return Running(**record)  # type: ignore[arg-type] -- written by _write, in one move
     except (OSError, ValueError, TypeError):
         return None
 

@@ -58,16 +58,7 @@ def _decode(text: str | bytes, tree: Tree) -> str:
             f"the text has {size:,} bytes; at most {limits.size:,} are read",
             "keep data in files or inputs, not in the graph",
         )
-    if isinstance(text, bytes):
-        try:
-            text = text.decode()
-        except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
-            raise GraphError(
-                [Problem("encoding", "", "the text is not UTF-8", "save the file as UTF-8", line)],
-                tree.source,
-            ) from None
-    text = text.removeprefix("\ufeff")
+    text = _characters(text, tree).removeprefix("\ufeff")
     bad = _NO_CHARACTER.search(text)
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
@@ -89,3 +80,14 @@ def _decode(text: str | bytes, tree: Tree) -> str:
             "keep data in files or inputs, not in the graph",
         )
     return text
+
+
+def _characters(text: str | bytes, tree: Tree) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        problem = Problem("encoding", "", "the text is not UTF-8", "save the file as UTF-8", line)
+        raise GraphError([problem], tree.source) from None

@@ -5,7 +5,7 @@ fast as PyYAML's own. Everything runs in time linear in the text.
 """
 
 # Overridden methods do what they do in PyYAML, which has no types of its own.
-# ruff: noqa: D102
+# ruff: noqa: D102 -- PyYAML documents what they do
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportIncompatibleMethodOverride=false, reportUnknownArgumentType=false
 

@@ -6,7 +6,7 @@ indentation inside of brackets. Tags and directives are refused. Nothing here re
 """
 
 # Overridden methods do what they do in PyYAML, which has no types of its own.
-# ruff: noqa: D102
+# ruff: noqa: D102 -- PyYAML documents what they do
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportIncompatibleMethodOverride=false, reportUnknownArgumentType=false
 

@@ -272,6 +272,6 @@ def _copy(value: Value) -> Value:
         into = todo.pop()
         for key, item in list(into.items() if isinstance(into, dict) else enumerate(into)):
             if isinstance(item, dict | list):
-                into[key] = item.copy()  # type: ignore[index]
-                todo.append(into[key])  # type: ignore[index]
+                into[key] = item.copy()  # type: ignore[index] -- a key of either kind
+                todo.append(into[key])  # type: ignore[index] -- likewise
     return holder[0]

@@ -85,7 +85,7 @@ class Service(ThreadingHTTPServer):
 
     def embed(self, request: api.EmbeddingRequest) -> api.Json:
         """The answer to a request for embeddings."""
-        from perdure.local.embeddings import MiniLM  # noqa: PLC0415  # most runs never need NumPy here
+        from perdure.local.embeddings import MiniLM  # noqa: PLC0415 -- most runs never need NumPy here
 
         with self._embedding:  # one at a time: each uses every thread and its share of memory
             if self._minilm is None:
@@ -104,7 +104,7 @@ class Service(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
-    server: Service  # type: ignore[assignment]  # the only server that makes handlers of this class
+    server: Service  # type: ignore[assignment] -- the only server that makes handlers of this class
     protocol_version = "HTTP/1.1"
     server_version = "perdure"
     sys_version = ""
@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
             raise _no_such_path("POST", path)
         request = api.parse(self._body())
         if path == "/v1/embeddings":
-            from perdure.local.embeddings import WIDTH  # noqa: PLC0415  # as in Service.embed
+            from perdure.local.embeddings import WIDTH  # noqa: PLC0415 -- as in Service.embed
 
             self._send(200, self.server.embed(api.embedding_request(request, WIDTH)))
             return
@@ -193,7 +193,7 @@ def serve(arguments: argparse.Namespace) -> None:
     os.putenv("OMP_WAIT_POLICY", "passive")
     os.putenv("OPENBLAS_NUM_THREADS", str(threads))
     with Service(arguments.port, model, folder, threads) as service:
-        print(f"{model.title} at http://127.0.0.1:{service.server_port}/v1, {threads} threads", flush=True)  # noqa: T201
+        _log(f"{model.title} at http://127.0.0.1:{service.server_port}/v1, {threads} threads")
         if arguments.idle:
             watch = (service, folder, model.name, arguments.idle)
             threading.Thread(target=_end_when_idle, args=watch, daemon=True).start()
@@ -203,8 +203,12 @@ def serve(arguments: argparse.Namespace) -> None:
 def _end_when_idle(service: Service, folder: Path, name: str, limit: float) -> None:
     while service.idle() < limit or not retire(folder, name):
         time.sleep(min(1.0, limit / 4))
-    print(f"not used for {limit:g} s: ends", flush=True)  # noqa: T201
+    _log(f"not used for {limit:g} s: ends")
     service.shutdown()
+
+
+def _log(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 -- standard output is this process's log
 
 
 def main() -> None:

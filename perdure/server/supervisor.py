@@ -221,7 +221,7 @@ def _dies_with_parent() -> Callable[[], None] | None:
     """What a child calls before it becomes the server, so that it hears of the supervisor's death."""
     if sys.platform != "linux":
         return None
-    import ctypes  # noqa: PLC0415  # not needed, and the call not there, on other systems
+    import ctypes  # noqa: PLC0415 -- not needed, and the call not there, on other systems
 
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent, set_death_signal = os.getpid(), 1
@@ -243,7 +243,7 @@ def _cap_log() -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201  # its log
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 -- its log
 
 
 def _parse(argv: Sequence[str] | None) -> Order:

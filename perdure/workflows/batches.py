@@ -38,9 +38,9 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
     return batch
 
 
-def request(batch: list[RunAgent], is_bypassed: bool) -> RawValue:
+def request(batch: list[RunAgent], run: str, is_bypassed: bool) -> RawValue:
     """What the activity is given."""
-    shared = to_lean(agent_call(batch[0], is_bypassed))
+    shared = to_lean(agent_call(batch[0], run, is_bypassed))
     for name in OWN:
         shared.pop(name, None)
     return pack(BatchCall(calls=[_own(command, batch[0]) for command in batch], shared=shared), limited=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 
 from perdure.engine.messages import AgentFailed, RunAgent
@@ -10,8 +9,8 @@ from perdure.engine.outcomes import failure_of_kind
 from perdure.payloads import AgentCall
 
 
-def agent_call(command: RunAgent, bypassed: bool) -> AgentCall:
-    """What the activity of an agent receives."""
+def agent_call(command: RunAgent, run: str, bypassed: bool) -> AgentCall:
+    """What the activity of an agent receives; `run` is the id of the first run of the chain."""
     return AgentCall(
         agent=command.agent,
         inputs=command.inputs,
@@ -21,7 +20,7 @@ def agent_call(command: RunAgent, bypassed: bool) -> AgentCall:
         node=command.node,
         path=command.path,
         key=command.key,
-        run=workflow.info().first_execution_run_id,
+        run=run,
         retry=command.retry,
         is_result=command.is_result,
         version=command.version,

@@ -12,9 +12,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from temporalio import workflow
-
 from perdure.errors import FinalError
+from perdure.workflows.host import Host
 
 DRAIN = 20.0
 """Seconds in which the calls on their way may end."""
@@ -46,28 +45,33 @@ class HistoryFull(FinalError):
 class Continuation:
     """Decides when. From a history of `events` on, or at the server's word, a run continues as new."""
 
+    host: Host
     events: int
     wake: Callable[[], None]
+    is_holding: bool = False
     _not_before: int = 0
     _timer: asyncio.Task[None] | None = None
 
     def is_due(self) -> bool:
-        """Whether the run should continue as new as soon as nothing is on its way."""
-        info = workflow.info()
-        length = info.get_current_history_length()
-        if length > MAX_EVENTS or info.get_current_history_size() > MAX_HISTORY:
+        """Whether the run should continue as new as soon as nothing is on its way.
+
+        `is_holding` keeps the answer until the next time: meanwhile no new call is sent.
+        """
+        length = self.host.history_events()
+        if length > MAX_EVENTS or self.host.history_bytes() > MAX_HISTORY:
             raise HistoryFull(length)
-        wanted = length >= self.events or info.is_continue_as_new_suggested()
-        return wanted and length >= self._not_before
+        wanted = length >= self.events or self.host.suggests_continuing()
+        self.is_holding = wanted and length >= self._not_before
+        return self.is_holding
 
     def wait(self) -> None:
         """Calls are on their way: gives them their time, and all of it once the history is long."""
-        if self._timer is None and workflow.info().get_current_history_length() < self.events * PATIENT:
+        if self._timer is None and self.host.history_events() < self.events * PATIENT:
             self._timer = asyncio.create_task(self._drain())
 
     def give_up(self) -> None:
         """The run cannot be carried on now: tries again later."""
-        self._not_before = workflow.info().get_current_history_length() + STEP
+        self._not_before = self.host.history_events() + STEP
         self.wake()
 
     def close(self) -> None:
@@ -76,7 +80,7 @@ class Continuation:
             self._timer.cancel()
 
     async def _drain(self) -> None:
-        await workflow.sleep(DRAIN, summary="calls may end before the run continues as new")
+        await self.host.sleep(DRAIN, "calls may end before the run continues as new")
         self._timer = None
-        self._not_before = workflow.info().get_current_history_length() + STEP
+        self._not_before = self.host.history_events() + STEP
         self.wake()

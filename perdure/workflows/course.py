@@ -16,6 +16,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.errors import QuotaExceeded
 from perdure.payloads import RunRequest, RunResult
 from perdure.wire import ValueTooLarge, pack
+from perdure.workflows.host import Host
 from perdure.workflows.values import CannotKeep, packed
 
 STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
@@ -25,6 +26,7 @@ STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
 class Limits:
     """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is told when time is up."""
 
+    host: Host
     quotas: Quotas
     began_ms: int
     wake: Callable[[], None]
@@ -33,7 +35,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.quotas.seconds < inf:
-            passed = workflow.now().timestamp() - self.began_ms / 1000
+            passed = self.host.now_s() - self.began_ms / 1000
             self._timer = asyncio.create_task(self._wait(max(0.0, self.quotas.seconds - passed)))
 
     def check(self, moved: int) -> None:
@@ -49,7 +51,7 @@ class Limits:
             self._timer.cancel()
 
     async def _wait(self, seconds: float) -> None:
-        await workflow.sleep(seconds, summary="the time that the run may take")
+        await self.host.sleep(seconds, "the time that the run may take")
         self._is_late = True
         self.wake()
 
@@ -61,7 +63,7 @@ def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
     return replace(finish, failure=message)
 
 
-async def ended(request: RunRequest, result: RunResult, has_store: bool) -> RawValue:
+async def ended(host: Host, request: RunRequest, result: RunResult, has_store: bool) -> RawValue:
     """The result of the workflow. Raises ApplicationError of type RunFailed when a node failed."""
     if request.indexed:
         status = "failed" if result.failure is not None else "completed"
@@ -69,7 +71,7 @@ async def ended(request: RunRequest, result: RunResult, has_store: bool) -> RawV
             [STATUS.value_set(status)]
         )
     try:
-        raw = await packed(pack(result, limited=False), has_store)
+        raw = await packed(host, pack(result, limited=False), has_store)
     except (ValueTooLarge, CannotKeep) as error:
         raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
     if result.failure is not None:

@@ -13,19 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from perdure.directory import Directory, Placement
+from perdure.directory import Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turns import Turns
 from perdure.graph.distant import Stored
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, RunRequest
+from perdure.payloads import TOO_LARGE_FOR_LOCAL
 from perdure.records import to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows import activity_options, batches
+from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.calls import agent_call, failure
+from perdure.workflows.host import Host
 from perdure.workflows.progress import Progress
 from perdure.workflows.share import Share
 from perdure.workflows.values import MAX_INLINE, packed
@@ -44,91 +45,76 @@ MAX_LOCAL: Final = 40
 
 @dataclass(slots=True)
 class Outbox:
-    """The calls of one run. `wake` is told of every answer; while `held`, nothing is sent."""
+    """The calls of one run; `wake` is called with every answer."""
 
-    request: RunRequest
+    host: Host
+    placement: Placement
+    #: The task queue of the run, for agents that name none.
+    queue: str
     progress: Progress
     turns: Turns
     share: Share
     wake: Callable[[], None]
-    placement: Placement = field(default_factory=lambda: Placement(Directory()))
-    held: bool = False
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
-    _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
-    _local: set[int] = field(default_factory=set[int])
-    _local_open: int = 0
-    _sizes: dict[int, int] = field(default_factory=dict[int, int])
-    _pending_bytes: int = 0
+    _open: OpenCalls = field(default_factory=OpenCalls)
+    local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL))
+    remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING, MAX_PENDING_BYTES))
 
     def call(self, command: RunAgent) -> None:
         """Sends a call, now or when there is room."""
         if self.placement.is_local(command):
             self.turns.expect(command.call)
-            self._local.add(command.call)
+            self.local.choose(command.call)
         else:
             self.turns.drop(command.call)  # it may have had a turn in an earlier run of the chain
         self._waiting.append(command)
 
     def drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
-        task = self._open.pop(call, None)
-        if task is not None and task not in self._open.values():
-            task.cancel()
-        self._local.discard(call)
+        self._open.drop(call)
+        self.local.forget(call)
         self._waiting = deque(command for command in self._waiting if command.call != call)
 
     def close(self) -> None:
         """The run is over: whatever is still running is told to stop."""
         self._waiting.clear()
-        for task in self._open.values():
-            task.cancel()
+        self._open.close()
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not self._open
+        return self._open.is_empty()
 
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
-        while not self.held and self._waiting and self._has_room(self._waiting[0]) and self.share.has_room():
+        while self._waiting and self._window(self._waiting[0]).has_room() and self.share.has_room():
             self._send(self._waiting.popleft())
 
-    def _has_room(self, command: RunAgent) -> bool:
-        if command.call in self._local:
-            return self._local_open < MAX_LOCAL
-        return len(self._sizes) < MAX_PENDING and self._pending_bytes < MAX_PENDING_BYTES
+    def _window(self, command: RunAgent) -> LocalWindow | RemoteWindow:
+        return self.local if command.call in self.local else self.remote
 
     def _send(self, command: RunAgent) -> None:
         """Sends a call, with those that may share its activity; large inputs go to the store first."""
-        is_bypassed = self.placement.is_bypassed(command.agent)
-        if command.options.batch > 1 and command.call not in self._local:
+        run, is_bypassed = self.host.run_id(), self.placement.is_bypassed(command.agent)
+        if command.options.batch > 1 and command.call not in self.local:
             batch = batches.taken(command, self._waiting)
-            self._pack_and_start(batch, batches.request(batch, is_bypassed))
+            self._pack_and_start(batch, batches.request(batch, run, is_bypassed))
         else:
-            self._pack_and_start([command], pack(to_lean(agent_call(command, is_bypassed)), limited=False))
+            self._pack_and_start(
+                [command], pack(to_lean(agent_call(command, run, is_bypassed)), limited=False)
+            )
 
     def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         if len(arguments.payload.data) <= MAX_INLINE:
             self._start(batch, arguments)
             return
-        self._sizes[batch[0].call] = 0
-        task = asyncio.create_task(packed(arguments, self.placement.has_store))
-        self._note(batch, task)
+        self.remote.add(batch[0].call, 0)
+        task = asyncio.create_task(packed(self.host, arguments, self.placement.has_store))
+        self._open.add(batch, task)
         task.add_done_callback(lambda done: self._packed(batch, done))
 
-    def _note(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> None:
-        for command in batch:
-            self._open[command.call] = task
-
-    def _still_open(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> list[RunAgent]:
-        """The calls of a batch that somebody still waits for; they are open no more."""
-        found = [command for command in batch if self._open.get(command.call) is task]
-        for command in found:
-            del self._open[command.call]
-        return found
-
     def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
-        self._sizes.pop(batch[0].call, None)
-        found = self._still_open(batch, task)
+        self.remote.remove(batch[0].call)
+        found = self._open.take(batch, task)
         if not found or task.cancelled():
             return
         error = task.exception()
@@ -145,45 +131,38 @@ class Outbox:
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         first, size = batch[0], len(arguments.payload.data)
         self.share.add(size)
-        is_local = first.call in self._local
+        is_local = first.call in self.local
         if is_local:
-            self._local_open += 1
-            handle = workflow.start_local_activity(
-                first.agent,
-                arguments,
-                result_type=RawValue,
-                **activity_options.local(first.options, first.path),
-            )
+            self.local.add()
+            options = activity_options.local(first.options, first.path)
+            handle = self.host.start_local_activity(first.agent, arguments, **options)
         else:
-            self._sizes[first.call] = size
-            self._pending_bytes += size
+            self.remote.add(first.call, size)
             handle = self._start_remote(batch, arguments)
-        self._note(batch, handle)
+        self._open.add(batch, handle)
         handle.add_done_callback(lambda task: self._answered(batch, task, is_local))
 
-    def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> workflow.ActivityHandle[Any]:
+    def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
         first = batch[0]
-        queue = self.placement.queue(first) or self.request.queue
+        queue = self.placement.queue(first) or self.queue
         for command in batch:
             self.progress.sent_to(command.path, queue)
-        return workflow.start_activity(
-            first.agent,
-            arguments,
-            result_type=RawValue,
-            **activity_options.remote(first.options, first.path, queue, len(batch)),
-        )
+        options = activity_options.remote(first.options, first.path, queue, len(batch))
+        return self.host.start_activity(first.agent, arguments, **options)
 
     def _answered(self, batch: list[RunAgent], task: asyncio.Task[Any], was_local: bool) -> None:
-        self._local_open -= was_local
-        self._pending_bytes -= self._sizes.pop(batch[0].call, 0)
-        found = self._still_open(batch, task)
+        if was_local:
+            self.local.remove()
+        else:
+            self.remote.remove(batch[0].call)
+        found = self._open.take(batch, task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
             self._fail(found, lambda call: AgentFailed(call, "cancelled", final=True))
         elif error is None:
             self._take(batch, found, task.result(), was_local)
         elif was_local and _is_too_large(error):
-            self._local.discard(batch[0].call)
+            self.local.forget(batch[0].call)
             self._waiting.extendleft(reversed(found))
         else:
             self._fail(found, lambda call: failure(call, error))
@@ -214,7 +193,7 @@ class Outbox:
 
     def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""
-        self._local.discard(event.call)
+        self.local.forget(event.call)
         self.turns.arrive(event)
         self.wake()
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RetryPolicy
 
 from perdure.directory import Directory, Placement
 from perdure.engine.ahead import Ahead, Answers
@@ -21,6 +20,7 @@ from perdure.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, Seg
 from perdure.records import from_plain, to_lean, to_plain
 from perdure.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_LIMIT, MAX_SUMMARY
+from perdure.workflows.host import Host
 from perdure.workflows.progress import Progress
 from perdure.workflows.share import Share
 
@@ -36,7 +36,10 @@ class Segments:
     it was given. Where they carry the run to its end, `end` is its result.
     """
 
+    host: Host
     request: RunRequest
+    directory: Directory
+    placement: Placement
     progress: Progress
     turns: Turns
     share: Share
@@ -75,10 +78,11 @@ class Segments:
         for answer in result.answers:
             self.answers.add(*read_segment_answer(answer))
 
-    def play_to_end(self, scheduler: Scheduler, placement: Placement, begun: bool) -> None:
+    def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
         """Plays what the last segment has answered: when somebody asks for what came of it, not before."""
-        now, is_pure, is_nobody = self.answers.now_ms, placement.is_pure, placement.is_nobody
-        ahead = Ahead(scheduler, self.turns, now, is_pure, is_nobody, self.answers.take)
+        is_pure, is_nobody = self.placement.is_pure, self.placement.is_nobody
+        answers = self.answers
+        ahead = Ahead(scheduler, self.turns, answers.now_ms, is_pure, is_nobody, answers.take)
         if not begun:
             ahead.begin()
         ahead.play()
@@ -95,7 +99,7 @@ class Segments:
         if self._open is not None:
             self._open.cancel()
 
-    def begin(self, scheduler: Scheduler, directory: Directory, now_ms: int) -> None:
+    def begin(self, scheduler: Scheduler, now_ms: int) -> None:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
         if not self._waiting or not self.share.has_room():
             return
@@ -104,15 +108,14 @@ class Segments:
         request = SegmentRequest(
             scheduler=snapshot(scheduler, light=True),
             places=self.turns.written(),
-            directory=to_plain(directory),
+            directory=to_plain(self.directory),
             now=now_ms,
-            run=workflow.info().first_execution_run_id,
+            run=self.host.run_id(),
             request=to_lean(given),
         )
-        self._open = workflow.start_local_activity(
+        self._open = self.host.start_local_activity(
             SEGMENT,
             pack(request, limited=False),
-            result_type=RawValue,
             summary=self._summary(),
             start_to_close_timeout=LOCAL_LIMIT,
             retry_policy=ONCE,

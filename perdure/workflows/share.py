@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from temporalio import workflow
+from perdure.workflows.host import Host
 
 MAX_CALLS: Final = 200
 """Calls of one workflow task."""
@@ -29,6 +29,7 @@ class Share:
     `wake` is told when the next workflow task has begun.
     """
 
+    host: Host
     wake: Callable[[], None]
     total: int = 0
     _task: int = -1
@@ -56,7 +57,7 @@ class Share:
             return True
         if self._breath is None:
             # Local activities alone would go on inside this workflow task, whatever they return.
-            self._breath = asyncio.create_task(workflow.sleep(BREATH, summary="end of a workflow task"))
+            self._breath = asyncio.create_task(self.host.sleep(BREATH, "end of a workflow task"))
             self._breath.add_done_callback(self._breathed)
         return False
 
@@ -70,7 +71,7 @@ class Share:
             self._breath.cancel()
 
     def _begin(self) -> None:
-        task = workflow.info().get_current_history_length()
+        task = self.host.history_events()
         if task != self._task:
             self._task, self._calls, self._bytes, self._seconds = task, 0, 0, 0.0
 

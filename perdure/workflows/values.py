@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
@@ -22,6 +21,7 @@ from perdure.payloads import FETCH, KEEP
 from perdure.wire import MAX_BYTES, ValueTooLarge, pack, unpack
 from perdure.workflows.activity_options import FINAL, LOCAL_LIMIT
 from perdure.workflows.calls import failure
+from perdure.workflows.host import Host
 
 MAX_INLINE: Final = 256_000
 """Bytes of what a run hands on by value: a call's inputs, its results."""
@@ -52,18 +52,15 @@ class CannotKeep(FinalError):
 class Values:
     """The way to the store, for one run. `arrive` is handed the answers."""
 
+    host: Host
     arrive: Callable[[Event], None]
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
 
     def fetch(self, command: Fetch) -> None:
         """Asks to know a value."""
-        task = workflow.start_local_activity(
-            FETCH,
-            pack([command.distant, command.whole], limited=False),
-            result_type=RawValue,
-            summary=str(command.distant)[:100],
-            **_OPTIONS,
-        )
+        wanted = pack([command.distant, command.whole], limited=False)
+        summary = str(command.distant)[:100]
+        task = self.host.start_local_activity(FETCH, wanted, summary=summary, **_OPTIONS)
         self._open[command.call] = task
         task.add_done_callback(lambda done: self._fetched(command.call, done))
 
@@ -90,19 +87,19 @@ class Values:
         self.arrive(failure(call, error) if error is not None else Fetched(call, unpack(task.result())))
 
 
-async def packed(raw: RawValue, has_store: bool) -> RawValue:
+async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
     """The payload of what the run has made, its large parts kept. Raises ValueTooLarge, CannotKeep."""
     if has_store and len(raw.payload.data) > MAX_INLINE:
-        raw = await _kept(raw, MAX_INLINE)
+        raw = await _kept(host, raw, MAX_INLINE)
     if len(raw.payload.data) > MAX_BYTES:
         raise ValueTooLarge(len(raw.payload.data))
     return raw
 
 
-async def keep_values(scheduler: Scheduler) -> None:
+async def keep_values(host: Host, scheduler: Scheduler) -> None:
     """Brings the values that a run holds to the store, all but the smallest."""
     found = [each for each in held(scheduler) if len(encode(each.value)[0]) > SMALL]
-    raw = await _kept(pack([each.value for each in found], limited=False), MAX_INLINE)
+    raw = await _kept(host, pack([each.value for each in found], limited=False), MAX_INLINE)
     values = unpack(raw)
     for index, each in enumerate(found):
         new = Part(values, ((f"${index}", True),)) if isinstance(values, Distant) else values[index]
@@ -110,11 +107,10 @@ async def keep_values(scheduler: Scheduler) -> None:
             each.put(new)
 
 
-async def _kept(raw: RawValue, limit: int) -> RawValue:
+async def _kept(host: Host, raw: RawValue, limit: int) -> RawValue:
     try:
-        return await workflow.execute_local_activity(
-            KEEP, args=[raw, limit], result_type=RawValue, summary="large values go to the store", **_OPTIONS
-        )
+        summary = "large values go to the store"
+        return await host.start_local_activity(KEEP, raw, limit, summary=summary, **_OPTIONS)
     except FailureError as error:  # of a local activity it is the failure itself, or an ActivityError
         if is_cancelled_exception(error):
             raise

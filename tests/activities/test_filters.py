@@ -209,7 +209,7 @@ async def test_results_are_values_before_a_filter_sees_them() -> None:
         seen.append(await next(call))
         return seen[-1]
 
-    found = numbers.agent  # type: ignore[attr-defined]
+    found = numbers.agent
     result = await invoke(found, {}, {}, AgentContext(agent="numbers"), filters=[AgentFilter("look", look)])
     assert (seen, result) == ([[1, 2]], [1, 2])
 
@@ -288,7 +288,7 @@ async def test_a_stream_ends_with_its_call() -> None:
 
     context = AgentContext(is_result=True, emit=emit)
     filters = [AgentFilter("stream", streaming(hear))]
-    await invoke(leaky.agent, {}, {}, context, filters=filters)  # type: ignore[attr-defined]
+    await invoke(leaky.agent, {}, {}, context, filters=filters)
     await kept[0]("too late")
     assert heard == [("filter", "in time"), ("shell", "in time")]
 

@@ -63,7 +63,7 @@ async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture
 
     async def call() -> None:
         with pytest.raises(AgentTimeout):
-            await invoke(hang.agent, {}, {}, AgentContext(agent="hang", path="n"), 50)  # type: ignore[attr-defined]
+            await invoke(hang.agent, {}, {}, AgentContext(agent="hang", path="n"), 50)
 
     try:
         await asyncio.gather(*(call() for _ in range(50)))
@@ -89,12 +89,12 @@ async def test_without_a_timeout_the_limit_of_the_worker_holds(logged: pytest.Lo
     context = AgentContext(agent="hang", path="n", settings=Settings(call_limit=0.05))
     try:
         with pytest.raises(AgentTimeout, match=r"the 0\.05 s that this worker allows .* PERDURE_CALL_LIMIT"):
-            await invoke(hang.agent, {}, {}, context)  # type: ignore[attr-defined]
+            await invoke(hang.agent, {}, {}, context)
         assert "1 thread of agents that were given up" in logged.text
     finally:
         release.set()
     with pytest.raises(AgentError, match=r"^TimeoutError: my own$"):
-        await invoke(gives_up.agent, {}, {}, context)  # type: ignore[attr-defined]
+        await invoke(gives_up.agent, {}, {}, context)
 
 
 async def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ async def test_an_agent_that_exits() -> None:
 
     for each in (quits, quits_too):
         with pytest.raises(AgentError, match="SystemExit: enough"):
-            await invoke(each.agent, {}, {}, AgentContext())  # type: ignore[attr-defined]
+            await invoke(each.agent, {}, {}, AgentContext())
     assert open_calls() == "none"
 
 
@@ -128,7 +128,7 @@ async def test_who_blocks_the_event_loop(logged: pytest.LogCaptureFixture) -> No
         return 1
 
     with watched(0.02):
-        assert await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b")) == 1  # type: ignore[attr-defined]
+        assert await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b")) == 1
         async with asyncio.timeout(10):
             while "moves again" not in logged.text:
                 await asyncio.sleep(0.01)

@@ -183,7 +183,7 @@ def returning(hint: Any, result: Any) -> Any:
         (Text, {}, "give: result.text: Field required"),
         (Style, {"tone": "loud"}, "give: result: Input should be an instance of Style"),
         (str, None, "give: result: Input should be a valid string"),
-        (Style, Style(tags=5), "give: result: Pydantic serializer warnings"),  # type: ignore[arg-type]
+        (Style, Style(tags=5), "give: result: Pydantic serializer warnings"),
     ],
 )
 async def test_results_that_do_not_fit(hint: Any, result: Any, message: str) -> None:
@@ -280,7 +280,7 @@ def test_typed_agents_in_a_run() -> None:
     result = run_in_memory(graph, [shout, returns_awaitable])
     assert result.results["loud"]["text"] == "HI"
     assert result.results["size"] == [2]
-    graph["nodes"]["loud"] = {"agent": "shout", "inputs": {"text": 1}, "retry": 3}  # type: ignore[index]
+    graph["nodes"]["loud"] = {"agent": "shout", "inputs": {"text": 1}, "retry": 3}
     with pytest.raises(RunFailed, match=r"shout: inputs.text: Input should be a valid string"):
         run_in_memory(graph, [shout, returns_awaitable])
 

@@ -151,5 +151,5 @@ class _Runner(WorkflowRunner):
             moment()
             return completion
 
-        instance.activate = counted  # type: ignore[method-assign]
+        instance.activate = counted
         return instance

@@ -40,7 +40,7 @@ def started() -> Iterator[list["subprocess.Popen[str]"]]:
 def until(stream: object, text: str) -> str:
     line = ""
     while text not in line:
-        line = stream.readline()  # type: ignore[attr-defined]
+        line = stream.readline()
         assert line, f"{text!r} never came"
     return line
 

@@ -115,7 +115,7 @@ def test_a_deadline_stops_the_graphs_inside() -> None:
     drive.give(TimerFired(timer.call))
     assert CancelCall(inner.call) in drive.commands
     assert timers(drive) == []
-    assert "deadline" in drive.step().finish.errors["n"]  # type: ignore[union-attr]
+    assert "deadline" in drive.step().finish.errors["n"]
 
 
 def test_a_deadline_goes_on_elsewhere() -> None:

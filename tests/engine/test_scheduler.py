@@ -54,7 +54,7 @@ def test_a_call_tells_the_agent_all_it_may_know() -> None:
 
 def test_a_node_with_a_graph_sees_the_whole_config() -> None:
     drive = Drive(graph(n=work(graph=graph(a=work()))), config={"other": 1}).start()
-    assert drive.commands[0].config == {"other": 1}  # type: ignore[union-attr]
+    assert drive.commands[0].config == {"other": 1}
 
 
 def test_results_flow_from_node_to_node() -> None:
@@ -78,7 +78,7 @@ def test_agents_are_known_or_the_graph_is_refused() -> None:
 
 def test_an_agent_of_the_shell_may_take_the_place_of_one_of_the_engine() -> None:
     scheduler = Scheduler(graph(a={"agent": "mapAgent"}), agents=["mapAgent"])
-    assert [command.agent for command in scheduler.start(0)] == ["mapAgent"]  # type: ignore[union-attr]
+    assert [command.agent for command in scheduler.start(0)] == ["mapAgent"]
 
 
 DYNAMIC = [
@@ -101,7 +101,7 @@ def test_an_agent_given_by_reference(agent: Any, failure: str | None) -> None:
 def test_a_reference_to_an_agent_of_another_queue_is_taken_as_it_is() -> None:
     scheduler = Scheduler(graph(who=work(), n={"agent": ":who", "queue": "gpu"}), agents=["work"])
     scheduler.start(0)
-    assert scheduler.handle(AgentCompleted(1, "theirs"), 0)[0].agent == "theirs"  # type: ignore[union-attr]
+    assert scheduler.handle(AgentCompleted(1, "theirs"), 0)[0].agent == "theirs"
 
 
 def test_a_node_without_a_name_has_none_in_messages() -> None:

@@ -164,7 +164,7 @@ def test_a_snapshot_of_the_form_before_is_taken_up() -> None:
     moved, (asked,) = restore(old | {"format": 2})
     assert isinstance(asked, Fetch)
     (again,) = moved.handle(Fetched(asked.call, 1), 0)
-    (call,) = moved.handle(Fetched(again.call, 0), 0)  # type: ignore[union-attr]
+    (call,) = moved.handle(Fetched(again.call, 0), 0)
     assert isinstance(call, RunAgent)
 
 

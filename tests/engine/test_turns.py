@@ -7,7 +7,7 @@ def done(call: int) -> AgentCompleted:
 
 
 def handed_on(turns: Turns) -> list[int]:
-    return [event.call for event in iter(turns.next, None)]  # type: ignore[union-attr]
+    return [event.call for event in iter(turns.next, None)]
 
 
 def test_answers_are_handed_on_in_the_order_of_their_turns() -> None:

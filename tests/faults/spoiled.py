@@ -178,7 +178,7 @@ def _temporal() -> list[str]:
 
 
 def _port_of(process: subprocess.Popen[bytes]) -> str:
-    command = [str(word) for word in process.args]  # type: ignore[union-attr]
+    command = [str(word) for word in process.args]
     return command[command.index("--port") + 1]
 
 

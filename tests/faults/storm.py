@@ -71,7 +71,7 @@ def _graph(journal: Path) -> dict[str, object]:
 async def _rate(journal: Path, phase: object) -> float:
     """Calls a second while the phase lasts."""
     before, began = len(entries(journal)), time.monotonic()
-    await phase  # type: ignore[misc]
+    await phase
     return (len(entries(journal)) - before) / (time.monotonic() - began)
 
 

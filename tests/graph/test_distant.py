@@ -150,9 +150,9 @@ CLEANED = (
     lambda v: v["o"],
     lambda v: [v["o"], None],
     lambda v: {"a": v["l"], "b": UNDEFINED, "c": [None]},
-    lambda v: {"a": [parse_path(".n").read(v["o"]), 1]},  # type: ignore[union-attr]
-    lambda v: {"a": {"b": parse_path(".none").read(v["many"])}, "c": 1},  # type: ignore[union-attr]
-    lambda v: [[parse_path(".n").read(v["o"])], {"x": [parse_path(".a").read(v["o"])]}],  # type: ignore[union-attr]
+    lambda v: {"a": [parse_path(".n").read(v["o"]), 1]},
+    lambda v: {"a": {"b": parse_path(".none").read(v["many"])}, "c": 1},
+    lambda v: [[parse_path(".n").read(v["o"])], {"x": [parse_path(".a").read(v["o"])]}],
 )
 
 
@@ -193,7 +193,7 @@ def test_everything_is_found_and_told() -> None:
     ],
 )
 def test_what_is_held_of_a_value(value: Any, kind: str, length: int, keys: Any) -> None:
-    assert stored("d", 5, value) == Stored("d", 5, kind, length, keys)  # type: ignore[arg-type]
+    assert stored("d", 5, value) == Stored("d", 5, kind, length, keys)
 
 
 def test_a_kind_that_nobody_knows() -> None:

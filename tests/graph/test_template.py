@@ -211,7 +211,7 @@ def test_templates_compare_by_what_they_say() -> None:
     assert compile_inputs(inputs) == compile_inputs(inputs)
     assert compile_inputs([":x.$0"]) != compile_inputs([":x.$1"])
     (reference,) = compile_inputs([":x"]).references
-    assert compile_inputs({"k": ":x"}).members == (("k", Ref(reference, (reference,))),)  # type: ignore[union-attr]
+    assert compile_inputs({"k": ":x"}).members == (("k", Ref(reference, (reference,))),)
 
 
 def test_keys_are_never_templates() -> None:
@@ -231,7 +231,7 @@ def test_halves_of_a_pair_meet_in_a_text() -> None:
 
 
 def test_literal_neighbours_of_a_text_are_joined() -> None:
-    (text,) = compile_inputs(["a${@x}b${:.x}c${:n}"]).items  # type: ignore[union-attr]
+    (text,) = compile_inputs(["a${@x}b${:.x}c${:n}"]).items
     assert isinstance(text, Text)
     assert text.parts == ("abundefinedc", Ref(text.references[0], text.references))
 

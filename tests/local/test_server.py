@@ -35,7 +35,7 @@ def client(base_url: str) -> Iterator[OpenAI]:
 
 def say(client: OpenAI, content: str, **options: object) -> str:
     messages = [{"role": "user", "content": content}]
-    answer = client.chat.completions.create(model="gpt-4o", messages=messages, **options)  # type: ignore[call-overload]
+    answer = client.chat.completions.create(model="gpt-4o", messages=messages, **options)
     return answer.choices[0].message.content
 
 

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity, workflow
+from temporalio.exceptions import ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
     from google.protobuf.duration_pb2 import Duration
     from pydantic import BaseModel
+
+    from perdure import run_graph
+
+GRAPH: dict[str, object] = {
+    "nodes": {
+        "b": {"agent": "numbered", "isResult": True},
+        "a": {"agent": "numbered", "isResult": True},
+    }
+}
+BROKEN: dict[str, object] = {"nodes": {"a": {"agent": "broken"}}}
 
 
 class Color(enum.StrEnum):
@@ -80,3 +91,18 @@ class People:
         """The person, reborn."""
         assert isinstance(person.born, datetime)
         return Person(name=person.name, born=at)
+
+
+@workflow.defn
+class Parent:
+    """A workflow whose children are graphs."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        """The order of nodes, and why the other graph fails."""
+        result = await run_graph(GRAPH, name="child", id="child")
+        try:
+            await run_graph(BROKEN)
+        except ChildWorkflowError as error:
+            return [*result.all, *result.results, getattr(error.cause, "type", ""), str(error.cause)]
+        return []

@@ -19,14 +19,15 @@ from temporalio.converter import (
 )
 from temporalio.worker import Replayer, SharedStateManager, Worker
 
-from perdure.activities.agent import agent
+from perdure import graph_request
+from perdure.activities.agent import AgentContext, agent
 from perdure.activities.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
 from perdure.graph.values import UNDEFINED, Value
 from perdure.payloads import RunRequest, RunResult
 from perdure.plugin import GraphPlugin, data_converter, extended
-from perdure.worker import WorkerOptions, agent_activities
+from perdure.worker import WorkerOptions, agent_activities, build_worker
 from tests.workflows import own
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +53,12 @@ BROKEN = {
 async def nothing() -> Value:
     """What JSON does not have."""
     return {"it": UNDEFINED}
+
+
+@agent("numbered")
+async def numbered(context: AgentContext) -> str:
+    """Its node."""
+    return context.node
 
 
 @agent("broken")
@@ -89,6 +96,32 @@ async def test_one_worker_one_client_and_one_replayer_for_both(client: GraphClie
     replayer = Replayer(workflows=[own.Pages], plugins=[GraphPlugin()])
     for history in histories:
         await replayer.replay_workflow(history)
+
+
+async def test_graphs_as_children_keep_the_order_of_their_nodes(client: GraphClient) -> None:
+    temporal = await connected(client, DataConverter.default)
+    agents = {"numbered": numbered.agent, "broken": broken.agent}
+    options = WorkerOptions(agents=agents, settings=client.settings)
+    async with Worker(
+        temporal,
+        task_queue="parents",
+        workflows=[own.Parent],
+        activities=agent_activities(temporal, options),
+    ):
+        told = await temporal.execute_workflow(own.Parent.run, id="parent", task_queue="parents")
+    assert told == ["b", "a", "b", "a", "RunFailed", "RunFailed: ValueError: no"]
+    replayer = Replayer(workflows=[own.Parent], plugins=[GraphPlugin()])
+    for workflow_id in ("parent", "child"):
+        await replayer.replay_workflow(await temporal.get_workflow_handle(workflow_id).fetch_history())
+
+
+async def test_a_request_keeps_the_order_for_any_client(client: GraphClient) -> None:
+    plain = await Client.connect(client.temporal.service_client.config.target_host)
+    options = WorkerOptions(agents={"numbered": numbered.agent}, settings=client.settings)
+    async with build_worker(client.temporal, "requests", options):
+        request = graph_request(own.GRAPH, queue="requests")
+        result = await plain.execute_workflow("Graph", request, id="request", task_queue="requests")
+    assert list(result["results"]) == ["b", "a"]
 
 
 async def test_the_converter_for_pydantic_stays(client: GraphClient) -> None:

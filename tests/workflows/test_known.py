@@ -29,7 +29,7 @@ async def played(
         runs.add(activity.info().workflow_run_id or "")
         return {**inputs, **params, "rows": inputs.get("rows", [])[1:]}
 
-    agents = {**catalog(), "step": step.agent}  # type: ignore[attr-defined]
+    agents = {**catalog(), "step": step.agent}
     options = WorkerOptions(agents=agents, settings=client.settings)
     async with build_worker(client.temporal, f"test-{name}", options):
         going = await client.start(

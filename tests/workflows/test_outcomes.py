@@ -69,7 +69,7 @@ def nodes() -> dict[str, Any]:
 
 async def test_the_same_everywhere(client: GraphClient) -> None:
     graph = {"version": 0.5, "concurrency": 50, "nodes": nodes()}
-    agents = {**catalog(), "pureAgent": pure.agent, "otherAgent": other.agent}  # type: ignore[attr-defined]
+    agents = {**catalog(), "pureAgent": pure.agent, "otherAgent": other.agent}
     options = WorkerOptions(agents=agents, settings=Settings(), filters=[FILTER])
     async with build_worker(client.temporal, "test-outcomes", options):
         run = await client.start(graph, name="outcomes", queue="test-outcomes")

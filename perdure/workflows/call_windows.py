@@ -1,0 +1,98 @@
+"""How many calls are in flight: those of activities elsewhere, and those of local activities."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from perdure.engine.messages import RunAgent
+
+
+@dataclass(slots=True)
+class RemoteWindow:
+    """Activities on task queues, each with its bytes of input; a batch is one, under its first call."""
+
+    max_count: int
+    max_bytes: int
+    _sizes: dict[int, int] = field(default_factory=dict[int, int])
+    _bytes: int = 0
+
+    def has_room(self) -> bool:
+        """Whether another may begin: it may be larger than the room that is left."""
+        return len(self._sizes) < self.max_count and self._bytes < self.max_bytes
+
+    def add(self, call: int, size: int) -> None:
+        """One begins; of `size` 0 while its input is brought to the store."""
+        self._sizes[call] = size
+        self._bytes += size
+
+    def remove(self, call: int) -> None:
+        """One is over."""
+        self._bytes -= self._sizes.pop(call, 0)
+
+
+@dataclass(slots=True)
+class LocalWindow:
+    """Calls that are to be local activities, and how many of them are in flight."""
+
+    max_count: int
+    _calls: set[int] = field(default_factory=set[int])
+    _count: int = 0
+
+    def __contains__(self, call: int) -> bool:
+        return call in self._calls
+
+    def has_room(self) -> bool:
+        """Whether another may begin."""
+        return self._count < self.max_count
+
+    def choose(self, call: int) -> None:
+        """The call is to be a local activity."""
+        self._calls.add(call)
+
+    def forget(self, call: int) -> None:
+        """The call is over, or is to be an activity elsewhere."""
+        self._calls.discard(call)
+
+    def add(self) -> None:
+        """One begins."""
+        self._count += 1
+
+    def remove(self) -> None:
+        """One is over."""
+        self._count -= 1
+
+
+@dataclass(slots=True)
+class OpenCalls:
+    """What works for each call that is on its way; calls of a batch share one task."""
+
+    _tasks: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
+
+    def is_empty(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._tasks
+
+    def add(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> None:
+        """`task` works for these calls, in place of what did before."""
+        for command in batch:
+            self._tasks[command.call] = task
+
+    def take(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> list[RunAgent]:
+        """`task` is done: those calls of its batch that were not cancelled meanwhile."""
+        wanted = [command for command in batch if self._tasks.get(command.call) is task]
+        for command in wanted:
+            del self._tasks[command.call]
+        return wanted
+
+    def drop(self, call: int) -> None:
+        """The call was cancelled; so is its task, once no other call shares it."""
+        task = self._tasks.pop(call, None)
+        if task is not None and task not in self._tasks.values():
+            task.cancel()
+
+    def close(self) -> None:
+        """The run is over: whatever is still running is cancelled."""
+        for task in self._tasks.values():
+            task.cancel()

@@ -1,0 +1,85 @@
+"""What a run asks of Temporal: the time, its own history, timers and activities.
+
+The parts of a run ask a `Host` and never the SDK, so that each can be tested by itself: `TemporalHost`
+answers inside a workflow, and tests bring a host whose time and history they set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+
+class Host(Protocol):
+    """The workflow execution around a run."""
+
+    def now_s(self) -> float:
+        """The time of the workflow task, in seconds since the epoch; the same in a replay."""
+        ...
+
+    def run_id(self) -> str:
+        """The id of the first run of the chain."""
+        ...
+
+    def history_events(self) -> int:
+        """Events of the history up to this workflow task: another number means another task."""
+        ...
+
+    def history_bytes(self) -> int:
+        """Bytes of that history."""
+        ...
+
+    def suggests_continuing(self) -> bool:
+        """Whether the server suggests to continue as new."""
+        ...
+
+    async def sleep(self, seconds: float, summary: str) -> None:
+        """Waits for a timer of the workflow."""
+        ...
+
+    def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
+        """Starts an activity on a task queue; `options` are those of workflow.start_activity."""
+        ...
+
+    def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
+        """Starts an activity in the worker of the run; `options` are those of the SDK."""
+        ...
+
+
+class TemporalHost:
+    """The workflow in whose code this runs."""
+
+    def now_s(self) -> float:
+        """`workflow.now`."""
+        return workflow.now().timestamp()
+
+    def run_id(self) -> str:
+        """The first execution's run id."""
+        return workflow.info().first_execution_run_id
+
+    def history_events(self) -> int:
+        """As the server counts them."""
+        return workflow.info().get_current_history_length()
+
+    def history_bytes(self) -> int:
+        """As the server counts them."""
+        return workflow.info().get_current_history_size()
+
+    def suggests_continuing(self) -> bool:
+        """By the server's own limits."""
+        return workflow.info().is_continue_as_new_suggested()
+
+    async def sleep(self, seconds: float, summary: str) -> None:
+        """A timer in the history."""
+        await workflow.sleep(seconds, summary=summary)
+
+    def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
+        """Its result stays a payload."""
+        return workflow.start_activity(name, args=arguments, result_type=RawValue, **options)
+
+    def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
+        """Its result stays a payload."""
+        return workflow.start_local_activity(name, args=arguments, result_type=RawValue, **options)

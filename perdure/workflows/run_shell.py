@@ -1,0 +1,278 @@
+"""A run inside a workflow: it carries out the scheduler's commands, and feeds it the answers.
+
+The shell is built once its worker has said which agents there are, with all of its parts at once. It
+decides nothing about the graph: that is perdure.engine's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+from perdure.directory import Placement
+from perdure.engine.messages import (
+    AgentCompleted,
+    CancelCall,
+    Command,
+    Console,
+    Event,
+    Fetch,
+    Finish,
+    RunAgent,
+    Settle,
+    Settled,
+    StartTimer,
+)
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.snapshot import restore, snapshot
+from perdure.engine.turns import Turns
+from perdure.errors import QuotaExceeded
+from perdure.payloads import RunRequest, RunResult, RunStatus
+from perdure.wire import MAX_BYTES, pack
+from perdure.workflows.continuation import Continuation
+from perdure.workflows.course import Limits, stopped
+from perdure.workflows.host import Host
+from perdure.workflows.opening import Opening
+from perdure.workflows.outbox import Outbox
+from perdure.workflows.people import People
+from perdure.workflows.progress import Progress
+from perdure.workflows.segments import Segments
+from perdure.workflows.share import Share
+from perdure.workflows.timers import Timers
+from perdure.workflows.values import MAX_STATE, Values, keep_values
+
+
+class RunShell:
+    """One run, or one of the runs that continue each other. `now_ms` is the time at which it begins."""
+
+    def __init__(self, host: Host, request: RunRequest, opening: Opening, now_ms: int) -> None:
+        state = request.state
+        self._host, self._request, self._now = host, request, now_ms
+        self._began: int = now_ms if state is None else state["began"]
+        self._placement = Placement(opening.directory, request.options.bypass_agents)
+        self._progress = Progress(request.name)
+        self._people = People()
+        self._turns = Turns()
+        if state is not None:
+            self._progress.resume(state["progress"])
+            self._turns.resume(state["places"])
+        self._has_events = False
+        self._scheduler: Scheduler | None = None
+        self._share = Share(host, self.notify, 0 if state is None else state["bytes"])
+        self._outbox = Outbox(
+            host, self._placement, request.queue, self._progress, self._turns, self._share, self.notify
+        )
+        self._segments = Segments(
+            host,
+            request,
+            opening.directory,
+            self._placement,
+            self._progress,
+            self._turns,
+            self._share,
+            self.notify,
+            self._outbox.call,
+        )
+        self._values = Values(host, self._arrive)
+        self._timers = Timers(host, self._arrive)
+        self._continuation = Continuation(host, request.options.events, self.notify)
+        if opening.first is not None:
+            self._segments.take(opening.first, opening.size, now_ms)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether the worker of the run has a store for large values."""
+        return self._placement.has_store
+
+    async def run(self) -> RunResult:
+        """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
+        result = self._segments.end or await self._play()
+        workflow.set_current_details(self._progress.final(result.states))
+        return result
+
+    def close(self) -> None:
+        """Whatever is still on its way is cancelled."""
+        for part in (
+            self._outbox,
+            self._segments,
+            self._values,
+            self._share,
+            self._continuation,
+            self._timers,
+        ):
+            part.close()
+
+    def notify(self) -> None:
+        """Something has happened that the run may have to act on."""
+        self._has_events = True
+
+    def refusal(self, path: str, value: object) -> str | None:
+        """Why the question at `path` does not take this answer, None where it does."""
+        asked = self._people.find(path)
+        return self._people.nobody_asks(path) if asked is None else asked[1].refusal(value)
+
+    def answer(self, path: str, value: object) -> None:
+        """A person answers the question of a node."""
+        asked = self._people.find(path)
+        if asked is not None:
+            call, question = asked
+            self._people.close(call)
+            self._arrive(AgentCompleted(call, question.result(value)))
+
+    def status(self, console_from: int) -> RunStatus:
+        """What the run is doing."""
+        is_over = self._segments.end is not None
+        scheduler = self._caught_up() if is_over else self._scheduler
+        return self._progress.status(scheduler, console_from, [] if is_over else self._people.questions())
+
+    def _caught_up(self) -> Scheduler:
+        """The run at its end, which its last segment has come to and the run itself has not."""
+        begun = self._scheduler is not None
+        scheduler = self._scheduler = self._scheduler or self._new_scheduler()
+        if not scheduler.finished:
+            self._segments.play_to_end(scheduler, begun)
+        return scheduler
+
+    def _new_scheduler(self) -> Scheduler:
+        request, agents = self._request, self._placement.names
+        return Scheduler(request.document, request.options, agents=agents, observe=self._progress.observe)
+
+    def _begin(self) -> tuple[Scheduler, list[Command]]:
+        """A new scheduler, or the one that an earlier run of the chain has left."""
+        state = self._request.state
+        if state is None:
+            scheduler = self._new_scheduler()
+            return scheduler, scheduler.start(self._now)
+        agents, observe = self._placement.names, self._progress.observe
+        scheduler, commands = restore(state["scheduler"], self._request.options, agents, observe)
+        answered = {call for call, _, event in state["places"] if event is not None}
+        return scheduler, [command for command in commands if _call_of(command) not in answered]
+
+    async def _play(self) -> RunResult:
+        scheduler, commands = self._begin()
+        self._scheduler = scheduler
+        limits = Limits(self._host, self._request.options.quotas, self._began, self.notify)
+        try:
+            finish = self._carry_out(commands) or self._hand_on(scheduler)
+            while finish is None:
+                await self._wait(scheduler, limits)
+                if self._segments.end is not None:
+                    return self._segments.end
+                finish = self._hand_on(scheduler)
+        except QuotaExceeded as error:
+            finish = stopped(scheduler, str(error), now_ms(self._host))
+        finally:
+            limits.close()
+        return RunResult.of(finish, scheduler.root)
+
+    def _hand_on(self, scheduler: Scheduler) -> Finish | None:
+        """Hands on the answers that are there, in their order."""
+        finish, answers = None, self._segments.answers
+        while finish is None and not self._segments.is_open and (event := self._turns.next()) is not None:
+            then = answers.time_of(event)
+            finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
+        return finish
+
+    async def _wait(self, scheduler: Scheduler, limits: Limits) -> None:
+        """Sends what there is room for, and waits until something has happened."""
+        limits.check(self._share.total)
+        if not self._continuation.is_holding:
+            self._outbox.pump()
+        if not self._segments.is_open:
+            await self._look_ahead(scheduler)
+        if not self._segments.is_open:
+            workflow.set_current_details(self._progress.markdown(scheduler))
+        await workflow.wait_condition(lambda: self._has_events)
+        self._has_events, self._now = False, now_ms(self._host)
+
+    async def _look_ahead(self, scheduler: Scheduler) -> None:
+        """Nothing can be handed on: begins a segment, or continues as new where that is due."""
+        if not self._continuation.is_due():
+            self._segments.begin(scheduler, self._now)
+        elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
+            await self._continue_as_new(scheduler)
+        else:
+            self._continuation.wait()
+
+    async def _continue_as_new(self, scheduler: Scheduler) -> None:
+        """Continues in a new run, unless something has happened by the time that its values are kept."""
+        request = self._written(scheduler)
+        if len(request.payload.data) > MAX_STATE and self.has_store:
+            await keep_values(self._host, scheduler)
+            request = self._written(scheduler)
+        if len(request.payload.data) > MAX_BYTES:
+            self._continuation.give_up()
+        elif not self._turns.has_next():
+            self.close()
+            # On the build that is current by then, where workers have builds.
+            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+            workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
+
+    def _written(self, scheduler: Scheduler) -> RawValue:
+        state = {
+            "scheduler": snapshot(scheduler),
+            "places": self._turns.written(),
+            "progress": self._progress.state(),
+            "began": self._began,
+            "bytes": self._share.total,
+        }
+        options = replace(self._request.options, injects=())
+        return pack(replace(self._request, document={}, options=options, state=state), limited=False)
+
+    def _arrive(self, event: Event) -> None:
+        self._turns.arrive(event)
+        self.notify()
+
+    def _carry_out(self, commands: list[Command]) -> Finish | None:
+        for command in commands:
+            match command:
+                case RunAgent():
+                    self._call(command)
+                case Settle(call, turns):
+                    self._turns.expect(call, Settled(call), turns)
+                case Fetch():
+                    self._values.fetch(command)
+                case StartTimer(call, milliseconds):
+                    self._timers.start(call, milliseconds)
+                case CancelCall(call):
+                    self._drop(call)
+                case Console(_, text):
+                    self._progress.add_console(text)
+                case Finish():
+                    return command
+                case _:
+                    assert_never(command)
+        return None
+
+    def _call(self, command: RunAgent) -> None:
+        placement = self._placement
+        if command.agent in placement.human:
+            self._turns.drop(command.call)  # another agent of this name may have had a turn
+            self._people.ask(command)
+        elif placement.is_nobody(command):
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
+        elif placement.is_pure(command):
+            self._segments.call(command)
+        else:
+            self._outbox.call(command)
+
+    def _drop(self, call: int) -> None:
+        """The call was cancelled, whatever works for it."""
+        self._turns.drop(call)
+        self._people.close(call)
+        self._segments.drop(call)
+        self._values.drop(call)
+        self._outbox.drop(call)
+        self._timers.drop(call)
+
+
+def now_ms(host: Host) -> int:
+    """The time of the workflow task, in milliseconds since the epoch."""
+    return int(host.now_s() * 1000)
+
+
+def _call_of(command: Command) -> int | None:
+    return None if isinstance(command, Console | Finish) else command.call

@@ -1,0 +1,39 @@
+"""The timers of nodes: timeouts of those with a graph, and deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from perdure.engine.messages import Event, TimerFired
+from perdure.workflows.host import Host
+
+
+@dataclass(slots=True)
+class Timers:
+    """Timers by the call that asked for them; `arrive` receives the events of those that fire."""
+
+    host: Host
+    arrive: Callable[[Event], None]
+    _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
+
+    def start(self, call: int, milliseconds: float) -> None:
+        """Starts a timer."""
+        self._open[call] = asyncio.create_task(self._run(call, milliseconds))
+
+    def drop(self, call: int) -> None:
+        """Cancels a timer, if there is one of this call."""
+        timer = self._open.pop(call, None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """The run is over."""
+        for timer in self._open.values():
+            timer.cancel()
+
+    async def _run(self, call: int, milliseconds: float) -> None:
+        await self.host.sleep(milliseconds / 1000, "timeout of a node with a graph")
+        self._open.pop(call, None)
+        self.arrive(TimerFired(call))
