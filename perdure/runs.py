@@ -23,12 +23,12 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.errors import RunFailed, UsageError
 from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.records import from_plain, to_plain
 from perdure.reports import (
-    GRAPH,
+    GRAPH_KEY,
     RPC_TIMEOUT,
     RunReport,
     pending_calls,
@@ -48,7 +48,7 @@ class Run:
 
     temporal: Client
     id: str
-    claims: Claims
+    claims: ClaimCheck
     local: bool = False
 
     @property
@@ -157,7 +157,7 @@ class Run:
         return RunReport(
             id=self.id,
             state=state_name(description.status),
-            name=description.typed_search_attributes.get(GRAPH) or "",
+            name=description.typed_search_attributes.get(GRAPH_KEY) or "",
             started=description.start_time,
             closed=description.close_time,
             status=await self.status(console_from) if description.task_queue not in unserved else None,

@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    job = session.Order(
+    job = session.RunCommand(
         document=document,
         name=order.name,
         inputs={ROWS: values},

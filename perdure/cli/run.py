@@ -105,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    order = session.Order(
+    order = session.RunCommand(
         document=made.document,
         name=made.name,
         inputs=made.inputs,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from perdure.cli import output
-from perdure.cli.board import Board
+from perdure.cli.board import ProgressTable
 
 PROGRESS_INTERVAL_S: Final = 10.0
 """Seconds between two lines about one node that is executing, where there is no terminal."""
@@ -18,7 +18,7 @@ PROGRESS_INTERVAL_S: Final = 10.0
 class View(Protocol):
     """Where the progress of a run is shown."""
 
-    def show(self, board: Board) -> None:
+    def show(self, board: ProgressTable) -> None:
         """The board has changed."""
         ...
 
@@ -48,7 +48,7 @@ class PlainView:
         default_factory=dict[str, tuple[float, tuple[str, str]]]
     )
 
-    def show(self, board: Board) -> None:
+    def show(self, board: ProgressTable) -> None:
         """Writes what has changed."""
         for line in board.changes():
             output.note(line)
