@@ -23,11 +23,8 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.claims import ClaimCheck
 from perdure.errors import RunFailed, UsageError
-from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
-from perdure.records import from_plain, to_plain
-from perdure.reports import (
+from perdure.monitoring.report import (
     GRAPH_KEY,
     RPC_TIMEOUT,
     RunReport,
@@ -37,7 +34,10 @@ from perdure.reports import (
     state_name,
     workers,
 )
-from perdure.streams import StreamPiece, StreamReader
+from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.protocol.records import from_plain, to_plain
+from perdure.storage.claim_check import ClaimCheck
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 

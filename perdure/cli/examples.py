@@ -9,7 +9,7 @@ from perdure.cli import output
 from perdure.cli.packaged import EXAMPLES as FOLDER
 from perdure.cli.packaged import copy
 from perdure.errors import UsageError
-from perdure.graph.findings import suggestion
+from perdure.graph.wording import suggestion
 
 EXAMPLES = """\
 examples:

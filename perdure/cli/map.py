@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from perdure.cli import connection, logs, output, rows
-from perdure.cli.run import graph_options, prepared, settings_of
+from perdure.cli.commands.run import graph_options, prepared, settings_of
 from perdure.errors import UsageError
 from perdure.graph.fields import is_computed
-from perdure.graph.findings import suggestion
 from perdure.graph.values import Value, is_dict, js_truthy
-from perdure.payloads import RunResult
+from perdure.graph.wording import suggestion
+from perdure.protocol.payloads import RunResult
 
 EXAMPLES = """\
 examples:
@@ -69,9 +69,9 @@ def main(args: argparse.Namespace) -> int:
         return _deliver(args, table, outcomes(result.results.get(MAP), order.document))
 
     opening = connection.begin(settings)
-    from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
+    from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    job = session.RunCommand(
+    job = run_session.RunCommand(
         document=document,
         name=order.name,
         inputs={ROWS: values},
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
         queue=args.queue,
         deliver=deliver,
     )
-    return connection.run(session.run(job, settings, opening))
+    return connection.run(run_session.run(job, settings, opening))
 
 
 def columns_of(

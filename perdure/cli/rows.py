@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from perdure.cli import graphs, output
+from perdure.cli import output
+from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.values import Value, is_dict, is_list, normalize

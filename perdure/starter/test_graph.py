@@ -4,7 +4,7 @@ from pathlib import Path
 
 import agents
 
-from perdure.graph.load import load
+from perdure.graph.text.load import load
 from perdure.testing import run_in_memory
 
 

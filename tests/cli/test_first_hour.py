@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from perdure.cli.outcome import MISSING_FILE_HINT
+from perdure.cli.running.outcome import MISSING_FILE_HINT
 from tests.support.cli import ROOT, Cli, environment
 
 GRAPH = """\

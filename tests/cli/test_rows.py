@@ -8,8 +8,8 @@ import pytest
 
 from perdure.cli import rows
 from perdure.cli.map import columns_of, filled, mapped, outcomes, with_values
-from perdure.cli.outcome import at
 from perdure.cli.rows import Outcome
+from perdure.cli.running.outcome import at
 from perdure.cli.shorten import shortened
 from perdure.errors import UsageError
 from perdure.testing import run_in_memory
