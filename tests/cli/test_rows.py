@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from perdure.cli import rows
-from perdure.cli.map import columns_of, filled, mapped, outcomes, with_values
-from perdure.cli.rows import Outcome
+from perdure.cli.commands.map import columns_of, filled, mapped, outcomes, with_values
+from perdure.cli.inputs import rows
+from perdure.cli.inputs.rows import Outcome
 from perdure.cli.running.outcome import at
-from perdure.cli.shorten import shortened
+from perdure.cli.running.shorten import shortened
 from perdure.errors import UsageError
 from perdure.testing import run_in_memory
 

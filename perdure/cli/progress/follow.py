@@ -13,7 +13,7 @@ from perdure import server
 from perdure.agents.catalog import catalog
 from perdure.cli import output
 from perdure.cli.connection import revived
-from perdure.cli.piped_answers import PipedAnswers
+from perdure.cli.inputs.piped_answers import PipedAnswers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View
 from perdure.client import GraphClient

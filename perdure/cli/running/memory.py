@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from perdure.cli import output
 from perdure.cli.inputs.graphs import Agents
-from perdure.cli.piped_answers import PipedAnswers, piped_answers
+from perdure.cli.inputs.piped_answers import PipedAnswers, piped_answers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View, view
 from perdure.cli.running import outcome

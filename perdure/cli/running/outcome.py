@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from perdure.cli import output
-from perdure.cli.shorten import shortened
+from perdure.cli.running.shorten import shortened
 from perdure.errors import RunCancelled, RunFailed, UsageError
 from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy

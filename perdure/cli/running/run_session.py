@@ -14,7 +14,7 @@ from perdure import server
 from perdure.cli import output, problems
 from perdure.cli.connection import ServerStart, connected
 from perdure.cli.inputs.graphs import Agents
-from perdure.cli.piped_answers import piped_answers
+from perdure.cli.inputs.piped_answers import piped_answers
 from perdure.cli.progress.follow import Follower
 from perdure.cli.progress.views import view
 from perdure.cli.running import outcome, queue_choice

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from perdure.cli import output
-from perdure.cli.packaged import STARTER, copy
+from perdure.cli.inputs.packaged import STARTER, copy
 
 EXAMPLES = """\
 examples:

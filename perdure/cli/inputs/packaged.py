@@ -8,7 +8,7 @@ from typing import Final
 from perdure.cli import output
 from perdure.errors import UsageError
 
-_PACKAGE: Final = Path(__file__).parents[1]
+_PACKAGE: Final = Path(__file__).parents[2]
 EXAMPLES: Final = _PACKAGE / "examples"
 STARTER: Final = _PACKAGE / "starter"
 

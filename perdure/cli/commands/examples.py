@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from perdure.cli import output
-from perdure.cli.packaged import EXAMPLES as FOLDER
-from perdure.cli.packaged import copy
+from perdure.cli.inputs.packaged import EXAMPLES as FOLDER
+from perdure.cli.inputs.packaged import copy
 from perdure.errors import UsageError
 from perdure.graph.wording import suggestion
 

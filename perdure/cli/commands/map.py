@@ -15,8 +15,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from perdure.cli import connection, logs, output, rows
+from perdure.cli import connection, logs, output
 from perdure.cli.commands.run import graph_options, prepared, settings_of
+from perdure.cli.inputs import rows
 from perdure.errors import UsageError
 from perdure.graph.fields import is_computed
 from perdure.graph.values import Value, is_dict, js_truthy
