@@ -15,10 +15,13 @@ PACKAGE = Path(perdure.__file__).parent
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    """The name and the file of every module of the package, those that run something left out."""
+    """The name and the file of every module of the package.
+
+    Those that run something are left out, and files for people to copy, which are in no package.
+    """
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = ["perdure", *path.relative_to(PACKAGE).with_suffix("").parts]
-        if parts[-1] != "__main__":
+        if parts[-1] != "__main__" and (path.parent / "__init__.py").exists():
             yield ".".join(parts).removesuffix(".__init__"), path
 
 
