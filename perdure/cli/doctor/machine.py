@@ -14,12 +14,8 @@ from pathlib import Path
 
 from perdure import __version__, local, server
 from perdure.cli.doctor.framework import Finding, State, failed, fine, warning
-<<<<<<< HEAD
 from perdure.cli.running.local_models import OFF
-from perdure.errors import ConnectionFailed, FinalError
-=======
 from perdure.errors import ConnectionFailed, FinalError, UsageError
->>>>>>> main
 from perdure.local.models import MINILM, chat_model
 from perdure.settings import Settings, known_names, names
 
@@ -166,13 +162,8 @@ def models(settings: Settings) -> list[Finding]:
     try:
         wanted = (chat_model(settings.local_model), MINILM)
     except FinalError as error:
-<<<<<<< HEAD
-        finding, _, cure = str(error).partition("\n  cure: ")
-        return [*findings, failed("models", finding, cure)]
-    answering = "" if keys else "; they answer for every agent, as there is no key"
-=======
         return [*findings, failed("models", error.finding, error.hint)]
->>>>>>> main
+    answering = "" if keys else "; they answer for every agent, as there is no key"
     absent = [model.name for model in wanted if not model.is_fetched(place)]
     if not absent:
         told = f"here: {', '.join(model.name for model in wanted)}{answering}"
