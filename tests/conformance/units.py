@@ -13,7 +13,7 @@ from perdure.activities.catalog import catalog
 from perdure.errors import FunctionError, GraphError
 from perdure.graph.load import load
 from perdure.graph.mermaid import mermaid
-from perdure.graph.template import compile_inputs
+from perdure.graph.template_compiler import compile_inputs
 from perdure.graph.values import UNDEFINED
 from tests.conformance.agents import difference_of, engine_agent
 from tests.support.recorded import DEVIATIONS, normalized, same
