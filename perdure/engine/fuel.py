@@ -32,7 +32,7 @@ from perdure.errors import QuotaExceeded
 MAX_EVENT_STEP_COUNT: Final = 50_000
 """Steps for one event: about a quarter of a second."""
 
-MAX_OPEN_GRAPH_COUNT: Final = 10_000
+MAX_OPEN_GRAPH_COUNT: Final = 4_000
 """Graphs of a run that are open at a time; beyond it each node with graphs has one open."""
 
 GRAPH_STEP_COUNT: Final = 25
