@@ -7,9 +7,10 @@ and never ends.
 
 Invariant. Handling one event takes at most `per_event` *steps* and then what it is in the middle of: a
 bounded number of calls in a row. A step, some five microseconds, is an attempt to call an agent, a node
-that hears of a result, a node of a graph that begins or iterates; to open a graph takes several. Steps are counted, not timed, so every replay pauses at the
-same places. What is left waits in the queue of nodes, or in `put_off`, until the timer `pause` fires.
-All steps of a run together are bounded by the quota `steps`.
+that hears of a result, a node of a graph that begins or iterates; to open a graph takes several. Steps
+are counted, not timed, so every replay pauses at the same places. What is left waits in the queue of
+nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together are bounded by the
+quota `steps`.
 
 Rejected: a clock, because a replay on another machine would pause elsewhere and send other commands;
 an exception that unwinds and starts over, because half of the event has had its effect by then; and
