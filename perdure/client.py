@@ -34,6 +34,7 @@ from temporalio.service import RPCError
 from perdure import server
 from perdure.claims import Claims
 from perdure.daemon import Lease
+from perdure.descriptions import listed
 from perdure.engine.messages import RunOptions
 from perdure.engine.plans import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
@@ -51,7 +52,6 @@ from perdure.reports import (
     knows_attributes,
     rpc_error,
     short,
-    state_name,
     workers,
 )
 from perdure.runs import Run
@@ -158,12 +158,15 @@ class GraphClient:
         except RPCError as error:
             raise rpc_error(error, f"the start of run {run_id!r}") from error
         if id is not None:
-            await self._compare(run, body)
+            await self._compare(run, body, _body(request))
         return run
 
-    async def _compare(self, run: Run, body: str) -> None:
-        known = (await (await run.describe()).memo()).get("body")
-        if known != body:
+    async def _compare(self, run: Run, body: str, kept: str) -> None:
+        description = await run.describe()
+        recorded = description.memo.get("body")
+        if recorded is None:  # it was started by a schedule, over HTTP or by another SDK
+            recorded = _body(await run.request(description.info.first_run_id))
+        if recorded not in (body, kept):
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs; choose another --id, "
                 f"or look at it: perdure status {run.id}"
@@ -180,12 +183,8 @@ class GraphClient:
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""
         wanted = f"WorkflowType = '{WORKFLOW}'" + (f" AND ({query})" if query else "")
-        try:
-            async for found in self.temporal.list_workflows(wanted, limit=limit):
-                name = found.typed_search_attributes.get(GRAPH) or ""
-                yield RunSummary(found.id, state_name(found.status), name, found.start_time, found.close_time)
-        except RPCError as error:
-            raise rpc_error(error, "the list of runs") from error
+        async for found in listed(self.temporal, wanted, limit):
+            yield found if found.name else replace(found, name=await self.get(found.id).recorded_name())
 
     async def workers(self, queue: str) -> set[str]:
         """The identities of the workers that serve this task queue.

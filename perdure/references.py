@@ -23,8 +23,9 @@ from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
+from perdure.descriptions import executions
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.reports import RPC_TIMEOUT, rpc_error, short
+from perdure.reports import RPC_TIMEOUT, short
 from perdure.store import Found, Store
 
 RUNS: Final = "WorkflowType = 'Graph'"
@@ -102,14 +103,11 @@ async def _referred_to(temporal: Client, wanted: frozenset[str], told: Told) -> 
 async def _runs(temporal: Client) -> AsyncIterator[list[tuple[str, str]]]:
     """The workflow ids and run ids of all runs, some at a time."""
     some: list[tuple[str, str]] = []
-    try:
-        async for found in temporal.list_workflows(RUNS):
-            some.append((found.id, found.run_id))
-            if len(some) == AT_ONCE:
-                yield some
-                some = []
-    except RPCError as error:
-        raise rpc_error(error, "the list of runs; nothing is removed") from error
+    async for info in executions(temporal, RUNS):
+        some.append((info.execution.workflow_id, info.execution.run_id))
+        if len(some) == AT_ONCE:
+            yield some
+            some = []
     if some:
         yield some
 

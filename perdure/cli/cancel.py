@@ -37,7 +37,7 @@ async def _main(id: str, settings: Settings, opening: connection.Opening | None)
     async with connection.connected(settings, opening, passing=True) as client, AsyncExitStack() as stack:
         found = client.get(id)
         description = await found.describe()
-        if description.close_time is not None:
+        if description.closed is not None:
             raise UsageError(f"run {id!r} has ended: perdure status {id}")
         await found.cancel()
         queue = description.task_queue

@@ -62,9 +62,10 @@ async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
             if place.host:
                 await leave.enter_async_context(hosting.hosted(client, place.queue, order.agents))
             leave.run = found = await starting
+            output.note(f"run {found.id}; look: perdure status {found.id}")
             if order.id is not None:
                 description = await found.describe()
-                if description.close_time is not None:
+                if description.closed is not None:
                     return await outcome.reported(found.id, order.document, order.show, found.result())
                 if description.task_queue != place.queue:
                     await _host(client, description.task_queue, order.document, order.agents, leave)
@@ -79,7 +80,7 @@ async def result(
         found = client.get(id)
         description = await found.describe()
         document = dict((await found.request()).graph)
-        if description.close_time is not None:
+        if description.closed is not None:
             return await outcome.reported(id, document, show, found.result())
         async with _interruptible(agents) as leave:
             leave.run = found

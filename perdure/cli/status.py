@@ -86,9 +86,13 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
         ]
     elif report.state == "running":
         found.append("  no worker answers for it: what its nodes are doing is not known")
+    if report.cancelling:
+        found.append("  cancel requested: it stops as soon as a worker hears of it")
+    if report.paused is not None:
+        found.append(f"  paused at the server{_by(report.paused)}: temporal workflow unpause -w {report.id}")
     if report.attempt > 1:
         found.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
-    found += _pending_lines(report.pending, now)
+    found += _pending_lines(report.id, report.pending, now)
     found += [
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
         for queue in report.unserved
@@ -123,10 +127,19 @@ def _end_line(name: str, state: str, error: str | None) -> str:
     return f"  {MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
 
 
-def _pending_lines(pending: Sequence[PendingCall], now: datetime) -> list[str]:
+def _by(whom: str) -> str:
+    return f" {whom}" if whom else ""
+
+
+def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> list[str]:
     found: list[str] = []
     for call in pending:
         where = f"is with a worker{_for(call, now)}" if call.started else f"waits on queue {call.queue!r}"
+        if call.paused is not None:
+            where = (
+                f"is paused at the server{_by(call.paused)}: "
+                f"temporal activity unpause -w {run} --activity-id {call.path}"
+            )
         attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
         failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
         found.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")

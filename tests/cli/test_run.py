@@ -208,6 +208,7 @@ def test_a_server_that_is_configured(perdure: Cli):
     assert perdure("run", graph, "--queue", "later", "--detach", "--id", "remote", **address).code == 0
     waiting = perdure.start("result", "remote", **address)
     assert waiting.stderr is not None
+    assert waiting.stderr.readline() == "run remote; look: perdure status remote\n"
     assert "remote waits for a worker on queue 'later'" in waiting.stderr.readline()
     worker = perdure.start("worker", "--queue", "later", **address)
     out, _ = waiting.communicate(timeout=30)
