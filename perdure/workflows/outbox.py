@@ -57,14 +57,14 @@ class Outbox:
     wake: Callable[[], None]
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
     _open: OpenCalls = field(default_factory=OpenCalls)
-    _local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL))
-    _remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING, MAX_PENDING_BYTES))
+    local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL))
+    remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING, MAX_PENDING_BYTES))
 
     def call(self, command: RunAgent) -> None:
         """Sends a call, now or when there is room."""
         if self.placement.is_local(command):
             self.turns.expect(command.call)
-            self._local.choose(command.call)
+            self.local.choose(command.call)
         else:
             self.turns.drop(command.call)  # it may have had a turn in an earlier run of the chain
         self._waiting.append(command)
@@ -72,7 +72,7 @@ class Outbox:
     def drop(self, call: int) -> None:
         """Nobody waits for this call any more."""
         self._open.drop(call)
-        self._local.forget(call)
+        self.local.forget(call)
         self._waiting = deque(command for command in self._waiting if command.call != call)
 
     def close(self) -> None:
@@ -90,12 +90,12 @@ class Outbox:
             self._send(self._waiting.popleft())
 
     def _window(self, command: RunAgent) -> LocalWindow | RemoteWindow:
-        return self._local if command.call in self._local else self._remote
+        return self.local if command.call in self.local else self.remote
 
     def _send(self, command: RunAgent) -> None:
         """Sends a call, with those that may share its activity; large inputs go to the store first."""
         run, is_bypassed = self.host.run_id(), self.placement.is_bypassed(command.agent)
-        if command.options.batch > 1 and command.call not in self._local:
+        if command.options.batch > 1 and command.call not in self.local:
             batch = batches.taken(command, self._waiting)
             self._pack_and_start(batch, batches.request(batch, run, is_bypassed))
         else:
@@ -107,13 +107,13 @@ class Outbox:
         if len(arguments.payload.data) <= MAX_INLINE:
             self._start(batch, arguments)
             return
-        self._remote.add(batch[0].call, 0)
+        self.remote.add(batch[0].call, 0)
         task = asyncio.create_task(packed(self.host, arguments, self.placement.has_store))
         self._open.add(batch, task)
         task.add_done_callback(lambda done: self._packed(batch, done))
 
     def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
-        self._remote.remove(batch[0].call)
+        self.remote.remove(batch[0].call)
         found = self._open.take(batch, task)
         if not found or task.cancelled():
             return
@@ -131,13 +131,13 @@ class Outbox:
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         first, size = batch[0], len(arguments.payload.data)
         self.share.add(size)
-        is_local = first.call in self._local
+        is_local = first.call in self.local
         if is_local:
-            self._local.add()
+            self.local.add()
             options = activity_options.local(first.options, first.path)
             handle = self.host.start_local_activity(first.agent, arguments, **options)
         else:
-            self._remote.add(first.call, size)
+            self.remote.add(first.call, size)
             handle = self._start_remote(batch, arguments)
         self._open.add(batch, handle)
         handle.add_done_callback(lambda task: self._answered(batch, task, is_local))
@@ -152,9 +152,9 @@ class Outbox:
 
     def _answered(self, batch: list[RunAgent], task: asyncio.Task[Any], was_local: bool) -> None:
         if was_local:
-            self._local.remove()
+            self.local.remove()
         else:
-            self._remote.remove(batch[0].call)
+            self.remote.remove(batch[0].call)
         found = self._open.take(batch, task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
@@ -162,7 +162,7 @@ class Outbox:
         elif error is None:
             self._take(batch, found, task.result(), was_local)
         elif was_local and _is_too_large(error):
-            self._local.forget(batch[0].call)
+            self.local.forget(batch[0].call)
             self._waiting.extendleft(reversed(found))
         else:
             self._fail(found, lambda call: failure(call, error))
@@ -193,7 +193,7 @@ class Outbox:
 
     def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""
-        self._local.forget(event.call)
+        self.local.forget(event.call)
         self.turns.arrive(event)
         self.wake()
 

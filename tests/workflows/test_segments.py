@@ -1,0 +1,145 @@
+"""Calls of pure agents: one local activity answers as many as can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from perdure.directory import Directory, Placement
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.turns import Turns
+from perdure.payloads import SEGMENT, RunRequest, SegmentResult
+from perdure.workflows.progress import Progress
+from perdure.workflows.segments import Segments
+from perdure.workflows.share import MAX_SECONDS, Share
+from tests.support.host import FakeHost
+
+pytestmark = [pytest.mark.unit, pytest.mark.anyio]
+GRAPH = {"version": 0.5, "nodes": {"a": {"agent": "x"}, "b": {"agent": "x"}, "c": {"agent": "x"}}}
+
+
+class Pure:
+    """The segments of a run whose three nodes wait for a pure agent."""
+
+    def __init__(self) -> None:
+        self.host, self.turns, self.progress = FakeHost(), Turns(), Progress("demo")
+        self.remote: list[str] = []
+        directory = Directory(pure=["x"])
+        self.share = Share(self.host, self.wake)
+        self.woken = 0
+        self.segments = Segments(
+            self.host,
+            RunRequest(document=GRAPH),
+            directory,
+            Placement(directory),
+            self.progress,
+            self.turns,
+            self.share,
+            self.wake,
+            lambda command: self.remote.append(command.path),
+        )
+        self.scheduler = Scheduler(GRAPH)
+        commands = self.scheduler.start(1_000)
+        self.commands = [command for command in commands if isinstance(command, RunAgent)]
+        for command in self.commands:
+            self.segments.call(command)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def begin(self) -> None:
+        self.segments.begin(self.scheduler, 1_000)
+
+    async def answered(self, **result: Any) -> None:
+        self.host.answer(SEGMENT, SegmentResult(**result))
+        await self.host.settle()
+
+    def handed_on(self) -> list[Any]:
+        return list(iter(self.turns.next, None))
+
+
+async def test_one_segment_has_the_calls_that_wait() -> None:
+    pure = Pure()
+    pure.begin()
+    (started,) = pure.host.started
+    assert (started.is_local, started.options["summary"]) == (True, "a and 2 more")
+    assert pure.segments.is_open
+    assert [call for call, _, _ in started.argument["places"]] == [each.call for each in pure.commands]
+    a, b, c = (command.call for command in pure.commands)
+    answers = [[a, "a", 1], [b, "b", None, "no", "timed-out", False], [c, "c", 3]]
+    await pure.answered(answers=answers, console=["shown"], seconds=0.25)
+    assert not pure.segments.is_open
+    assert pure.handed_on() == [
+        AgentCompleted(a, 1),
+        AgentFailed(b, "no", "timed-out"),
+        AgentCompleted(c, 3),
+    ]
+    assert (list(pure.progress.status(None, 0, []).console), pure.remote, pure.woken) == (["shown"], [], 1)
+    pure.begin()
+    assert len(pure.host.started) == 1  # nothing waits any more
+
+
+async def test_a_call_that_needs_an_activity_of_its_own_gets_one() -> None:
+    pure = Pure()
+    pure.begin()
+    a, b, c = (command.call for command in pure.commands)
+    await pure.answered(answers=[[a, "a", 1]], alone=b)
+    assert pure.remote == ["b"]
+    assert pure.handed_on() == [AgentCompleted(a, 1)]
+    pure.begin()
+    assert pure.host.started[-1].options["summary"] == "c"
+    await pure.answered(answers=[[c, "c", 3]])
+    assert pure.handed_on() == [AgentCompleted(c, 3)]
+
+
+async def test_a_segment_that_fails_costs_its_calls_an_activity_each() -> None:
+    pure = Pure()
+    pure.begin()
+    pure.host.fail(SEGMENT, RuntimeError("gone"))
+    await pure.host.settle()
+    assert (pure.remote, pure.handed_on(), pure.segments.is_open) == (["a", "b", "c"], [], False)
+
+
+async def test_a_later_call_that_was_answered_ahead_is_not_made() -> None:
+    pure = Pure()
+    pure.begin()
+    a, b, c = (command.call for command in pure.commands)
+    later = replace(pure.commands[0], call=99, path="later")
+    await pure.answered(answers=[[a, "a", 1], [b, "b", 2], [c, "c", 3], [99, "later", 4]])
+    pure.segments.call(later)
+    assert pure.handed_on()[-1] == AgentCompleted(99, 4)
+
+
+async def test_a_cancelled_call_is_not_asked_for() -> None:
+    pure = Pure()
+    for command in pure.commands[:2]:
+        pure.segments.drop(command.call)
+        pure.turns.drop(command.call)
+    pure.begin()
+    assert pure.host.started[0].options["summary"] == "c"
+
+
+async def test_a_workflow_task_that_has_worked_long_enough_begins_none() -> None:
+    pure = Pure()
+    pure.share.add(0, seconds=MAX_SECONDS)
+    pure.begin()
+    assert (pure.host.started, pure.segments.is_open) == ([], False)
+
+
+async def test_the_end_of_the_run_may_come_with_the_answers() -> None:
+    pure = Pure()
+    pure.begin()
+    await pure.answered(end={"results": {"a": 1}})
+    assert pure.segments.end is not None
+    assert pure.segments.end.results == {"a": 1}
+
+
+async def test_a_run_that_is_over_cancels_its_segment() -> None:
+    pure = Pure()
+    pure.begin()
+    pure.segments.close()
+    await pure.host.settle()
+    assert (pure.host.started[0].task.cancelled(), pure.remote, pure.woken) == (True, [], 0)
