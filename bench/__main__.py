@@ -103,8 +103,8 @@ async def _measure_each(names: Sequence[str], options: Options, file: Path | Non
 
 def _save(file: Path, compared: Any) -> None:
     """Puts a comparison in place of the one of its name."""
-    found = json.loads(file.read_text()) if file.exists() else {}
-    comparisons = {**found.get("comparisons", {}), compared["name"]: {**compared, "date": _today()}}
+    saved = json.loads(file.read_text()) if file.exists() else {}
+    comparisons = {**saved.get("comparisons", {}), compared["name"]: {**compared, "date": _today()}}
     ordered = {name: comparisons[name] for name in COMPARISONS if name in comparisons}
     file.write_text(json.dumps({"machine": _machine(), "comparisons": ordered}, indent=1) + "\n")
 

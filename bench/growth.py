@@ -101,18 +101,18 @@ async def measure(growth: Growth, options: Options) -> Comparison:
         for size in sizes:
             try:
                 async with asyncio.timeout(TIMEOUT):
-                    handle, found = await _point(session, growth, size, compared.pairs)
+                    handle, figures = await _point(session, growth, size, compared.pairs)
             except (Failed, TimeoutError) as error:
                 reason = str(error)[:REASON] or f"not done within {TIMEOUT:.0f} s"
                 compared.notes.append(f"stopped at {size:,} {growth.unit}s: {reason}")
                 break
             try:
-                found["replay"] = await _replayed(handle, talker, compared.pairs, folder / str(size))
+                figures["replay"] = await _replayed(handle, talker, compared.pairs, folder / str(size))
             except Failed as error:
                 compared.notes.append(f"no replay of {size:,} {growth.unit}s: {str(error)[:REASON]}")
             if growth.unit != "byte":
-                found["each"] = found["seconds"] / size * 1000
-            for what, value in found.items():
+                figures["each"] = figures["seconds"] / size * 1000
+            for what, value in figures.items():
                 points[what].append((size, value))
     compared.load = (before, os.getloadavg()[0])
     for what, y in CURVES.items():
@@ -133,11 +133,11 @@ async def _point(session: Session, growth: Growth, size: int, times: int) -> tup
         begin = time.perf_counter()
         handle = await session.run(document, expected)
         taken.append(time.perf_counter() - begin)
-    found = {"seconds": statistics.median(taken)}
+    figures = {"seconds": statistics.median(taken)}
     peak = memory(pid, "VmHWM")
     if used is not None and peak is not None:
-        found["memory"] = max(peak - used, 0.0)
-    return handle, found
+        figures["memory"] = max(peak - used, 0.0)
+    return handle, figures
 
 
 async def _replayed(handle: Handle, talker: Talker, times: int, file: Path) -> float:

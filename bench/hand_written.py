@@ -40,8 +40,8 @@ class Fan:
 
     @workflow.run
     async def run(self, size: int) -> Any:
-        found = await asyncio.gather(*(call("step", {"n": 0}) for _ in range(size)))
-        return await call("collect", {"items": [each["n"] for each in found]})
+        results = await asyncio.gather(*(call("step", {"n": 0}) for _ in range(size)))
+        return await call("collect", {"items": [each["n"] for each in results]})
 
 
 @dataclass

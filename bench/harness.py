@@ -172,14 +172,14 @@ class Comparison:
         at_most: bool = False,
     ) -> None:
         """Claims a number of one side, made from its seconds."""
-        found = self.find(side)
-        if found is None:
+        series = self.find(side)
+        if series is None:
             return
-        values = [of(seconds) for seconds in found.taken["seconds"]]
+        values = [of(seconds) for seconds in series.taken["seconds"]]
         self.claims.append(
             Claim(
                 what=what,
-                value=of(statistics.median(found.taken["seconds"])),
+                value=of(statistics.median(series.taken["seconds"])),
                 low=min(values),
                 high=max(values),
                 bound=bound,
@@ -210,12 +210,12 @@ async def alternate(comparison: Comparison, sides: Sequence[Side], pairs: int, w
 
 async def _turn(side: Side, series: Series, *, counted: bool) -> None:
     try:
-        found = await measured(side)
+        figures = await measured(side)
     except (Failed, TimeoutError) as error:
         series.error = str(error) or f"not done within {TIMEOUT:.0f} s"
         return
     if counted:
-        for what, value in found.items():
+        for what, value in figures.items():
             series.taken.setdefault(what, []).append(value)
 
 
@@ -227,12 +227,12 @@ async def measured(side: Side) -> dict[str, float]:
         told = await side.work() or {}
     seconds = time.perf_counter() - begin
     await asyncio.sleep(SETTLE)
-    found = {"seconds": seconds, **told}
+    figures = {"seconds": seconds, **told}
     for name, pids in side.processes.items():
         now, then = cpu(pids), before[name]
         if now is not None and then is not None:
-            found[f"{name} CPU"] = now - then
-    return found
+            figures[f"{name} CPU"] = now - then
+    return figures
 
 
 def plain(comparison: Comparison) -> dict[str, Any]:

@@ -27,10 +27,10 @@ async def _compare(shape: str, title: str, options: Options) -> Comparison:
     async with AsyncExitStack() as stack:
         others = Others(stack, compared)
         sides = await others.side(PERDURE, peers.inside(), size, "memory", shape=shape)
-        found = await others.start(GRAPHAI, peers.graphai())
-        if found is not None:
-            await found.ask(work="graph", name="graph", document=document)
-            sides.append(peers.side(GRAPHAI, found, size, work="run", name="graph"))
+        peer = await others.start(GRAPHAI, peers.graphai())
+        if peer is not None:
+            await peer.ask(work="graph", name="graph", document=document)
+            sides.append(peers.side(GRAPHAI, peer, size, work="run", name="graph"))
         await alternate(compared, sides, max(options.pairs, 1 if options.quick else 15), warm_up=True)
     compared.compare(PERDURE, GRAPHAI, 1.0)
     compared.state(PERDURE, "nodes per second", of=lambda seconds: size / seconds)

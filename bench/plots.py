@@ -36,21 +36,21 @@ def _bars(compared: Mapping[str, Any]) -> Any:
     """The median of each side as a bar, or as a line where the axis is logarithmic; each call as a dot."""
     import matplotlib.pyplot as plt  # noqa: PLC0415 -- as above
 
-    found = [each for each in compared["series"] if each["taken"].get("seconds")]
-    if not found:
+    series = [each for each in compared["series"] if each["taken"].get("seconds")]
+    if not series:
         return None
-    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(found)))
-    medians = [each["medians"]["seconds"] for each in found]
+    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(series)))
+    medians = [each["medians"]["seconds"] for each in series]
     if max(medians) > WIDE * min(medians):
         axes.set_xscale("log")  # on which the length of a bar means nothing
-        axes.plot(medians, range(len(found)), "|", color=INK, markersize=14, markeredgewidth=3)
+        axes.plot(medians, range(len(series)), "|", color=INK, markersize=14, markeredgewidth=3)
     else:
-        axes.barh(range(len(found)), medians, color=INK, alpha=0.6, height=0.6)
-    for place, each in enumerate(found):
+        axes.barh(range(len(series)), medians, color=INK, alpha=0.6, height=0.6)
+    for place, each in enumerate(series):
         taken = each["taken"]["seconds"]
         axes.plot(taken, [place] * len(taken), ".", color="black", markersize=4)
-    axes.set_yticks(range(len(found)), [each["name"] for each in found])
-    axes.set_ylim(-0.6, len(found) - 0.4)
+    axes.set_yticks(range(len(series)), [each["name"] for each in series])
+    axes.set_ylim(-0.6, len(series) - 0.4)
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.set_title(f"{compared['title']}: {compared['size']:,} {compared['unit']}s", loc="left")
@@ -62,12 +62,12 @@ def _curves(compared: Mapping[str, Any]) -> Any:
     """Each curve in a panel of its own, both axes logarithmic but for those that start from a base."""
     import matplotlib.pyplot as plt  # noqa: PLC0415 -- as above
 
-    found = [each for each in compared["curves"] if each["points"]]
-    if not found:
+    drawable = [each for each in compared["curves"] if each["points"]]
+    if not drawable:
         return None
-    figure, panels = plt.subplots(1, len(found), figsize=(2.7 * len(found), 2.5), squeeze=False)
+    figure, panels = plt.subplots(1, len(drawable), figsize=(2.7 * len(drawable), 2.5), squeeze=False)
     scale = "log" if compared["name"].startswith("grow") else "linear"
-    for axes, each in zip(panels[0], found, strict=True):
+    for axes, each in zip(panels[0], drawable, strict=True):
         axes.plot(*zip(*each["points"], strict=True), "o-", color=INK, markersize=4)
         axes.set_xscale(scale)
         axes.set_yscale(scale)

@@ -43,14 +43,14 @@ def _stat(pid: int) -> list[str]:
 
 def children(pid: int) -> list[int]:
     """The processes that this one has started."""
-    found: list[int] = []
+    pids: list[int] = []
     for path in PROC.glob("[0-9]*"):
         try:
             if int(_stat(int(path.name))[1]) == pid:
-                found.append(int(path.name))
+                pids.append(int(path.name))
         except (OSError, IndexError):
             continue  # it has ended meanwhile
-    return found
+    return pids
 
 
 def memory(pid: int, what: str = "VmRSS") -> float | None:

@@ -48,10 +48,10 @@ async def _compare(compared: Comparison, options: Options, document: graphs.Docu
         session = await stack.enter_async_context(durable(PERDURE))
         sides = [session.ours(document, {last: {"n": size}})]
         others = Others(stack, compared)
-        found = await others.start(GRAPHAI, peers.graphai())
-        if found is not None:
-            await found.ask(work="graph", name="graph", document=document)
-            sides.append(peers.side(GRAPHAI, found, size, work="run", name="graph"))
+        peer = await others.start(GRAPHAI, peers.graphai())
+        if peer is not None:
+            await peer.ask(work="graph", name="graph", document=document)
+            sides.append(peers.side(GRAPHAI, peer, size, work="run", name="graph"))
         sides += await others.side(LANGGRAPH, peers.langgraph(folder), size, shape)
         sides += await others.side(DBOS, peers.dbos(f"sqlite:///{folder}/dbos.db"), size, shape)
         try:

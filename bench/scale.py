@@ -156,11 +156,11 @@ async def measure(session: Session, name: str, case: Case) -> dict[str, Any]:
 
 async def _histories(client: GraphClient, id: str) -> list[WorkflowHistory]:
     """Those of all runs of a chain."""
-    found: list[WorkflowHistory] = []
+    histories: list[WorkflowHistory] = []
     async for each in client.temporal.list_workflows(f"WorkflowId = '{id}'"):
         handle = client.temporal.get_workflow_handle(id, run_id=each.run_id)
-        found.append(await handle.fetch_history())
-    return found
+        histories.append(await handle.fetch_history())
+    return histories
 
 
 async def main(names: list[str], file: str | None) -> int:
@@ -170,13 +170,14 @@ async def main(names: list[str], file: str | None) -> int:
     async with fresh() as session:
         print(f"{'':30} right      s  runs  events  history MB  longest s  worker MB  worker CPU s")
         for name, make in chosen.items():
-            found = await measure(session, name, make())
-            results.append(found)
+            measurement = await measure(session, name, make())
+            results.append(measurement)
             print(
-                f"{name:30} {found['right']!s:5} {found['seconds']:6.1f} {found['runs']:5}"
-                f" {found['events']:7}"
-                f" {found['history_bytes'] / 1e6:11.2f} {found['longest']:10.3f}"
-                f" {found['memory'] / 1e6:10.0f} {found['cpu']:13.1f}",
+                f"{name:30} {measurement['right']!s:5} {measurement['seconds']:6.1f}"
+                f" {measurement['runs']:5}"
+                f" {measurement['events']:7}"
+                f" {measurement['history_bytes'] / 1e6:11.2f} {measurement['longest']:10.3f}"
+                f" {measurement['memory'] / 1e6:10.0f} {measurement['cpu']:13.1f}",
                 flush=True,
             )
     if file:

@@ -95,9 +95,9 @@ class Session:
     def _side(self, who: str, name: str, one: Callable[[], Awaitable[Handle]], runs: int) -> Side:
         async def work() -> Mapping[str, float]:
             begin = time.perf_counter()
-            found = await asyncio.gather(*(one() for _ in range(runs)))
+            handles = await asyncio.gather(*(one() for _ in range(runs)))
             seconds = time.perf_counter() - begin
-            return {"seconds": seconds, **(await history(found[0]))}
+            return {"seconds": seconds, **(await history(handles[0]))}
 
         processes = {"worker": [self.workers[who].pid], "server": self.server_pids}
         return Side(name=name, work=work, durability=DURABILITY, processes=processes)

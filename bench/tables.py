@@ -36,8 +36,8 @@ def summary(comparisons: Mapping[str, Compared]) -> str:
     """The numbers of all comparisons for which a bound was set, in Markdown."""
     rows: list[Row] = [("", "", "value", "pairs", "wanted", "")]
     for compared in comparisons.values():
-        _, *found = claims({"claims": [each for each in compared["claims"] if each["bound"] is not None]})
-        rows += [(compared["title"], *row) for row in found]
+        _, *bounded = claims({"claims": [each for each in compared["claims"] if each["bound"] is not None]})
+        rows += [(compared["title"], *row) for row in bounded]
     return "\n".join(_marked_down(rows)) + "\n"
 
 
@@ -93,10 +93,10 @@ def claims(compared: Compared) -> list[Row]:
 
 def curves(compared: Compared) -> list[Row]:
     """A row for each curve: its values by x, and its slope."""
-    found = [each for each in compared["curves"] if each["points"]]
-    xs = sorted({x for each in found for x, _ in each["points"]})
+    drawable = [each for each in compared["curves"] if each["points"]]
+    xs = sorted({x for each in drawable for x, _ in each["points"]})
     rows: list[Row] = [("", *(number(x) for x in xs), "slope")]
-    for each in found:
+    for each in drawable:
         values = dict(map(tuple, each["points"]))
         told = "grow" in compared["name"] and each["slope"] is not None  # else a base hides it
         slope = f"{each['slope']:.2f}" if told else ""

@@ -20,7 +20,7 @@ from temporalio.converter import PayloadCodec
 
 from perdure.encoding import encode
 from perdure.errors import FinalError
-from perdure.graph.distant import Distant, Stored, copied, distant_in, replaced, sources, stored
+from perdure.graph.distant import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.values import Value, is_dict, is_list
@@ -30,16 +30,16 @@ from perdure.wire import from_payload, pack, to_payload
 
 Result = TypeVar("Result")
 
-IN_THREAD: Final = 500_000
+THREADED_CODEC_BYTES: Final = 500_000
 """Bytes: larger values are encoded and decoded beside the event loop, which has to beat on."""
 
-MAX_SHARED: Final = 64_000_000
+MAX_SHARED_BYTES: Final = 64_000_000
 """Bytes of objects whose values are held for the next one who needs a part of them."""
 
-MAX_WHOLE: Final = 1_000_000
+MAX_FETCHED_VALUE_BYTES: Final = 1_000_000
 """Bytes of a value that the run itself may fetch: it goes into the history."""
 
-FEW: Final = 8
+SMALL_VALUE_MEMBER_COUNT: Final = 8
 """Members of a value that may be small at a glance."""
 
 _NUMBERS: Final = (bool, int, float)
@@ -56,7 +56,7 @@ class NoStore(FinalError):
 
 
 @dataclass(slots=True)
-class Claims:
+class ClaimCheck:
     """Values above `above` bytes are kept in `store`; without one, they stay where they are."""
 
     store: Store | None
@@ -69,7 +69,7 @@ class Claims:
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
-    def of(cls, settings: Settings, codec: PayloadCodec | None = None) -> Claims:
+    def of(cls, settings: Settings, codec: PayloadCodec | None = None) -> ClaimCheck:
         """The claims of a process with these settings."""
         store = None if settings.store is None else open_store(settings.store)
         return cls(store, settings.store_above, codec)
@@ -89,7 +89,7 @@ class Claims:
     async def keep(self, value: Value, above: int | None = None) -> Value:
         """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""
         limit = min(self.above, above or self.above)
-        if self.store is None or isinstance(value, Stored) or at_most(value) < limit:
+        if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
             return value
         payload = to_payload(value, limited=False)
         return value if len(payload.data) <= limit else await self._put(value, payload)
@@ -112,44 +112,45 @@ class Claims:
 
         Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and FunctionError from references.
         """
-        wanted = {found.digest: found for each in distant_in(value) for found in sources(each)}
+        wanted = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
         if not wanted:
             return value
         data = {digest: await self._get(digest) for digest in wanted}
 
-        def load(found: Stored) -> Value:
-            return self._share(found.digest, data[found.digest])
+        def load(stored: BlobRef) -> Value:
+            return self._share(stored.digest, data[stored.digest])
 
-        def redeemed(distant: Distant) -> Value:
-            if isinstance(distant, Stored):
+        def redeemed(distant: Deferred) -> Value:
+            if isinstance(distant, BlobRef):
                 return from_payload(data[distant.digest])
             return _copied(distant, load)
 
-        largest = max(found.size for found in wanted.values())
-        if largest < IN_THREAD:
+        largest = max(stored.size for stored in wanted.values())
+        if largest < THREADED_CODEC_BYTES:
             return replaced(value, redeemed)
         return await asyncio.to_thread(replaced, value, redeemed)
 
     def redeem_at_hand(self, value: Value) -> Value:
         """The same, where parts are asked for of objects that were just read. Raises LookupError."""
 
-        def redeemed(distant: Distant) -> Value:
-            if isinstance(distant, Stored):
+        def redeemed(distant: Deferred) -> Value:
+            if isinstance(distant, BlobRef):
                 raise LookupError
-            return _copied(distant, lambda found: self._shared[found.digest][1])
+            return _copied(distant, lambda stored: self._shared[stored.digest][1])
 
         return replaced(value, redeemed)
 
-    async def answer(self, distant: Distant, whole: bool) -> Value:
+    async def answer(self, distant: Deferred, whole: bool) -> Value:
         """What a run asks to know: all of a value, or a small one and where a large one is kept."""
         value = await self.redeem(distant)
         if not whole:
             return await self.keep(value)
         size = _size(value)
-        if size > MAX_WHOLE:
+        if size > MAX_FETCHED_VALUE_BYTES:
             raise FinalError(
                 f"a value of {size / 1e6:.1f} MB decides what the run does (as an agent's name, a graph or "
-                f"params), for which it may have {MAX_WHOLE / 1e6:.0f} MB at most; give the part that decides"
+                f"params), for which it may have {MAX_FETCHED_VALUE_BYTES / 1e6:.0f} MB at most; "
+                "give the part that decides"
             )
         return value
 
@@ -167,9 +168,9 @@ class Claims:
             return {**node, "graph": await self.keep_statics(node["graph"])} if "graph" in node else node
         return {**node, "value": await self.keep(node["value"])} if "value" in node else node
 
-    async def _put(self, value: Value, payload: Payload | None) -> Stored:
+    async def _put(self, value: Value, payload: Payload | None) -> BlobRef:
         assert self.store is not None
-        if payload is None or next(distant_in(value), None) is not None:
+        if payload is None or next(deferred_in(value), None) is not None:
             value = await self.redeem(value)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
         coded = payload if self.codec is None else (await self.codec.encode([payload]))[0]
@@ -187,20 +188,20 @@ class Claims:
 
         Several threads may ask at a time, for the same object too; what takes long is not locked.
         """
-        found = self._shared.get(digest)
-        if found is not None:
-            return found[1]
+        shared = self._shared.get(digest)
+        if shared is not None:
+            return shared[1]
         made = (len(payload.data), from_payload(payload))
         with self._lock:
-            found = self._shared.setdefault(digest, made)
-            if found is made:
+            shared = self._shared.setdefault(digest, made)
+            if shared is made:
                 self._shared_bytes += made[0]
-                while self._shared_bytes > MAX_SHARED and len(self._shared) > 1:
+                while self._shared_bytes > MAX_SHARED_BYTES and len(self._shared) > 1:
                     self._shared_bytes -= self._shared.popitem(last=False)[1][0]
-        return found[1]
+        return shared[1]
 
 
-def _copied(distant: Distant, load: Load) -> Value:
+def _copied(distant: Deferred, load: Load) -> Value:
     """The value of what is distant, none of it shared with what `load` gives."""
     return copied(evaluate(distant, load))
 
@@ -214,7 +215,7 @@ def at_most(value: Value) -> float:
     """The bytes that the JSON of a value can have at most; infinity where a glance does not tell."""
     if not is_dict(value):
         return _most(value)
-    if len(value) > FEW:
+    if len(value) > SMALL_VALUE_MEMBER_COUNT:
         return math.inf
     size = 2.0
     for key, item in value.items():

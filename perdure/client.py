@@ -32,7 +32,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.daemon import Lease
 from perdure.descriptions import listed
 from perdure.engine.messages import RunOptions
@@ -45,9 +45,9 @@ from perdure.graph.values import Value, normalize
 from perdure.payloads import RunRequest
 from perdure.plugin import GraphPlugin
 from perdure.reports import (
-    GRAPH,
+    GRAPH_KEY,
     RPC_TIMEOUT,
-    STATUS,
+    STATUS_KEY,
     RunSummary,
     knows_attributes,
     rpc_error,
@@ -58,7 +58,7 @@ from perdure.runs import Run
 from perdure.settings import Settings
 
 WORKFLOW = "Graph"
-CONNECT_TIMEOUT = timedelta(seconds=10)
+CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files
 _ID = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -73,8 +73,8 @@ class GraphClient:
 
     temporal: Client
     settings: Settings = field(default_factory=Settings.from_env)
-    embedded: server.Embedded | None = None
-    claims: Claims = field(default_factory=lambda: Claims(None, 0))
+    embedded: server.EmbeddedServer | None = None
+    claims: ClaimCheck = field(default_factory=lambda: ClaimCheck(None, 0))
     lease: Lease | None = None
 
     async def __aenter__(self) -> Self:
@@ -137,7 +137,10 @@ class GraphClient:
             document=await self.claims.keep_statics(request.document),
             options=replace(request.options, injects=injects),
         )
-        attributes = [SearchAttributePair(GRAPH, request.name), SearchAttributePair(STATUS, "running")]
+        attributes = [
+            SearchAttributePair(GRAPH_KEY, request.name),
+            SearchAttributePair(STATUS_KEY, "running"),
+        ]
         arguments: dict[str, Any] = {
             "id": run_id,
             "task_queue": request.queue,
@@ -149,7 +152,9 @@ class GraphClient:
         }
         run = self.get(run_id)
         try:
-            if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH.name, STATUS.name}):
+            if self.embedded is not None or await knows_attributes(
+                self.temporal, {GRAPH_KEY.name, STATUS_KEY.name}
+            ):
                 arguments["search_attributes"] = TypedSearchAttributes(attributes)
                 request = replace(request, indexed=True)
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
@@ -183,8 +188,12 @@ class GraphClient:
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""
         wanted = f"WorkflowType = '{WORKFLOW}'" + (f" AND ({query})" if query else "")
-        async for found in listed(self.temporal, wanted, limit):
-            yield found if found.name else replace(found, name=await self.get(found.id).recorded_name())
+        async for execution in listed(self.temporal, wanted, limit):
+            yield (
+                execution
+                if execution.name
+                else replace(execution, name=await self.get(execution.id).recorded_name())
+            )
 
     async def workers(self, queue: str) -> set[str]:
         """The identities of the workers that serve this task queue.
@@ -215,7 +224,7 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
         config["target_host"] = embedded.address
     temporal = await reach(config, identity)
     settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
-    claims = Claims.of(settings, temporal.data_converter.payload_codec)
+    claims = ClaimCheck.of(settings, temporal.data_converter.payload_codec)
     return GraphClient(temporal, settings, embedded, claims, lease)
 
 
@@ -234,7 +243,7 @@ async def reach(config: ClientConnectConfig, identity: str | None = None) -> Cli
     """A connection to the server that `config` names. Raises ConnectionFailed when it does not answer."""
     try:
         return await Client.connect(
-            **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CONNECT_TIMEOUT
+            **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CLIENT_CONNECT_TIMEOUT
         )
     except (RPCError, RuntimeError) as error:
         address = config.get("target_host", "")
@@ -246,8 +255,8 @@ async def reach(config: ClientConnectConfig, identity: str | None = None) -> Cli
 
 def _reason(error: Exception) -> str:
     """What was wrong, without the layers of the SDK's core that it passed through."""
-    found = re.findall(r'(?:message|error): "([^"]+)"', str(error))
-    return found[-1] if found else short(error)
+    messages = re.findall(r'(?:message|error): "([^"]+)"', str(error))
+    return messages[-1] if messages else short(error)
 
 
 def _body(request: RunRequest) -> str:

@@ -24,7 +24,7 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError
 
 from perdure.graph.values import Value
-from perdure.reports import GRAPH, RPC_TIMEOUT, PendingCall, RunSummary, rpc_error
+from perdure.reports import GRAPH_KEY, RPC_TIMEOUT, PendingCall, RunSummary, rpc_error
 
 PAGE_COUNT = 1000
 """Runs that are asked for at a time: the most that the server gives."""
@@ -81,7 +81,7 @@ def state_name(status: int) -> str:
 
 def name_of(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> str:
     """The name of a run's graph, "" where neither search attributes nor memo have it."""
-    attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH)
+    attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
     return attribute or str(memo.get("graph") or "")
 
 

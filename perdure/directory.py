@@ -35,7 +35,7 @@ class FilterScope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
+class AgentRegistry:
     """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
 
     `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
@@ -61,7 +61,7 @@ class Directory:
 class Placement:
     """Where the calls of one run go. `bypass_agents` are names that may be no agent's."""
 
-    def __init__(self, directory: Directory, bypass_agents: Sequence[str] = ()) -> None:
+    def __init__(self, directory: AgentRegistry, bypass_agents: Sequence[str] = ()) -> None:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store

@@ -11,11 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole
+from perdure.graph.distant import BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.json_dump import dump
 from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
 
-Place: TypeAlias = tuple[tuple[str | int, ...], Value]
+SpecialPlace: TypeAlias = tuple[tuple[str | int, ...], Value]
 
 _SPECIAL: Mapping[str, Value] = {
     "undefined": UNDEFINED,
@@ -24,26 +24,26 @@ _SPECIAL: Mapping[str, Value] = {
     "-Infinity": -math.inf,
 }
 
-MANY = 200
+MAX_INLINE_SPECIAL_COUNT = 200
 """Characters that stand for a distant value where people look at the JSON."""
 
-FEW = 50
+MAX_INLINE_KEY_COUNT = 50
 """Members of a dictionary that are worth to be written one by one."""
 
 
-def encode(value: Value, *, apart: bool = False) -> tuple[bytes, list[Place]]:
+def encode(value: Value, *, apart: bool = False) -> tuple[bytes, list[SpecialPlace]]:
     """JSON of `value`, and the places that JSON could not hold.
 
     `apart` writes the members of a small dictionary one by one: where JSON is likely not to hold one
     of them, the others are then not written twice.
     """
-    places: list[Place] = []
+    places: list[SpecialPlace] = []
     return _encode(value, (), places, apart), places
 
 
-def _encode(value: Value, path: tuple[str | int, ...], places: list[Place], apart: bool) -> bytes:
+def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace], apart: bool) -> bytes:
     """Whole parts are written at once; only the way to what JSON does not hold is walked."""
-    if not (apart and is_dict(value) and len(value) <= FEW):
+    if not (apart and is_dict(value) and len(value) <= MAX_INLINE_KEY_COUNT):
         try:
             return dump(value)
         except (TypeError, ValueError):
@@ -74,7 +74,7 @@ def _restored(value: Value, places: Sequence[Sequence[Any]]) -> Value:
     return value
 
 
-def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Value:
+def _plain(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace]) -> Value:
     if is_dict(value):
         return {key: _plain(item, (*path, key), places) for key, item in value.items()}
     if is_list(value):
@@ -86,27 +86,27 @@ def _plain(value: Value, path: tuple[str | int, ...], places: list[Place]) -> Va
         name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         places.append((path, name))
         return None
-    if isinstance(value, Distant):
+    if isinstance(value, Deferred):
         places.append((path, _written(value)))
-        return str(value)[:MANY]
+        return str(value)[:MAX_INLINE_SPECIAL_COUNT]
     return value
 
 
 def _apart(value: Value) -> list[Value]:
     """A value as plain data, and its places."""
-    places: list[Place] = []
+    places: list[SpecialPlace] = []
     return [_plain(value, (), places), places]
 
 
-def _written(distant: Distant) -> list[Value]:
+def _written(distant: Deferred) -> list[Value]:
     match distant:
-        case Stored(digest, size, kind, length, keys):
+        case BlobRef(digest, size, kind, length, keys):
             return ["stored", digest, size, kind, length, None if keys is None else list(keys)]
-        case Part(source, steps, cleaned):
+        case Projection(source, steps, cleaned):
             return ["part", _written(source), [list(step) for step in steps], cleaned]
-        case Whole(value):
+        case Composite(value):
             return ["whole", *_apart(value)]
-        case Joined(parts):
+        case Concat(parts):
             return ["joined", *_apart(list(parts))]
         case Merged(base, over):
             return ["merged", _written(base), *_apart(over)]
@@ -114,16 +114,16 @@ def _written(distant: Distant) -> list[Value]:
             raise TypeError(f"{distant!r} is unknown")
 
 
-def _read(mark: Sequence[Any]) -> Distant:
+def _read(mark: Sequence[Any]) -> Deferred:
     match mark:
         case ["stored", digest, size, kind, length, keys]:
-            return Stored(digest, size, kind, length, None if keys is None else tuple(keys))
+            return BlobRef(digest, size, kind, length, None if keys is None else tuple(keys))
         case ["part", source, steps, cleaned]:
-            return Part(_read(source), tuple((text, functions) for text, functions in steps), cleaned)
+            return Projection(_read(source), tuple((text, functions) for text, functions in steps), cleaned)
         case ["whole", value, places]:
-            return Whole(_restored(value, places))
+            return Composite(_restored(value, places))
         case ["joined", parts, places]:
-            return Joined(tuple(_restored(parts, places)))
+            return Concat(tuple(_restored(parts, places)))
         case ["merged", base, over, places]:
             return Merged(_read(base), _restored(over, places))
         case _:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import Finish, RunOptions
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.engine.state import GraphRun
 from perdure.graph.values import Value
 from perdure.records import INLINE
@@ -112,7 +112,7 @@ class BatchCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beginning:
+class FirstSegmentRequest:
     """A run that begins, for its worker to play ahead: the fields of its RunRequest, its id, its time.
 
     `now` is in milliseconds since the epoch. Of a run that `continues` another only the graph is told.
@@ -129,7 +129,7 @@ class SegmentRequest:
     """Where a run stands, for a segment to play on from: nothing of it is kept in history.
 
     `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
-    epoch; `directory` holds the fields of the Directory that the run goes by, `request` those of its
+    epoch; `directory` holds the fields of the AgentRegistry that the run goes by, `request` those of its
     RunRequest but for what the snapshot has.
     """
 
@@ -205,7 +205,7 @@ class RunStatus:
 
     name: str = "graph"
     iteration: int = 0
-    questions: tuple[Question, ...] = ()
+    questions: tuple[HumanPrompt, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     nodes: tuple[NodeStatus, ...] = ()
     streams: tuple[StreamTail, ...] = ()

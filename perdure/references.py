@@ -28,15 +28,15 @@ from perdure.errors import ConnectionFailed, UsageError
 from perdure.reports import RPC_TIMEOUT, short
 from perdure.store import Found, Store
 
-RUNS: Final = "WorkflowType = 'Graph'"
-AT_ONCE: Final = 8
+ALL_RUNS_QUERY: Final = "WorkflowType = 'Graph'"
+CONCURRENT_REQUEST_COUNT: Final = 8
 """Histories read, and objects removed, at the same time."""
 
 _HEX: Final = re.compile(rb"[0-9a-f]{64,}")
-_DIGITS: Final = 64
+_DIGEST_CHARS: Final = 64
 _READABLE: Final = (b"json/", b"binary/null", b"binary/plain", b"binary/protobuf")
 
-Told = Callable[[str, int], None]
+ProgressCallback = Callable[[str, int], None]
 """Is told what is being done, and how many of these are done."""
 
 
@@ -50,7 +50,7 @@ class Garbage:
     runs: int
 
 
-async def find_garbage(temporal: Client, store: Store, before: float, told: Told) -> Garbage:
+async def find_garbage(temporal: Client, store: Store, before: float, told: ProgressCallback) -> Garbage:
     """The objects that were put before `before` (seconds since 1970) and that no run refers to.
 
     Raises StoreUnavailable; ConnectionFailed where the server does not show all histories; UsageError
@@ -58,10 +58,10 @@ async def find_garbage(temporal: Client, store: Store, before: float, told: Told
     """
     old: dict[str, Found] = {}
     count = size = 0
-    async for found in store.list():
-        count, size = count + 1, size + found.size
-        if found.modified < before:
-            old[found.name] = found
+    async for item in store.list():
+        count, size = count + 1, size + item.size
+        if item.modified < before:
+            old[item.name] = item
         told("objects listed", count)
     runs = 0
     if old:
@@ -72,29 +72,33 @@ async def find_garbage(temporal: Client, store: Store, before: float, told: Told
                 f"the store {store.place} belongs to; nothing is removed. Correct TEMPORAL_ADDRESS, "
                 "TEMPORAL_NAMESPACE or PERDURE_STORE; a store that nobody needs any more, delete yourself"
             )
-        old = {name: found for name, found in old.items() if name not in live}
+        old = {name: item for name, item in old.items() if name not in live}
     return Garbage(objects=tuple(old.values()), count=count, size=size, runs=runs)
 
 
-async def remove_garbage(store: Store, garbage: Garbage, before: float, told: Told) -> list[Found]:
+async def remove_garbage(
+    store: Store, garbage: Garbage, before: float, told: ProgressCallback
+) -> list[Found]:
     """Removes what is still as old as it was; returns what was removed. Raises StoreUnavailable."""
     removed: list[Found] = []
-    for start in range(0, len(garbage.objects), AT_ONCE):
-        some = garbage.objects[start : start + AT_ONCE]
-        done = await asyncio.gather(*(store.remove(found.name, before) for found in some))
-        removed += [found for found, gone in zip(some, done, strict=True) if gone]
+    for start in range(0, len(garbage.objects), CONCURRENT_REQUEST_COUNT):
+        some = garbage.objects[start : start + CONCURRENT_REQUEST_COUNT]
+        done = await asyncio.gather(*(store.remove(item.name, before) for item in some))
+        removed += [item for item, gone in zip(some, done, strict=True) if gone]
         told("objects removed", len(removed))
     await store.tidy(before)
     return removed
 
 
-async def _referred_to(temporal: Client, wanted: frozenset[str], told: Told) -> tuple[set[str], int]:
+async def _referred_to(
+    temporal: Client, wanted: frozenset[str], told: ProgressCallback
+) -> tuple[set[str], int]:
     """Those of the `wanted` names that are in a history, and the number of runs."""
     live: set[str] = set()
     runs = 0
     async for some in _runs(temporal):
-        for found in await asyncio.gather(*(_names(temporal, *run, wanted) for run in some)):
-            live |= found
+        for names in await asyncio.gather(*(_names(temporal, *run, wanted) for run in some)):
+            live |= names
         runs += len(some)
         told("runs read", runs)
     return live, runs
@@ -103,9 +107,9 @@ async def _referred_to(temporal: Client, wanted: frozenset[str], told: Told) -> 
 async def _runs(temporal: Client) -> AsyncIterator[list[tuple[str, str]]]:
     """The workflow ids and run ids of all runs, some at a time."""
     some: list[tuple[str, str]] = []
-    async for info in executions(temporal, RUNS):
+    async for info in executions(temporal, ALL_RUNS_QUERY):
         some.append((info.execution.workflow_id, info.execution.run_id))
-        if len(some) == AT_ONCE:
+        if len(some) == CONCURRENT_REQUEST_COUNT:
             yield some
             some = []
     if some:
@@ -115,18 +119,18 @@ async def _runs(temporal: Client) -> AsyncIterator[list[tuple[str, str]]]:
 async def _names(temporal: Client, id: str, run_id: str, wanted: frozenset[str]) -> set[str]:
     handle: Any = temporal.get_workflow_handle(id, run_id=run_id)
     codec = temporal.data_converter.payload_codec
-    found: set[str] = set()
+    names: set[str] = set()
     try:
         async for event in handle.fetch_history_events(rpc_timeout=RPC_TIMEOUT):
             for text in (event.SerializeToString(), *await _decoded(event, codec, id)):
-                found |= names_in(text, wanted)
+                names |= names_in(text, wanted)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:  # its time is over since it was listed
-            return found
+            return names
         raise ConnectionFailed(
             f"the history of run {id!r} cannot be read: {short(error)}; nothing is removed, try again later"
         ) from error
-    return found
+    return names
 
 
 def names_in(text: bytes, wanted: frozenset[str]) -> set[str]:
@@ -135,8 +139,8 @@ def names_in(text: bytes, wanted: frozenset[str]) -> set[str]:
         name
         for match in _HEX.findall(text)
         for digits in (match.decode(),)
-        for start in range(len(digits) - _DIGITS + 1)
-        if (name := digits[start : start + _DIGITS]) in wanted
+        for start in range(len(digits) - _DIGEST_CHARS + 1)
+        if (name := digits[start : start + _DIGEST_CHARS]) in wanted
     }
 
 

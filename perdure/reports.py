@@ -25,8 +25,8 @@ from perdure.payloads import RunResult, RunStatus
 from perdure.records import from_plain
 
 RPC_TIMEOUT = timedelta(seconds=10)
-GRAPH = SearchAttributeKey.for_keyword("PerdureGraph")
-STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+GRAPH_KEY = SearchAttributeKey.for_keyword("PerdureGraph")
+STATUS_KEY = SearchAttributeKey.for_keyword("PerdureStatus")
 NO_ANSWER = frozenset(
     (
         RPCStatusCode.UNAVAILABLE,
@@ -38,7 +38,7 @@ NO_ANSWER = frozenset(
 )
 """What tells nothing of the run: the server is not there, or not itself."""
 
-POLL_SECONDS = 75
+POLLER_TIMEOUT_S = 75
 """A worker that has not asked for so long is gone: a request for work lasts for a minute."""
 
 
@@ -151,7 +151,7 @@ async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[s
     `local` tells that the server is on this machine for this machine alone: workers here that have
     ended are then left out.
     """
-    found: set[str] = set()
+    identities: set[str] = set()
     for kind in (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
         request = DescribeTaskQueueRequest(
             namespace=temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
@@ -160,9 +160,9 @@ async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[s
             answer = await temporal.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"task queue {queue!r}") from error
-        recent = time.time() - POLL_SECONDS
-        found |= {item.identity for item in answer.pollers if item.last_access_time.seconds > recent}
-    return {identity for identity in found if not local or _lives(identity)}
+        recent = time.time() - POLLER_TIMEOUT_S
+        identities |= {item.identity for item in answer.pollers if item.last_access_time.seconds > recent}
+    return {identity for identity in identities if not local or _lives(identity)}
 
 
 def _lives(identity: str) -> bool:

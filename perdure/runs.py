@@ -21,7 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.descriptions import RunDescription, described, pending_calls
 from perdure.errors import RunFailed, UsageError
 from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
@@ -44,7 +44,7 @@ class Run:
 
     temporal: Client
     id: str
-    claims: Claims
+    claims: ClaimCheck
     local: bool = False
 
     @property

@@ -34,24 +34,24 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.outcomes import failure_of
-from perdure.engine.people import Question, question
+from perdure.engine.people import HumanPrompt, human_prompt
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.errors import EngineError, FinalError, RunFailed, TransientError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.payloads import RunResult
 from perdure.settings import Settings
 
-MAX_BACKOFF = 600.0
+MAX_BACKOFF_S = 600.0
 """Seconds between two attempts after a transient failure, at most."""
 
-Ask = Callable[[Question], Awaitable[str]]
+Ask = Callable[[HumanPrompt], Awaitable[str]]
 Agents = dict[str, Agent] | Iterable[Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class MemoryEnvironment:
     """What a run in memory has around it, besides its graph and agents.
 
     `console` shows the lines of nodes and agents, `observe` is told of every change of a node's
@@ -77,7 +77,7 @@ def run_in_memory(
 ) -> RunResult:
     """Runs `graph` to its end. `agents` are added to those shipped; `inputs` go into static nodes.
 
-    `around` are fields of Surroundings, such as ``ask=`` or ``filters=``.
+    `around` are fields of MemoryEnvironment, such as ``ask=`` or ``filters=``.
 
     Raises GraphError for a graph that is wrong, and RunFailed, whose `result` holds what there is,
     when a node failed. Not to be called where an event loop runs: there, await MemoryShell.run.
@@ -94,7 +94,7 @@ def memory_shell(
     **around: Any,
 ) -> MemoryShell:
     """The shell for one run, with the arguments of run_in_memory."""
-    surroundings = Surroundings(**around)
+    surroundings = MemoryEnvironment(**around)
     known = {**catalog(), **named(agents)}
     options = options or RunOptions()
     scheduler = Scheduler(
@@ -110,8 +110,8 @@ def named(agents: Agents) -> dict[str, Agent]:
     """Agents by name, from a mapping or from decorated functions."""
     if isinstance(agents, dict):
         return cast(dict[str, Agent], agents)
-    found = [declared(function) for function in agents]
-    return {item.name: item for item in found if item is not None}
+    declarations = [declared(function) for function in agents]
+    return {item.name: item for item in declarations if item is not None}
 
 
 def fake_agent(name: str, result: Value = None, *, error: str | None = None) -> Callable[..., Any]:
@@ -136,9 +136,9 @@ class MemoryShell:
 
     scheduler: Scheduler
     agents: Mapping[str, Agent]
-    around: Surroundings = field(default_factory=Surroundings)
-    _turns: Turns = field(default_factory=Turns)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    around: MemoryEnvironment = field(default_factory=MemoryEnvironment)
+    _turns: TurnOrder = field(default_factory=TurnOrder)
+    _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
 
@@ -162,13 +162,13 @@ class MemoryShell:
     async def _next(self) -> Event:
         await asyncio.sleep(0)
         while (event := self._turns.next()) is None:
-            self._news.clear()
-            await self._news.wait()
+            self._has_events.clear()
+            await self._has_events.wait()
         return event
 
     def _arrive(self, event: Event) -> None:
         self._turns.arrive(event)
-        self._news.set()
+        self._has_events.set()
 
     def _carry_out(self, commands: list[Command]) -> None:
         for command in commands:
@@ -193,55 +193,55 @@ class MemoryShell:
                     assert_never(command)
 
     def _call(self, command: RunAgent) -> None:
-        found = self.agents.get(command.agent)
-        asks = found is not None and found.human  # no worker is called: filters see as much as they do there
+        agent = self.agents.get(command.agent)
+        asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
         given = () if asks else self.around.filters
         filters = applying(given, command.agent, command.node) if given else ()
-        if found is None and not filters:  # bypassAgentIds allows it, and nobody could answer
+        if agent is None and not filters:  # bypassAgentIds allows it, and nobody could answer
             self._turns.expect(command.call, AgentCompleted(command.call, None))
-        elif found is not None and found.pure and not filters:
-            self._pure(found, command)
+        elif agent is not None and agent.pure and not filters:
+            self._pure(agent, command)
         else:
-            self._open[command.call] = asyncio.create_task(self._wait_for(found, command, filters))
+            self._open[command.call] = asyncio.create_task(self._wait_for(agent, command, filters))
 
-    def _pure(self, found: Agent, command: RunAgent) -> None:
+    def _pure(self, agent: Agent, command: RunAgent) -> None:
         """Answers in turn; what fails for now is called again as any other agent is."""
         try:
-            result = normal(found.name, found.call(command.inputs, command.params, self._context(command)))
+            result = normal(agent.name, agent.call(command.inputs, command.params, self._context(command)))
         except Exception as error:
             failure = failure_of(error)
             if failure.transient:
-                self._open[command.call] = asyncio.create_task(self._wait_for(found, command, ()))
+                self._open[command.call] = asyncio.create_task(self._wait_for(agent, command, ()))
             else:
                 self._turns.expect(command.call, failure.answer(command.call))
         else:
             self._turns.expect(command.call, AgentCompleted(command.call, result))
 
-    async def _wait_for(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
+    async def _wait_for(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
         try:
-            if found is not None and found.human and self.around.ask is not None:
-                result = await self._answer(question(command), self.around.ask)
+            if agent is not None and agent.human and self.around.ask is not None:
+                result = await self._answer(human_prompt(command), self.around.ask)
             else:
-                result = await self._tried(found, command, filters)
+                result = await self._tried(agent, command, filters)
             event: Event = AgentCompleted(command.call, result)
         except Exception as error:
             event = failure_of(error).answer(command.call)
         self._open.pop(command.call, None)
         self._arrive(event)
 
-    async def _tried(self, found: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
+    async def _tried(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
         """The agent's result; after transient failures it is called again, as in a durable run."""
         context, options, params = self._context(command), command.options, {**command.params}
         pause = options.backoff or 1.0
         while True:
             try:
-                return await invoke(found, command.inputs, params, context, options.timeout, filters)
+                return await invoke(agent, command.inputs, params, context, options.timeout, filters)
             except TransientError as error:
                 await asyncio.sleep(pause if error.retry_after is None else error.retry_after)
             context = replace(context, attempt=context.attempt + 1)
-            pause = min(pause * 2, MAX_BACKOFF)
+            pause = min(pause * 2, MAX_BACKOFF_S)
 
-    async def _answer(self, asked: Question, ask: Ask) -> Value:
+    async def _answer(self, asked: HumanPrompt, ask: Ask) -> Value:
         answer = await ask(asked)
         while asked.refusal(answer) is not None:
             answer = await ask(asked)

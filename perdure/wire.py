@@ -15,13 +15,13 @@ from temporalio.common import RawValue
 
 from perdure.encoding import decode, encode
 from perdure.errors import FinalError
-from perdure.graph.distant import Distant
+from perdure.graph.distant import Deferred
 from perdure.graph.values import Value
 from perdure.records import from_plain, to_plain
 
 ENCODING = b"json/plain"
 PLACES = "perdure-special"
-MAX_BYTES = 2_000_000
+MAX_PAYLOAD_BYTES = 2_000_000
 """Temporal refuses payloads above 2 MiB, in ways that leave a run stuck: stay below."""
 
 Kind = TypeVar("Kind")
@@ -32,7 +32,8 @@ class ValueTooLarge(FinalError):
 
     def __init__(self, size: int) -> None:
         super().__init__(
-            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_BYTES / 1e6:.0f} MB without a store; "
+            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_PAYLOAD_BYTES / 1e6:.0f} MB "
+            "without a store; "
             "set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)"
         )
 
@@ -42,9 +43,9 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
 
     What never reaches the server, such as the input of a local activity, need not be `limited`.
     """
-    is_record = dataclasses.is_dataclass(value) and not isinstance(value, Distant)
+    is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred)
     data, places = encode(to_plain(value) if is_record else value, apart=is_record)
-    if limited and len(data) > MAX_BYTES:
+    if limited and len(data) > MAX_PAYLOAD_BYTES:
         raise ValueTooLarge(len(data))
     metadata = {"encoding": ENCODING}
     if places:

@@ -17,7 +17,7 @@ from perdure.activities.agent import Agent
 from perdure.activities.filters import AgentFilter
 from perdure.activities.invoke import close_clients
 from perdure.activities.watch import watched
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.settings import Settings
 
 STREAM_INTERVAL = timedelta(milliseconds=100)
@@ -62,7 +62,7 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
-        claims=Claims.of(options.settings, client.data_converter.payload_codec),
+        claims=ClaimCheck.of(options.settings, client.data_converter.payload_codec),
         local_models=options.local_models,
         filters=options.filters,
     )

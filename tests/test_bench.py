@@ -70,8 +70,8 @@ def test_ratio_of_medians() -> None:
     ],
 )
 def test_slope(points: list[tuple[float, float]], slope: float | None) -> None:
-    found = Curve(name="c", x="nodes", y="seconds", points=points).slope
-    assert found == (None if slope is None else pytest.approx(slope))
+    actual = Curve(name="c", x="nodes", y="seconds", points=points).slope
+    assert actual == (None if slope is None else pytest.approx(slope))
 
 
 def test_unknown_name() -> None:

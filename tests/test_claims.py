@@ -13,10 +13,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 import perdure.claims
-from perdure.claims import Claims, NoStore
+from perdure.claims import ClaimCheck, NoStore
 from perdure.encoding import encode
 from perdure.errors import FinalError
-from perdure.graph.distant import Joined, Merged, Part, Stored, Whole, distant_in
+from perdure.graph.distant import BlobRef, Composite, Concat, Merged, Projection, deferred_in
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
 from perdure.store import open_store
@@ -41,44 +41,46 @@ class Flip(PayloadCodec):
 
 
 @pytest.fixture(params=[None, Flip()], ids=["clear", "codec"])
-def claims(request: pytest.FixtureRequest) -> Claims:
-    return Claims(open_store(f"memory://{request.node.name}"), 1_000, request.param)
+def claims(request: pytest.FixtureRequest) -> ClaimCheck:
+    return ClaimCheck(open_store(f"memory://{request.node.name}"), 1_000, request.param)
 
 
-async def test_small_values_stay(claims: Claims) -> None:
-    for value in (None, 5, "text", {"a": [UNDEFINED]}, Stored("d", 10**9, "list")):
+async def test_small_values_stay(claims: ClaimCheck) -> None:
+    for value in (None, 5, "text", {"a": [UNDEFINED]}, BlobRef("d", 10**9, "list")):
         assert await claims.keep(value) == value
         assert unpack(await claims.packed(value)) == value
 
 
-async def test_large_values_are_kept(claims: Claims) -> None:
+async def test_large_values_are_kept(claims: ClaimCheck) -> None:
     for value in (BIG, [BIG], "😀" * 3_000, "\ud83d" * 3_000):
         kept = await claims.keep(value)
-        assert isinstance(kept, Stored)
+        assert isinstance(kept, BlobRef)
         assert kept == await claims.keep(value)
         assert await claims.redeem({"a": [kept], "b": kept}) == {"a": [value], "b": value}
         assert unpack(await claims.packed(value)) == kept
-    assert isinstance(await claims.keep("x" * 600, above=500), Stored)
+    assert isinstance(await claims.keep("x" * 600, above=500), BlobRef)
     assert await claims.keep("x" * 600, above=5_000) == "x" * 600
 
 
 async def test_a_value_has_one_name_in_all_processes() -> None:
     # protobuf writes maps in an order that is drawn for each process, unless it is told otherwise
-    kept = await Claims(open_store("memory://names"), 1_000).keep({"text": "x" * 5_000, "none": UNDEFINED})
-    assert isinstance(kept, Stored)
+    kept = await ClaimCheck(open_store("memory://names"), 1_000).keep(
+        {"text": "x" * 5_000, "none": UNDEFINED}
+    )
+    assert isinstance(kept, BlobRef)
     assert kept.digest == "b5c55ba77f2659e52074d48af7f6826d51d7d9614adc3c30646ccbf5e0405a0e"
 
 
-async def test_what_is_distant_inside_is_kept_whole(claims: Claims) -> None:
+async def test_what_is_distant_inside_is_kept_whole(claims: ClaimCheck) -> None:
     kept = await claims.keep(BIG)
     outer = await claims.keep({"kept": kept, "text": "y" * 5_000})
-    assert isinstance(outer, Stored)
+    assert isinstance(outer, BlobRef)
     assert await claims.redeem(outer) == {"kept": BIG, "text": "y" * 5_000}
 
 
-async def test_redeemed_values_share_nothing(claims: Claims) -> None:
+async def test_redeemed_values_share_nothing(claims: ClaimCheck) -> None:
     kept = await claims.keep(BIG)
-    rows = Part(kept, (("rows", False),))
+    rows = Projection(kept, (("rows", False),))
     first, second = await claims.redeem([rows, rows])
     first[0]["n"] = "changed"
     assert second == BIG["rows"]
@@ -86,40 +88,40 @@ async def test_redeemed_values_share_nothing(claims: Claims) -> None:
     with pytest.raises(LookupError):
         claims.redeem_at_hand(kept)
     with pytest.raises(LookupError):
-        claims.redeem_at_hand(Part(Stored("other", 1, "list")))
+        claims.redeem_at_hand(Projection(BlobRef("other", 1, "list")))
     every = [
-        Whole([kept]),
-        Joined(("<", Part(kept, (("small", False),)), ">")),
+        Composite([kept]),
+        Concat(("<", Projection(kept, (("small", False),)), ">")),
         Merged(kept, {"small": rows}),
     ]
     assert await claims.redeem(every) == [[BIG], "<1>", {**BIG, "small": BIG["rows"]}]
 
 
-async def test_the_answer_to_a_fetch(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_answer_to_a_fetch(claims: ClaimCheck, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = await claims.keep(BIG)
-    assert await claims.answer(Part(kept, (("small", False),)), whole=False) == 1
-    assert isinstance(await claims.answer(Part(kept, (("rows", False),)), whole=False), Stored)
+    assert await claims.answer(Projection(kept, (("small", False),)), whole=False) == 1
+    assert isinstance(await claims.answer(Projection(kept, (("rows", False),)), whole=False), BlobRef)
     assert await claims.answer(kept, whole=True) == BIG
-    monkeypatch.setattr(perdure.claims, "MAX_WHOLE", 2_000)
+    monkeypatch.setattr(perdure.claims, "MAX_FETCHED_VALUE_BYTES", 2_000)
     with pytest.raises(FinalError, match="decides what the run does"):
         await claims.answer(kept, whole=True)
 
 
-async def test_shrinking(claims: Claims) -> None:
+async def test_shrinking(claims: ClaimCheck) -> None:
     assert await claims.shrink({"a": 1}, 100) == {"a": 1}
     shrunk = await claims.shrink({"big": BIG, "text": ["z" * 5_000, 1], "a": 1}, 1_500)
     assert shrunk["a"] == 1
-    assert list(distant_in(shrunk))
+    assert list(deferred_in(shrunk))
     assert len(encode(shrunk)[0]) <= 1_500
     assert await claims.redeem(shrunk) == {"big": BIG, "text": ["z" * 5_000, 1], "a": 1}
     crumbs = [f"{number:0900}" for number in range(20)]
     whole = await claims.shrink(crumbs, 2_000)
-    assert isinstance(whole, Stored)
+    assert isinstance(whole, BlobRef)
     assert await claims.redeem(whole) == crumbs
     assert await claims.redeem(await claims.shrink("x" * 3_000, 100)) == "x" * 3_000
 
 
-async def test_static_nodes(claims: Claims) -> None:
+async def test_static_nodes(claims: ClaimCheck) -> None:
     inner = {"nodes": {"i": {"value": BIG}}}
     document: dict[str, Any] = {
         "nodes": {
@@ -133,14 +135,14 @@ async def test_static_nodes(claims: Claims) -> None:
         "loop": {"count": 1},
     }
     kept = await claims.keep_statics(document)
-    assert isinstance(kept["nodes"]["s"]["value"], Stored)
-    assert isinstance(kept["nodes"]["n"]["graph"]["nodes"]["i"]["value"], Stored)
+    assert isinstance(kept["nodes"]["s"]["value"], BlobRef)
+    assert isinstance(kept["nodes"]["n"]["graph"]["nodes"]["i"]["value"], BlobRef)
     assert await claims.redeem(kept) == document
     assert await claims.keep_statics("no graph") == "no graph"
     assert await claims.keep_statics({"nodes": 5}) == {"nodes": 5}
 
 
-async def test_what_is_beside_an_answer_is_not_in_the_object(claims: Claims) -> None:
+async def test_what_is_beside_an_answer_is_not_in_the_object(claims: ClaimCheck) -> None:
     assert claims.store is not None
     first = await claims.packed(BIG, usage={"tokens": 5})
     assert beside(first, "usage") == {"tokens": 5}
@@ -148,29 +150,29 @@ async def test_what_is_beside_an_answer_is_not_in_the_object(claims: Claims) -> 
 
 
 async def test_a_codec_hides_what_is_stored() -> None:
-    claims = Claims(open_store("memory://hidden"), 100, Flip())
+    claims = ClaimCheck(open_store("memory://hidden"), 100, Flip())
     kept = await claims.keep("secret " * 100)
     assert claims.store is not None
     assert b"secret" not in await claims.store.get(kept.digest)
 
 
 async def test_without_a_store() -> None:
-    claims = Claims.of(Settings(store=None))
+    claims = ClaimCheck.of(Settings(store=None))
     assert await claims.keep(BIG) is BIG
     assert await claims.shrink(BIG, 10) is BIG
     assert await claims.keep_statics({"nodes": {"s": {"value": BIG}}}) == {"nodes": {"s": {"value": BIG}}}
     assert unpack(await claims.packed(BIG)) == BIG
     assert await claims.redeem(BIG) is BIG
     with pytest.raises(NoStore, match="PERDURE_STORE"):
-        await claims.redeem([Stored("d", 1, "list")])
+        await claims.redeem([BlobRef("d", 1, "list")])
     with pytest.raises(ValueTooLarge):
         await claims.packed("x" * 3_000_000)
 
 
-async def test_few_objects_are_held(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(perdure.claims, "MAX_SHARED", 12_000)
+async def test_few_objects_are_held(claims: ClaimCheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perdure.claims, "MAX_SHARED_BYTES", 12_000)
     kept = [await claims.keep({"text": str(number) * 5_000}) for number in range(4)]
-    parts = [Part(each, (("text", False),)) for each in kept]
+    parts = [Projection(each, (("text", False),)) for each in kept]
     assert await claims.redeem(parts) == [str(number) * 5_000 for number in range(4)]
     assert claims.redeem_at_hand(parts[-1]) == "3" * 5_000
     with pytest.raises(LookupError):
@@ -178,7 +180,7 @@ async def test_few_objects_are_held(claims: Claims, monkeypatch: pytest.MonkeyPa
 
 
 async def test_threads_that_need_the_same_object_hold_it_once(
-    claims: Claims, monkeypatch: pytest.MonkeyPatch
+    claims: ClaimCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = threading.Barrier(2, timeout=10)
 
@@ -193,11 +195,11 @@ async def test_threads_that_need_the_same_object_hold_it_once(
     assert claims._shared_bytes == len(payload.data)
 
 
-async def test_large_objects_are_read_beside_the_event_loop(claims: Claims) -> None:
+async def test_large_objects_are_read_beside_the_event_loop(claims: ClaimCheck) -> None:
     value = [json.dumps(number) * 100 for number in range(3_000)]
     kept = await claims.keep(value)
-    assert kept.size > perdure.claims.IN_THREAD
-    assert await claims.redeem(Part(kept, (("$last", True),))) == value[-1]
+    assert kept.size > perdure.claims.THREADED_CODEC_BYTES
+    assert await claims.redeem(Projection(kept, (("$last", True),))) == value[-1]
 
 
 @pytest.mark.anyio
@@ -215,8 +217,8 @@ async def test_large_objects_are_read_beside_the_event_loop(claims: Claims) -> N
     ],
 )
 async def test_nothing_above_the_limit_passes_as_small(value: Any) -> None:
-    claims = Claims(open_store("memory://small"), 1_024)
-    assert isinstance(await claims.keep(value), Stored)
+    claims = ClaimCheck(open_store("memory://small"), 1_024)
+    assert isinstance(await claims.keep(value), BlobRef)
 
 
 @pytest.mark.anyio
@@ -224,4 +226,4 @@ async def test_nothing_above_the_limit_passes_as_small(value: Any) -> None:
     "value", [None, True, 1e300, 10**20, -1.5e-300, "x" * 1_000, {"a": "x" * 900}, {}, [], [1]]
 )
 async def test_what_is_small_stays(value: Any) -> None:
-    assert await Claims(open_store("memory://small"), 1_024).keep(value) is value
+    assert await ClaimCheck(open_store("memory://small"), 1_024).keep(value) is value

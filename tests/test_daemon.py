@@ -87,9 +87,9 @@ def test_of_racing_callers_one_starts_it(folder: Path) -> None:
         return listener()(port)
 
     with ThreadPoolExecutor(10) as pool:
-        found = list(pool.map(lambda _: ensure(folder, command), range(10)))
+        processes = list(pool.map(lambda _: ensure(folder, command), range(10)))
     assert len(starts) == 1
-    assert len(set(map(repr, found))) == 1
+    assert len(set(map(repr, processes))) == 1
 
 
 def test_after_a_crash_the_next_one_has_the_same_address(folder: Path) -> None:
@@ -119,9 +119,9 @@ def test_a_port_lost_to_another_program_is_replaced(folder: Path) -> None:
         def ready(address: str) -> bool:
             return len(asked) > 1 and daemon.answers(address)
 
-        found = daemon.ensure(folder, "d", command, ready)
+        process = daemon.ensure(folder, "d", command, ready)
     assert len(asked) == 2
-    assert found.address == f"127.0.0.1:{asked[1]}"
+    assert process.address == f"127.0.0.1:{asked[1]}"
 
 
 DEAD_ON_ARRIVAL = (

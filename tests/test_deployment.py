@@ -246,8 +246,8 @@ def test_the_namespace_script_can_be_repeated(temporal):
     def describe() -> tuple[str, dict[str, str]]:
         named = ("--namespace", "acme", "-o", "json")
         namespace = json.loads(_temporal(temporal, "operator", "namespace", "describe", *named).stdout)
-        found = json.loads(_temporal(temporal, "operator", "search-attribute", "list", *named).stdout)
-        return namespace["config"]["workflowExecutionRetentionTtl"], found["customAttributes"]
+        attributes = json.loads(_temporal(temporal, "operator", "search-attribute", "list", *named).stdout)
+        return namespace["config"]["workflowExecutionRetentionTtl"], attributes["customAttributes"]
 
     attributes = {name: "INDEXED_VALUE_TYPE_KEYWORD" for name in ("PerdureGraph", "PerdureStatus")}
     for retention, seconds in (("30d", "2592000s"), ("7d", "604800s")):

@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from perdure.encoding import FEW, MANY, decode, encode
-from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole
+from perdure.encoding import MAX_INLINE_KEY_COUNT, MAX_INLINE_SPECIAL_COUNT, decode, encode
+from perdure.graph.distant import BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.values import UNDEFINED
 
-OBJECT = Stored("o", 9_000_000, "object", 2, ("a", "\ud83d"))
-PLACES: tuple[Distant, ...] = (
+OBJECT = BlobRef("o", 9_000_000, "object", 2, ("a", "\ud83d"))
+PLACES: tuple[Deferred, ...] = (
     OBJECT,
-    Stored("l", 5, "list", 7),
-    Stored("s", 5, "string", 7),
-    Part(OBJECT),
-    Part(Part(OBJECT, (("a", False),)), (("$0", True), ("trim()", True)), cleaned=True),
-    Whole([OBJECT, UNDEFINED, math.inf, {"x": Part(OBJECT), "y": [Whole({"z": OBJECT})]}]),
-    Whole({"undefined": None, "o": OBJECT}),
-    Joined(("a", OBJECT, UNDEFINED, -math.inf, ["b", Part(OBJECT)], "\udc00")),
-    Merged(Whole([OBJECT]), {"p": Joined((OBJECT,)), "u": UNDEFINED, "n": 1.5}),
-    Part(Merged(OBJECT, {}), (("x", False),)),
+    BlobRef("l", 5, "list", 7),
+    BlobRef("s", 5, "string", 7),
+    Projection(OBJECT),
+    Projection(Projection(OBJECT, (("a", False),)), (("$0", True), ("trim()", True)), cleaned=True),
+    Composite([OBJECT, UNDEFINED, math.inf, {"x": Projection(OBJECT), "y": [Composite({"z": OBJECT})]}]),
+    Composite({"undefined": None, "o": OBJECT}),
+    Concat(("a", OBJECT, UNDEFINED, -math.inf, ["b", Projection(OBJECT)], "\udc00")),
+    Merged(Composite([OBJECT]), {"p": Concat((OBJECT,)), "u": UNDEFINED, "n": 1.5}),
+    Projection(Merged(OBJECT, {}), (("x", False),)),
 )
 SCALARS = (
     None,
@@ -80,15 +80,15 @@ def test_nan() -> None:
     assert math.isnan(back({"a": [math.nan]})["a"][0])
 
 
-@pytest.mark.parametrize("count", [FEW, FEW + 1])
+@pytest.mark.parametrize("count", [MAX_INLINE_KEY_COUNT, MAX_INLINE_KEY_COUNT + 1])
 def test_many_members(count: int) -> None:
     value = {str(index): index for index in range(count)} | {"0": OBJECT}
     assert back(value, apart=True) == value
 
 
 def test_people_read_what_is_not_there() -> None:
-    data, places = encode({"a": OBJECT, "t": Joined(("x" * 500, OBJECT))})
-    assert json.loads(data) == {"a": str(OBJECT), "t": "x" * MANY}
+    data, places = encode({"a": OBJECT, "t": Concat(("x" * 500, OBJECT))})
+    assert json.loads(data) == {"a": str(OBJECT), "t": "x" * MAX_INLINE_SPECIAL_COUNT}
     assert all(isinstance(mark, list) for _, mark in places)
     assert not isinstance(encode(UNDEFINED)[1][0][1], list)
 
@@ -101,7 +101,7 @@ def test_no_value_imitates_a_mark() -> None:
 
 def test_what_is_unknown_is_refused() -> None:
     with pytest.raises(TypeError, match="unknown"):
-        encode([Distant()])
+        encode([Deferred()])
     with pytest.raises(ValueError, match=r"a place of this kind is unknown here: \['new'\]"):
         decode(b"[null]", [[[0], ["new", 1]]])
     with pytest.raises(TypeError):

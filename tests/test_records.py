@@ -8,7 +8,7 @@ import pytest
 
 from perdure.encoding import decode, encode
 from perdure.engine.messages import Quotas, RunOptions
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.graph.values import UNDEFINED
 from perdure.payloads import NodeStatus, RunRequest, RunStatus, StreamTail
 from perdure.records import from_plain, to_lean, to_plain
@@ -43,7 +43,7 @@ PLAIN: dict[str, Any] = {
 }
 
 STATUS = RunStatus(
-    questions=(Question(path="ask", message="Name?"),),
+    questions=(HumanPrompt(path="ask", message="Name?"),),
     nodes=(NodeStatus(path="a", state="executing", since=5),),
     streams=(StreamTail(1, 0, "tail", "a"),),
 )

@@ -34,8 +34,8 @@ GRAPH = {"nodes": {"v": {"value": ""}, "a": {"agent": "copyAgent", "inputs": {"v
 
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GraphClient]:
-    async with embedded(tmp_path_factory.mktemp("references")) as found:
-        yield found
+    async with embedded(tmp_path_factory.mktemp("references")) as connected:
+        yield connected
 
 
 async def old_objects(root: Path, count: int) -> tuple[Store, list[str]]:
@@ -63,7 +63,7 @@ async def collected(temporal: Client, store: Store) -> set[str]:
 
 
 async def left(store: Store) -> set[str]:
-    return {found.name async for found in store.list()}
+    return {item.name async for item in store.list()}
 
 
 @pytest.mark.anyio
@@ -77,8 +77,8 @@ async def test_what_runs_refer_to_stays(client: GraphClient, tmp_path: Path) -> 
         await run.result()
     listed: dict[str, int] = {}
     garbage = await find_garbage(client.temporal, store, week_ago(), listed.__setitem__)
-    assert [found.name for found in garbage.objects] == [nowhere]
-    assert (garbage.count, garbage.size) == (5, sum([found.size async for found in store.list()]))
+    assert [item.name for item in garbage.objects] == [nowhere]
+    assert (garbage.count, garbage.size) == (5, sum([item.size async for item in store.list()]))
     assert garbage.runs == 3
     assert listed == {"objects listed": 5, "runs read": 3}
     assert len(await left(store)) == 5
@@ -90,10 +90,10 @@ async def test_what_is_put_again_meanwhile_stays(client: GraphClient, tmp_path: 
     store, (again, nowhere) = await old_objects(tmp_path, 2)
     await client.start(GRAPH, id="some run")
     garbage = await find_garbage(client.temporal, store, week_ago(), quiet)
-    assert {found.name for found in garbage.objects} == {again, nowhere}
+    assert {item.name for item in garbage.objects} == {again, nowhere}
     await open_store(str(tmp_path)).put(f"{tmp_path} 0".encode())
     removed = await remove_garbage(store, garbage, week_ago(), quiet)
-    assert [found.name for found in removed] == [nowhere]
+    assert [item.name for item in removed] == [nowhere]
     assert await left(store) == {again}
 
 

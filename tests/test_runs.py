@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.errors import ConnectionFailed
 from perdure.runs import Run
 
@@ -44,6 +44,6 @@ class Client:
 async def test_an_answer_that_is_lost_on_its_way_is_told(
     cause: BaseException, kind: type[BaseException]
 ) -> None:
-    run = Run(Client(cause), "r", Claims(None, 0))
+    run = Run(Client(cause), "r", ClaimCheck(None, 0))
     with pytest.raises(kind):
         await run.answer("ask", "x")

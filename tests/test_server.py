@@ -90,21 +90,21 @@ def modes(folder: Path) -> dict[str, int]:
 
 @needs_program
 def test_it_is_up_at_once_for_runs_with_our_search_attributes(shared: Settings) -> None:
-    found = server.ensure(shared)
-    assert found == server.status(shared) == server.ensure(shared)
-    assert found.address.startswith("127.0.0.1:")
+    embedded = server.ensure(shared)
+    assert embedded == server.status(shared) == server.ensure(shared)
+    assert embedded.address.startswith("127.0.0.1:")
     attributes = ("--search-attribute", 'PerdureGraph="g"')
     words = ("workflow", "start", "--type", "T", "--task-queue", "q", "--workflow-id", "first", *attributes)
-    temporal(found.address, *words)
-    assert run_status(found.address, "first") == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+    temporal(embedded.address, *words)
+    assert run_status(embedded.address, "first") == "WORKFLOW_EXECUTION_STATUS_RUNNING"
 
 
 @needs_program
 def test_its_files_are_private(shared: Settings) -> None:
     server.ensure(shared)
-    found = modes(shared.home)
-    assert found == dict.fromkeys(found, 0o600)
-    assert {"temporal.db", "temporal.db-wal", "temporal.log", "temporal.json"} <= set(found)
+    permissions = modes(shared.home)
+    assert permissions == dict.fromkeys(permissions, 0o600)
+    assert {"temporal.db", "temporal.db-wal", "temporal.log", "temporal.json"} <= set(permissions)
     assert stat.S_IMODE(shared.home.stat().st_mode) == 0o700
 
 
@@ -125,7 +125,7 @@ print(*({{"temporalio", "grpc", "asyncio", "sqlite3", "ctypes"}} & set(sys.modul
 
 @needs_program
 def test_a_second_supervisor_is_refused_and_told_by_whom(shared: Settings) -> None:
-    found = server.ensure(shared)
+    embedded = server.ensure(shared)
     words = ("--home", str(shared.home), "--program", str(PROGRAM), "--port", str(daemon.free_port()))
     began = time.monotonic()
     told = subprocess.run(
@@ -136,8 +136,8 @@ def test_a_second_supervisor_is_refused_and_told_by_whom(shared: Settings) -> No
         check=False,
     )
     assert (told.returncode, time.monotonic() - began < 2) == (1, True)
-    assert f"a server (pid {found.pid}) has this database open" in told.stderr
-    assert server.status(shared) == found
+    assert f"a server (pid {embedded.pid}) has this database open" in told.stderr
+    assert server.status(shared) == embedded
 
 
 @needs_program
@@ -168,8 +168,8 @@ def test_a_bare_temporal_on_the_same_file_is_refused(shared: Settings) -> None:
 @needs_program
 @needs_proc
 def test_no_port_lets_a_web_page_start_a_run(shared: Settings) -> None:
-    found = server.ensure(shared)
-    doors = listening(child_of(found.pid))
+    embedded = server.ensure(shared)
+    doors = listening(child_of(embedded.pid))
     assert len(doors) >= 4, "gRPC, HTTP, metrics, web pages, …"
     for number, (host, port) in enumerate(doors):
         for headers in (
@@ -181,15 +181,15 @@ def test_no_port_lets_a_web_page_start_a_run(shared: Settings) -> None:
             },
         ):
             assert not 200 <= post(host, port, f"driveby{number}", headers) < 300, (host, port, headers)
-    assert "driveby" not in temporal(found.address, "workflow", "list")
+    assert "driveby" not in temporal(embedded.address, "workflow", "list")
 
 
 @needs_program
 @needs_proc
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8")
 def test_the_web_pages_are_where_no_page_can_guess(shared: Settings) -> None:
-    found = server.ensure(shared)
-    match = re.fullmatch(r"http://(127\.\d+\.\d+\.\d+):(\d+)", found.ui_url or "")
+    embedded = server.ensure(shared)
+    match = re.fullmatch(r"http://(127\.\d+\.\d+\.\d+):(\d+)", embedded.ui_url or "")
     assert match
     host, port = match[1], int(match[2])
     assert host != "127.0.0.1"
@@ -310,9 +310,9 @@ def test_ended_runs_are_kept_as_long_as_the_settings_say(shared: Settings, setti
 def test_it_ends_when_nobody_uses_it_and_not_before(settings: Settings) -> None:
     quick = Settings(home=settings.home, server_idle=0.4)
     with server.lease(quick):
-        found = server.ensure(quick)
+        embedded = server.ensure(quick)
         time.sleep(1.2)
-        assert server.status(quick) == found
+        assert server.status(quick) == embedded
     assert eventually(lambda: server.status(quick) is None)
     assert "nobody used the server" in (settings.home / "temporal.log").read_text()
 
@@ -320,8 +320,8 @@ def test_it_ends_when_nobody_uses_it_and_not_before(settings: Settings) -> None:
 @needs_program
 def test_a_file_deleted_under_it_ends_it_and_is_not_replaced_silently(settings: Settings) -> None:
     with server.lease(settings):
-        found = server.ensure(Settings(home=settings.home, server_idle=1))
-        found.database.unlink()
+        embedded = server.ensure(Settings(home=settings.home, server_idle=1))
+        embedded.database.unlink()
         assert eventually(lambda: server.status(settings) is None)
         with pytest.raises(ConnectionFailed, match=r"temporal\.db is gone(.|\n)*temporal\.made"):
             server.ensure(settings)
@@ -351,9 +351,9 @@ def _without_root_powers() -> None:
 @needs_program
 @pytest.mark.skipif(sys.platform != "linux", reason="drops root's powers in the Linux way")
 def test_a_read_only_database_is_a_clear_refusal(settings: Settings) -> None:
-    found = server.ensure(settings)
+    embedded = server.ensure(settings)
     server.stop(settings)
-    found.database.chmod(0o400)
+    embedded.database.chmod(0o400)
     script = f"""
 import pathlib, sys
 from perdure import server
@@ -378,14 +378,14 @@ except server.ConnectionFailed as error:
 
 @needs_program
 def test_a_full_disk_is_a_clear_refusal(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "START_SPACE", 1 << 62)
+    monkeypatch.setattr(server, "MIN_START_SPACE_BYTES", 1 << 62)
     with pytest.raises(ConnectionFailed, match="the disk is full"):
         server.ensure(settings)
     monkeypatch.undo()
     server.ensure(settings)
-    monkeypatch.setattr(server, "START_SPACE", 1 << 62)
+    monkeypatch.setattr(server, "MIN_START_SPACE_BYTES", 1 << 62)
     assert server.ensure(settings) == server.status(settings)  # what is up needs no room to be found
-    monkeypatch.setattr(server, "SPACE", 1 << 62)
+    monkeypatch.setattr(server, "MIN_RUN_SPACE_BYTES", 1 << 62)
     with pytest.raises(ConnectionFailed, match="nothing is lost"):
         server.check_space(settings.home)
 

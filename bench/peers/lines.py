@@ -47,14 +47,14 @@ def serve(versions: Mapping[str, str], durability: str, works: Mapping[str, Work
 
 def _timed(runner: asyncio.Runner, work: Callable[[], Any]) -> Mapping[str, Any]:
     if inspect.iscoroutinefunction(work):
-        found = runner.run(_timed_async(work))
+        timed = runner.run(_timed_async(work))
     else:
         begin = time.perf_counter()
         result = work()
-        found = Timed(result, time.perf_counter() - begin)
-    if isinstance(found.result, Timed):
-        found = found.result
-    return {"seconds": found.seconds, "result": found.result}
+        timed = Timed(result, time.perf_counter() - begin)
+    if isinstance(timed.result, Timed):
+        timed = timed.result
+    return {"seconds": timed.seconds, "result": timed.result}
 
 
 async def _timed_async(work: Callable[[], Any]) -> Timed:

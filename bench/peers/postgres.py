@@ -17,9 +17,9 @@ PLACES = "/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr
 
 def program(name: str) -> str:
     """One of PostgreSQL's programs. Raises Missing when it is not installed."""
-    found = shutil.which(name)
-    if found:
-        return str(Path(found).resolve())
+    path = shutil.which(name)
+    if path:
+        return str(Path(path).resolve())
     for place in PLACES:
         for folder in sorted(Path("/").glob(place[1:]), reverse=True):
             if (folder / name).exists():

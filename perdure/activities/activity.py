@@ -19,33 +19,41 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import context_of, invoke, unlimited
-from perdure.activities.pulse import Pulse
+from perdure.activities.pulse import Heartbeat
 from perdure.activities.segment import Segment, key_of
-from perdure.claims import Claims
-from perdure.directory import DIRECTORY, Directory
+from perdure.claims import ClaimCheck
+from perdure.directory import DIRECTORY, AgentRegistry
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
 from perdure.engine.plans import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.distant import copied
 from perdure.graph.values import Value, is_object
-from perdure.payloads import FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL, AgentCall, Beginning, SegmentRequest
+from perdure.payloads import (
+    FETCH,
+    KEEP,
+    SEGMENT,
+    TOO_LARGE_FOR_LOCAL,
+    AgentCall,
+    FirstSegmentRequest,
+    SegmentRequest,
+)
 from perdure.records import from_plain, to_plain
 from perdure.settings import Settings
 from perdure.wire import is_plain, pack, unpack
 
 Result = TypeVar("Result")
 
-MAX_LOCAL_RESULT = 48_000
+MAX_LOCAL_RESULT_BYTES = 48_000
 """Bytes: the results of local activities go out together, and the server refuses 4 MB at once."""
 
-MAX_BATCH = 1_000_000
+MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
 
-SEGMENTS = 3
+MAX_ACTIVE_SEGMENTS_COUNT = 3
 """Segments at work. Python runs one at a time; in threads of their own, for agents use those of asyncio."""
 
-MAX_CONSOLE = 200
+MAX_CALL_CONSOLE_COUNT = 200
 """Console lines that one call may leave behind."""
 
 
@@ -56,14 +64,14 @@ class _Delivery:
     `context` is for calls that see nothing of theirs: to make one takes longer than many a call.
     """
 
-    pulse: Pulse
+    pulse: Heartbeat
     far: bool
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
     def beside(self) -> dict[str, Any]:
         """What goes out beside the result."""
-        return {"console": self.console[-MAX_CONSOLE:], "stream": self.pulse.last()}
+        return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +84,11 @@ class AgentActivities:
 
     agents: Mapping[str, Agent]
     settings: Settings
-    claims: Claims
+    claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
     _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(SEGMENTS, "perdure-segment"), repr=False
+        default_factory=lambda: ThreadPoolExecutor(MAX_ACTIVE_SEGMENTS_COUNT, "perdure-segment"), repr=False
     )
 
     def all(self) -> list[Callable[..., object]]:
@@ -90,24 +98,24 @@ class AgentActivities:
     @activity.defn(name=DIRECTORY)
     async def directory(self, run: RawValue) -> RawValue:
         """The agents this worker knows, and what the pure ones give at the beginning of a run."""
-        found = self.agents.values()
-        directory = Directory(
-            pure=sorted(agent.name for agent in found if agent.pure),
-            others=sorted(agent.name for agent in found if not agent.pure and not agent.human),
-            human=sorted(agent.name for agent in found if agent.human),
-            queues={agent.name: agent.queue for agent in found if agent.queue},
+        agents = self.agents.values()
+        directory = AgentRegistry(
+            pure=sorted(agent.name for agent in agents if agent.pure),
+            others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
+            human=sorted(agent.name for agent in agents if agent.human),
+            queues={agent.name: agent.queue for agent in agents if agent.queue},
             local_activities=self.settings.local_activities,
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
         )
-        beginning: Beginning | None = unpack(run, Beginning)
+        beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:
             segment = self._new_segment()
             first = await self._in_thread(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
-    def _first(self, segment: Segment, beginning: Beginning, directory: Directory) -> Value:
+    def _first(self, segment: Segment, beginning: FirstSegmentRequest, directory: AgentRegistry) -> Value:
         """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
         with suppress(Exception):  # what is wrong with it, the run will tell
             if not beginning.continues:
@@ -162,7 +170,7 @@ class AgentActivities:
         if agent is None and not calls[0].bypassed:
             raise self._unknown(info.activity_type, info.task_queue)
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = _Delivery(Pulse(attempt=info.attempt), not is_plain(args[0]), context)
+        delivery = _Delivery(Heartbeat(attempt=info.attempt), not is_plain(args[0]), context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         try:
             if batch:
@@ -178,7 +186,7 @@ class AgentActivities:
             raise _application_error(error) from (error if len(str(error)) <= MAX_MESSAGE_CHARS else None)
         finally:
             beating.cancel()
-        if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT:
+        if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT_BYTES:
             text = "the result is too large for a local activity"
             raise ApplicationError(
                 text,
@@ -209,7 +217,7 @@ class AgentActivities:
 
         Where their node has a `timeout`, each has that and no other.
         """
-        each = MAX_BATCH // len(calls)
+        each = MAX_BATCH_RESULT_BYTES // len(calls)
         limit = self.settings.call_limit if calls[0].timeout is None else None
         tasks = [asyncio.create_task(self._in_batch(agent, call, delivery, each)) for call in calls]
         try:
@@ -230,7 +238,7 @@ class AgentActivities:
             return encoded(failure_of(error))
 
     def _context(
-        self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Pulse | None = None
+        self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Heartbeat | None = None
     ) -> AgentContext:
         """What the agent of a call sees; without a `pulse` it streams to nobody."""
         beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}

@@ -179,8 +179,8 @@ def agent(
 
 def declared(function: Callable[..., Any]) -> Agent | None:
     """The Agent that `function` was declared to be, or None."""
-    found = getattr(function, "agent", None)
-    return found if isinstance(found, Agent) else None
+    agent_attribute = getattr(function, "agent", None)
+    return agent_attribute if isinstance(agent_attribute, Agent) else None
 
 
 def _nothing(of: str) -> None:

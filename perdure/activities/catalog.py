@@ -120,10 +120,10 @@ def load_filters(module_name: str) -> tuple[AgentFilter, ...]:
     The module is named as for load_agents. Raises UsageError where it has no such list.
     """
     place = f"filters module {module_name!r}"
-    found = getattr(_module(module_name, place), "filters", None)
-    if not isinstance(found, list | tuple):
+    listed = getattr(_module(module_name, place), "filters", None)
+    if not isinstance(listed, list | tuple):
         raise UsageError(f"{place}: no filters in it. Give it a list of AgentFilters named `filters`.")
-    filters = tuple(cast("Iterable[object]", found))
+    filters = tuple(cast("Iterable[object]", listed))
     for each in filters:
         if not isinstance(each, AgentFilter):
             raise UsageError(
@@ -139,16 +139,16 @@ def load_entry_point(name: str) -> dict[str, Agent]:
     """
     place = f"agents entry point {name!r}"
     offers = entry_points(group=ENTRY_POINTS)
-    found = {offer.value: offer for offer in offers.select(name=name)}
-    if len(found) != 1:
+    matches = {offer.value: offer for offer in offers.select(name=name)}
+    if len(matches) != 1:
         known = ", ".join(sorted({offer.name for offer in offers})) or "none"
         finding = (
-            f"offered by several packages: {', '.join(sorted(found))}"
-            if found
+            f"offered by several packages: {', '.join(sorted(matches))}"
+            if matches
             else "no installed package offers it"
         )
         raise UsageError(f"{place}: {finding}. Entry points in {ENTRY_POINTS}: {known}.")
-    offer = next(iter(found.values()))
+    offer = next(iter(matches.values()))
     try:
         loaded: Any = offer.load()
     except (Exception, SystemExit) as error:
@@ -226,10 +226,10 @@ def _agents_of(module: ModuleType, place: str) -> dict[str, Agent]:
 
 def _by_name(functions: Iterable[Callable[..., Any]], place: str) -> dict[str, Agent]:
     agents: dict[str, Agent] = {}
-    for found in filter(None, map(declared, functions)):
-        if agents.setdefault(found.name, found) is not found:
+    for agent in filter(None, map(declared, functions)):
+        if agents.setdefault(agent.name, agent) is not agent:
             raise UsageError(
-                f"{place}: two functions are declared to be the agent {found.name!r}. Rename one."
+                f"{place}: two functions are declared to be the agent {agent.name!r}. Rename one."
             )
     if not agents:
         raise UsageError(

@@ -166,7 +166,7 @@ def lookup_dictionary(inputs: dict[str, Value], params: dict[str, Value]) -> Val
     """`params[namedKey]`; raises AgentError where it is missing, unless `supressError`."""
     require_inputs("lookupDictionaryAgent", inputs)
     key = to_string(inputs.get("namedKey", UNDEFINED))
-    found = params.get(key, UNDEFINED)
-    if found is UNDEFINED and not js_truthy(params.get("supressError", UNDEFINED)):
+    value = params.get(key, UNDEFINED)
+    if value is UNDEFINED and not js_truthy(params.get("supressError", UNDEFINED)):
         raise AgentError(f"lookupDictionaryAgent error: {key} is missing")
-    return found
+    return value

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from perdure.activities.agent import Agent, Sample
 from perdure.activities.catalog import catalog
-from perdure.activities.graph_agents import DESCRIBED
+from perdure.activities.graph_agents import DESCRIBED_GRAPH_AGENTS
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.graph.javascript import stringify
 from perdure.graph.yaml_write import write_yaml
@@ -43,7 +43,7 @@ def document(agents: Sequence[Agent]) -> str:
 
 def shipped() -> list[Agent]:
     """The agents to document, by name: not those that are parts of another, as in `toolsAgent.data`."""
-    known = {**catalog(), **{each.name: each for each in DESCRIBED}}
+    known = {**catalog(), **{each.name: each for each in DESCRIBED_GRAPH_AGENTS}}
     return [known[name] for name in sorted(known, key=str.lower) if "." not in name]
 
 

@@ -125,12 +125,12 @@ class Guard:
 
         Raises FinalError where any of them is not public, TransientError where the name does not resolve.
         """
-        found = await _resolve(host, port)
+        resolved = await _resolve(host, port)
         if not self._allows(host, port):
-            inside = [address for address in found if not is_public(address)]
+            inside = [address for address in resolved if not is_public(address)]
             if inside:
                 raise _refused(host, port, f"{inside[0]} is not a public address")
-        return found
+        return resolved
 
     def _allows(self, host: str, port: int) -> bool:
         name = host.lower().removesuffix(".")

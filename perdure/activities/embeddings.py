@@ -14,8 +14,8 @@ from perdure.errors import AgentError, FinalError
 from perdure.graph.javascript import normalize_json
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_number, js_truthy
 
-MODEL = "text-embedding-3-small"
-BATCH = 1000
+DEFAULT_EMBEDDING_MODEL = "text-embedding-3-small"
+EMBEDDINGS_PER_REQUEST_COUNT = 1000
 """Texts in one request; OpenAI takes 2,048."""
 
 
@@ -25,7 +25,7 @@ BATCH = 1000
     category="embedding",
     inputs=fields(array=array("the texts", text()), item=text("the text, where there is only one")),
     params=fields(
-        model=text(f"the model to ask ({MODEL})"),
+        model=text(f"the model to ask ({DEFAULT_EMBEDDING_MODEL})"),
         baseURL=text("another server that graphs may reach"),
         apiKey=text("a key; better left to the worker's environment"),
     ),
@@ -42,7 +42,7 @@ async def string_embeddings(inputs: Value, params: Mapping[str, Value], context:
 
     texts = _texts(inputs)
     options = {**context.config, **params}
-    model = named_model(options, MODEL)
+    model = named_model(options, DEFAULT_EMBEDDING_MODEL)
     to = await openai_client.endpoint(
         "openai",
         context,
@@ -53,8 +53,8 @@ async def string_embeddings(inputs: Value, params: Mapping[str, Value], context:
     try:
         async with openai_client.client(to, context) as client:
             create: Any = client.embeddings.create
-            for start in range(0, len(texts), BATCH):
-                batch = texts[start : start + BATCH]
+            for start in range(0, len(texts), EMBEDDINGS_PER_REQUEST_COUNT):
+                batch = texts[start : start + EMBEDDINGS_PER_REQUEST_COUNT]
                 answer = await create(
                     input=batch, model=model, encoding_format="float", extra_headers=_headers(context, start)
                 )

@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from perdure.errors import AgentError, FinalError, TransientError
 
-LONGEST_WAIT = 600.0
+MAX_RETRY_AFTER_S = 600.0
 """Seconds: a service that asks for a longer pause is asked again after this one."""
 
-LONGEST_MESSAGE = 2000
+MAX_SERVICE_MESSAGE_CHARS = 2000
 """Characters kept of what a service says about its failure."""
 
 _AGAIN_LATER = frozenset({408, 409, 425, 429})
@@ -51,7 +51,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
             seconds = float(known[name]) * unit
         except (KeyError, ValueError):
             continue
-        return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_WAIT)
+        return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
     try:
         date = parsedate_to_datetime(known["retry-after"])
     except (KeyError, ValueError):
@@ -59,7 +59,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
     seconds = (date - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -70,4 +70,4 @@ def redact(text: str, secrets: Iterable[str]) -> str:
         encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=")
         for form in (secret, quote(secret, safe=""), encoded):
             text = text.replace(form, "***")
-    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
+    return text if len(text) <= MAX_SERVICE_MESSAGE_CHARS else text[:MAX_SERVICE_MESSAGE_CHARS] + "…"

@@ -218,8 +218,8 @@ def _read(reply: web.Reply, kind: str) -> Value:
     try:
         return parse(reply.text)
     except (ValueError, RecursionError) as error:
-        found = reply.headers.get("content-type", "no content type")
+        content_type = reply.headers.get("content-type", "no content type")
         raise AgentError(
-            f"fetchAgent: the answer ({found}, {len(reply.body)} bytes) is not JSON: {error}\n"
+            f"fetchAgent: the answer ({content_type}, {len(reply.body)} bytes) is not JSON: {error}\n"
             "  cure: use params.type: text"
         ) from None

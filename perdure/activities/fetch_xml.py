@@ -13,7 +13,7 @@ from xml.parsers import expat
 from perdure.errors import AgentError
 from perdure.graph.values import Value
 
-DEEPEST = 200
+MAX_XML_DEPTH = 200
 """Elements within elements; more would exhaust the stack of whoever walks the result."""
 
 
@@ -48,8 +48,8 @@ def parse(text: str) -> Value:
     parser.buffer_text = True
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if len(stack) > DEEPEST:
-            raise AgentError(f"the XML is nested deeper than {DEEPEST} elements")
+        if len(stack) > MAX_XML_DEPTH:
+            raise AgentError(f"the XML is nested deeper than {MAX_XML_DEPTH} elements")
         element = _Element(name)
         for key, value in attributes.items():
             element.add(key, value)

@@ -13,10 +13,10 @@ from perdure.errors import FinalError
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 
-LARGEST = 20_000_000
+MAX_FILE_BYTES = 20_000_000
 """Bytes of a file that is read or written."""
 
-LARGEST_BUFFER = 1_000_000
+MAX_BUFFER_BYTES = 1_000_000
 """Bytes given as a list of numbers, which takes many times the room."""
 
 
@@ -69,14 +69,14 @@ def file_read(inputs: Value, params: Mapping[str, Value], context: AgentContext)
 
 def _read(context: AgentContext, folder: str, name: Value, kind: Value) -> Value:
     path, parts = rooted.locate(context.settings.file_root, folder, to_string(name))
-    content = rooted.read(context.settings.file_root, path, parts, LARGEST)
+    content = rooted.read(context.settings.file_root, path, parts, MAX_FILE_BYTES)
     if kind == "text":
         return content.decode("utf-8-sig", "replace")
     if kind == "base64":
         return base64.b64encode(content).decode()
-    if len(content) > LARGEST_BUFFER:
+    if len(content) > MAX_BUFFER_BYTES:
         raise FinalError(
-            f"fileReadAgent: {name} has {len(content):,} bytes, more than {LARGEST_BUFFER:,} as a list\n"
+            f"fileReadAgent: {name} has {len(content):,} bytes, more than {MAX_BUFFER_BYTES:,} as a list\n"
             "  cure: use params.outputType text or base64"
         )
     return {"type": "Buffer", "data": list(content)}
@@ -124,8 +124,8 @@ def file_write(inputs: Value, params: Mapping[str, Value], context: AgentContext
             "  cure: start it with PERDURE_FILE_WRITES=1, and PERDURE_FILE_ROOT for the folder"
         )
     content = _bytes(buffer if words is None or words is UNDEFINED else words)
-    if len(content) > LARGEST:
-        raise FinalError(f"fileWriteAgent: {len(content):,} bytes are more than {LARGEST:,}")
+    if len(content) > MAX_FILE_BYTES:
+        raise FinalError(f"fileWriteAgent: {len(content):,} bytes are more than {MAX_FILE_BYTES:,}")
     folder = params.get("baseDir", UNDEFINED)
     place = (to_string(folder), to_string(file)) if js_truthy(folder) else os.path.split(to_string(file))
     path, parts = rooted.locate(context.settings.file_root, *place)

@@ -13,13 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from perdure.activities.filters import Call, Filter, Next
+from perdure.activities.filters import Filter, FilteredCall, Next
 from perdure.activities.objects import spread
 from perdure.encoding import decode, encode
 from perdure.graph.values import Value
 
 
-class Cache(Protocol):
+class ResultCacheBackend(Protocol):
     """Where bytes are kept by key; what is kept may be forgotten. May raise OSError."""
 
     async def get(self, key: str, /) -> bytes | None:
@@ -101,11 +101,11 @@ def _digest(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ResultCache:
-    """Results in a Cache. Agents that are not pure find it in their ``filter_params["cache"]``."""
+    """Results in a ResultCacheBackend; agents that are not pure get it in ``filter_params["cache"]``."""
 
-    cache: Cache
+    cache: ResultCacheBackend
 
-    def key(self, call: Call) -> str:
+    def key(self, call: FilteredCall) -> str:
         """SHA-256 of the agent's name, the inputs and the params; and of its config, if it sees that.
 
         The order of members counts: agents show it, in texts and in results.
@@ -137,11 +137,11 @@ def _bytes(value: Value) -> bytes:
     return json.dumps(places).encode() + b"\n" + data
 
 
-def _sees_context(call: Call) -> bool:
+def _sees_context(call: FilteredCall) -> bool:
     return call.agent is None or call.agent.sees_context
 
 
-def caching(cache: Cache, also: Collection[str] = ()) -> Filter:
+def caching(cache: ResultCacheBackend, also: Collection[str] = ()) -> Filter:
     """A filter that calls a pure agent once for the same inputs and params.
 
     Pure agents that look at their context (the node's id, the filter params) are always called.
@@ -151,7 +151,7 @@ def caching(cache: Cache, also: Collection[str] = ()) -> Filter:
     """
     results = ResultCache(cache)
 
-    async def answer_from_cache(call: Call, next: Next) -> Value:
+    async def answer_from_cache(call: FilteredCall, next: Next) -> Value:
         pure = call.agent is not None and call.agent.pure
         if call.context.agent not in also and (not pure or _sees_context(call)):
             return await next(call if pure else _with_cache(call, results))
@@ -172,6 +172,6 @@ def caching(cache: Cache, also: Collection[str] = ()) -> Filter:
     return answer_from_cache
 
 
-def _with_cache(call: Call, results: ResultCache) -> Call:
+def _with_cache(call: FilteredCall, results: ResultCache) -> FilteredCall:
     given = {**spread(call.context.filter_params), "cache": results}
     return replace(call, context=replace(call.context, filter_params=given))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from perdure.activities import failures
-from perdure.activities.filters import Call, Filter, Next
+from perdure.activities.filters import Filter, FilteredCall, Next
 from perdure.activities.objects import spread
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.javascript import parse, stringify, to_string
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from perdure.activities.egress import Guard
 
-END: Final = "___END___"
+STREAM_END_MARKER: Final = "___END___"
 
-CONNECT: Final = 10.0
-READ: Final = 600.0
+REMOTE_CONNECT_TIMEOUT_S: Final = 10.0
+REMOTE_READ_TIMEOUT_S: Final = 600.0
 """Seconds without a byte: the other side may be a model at work. The node's `timeout` bounds it all."""
 
-LARGEST: Final = 20_000_000
+MAX_REMOTE_ANSWER_BYTES: Final = 20_000_000
 """Bytes of one answer."""
 
 _OURS: Final = frozenset(
@@ -50,7 +50,7 @@ def remote(base_url: str | None = None) -> Filter:
     `Settings.allow_hosts` says. ``config.headers`` are sent along, but only to `base_url` if given.
     """
 
-    async def run_remotely(call: Call, next: Next) -> Value:
+    async def run_remotely(call: FilteredCall, next: Next) -> Value:
         given = spread(call.context.filter_params).get("server", UNDEFINED)
         if js_truthy(given):
             url, guard = _named_by_graph(call, given), _guard(call)
@@ -68,13 +68,13 @@ def remote(base_url: str | None = None) -> Filter:
     return run_remotely
 
 
-def _guard(call: Call) -> Guard:
+def _guard(call: FilteredCall) -> Guard:
     from perdure.activities.egress import Guard  # noqa: PLC0415 -- httpx2 takes 0.1 s to import
 
     return Guard.of(call.context.settings.allow_hosts)
 
 
-def _named_by_graph(call: Call, server: Value) -> str:
+def _named_by_graph(call: FilteredCall, server: Value) -> str:
     name = call.context.agent
     own = server.get("serverAgentUrlDictionary") if is_dict(server) else None
     if is_dict(own) and js_truthy(own.get(name)):
@@ -87,7 +87,7 @@ def _named_by_graph(call: Call, server: Value) -> str:
     return f"{to_string(server['baseUrl'])}/{quote(name, safe='')}"
 
 
-def _headers(call: Call, *, trusted: bool) -> dict[str, str]:
+def _headers(call: FilteredCall, *, trusted: bool) -> dict[str, str]:
     given = call.context.config.get("headers") if trusted else None
     headers = {
         name: to_string(value)
@@ -104,7 +104,7 @@ def _headers(call: Call, *, trusted: bool) -> dict[str, str]:
     return headers
 
 
-def _body(call: Call) -> bytes:
+def _body(call: FilteredCall) -> bytes:
     context = call.context
     said = {
         "params": dict(call.params),
@@ -134,14 +134,14 @@ def _is_data(value: Value) -> bool:
     return True
 
 
-async def _exchange(call: Call, url: str, headers: Mapping[str, str], guard: Guard) -> Value:
+async def _exchange(call: FilteredCall, url: str, headers: Mapping[str, str], guard: Guard) -> Value:
     import httpx2  # noqa: PLC0415 -- 0.1 s, for this filter only
 
     from perdure.activities.egress import GuardedTransport  # noqa: PLC0415 -- it imports httpx2
 
     name = call.context.agent
-    timeout = httpx2.Timeout(READ, connect=CONNECT)
-    transport = GuardedTransport(guard, largest=LARGEST)
+    timeout = httpx2.Timeout(REMOTE_READ_TIMEOUT_S, connect=REMOTE_CONNECT_TIMEOUT_S)
+    transport = GuardedTransport(guard, largest=MAX_REMOTE_ANSWER_BYTES)
     try:
         async with (
             httpx2.AsyncClient(transport=transport, trust_env=False, timeout=timeout) as client,
@@ -154,7 +154,7 @@ async def _exchange(call: Call, url: str, headers: Mapping[str, str], guard: Gua
         raise TransientError(f"{name}: its server: {error or type(error).__name__}") from None
 
 
-async def _text(answer: httpx2.Response, call: Call, headers: Mapping[str, str]) -> str:
+async def _text(answer: httpx2.Response, call: FilteredCall, headers: Mapping[str, str]) -> str:
     """The JSON of the answer; what streams before it has been emitted."""
     if not answer.is_success:
         await answer.aread()
@@ -171,7 +171,7 @@ async def _text(answer: httpx2.Response, call: Call, headers: Mapping[str, str])
         await split.add(decoder.decode(piece))
     await split.add(decoder.decode(b"", final=True))
     if not split.ended:
-        raise AgentError(f"{call.context.agent}: its server ended the stream before {END}")
+        raise AgentError(f"{call.context.agent}: its server ended the stream before {STREAM_END_MARKER}")
     return "".join(split.rest)
 
 
@@ -189,12 +189,19 @@ class Split:
         if self.ended:
             self.rest.append(text)
             return
-        before, mark, after = (self._held + text).partition(END)
+        before, mark, after = (self._held + text).partition(STREAM_END_MARKER)
         self.ended = bool(mark)
         if self.ended:
             self.rest.append(after)
         else:
-            begun = next((n for n in range(len(END) - 1, 0, -1) if before.endswith(END[:n])), 0)
+            begun = next(
+                (
+                    n
+                    for n in range(len(STREAM_END_MARKER) - 1, 0, -1)
+                    if before.endswith(STREAM_END_MARKER[:n])
+                ),
+                0,
+            )
             before, self._held = before[: len(before) - begun], before[len(before) - begun :]
         if before:
             await self.emit(before)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from perdure.activities.agent import Agent
-from perdure.activities.filters import Call, Filter, Next
+from perdure.activities.filters import Filter, FilteredCall, Next
 from perdure.activities.typed import defined, listed, place
 from perdure.errors import FinalError
 from perdure.graph.values import Value
 
-LONGEST: Final = 200
+MAX_FINDING_CHARS: Final = 200
 """Characters of one finding that are shown: it quotes the value."""
 
 
@@ -22,7 +22,7 @@ def checking_inputs() -> Filter:
     """
     known: dict[str, tuple[Agent, Any]] = {}
 
-    async def check_inputs(call: Call, next: Next) -> Value:
+    async def check_inputs(call: FilteredCall, next: Next) -> Value:
         agent = call.agent
         if agent is not None and agent.inputs and agent.inputs.get("type") != "array":
             kept = known.get(agent.name)
@@ -46,4 +46,4 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    return text if len(text) <= MAX_FINDING_CHARS else text[:MAX_FINDING_CHARS] + "…"

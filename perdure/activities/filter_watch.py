@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from perdure.activities.filters import Call, Filter, Next
+from perdure.activities.filters import Filter, FilteredCall, Next
 from perdure.graph.values import Value
 
 
-def streaming(receive: Callable[[Call, Value], Awaitable[None]]) -> Filter:
+def streaming(receive: Callable[[FilteredCall, Value], Awaitable[None]]) -> Filter:
     """A filter that tells `receive` each piece that an agent emits, for isResult nodes only.
 
     Pieces that come when the call is over, from a thread that outlived its time limit, are dropped.
     """
 
-    async def stream(call: Call, next: Next) -> Value:
+    async def stream(call: FilteredCall, next: Next) -> Value:
         if not call.context.is_result:
             return await next(call)
         open = True
@@ -33,10 +33,10 @@ def streaming(receive: Callable[[Call, Value], Awaitable[None]]) -> Filter:
     return stream
 
 
-def stepping(pause: Callable[[Call, Value], Awaitable[None]]) -> Filter:
+def stepping(pause: Callable[[FilteredCall, Value], Awaitable[None]]) -> Filter:
     """A filter that awaits `pause(call, result)` after each call, before the run goes on."""
 
-    async def step(call: Call, next: Next) -> Value:
+    async def step(call: FilteredCall, next: Next) -> Value:
         result = await next(call)
         await pause(call, result)
         return result

@@ -27,7 +27,7 @@ from perdure.graph.values import Value
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class FilteredCall:
     """One call of an agent, on its way through the filters. `agent` is None for a bypassed name."""
 
     agent: Agent | None
@@ -36,10 +36,10 @@ class Call:
     context: AgentContext
 
 
-Next: TypeAlias = Callable[[Call], Awaitable[Value]]
+Next: TypeAlias = Callable[[FilteredCall], Awaitable[Value]]
 """Hands a call on to the next filter, or to the agent, and gives its result."""
 
-Filter: TypeAlias = Callable[[Call, Next], Awaitable[Value]]
+Filter: TypeAlias = Callable[[FilteredCall, Next], Awaitable[Value]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def applying(filters: Sequence[AgentFilter], agent: str, node: str) -> tuple[Age
     return tuple(each for each in filters if each.scope.covers(agent, node))
 
 
-async def through(filters: Sequence[AgentFilter], call: Call, last: Next) -> Value:
+async def through(filters: Sequence[AgentFilter], call: FilteredCall, last: Next) -> Value:
     """The result of `call` through all of `filters`, the first outermost, and then `last`."""
     if not filters:
         return await last(call)
@@ -87,7 +87,7 @@ async def through(filters: Sequence[AgentFilter], call: Call, last: Next) -> Val
     given = {**first.filter_params, **spread(call.context.filter_params)}
     call = replace(call, context=replace(call.context, filter_params=given))
 
-    async def following(handed_on: Call, /) -> Value:
+    async def following(handed_on: FilteredCall, /) -> Value:
         return await through(rest, handed_on, last)
 
     return await first.function(call, following)

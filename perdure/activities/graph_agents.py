@@ -47,7 +47,7 @@ def _described(name: str, **facts: Any) -> Agent:
     return Agent(name=name, function=_by_the_engine, category=("graph",), **facts)
 
 
-DESCRIBED: Final[tuple[Agent, ...]] = (
+DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
     _described(
         "nestedAgent",
         description="Runs the graph of its node once; each input becomes a static node of that graph",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perdure.activities.agent import Agent, AgentContext
-from perdure.activities.filters import AgentFilter, Call, through
+from perdure.activities.filters import AgentFilter, FilteredCall, through
 from perdure.activities.threads import in_thread
 from perdure.activities.watch import OpenCall
 from perdure.engine.messages import RunAgent
@@ -79,7 +79,7 @@ async def unlimited(
     try:
         with OpenCall(context.agent, path or context.path, None if agent is None else agent.code):
             if filters or agent is None:
-                call = Call(agent=agent, inputs=inputs, params=params, context=context)
+                call = FilteredCall(agent=agent, inputs=inputs, params=params, context=context)
                 return await _filtered(call, filters)
             return await _call(agent, inputs, params, context, path)
     except PerdureError:
@@ -88,11 +88,11 @@ async def unlimited(
         raise as_agent_error(error) from error
 
 
-async def _filtered(call: Call, filters: Sequence[AgentFilter]) -> Value:
+async def _filtered(call: FilteredCall, filters: Sequence[AgentFilter]) -> Value:
     return normal(call.context.agent, await through(filters, call, _last))
 
 
-async def _last(call: Call) -> Value:
+async def _last(call: FilteredCall) -> Value:
     if call.agent is None:
         return None
     return await _call(call.agent, call.inputs, call.params, call.context)

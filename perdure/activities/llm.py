@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from perdure.activities import llm_failures
 from perdure.activities.agent import AgentContext, Sample, agent
 from perdure.activities.llm_messages import (
-    Clock,
-    Talk,
+    ChatRequest,
+    CompletionTimer,
     first,
     parsed,
     plain,
@@ -25,9 +25,9 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, js_truthy
 if TYPE_CHECKING:
     from perdure.activities.openai_client import Endpoint
 
-MODEL = "gpt-4o"
+DEFAULT_CHAT_MODEL = "gpt-4o"
 IMAGE_MODEL = "dall-e-3"
-TEMPERATURE = 0.7
+DEFAULT_TEMPERATURE = 0.7
 
 _LINES = either(text(), array(items=text()))
 ASKED: dict[str, Any] = {
@@ -105,12 +105,12 @@ async def openai_chat(inputs: Value, params: Mapping[str, Value], context: Agent
     Raises AgentError where `response_format` asked for JSON and none came, otherwise see `llm_call`.
     """
     options = {**context.config, **params}
-    talk = Talk.of(inputs, params)
+    talk = ChatRequest.of(inputs, params)
     messages = talk.messages(message=True, images=True)
-    model = named_model(options, MODEL)
+    model = named_model(options, DEFAULT_CHAT_MODEL)
     body = _body(talk, messages, model)
     if model.startswith("gpt-4"):
-        body["temperature"] = talk.option("temperature", default=TEMPERATURE)
+        body["temperature"] = talk.option("temperature", default=DEFAULT_TEMPERATURE)
     completion, clock = await ask("openai", body, options, context, talk)
     result = answer(completion, messages, clock)
     result["responseFormat"] = _response_format(talk, completion, result["text"])
@@ -138,11 +138,11 @@ async def openai_fetch(inputs: Value, params: Mapping[str, Value], context: Agen
     GraphAI's agent wants the key in the graph; here the worker's key serves where the graph has none.
     """
     options = {**params, **context.config}
-    talk = Talk.of(inputs, params)
+    talk = ChatRequest.of(inputs, params)
     messages = talk.messages(images=True)
-    model = named_model(params, MODEL)
+    model = named_model(params, DEFAULT_CHAT_MODEL)
     body = _body(talk, messages, model)
-    body["temperature"] = talk.option("temperature", default=TEMPERATURE)
+    body["temperature"] = talk.option("temperature", default=DEFAULT_TEMPERATURE)
     completion, clock = await ask("openai", body, options, context, talk)
     return answer(completion, messages, clock, raw=True)
 
@@ -165,7 +165,7 @@ async def openai_image(inputs: Value, params: Mapping[str, Value], context: Agen
     """Draws an image of a prompt: the service's own answer, {created, data: [{url}]}."""
     from perdure.activities import openai_client  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
-    talk = Talk.of(inputs, params)
+    talk = ChatRequest.of(inputs, params)
     prompt = "\n".join(to_string(part) for part in (talk.system, talk.prompt) if js_truthy(part))
     body: dict[str, Any] = {"model": named_model(params, IMAGE_MODEL), "prompt": prompt, "n": 1}
     if body["model"].startswith("dall-e"):
@@ -193,8 +193,12 @@ def named_model(options: Mapping[str, Value], default: str) -> str:
 
 
 async def ask(
-    provider: str, body: dict[str, Value], options: Mapping[str, Value], context: AgentContext, talk: Talk
-) -> tuple[dict[str, Value], Clock]:
+    provider: str,
+    body: dict[str, Value],
+    options: Mapping[str, Value],
+    context: AgentContext,
+    talk: ChatRequest,
+) -> tuple[dict[str, Value], CompletionTimer]:
     """The completion of `body`, from where `options` and the settings lead to; see `llm_call.chat`."""
     from perdure.activities import llm_call  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
@@ -222,7 +226,7 @@ async def _place(
 
 
 def answer(
-    completion: dict[str, Value], messages: list[Value], clock: Clock, *, raw: bool = False
+    completion: dict[str, Value], messages: list[Value], clock: CompletionTimer, *, raw: bool = False
 ) -> dict[str, Value]:
     """The completion with what graphs refer to; with `raw` the message keeps the service's own members."""
     said = reply(completion)
@@ -248,13 +252,13 @@ def finish_reason(completion: Mapping[str, Value]) -> Value:
     return choices[0].get("finish_reason") if choices and is_dict(choices[0]) else None
 
 
-def _response_format(talk: Talk, completion: Mapping[str, Value], answered: Value) -> Value:
+def _response_format(talk: ChatRequest, completion: Mapping[str, Value], answered: Value) -> Value:
     if not js_truthy(talk.option("response_format")):
         return None
     return parsed(answered, finish_reason(completion))
 
 
-def _body(talk: Talk, messages: list[Value], model: str) -> dict[str, Value]:
+def _body(talk: ChatRequest, messages: list[Value], model: str) -> dict[str, Value]:
     tools = talk.option("tools")
     return {
         "model": model,

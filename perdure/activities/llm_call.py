@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from perdure.activities import llm_failures, openai_client
 from perdure.activities.agent import AgentContext
-from perdure.activities.llm_messages import Clock, plain
+from perdure.activities.llm_messages import CompletionTimer, plain
 from perdure.activities.llm_stream import Assembly
 from perdure.activities.openai_client import Endpoint
 from perdure.errors import AgentError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 async def chat(
     to: Endpoint, body: Mapping[str, Value], context: AgentContext, options: Mapping[str, Value]
-) -> tuple[dict[str, Value], Clock]:
+) -> tuple[dict[str, Value], CompletionTimer]:
     """Asks for a chat completion: the completion object, and when it came.
 
     `body` is the request without what is None. Of `options`, `stream: false` keeps the pieces of the
@@ -29,7 +29,7 @@ async def chat(
     Raises TransientError, FinalError and AgentError, see `llm_failures`.
     """
     request = {key: plain(value) for key, value in body.items() if value is not None}
-    clock = Clock(start=_now())
+    clock = CompletionTimer(start=_now())
     show = _Show(context, options)
     try:
         async with openai_client.client(to, context) as client:
@@ -42,7 +42,7 @@ async def chat(
 
 
 async def _stream(
-    client: AsyncOpenAI, request: dict[str, Value], clock: Clock, show: _Show
+    client: AsyncOpenAI, request: dict[str, Value], clock: CompletionTimer, show: _Show
 ) -> dict[str, Value]:
     create = cast("Any", client.chat.completions.create)  # graphs may pass what its types do not know
     usage = {"include_usage": True}

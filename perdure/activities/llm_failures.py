@@ -13,7 +13,7 @@ from perdure.graph.values import Value, is_dict
 if TYPE_CHECKING:
     from perdure.activities.openai_client import Endpoint
 
-_CURES = {
+_HINTS = {
     401: "check the key: {name}_API_KEY of the worker, or the graph's config.apiKey for a server of its own",
     403: "check what the key may do: {name}_API_KEY of the worker, or the graph's config.apiKey",
     404: "check params.model, and that {url} is the base URL of an OpenAI-compatible server",
@@ -33,19 +33,19 @@ def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError
     import openai  # noqa: PLC0415 -- the same
 
     if isinstance(error, openai.APIStatusError):
-        found = _of_status(error.status_code, dict(error.response.headers), error.body, error.message, to)
+        failure = _of_status(error.status_code, dict(error.response.headers), error.body, error.message, to)
     elif isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        found = TransientError("gave no answer in time")
+        failure = TransientError("gave no answer in time")
     elif isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         cause = error.__cause__ or error
-        found = TransientError(f"broke the connection: {to_text(cause)}")
+        failure = TransientError(f"broke the connection: {to_text(cause)}")
     elif isinstance(error, openai.APIError) and not isinstance(error, openai.APIResponseValidationError):
-        found = _in_stream(error.body, error.message)
+        failure = _in_stream(error.body, error.message)
     elif isinstance(error, AgentError):
-        found = error
+        failure = error
     else:
-        found = AgentError(f"gave a malformed answer: {to_text(error)}")
-    return _placed(found, to, context)
+        failure = AgentError(f"gave a malformed answer: {to_text(error)}")
+    return _placed(failure, to, context)
 
 
 def to_text(error: BaseException) -> str:
@@ -69,7 +69,7 @@ def _of_status(status: int, headers: dict[str, str], body: Value, message: str, 
         return FinalError(f"{text}\n  cure: {_NO_HELP[code]}")
     if failures.is_transient(status):
         return failures.of_status(status, text, headers)
-    cure = _CURES.get(status, "check the request against the server's documentation")
+    cure = _HINTS.get(status, "check the request against the server's documentation")
     cure = cure.format(name=to.provider.upper(), url=to.base_url)
     return failures.of_status(status, f"{text}\n  cure: {cure}", headers)
 
@@ -91,6 +91,6 @@ def _said(body: Value, message: str) -> tuple[str, str]:
     """The code and the text of an error body; servers differ in how deep they put them."""
     inner = body.get("error", body) if is_dict(body) else body
     if not is_dict(inner):
-        return "", str(inner or message)[: failures.LONGEST_MESSAGE]
+        return "", str(inner or message)[: failures.MAX_SERVICE_MESSAGE_CHARS]
     code, text = inner.get("code"), inner.get("message")
     return "" if code is None else to_string(code), to_string(text) if text else message

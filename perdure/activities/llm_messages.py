@@ -39,7 +39,7 @@ def merged(inputs: Mapping[str, Value], params: Mapping[str, Value], key: str, o
 
 
 @dataclass(frozen=True, kw_only=True)
-class Talk:
+class ChatRequest:
     """What an agent was asked: all options (inputs over params), the system text, the prompt."""
 
     given: Mapping[str, Value]
@@ -47,7 +47,7 @@ class Talk:
     prompt: Value
 
     @classmethod
-    def of(cls, inputs: Value, params: Mapping[str, Value]) -> Talk:
+    def of(cls, inputs: Value, params: Mapping[str, Value]) -> ChatRequest:
         """The talk that a call's inputs and params describe."""
         given = {**params, **inputs}
         return cls(
@@ -145,7 +145,7 @@ def found(text: Value) -> Value:
 
 
 @dataclass
-class Clock:
+class CompletionTimer:
     """When a call began, gave its first token, and ended: milliseconds since 1970."""
 
     start: float

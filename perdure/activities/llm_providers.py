@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perdure.activities.agent import AgentContext, Sample, agent
-from perdure.activities.llm import ANSWER, ASKED, CONNECTION, TEMPERATURE, answer, ask, named_model
-from perdure.activities.llm_messages import Talk, found
+from perdure.activities.llm import ANSWER, ASKED, CONNECTION, DEFAULT_TEMPERATURE, answer, ask, named_model
+from perdure.activities.llm_messages import ChatRequest, found
 from perdure.activities.schema import fields
 from perdure.errors import FinalError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.values import Value, is_dict, is_list, js_truthy
 
 ANTHROPIC_MODEL = "claude-sonnet-4-5"
-ANTHROPIC_TOKENS = 8192
+ANTHROPIC_MAX_TOKENS = 8192
 GEMINI_MODEL = "gemini-2.5-flash"
 
 _INPUTS = fields(**ASKED)
@@ -43,7 +43,7 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
     looked for in the answer, `responseFormat` is null where there is none.
     """
     options = {**params, **context.config}
-    talk = Talk.of(inputs, params)
+    talk = ChatRequest.of(inputs, params)
     messages = talk.history()
     if js_truthy(talk.prompt):
         messages.append({"role": "user", "content": talk.prompt})
@@ -56,8 +56,8 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
         "messages": [*([{"role": "system", "content": system}] if js_truthy(system) else []), *others],
         "tools": tools or None,
         "tool_choice": _anthropic_choice(talk.option("tool_choice")) if tools else None,
-        "temperature": talk.option("temperature", default=TEMPERATURE),
-        "max_tokens": talk.option("max_tokens", default=ANTHROPIC_TOKENS),
+        "temperature": talk.option("temperature", default=DEFAULT_TEMPERATURE),
+        "max_tokens": talk.option("max_tokens", default=ANTHROPIC_MAX_TOKENS),
     }
     completion, clock = await ask("anthropic", body, options, context, talk)
     result = answer(completion, messages, clock)
@@ -67,7 +67,7 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
     return result
 
 
-def _anthropic_system(talk: Talk, messages: list[Value]) -> Value:
+def _anthropic_system(talk: ChatRequest, messages: list[Value]) -> Value:
     """The system text: the given one, with the wanted form, else the one that opens the history."""
     wanted, system = talk.option("response_format"), talk.system
     if js_truthy(wanted):
@@ -108,7 +108,7 @@ async def gemini(inputs: Value, params: Mapping[str, Value], context: AgentConte
     Without any message the result is an empty list. Tool calls have the id "dummy".
     """
     options = {**params, **context.config}
-    talk = Talk.of(inputs, params)
+    talk = ChatRequest.of(inputs, params)
     messages = talk.messages()
     if not messages:
         return []
@@ -188,13 +188,13 @@ async def groq(inputs: Value, params: Mapping[str, Value], context: AgentContext
     options = {**params, **context.config}
     if not js_truthy(options.get("model")):
         raise FinalError("groqAgent: params.model is UNDEFINED!\n  cure: name a model that Groq serves")
-    talk = Talk.of(inputs, params)
+    talk = ChatRequest.of(inputs, params)
     messages = talk.messages()
     tools = talk.option("tools")
     body: dict[str, Value] = {
         "model": named_model(options, ""),
         "messages": messages,
-        "temperature": talk.option("temperature", default=TEMPERATURE),
+        "temperature": talk.option("temperature", default=DEFAULT_TEMPERATURE),
         "max_tokens": talk.option("max_tokens") or None,
         "tools": tools or None,
         "tool_choice": talk.option("tool_choice", default="auto") if tools else None,

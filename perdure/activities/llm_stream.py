@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from perdure.errors import AgentError, TransientError
 from perdure.graph.values import Value, is_dict, is_list
 
-LARGEST = 5_000_000
+MAX_COMPLETION_CHARS = 5_000_000
 """Characters of one answer."""
 
 
@@ -89,8 +89,8 @@ class Assembly:
 
     def _grown(self, text: Value, piece: str) -> str:
         self.size += len(piece)
-        if self.size > LARGEST:
-            raise AgentError(f"the answer is longer than {LARGEST:,} characters")
+        if self.size > MAX_COMPLETION_CHARS:
+            raise AgentError(f"the answer is longer than {MAX_COMPLETION_CHARS:,} characters")
         return text + piece if isinstance(text, str) else piece
 
 

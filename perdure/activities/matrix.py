@@ -14,7 +14,7 @@ from perdure.graph.javascript import to_number, to_string
 from perdure.graph.values import UNDEFINED, Value, is_list, js_truthy
 from perdure.graph.values import number as double
 
-_SMALL: Final = 4096
+_PURE_PYTHON_PRODUCT_COUNT: Final = 4096
 """Products up to which plain Python is quicker than handing the numbers to numpy."""
 
 
@@ -42,7 +42,7 @@ def dot_product(inputs: dict[str, Value]) -> list[Value]:
     width = member(matrix[0] if matrix else UNDEFINED, "length", "dotProductAgent: the first row")
     if width != len(vector):
         raise AgentError(f"dotProduct: Length of vectors do not match. {to_string(width)}, {len(vector)}")
-    if len(matrix) * len(vector) > _SMALL:
+    if len(matrix) * len(vector) > _PURE_PYTHON_PRODUCT_COUNT:
         products = _dot_numbers(matrix, vector)
         if products is not None:
             return products

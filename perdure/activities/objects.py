@@ -25,7 +25,7 @@ from perdure.graph.values import (
     ordered,
 )
 
-LARGEST: Final = 10_000_000
+MAX_LIST_LENGTH_COUNT: Final = 10_000_000
 """The most elements that an agent makes a list of: JavaScript allows more than a worker can hold."""
 
 
@@ -129,8 +129,10 @@ def array_length(count: Value, place: str) -> int:
         return 1
     if not (0 <= count < 2**32 and count == math.floor(count)):
         raise AgentError(f"{place} is {to_string(count)}: the length of a list is an integer from 0")
-    if count > LARGEST:
-        raise AgentError(f"{place} is {to_string(count)}: at most {LARGEST} elements can be made at once")
+    if count > MAX_LIST_LENGTH_COUNT:
+        raise AgentError(
+            f"{place} is {to_string(count)}: at most {MAX_LIST_LENGTH_COUNT} elements can be made at once"
+        )
     return int(count)
 
 

@@ -31,7 +31,7 @@ BASE_URLS = {
 AZURE_VERSION = "2025-04-01-preview"
 _NO_KEY = "none"  # servers that want no key get this one: the client must send some
 _AZURE = ".openai.azure.com"
-_LARGEST_ANSWER = 50_000_000
+_MAX_ANSWER_BYTES = 50_000_000
 _SENT_ANYWHERE = frozenset(
     {
         "accept",
@@ -162,7 +162,7 @@ def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
     from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- takes a second to import
 
     http = httpx2.AsyncClient(
-        transport=GuardedTransport(guard, keep_alive=True, largest=0 if to.trusted else _LARGEST_ANSWER),
+        transport=GuardedTransport(guard, keep_alive=True, largest=0 if to.trusted else _MAX_ANSWER_BYTES),
         trust_env=False,
         follow_redirects=False,
         # A small model on a busy machine may think for minutes before its first token.

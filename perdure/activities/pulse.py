@@ -17,21 +17,21 @@ from perdure.graph.values import Value
 from perdure.payloads import StreamTail
 from perdure.records import to_plain
 
-BEATS = 3
+BEATS_PER_TIMEOUT_COUNT = 3
 """Heartbeats in one heartbeat timeout."""
 
-INTERVAL = 0.1
+STREAM_BEAT_INTERVAL_S = 0.1
 """Seconds between two heartbeats of an agent that streams."""
 
-WINDOW = 16_000
+STREAM_WINDOW_CHARS = 16_000
 """Characters of the stream that one heartbeat carries: those before them were sent already."""
 
-LAST = 3.0
+FINAL_STREAM_S = 3.0
 """Seconds of the stream that go out with the result, for readers that the last heartbeat missed."""
 
 
 @dataclass(slots=True)
-class Pulse:
+class Heartbeat:
     """What was streamed in this attempt: `text` begins at character `offset` of it all."""
 
     attempt: int
@@ -47,7 +47,7 @@ class Pulse:
             return
         self._beats = True
         while True:
-            await asyncio.sleep(timeout.total_seconds() / BEATS)
+            await asyncio.sleep(timeout.total_seconds() / BEATS_PER_TIMEOUT_COUNT)
             self._send()
 
     async def emit(self, piece: Value, /) -> None:
@@ -55,13 +55,13 @@ class Pulse:
         text = piece if isinstance(piece, str) else f"{stringify(piece)}\n"
         now = asyncio.get_running_loop().time()
         self._recent.append((now, self.offset + len(self.text)))
-        while self._recent[0][0] < now - LAST:
+        while self._recent[0][0] < now - FINAL_STREAM_S:
             self._recent.popleft()
         self.text += text
-        if len(self.text) > WINDOW:
-            self.offset += len(self.text) - WINDOW
-            self.text = self.text[-WINDOW:]
-        if self._beats and now - self._sent >= INTERVAL:
+        if len(self.text) > STREAM_WINDOW_CHARS:
+            self.offset += len(self.text) - STREAM_WINDOW_CHARS
+            self.text = self.text[-STREAM_WINDOW_CHARS:]
+        if self._beats and now - self._sent >= STREAM_BEAT_INTERVAL_S:
             self._send()
             await asyncio.sleep(0)
 

@@ -16,41 +16,41 @@ from typing import Any, Final
 from perdure.activities.agent import Agent, AgentContext
 from perdure.activities.filters import AgentFilter, applying
 from perdure.activities.invoke import invoke, normal
-from perdure.claims import Claims, at_most
-from perdure.directory import Directory, Placement
+from perdure.claims import ClaimCheck, at_most
+from perdure.directory import AgentRegistry, Placement
 from perdure.encoding import encode
-from perdure.engine.ahead import Ahead
+from perdure.engine.ahead import Lookahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, Finish, RunAgent
 from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.graph.values import Value
-from perdure.payloads import Beginning, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.payloads import FirstSegmentRequest, RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.records import from_plain, to_lean
 
-SECONDS: Final = 0.2
+SEGMENT_WORK_S: Final = 0.2
 """After this long a segment begins no further call ..."""
 
-SHARE: Final = 5
+SEGMENT_WORK_FACTOR: Final = 5
 """... but where it took long to take the run over, it works this many times as long as that."""
 
-LONGEST: Final = 2.0
+MAX_SEGMENT_WORK_S: Final = 2.0
 """... up to this many seconds."""
 
-MAX_ANSWERS: Final = 3_000
+MAX_SEGMENT_ANSWER_COUNT: Final = 3_000
 """The run plays the answers again in one activation, for which there is half a second."""
 
-MAX_BYTES: Final = 900_000
+MAX_SEGMENT_BYTES: Final = 900_000
 """Bytes of all results."""
 
-SMALL: Final = 500
+SMALL_RESULT_BYTES: Final = 500
 """Bytes of a result that is counted at a glance, as the most that it can have."""
 
-MAX_CONSOLE: Final = 1_000
-"""Console lines of one segment; MAX_LINE characters of each are kept."""
+MAX_SEGMENT_CONSOLE_COUNT: Final = 1_000
+"""Console lines of one segment; MAX_SEGMENT_LINE_CHARS characters of each are kept."""
 
-MAX_LINE: Final = 8_000
+MAX_SEGMENT_LINE_CHARS: Final = 8_000
 
 NO_CONTEXT: Final = AgentContext()
 """For agents that do not ask for theirs: to make one takes longer than many a pure agent."""
@@ -63,7 +63,7 @@ class Segment:
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
     context: Callable[[RunAgent, str, Callable[[str], None]], AgentContext]
-    claims: Claims
+    claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
@@ -74,7 +74,7 @@ class Segment:
     _console: list[str] = field(default_factory=list[str])
     _run: str = ""
 
-    def begin(self, beginning: Beginning, directory: Directory) -> SegmentResult:
+    def begin(self, beginning: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
         self._run, self._began = beginning.run, time.perf_counter()
         request = from_plain(RunRequest, beginning.request)
@@ -89,14 +89,16 @@ class Segment:
         self._run, self._began = request.run, time.perf_counter()
         return self._played(self._taken_over(request))
 
-    def _played(self, ahead: Ahead) -> SegmentResult:
+    def _played(self, ahead: Lookahead) -> SegmentResult:
         taken = time.perf_counter() - self._began
-        self._until = time.perf_counter() + min(max(SECONDS, SHARE * taken), LONGEST)
+        self._until = time.perf_counter() + min(
+            max(SEGMENT_WORK_S, SEGMENT_WORK_FACTOR * taken), MAX_SEGMENT_WORK_S
+        )
         stopped = ahead.play()
         return SegmentResult(
             answers=self._answers,
             alone=stopped.call if stopped is not None and self._alone else None,
-            console=[line[:MAX_LINE] for line in self._console[-MAX_CONSOLE:]],
+            console=[line[:MAX_SEGMENT_LINE_CHARS] for line in self._console[-MAX_SEGMENT_CONSOLE_COUNT:]],
             end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
             seconds=round(time.perf_counter() - self._asked, 3),
         )
@@ -104,32 +106,32 @@ class Segment:
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
         """How the run ended; None where the marker has no room for that beside the answers."""
         end = to_lean(RunResult.of(finish, scheduler.root))
-        return end if self._bytes + len(encode(end)[0]) < MAX_BYTES else None
+        return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
 
-    def _taken_over(self, request: SegmentRequest) -> Ahead:
+    def _taken_over(self, request: SegmentRequest) -> Lookahead:
         given = from_plain(RunRequest, request.request)
-        placement = Placement(from_plain(Directory, request.directory), given.options.bypass_agents)
+        placement = Placement(from_plain(AgentRegistry, request.directory), given.options.bypass_agents)
         scheduler, commands = restore(request.scheduler, given.options, placement.names)
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])
         return ahead
 
-    def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Ahead:
-        return Ahead(scheduler, Turns(), now, placement.is_pure, placement.is_nobody, self._answer)
+    def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
+        return Lookahead(scheduler, TurnOrder(), now, placement.is_pure, placement.is_nobody, self._answer)
 
     def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         if self._answers and self._is_full():
             return None
-        found = self.agents.get(command.agent)
-        if found is None:
+        agent = self.agents.get(command.agent)
+        if agent is None:
             return self._leave_alone()
         try:
-            result = self._called(found, command)
+            result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
             failure = failure_of(error)
             return self._leave_alone() if failure.transient else self._failed(command, failure)
         size = at_most(result)
-        if size > SMALL:
+        if size > SMALL_RESULT_BYTES:
             size = len(encode(result)[0])
         if size > self.claims.above:
             if self.claims.store is None:
@@ -141,22 +143,22 @@ class Segment:
         return answer
 
     def _is_full(self) -> bool:
-        enough = len(self._answers) >= MAX_ANSWERS or self._bytes >= MAX_BYTES
+        enough = len(self._answers) >= MAX_SEGMENT_ANSWER_COUNT or self._bytes >= MAX_SEGMENT_BYTES
         return enough or time.perf_counter() > self._until
 
     def _leave_alone(self) -> None:
         self._alone = True
 
-    def _called(self, found: Agent, command: RunAgent) -> Value:
+    def _called(self, agent: Agent, command: RunAgent) -> Value:
         # A copy: agents may do with their inputs what they like, and the run's values are shared.
         inputs, params = self._copied([command.inputs, command.params])
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
-        if not filters and not found.sees_context:
-            return normal(found.name, found.call(inputs, params, NO_CONTEXT))
+        if not filters and not agent.sees_context:
+            return normal(agent.name, agent.call(inputs, params, NO_CONTEXT))
         context = self.context(command, self._run, self._console.append)
         if not filters:
-            return normal(found.name, found.call(inputs, params, context))
-        call = invoke(found, inputs, params, context, command.options.timeout, filters)
+            return normal(agent.name, agent.call(inputs, params, context))
+        call = invoke(agent, inputs, params, context, command.options.timeout, filters)
         return self._wait_for(call)
 
     def _copied(self, value: Value) -> Value:

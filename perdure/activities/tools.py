@@ -31,8 +31,8 @@ def data(inputs: Mapping[str, Value]) -> Value:
     passed = inputs.get("passthrough", UNDEFINED)
     if is_null(passed):
         return {}
-    found = member(passed, inputs.get("agentName", UNDEFINED), "toolsAgent: passthrough")
-    return found if js_truthy(found) else {}
+    tool_data = member(passed, inputs.get("agentName", UNDEFINED), "toolsAgent: passthrough")
+    return tool_data if js_truthy(tool_data) else {}
 
 
 @agent(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Schema = Mapping[str, Any]
 
 HINTED: Final = ("inputs", "params", "return")
-SHOWN: Final = 5
+MAX_SHOWN_FINDINGS_COUNT: Final = 5
 """How many findings one error message lists."""
 
 _ANYTHING: Final = (Any, object, None, NoneType)
@@ -121,28 +121,28 @@ def place(root: str, steps: Sequence[str | int]) -> str:
 
 def listed(findings: Sequence[str]) -> str:
     """The first findings, and how many more there are."""
-    more = len(findings) - SHOWN
-    return "; ".join(findings[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    more = len(findings) - MAX_SHOWN_FINDINGS_COUNT
+    return "; ".join(findings[:MAX_SHOWN_FINDINGS_COUNT]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _hints(agent: str, function: Callable[..., Any]) -> dict[str, Any]:
     inner = inspect.unwrap(function)
     hint: Any = None
     of = "the arguments"
-    found: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     try:
         annotations = cast("Mapping[str, Any]", getattr(inner, "__annotations__", {}))
         for of in HINTED:
             hint = annotations.get(of)
-            found[of] = _evaluated(hint, getattr(inner, "__globals__", {})) if isinstance(hint, str) else hint
+            hints[of] = _evaluated(hint, getattr(inner, "__globals__", {})) if isinstance(hint, str) else hint
     except (NameError, AttributeError, SyntaxError) as error:
         raise TypeError(
             f"agent {agent!r}: the type hint {hint!r} of {of} cannot be resolved: {error}\n"
             "  cure: define the type at the top level of the module, above the agent, and import it "
             "outside of `if TYPE_CHECKING`; or do without `from __future__ import annotations`"
         ) from None
-    found["return"] = _of_awaitable(found["return"])
-    return found
+    hints["return"] = _of_awaitable(hints["return"])
+    return hints
 
 
 def _evaluated(text: str, names: dict[str, Any]) -> Any:

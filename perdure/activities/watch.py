@@ -20,13 +20,13 @@ from types import CodeType, FrameType
 
 LOG = logging.getLogger("perdure")
 
-TICK = 1.0
+WATCH_INTERVAL_S = 1.0
 """Seconds between two looks."""
 
-STILL = 5
+BLOCKED_TICK_COUNT = 5
 """Looks without an answer after which the loop counts as blocked."""
 
-SHOWN = 5
+MAX_SHOWN_CALLS_COUNT = 5
 """Calls that one warning names."""
 
 
@@ -61,12 +61,12 @@ _open: set[OpenCall] = set()
 def open_calls() -> str:
     """The calls that are open, the longest first; a few of them by name."""
     calls = sorted(_open.copy(), key=lambda call: call.since)
-    more = f" and {len(calls) - SHOWN} more" if len(calls) > SHOWN else ""
-    return ", ".join(map(str, calls[:SHOWN])) + more or "none"
+    more = f" and {len(calls) - MAX_SHOWN_CALLS_COUNT} more" if len(calls) > MAX_SHOWN_CALLS_COUNT else ""
+    return ", ".join(map(str, calls[:MAX_SHOWN_CALLS_COUNT])) + more or "none"
 
 
 @contextmanager
-def watched(tick: float = TICK) -> Generator[None]:
+def watched(tick: float = WATCH_INTERVAL_S) -> Generator[None]:
     """Warns where the running event loop stands still: the agent that blocks it, and where it is."""
     watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), tick)
     threading.Thread(target=watch.run, name="perdure-watch", daemon=True).start()
@@ -92,10 +92,12 @@ class _Watch:
     def run(self) -> None:
         while not self.end.wait(self._tick):
             self._missed += 1
-            if self._missed > STILL and not self._told:
+            if self._missed > BLOCKED_TICK_COUNT and not self._told:
                 self._told = time.monotonic()
                 LOG.warning(
-                    "the event loop has not moved for %g s: %s", STILL * self._tick, report(self._thread)
+                    "the event loop has not moved for %g s: %s",
+                    BLOCKED_TICK_COUNT * self._tick,
+                    report(self._thread),
                 )
             try:
                 self._loop.call_soon_threadsafe(self._answer)
@@ -105,12 +107,12 @@ class _Watch:
     def _answer(self) -> None:
         self._missed = 0
         if self._told:
-            late = time.monotonic() - self._told + STILL * self._tick
+            late = time.monotonic() - self._told + BLOCKED_TICK_COUNT * self._tick
             LOG.warning("the event loop moves again, after %.0f s", late)
             self._told = 0.0
 
 
-CURE = (
+BLOCKED_LOOP_HINT = (
     "nothing else runs meanwhile, and no heartbeat goes out; "
     "declare an agent that blocks with `def` instead of `async def`, or let it await asyncio.to_thread"
 )
@@ -124,9 +126,9 @@ def report(thread: int) -> str:
     while frame is not None:
         call = calls.get(frame.f_code)
         if call is not None:
-            return f"agent {call} blocks it at {_place(frame)}; {CURE}"
+            return f"agent {call} blocks it at {_place(frame)}; {BLOCKED_LOOP_HINT}"
         frame = frame.f_back
-    return f"it is at {place or 'no place that is known'}; open calls: {open_calls()}; {CURE}"
+    return f"it is at {place or 'no place that is known'}; open calls: {open_calls()}; {BLOCKED_LOOP_HINT}"
 
 
 def _place(frame: FrameType) -> str:

@@ -63,10 +63,10 @@ async def wikipedia(inputs: Value, params: Mapping[str, Value], context: AgentCo
     hit = {key: hits[0].get(key, UNDEFINED) for key in ("ns", "title", "pageid")}
     summary = js_truthy(params.get("summary", UNDEFINED))
     page = await site.ask(_page_query(hit["pageid"], summary=summary))
-    found = [entry for entry in _list(_member(page, "query", "pages")) if "missing" not in entry]
-    if not found:
+    entries = [entry for entry in _list(_member(page, "query", "pages")) if "missing" not in entry]
+    if not entries:
         return UNDEFINED
-    content = _summary(found[0], site.language) if summary else found[0].get("extract", "")
+    content = _summary(entries[0], site.language) if summary else entries[0].get("extract", "")
     return {"content": content, **hit}
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from perdure.activities.agent import Agent, Sample
-from perdure.activities.graph_agents import DESCRIBED
+from perdure.activities.graph_agents import DESCRIBED_GRAPH_AGENTS
 from perdure.cli import graphs, output
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import UsageError
@@ -35,11 +35,11 @@ def main(args: argparse.Namespace) -> int:
         about = _about(args.name, known)
         output.result(output.json_text(about) if args.json else write_yaml(about).rstrip("\n"))
         return 0
-    found = _all(known)
+    agents = _all(known)
     if args.json:
-        output.result(output.json_text([_brief(agent) for agent in found.values()]))
+        output.result(output.json_text([_brief(agent) for agent in agents.values()]))
     else:
-        rows = [[agent.name, ", ".join(agent.category), agent.description] for agent in found.values()]
+        rows = [[agent.name, ", ".join(agent.category), agent.description] for agent in agents.values()]
         output.result(output.table(("agent", "category", "does"), rows))
     return 0
 
@@ -50,41 +50,41 @@ def _brief(agent: Agent) -> dict[str, Any]:
 
 def _all(known: graphs.Agents) -> dict[str, Agent]:
     """All agents by name; those with a dot in it are parts of others."""
-    every = {**known.known, **{agent.name: agent for agent in DESCRIBED}}
+    every = {**known.known, **{agent.name: agent for agent in DESCRIBED_GRAPH_AGENTS}}
     return {name: every[name] for name in sorted(every, key=str.lower) if "." not in name}
 
 
 def _about(name: str, known: graphs.Agents) -> dict[str, Any]:
-    found = known.known.get(name) or _all(known).get(name)
-    if found is not None:
-        return describe(found)
+    agent = known.known.get(name) or _all(known).get(name)
+    if agent is not None:
+        return describe(agent)
     near = get_close_matches(name, known.names(), n=1)
     cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
     raise UsageError(f"there is no agent {name!r}; {cure}")
 
 
-def describe(found: Agent) -> dict[str, Any]:
+def describe(agent: Agent) -> dict[str, Any]:
     """All that people may want to know of an agent."""
     facts: dict[str, Any] = {
-        "agent": found.name,
-        "description": found.description,
-        "category": list(found.category),
-        "runs": _placement(found),
-        "queue": found.queue,
-        "inputs": found.inputs,
-        "params": found.params,
-        "output": found.output,
-        "samples": [_sample(sample) for sample in found.samples],
+        "agent": agent.name,
+        "description": agent.description,
+        "category": list(agent.category),
+        "runs": _placement(agent),
+        "queue": agent.queue,
+        "inputs": agent.inputs,
+        "params": agent.params,
+        "output": agent.output,
+        "samples": [_sample(sample) for sample in agent.samples],
     }
     return {key: value for key, value in facts.items() if value not in (None, [], "")}
 
 
-def _placement(found: Agent) -> str:
-    if found.name in GRAPH_AGENTS:
+def _placement(agent: Agent) -> str:
+    if agent.name in GRAPH_AGENTS:
         return "in the engine: the nodes of its graph are nodes of the run"
-    if found.human:
+    if agent.human:
         return "waits for a person"
-    return "in the worker that advances the run" if found.pure else "as an activity of its own"
+    return "in the worker that advances the run" if agent.pure else "as an activity of its own"
 
 
 def _sample(sample: Sample) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> int:
     return connection.run(_main(args, settings, connection.begin(settings)))
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
     async with connection.connected(settings, opening) as client:
         await client.get(args.id).answer(args.node, args.value)
     output.note(f"run {args.id} has the answer")

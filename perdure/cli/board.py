@@ -10,7 +10,7 @@ from typing import Any, Final
 from perdure.graph.values import Value, is_dict, ordered_keys
 from perdure.payloads import NodeStatus, RunStatus
 
-MARKS: Final = {
+STATE_MARKS: Final = {
     "waiting": "·",
     "queued": "…",
     "executing": "▶",
@@ -21,8 +21,8 @@ MARKS: Final = {
     "skipped": "–",
     "abort": "■",
 }
-RUNS: Final = ("queued", "executing")
-OVER: Final = ("completed", "failed", "timed-out", "skipped", "abort")
+RUNNING_STATES: Final = ("queued", "executing")
+FINAL_STATES: Final = ("completed", "failed", "timed-out", "skipped", "abort")
 _MARK: Final = re.compile(r"(@\d+)?(#\d+)?$")
 
 
@@ -53,21 +53,21 @@ class _Seen:
 
 
 @dataclass(slots=True)
-class Board:
+class ProgressTable:
     """The computed nodes of a graph, in its order, and what was last heard of each."""
 
     nodes: dict[str, _Seen]
     iteration: int = 0
 
     @classmethod
-    def of(cls, document: Mapping[str, Value]) -> Board:
+    def of(cls, document: Mapping[str, Value]) -> ProgressTable:
         """The board of a run of this graph that has not begun."""
         nodes = document.get("nodes")
-        found: dict[str, Any] = nodes if is_dict(nodes) else {}
+        specs: dict[str, Any] = nodes if is_dict(nodes) else {}
         agents = {
-            key: str(found[key]["agent"])
-            for key in ordered_keys(found)
-            if is_dict(found[key]) and "agent" in found[key]
+            key: str(specs[key]["agent"])
+            for key in ordered_keys(specs)
+            if is_dict(specs[key]) and "agent" in specs[key]
         }
         return cls({name: _Seen(agent) for name, agent in agents.items()})
 
@@ -104,9 +104,9 @@ class Board:
     def say(self, path: str, about: str) -> None:
         """Something to show beside a node: why its call was repeated, what it streams."""
         name = _MARK.sub("", path)
-        found = name if name in self.nodes else self.owner(name)
-        if found is not None:
-            self.nodes[found].about = about
+        owner = name if name in self.nodes else self.owner(name)
+        if owner is not None:
+            self.nodes[owner].about = about
 
     def finish(self, states: Mapping[str, str], errors: Mapping[str, str], now: float) -> None:
         """The run has ended so."""
@@ -134,7 +134,7 @@ class Board:
         """``node state`` for each node that began or ended since the last call."""
         lines: list[str] = []
         for name, seen in self.nodes.items():
-            if seen.state != seen.told and seen.state in (*OVER, "executing"):
+            if seen.state != seen.told and seen.state in (*FINAL_STATES, "executing"):
                 lines.append(f"{name} {seen.state}")
             seen.told = seen.state
         return lines

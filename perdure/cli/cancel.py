@@ -14,7 +14,7 @@ EXAMPLES = """\
 examples:
   perdure cancel nightly-3
 """
-PATIENCE = 5.0
+CANCEL_TIMEOUT_S = 5.0
 """Seconds in which a run that is served should have stopped."""
 
 
@@ -31,21 +31,21 @@ def main(args: argparse.Namespace) -> int:
     return connection.run(_main(args.id, settings, opening))
 
 
-async def _main(id: str, settings: Settings, opening: connection.Opening | None) -> int:
+async def _main(id: str, settings: Settings, opening: connection.ServerStart | None) -> int:
     from perdure.cli import graphs, hosting  # noqa: PLC0415 -- loads the SDK while the server starts
 
     async with connection.connected(settings, opening, passing=True) as client, AsyncExitStack() as stack:
-        found = client.get(id)
-        description = await found.describe()
+        run = client.get(id)
+        description = await run.describe()
         if description.closed is not None:
             raise UsageError(f"run {id!r} has ended: perdure status {id}")
-        await found.cancel()
+        await run.cancel()
         queue = description.task_queue
         if client.embedded is not None and not await client.workers(queue):
             # Only a worker can carry it out; the agents' results are not wanted any more.
             await stack.enter_async_context(hosting.hosted(client, queue, graphs.agents_of([])))
         try:
-            await asyncio.wait_for(found.result(), PATIENCE)
+            await asyncio.wait_for(run.result(), CANCEL_TIMEOUT_S)
         except TimeoutError:
             output.note(f"run {id} was asked to stop, and will as soon as its worker hears of it")
         except RunFailed:

@@ -30,17 +30,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """0 where there is no problem, else 2. Problems of nested graphs count."""
     names = graphs.agents_of(args.agents).names()
-    found: list[dict[str, Any]] = []
+    findings: list[dict[str, Any]] = []
     lines: list[str] = []
     for path in args.graphs:
         about = [*_findings(path, names)]
-        found += [problems.plain(problem, path, severity) for severity, problem in about]
+        findings += [problems.plain(problem, path, severity) for severity, problem in about]
         lines += [problems.text(problem, path, _kind(severity)) for severity, problem in about]
         if not about:
             lines.append(f"{path}: no problems")
-    wrong = any(item["severity"] == "error" for item in found)
+    wrong = any(item["severity"] == "error" for item in findings)
     output.result(
-        output.json_text({"ok": not wrong, "findings": found})
+        output.json_text({"ok": not wrong, "findings": findings})
         if args.json
         else output.plain("\n".join(lines))
     )

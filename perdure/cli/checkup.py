@@ -10,7 +10,7 @@ from enum import StrEnum
 from perdure.activities.threads import in_thread
 from perdure.errors import PerdureError
 
-LIMIT = 10.0
+CHECK_TIMEOUT_S = 10.0
 """Seconds for one check."""
 
 
@@ -49,7 +49,7 @@ def failed(check: str, finding: str, cure: str) -> Finding:
 
 
 async def checked(
-    name: str, check: Callable[[], Awaitable[list[Finding]]], limit: float = LIMIT
+    name: str, check: Callable[[], Awaitable[list[Finding]]], limit: float = CHECK_TIMEOUT_S
 ) -> list[Finding]:
     """What the check finds, or that it came to no end within `limit` seconds, or how it failed itself."""
     try:
@@ -65,7 +65,9 @@ async def checked(
         return [failed(name, f"cannot be looked at: {told}", "")]
 
 
-async def looked_at(name: str, look: Callable[[], list[Finding]], limit: float = LIMIT) -> list[Finding]:
+async def looked_at(
+    name: str, look: Callable[[], list[Finding]], limit: float = CHECK_TIMEOUT_S
+) -> list[Finding]:
     """`checked` for a function that blocks."""
 
     async def check() -> list[Finding]:

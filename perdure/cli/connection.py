@@ -25,11 +25,11 @@ Outcome = TypeVar("Outcome")
 PASSING = "+run"
 """Ends the identity of a worker that lives no longer than the command that needs it."""
 
-PATIENCE = 1.5
+CONNECT_NOTICE_DELAY_S = 1.5
 """Seconds of silence before people are told what is waited for."""
 
 
-class Opening:
+class ServerStart:
     """The embedded server, which is being started where it is not up."""
 
     def __init__(self, settings: Settings) -> None:
@@ -37,7 +37,7 @@ class Opening:
         self._lease.take()
         if server.status(settings) is None:
             output.note(f"starting the embedded Temporal server; its data is in {settings.home}")
-        self._found: Future[server.Embedded] = Future()
+        self._found: Future[server.EmbeddedServer] = Future()
         threading.Thread(target=self._start, args=(settings,), daemon=True).start()
 
     def _start(self, settings: Settings) -> None:
@@ -55,21 +55,21 @@ class Opening:
         self._lease.give_back()
 
 
-def begin(settings: Settings) -> Opening | None:
+def begin(settings: Settings) -> ServerStart | None:
     """Starts the embedded server where it is certain that it is wanted; call before loading the SDK."""
-    return None if temporal_may_be_configured() else Opening(settings)
+    return None if temporal_may_be_configured() else ServerStart(settings)
 
 
 @asynccontextmanager
 async def connected(
-    settings: Settings, opening: Opening | None = None, *, passing: bool = False
+    settings: Settings, opening: ServerStart | None = None, *, passing: bool = False
 ) -> AsyncGenerator[GraphClient]:
     """A client. `passing` marks the workers of this process as passing. Raises ConnectionFailed."""
     from perdure.client import connect  # noqa: PLC0415 -- loads the SDK, which the server's start hides
 
     logs.quiet_core()
     loop = asyncio.get_running_loop()
-    told = loop.call_later(PATIENCE, output.note, "waiting for the Temporal server to answer …")
+    told = loop.call_later(CONNECT_NOTICE_DELAY_S, output.note, "waiting for the Temporal server to answer …")
     identity = f"{os.getpid()}@{socket.gethostname()}{PASSING if passing else ''}"
     try:
         if opening is not None:

@@ -25,59 +25,63 @@ from perdure.server import marker
 from perdure.server.database import ANEW, FINDINGS, check_content
 from perdure.settings import Settings
 
-CHECK = "database"
-PATIENCE = 8.0
+DATABASE_CHECK = "database"
+DATABASE_CHECK_TIMEOUT_S = 8.0
 """Seconds for SQLite's own check of the file."""
 
-COPIED = 512 << 20
+MAX_DATABASE_COPY_BYTES = 512 << 20
 """Bytes: a file with a log beside it is copied up to this size, to be read with it."""
 
-MAGIC = b"SQLite format 3\0"
-LOCKED = (0x4000_0002, 510)
+SQLITE_HEADER = b"SQLite format 3\0"
+SQLITE_LOCK_RANGE = (0x4000_0002, 510)
 """Where SQLite locks a file that is read: first byte, number of bytes."""
 
 
 def database(settings: Settings) -> list[Finding]:
     """The file's presence, mode, head and content."""
-    path = settings.home.absolute() / f"{server.NAME}.db"
+    path = settings.home.absolute() / f"{server.SERVER_NAME}.db"
     state = marker.read(path)
     if not path.exists():
         if state == "made":
             cure = f"put it back from a backup, or delete {marker.path(path)} to begin with an empty one"
-            return [failed(CHECK, f"{path} is gone, and with it the runs that it held", cure)]
-        return [fine(CHECK, f"{path}: none yet; the embedded server makes it when it first starts")]
+            return [failed(DATABASE_CHECK, f"{path} is gone, and with it the runs that it held", cure)]
+        return [fine(DATABASE_CHECK, f"{path}: none yet; the embedded server makes it when it first starts")]
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o600 != 0o600 or not os.access(path, os.R_OK | os.W_OK):
         finding, _ = FINDINGS["SQLITE_READONLY"]
-        return [failed(CHECK, f"{path} {finding} (mode {mode:04o})", f"chmod u+rw {path}")]
+        return [failed(DATABASE_CHECK, f"{path} {finding} (mode {mode:04o})", f"chmod u+rw {path}")]
     if state != "made" and not path.stat().st_size:
-        return [fine(CHECK, f"{path}: a first start that was cut short; the next one begins anew")]
+        return [fine(DATABASE_CHECK, f"{path}: a first start that was cut short; the next one begins anew")]
     return [_content(path, mode, settings), *_private(path, mode)]
 
 
 def _private(path: Path, mode: int) -> list[Finding]:
     if not mode & 0o077:
         return []
-    return [warning(CHECK, f"{path}: others may read it (mode {mode:04o})", f"chmod 600 {path}")]
+    return [warning(DATABASE_CHECK, f"{path}: others may read it (mode {mode:04o})", f"chmod 600 {path}")]
 
 
 def _content(path: Path, mode: int, settings: Settings) -> Finding:
     head, size = _head(path), path.stat().st_size
     up = server.status(settings) is not None
-    if not head.startswith(MAGIC) and not (up and not size):
-        return failed(CHECK, f"{path} {FINDINGS['SQLITE_NOTADB'][0]}", ANEW)
+    if not head.startswith(SQLITE_HEADER) and not (up and not size):
+        return failed(DATABASE_CHECK, f"{path} {FINDINGS['SQLITE_NOTADB'][0]}", ANEW)
     journal = "WAL" if head[18:19] == b"\x02" else "no WAL"
     what = f"{path}, {size / (1 << 20):.1f} MiB, {journal}, mode {mode:04o}"
     if up:
-        return fine(CHECK, f"{what}; the server has it open, and looked at it when it started")
+        return fine(DATABASE_CHECK, f"{what}; the server has it open, and looked at it when it started")
     if _in_use(path):
-        return warning(CHECK, f"{what}; it {FINDINGS['SQLITE_BUSY'][0]}", FINDINGS["SQLITE_BUSY"][1])
+        return warning(DATABASE_CHECK, f"{what}; it {FINDINGS['SQLITE_BUSY'][0]}", FINDINGS["SQLITE_BUSY"][1])
     log = path.with_name(path.name + "-wal")
     if not log.exists() or not log.stat().st_size:
         return _verdict(path, path, what)
-    if size + log.stat().st_size > min(COPIED, shutil.disk_usage(tempfile.gettempdir()).free // 2):
+    if size + log.stat().st_size > min(
+        MAX_DATABASE_COPY_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2
+    ):
         cure = "start the server, which works the log off (perdure dev), stop it, and look again"
-        return warning(CHECK, f"{what}; not checked: a server was killed, and its log is still to do", cure)
+        return warning(
+            DATABASE_CHECK, f"{what}; not checked: a server was killed, and its log is still to do", cure
+        )
     with tempfile.TemporaryDirectory(prefix="perdure-doctor-") as folder:
         for each in (path, log):
             shutil.copyfile(each, Path(folder, each.name))
@@ -91,7 +95,7 @@ def _head(path: Path) -> bytes:
 
 def _in_use(path: Path) -> bool:
     """Whether a program has it open, in the way that SQLite tells: by locks on some bytes."""
-    start, length = LOCKED
+    start, length = SQLITE_LOCK_RANGE
     with path.open("rb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, length, start)
@@ -102,7 +106,7 @@ def _in_use(path: Path) -> bool:
 
 def _verdict(readable: Path, path: Path, what: str) -> Finding:
     how = "mode=ro&immutable=1" if readable == path else "mode=rw"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DATABASE_CHECK_TIMEOUT_S
     try:
         with closing(sqlite3.connect(f"{readable.as_uri()}?{how}", uri=True)) as file:
             check_content(readable, file)
@@ -110,21 +114,23 @@ def _verdict(readable: Path, path: Path, what: str) -> Finding:
             said = file.execute("PRAGMA integrity_check(3)").fetchall()
     except ConnectionFailed as error:
         finding, _, cure = str(error).partition("\n  cure: ")
-        return failed(CHECK, finding.replace(str(readable), str(path)), cure)
+        return failed(DATABASE_CHECK, finding.replace(str(readable), str(path)), cure)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
             cure = f"stop all servers, then: sqlite3 {path} 'PRAGMA integrity_check'"
-            return warning(CHECK, f"{what}; its check did not end within {PATIENCE:g} s", cure)
+            return warning(
+                DATABASE_CHECK, f"{what}; its check did not end within {DATABASE_CHECK_TIMEOUT_S:g} s", cure
+            )
         return _broken(path, error)
     if said != [("ok",)]:
         told = "; ".join(str(row[0]).replace("\n", " ") for row in said)
-        return failed(CHECK, f"{path} is damaged: {told[:300]}", ANEW)
-    return fine(CHECK, f"{what}, integrity ok")
+        return failed(DATABASE_CHECK, f"{path} is damaged: {told[:300]}", ANEW)
+    return fine(DATABASE_CHECK, f"{what}, integrity ok")
 
 
 def _broken(path: Path, error: sqlite3.Error) -> Finding:
     code = getattr(error, "sqlite_errorname", "")
     for name, (finding, cure) in FINDINGS.items():
         if code.startswith(name):
-            return failed(CHECK, f"{path} {finding}", cure)
-    return failed(CHECK, f"{path}: {error} ({code})", "look that up among SQLite's result codes")
+            return failed(DATABASE_CHECK, f"{path} {finding}", cure)
+    return failed(DATABASE_CHECK, f"{path}: {error} ({code})", "look that up among SQLite's result codes")

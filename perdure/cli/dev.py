@@ -60,7 +60,7 @@ async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Setti
     if opening is not None:
         opening.close()
     if embedded and not was_up:
-        if daemon.idle(settings.home.absolute(), server.NAME):
+        if daemon.idle(settings.home.absolute(), server.SERVER_NAME):
             await asyncio.to_thread(server.stop, settings)
             output.note("the server has stopped; runs stay as they are")
         else:

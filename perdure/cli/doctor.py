@@ -26,10 +26,10 @@ examples:
   perdure doctor --json                                for scripts
   TEMPORAL_ADDRESS=temporal:7233 perdure doctor        before the first worker is started there
 """
-MARKS = {State.OK: "✓", State.WARNING: "!", State.FAILED: "✗", State.NO_SERVER: "✗"}
-CHECK_WIDTH = 11
+FINDING_MARKS = {State.OK: "✓", State.WARNING: "!", State.FAILED: "✗", State.NO_SERVER: "✗"}
+CHECK_COLUMN_CHARS = 11
 
-SERVER_LIMIT = 60.0
+SERVER_CHECKS_TIMEOUT_S = 60.0
 """Seconds for all that a server is asked; each question has its own limit."""
 
 
@@ -42,34 +42,36 @@ def main(args: argparse.Namespace) -> int:
     """Looks and tells."""
     logs.configure(verbose=args.verbose)
     settings, wrong = lenient()
-    found = connection.run(_findings(settings, wrong))
-    worst = _worst(found)
+    findings = connection.run(_findings(settings, wrong))
+    worst = _worst(findings)
     if args.json:
-        output.result(output.json_text({"state": worst, "checks": [asdict(each) for each in found]}))
+        output.result(output.json_text({"state": worst, "checks": [asdict(each) for each in findings]}))
     else:
-        output.result("\n".join(line for each in found for line in lines(each)))
-        output.note(_summary(found))
+        output.result("\n".join(line for each in findings for line in lines(each)))
+        output.note(_summary(findings))
     return {State.NO_SERVER: 3, State.FAILED: 1}.get(worst, 0)
 
 
 def lines(finding: Finding) -> list[str]:
     """One line of the table, and what to do below it."""
     text = output.plain(finding.finding).replace("\n", " ")
-    told = [f"{MARKS[finding.state]} {finding.check:<{CHECK_WIDTH}} {text}"]
-    return told + [f"  {'':<{CHECK_WIDTH}} → {line}" for line in output.plain(finding.cure).splitlines()]
+    told = [f"{FINDING_MARKS[finding.state]} {finding.check:<{CHECK_COLUMN_CHARS}} {text}"]
+    return told + [
+        f"  {'':<{CHECK_COLUMN_CHARS}} → {line}" for line in output.plain(finding.cure).splitlines()
+    ]
 
 
-def _summary(found: list[Finding]) -> str:
-    warnings = sum(each.state is State.WARNING for each in found)
-    broken = sum(each.state in (State.FAILED, State.NO_SERVER) for each in found)
+def _summary(findings: list[Finding]) -> str:
+    warnings = sum(each.state is State.WARNING for each in findings)
+    broken = sum(each.state in (State.FAILED, State.NO_SERVER) for each in findings)
     if not warnings and not broken:
         return "all is well"
     return f"{broken} broken, {warnings} to look at"
 
 
-def _worst(found: list[Finding]) -> State:
+def _worst(findings: list[Finding]) -> State:
     order = (State.NO_SERVER, State.FAILED, State.WARNING)
-    states = {each.state for each in found}
+    states = {each.state for each in findings}
     return next((state for state in order if state in states), State.OK)
 
 
@@ -77,7 +79,7 @@ async def _findings(settings: Settings, wrong: list[str]) -> list[Finding]:
     parts = await asyncio.gather(
         looked_at("python", python),
         looked_at("settings", lambda: settings_read(wrong)),
-        checked("server", lambda: _server(settings), SERVER_LIMIT),
+        checked("server", lambda: _server(settings), SERVER_CHECKS_TIMEOUT_S),
         looked_at("home", lambda: home(settings)),
         looked_at("database", lambda: database(settings)),
         checked("store", lambda: store(settings)),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from perdure import server
 from perdure.activities.catalog import catalog
 from perdure.cli import output
-from perdure.cli.board import Board
+from perdure.cli.board import ProgressTable
 from perdure.cli.connection import revived
 from perdure.cli.views import View
 from perdure.client import GraphClient
@@ -25,16 +25,16 @@ from perdure.runs import Run
 FIRST, SLOWEST, GROWTH = 0.15, 1.0, 1.2
 """Seconds between two looks at a run: at first, at most, and by what they grow."""
 
-REPORT = 2.0
+REPORT_INTERVAL_S = 2.0
 """Seconds between two looks at what a run waits for."""
 
-PATIENT_ATTEMPTS = 2
+PATIENT_ATTEMPT_COUNT = 2
 """A step that was tried more often is not just unlucky."""
 
-PATIENCE = 60.0
+SERVER_OUTAGE_TIMEOUT_S = 60.0
 """Seconds for which a server need not answer, nor have room on its disk, before a command gives up."""
 
-LAST_WORDS = 1.0
+FINAL_STATUS_TIMEOUT_S = 1.0
 """Seconds that the console of an ended run may take."""
 
 
@@ -47,14 +47,14 @@ class Follower:
     view: View
     document: Mapping[str, Value]
     answers: bool = False
-    _board: Board = field(init=False)
+    _board: ProgressTable = field(init=False)
     _console: int = 0
     _reported: float = field(default_factory=time.monotonic)
     _told: set[str] = field(default_factory=set[str])
     _asked: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
-        self._board = Board.of(self.document)
+        self._board = ProgressTable.of(self.document)
 
     async def follow(self) -> RunResult:
         """The result. Raises RunFailed with what there is, or ConnectionFailed."""
@@ -91,10 +91,11 @@ class Follower:
                 await self._look()
                 answered = time.monotonic()
             except ConnectionFailed as error:
-                if time.monotonic() - answered > PATIENCE or self._is_stopped():
+                if time.monotonic() - answered > SERVER_OUTAGE_TIMEOUT_S or self._is_stopped():
                     raise
                 self._tell(
-                    f"{error}\n  the run goes on when it does; this command waits {PATIENCE:g} s for it"
+                    f"{error}\n  the run goes on when it does; this command waits "
+                    f"{SERVER_OUTAGE_TIMEOUT_S:g} s for it"
                 )
             delay = min(delay * GROWTH, SLOWEST)
 
@@ -110,7 +111,7 @@ class Follower:
             self._ask(question.path, question.message)
 
     async def _status(self) -> RunStatus | None:
-        if time.monotonic() - self._reported < REPORT:
+        if time.monotonic() - self._reported < REPORT_INTERVAL_S:
             return await self.run.status(self._console)
         self._reported = time.monotonic()
         if self.client.embedded is not None:
@@ -134,7 +135,7 @@ class Follower:
                 self._board.say(call.path, f"attempt {call.attempt} follows: {call.last_failure}")
         if report.paused is not None:
             self._tell(f"{self.run.id} is paused at the server: temporal workflow unpause -w {self.run.id}")
-        if report.attempt > PATIENT_ATTEMPTS:
+        if report.attempt > PATIENT_ATTEMPT_COUNT:
             self._tell(
                 f"{self.run.id} is stuck: workers fail to take its next step, and keep trying; "
                 "their logs tell why (here: -v)"
@@ -189,7 +190,7 @@ class Follower:
     async def _end(self, result: RunResult | None) -> None:
         if self._console or may_print(self.document):
             try:
-                status = await asyncio.wait_for(self.run.status(self._console), LAST_WORDS)
+                status = await asyncio.wait_for(self.run.status(self._console), FINAL_STATUS_TIMEOUT_S)
             except TimeoutError:
                 status = None
             if status is not None:

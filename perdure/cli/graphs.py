@@ -117,19 +117,19 @@ def name_of(path: str) -> str:
 
 def inputs_of(values: Sequence[str], files: Sequence[str]) -> dict[str, Value]:
     """The inputs of ``-i NODE=VALUE`` and ``-I NODE=FILE``. Raises UsageError."""
-    found: dict[str, Value] = {}
+    inputs: dict[str, Value] = {}
     for text in values:
         node, value = _split("-i", text, "VALUE")
         try:
-            found[node] = load_value(value)
+            inputs[node] = load_value(value)
         except GraphError as error:
             problem = error.problems[0]
             cure = "quote it for YAML, such as -i 'name=\"a: b\"', or give it in a file with -I"
             raise UsageError(f"-i {node}: the value is no YAML: {problem.finding}; {cure}") from error
     for text in files:
         node, path = _split("-I", text, "FILE")
-        found[node] = file_value(path)
-    return found
+        inputs[node] = file_value(path)
+    return inputs
 
 
 def _split(option: str, text: str, what: str) -> tuple[str, str]:
@@ -152,14 +152,14 @@ def file_value(path: str) -> Value:
 
 def quotas_of(given: Sequence[str]) -> Quotas:
     """The quotas of NAME=N texts."""
-    found: dict[str, float] = {}
+    quotas: dict[str, float] = {}
     for text in given:
         name, _, number = text.partition("=")
         try:
-            found[name] = float(number)
+            quotas[name] = float(number)
         except ValueError:
             raise UsageError(f"--quota {text}: no number; write --quota seconds=3600, say") from None
-    return Quotas.of(found)
+    return Quotas.of(quotas)
 
 
 def config_of(path: str | None) -> dict[str, Any]:

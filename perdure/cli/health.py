@@ -11,7 +11,7 @@ from perdure.settings import Settings
 
 Ready = Callable[[], Awaitable[bool]]
 REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
-LONGEST = 10.0
+HEALTH_REQUEST_TIMEOUT_S = 10.0
 """Seconds for one request."""
 
 
@@ -25,7 +25,7 @@ async def served(settings: Settings, ready: Ready) -> AsyncGenerator[None]:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, ValueError):
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(HEALTH_REQUEST_TIMEOUT_S):
                 line = await reader.readline()
                 while (await reader.readline()).strip():
                     pass

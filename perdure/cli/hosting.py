@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from perdure.cli import output
-from perdure.cli.connection import PASSING, PATIENCE
+from perdure.cli.connection import CONNECT_NOTICE_DELAY_S, PASSING
 from perdure.cli.graphs import Agents
 from perdure.cli.local_models import local_models
 from perdure.client import GraphClient
@@ -32,7 +32,7 @@ UNSHARED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueueChoice:
     """Where a run goes, and whether this command serves it."""
 
     queue: str
@@ -58,7 +58,7 @@ def served_queues(client: GraphClient, wanted: Sequence[str], modules: Sequence[
 
 async def place_of(
     client: GraphClient, agents: Agents, wanted: str | None, unknown: GraphError | None = None
-) -> Place:
+) -> QueueChoice:
     """Where a new run goes. `unknown` are the findings of agents that this command does not have.
 
     It is raised where nobody else serves the queue, who might have them.
@@ -66,13 +66,13 @@ async def place_of(
     shared = wanted or client.settings.queue
     if unknown is not None:
         if await is_served(client, shared):
-            return Place(shared, host=False)
+            return QueueChoice(shared, host=False)
         if not all(problem.nested for problem in unknown.problems):
             raise unknown
     own = own_queue(client.settings, agents.origins)
     if wanted is None and (client.embedded is not None or agents.origins):
-        return Place(own, host=not await is_served(client, own))
-    return Place(shared, host=bool(agents.origins) or not await is_served(client, shared))
+        return QueueChoice(own, host=not await is_served(client, own))
+    return QueueChoice(shared, host=bool(agents.origins) or not await is_served(client, shared))
 
 
 async def detached_queue(client: GraphClient, agents: Agents, wanted: str | None) -> str:
@@ -112,7 +112,9 @@ async def hosted(client: GraphClient, queue: str, agents: Agents) -> AsyncGenera
                 yield
             finally:
                 loop = asyncio.get_running_loop()
-                told = loop.call_later(PATIENCE, output.note, "finishing what other runs have begun here …")
+                told = loop.call_later(
+                    CONNECT_NOTICE_DELAY_S, output.note, "finishing what other runs have begun here …"
+                )
     finally:
         if told is not None:
             told.cancel()

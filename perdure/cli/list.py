@@ -19,7 +19,7 @@ examples:
   perdure list
   perdure list --limit 100 --json
 """
-HEADS = ("id", "state", "graph", "started", "took")
+COLUMN_TITLES = ("id", "state", "graph", "started", "took")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +37,13 @@ def main(args: argparse.Namespace) -> int:
     return connection.run(_main(args, settings, connection.begin(settings)))
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
     async with connection.connected(settings, opening) as client:
-        found = [run async for run in client.list(args.limit)]
+        runs = [run async for run in client.list(args.limit)]
     if args.json:
-        output.result(output.json_text([plain(run) for run in found]))
-    elif found:
-        output.result(output.table(HEADS, [cells(run, datetime.now(UTC)) for run in found]))
+        output.result(output.json_text([plain(run) for run in runs]))
+    elif runs:
+        output.result(output.table(COLUMN_TITLES, [cells(run, datetime.now(UTC)) for run in runs]))
     else:
         output.note("there are no runs")
     return 0

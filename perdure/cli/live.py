@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perdure.cli import output
-from perdure.cli.board import MARKS, Board, Row, duration, fitting
+from perdure.cli.board import STATE_MARKS, ProgressTable, Row, duration, fitting
 
 STYLES = {
     "executing": "cyan",
@@ -22,7 +22,7 @@ STYLES = {
     "skipped": "dim",
     "waiting": "dim",
 }
-NAME = 32
+NAME_COLUMN_CHARS = 32
 """Characters of a node's name, and of its agent's."""
 
 
@@ -31,10 +31,10 @@ class LiveView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._board: Board | None = None
+        self._board: ProgressTable | None = None
         self._live: Live | None = None
 
-    def show(self, board: Board) -> None:
+    def show(self, board: ProgressTable) -> None:
         """Draws the board."""
         self._board = board
         if self._live is None:
@@ -70,7 +70,7 @@ def picture(rows: Sequence[Row], hidden: int = 0, iteration: int = 0) -> Group:
     """The table of the rows."""
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(width=1)
-    for widest in (NAME, NAME, None):
+    for widest in (NAME_COLUMN_CHARS, NAME_COLUMN_CHARS, None):
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=widest)
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
@@ -79,7 +79,7 @@ def picture(rows: Sequence[Row], hidden: int = 0, iteration: int = 0) -> Group:
         about = " ".join(output.plain(row.about).split())
         style = STYLES.get(row.state, "")
         grid.add_row(
-            Text(MARKS.get(row.state, "?"), style),
+            Text(STATE_MARKS.get(row.state, "?"), style),
             Text(output.plain(row.name), style if style != "dim" else ""),
             Text(output.plain(row.agent), "dim"),
             Text(time_),

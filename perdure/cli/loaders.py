@@ -15,8 +15,8 @@ from perdure.graph.load import load
 from perdure.graph.nested import every_node
 from perdure.graph.values import Value, is_dict
 
-MAX_FILES = 1_000
-MAX_BYTES = 1_000_000
+MAX_LOADED_FILE_COUNT = 1_000
+MAX_LOADED_FILE_BYTES = 1_000_000
 
 
 def graphs_of(document: Value, source: str) -> dict[str, Value]:
@@ -25,24 +25,24 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
     Raises GraphError for a file that is missing, outside the folder, or no graph.
     """
     folder = Path(source).absolute().parent
-    found: dict[str, Value] = {}
+    graphs: dict[str, Value] = {}
     wanted = _wanted(document, "")
     while wanted:
         name, place = wanted.pop()
-        if name in found:
+        if name in graphs:
             continue
-        if len(found) == MAX_FILES:
-            raise GraphError([_problem(place, f"asks for more than {MAX_FILES} graphs")], source)
+        if len(graphs) == MAX_LOADED_FILE_COUNT:
+            raise GraphError([_problem(place, f"asks for more than {MAX_LOADED_FILE_COUNT} graphs")], source)
         try:
             path, parts = rooted.locate(folder, "", name)
-            data = modernized(load(rooted.read(folder, path, parts, MAX_BYTES), source=name).data)
+            data = modernized(load(rooted.read(folder, path, parts, MAX_LOADED_FILE_BYTES), source=name).data)
         except AgentError as error:
             raise GraphError(
                 [_problem(place, f"{name!r}: {str(error).partition(chr(10))[0]}")], source
             ) from error
-        found[name] = data
+        graphs[name] = data
         wanted += _wanted(data, f"{place} > {name}: ")
-    return found
+    return graphs
 
 
 def _wanted(document: Value, prefix: str) -> list[tuple[str, str]]:

@@ -11,9 +11,9 @@ import warnings
 from perdure.cli import output
 
 SDK = "temporalio"
-OWN = "perdure"
+OWN_LOGGER = "perdure"
 
-SILENCE = 30.0
+REPEATED_LOG_INTERVAL_S = 30.0
 """Seconds between two lines that tell the same."""
 
 _CORE = "[sdk_core::"
@@ -34,7 +34,7 @@ class Seldom(logging.Filter):
         if _CORE not in text:
             return True
         kind = "away" if _AWAY.search(text) else re.sub(r"\d+", "", text.partition("{")[0])
-        due = time.monotonic() - self._told.get(kind, -SILENCE) >= SILENCE
+        due = time.monotonic() - self._told.get(kind, -REPEATED_LOG_INTERVAL_S) >= REPEATED_LOG_INTERVAL_S
         if due:
             self._told[kind] = time.monotonic()
         return due
@@ -47,8 +47,8 @@ class Line(logging.Formatter):
         """The line."""
         text = record.getMessage().partition("\n")[0]
         if _CORE in text and _AWAY.search(text):
-            found = _REASON.search(text)
-            reason = found[1] if found else "no reason given"
+            match = _REASON.search(text)
+            reason = match[1] if match else "no reason given"
             text = f"the Temporal server does not answer ({reason}); trying again"
         return f"{self.formatTime(record)} {record.levelname.lower()} {output.plain(text)}"
 
@@ -63,7 +63,7 @@ def configure(*, verbose: bool, worker: bool = False) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
     if not verbose:
         handler.addFilter(Seldom())
-    for name in (SDK, OWN):
+    for name in (SDK, OWN_LOGGER):
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.handlers.clear()

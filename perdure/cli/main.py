@@ -49,7 +49,7 @@ exit codes: 0 done, 1 the run failed, 2 the graph or the call is wrong, 3 no ser
 130 interrupted (the run goes on)
 """
 
-BUG = 70
+BUG_EXIT_CODE = 70
 
 
 class Verbosity:
@@ -117,7 +117,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
     parser.add_argument("--version", action="version", version=f"perdure {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="tell more, with tracebacks")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    found = None
+    command_main = None
     for key, summary in COMMANDS.items():
         part = commands.add_parser(
             key, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -130,8 +130,8 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
                 "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="tell more"
             )
             module.configure(part)
-            found = module.main
-    return parser, found
+            command_main = module.main
+    return parser, command_main
 
 
 def _message(error: PerdureError) -> str:
@@ -153,4 +153,4 @@ def _bug(error: Exception) -> int:
         output.note("".join(traceback.format_exception(error)))
     told = f"{type(error).__name__}: {error}".partition("\n")[0]
     output.note(f"perdure: {told}\nthis is a bug in perdure; run with -v for the traceback")
-    return BUG
+    return BUG_EXIT_CODE

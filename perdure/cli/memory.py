@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from perdure.cli import outcome, output
-from perdure.cli.board import Board
+from perdure.cli.board import ProgressTable
 from perdure.cli.graphs import Agents
 from perdure.cli.local_models import local_models
 from perdure.cli.views import View, view
 from perdure.engine.messages import RunOptions
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import RunFailed
@@ -24,8 +24,8 @@ from perdure.payloads import NodeStatus, RunResult, RunStatus
 from perdure.settings import Settings
 from perdure.testing import Ask, MemoryShell, memory_shell
 
-ID = "memory"
-LOOK = 0.25
+MEMORY_RUN_ID = "memory"
+MEMORY_POLL_INTERVAL_S = 0.25
 """Seconds between two looks at the run."""
 
 
@@ -35,7 +35,7 @@ async def run(
     inputs: Mapping[str, Value],
     options: RunOptions,
     settings: Settings,
-    show: outcome.Show,
+    show: outcome.OutputOptions,
 ) -> int:
     """Runs the graph and reports its end."""
     output.reserve()
@@ -61,7 +61,7 @@ async def run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _leave, shown)
-    return await outcome.reported(ID, document, show, _follow(shell, document, shown, since))
+    return await outcome.reported(MEMORY_RUN_ID, document, show, _follow(shell, document, shown, since))
 
 
 def _console(shown: View) -> Callable[[str], None]:
@@ -78,10 +78,10 @@ def _leave(shown: View) -> None:
 async def _follow(
     shell: MemoryShell, document: dict[str, Value], shown: View, since: Mapping[str, int]
 ) -> RunResult:
-    board = Board.of(document)
+    board = ProgressTable.of(document)
     ended = asyncio.ensure_future(shell.run())
     try:
-        while not (await asyncio.wait({ended}, timeout=LOOK))[0]:
+        while not (await asyncio.wait({ended}, timeout=MEMORY_POLL_INTERVAL_S))[0]:
             board.hear(status_of(shell.scheduler, since))
             shown.show(board)
         result = await ended
@@ -121,7 +121,7 @@ def _asking(shown: View) -> Ask | None:
     if sys.stdin is None or not sys.stdin.isatty():
         return None
 
-    async def ask(asked: Question) -> str:
+    async def ask(asked: HumanPrompt) -> str:
         shown.pause()
         return await asyncio.to_thread(_ask, asked.message)
 

@@ -14,7 +14,7 @@ from perdure.payloads import RunResult
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class OutputOptions:
     """What of a result is shown: `everything` instead of isResult nodes, as one JSON object for programs."""
 
     everything: bool = False
@@ -27,48 +27,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one object: id, status, results, errors, states")
 
 
-def show_of(args: argparse.Namespace) -> Show:
+def show_of(args: argparse.Namespace) -> OutputOptions:
     """What the options say."""
-    return Show(everything=args.all, json=args.json)
+    return OutputOptions(everything=args.all, json=args.json)
 
 
-async def reported(id: str, document: Mapping[str, Value], show: Show, ending: Awaitable[RunResult]) -> int:
+async def reported(
+    id: str, document: Mapping[str, Value], show: OutputOptions, ending: Awaitable[RunResult]
+) -> int:
     """Waits for the end and reports it: 0, or 1 where the run failed."""
     try:
-        found = await ending
+        result = await ending
     except RunFailed as error:
         status = "cancelled" if isinstance(error, RunCancelled) else "failed"
         _report_failure(id, document, show, status, error)
         return 1
     if show.json:
-        output.result(as_json(id, "completed", found, show))
+        output.result(as_json(id, "completed", result, show))
         return 0
     everything = show.everything
     if not everything and not has_results(document):
         output.note("no node of the graph has isResult: here are the results of all")
         everything = True
-    output.result(output.json_text(found.all if everything else found.results))
+    output.result(output.json_text(result.all if everything else result.results))
     return 0
 
 
-def as_json(id: str, status: str, found: RunResult, show: Show) -> str:
+def as_json(id: str, status: str, result: RunResult, show: OutputOptions) -> str:
     """The one object for programs."""
-    results = found.all if show.everything else found.results
+    results = result.all if show.everything else result.results
     whole: dict[str, Any] = {"id": id, "status": status, "results": results}
-    return output.json_text({**whole, "errors": found.errors, "states": found.states})
+    return output.json_text({**whole, "errors": result.errors, "states": result.states})
 
 
 def _report_failure(
-    id: str, document: Mapping[str, Value], show: Show, status: str, error: RunFailed
+    id: str, document: Mapping[str, Value], show: OutputOptions, status: str, error: RunFailed
 ) -> None:
-    found: RunResult = error.result or RunResult(failure=str(error))
+    result: RunResult = error.result or RunResult(failure=str(error))
     if show.json:
-        output.result(as_json(id, status, found, show))
+        output.result(as_json(id, status, result, show))
     if status == "cancelled":
         output.note(str(error))
         return
-    output.note(f"run {id} failed" + ("" if found.errors else f": {error}"))
-    for node, message in found.errors.items():
+    output.note(f"run {id} failed" + ("" if result.errors else f": {error}"))
+    for node, message in result.errors.items():
         agent = agent_of(document, node)
         output.note(f"  {node}{f' ({agent})' if agent else ''}: {message}")
 
@@ -76,12 +78,12 @@ def _report_failure(
 def agent_of(document: Mapping[str, Value], node: str) -> str:
     """The agent that a node names, "" for none."""
     nodes = document.get("nodes")
-    found: Value = nodes.get(node) if is_dict(nodes) else None
-    return str(found.get("agent", "")) if is_dict(found) else ""
+    spec: Value = nodes.get(node) if is_dict(nodes) else None
+    return str(spec.get("agent", "")) if is_dict(spec) else ""
 
 
 def has_results(document: Mapping[str, Value]) -> bool:
     """Whether a node of the graph itself is an isResult node."""
     nodes = document.get("nodes")
-    found = nodes.values() if is_dict(nodes) else ()
-    return any(is_dict(node) and js_truthy(node.get("isResult")) for node in found)
+    specs = nodes.values() if is_dict(nodes) else ()
+    return any(is_dict(node) and js_truthy(node.get("isResult")) for node in specs)

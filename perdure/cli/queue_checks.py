@@ -22,18 +22,18 @@ from perdure.descriptions import described, executions, pending_calls
 from perdure.errors import UsageError
 from perdure.reports import RPC_TIMEOUT, PendingCall, workers
 
-CHECK = "queue"
-QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"
-RUNS = 1000
+QUEUE_CHECK = "queue"
+OPEN_RUNS_QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"
+MAX_LISTED_RUN_COUNT = 1000
 """Open runs that are listed at most."""
 
-DESCRIBED = 50
+MAX_DESCRIBED_RUN_COUNT = 50
 """Those of them whose calls are looked at, the newest and the oldest: each takes a request of its own."""
 
-LONG = 3600
+LONG_CALL_S = 3600
 """Seconds that a call has been with its worker, after which it is named."""
 
-QUEUES = 50
+MAX_CHECKED_QUEUE_COUNT = 50
 """Queues that are looked at."""
 
 
@@ -61,13 +61,13 @@ class Needs:
 async def needs_of(temporal: Client) -> Needs:
     """What the open runs need."""
     needs = Needs()
-    found = [info async for info in executions(temporal, QUERY, RUNS)]
-    needs.seen = len(found)
-    for run in found:
+    runs = [info async for info in executions(temporal, OPEN_RUNS_QUERY, MAX_LISTED_RUN_COUNT)]
+    needs.seen = len(runs)
+    for run in runs:
         needs.add(run.task_queue, run.execution.workflow_id)
         needs.hear(run.start_time.ToDatetime(UTC))
-    half = DESCRIBED // 2
-    chosen = found if len(found) <= DESCRIBED else [*found[:half], *found[-half:]]
+    half = MAX_DESCRIBED_RUN_COUNT // 2
+    chosen = runs if len(runs) <= MAX_DESCRIBED_RUN_COUNT else [*runs[:half], *runs[-half:]]
     for start in range(0, len(chosen), 10):
         await asyncio.gather(*(_calls_of(temporal, run, needs) for run in chosen[start : start + 10]))
     return needs
@@ -78,7 +78,7 @@ async def _calls_of(temporal: Client, run: WorkflowExecutionInfo, needs: Needs) 
     with suppress(UsageError):  # its history is over meanwhile
         for call in pending_calls(await described(temporal, id, run.execution.run_id)):
             needs.add(call.queue, id)
-            if call.since and time.time() - call.since / 1000 > LONG:
+            if call.since and time.time() - call.since / 1000 > LONG_CALL_S:
                 needs.long.append((id, call))
 
 
@@ -103,14 +103,19 @@ async def queues(temporal: Client, needs: Needs, default: str, *, local: bool) -
     """Each queue that is needed, and the default one, with its workers or the command that starts one."""
     wanted = sorted(needs.runs.items(), key=lambda item: -len(item[1]))
     names = list(dict.fromkeys([default, *(name for name, _ in wanted)]))
-    found = [
+    findings = [
         await _queue(temporal, name, sorted(needs.runs.get(name, ())), default, local)
-        for name in names[:QUEUES]
+        for name in names[:MAX_CHECKED_QUEUE_COUNT]
     ]
-    if len(names) > QUEUES or needs.seen > DESCRIBED:
-        text = f"there are more: looked at {len(names[:QUEUES])} queues of {needs.seen} open runs"
-        found.append(fine(CHECK, f"{text}, and at the calls of {DESCRIBED}: the newest, the oldest"))
-    return found
+    if len(names) > MAX_CHECKED_QUEUE_COUNT or needs.seen > MAX_DESCRIBED_RUN_COUNT:
+        queues = len(names[:MAX_CHECKED_QUEUE_COUNT])
+        text = f"there are more: looked at {queues} queues of {needs.seen} open runs"
+        findings.append(
+            fine(
+                QUEUE_CHECK, f"{text}, and at the calls of {MAX_DESCRIBED_RUN_COUNT}: the newest, the oldest"
+            )
+        )
+    return findings
 
 
 async def _queue(temporal: Client, name: str, runs: Sequence[str], default: str, local: bool) -> Finding:
@@ -119,11 +124,15 @@ async def _queue(temporal: Client, name: str, runs: Sequence[str], default: str,
     if serving:
         told = f"{name}: {len(serving)} worker{'s'[: len(serving) != 1]} ({', '.join(serving[:3])}), {need}"
         stuck = await unrouted(temporal, name)
-        return fine(CHECK, told) if stuck is None else warning(CHECK, f"{told}; {stuck[0]}", stuck[1])
+        return (
+            fine(QUEUE_CHECK, told)
+            if stuck is None
+            else warning(QUEUE_CHECK, f"{told}; {stuck[0]}", stuck[1])
+        )
     if not runs:
-        return fine(CHECK, f"{name}: no worker and no open run; perdure run serves its own run")
+        return fine(QUEUE_CHECK, f"{name}: no worker and no open run; perdure run serves its own run")
     waiting = f"{name}: no worker; {need} wait{'s'[: len(runs) == 1]} for one, such as {runs[0]!r}"
-    return warning(CHECK, waiting, start(name, runs, default))
+    return warning(QUEUE_CHECK, waiting, start(name, runs, default))
 
 
 def start(name: str, runs: Sequence[str], default: str) -> str:

@@ -88,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
     opening = connection.begin(settings)
     from perdure.cli import session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    order = session.Order(
+    order = session.RunCommand(
         document=seen.data,
         name=graphs.name_of(args.graph),
         inputs=inputs,

@@ -27,18 +27,25 @@ def main(args: argparse.Namespace) -> int:
     if args.what == "stop":
         output.note("the server has stopped" if server.stop(settings) else "no server was running")
         return 0
-    found = server.status(settings)
+    embedded = server.status(settings)
     if args.json:
-        facts = {"address": found.address, "ui": found.ui_url, "pid": found.pid} if found else {}
-        output.result(output.json_text({"running": found is not None, **facts, "home": str(settings.home)}))
-    elif found is None:
+        facts = {"address": embedded.address, "ui": embedded.ui_url, "pid": embedded.pid} if embedded else {}
+        output.result(
+            output.json_text({"running": embedded is not None, **facts, "home": str(settings.home)})
+        )
+    elif embedded is None:
         output.result(f"not running; its data is in {settings.home}")
     else:
-        output.result("\n".join(lines(found)))
+        output.result("\n".join(lines(embedded)))
     return 0
 
 
-def lines(found: server.Embedded) -> list[str]:
+def lines(embedded: server.EmbeddedServer) -> list[str]:
     """Where everything is."""
-    web = [f"web pages  {found.ui_url}"] if found.ui_url else []
-    return [f"address    {found.address}", *web, f"data       {found.database}", f"process    {found.pid}"]
+    web = [f"web pages  {embedded.ui_url}"] if embedded.ui_url else []
+    return [
+        f"address    {embedded.address}",
+        *web,
+        f"data       {embedded.database}",
+        f"process    {embedded.pid}",
+    ]

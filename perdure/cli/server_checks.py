@@ -18,20 +18,20 @@ from perdure.cli.machine_checks import not_running, running
 from perdure.cli.queue_checks import Needs, long_calls, needs_of, queues
 from perdure.client import configured, reach
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.reports import GRAPH, RPC_TIMEOUT, STATUS, short
+from perdure.reports import GRAPH_KEY, RPC_TIMEOUT, STATUS_KEY, short
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings, names
 
 CLOUD = (".tmprl.cloud", ".temporal.io")
-HOLES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"
-CONNECTING = 15.0
+KNOWN_VULNERABILITIES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"
+CONNECT_CHECK_TIMEOUT_S = 15.0
 """Seconds: a little more than the client gives itself."""
 
-DRIFT = 2.0
+MAX_CLOCK_DRIFT_S = 2.0
 """Seconds that the server may be ahead: less is nothing to speak of."""
 
 
-async def all_of(settings: Settings, embedded: server.Embedded | None) -> list[Finding]:
+async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> list[Finding]:
     """Which server is configured, and all that it tells. `embedded` is the one that is up, if it is."""
     try:
         config = configured()
@@ -46,12 +46,14 @@ async def all_of(settings: Settings, embedded: server.Embedded | None) -> list[F
     else:
         return not_running(settings)
     try:
-        temporal = await asyncio.wait_for(reach(config), CONNECTING)
+        temporal = await asyncio.wait_for(reach(config), CONNECT_CHECK_TIMEOUT_S)
     except (ConnectionFailed, TimeoutError) as error:
-        finding, _, usual = (str(error) or f"{how}: no answer within {CONNECTING:g} s").partition("; ")
+        finding, _, usual = (
+            str(error) or f"{how}: no answer within {CONNECT_CHECK_TIMEOUT_S:g} s"
+        ).partition("; ")
         return [Finding("server", State.NO_SERVER, finding, cure or usual)]
-    found = await _asked(temporal, settings, local=address is None)
-    return [fine("server", f"{how}, answers"), *found]
+    findings = await _asked(temporal, settings, local=address is None)
+    return [fine("server", f"{how}, answers"), *findings]
 
 
 def _source() -> str:
@@ -61,11 +63,11 @@ def _source() -> str:
 
 async def _asked(temporal: Client, settings: Settings, *, local: bool) -> list[Finding]:
     config = temporal.service_client.config
-    found = await checked("version", lambda: _version(temporal, config.target_host))
+    findings = await checked("version", lambda: _version(temporal, config.target_host))
     namespace = await checked("namespace", lambda: _namespace(temporal))
-    found += namespace
+    findings += namespace
     if any(each.check == "namespace" and each.cure.startswith("temporal ") for each in namespace):
-        return found  # there is no namespace to ask anything else about
+        return findings  # there is no namespace to ask anything else about
     needs = Needs()
 
     async def look_at_queues() -> list[Finding]:
@@ -76,7 +78,7 @@ async def _asked(temporal: Client, settings: Settings, *, local: bool) -> list[F
     both = await asyncio.gather(
         checked("attributes", lambda: _attributes(temporal)), checked("queue", look_at_queues)
     )
-    return [*found, *(line for part in both for line in part), clock(needs.newest, local=local)]
+    return [*findings, *(line for part in both for line in part), clock(needs.newest, local=local)]
 
 
 async def _version(temporal: Client, address: str) -> list[Finding]:
@@ -96,7 +98,7 @@ def version(told: str, address: str) -> Finding:
         return fine("version", f"Temporal Server {told}")
     return warning(
         "version",
-        f"Temporal Server {told} has known holes: {HOLES}",
+        f"Temporal Server {told} has known holes: {KNOWN_VULNERABILITIES}",
         "upgrade to 1.29.5 or newer of 1.29, newer than 1.30.2 of 1.30, or any later version",
     )
 
@@ -130,17 +132,17 @@ async def _attributes(temporal: Client) -> list[Finding]:
     create = f"temporal operator search-attribute create -n {temporal.namespace} --type Keyword --name"
     missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
     wrong = [name for name in SEARCH_ATTRIBUTES if name in known and known[name] != keyword]
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if wrong:
         cure = f"temporal operator search-attribute remove -n {temporal.namespace} --name NAME; {create} NAME"
         text = f"not of type Keyword: {', '.join(wrong)}"
-        found.append(failed("attributes", text, cure))
+        findings.append(failed("attributes", text, cure))
     if missing:
         what = "not registered: " + ", ".join(missing)
-        if {GRAPH.name, STATUS.name} & set(missing):
+        if {GRAPH_KEY.name, STATUS_KEY.name} & set(missing):
             what += "; runs work, but cannot be found by graph or status"
-        found.append(warning("attributes", what, "\n".join(f"{create} {name}" for name in missing)))
-    return found or [fine("attributes", ", ".join(SEARCH_ATTRIBUTES))]
+        findings.append(warning("attributes", what, "\n".join(f"{create} {name}" for name in missing)))
+    return findings or [fine("attributes", ", ".join(SEARCH_ATTRIBUTES))]
 
 
 def clock(newest: datetime | None, *, local: bool, now: datetime | None = None) -> Finding:
@@ -154,7 +156,7 @@ def clock(newest: datetime | None, *, local: bool, now: datetime | None = None) 
     if newest is None:
         return fine("clock", "not compared: there is no open run whose start the server has dated")
     ahead = (newest - (now or datetime.now(UTC))).total_seconds()
-    if ahead > DRIFT:
+    if ahead > MAX_CLOCK_DRIFT_S:
         return warning(
             "clock",
             f"this machine is behind the server by {ahead:.0f} s or more",

@@ -25,18 +25,18 @@ from perdure.errors import ConnectionFailed
 from perdure.reports import RPC_TIMEOUT, rpc_error, short
 from perdure.worker import serve
 
-LOOK = 2.0
+SERVER_POLL_INTERVAL_S = 2.0
 """Seconds between two looks at the embedded server."""
 
-HEALTH = timedelta(seconds=2)
+HEALTH_RPC_TIMEOUT = timedelta(seconds=2)
 
-LAST = 1.5
+AGENT_CLEANUP_S = 1.5
 """Seconds after the grace period, in which agents that are cancelled may clean up."""
 
 FIRST, SLOWEST = 1.0, 10.0
 """Seconds until a server that did not answer is asked again: at first, and at most."""
 
-REPEAT = 60.0
+REPEATED_NOTICE_INTERVAL_S = 60.0
 """Seconds after which people are told the same thing again."""
 
 
@@ -67,10 +67,12 @@ async def serve_patiently(
             except ConnectionFailed as error:
                 if stop.asked.is_set() or not may_come():
                     raise
-                if str(error) != told or began - when > REPEAT:
+                if str(error) != told or began - when > REPEATED_NOTICE_INTERVAL_S:
                     told, when = str(error), time.monotonic()
                     output.note(f"perdure: {told}\n  the worker keeps trying")
-            delay = FIRST if time.monotonic() - began > REPEAT else min(delay * 2, SLOWEST)
+            delay = (
+                FIRST if time.monotonic() - began > REPEATED_NOTICE_INTERVAL_S else min(delay * 2, SLOWEST)
+            )
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.asked.wait(), delay)
     finally:
@@ -128,7 +130,7 @@ async def _serve(
         if over.is_set() or stop.asked.is_set() or not is_ready.is_set():
             return False
         with suppress(RPCError):
-            return await client.temporal.service_client.check_health(timeout=HEALTH)
+            return await client.temporal.service_client.check_health(timeout=HEALTH_RPC_TIMEOUT)
         return False
 
     watching = asyncio.ensure_future(_watch(client, stop.asked, over))
@@ -173,7 +175,7 @@ def _on_signals(stop: Stop, grace: float) -> None:
 
     def at_last() -> None:
         told.wait()
-        if not stop.done.wait(grace + LAST):
+        if not stop.done.wait(grace + AGENT_CLEANUP_S):
             output.note(f"agents that did not end go on elsewhere, from the beginning: {open_calls()}")
             os._exit(1)
 
@@ -187,7 +189,7 @@ async def _watch(client: GraphClient, asked: asyncio.Event, over: asyncio.Event)
     try:
         while not asked.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), LOOK)
+                await asyncio.wait_for(asked.wait(), SERVER_POLL_INTERVAL_S)
             if client.embedded is not None and not asked.is_set():
                 await revived(client)
     finally:

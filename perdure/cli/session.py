@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from perdure import server
 from perdure.cli import hosting, outcome, output, problems
-from perdure.cli.connection import Opening, connected
+from perdure.cli.connection import ServerStart, connected
 from perdure.cli.follow import Follower
 from perdure.cli.graphs import Agents
 from perdure.cli.views import view
@@ -25,12 +25,12 @@ from perdure.graph.values import Value
 from perdure.runs import Run
 from perdure.settings import Settings
 
-LEAVE = 1.0
+DETACH_TIMEOUT_S = 1.0
 """Seconds that a worker is given to say goodbye when the command is interrupted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RunCommand:
     """What ``perdure run`` was asked for. `unknown` are the findings of agents it does not have."""
 
     document: dict[str, Value]
@@ -42,10 +42,10 @@ class Order:
     id: str | None = None
     queue: str | None = None
     detach: bool = False
-    show: outcome.Show = field(default_factory=outcome.Show)
+    show: outcome.OutputOptions = field(default_factory=outcome.OutputOptions)
 
 
-async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
+async def run(order: RunCommand, settings: Settings, opening: ServerStart | None) -> int:
     """Starts the run and waits for its end, unless it is to go on alone."""
     async with connected(settings, opening, passing=True) as client:
         if client.embedded is not None:
@@ -61,35 +61,35 @@ async def run(order: Order, settings: Settings, opening: Opening | None) -> int:
             await asyncio.sleep(0)  # the request goes out before the worker, which takes longer, is built
             if place.host:
                 await leave.enter_async_context(hosting.hosted(client, place.queue, order.agents))
-            leave.run = found = await starting
-            output.note(f"run {found.id}; look: perdure status {found.id}")
+            leave.run = started = await starting
+            output.note(f"run {started.id}; look: perdure status {started.id}")
             if order.id is not None:
-                description = await found.describe()
+                description = await started.describe()
                 if description.closed is not None:
-                    return await outcome.reported(found.id, order.document, order.show, found.result())
+                    return await outcome.reported(started.id, order.document, order.show, started.result())
                 if description.task_queue != place.queue:
                     await _host(client, description.task_queue, order.document, order.agents, leave)
-            return await _follow(client, found, order.document, order.show)
+            return await _follow(client, started, order.document, order.show)
 
 
 async def result(
-    id: str, agents: Agents, show: outcome.Show, settings: Settings, opening: Opening | None
+    id: str, agents: Agents, show: outcome.OutputOptions, settings: Settings, opening: ServerStart | None
 ) -> int:
     """Waits for the end of a run that was started before."""
     async with connected(settings, opening, passing=True) as client:
-        found = client.get(id)
-        description = await found.describe()
-        document = dict((await found.request()).graph)
+        attached = client.get(id)
+        description = await attached.describe()
+        document = dict((await attached.request()).graph)
         if description.closed is not None:
-            return await outcome.reported(id, document, show, found.result())
+            return await outcome.reported(id, document, show, attached.result())
         async with _interruptible(agents) as leave:
-            leave.run = found
+            leave.run = attached
             if client.embedded is not None:
                 await _host(client, description.task_queue, document, agents, leave)
-            return await _follow(client, found, document, show)
+            return await _follow(client, attached, document, show)
 
 
-async def _start(order: Order, client: GraphClient, queue: str) -> Run:
+async def _start(order: RunCommand, client: GraphClient, queue: str) -> Run:
     return await client.start(
         order.document,
         order.inputs,
@@ -100,11 +100,11 @@ async def _start(order: Order, client: GraphClient, queue: str) -> Run:
     )
 
 
-async def _detach(order: Order, client: GraphClient) -> int:
+async def _detach(order: RunCommand, client: GraphClient) -> int:
     queue = await hosting.detached_queue(client, order.agents, order.queue)
-    found = await _start(order, client, queue)
-    output.result(found.id)
-    queue = (await found.describe()).task_queue if order.id is not None else queue
+    started = await _start(order, client, queue)
+    output.result(started.id)
+    queue = (await started.describe()).task_queue if order.id is not None else queue
     if not await client.workers(queue):
         other = "" if queue == client.settings.queue else f" --queue {queue}"
         output.note(f"no worker serves queue {queue!r}: it runs as soon as one does: perdure worker{other}")
@@ -117,8 +117,8 @@ async def _host(
     """Serves a run that was started elsewhere, if nobody does and its agents are known here."""
     if await hosting.is_served(client, queue):
         return
-    found = review(Document(document), agents.names())
-    lacking = [item for item in (*found.problems, *found.nested) if item.code == "unknown-agent"]
+    reviewed = review(Document(document), agents.names())
+    lacking = [item for item in (*reviewed.problems, *reviewed.nested) if item.code == "unknown-agent"]
     if lacking:
         output.note(
             f"the run waits for a worker on queue {queue!r}: it needs agents that are not known here: "
@@ -129,11 +129,13 @@ async def _host(
     await leave.enter_async_context(hosting.hosted(client, queue, agents))
 
 
-async def _follow(client: GraphClient, found: Run, document: dict[str, Value], show: outcome.Show) -> int:
+async def _follow(
+    client: GraphClient, run: Run, document: dict[str, Value], show: outcome.OutputOptions
+) -> int:
     shown = view()
     can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    follower = Follower(client, found, shown, document, answers=can_ask)
-    return await outcome.reported(found.id, document, show, follower.follow())
+    follower = Follower(client, run, shown, document, answers=can_ask)
+    return await outcome.reported(run.id, document, show, follower.follow())
 
 
 class Leave(AsyncExitStack):
@@ -165,10 +167,10 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
     except (asyncio.CancelledError, ConnectionFailed) as error:
         # The worker has no server to take leave of, or somebody waits for the command to end.
         with suppress(TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(leave.aclose(), LEAVE)
+            await asyncio.wait_for(leave.aclose(), DETACH_TIMEOUT_S)
         if isinstance(error, ConnectionFailed) or not signalled:
             raise
-        raise output.Interrupted(_goodbye(leave.run, agents)) from None
+        raise output.Interrupted(_detach_message(leave.run, agents)) from None
     except BaseException:
         await leave.aclose()
         raise
@@ -176,10 +178,10 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
         await leave.aclose()
 
 
-def _goodbye(found: Run | None, agents: Agents) -> str:
-    if found is None:
+def _detach_message(run: Run | None, agents: Agents) -> str:
+    if run is None:
         return "interrupted before the run had started, or at the very moment: perdure list"
     return (
         f"interrupted; the run goes on when it is served\n"
-        f"  come back: perdure result {found.id}{agents.options}\n  stop it: perdure cancel {found.id}"
+        f"  come back: perdure result {run.id}{agents.options}\n  stop it: perdure cancel {run.id}"
     )

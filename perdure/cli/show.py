@@ -44,24 +44,24 @@ def main(args: argparse.Namespace) -> int:
     return connection.run(_main(args, settings, connection.begin(settings)))
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
     async with connection.connected(settings, opening) as client:
-        found = client.get(args.graph)
-        document = dict((await found.request()).graph)
-        states = await states_of(found) if args.format == "mermaid" else None
+        run = client.get(args.graph)
+        document = dict((await run.request()).graph)
+        states = await states_of(run) if args.format == "mermaid" else None
     _print(document, args.format, states)
     return 0
 
 
-async def states_of(found: Run) -> Mapping[str, str]:
+async def states_of(run: Run) -> Mapping[str, str]:
     """The states of its nodes, as the run or its result tells them; none where nobody can tell."""
-    report = await found.report()
-    ended = await end_of(found) if report.closed is not None else None
+    report = await run.report()
+    ended = await end_of(run) if report.closed is not None else None
     if ended is not None:
         return ended.states
     if report.status is None:
         output.note(
-            f"no worker answers for the run; its graph is drawn without states: perdure status {found.id}"
+            f"no worker answers for the run; its graph is drawn without states: perdure status {run.id}"
         )
         return {}
     return {row.path: row.state for row in report.status.nodes}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, logs, output
-from perdure.cli.board import MARKS, duration
+from perdure.cli.board import STATE_MARKS, duration
 from perdure.errors import PerdureError, RunFailed
 from perdure.settings import Settings
 
@@ -38,20 +38,20 @@ def main(args: argparse.Namespace) -> int:
     return connection.run(_main(args, settings, connection.begin(settings)))
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.Opening | None) -> int:
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
     async with connection.connected(settings, opening) as client:
-        found = client.get(args.id)
-        report = await found.report()
-        ended = await end_of(found) if report.closed is not None else None
+        run = client.get(args.id)
+        report = await run.report()
+        ended = await end_of(run) if report.closed is not None else None
     told = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
     output.result(told if args.json else output.plain(told))
     return 0
 
 
-async def end_of(found: Run) -> RunResult | None:
+async def end_of(run: Run) -> RunResult | None:
     """What a run that has ended left behind; None where it never came to a result."""
     try:
-        return await found.result()
+        return await run.result()
     except RunFailed as error:
         return error.result
     except PerdureError:
@@ -72,32 +72,32 @@ def as_json(report: RunReport, ended: RunResult | None) -> str:
 def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str]:
     """The report for people; `ended` is what the run left behind, if it has ended."""
     name = f" ({report.name})" if report.name else ""
-    found = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
+    shown = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
     if ended is not None:
-        found += [_end_line(name, state, ended.errors.get(name)) for name, state in ended.states.items()]
+        shown += [_end_line(name, state, ended.errors.get(name)) for name, state in ended.states.items()]
     elif report.status is not None:
         if report.status.iteration:
-            found.append(f"  iteration {report.status.iteration}")
-        found += [_node_line(row, now) for row in report.status.nodes]
-        found += [
+            shown.append(f"  iteration {report.status.iteration}")
+        shown += [_node_line(row, now) for row in report.status.nodes]
+        shown += [
             f"  {asked.path} waits for an answer to {asked.message!r}: "
             f"perdure answer {report.id} {asked.path} TEXT"
             for asked in report.status.questions
         ]
     elif report.state == "running":
-        found.append("  no worker answers for it: what its nodes are doing is not known")
+        shown.append("  no worker answers for it: what its nodes are doing is not known")
     if report.cancelling:
-        found.append("  cancel requested: it stops as soon as a worker hears of it")
+        shown.append("  cancel requested: it stops as soon as a worker hears of it")
     if report.paused is not None:
-        found.append(f"  paused at the server{_by(report.paused)}: temporal workflow unpause -w {report.id}")
+        shown.append(f"  paused at the server{_by(report.paused)}: temporal workflow unpause -w {report.id}")
     if report.attempt > 1:
-        found.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
-    found += _pending_lines(report.id, report.pending, now)
-    found += [
+        shown.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
+    shown += _pending_lines(report.id, report.pending, now)
+    shown += [
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
         for queue in report.unserved
     ]
-    return found
+    return shown
 
 
 def _since(report: RunReport, now: datetime) -> str:
@@ -109,7 +109,7 @@ def _since(report: RunReport, now: datetime) -> str:
 
 
 def _node_line(row: NodeStatus, now: datetime) -> str:
-    parts = [MARKS.get(row.state, "?"), row.path, row.state]
+    parts = [STATE_MARKS.get(row.state, "?"), row.path, row.state]
     if row.state == "executing" and row.since:
         parts.append(duration(max(now.timestamp() - row.since / 1000, 0.0)))
     if row.total > 1:
@@ -124,7 +124,7 @@ def _for(call: PendingCall, now: datetime) -> str:
 
 
 def _end_line(name: str, state: str, error: str | None) -> str:
-    return f"  {MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
+    return f"  {STATE_MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
 
 
 def _by(whom: str) -> str:
@@ -132,7 +132,7 @@ def _by(whom: str) -> str:
 
 
 def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> list[str]:
-    found: list[str] = []
+    shown: list[str] = []
     for call in pending:
         where = f"is with a worker{_for(call, now)}" if call.started else f"waits on queue {call.queue!r}"
         if call.paused is not None:
@@ -142,5 +142,5 @@ def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> l
             )
         attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
         failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
-        found.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")
-    return found
+        shown.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")
+    return shown

@@ -30,8 +30,8 @@ examples:
   perdure store gc --yes                   removes it
   perdure store gc --older-than 30 --yes   only what was put more than 30 days ago
 """
-DAY = 86_400.0
-PACE = 0.2
+DAY_S = 86_400.0
+PROGRESS_INTERVAL_S = 0.2
 """Seconds between two lines of progress."""
 
 
@@ -67,26 +67,26 @@ def _store(settings: Settings, *, embedded: bool) -> Store:
 
 
 async def _info(store: Store, *, as_json: bool) -> int:
-    progress = Progress()
-    found: list[Found] = []
+    progress = ListingProgress()
+    objects: list[Found] = []
     async for item in store.list():
-        found.append(item)
-        progress("objects listed", len(found))
+        objects.append(item)
+        progress("objects listed", len(objects))
     progress.end()
-    size = sum(item.size for item in found)
+    size = sum(item.size for item in objects)
     if as_json:
-        facts = {"store": store.place, "objects": len(found), "bytes": size, "oldest": oldest(found)}
+        facts = {"store": store.place, "objects": len(objects), "bytes": size, "oldest": oldest(objects)}
         output.result(output.json_text(facts))
     else:
-        output.result(f"store    {store.place}\nobjects  {len(found):,}\nsize     {amount(size)}")
+        output.result(f"store    {store.place}\nobjects  {len(objects):,}\nsize     {amount(size)}")
     return 0
 
 
 async def _gc(
-    args: argparse.Namespace, settings: Settings, days: float, opening: connection.Opening | None
+    args: argparse.Namespace, settings: Settings, days: float, opening: connection.ServerStart | None
 ) -> int:
-    before = time.time() - days * DAY
-    progress = Progress()
+    before = time.time() - days * DAY_S
+    progress = ListingProgress()
     async with connection.connected(settings, opening) as client:
         from perdure.references import (  # noqa: PLC0415 -- loads the SDK while the server starts
             find_garbage,
@@ -124,10 +124,10 @@ def told(store: Store, garbage: Garbage, removed: Sequence[Found], *, removal: b
     lines = [f"store    {store.place}", f"holds    {garbage.count:,} objects, {amount(garbage.size)}"]
     if removal:
         return "\n".join([*lines, f"removed  {len(removed):,} objects, {amount(_size(removed))}"])
-    found = f"garbage  {len(garbage.objects):,} objects, {amount(_size(garbage.objects))}"
+    summary = f"garbage  {len(garbage.objects):,} objects, {amount(_size(garbage.objects))}"
     if garbage.objects:
-        found += f", the oldest of {oldest(garbage.objects)}; nothing was removed, --yes does it"
-    return "\n".join([*lines, found])
+        summary += f", the oldest of {oldest(garbage.objects)}; nothing was removed, --yes does it"
+    return "\n".join([*lines, summary])
 
 
 def amount(size: int) -> str:
@@ -138,19 +138,19 @@ def amount(size: int) -> str:
     return f"{size} bytes"
 
 
-def oldest(found: Sequence[Found]) -> str | None:
+def oldest(objects: Sequence[Found]) -> str | None:
     """The day and time when the oldest was put."""
-    if not found:
+    if not objects:
         return None
-    when = datetime.fromtimestamp(min(item.modified for item in found)).astimezone()
+    when = datetime.fromtimestamp(min(item.modified for item in objects)).astimezone()
     return when.isoformat(sep=" ", timespec="seconds")
 
 
-def _size(found: Sequence[Found]) -> int:
-    return sum(item.size for item in found)
+def _size(objects: Sequence[Found]) -> int:
+    return sum(item.size for item in objects)
 
 
-class Progress:
+class ListingProgress:
     """One line on a terminal, written over and over; nothing elsewhere."""
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class Progress:
 
     def __call__(self, what: str, count: int) -> None:
         """Says how far it is, now and then."""
-        if time.monotonic() - self._shown >= PACE:
+        if time.monotonic() - self._shown >= PROGRESS_INTERVAL_S:
             sys.stderr.write(f"\r\x1b[K{count:,} {what}")
             sys.stderr.flush()
             self._shown, self._dirty = time.monotonic(), True

@@ -17,28 +17,32 @@ from perdure.errors import AgentError, UsageError
 from perdure.settings import Settings, temporal_may_be_configured
 from perdure.store import open_store
 
-CHECK = "store"
-CURE = "mend what it names, or correct PERDURE_STORE"
+STORE_CHECK = "store"
+STORE_CHECK_HINT = "mend what it names, or correct PERDURE_STORE"
 
 
 async def store(settings: Settings) -> list[Finding]:
     """The store of the settings; beside the embedded server there is one without a setting."""
     url = settings.store_url(embedded=not temporal_may_be_configured())
     if url is None:
-        return [fine(CHECK, "none: large values pass through Temporal, if they can; PERDURE_STORE names one")]
+        return [
+            fine(
+                STORE_CHECK, "none: large values pass through Temporal, if they can; PERDURE_STORE names one"
+            )
+        ]
     place = _folder(url)
     if place is not None:
-        found = folder(CHECK, place, "PERDURE_STORE")
-        if not place.exists() or any(each.cure for each in found):
-            return found
+        findings = folder(STORE_CHECK, place, "PERDURE_STORE")
+        if not place.exists() or any(each.cure for each in findings):
+            return findings
     try:
         told = await _round_trip(url)
     except UsageError as error:
         finding, _, cure = str(error).rpartition("; ")
-        return [failed(CHECK, finding, cure)]
+        return [failed(STORE_CHECK, finding, cure)]
     except (AgentError, ImportError) as error:
-        return [failed(CHECK, str(error), CURE)]
-    return [fine(CHECK, told)]
+        return [failed(STORE_CHECK, str(error), STORE_CHECK_HINT)]
+    return [fine(STORE_CHECK, told)]
 
 
 async def _round_trip(url: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from perdure.cli import output
-from perdure.cli.board import Board
+from perdure.cli.board import ProgressTable
 
 
 class View(Protocol):
     """Where the progress of a run is shown."""
 
-    def show(self, board: Board) -> None:
+    def show(self, board: ProgressTable) -> None:
         """The board has changed."""
         ...
 
@@ -33,7 +33,7 @@ class View(Protocol):
 class PlainView:
     """``node state`` as states change."""
 
-    def show(self, board: Board) -> None:
+    def show(self, board: ProgressTable) -> None:
         """Writes what has changed."""
         for line in board.changes():
             output.note(line)

@@ -56,7 +56,7 @@ async def _main(
     args: argparse.Namespace,
     agents: graphs.Agents,
     settings: Settings,
-    opening: connection.Opening | None,
+    opening: connection.ServerStart | None,
 ) -> int:
     from perdure.cli import hosting, serving  # noqa: PLC0415 -- loads the SDK while the server starts
 

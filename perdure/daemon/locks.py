@@ -17,10 +17,10 @@ from types import TracebackType
 
 from perdure.errors import ConnectionFailed
 
-POLL = 0.02
+LOCK_POLL_INTERVAL_S = 0.02
 """Seconds between two looks at a lock."""
 
-CURE = "set PERDURE_HOME to a folder of yours on a local disk"
+LOCK_FOLDER_HINT = "set PERDURE_HOME to a folder of yours on a local disk"
 
 
 class Lease:
@@ -140,7 +140,7 @@ def open_lock(path: Path, flags: int = 0) -> int:
 
 def _refusal(path: Path, error: OSError) -> ConnectionFailed:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    cure = "free some space, then call again; nothing is lost" if full else CURE
+    cure = "free some space, then call again; nothing is lost" if full else LOCK_FOLDER_HINT
     return ConnectionFailed(f"{path}: {error.strerror}\n  cure: {cure}")
 
 
@@ -172,9 +172,9 @@ def acquire(lock: int, mode: int, timeout: float, reason: str) -> None:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise ConnectionFailed(f"{reason}, for more than {timeout:g} s; try again") from None
-            time.sleep(POLL)
+            time.sleep(LOCK_POLL_INTERVAL_S)
         except OSError as error:
-            raise ConnectionFailed(f"no file locks here ({error.strerror}); {CURE}") from error
+            raise ConnectionFailed(f"no file locks here ({error.strerror}); {LOCK_FOLDER_HINT}") from error
 
 
 @contextmanager

@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from perdure.daemon.locks import POLL, acquire, held, locked, make_private, open_lock
+from perdure.daemon.locks import LOCK_POLL_INTERVAL_S, acquire, held, locked, make_private, open_lock
 from perdure.daemon.ports import free_port, is_free
 from perdure.errors import ConnectionFailed
 
 STOPPED = "stopped"
 """The fact that `stop` leaves behind: whoever needs the daemon then does not start it again."""
 
-LOG_TAIL = 12
+LOG_TAIL_LINE_COUNT = 12
 """Lines of the log that an error message quotes."""
 
 
@@ -80,9 +80,9 @@ def ensure(
     Raises:
         ConnectionFailed: it did not come up; the message quotes the end of its log.
     """
-    found = running(folder, name)
-    if found and _leads(found.pid) and ready(found.address):
-        return found
+    process = running(folder, name)
+    if process and _leads(process.pid) and ready(process.address):
+        return process
     make_private(folder)
     recipe = _Recipe(
         folder=folder,
@@ -94,11 +94,11 @@ def ensure(
         deadline=time.monotonic() + timeout,
     )
     with locked(recipe.file("lock"), timeout, f"another command is starting or stopping {name}"):
-        found = running(folder, name)
-        if found and _leads(found.pid):
-            return _wait(recipe, found)
-        if found:  # its leader was killed, and what it left behind would never retire
-            _end(recipe.file("alive"), found.pid, grace=5.0)
+        process = running(folder, name)
+        if process and _leads(process.pid):
+            return _wait(recipe, process)
+        if process:  # its leader was killed, and what it left behind would never retire
+            _end(recipe.file("alive"), process.pid, grace=5.0)
         return _start(recipe)
 
 
@@ -112,12 +112,12 @@ def stop(folder: Path, name: str, grace: float = 10.0) -> bool:
     if not folder.is_dir():
         return False
     with locked(folder / f"{name}.lock", 60.0, f"another command is starting or stopping {name}"):
-        found = running(folder, name)
-        if not found:
+        process = running(folder, name)
+        if not process:
             return False
-        _end(folder / f"{name}.alive", found.pid, grace)
+        _end(folder / f"{name}.alive", process.pid, grace)
         with suppress(OSError):
-            _write(folder / f"{name}.json", replace(found, extra={**found.extra, STOPPED: "yes"}))
+            _write(folder / f"{name}.json", replace(process, extra={**process.extra, STOPPED: "yes"}))
         return True
 
 
@@ -132,11 +132,11 @@ def _start(recipe: _Recipe, attempts: int = 3) -> Running:
     while True:
         # Before the new one holds the lock: nobody may take the old pid for that of the new one.
         recipe.file("json").unlink(missing_ok=True)
-        found, process = _spawn(recipe, port)
+        leader, process = _spawn(recipe, port)
         try:
-            return _wait(recipe, found, process)
+            return _wait(recipe, leader, process)
         except ConnectionFailed:
-            _end(recipe.file("alive"), found.pid, grace=1.0)
+            _end(recipe.file("alive"), leader.pid, grace=1.0)
             attempts -= 1
             if not attempts or "address already in use" not in _tail(recipe.file("log")).lower():
                 raise
@@ -170,8 +170,8 @@ def _spawn(recipe: _Recipe, port: int) -> tuple[Running, subprocess.Popen[bytes]
             start_new_session=True,
             umask=0o077,
         )
-        found = Running(process.pid, f"127.0.0.1:{port}", time.time(), dict(recipe.extra()))
-        _write(recipe.file("json"), found)
+        leader = Running(process.pid, f"127.0.0.1:{port}", time.time(), dict(recipe.extra()))
+        _write(recipe.file("json"), leader)
     except OSError as error:
         if process:  # nobody could find it again
             process.kill()
@@ -182,15 +182,15 @@ def _spawn(recipe: _Recipe, port: int) -> tuple[Running, subprocess.Popen[bytes]
         os.close(output)
     # Reaps it when it ends, so that a command that lives on leaves no zombie behind.
     threading.Thread(target=process.wait, name=f"reap-{recipe.name}", daemon=True).start()
-    return found, process
+    return leader, process
 
 
-def _wait(recipe: _Recipe, found: Running, process: subprocess.Popen[bytes] | None = None) -> Running:
+def _wait(recipe: _Recipe, leader: Running, process: subprocess.Popen[bytes] | None = None) -> Running:
     alive = recipe.file("alive")
-    while not recipe.ready(found.address):
+    while not recipe.ready(leader.address):
         ended = not held(alive)
         if ended or time.monotonic() > recipe.deadline:
-            what = f"{recipe.name} (pid {found.pid}) does not answer at {found.address}"
+            what = f"{recipe.name} (pid {leader.pid}) does not answer at {leader.address}"
             if ended:
                 code = f" with exit code {process.wait()}" if process else ""
                 what = f"{recipe.name} ended while it started{code}"
@@ -198,8 +198,8 @@ def _wait(recipe: _Recipe, found: Running, process: subprocess.Popen[bytes] | No
             raise ConnectionFailed(
                 f"{what}; its log ({log}) ends:\n{_tail(log)}\n  cure: mend that, try again"
             )
-        time.sleep(POLL)
-    return found
+        time.sleep(LOCK_POLL_INTERVAL_S)
+    return leader
 
 
 def _tail(log: Path) -> str:
@@ -209,7 +209,9 @@ def _tail(log: Path) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(f"  | {line[:400]}" for line in lines[-LOG_TAIL:] or ["(nothing: is the disk full?)"])
+    return "\n".join(
+        f"  | {line[:400]}" for line in lines[-LOG_TAIL_LINE_COUNT:] or ["(nothing: is the disk full?)"]
+    )
 
 
 def _end(alive: Path, pid: int, grace: float) -> None:
@@ -224,7 +226,7 @@ def _end(alive: Path, pid: int, grace: float) -> None:
         while held(alive):
             if time.monotonic() > deadline:
                 break
-            time.sleep(POLL)
+            time.sleep(LOCK_POLL_INTERVAL_S)
         else:
             return
     raise ConnectionFailed(f"pid {pid} does not end, not even when killed; it may wait for a broken disk")
@@ -246,9 +248,9 @@ def _read(path: Path) -> Running | None:
         return None
 
 
-def _write(path: Path, found: Running) -> None:
+def _write(path: Path, leader: Running) -> None:
     part = path.with_suffix(".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(found), file)
+        json.dump(asdict(leader), file)
     part.replace(path)

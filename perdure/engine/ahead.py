@@ -25,13 +25,13 @@ from perdure.engine.messages import (
 )
 from perdure.engine.nested import Withheld
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.errors import EngineError, QuotaExceeded
 from perdure.graph.values import Value
 
 
 @dataclass(slots=True)
-class Ahead:
+class Lookahead:
     """A copy of a run. `answer` gives the answer of a pure agent, or None to stop before it.
 
     `is_pure` and `is_nobody` tell of a call whether it may be answered here, and whether it is one
@@ -39,7 +39,7 @@ class Ahead:
     """
 
     scheduler: Scheduler
-    turns: Turns
+    turns: TurnOrder
     now_ms: int
     is_pure: Callable[[RunAgent], bool]
     is_nobody: Callable[[RunAgent], bool]
@@ -131,10 +131,10 @@ class Answers:
 
     def take(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         """The answer to this call, if the segment gave one. Raises EngineError if it was another call's."""
-        found = self._known.pop(command.call, None)
-        if found is None:
+        answer = self._known.pop(command.call, None)
+        if answer is None:
             return None
-        path, event = found
+        path, event = answer
         if path != command.path:
             raise EngineError(f"call {command.call} is {command.path!r}; the segment answered {path!r}")
         return event

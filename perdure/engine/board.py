@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from perdure.engine.known import Known
+from perdure.engine.known import ResolvedValues
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -30,7 +30,7 @@ from perdure.errors import QuotaExceeded
 Observer: TypeAlias = Callable[[GraphRun, str], None]
 Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
 
-ROOT = 1
+ROOT_RUN_ID = 1
 """The number of the first graph."""
 
 
@@ -65,7 +65,7 @@ class Board:
     slots: Slots
     observe: Observer | None = None
     clock: Clock = field(default_factory=Clock)
-    known: Known = field(default_factory=Known)
+    resolved: ResolvedValues = field(default_factory=ResolvedValues)
     runs: dict[int, GraphRun] = field(default_factory=dict[int, GraphRun])
     calls: dict[int, InFlight] = field(default_factory=dict[int, InFlight])
     commands: list[Command] = field(default_factory=list[Command])
@@ -79,7 +79,7 @@ class Board:
     @property
     def root(self) -> GraphRun:
         """The graph that the run is of."""
-        return self.runs[ROOT]
+        return self.runs[ROOT_RUN_ID]
 
     def new_call(self) -> int:
         """A number that no call of this run ever had."""
@@ -103,7 +103,7 @@ class Board:
     ) -> GraphRun:
         """A graph to run: the root, or inside the node that `parent` names, there for the row `index`."""
         self.last_run += 1
-        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, known=self.known, rule=plan.loop)
+        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, resolved=self.resolved, rule=plan.loop)
         if parent is not None:
             outer, name = parent
             run.parent = (outer.id, name)

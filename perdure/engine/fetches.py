@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from perdure.engine.board import Board
-from perdure.engine.known import Unknown, key_of
-from perdure.engine.messages import Call, Fetch, Then
+from perdure.engine.known import ValueNeeded, key_of
+from perdure.engine.messages import CallId, Fetch, Then
 from perdure.engine.state import GraphRun, NodeState
 from perdure.graph.values import UNDEFINED, Value
 
@@ -18,28 +18,32 @@ Decision: TypeAlias = tuple[int, int, str, Then]
 """A graph, its iteration, a node of it, and what is to continue."""
 
 
-class Fetches:
+class ValueRequests:
     """Sends the requests, and remembers what came of those for the decision in hand."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._deciding: tuple[Decision, Mapping[str, Value]] | None = None
 
-    def ask(self, run: GraphRun, name: str, unknown: Unknown, then: Then, result: Value = UNDEFINED) -> None:
+    def request_value(
+        self, run: GraphRun, name: str, unknown: ValueNeeded, then: Then, result: Value = UNDEFINED
+    ) -> None:
         """The node continues, as `then` says, when the value is known; `result` is what its agent gave."""
         node = run.nodes[name]
         if node.state not in (NodeState.WAITING, NodeState.EXECUTING):
             self._board.move(run, name, NodeState.EXECUTING)
         node.call = self.send(run, name, unknown, then, result)
 
-    def wait(self, run: GraphRun, name: str, unknown: Unknown) -> None:
+    def wait(self, run: GraphRun, name: str, unknown: ValueNeeded) -> None:
         """Whether a waiting node may run depends on a value; its graph is not over meanwhile."""
         node = run.nodes[name]
         if node.state is NodeState.WAITING and node.call is None:
             run.holds += 1
-            self.ask(run, name, unknown, "queue")
+            self.request_value(run, name, unknown, "queue")
 
-    def send(self, run: GraphRun, name: str, unknown: Unknown, then: Then, result: Value = UNDEFINED) -> Call:
+    def send(
+        self, run: GraphRun, name: str, unknown: ValueNeeded, then: Then, result: Value = UNDEFINED
+    ) -> CallId:
         """Asks for a value and returns the number of the call; without a `name`, the graph continues."""
         call = self._board.new_call()
         told: Mapping[str, Value] = {}
@@ -56,14 +60,14 @@ class Fetches:
         self._board.send(run, name, wanted)
         return call
 
-    def learn(self, run: GraphRun, name: str, fetch: Fetch, value: Value) -> None:
+    def resolve_value(self, run: GraphRun, name: str, fetch: Fetch, value: Value) -> None:
         """What `fetch` asked for is known, and is remembered until the decision is made.
 
         A decision may take several values. Each Fetch for it has those before it, so that it comes to an
         end however much is forgotten, or however often the run is resumed elsewhere meanwhile.
         """
         told = {**fetch.told, key_of(fetch.distant, fetch.whole): value}
-        self._board.known.learn(told)
+        self._board.resolved.remember(told)
         self._deciding = (run.id, run.iteration, name, fetch.then), told
 
     def over(self) -> None:

@@ -15,7 +15,7 @@ from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
 from perdure.engine.starts import Rows, Start
 from perdure.errors import AgentError
-from perdure.graph.distant import Part, Stored
+from perdure.graph.distant import BlobRef, Projection
 from perdure.graph.fields import MAP_INDEX, STATIC_KEYS, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string
 from perdure.graph.values import (
@@ -165,7 +165,7 @@ def _copied(node: Value) -> dict[str, Value]:
 
 def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value) -> Preparation:
     rows = _rows(inputs.get("rows"), graph)
-    count = _limited(rows.length if isinstance(rows, Stored) else len(rows), params.get("limit"))
+    count = _limited(rows.length if isinstance(rows, BlobRef) else len(rows), params.get("limit"))
     given = params.get("rowKey")
     row_key = "row" if given is None or given is UNDEFINED else to_string(given)
     document = spread(graph)
@@ -193,7 +193,7 @@ def _rows(rows: Value, graph: Value) -> Value:
         raise BadCall("mapAgent: rows property is required in namedInput")
     if not js_truthy(graph):
         raise BadCall("mapAgent: graph is required")
-    if not is_list(rows) and not (isinstance(rows, Stored) and rows.kind == "list"):
+    if not is_list(rows) and not (isinstance(rows, BlobRef) and rows.kind == "list"):
         raise BadCall("mapAgent: rows is not a list")
     return rows
 
@@ -259,8 +259,8 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[Value]) ->
 
 
 def _column(result: Value, node: str) -> Value:
-    if isinstance(result, Part):
-        return Part(result.source, (*result.steps, (node, False)))
+    if isinstance(result, Projection):
+        return Projection(result.source, (*result.steps, (node, False)))
     return result.get(node, UNDEFINED)
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from perdure.engine import loops, nodes
 from perdure.engine.board import Board, Rules
-from perdure.engine.fetches import Fetches
-from perdure.engine.known import Unknown
+from perdure.engine.fetches import ValueRequests
+from perdure.engine.known import ValueNeeded
 from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import Finish
-from perdure.engine.node_life import NodeLife
+from perdure.engine.node_life import NodeLifecycle
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.values import UNDEFINED
 
 
-class GraphLife:
+class GraphLifecycle:
     """Begins and ends all graphs of a run; `report` hears of the end of each that is inside a node."""
 
     def __init__(
-        self, board: Board, rules: Rules, node_life: NodeLife, fetches: Fetches, report: Report
+        self, board: Board, rules: Rules, node_life: NodeLifecycle, fetches: ValueRequests, report: Report
     ) -> None:
         self.board = board
         self.rules = rules
@@ -81,7 +81,7 @@ class GraphLife:
                     break
                 if not run.is_idle:
                     return
-        except Unknown as unknown:
+        except ValueNeeded as unknown:
             self._fetches.send(run, "", unknown, "iterate")
             return
         except (FunctionError, AgentError) as error:

@@ -14,30 +14,30 @@ from perdure.graph.values import UNDEFINED, Value
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LargeValue:
     """A value of the run, and how another form of it takes its place."""
 
     value: Value
     put: Callable[[Value], None]
 
 
-def held(scheduler: Scheduler) -> Iterator[Held]:
+def large_values(scheduler: Scheduler) -> Iterator[LargeValue]:
     """Every value that may be large, in an order that only the run decides."""
     for run in scheduler.board.runs.values():
         yield from _of_run(run)
     for flight in scheduler.board.calls.values():
         if isinstance(flight.command, RunAgent):
-            yield Held(flight.command.inputs, _putter(flight.command, "inputs"))
+            yield LargeValue(flight.command.inputs, _putter(flight.command, "inputs"))
 
 
-def _of_run(run: GraphRun) -> Iterator[Held]:
+def _of_run(run: GraphRun) -> Iterator[LargeValue]:
     for name, value in run.values.items():
-        yield Held(value, lambda new, name=name: run.values.__setitem__(name, new))
+        yield LargeValue(value, lambda new, name=name: run.values.__setitem__(name, new))
     for node in run.nodes.values():
         if node.result is not UNDEFINED:
-            yield Held(node.result, _of_node(node, node.result is node.value))
+            yield LargeValue(node.result, _of_node(node, node.result is node.value))
         if node.value is not UNDEFINED and node.value is not node.result:
-            yield Held(node.value, _putter(node, "value"))
+            yield LargeValue(node.value, _putter(node, "value"))
         if node.nested is not None:
             yield from _of_nested(node.nested)
 
@@ -51,7 +51,7 @@ def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
     return put
 
 
-def _of_nested(nested: Nested) -> Iterator[Held]:
+def _of_nested(nested: Nested) -> Iterator[LargeValue]:
     first = nested.results.get(0, {})  # stays: its members tell the columns of a compositeResult
     rows = sorted(row for row in nested.results if row)
 
@@ -64,12 +64,12 @@ def _of_nested(nested: Nested) -> Iterator[Held]:
         nested.results[0] = {**nested.results[0], name: new}
 
     for name, value in first.items():
-        yield Held(value, partial(put_first, name))
+        yield LargeValue(value, partial(put_first, name))
     if rows:
-        yield Held([nested.results[row] for row in rows], put)
+        yield LargeValue([nested.results[row] for row in rows], put)
     starts = nested.starts
     if isinstance(starts, Rows):
-        yield Held(starts.rows, lambda new: setattr(nested, "starts", replace(starts, rows=new)))
+        yield LargeValue(starts.rows, lambda new: setattr(nested, "starts", replace(starts, rows=new)))
 
 
 def _putter(owner: object, name: str) -> Callable[[Value], None]:

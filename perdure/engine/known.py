@@ -11,72 +11,74 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
-from perdure.graph.distant import Distant, Stored, Whole, distant_in
+from perdure.graph.distant import BlobRef, Composite, Deferred, deferred_in
 from perdure.graph.values import Value, is_dict, is_list, is_object
 
-MANY: Final = 1_000
+MAX_RESOLVED_COUNT: Final = 1_000
 """Values that are remembered."""
 
-BYTES: Final = 100_000
+MAX_RESOLVED_BYTES: Final = 100_000
 """About how much they may take in a snapshot: they decide, and so are small."""
 
 
-class Unknown(Exception):
+class ValueNeeded(Exception):
     """The run cannot go on here without a value: with all of it where `whole` is set."""
 
-    def __init__(self, distant: Distant, whole: bool) -> None:
+    def __init__(self, distant: Deferred, whole: bool) -> None:
         self.distant = distant
         self.whole = whole
         super().__init__(str(distant))
 
 
 @dataclass(slots=True)
-class Known:
+class ResolvedValues:
     """Values by the keys of what they are the value of, the one used last at the end."""
 
     _values: dict[str, Value] = field(default_factory=dict[str, Value])
     _bytes: int = 0
 
-    def near(self, value: Value) -> Value:
-        """`value`, or what is known of it: a small value, or the Stored of a large one. Raises Unknown."""
-        if not isinstance(value, Distant) or isinstance(value, Stored):
+    def resolve_shallow(self, value: Value) -> Value:
+        """`value`, or what is known of it: a small value, or a large one's BlobRef. Raises ValueNeeded."""
+        if not isinstance(value, Deferred) or isinstance(value, BlobRef):
             return value
         return self._read(value, whole=False)
 
-    def whole(self, value: Value) -> Value:
-        """`value` with nothing distant in it. Raises Unknown."""
-        if isinstance(value, Distant):
+    def resolve(self, value: Value) -> Value:
+        """`value` with nothing distant in it. Raises ValueNeeded."""
+        if isinstance(value, Deferred):
             return self._read(value, whole=True)
-        if is_object(value) and next(distant_in(value), None) is not None:
-            return self._read(Whole(value), whole=True)
+        if is_object(value) and next(deferred_in(value), None) is not None:
+            return self._read(Composite(value), whole=True)
         return value
 
-    def learn(self, told: Mapping[str, Value]) -> None:
+    def remember(self, told: Mapping[str, Value]) -> None:
         """Remembers values by their keys: all of them, however many others are forgotten for that."""
         for key, value in told.items():
             if key in self._values:
                 self._forget(key)
             self._values[key] = value
             self._bytes += _size(value)
-        while len(self._values) > len(told) and (len(self._values) > MANY or self._bytes > BYTES):
+        while len(self._values) > len(told) and (
+            len(self._values) > MAX_RESOLVED_COUNT or self._bytes > MAX_RESOLVED_BYTES
+        ):
             self._forget(next(iter(self._values)))
 
     def written(self) -> dict[str, Value]:
-        """All that is known: what `learn` takes."""
+        """All that is known: what `remember` takes."""
         return dict(self._values)
 
     def _forget(self, key: str) -> None:
         self._bytes -= _size(self._values.pop(key))
 
-    def _read(self, distant: Distant, whole: bool) -> Value:
+    def _read(self, distant: Deferred, whole: bool) -> Value:
         key = key_of(distant, whole)
         if key not in self._values:
-            raise Unknown(distant, whole)
+            raise ValueNeeded(distant, whole)
         value = self._values[key] = self._values.pop(key)
         return value
 
 
-def key_of(distant: Distant, whole: bool) -> str:
+def key_of(distant: Deferred, whole: bool) -> str:
     """A short text that stands for the value of `distant`: all of it, or what is near."""
     text = repr(distant).encode(errors="surrogatepass")
     return blake2b(text, digest_size=16, person=b"whole" if whole else b"near").hexdigest()

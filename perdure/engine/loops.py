@@ -46,11 +46,11 @@ def update(run: GraphRun, previous: Mapping[str, Value]) -> None:
 
 
 def _updated(run: GraphRun, source: Reference, previous: Mapping[str, Value]) -> Value:
-    return run.known.near(source.read(previous.get(source.node, UNDEFINED)))
+    return run.resolved.resolve_shallow(source.read(previous.get(source.node, UNDEFINED)))
 
 
 def _foresee(run: GraphRun, previous: Mapping[str, Value]) -> None:
-    """Raises Unknown, before anything changes, for a value that the end of an iteration depends on."""
+    """Raises ValueNeeded, before anything changes, for a value that the end of an iteration depends on."""
     updates = {name: static.update for name, static in run.plan.statics.items() if static.update is not None}
     values = {name: _updated(run, source, previous) for name, source in updates.items()}
     condition = run.plan.loop_while
@@ -58,7 +58,7 @@ def _foresee(run: GraphRun, previous: Mapping[str, Value]) -> None:
         value = values.get(condition.node, UNDEFINED)
         if value is UNDEFINED:
             value = previous.get(condition.node, UNDEFINED)
-        run.known.near(condition.read(value))
+        run.resolved.resolve_shallow(condition.read(value))
 
 
 def set_result(run: GraphRun, name: str) -> bool:
@@ -90,4 +90,4 @@ def _wanted(run: GraphRun) -> bool:
         return True
     condition = run.plan.loop_while
     value = run.results(True, hidden=True).get(condition.node, UNDEFINED)
-    return truthy(run.known.near(condition.read(value)))
+    return truthy(run.resolved.resolve_shallow(condition.read(value)))

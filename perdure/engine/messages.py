@@ -12,10 +12,10 @@ from math import inf
 from typing import Literal, TypeAlias
 
 from perdure.errors import UsageError
-from perdure.graph.distant import Distant
+from perdure.graph.distant import Deferred
 from perdure.graph.values import UNDEFINED, Value
 
-Call: TypeAlias = int
+CallId: TypeAlias = int
 
 FailureState = Literal["failed", "timed-out"]
 
@@ -106,7 +106,7 @@ class RunAgent:
     allows; `key` is the path without these, the same whenever the same work is done again.
     """
 
-    call: Call
+    call: CallId
     node: str
     path: str
     key: str
@@ -126,7 +126,7 @@ class RunAgent:
 class StartTimer:
     """Answer with TimerFired after `milliseconds`, unless CancelCall comes first."""
 
-    call: Call
+    call: CallId
     milliseconds: float
 
 
@@ -138,7 +138,7 @@ class Settle:
     answers at once.
     """
 
-    call: Call
+    call: CallId
     turns: int
 
 
@@ -146,13 +146,13 @@ class Settle:
 class Fetch:
     """The run's course depends on a value that is not here: answer with Fetched or AgentFailed.
 
-    The answer is all of the value where `whole` is set, else a small value or the Stored of a large
+    The answer is all of the value where `whole` is set, else a small value or the BlobRef of a large
     one. `then` tells what is to go on; `result` is what an agent has returned by then. `told` is what
     was fetched for the same decision before, by its keys (perdure.engine.known).
     """
 
-    call: Call
-    distant: Distant
+    call: CallId
+    distant: Deferred
     whole: bool
     then: Then
     result: Value = UNDEFINED
@@ -163,7 +163,7 @@ class Fetch:
 class CancelCall:
     """Nobody waits for this call or timer any more: stop it."""
 
-    call: Call
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ Command: TypeAlias = RunAgent | StartTimer | Settle | Fetch | CancelCall | Conso
 class AgentCompleted:
     """The agent of this call returned `result`."""
 
-    call: Call
+    call: CallId
     result: Value
 
 
@@ -204,7 +204,7 @@ class AgentCompleted:
 class AgentFailed:
     """The agent of this call failed; `final` failures are not repeated whatever `retry` says."""
 
-    call: Call
+    call: CallId
     message: str
     state: FailureState = "failed"
     final: bool = False
@@ -214,21 +214,21 @@ class AgentFailed:
 class TimerFired:
     """The time asked for by StartTimer has passed."""
 
-    call: Call
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The answer to Settle."""
 
-    call: Call
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """The answer to Fetch."""
 
-    call: Call
+    call: CallId
     value: Value
 
 

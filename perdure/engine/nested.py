@@ -20,19 +20,19 @@ from perdure.engine.plans import checked_plan
 from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
 from perdure.errors import GraphError
-from perdure.graph.distant import Part
+from perdure.graph.distant import Projection
 from perdure.graph.values import Value, js_truthy
 
-MANY_GRAPHS = 500
+MAX_OPEN_ROW_COUNT = 500
 """Graphs of one node that are open at a time. A larger map opens its next row when one is over."""
 
-MANY_BATCHES = 10
+OPEN_BATCH_COUNT = 10
 """Where calls share activities, so many rows are open as fill this number of them ..."""
 
-MOST_GRAPHS = 2_000
+MAX_BATCHED_ROW_COUNT = 2_000
 """... but no more than this."""
 
-MANY_PLANS = 100
+NODE_PLAN_CACHE_COUNT = 100
 """Plans that are kept for further use; a graph that is computed anew each time would fill the memory."""
 
 
@@ -106,10 +106,12 @@ class NestedGraphs:
                 raise BadCall(nested.failed, suppressible=True)
             if nested.withheld:
                 raise Withheld
-            found = dict(nested.results)
+            row_results = dict(nested.results)
             for rows, source in nested.kept:
-                found.update((row, Part(source, ((f"${index}", True),))) for index, row in enumerate(rows))
-            results = [found[row] for row in range(total)]
+                row_results.update(
+                    (row, Projection(source, ((f"${index}", True),))) for index, row in enumerate(rows)
+                )
+            results = [row_results[row] for row in range(total)]
             return Outcome(value=collect(nested.agent, nested.params, results))
         except BadCall as error:
             return _suppressible(nested, error)
@@ -155,7 +157,7 @@ class NestedGraphs:
         except GraphError as error:
             problem = error.problems[0]
             raise BadCall(problem.graphai or problem.finding, suppressible=True) from error
-        if len(self._plans) >= MANY_PLANS:
+        if len(self._plans) >= NODE_PLAN_CACHE_COUNT:
             self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again
         return plan
@@ -164,7 +166,7 @@ class NestedGraphs:
 def _room(plan: Plan | None, batch: int) -> int:
     """How many graphs of this plan may be open at a time inside a node."""
     widest = max(batch, 1 if plan is None else plan.batch)
-    return min(max(MANY_GRAPHS, MANY_BATCHES * widest), MOST_GRAPHS)
+    return min(max(MAX_OPEN_ROW_COUNT, OPEN_BATCH_COUNT * widest), MAX_BATCHED_ROW_COUNT)
 
 
 def _suppressible(nested: Nested, error: BadCall) -> Outcome:

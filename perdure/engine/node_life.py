@@ -12,8 +12,8 @@ from collections import deque
 from perdure.engine import nodes
 from perdure.engine.agent_calls import agent_call, may_call
 from perdure.engine.board import Board, Rules
-from perdure.engine.fetches import Fetches
-from perdure.engine.known import Unknown
+from perdure.engine.fetches import ValueRequests
+from perdure.engine.known import ValueNeeded
 from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import StartTimer
 from perdure.engine.nested import NestedGraphs
@@ -22,15 +22,15 @@ from perdure.errors import AgentError, FunctionError
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
 
-DEEP = 40
+MAX_NESTED_DISPATCH_DEPTH = 40
 """Dispatches inside each other before the rest is put off: Python's stack is finite."""
 
 
-class NodeLife:
+class NodeLifecycle:
     """Moves the nodes of all graphs of a run; `report` hears of each graph in which nothing is under way."""
 
     def __init__(
-        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: Fetches, report: Report
+        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, report: Report
     ) -> None:
         self.board = board
         self.rules = rules
@@ -52,7 +52,7 @@ class NodeLife:
             for waiter in waiters:
                 try:
                     is_ready = nodes.forget(run, waiter, name)
-                except Unknown as unknown:
+                except ValueNeeded as unknown:
                     self._fetches.wait(run, waiter, unknown)
                 else:
                     if is_ready and queue:
@@ -78,7 +78,7 @@ class NodeLife:
         if plan.condition is not None or plan.unless is not None:
             try:
                 node.skip = nodes.is_skipped(run, plan)
-            except Unknown as unknown:
+            except ValueNeeded as unknown:
                 self._fetches.wait(run, name, unknown)
                 return True
         if node.skip and plan.default is UNDEFINED:
@@ -106,7 +106,7 @@ class NodeLife:
         return True
 
     def _start(self, run: GraphRun, name: str) -> None:
-        if self._depth >= DEEP:
+        if self._depth >= MAX_NESTED_DISPATCH_DEPTH:
             self._put_off.append((run, name))
             return
         self._depth += 1
@@ -143,8 +143,8 @@ class NodeLife:
             if own:
                 inputs = nodes.nested_inputs(run, inputs)
             params = nodes.params_of(run, plan, inputs)
-        except Unknown as unknown:
-            self._fetches.ask(run, name, unknown, "attempt")
+        except ValueNeeded as unknown:
+            self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
             return not self.fail(run, name, NodeState.FAILED, str(error))
@@ -170,10 +170,10 @@ class NodeLife:
         self, call: int, outcome: Outcome, state: NodeState = NodeState.FAILED, final: bool = False
     ) -> None:
         """A call is over; `state` is what a failure makes of the node. Calls nobody waits for are ignored."""
-        found = self.board.calls.pop(call, None)
-        if found is None:
+        flight = self.board.calls.pop(call, None)
+        if flight is None:
             return
-        self.conclude(self.board.runs[found.run], found.node, outcome, state, final)
+        self.conclude(self.board.runs[flight.run], flight.node, outcome, state, final)
 
     def conclude(
         self,
@@ -189,8 +189,8 @@ class NodeLife:
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
-            except Unknown as unknown:
-                self._fetches.ask(run, name, unknown, "result", outcome.value)
+            except ValueNeeded as unknown:
+                self._fetches.request_value(run, name, unknown, "result", outcome.value)
             except (FunctionError, AgentError) as error:
                 failure = str(error)
         # A result is handed on with the slot for the graph still there, a failure without it.
@@ -199,26 +199,26 @@ class NodeLife:
         if failure is not None and self.fail(run, name, state, failure, final):
             self.execute(run, name)
 
-    def settle(self, call: int) -> None:
+    def finish_turn(self, call: int) -> None:
         """The graphs of a node have been over for long enough: so is its call."""
-        found = self.board.calls.get(call)
-        nested = None if found is None else self.board.runs[found.run].nodes[found.node].nested
+        flight = self.board.calls.get(call)
+        nested = None if flight is None else self.board.runs[flight.run].nodes[flight.node].nested
         if nested is not None and nested.outcome is not None:
             self.answer(call, nested.outcome)
 
     def time_out(self, timer: int) -> None:
         """The time of a node with graphs inside is over."""
-        found = self.board.calls.pop(timer, None)
-        if found is None:
+        flight = self.board.calls.pop(timer, None)
+        if flight is None:
             return
-        run = self.board.runs[found.run]
-        node = run.nodes[found.node]
+        run = self.board.runs[flight.run]
+        node = run.nodes[flight.node]
         if node.deadline == timer:
             node.deadline = None
-            self._give_up(run, found.node)
+            self._give_up(run, flight.node)
             return
         node.timer, call = None, node.call or 0
-        self.board.calls.setdefault(call, found)  # nothing is owed yet while the graphs are running
+        self.board.calls.setdefault(call, flight)  # nothing is owed yet while the graphs are running
         self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
 
     def _give_up(self, run: GraphRun, name: str) -> None:
@@ -244,7 +244,7 @@ class NodeLife:
             self._take_checked(run, name, value)
             return
         if plan.pass_through is not None:
-            run.known.near(value)  # nothing is shown before it is known
+            run.resolved.resolve_shallow(value)  # nothing is shown before it is known
         if plan.console is not None:
             self.board.show(run, name, nodes.console_after(run, plan.console, value))
         self._complete(run, name, value if plan.pass_through is None else nodes.merged(run, plan, value))

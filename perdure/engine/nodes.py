@@ -15,7 +15,7 @@ from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
 from perdure.errors import AgentError
 from perdure.graph import evaluate
-from perdure.graph.distant import Distant, Merged, Whole, described
+from perdure.graph.distant import Composite, Deferred, Merged, described
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
 from perdure.graph.template import Scope, Template, clean, compile_output
@@ -60,7 +60,7 @@ def forget(run: GraphRun, waiter: str, source: str) -> bool:
         else:
             node.pending = _without(node.pending, source)
     elif (node.pending or plan.probe_may_fail) and any(
-        run.known.near(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
+        run.resolved.resolve_shallow(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
         node.pending = _NONE
     return not node.pending
@@ -83,7 +83,7 @@ def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
 
 def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
     """Whether the agent is skipped, as `if` and `unless` stand now."""
-    near = run.known.near
+    near = run.resolved.resolve_shallow
     return (plan.condition is not None and not truthy(near(read(run, plan.condition)))) or (
         plan.unless is not None and truthy(near(read(run, plan.unless)))
     )
@@ -94,7 +94,7 @@ def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     rendered: Any = plan.inputs.render(run)
     if plan.probe is None:
         return rendered
-    return clean({key: run.known.near(value) for key, value in rendered.items()})
+    return clean({key: run.resolved.resolve_shallow(value) for key, value in rendered.items()})
 
 
 def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Mapping[str, Value]:
@@ -102,18 +102,18 @@ def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Ma
     given = inputs.get("params")
     if given is None:
         return plan.params
-    given = run.known.whole(given)
+    given = run.resolved.resolve(given)
     return {**plan.params, **given} if is_dict(given) else plan.params
 
 
 def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:
     """The inputs of a graph agent: nodes of its graph, of which must be known whether they have a value."""
-    return {key: run.known.near(value) for key, value in inputs.items()}
+    return {key: run.resolved.resolve_shallow(value) for key, value in inputs.items()}
 
 
 def agent_of(run: GraphRun, reference: Reference) -> Value:
     """A dynamic agent: whatever the reference gives."""
-    return run.known.whole(read(run, reference))
+    return run.resolved.resolve(read(run, reference))
 
 
 def graph_of(run: GraphRun, graph: Value | Reference) -> Value:
@@ -122,8 +122,8 @@ def graph_of(run: GraphRun, graph: Value | Reference) -> Value:
     Raises AgentError for a graph that is no mapping, whatever the agent.
     """
     if isinstance(graph, Reference):
-        found = run.known.whole(read(run, graph))
-        return UNDEFINED if found is None else found
+        resolved = run.resolved.resolve(read(run, graph))
+        return UNDEFINED if resolved is None else resolved
     if not is_object(graph):
         raise AgentError(f"graph is no mapping but {to_string(graph)!r}")
     return graph if is_dict(graph) and "nodes" in graph else UNDEFINED
@@ -145,14 +145,14 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
     """The result with passThrough over it: objects, and objects in a list; others as they are."""
     if plan.pass_through is None:
         return result
-    result = run.known.near(result)
+    result = run.resolved.resolve_shallow(result)
     items = result if is_list(result) else ()
-    far = isinstance(result, Distant) or any(isinstance(item, Distant) for item in items)
+    far = isinstance(result, Deferred) or any(isinstance(item, Deferred) for item in items)
     if not far and not is_dict(result) and not any(is_dict(item) for item in items):
         return result
     over = _members(plan.pass_through, run)
     if far:
-        return Merged(result if isinstance(result, Distant) else Whole(result), over)
+        return Merged(result if isinstance(result, Deferred) else Composite(result), over)
     return evaluate.merged(result, over)
 
 
@@ -168,7 +168,7 @@ def is_missing(run: GraphRun, plan: ComputedPlan, whole: Value) -> bool:
     """Whether repeatUntil asks for another attempt, by the merged result."""
     if not isinstance(plan.repeat_until, Reference):
         return False
-    value = run.known.near(plan.repeat_until.read(whole))
+    value = run.resolved.resolve_shallow(plan.repeat_until.read(whole))
     return value is None or value is UNDEFINED
 
 

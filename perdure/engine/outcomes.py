@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from perdure.engine.messages import AgentCompleted, AgentFailed, Call, FailureState
+from perdure.engine.messages import AgentCompleted, AgentFailed, CallId, FailureState
 from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, TransientError
 from perdure.graph.values import Value
 
@@ -52,7 +52,7 @@ class Failure:
             return "Timeout"
         return "FinalError" if self.final else "AgentError"
 
-    def answer(self, call: Call) -> AgentFailed:
+    def answer(self, call: CallId) -> AgentFailed:
         """The failure as the answer to a call, once it is not repeated any more."""
         return AgentFailed(call, self.message, self.state, self.final)
 
@@ -105,7 +105,7 @@ def encoded(answer: AgentCompleted | AgentFailed | Failure) -> list[Value]:
             return ["again"] if answer.transient else encoded(answer.answer(0))
 
 
-def decoded(call: Call, data: Sequence[Value]) -> AgentCompleted | AgentFailed | None:
+def decoded(call: CallId, data: Sequence[Value]) -> AgentCompleted | AgentFailed | None:
     """The answer to `call` that `encoded` wrote; None where the agent has to be called again."""
     match data:
         case ["completed", result]:

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perdure.engine.messages import RunAgent
-from perdure.graph.distant import Stored, described
+from perdure.graph.distant import BlobRef, described
 from perdure.graph.javascript import to_string
 from perdure.graph.values import Value, js_truthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class HumanPrompt:
     """What a person is asked. `path` is the asking node's place in the run."""
 
     path: str
@@ -26,7 +26,7 @@ class Question:
 
     def refusal(self, answer: Value) -> str | None:
         """Why this answer is not taken, or None."""
-        if isinstance(answer, Stored) and answer.kind == "string":
+        if isinstance(answer, BlobRef) and answer.kind == "string":
             return None
         if not isinstance(answer, str):
             return f"{self.path} takes a text"
@@ -37,10 +37,10 @@ class Question:
         return {"text": answer, "message": {"role": self.role, "content": answer}}
 
 
-def question(command: RunAgent) -> Question:
+def human_prompt(command: RunAgent) -> HumanPrompt:
     """The question that a call of textInputAgent puts."""
     params: Mapping[str, Value] = described(dict(command.params))
-    return Question(
+    return HumanPrompt(
         path=command.path,
         message=to_string(params["message"]) if js_truthy(params.get("message")) else "Enter",
         role=to_string(params["role"]) if js_truthy(params.get("role")) else "user",

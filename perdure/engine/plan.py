@@ -13,7 +13,7 @@ from sys import intern
 from perdure.engine.messages import NodeOptions
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
-from perdure.graph.reference import Call, Reference, parse_path, parse_reference
+from perdure.graph.reference import FunctionCall, Reference, parse_path, parse_reference
 from perdure.graph.template import Template, compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy, ordered_keys
 
@@ -113,13 +113,13 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
 
 def _waiters(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
     """Who waits for each node; those for whom the same wait share one tuple."""
-    found: dict[str, list[str]] = {}
+    dependents: dict[str, list[str]] = {}
     for name, node in computed.items():
         for source in node.needs:
-            found.setdefault(source, []).append(name)
+            dependents.setdefault(source, []).append(name)
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     waiters: dict[str, tuple[str, ...]] = {}
-    for source, names in found.items():
+    for source, names in dependents.items():
         waiting = tuple(names)
         waiters[source] = shared.setdefault(waiting, waiting)
     return waiters
@@ -151,7 +151,7 @@ def _static(node: Value) -> StaticPlan:
 
 
 def _may_fail(reference: Reference) -> bool:
-    return any(isinstance(step, Call) for step in reference.steps)
+    return any(isinstance(step, FunctionCall) for step in reference.steps)
 
 
 def _has(node: dict[str, Value], key: str) -> bool:
@@ -180,7 +180,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         inputs=inputs,
         needs=frozenset(filter(None, sources)),
         probe=probe,
-        probe_may_fail=probe is not None and any(_may_fail(found) for found in probe.references),
+        probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         params=spread(node.get("params")),
         output=compile_output(spread(node["output"])) if _has(node, "output") else None,
         pass_through=pass_through,

@@ -15,7 +15,7 @@ from perdure.graph.check import first_problem
 from perdure.graph.json_dump import dump
 from perdure.graph.values import Value
 
-KEPT: Final = 64
+CACHED_PLAN_COUNT: Final = 64
 """Plans, and verdicts of the checks: graphs that are computed anew each time must not fill the memory."""
 
 
@@ -70,11 +70,11 @@ def _raise(problem: Problem | None) -> None:
         raise GraphError([problem])
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED_PLAN_COUNT)
 def _plan(key: _Key) -> Plan:
     return compile_plan(key.document, key.graphs)
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED_PLAN_COUNT)
 def _problem(key: _Key, agents: frozenset[str] | None) -> Problem | None:
     return first_problem(key.document, agents)

@@ -20,9 +20,9 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Observer, Rules
-from perdure.engine.fetches import Fetches
+from perdure.engine.fetches import ValueRequests
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.graph_life import GraphLife
+from perdure.engine.graph_life import GraphLifecycle
 from perdure.engine.lifecycle_events import GraphEvent
 from perdure.engine.messages import (
     Abort,
@@ -37,7 +37,7 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.nested import NestedGraphs
-from perdure.engine.node_life import NodeLife
+from perdure.engine.node_life import NodeLifecycle
 from perdure.engine.plans import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
@@ -79,10 +79,10 @@ class Scheduler:
     def _play(self, board: Board, rules: Rules) -> None:
         self.board = board
         self.rules = rules
-        fetches = Fetches(board)
+        fetches = ValueRequests(board)
         self.nested = NestedGraphs(board, rules, self.react)
-        self.nodes = NodeLife(board, rules, self.nested, fetches, self.react)
-        self.graphs = GraphLife(board, rules, self.nodes, fetches, self.react)
+        self.nodes = NodeLifecycle(board, rules, self.nested, fetches, self.react)
+        self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, self.react)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, self.react)
 
     @property
@@ -116,7 +116,7 @@ class Scheduler:
             case AgentFailed(call, message, state, final):
                 self.nodes.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
-                self.nodes.settle(call)
+                self.nodes.finish_turn(call)
             case TimerFired(call):
                 self.nodes.time_out(call)
             case Abort():
@@ -136,8 +136,8 @@ class Scheduler:
                 self.nested.over(run)
 
     def _is_fetch(self, call: int) -> bool:
-        found = self.board.calls.get(call)
-        return found is not None and isinstance(found.command, Fetch)
+        flight = self.board.calls.get(call)
+        return flight is not None and isinstance(flight.command, Fetch)
 
     def _commands(self) -> list[Command]:
         self.nodes.catch_up()

@@ -111,10 +111,10 @@ class Slots:
         if len(self.lanes) == 1 and None in self.lanes:
             ticket = self.lanes[None].first()
         else:
-            allowed = [found for label in self.lanes if (found := self._first(label)) is not None]
+            allowed = [candidate for label in self.lanes if (candidate := self._first(label)) is not None]
             if not allowed:
                 return None
-            ticket = min(allowed, key=lambda found: (-found.priority, found.number))
+            ticket = min(allowed, key=lambda candidate: (-candidate.priority, candidate.number))
         self._take(ticket)
         return ticket
 
@@ -186,5 +186,5 @@ class Slots:
 
     def tickets(self) -> list[Ticket]:
         """Everything queued, in order of arrival."""
-        found = [ticket for lane in self.lanes.values() for ticket in lane.tickets()]
-        return sorted(found, key=lambda ticket: ticket.number)
+        pending = [ticket for lane in self.lanes.values() for ticket in lane.tickets()]
+        return sorted(pending, key=lambda ticket: ticket.number)

@@ -25,15 +25,15 @@ from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, O
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
 
-FORMAT: Final = 3
+SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""
 
-READABLE: Final = (2, FORMAT)
+READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 """Forms that `restore` takes: in form 2, nothing is known of distant values."""
 
 _FRESH: Final = NodeRun()
 
-MANY_RESULTS: Final = 500
+MAX_SNAPSHOT_ROW_COUNT: Final = 500
 """Rows of a map whose results a light snapshot has."""
 
 
@@ -51,7 +51,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
             known[id(plan)] = len(documents)
             documents.append(plan.document)
     return {
-        "format": FORMAT,
+        "format": SNAPSHOT_FORMAT,
         "now": board.clock.now_ms,
         "finished": board.finished,
         "last_call": board.last_call,
@@ -60,7 +60,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "documents": documents,
         "runs": [_run_data(run, known, light) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
-        "known": board.known.written(),
+        "known": board.resolved.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
     }
 
@@ -76,9 +76,9 @@ def restore(
     Calls keep their numbers. A timer is asked for the time that it had left when the snapshot was
     taken. `observe` hears of moves from now on. Raises UsageError for a snapshot of another form.
     """
-    if data.get("format") not in READABLE:
+    if data.get("format") not in READABLE_FORMATS:
         raise UsageError(
-            f"this snapshot has form {data.get('format')!r}, and only {READABLE} are known here. "
+            f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it go on with the run."
         )
     rules = rules_of(options or RunOptions(), agents)
@@ -88,7 +88,7 @@ def restore(
     board.used_calls, board.used_iterations = data["used"]
     board.clock.now_ms, board.finished = data["now"], data["finished"]
     board.last_call, board.last_run = data["last_call"], data["last_run"]
-    board.known.learn(data.get("known", {}))
+    board.resolved.remember(data.get("known", {}))
     runs: list[Mapping[str, Value]] = data["runs"]
     for item in runs:
         _add_run(board, item, plans)
@@ -149,7 +149,7 @@ def _node_data(
 
 
 def _nested_data(nested: Nested, documents: Mapping[int, int], light: bool) -> dict[str, Value]:
-    withheld = nested.withheld or (light and len(nested.results) > MANY_RESULTS)
+    withheld = nested.withheld or (light and len(nested.results) > MAX_SNAPSHOT_ROW_COUNT)
     return {
         "call": nested.call,
         "agent": nested.agent,
@@ -178,17 +178,17 @@ def _starts_data(starts: Sequence[Start]) -> Value:
 
 def ranges(rows: Sequence[int]) -> list[list[int]]:
     """Numbers as (first, last) of those that follow each other."""
-    found: list[list[int]] = []
+    intervals: list[list[int]] = []
     for row in sorted(rows):
-        if found and found[-1][1] == row - 1:
-            found[-1][1] = row
+        if intervals and intervals[-1][1] == row - 1:
+            intervals[-1][1] = row
         else:
-            found.append([row, row])
-    return found
+            intervals.append([row, row])
+    return intervals
 
 
-def _numbers(found: Sequence[Sequence[int]]) -> list[int]:
-    return [row for first, last in found for row in range(first, last + 1)]
+def _numbers(intervals: Sequence[Sequence[int]]) -> list[int]:
+    return [row for first, last in intervals for row in range(first, last + 1)]
 
 
 def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
@@ -208,7 +208,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
     """Puts a graph on the board, and takes the slots that its nodes hold."""
     plan = plans[int(data["document"])]
     run = GraphRun(
-        id=data["id"], plan=plan, clock=board.clock, known=board.known, rule=data.get("rule", plan.loop)
+        id=data["id"], plan=plan, clock=board.clock, resolved=board.resolved, rule=data.get("rule", plan.loop)
     )
     board.runs[run.id] = run
     if "parent" in data:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure.engine.plan import spread
-from perdure.graph.distant import Distant, Part, Stored
+from perdure.graph.distant import BlobRef, Deferred, Projection
 from perdure.graph.fields import MAP_INDEX
 from perdure.graph.values import UNDEFINED, Value, is_list
 
@@ -57,9 +57,9 @@ def _item(value: Value, index: int) -> Value:
     """The item of a list, or the member that is named like its index of anything else."""
     if is_list(value):
         return value[index] if index < len(value) else UNDEFINED
-    if isinstance(value, Distant):
-        is_object = isinstance(value, Stored) and value.kind == "object"
-        if isinstance(value, Stored) and value.kind == "list" and index >= value.length:
+    if isinstance(value, Deferred):
+        is_object = isinstance(value, BlobRef) and value.kind == "object"
+        if isinstance(value, BlobRef) and value.kind == "list" and index >= value.length:
             return UNDEFINED
-        return Part(value, ((str(index) if is_object else f"${index}", True),))
+        return Projection(value, ((str(index) if is_object else f"${index}", True),))
     return spread(value).get(str(index), UNDEFINED)

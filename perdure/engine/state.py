@@ -2,7 +2,7 @@
 
 A `GraphRun` is one execution of one graph: the root, a nested graph, or one row of a map. All of
 them share a `Clock`, which only tells the time of the event that is being handled, and what is
-`Known` of values that are not here.
+`ResolvedValues` of values that are not here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from perdure.engine.known import Known
+from perdure.engine.known import ResolvedValues
 from perdure.engine.plan import Plan
 from perdure.engine.starts import Start
 from perdure.errors import EngineError
-from perdure.graph.distant import Distant
+from perdure.graph.distant import Deferred
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
 
@@ -61,7 +61,7 @@ _CHANGES: Final = {
 }
 """By how many each transition changes the number of active nodes."""
 
-OVER: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT})
+TERMINAL_STATES: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT})
 
 
 class InvalidTransition(EngineError):
@@ -129,7 +129,7 @@ class Nested:
     withheld: bool = False
     children: list[int] = field(default_factory=list[int])
     results: dict[int, Value] = field(default_factory=dict[int, Value])
-    kept: list[tuple[list[int], Distant]] = field(default_factory=list[tuple[list[int], Distant]])
+    kept: list[tuple[list[int], Deferred]] = field(default_factory=list[tuple[list[int], Deferred]])
     opening: bool = False
     failed: str | None = None
     outcome: Outcome | None = None
@@ -151,7 +151,7 @@ class GraphRun:
     id: int
     plan: Plan
     clock: Clock
-    known: Known
+    resolved: ResolvedValues
     parent: tuple[int, str] | None = None
     path: str = ""
     key: str = ""
@@ -169,8 +169,8 @@ class GraphRun:
 
     def result(self, node: str) -> Value:
         """The result of a node, UNDEFINED where it has none (or there is no such node)."""
-        found = self.nodes.get(node)
-        return UNDEFINED if found is None else found.result
+        node_run = self.nodes.get(node)
+        return UNDEFINED if node_run is None else node_run.result
 
     @property
     def is_idle(self) -> bool:

@@ -12,37 +12,37 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, Call, Event, Settled
+from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, CallId, Event, Settled
 from perdure.engine.outcomes import decoded, encoded
 from perdure.graph.values import Value
 
 
 @dataclass(slots=True)
-class Expected:
+class PendingAnswer:
     """An answer that has its turn. `event` is None until it arrives; `dropped` ones are passed over.
 
     `left` counts the turns that it takes after this one.
     """
 
-    call: Call
+    call: CallId
     event: Event | None = None
     dropped: bool = False
     left: int = 0
 
 
 @dataclass(slots=True)
-class Turns:
+class TurnOrder:
     """Answers waiting to be handed on.
 
     One queue serves all turns, as in an event loop: what takes another turn goes to its end, behind
     everything that was begun meanwhile.
     """
 
-    _due: deque[Expected] = field(default_factory=deque[Expected])
-    _missing: dict[Call, Expected] = field(default_factory=dict[Call, Expected])
+    _due: deque[PendingAnswer] = field(default_factory=deque[PendingAnswer])
+    _missing: dict[CallId, PendingAnswer] = field(default_factory=dict[CallId, PendingAnswer])
     _arrived: deque[Event] = field(default_factory=deque[Event])
 
-    def expect(self, call: Call, event: Event | None = None, turns: int = 1) -> None:
+    def expect(self, call: CallId, event: Event | None = None, turns: int = 1) -> None:
         """An answer is due `turns` from now; `event` is the answer if it is known already.
 
         A call that is expected already, since an earlier run of the chain, keeps its turn.
@@ -51,7 +51,7 @@ class Turns:
             if event is not None:
                 self.arrive(event)
             return
-        expected = Expected(call, event, left=turns - 1)
+        expected = PendingAnswer(call, event, left=turns - 1)
         self._due.append(expected)
         if event is None:
             self._missing[call] = expected
@@ -64,7 +64,7 @@ class Turns:
         else:
             expected.event = event
 
-    def drop(self, call: Call) -> None:
+    def drop(self, call: CallId) -> None:
         """The call was cancelled. An answer that has arrived is handed on all the same, and ignored."""
         expected = self._missing.pop(call, None)
         if expected is not None:
@@ -82,7 +82,7 @@ class Turns:
         front = self.front()
         return bool(self._arrived) or (front is not None and front.event is not None)
 
-    def front(self) -> Expected | None:
+    def front(self) -> PendingAnswer | None:
         """The place whose turn it is, whether its answer is there or not; it stays where it is."""
         while self._due:
             place = self._due[0]
@@ -103,7 +103,7 @@ class Turns:
         """The places in order, as plain data. What has arrived without a turn is not among them."""
         return [[place.call, place.left, _written(place.event)] for place in self._due if not place.dropped]
 
-    def resume(self, places: Iterable[Sequence[Value]]) -> Collection[Call]:
+    def resume(self, places: Iterable[Sequence[Value]]) -> Collection[CallId]:
         """Takes over the turns that `written` gave; the calls that still wait for their answers."""
         for call, left, event in places:
             self.expect(call, _read(call, event), left + 1)
@@ -116,7 +116,7 @@ def _written(event: Event | None) -> list[Value] | None:
     return encoded(event) if isinstance(event, AgentCompleted | AgentFailed) else None
 
 
-def _read(call: Call, data: Sequence[Value] | None) -> Event | None:
+def _read(call: CallId, data: Sequence[Value] | None) -> Event | None:
     if data is None:
         return None
     return Settled(call) if data == ["settled"] else decoded(call, data)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from perdure.engine import nodes
 from perdure.engine.board import Board
-from perdure.engine.fetches import Fetches
-from perdure.engine.graph_life import GraphLife
-from perdure.engine.known import Unknown
+from perdure.engine.fetches import ValueRequests
+from perdure.engine.graph_life import GraphLifecycle
+from perdure.engine.known import ValueNeeded
 from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import Fetch
-from perdure.engine.node_life import NodeLife
+from perdure.engine.node_life import NodeLifecycle
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError
 
@@ -23,7 +23,12 @@ class ValueArrivals:
     """Hands values, or the reason why there are none, to what asked for them."""
 
     def __init__(
-        self, board: Board, fetches: Fetches, node_life: NodeLife, graphs: GraphLife, report: Report
+        self,
+        board: Board,
+        fetches: ValueRequests,
+        node_life: NodeLifecycle,
+        graphs: GraphLifecycle,
+        report: Report,
     ) -> None:
         self._board = board
         self._fetches = fetches
@@ -41,7 +46,7 @@ class ValueArrivals:
         if outcome.failure is not None:
             self._give_up(run, name, fetch, outcome.failure)
         else:
-            self._fetches.learn(run, name, fetch, outcome.value)
+            self._fetches.resolve_value(run, name, fetch, outcome.value)
             self._resume(run, name, fetch)
         self._fetches.over()
 
@@ -76,7 +81,7 @@ class ValueArrivals:
             if run.plan.computed[name].probe is not None:
                 nodes.forget(run, name, "")
             self._nodes.queue_if_ready(run, name)
-        except Unknown as unknown:
+        except ValueNeeded as unknown:
             self._fetches.wait(run, name, unknown)
         except (FunctionError, AgentError) as error:
             self._nodes.fail_waiting(run, name, str(error))

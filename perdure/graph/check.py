@@ -37,9 +37,9 @@ def problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Pro
         finding = "a graph is a mapping with the key 'nodes'"
         yield Problem("not-a-graph", "", finding, "write nodes: at the top", graphai="TypeError")
         return
-    found = _nodes_problem(data)
-    if found is not None:
-        yield found
+    problem = _nodes_problem(data)
+    if problem is not None:
+        yield problem
         return
     yield from _graph_key_problems(data)
     yield from _loop_problems(data)

@@ -1,6 +1,6 @@
 """Values that are not here: a large one is kept in a store, and a run holds what says where.
 
-A `Stored` names the object; the others are what references, texts and passThrough make of one
+A `BlobRef` names the object; the others are what references, texts and passThrough make of one
 without looking at it. Whoever needs the value itself has it `evaluate`d, where the store is at hand.
 What can be told without the value is told: what is stored is large, and so is never falsy.
 """
@@ -16,20 +16,20 @@ from perdure.graph.values import Value, is_dict, is_list
 
 Kind: TypeAlias = Literal["object", "list", "string"]
 
-MANY_KEYS: Final = 32
+MAX_KEY_NAMES_COUNT: Final = 32
 """An object of no more members has their names beside its hash."""
 
-LONG_KEY: Final = 64
+MAX_KEY_NAME_CHARS: Final = 64
 
 
-class Distant:
+class Deferred:
     """Any value that is not here."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Stored(Distant):
+class BlobRef(Deferred):
     """An object of the store. `size` is in bytes, `length` counts items, members or UTF-16 units.
 
     `keys` are the members' names, None where they are many or it is no object.
@@ -46,10 +46,10 @@ class Stored(Distant):
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Distant):
+class Projection(Deferred):
     """What steps read in `source`: (text, whether it may call functions) each. `cleaned` as in anyInput."""
 
-    source: Distant
+    source: Deferred
     steps: tuple[tuple[str, bool], ...] = ()
     cleaned: bool = False
 
@@ -58,7 +58,7 @@ class Part(Distant):
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Distant):
+class Composite(Deferred):
     """A list or an object that is here, with something in it that is not."""
 
     value: Value
@@ -68,7 +68,7 @@ class Whole(Distant):
 
 
 @dataclass(frozen=True, slots=True)
-class Joined(Distant):
+class Concat(Deferred):
     """A text of the parts, each as String(part) of JavaScript."""
 
     parts: tuple[Value, ...]
@@ -78,48 +78,49 @@ class Joined(Distant):
 
 
 @dataclass(frozen=True, slots=True)
-class Merged(Distant):
+class Merged(Deferred):
     """A result with passThrough over it."""
 
-    base: Distant
+    base: Deferred
     over: dict[str, Value]
 
     def __str__(self) -> str:
         return str(self.base)
 
 
-_DEEP: Final = (Distant, dict, list)
+_CONTAINER_TYPES: Final = (Deferred, dict, list)
 
 
-def stored(digest: str, size: int, value: Value) -> Stored:
+def stored(digest: str, size: int, value: Value) -> BlobRef:
     """What a run holds of `value`, which is kept under `digest`."""
     if is_dict(value):
-        few = len(value) <= MANY_KEYS and all(len(key) <= LONG_KEY for key in value)
-        return Stored(digest, size, "object", len(value), tuple(value) if few else None)
+        few = len(value) <= MAX_KEY_NAMES_COUNT and all(len(key) <= MAX_KEY_NAME_CHARS for key in value)
+        return BlobRef(digest, size, "object", len(value), tuple(value) if few else None)
     if is_list(value):
-        return Stored(digest, size, "list", len(value))
-    return Stored(digest, size, "string", utf16_length(str(value)))
+        return BlobRef(digest, size, "list", len(value))
+    return BlobRef(digest, size, "string", utf16_length(str(value)))
 
 
-def distant_in(value: Value) -> Iterator[Distant]:
+def deferred_in(value: Value) -> Iterator[Deferred]:
     """Everything in `value` that is not here."""
     if is_dict(value) or is_list(value):
         for item in value.values() if is_dict(value) else value:
-            if isinstance(item, _DEEP):
-                yield from distant_in(item)
-    elif isinstance(value, Distant):
+            if isinstance(item, _CONTAINER_TYPES):
+                yield from deferred_in(item)
+    elif isinstance(value, Deferred):
         yield value
 
 
-def replaced(value: Value, replace: Callable[[Distant], Value]) -> Value:
+def replaced(value: Value, replace: Callable[[Deferred], Value]) -> Value:
     """A copy of `value` with something in place of everything that is not here."""
     if is_dict(value):
         return {
-            key: replaced(item, replace) if isinstance(item, _DEEP) else item for key, item in value.items()
+            key: replaced(item, replace) if isinstance(item, _CONTAINER_TYPES) else item
+            for key, item in value.items()
         }
     if is_list(value):
-        return [replaced(item, replace) if isinstance(item, _DEEP) else item for item in value]
-    return replace(value) if isinstance(value, Distant) else value
+        return [replaced(item, replace) if isinstance(item, _CONTAINER_TYPES) else item for item in value]
+    return replace(value) if isinstance(value, Deferred) else value
 
 
 def copied(value: Value) -> Value:
@@ -132,24 +133,24 @@ def described(value: Value) -> Value:
     return replaced(value, str)
 
 
-def sources(distant: Distant) -> Iterator[Stored]:
+def sources(distant: Deferred) -> Iterator[BlobRef]:
     """The objects that are needed to evaluate it."""
-    if isinstance(distant, Stored):
+    if isinstance(distant, BlobRef):
         yield distant
     for part in _parts(distant):
         yield from sources(part)
 
 
-def _parts(distant: Distant) -> Iterator[Distant]:
+def _parts(distant: Deferred) -> Iterator[Deferred]:
     match distant:
-        case Part(source=source):
+        case Projection(source=source):
             yield source
-        case Whole(value):
-            yield from distant_in(value)
-        case Joined(parts):
-            yield from distant_in(list(parts))
+        case Composite(value):
+            yield from deferred_in(value)
+        case Concat(parts):
+            yield from deferred_in(list(parts))
         case Merged(base, over):
             yield base
-            yield from distant_in(over)
+            yield from deferred_in(over)
         case _:
             pass

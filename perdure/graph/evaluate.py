@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perdure.graph.distant import Distant, Joined, Merged, Part, Stored, Whole, replaced
+from perdure.graph.distant import BlobRef, Composite, Concat, Deferred, Merged, Projection, replaced
 from perdure.graph.reference import SELF, Reference, parse_step
 from perdure.graph.template import clean, joined
 from perdure.graph.values import Value, is_dict, is_list
 
-Load = Callable[[Stored], Value]
+Load = Callable[[BlobRef], Value]
 """Gives the value of an object; nobody changes it."""
 
 
@@ -22,18 +22,18 @@ def evaluate(value: Value, load: Load) -> Value:
     return replaced(value, lambda distant: _evaluated(distant, load))
 
 
-def _evaluated(distant: Distant, load: Load) -> Value:
+def _evaluated(distant: Deferred, load: Load) -> Value:
     match distant:
-        case Stored():
+        case BlobRef():
             return load(distant)
-        case Part(source, steps, cleaned):
+        case Projection(source, steps, cleaned):
             read = tuple(parse_step(prop, functions=functions) for prop, functions in steps)
             text = "".join(f".{prop}" for prop, _ in steps)
-            found = Reference(SELF, read, text).read(_evaluated(source, load))
-            return clean(found) if cleaned else found
-        case Whole(value):
+            projected = Reference(SELF, read, text).read(_evaluated(source, load))
+            return clean(projected) if cleaned else projected
+        case Composite(value):
             return evaluate(value, load)
-        case Joined(parts):
+        case Concat(parts):
             return joined(evaluate(part, load) for part in parts)
         case Merged(base, over):
             return merged(_evaluated(base, load), evaluate(over, load))

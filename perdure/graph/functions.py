@@ -27,7 +27,7 @@ from perdure.graph.javascript import (
     utf16_slice,
 )
 from perdure.graph.values import (
-    MAX_EXACT,
+    MAX_EXACT_INTEGER,
     UNDEFINED,
     Value,
     is_dict,
@@ -274,7 +274,7 @@ def _slice(text: str, start: str, end: str | None) -> Value:
 
 def _offset(digits: str) -> int:
     """Through float, because `int` refuses thousands of digits."""
-    return int(max(-MAX_EXACT, min(MAX_EXACT, float(digits))))
+    return int(max(-MAX_EXACT_INTEGER, min(MAX_EXACT_INTEGER, float(digits))))
 
 
 @function("split", on="string", argument=f"([-_:;.,{WHITESPACE}]+)")

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from perdure.graph.values import (
     MAX_DEPTH,
-    MAX_EXACT,
+    MAX_EXACT_INTEGER,
     UNDEFINED,
     Undefined,
     Value,
@@ -47,7 +47,7 @@ def trim(text: str) -> str:
 
 def number_to_string(value: float) -> str:
     """Number.prototype.toString in base 10: shortest digits that read back the same."""
-    if isinstance(value, int) and -MAX_EXACT <= value <= MAX_EXACT:
+    if isinstance(value, int) and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
         return str(value)
     value = float(number(value))
     if not math.isfinite(value):

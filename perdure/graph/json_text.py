@@ -17,7 +17,7 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORD: Final = re.compile(r"[-+]?[A-Za-z_]\w*")
 _WORDS: Final[dict[str, Value]] = {"null": None, "true": True, "false": False}
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity", "+Infinity")
-_MAX_DIGITS: Final = 400  # a double has 309 before the point; int() refuses more than 4,300
+_MAX_DIGIT_COUNT: Final = 400  # a double has 309 before the point; int() refuses more than 4,300
 
 
 def read_json(text: str, tree: Tree) -> None:
@@ -126,7 +126,9 @@ class _Reader:
             self.expected("a value")
         self.index = match.end()
         source = match[0]
-        integral = match[1] is None and match[2] is None and source != "-0" and len(source) <= _MAX_DIGITS
+        integral = (
+            match[1] is None and match[2] is None and source != "-0" and len(source) <= _MAX_DIGIT_COUNT
+        )
         self.tree.scalar(number(int(source) if integral else float(source)), at)
 
     def string(self) -> str:
@@ -151,9 +153,9 @@ class _Reader:
 
     def expected(self, what: str) -> NoReturn:
         """Raises GraphError: something else, or nothing, stands here."""
-        found = self.text[self.index : self.index + 10].split("\n")[0]
+        actual = self.text[self.index : self.index + 10].split("\n")[0]
         self.fail(
-            f"expected {what}, found {short(found)}" if found else f"expected {what}, but the text ends"
+            f"expected {what}, found {short(actual)}" if actual else f"expected {what}, but the text ends"
         )
 
     def fail(self, finding: str) -> NoReturn:

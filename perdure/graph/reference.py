@@ -13,7 +13,7 @@ from sys import intern
 from typing import Final, TypeAlias
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import Distant, Part, Stored, Whole, distant_in
+from perdure.graph.distant import BlobRef, Composite, Deferred, Projection, deferred_in
 from perdure.graph.functions import Bound, bind
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 
@@ -25,7 +25,7 @@ _DOT = re.compile(r"(?<!\()\.(?!\))")
 _INDEX = re.compile(r"\$([0-9]+)")
 _LAST: Final = "$last"
 
-LONG: Final = 200
+MAX_CACHED_REFERENCE_CHARS: Final = 200
 """Characters of a reference that is not kept for its next use: the checks and the plan have one each."""
 
 
@@ -55,7 +55,7 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """``.name(argument)``: the functions that may be meant, else a member of that very name.
 
     `inside` tells that one of them looks at the items of a list or the members of an object.
@@ -79,7 +79,7 @@ class Call:
         return value.get(self.prop, UNDEFINED) if is_dict(value) else UNDEFINED
 
 
-Step: TypeAlias = Key | Index | Call
+Step: TypeAlias = Key | Index | FunctionCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +112,27 @@ class Reference:
                 if value.__class__ is dict and step.__class__ is Key:  # what nearly all steps are
                     value = value.get(step.prop, UNDEFINED)
                     continue
-                if isinstance(value, Distant):
+                if isinstance(value, Deferred):
                     return self._later(value, index)
-                if isinstance(step, Call) and step.inside and next(distant_in(value), None) is not None:
-                    return self._later(Whole(value), index)
+                if (
+                    isinstance(step, FunctionCall)
+                    and step.inside
+                    and next(deferred_in(value), None) is not None
+                ):
+                    return self._later(Composite(value), index)
                 value = step.read(value)
         except (FunctionError, RecursionError) as error:
             raise FunctionError(f"{self.text}: {error}") from error
         return value
 
-    def _later(self, source: Distant, start: int) -> Value:
+    def _later(self, source: Deferred, start: int) -> Value:
         """The steps from `start` on, to be taken where the source is at hand."""
         first = self.steps[start]
-        keys = source.keys if isinstance(source, Stored) else None
-        if keys is not None and not isinstance(first, Call) and first.prop not in keys:
+        keys = source.keys if isinstance(source, BlobRef) else None
+        if keys is not None and not isinstance(first, FunctionCall) and first.prop not in keys:
             return Reference(self.node, self.steps[start + 1 :], self.text).read(UNDEFINED)
         steps = tuple((step.prop, not isinstance(step, Key)) for step in self.steps[start:])
-        return Part(source, steps)
+        return Projection(source, steps)
 
 
 def parse_reference(text: Value) -> Reference | None:
@@ -139,7 +143,7 @@ def parse_reference(text: Value) -> Reference | None:
     """
     if not isinstance(text, str) or not text.startswith(":"):
         return None
-    return _kept(text) if len(text) <= LONG else _parsed(text)
+    return _kept(text) if len(text) <= MAX_CACHED_REFERENCE_CHARS else _parsed(text)
 
 
 def _parsed(text: str) -> Reference | None:
@@ -169,7 +173,7 @@ def parse_step(prop: str, *, functions: bool = True) -> Step:
     """One step as written: a call of a function where it may be one, an index, else a key."""
     candidates = bind(prop) if functions else None
     if candidates is not None:
-        return Call(prop, candidates, any(bound.function.inside for bound in candidates))
+        return FunctionCall(prop, candidates, any(bound.function.inside for bound in candidates))
     if prop == _LAST:
         return Index(prop, -1)
     match = _INDEX.fullmatch(prop)

@@ -34,8 +34,8 @@ def review(document: Document, agents: Collection[str] | None = None, *, is_boun
     """
     data = modernized(document.data)
 
-    def placed(found: Iterator[Problem]) -> tuple[Problem, ...]:
-        return tuple(_located(document.spots, problem) for problem in found)
+    def placed(unplaced: Iterator[Problem]) -> tuple[Problem, ...]:
+        return tuple(_located(document.spots, problem) for problem in unplaced)
 
     found = placed(problems(data, agents))
     bounded = is_bounded or any(node.get("agent") in PERSON_AGENTS for _, node in every_node(data))

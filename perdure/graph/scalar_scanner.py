@@ -20,7 +20,7 @@ from yaml.tokens import ScalarToken
 
 from perdure.graph.scalars import block_value, double_quoted, fold
 
-END: Final = "\0"
+END_OF_TEXT: Final = "\0"
 """Follows the text, several times: looking ahead needs no bounds. The text itself has none."""
 
 BLANK: Final = " \t\n\0"
@@ -51,7 +51,7 @@ class ScalarScanner(Scanner):
 
     def __init__(self, text: str) -> None:
         ending = "\n" if text.rpartition("\n")[2].strip(" ") else ""
-        self.text = text + ending + END * 4
+        self.text = text + ending + END_OF_TEXT * 4
         self.index = self.line = self.column = 0
         self.encoding = None
         self.adjacent_key = (
@@ -170,7 +170,7 @@ class ScalarScanner(Scanner):
         first = -1  # the indentation of the first line that is not blank
         longest = 0
         lines: list[str] = []
-        while self.text[start] != END:
+        while self.text[start] != END_OF_TEXT:
             match = _LINE.match(self.text, start)
             assert match is not None
             spaces = len(match[1])

@@ -28,7 +28,7 @@ _WORDS: Final[dict[str, Value]] = {
     **dict.fromkeys((sign + word for sign in ("", "+") for word in (".inf", ".Inf", ".INF")), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
-_MAX_DIGITS: Final = 400  # a double has 309 before the point; int() refuses more than 4,300
+_MAX_SCALAR_DIGIT_COUNT: Final = 400  # a double has 309 before the point; int() refuses more than 4,300
 
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|\n[ \t]*|([^xuU]))")
 _ESCAPES: Final = {
@@ -61,7 +61,7 @@ def plain_value(text: str) -> Value:
     if text[0] not in _NUMBER_START:
         return text
     if _INTEGER.fullmatch(text):
-        if len(text) > _MAX_DIGITS or text.startswith("-0"):
+        if len(text) > _MAX_SCALAR_DIGIT_COUNT or text.startswith("-0"):
             return number(float(text))
         return number(int(text))
     if _FLOAT.fullmatch(text):

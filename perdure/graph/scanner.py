@@ -18,14 +18,14 @@ from typing import Any, Final
 from yaml.parser import Parser
 from yaml.tokens import AliasToken, AnchorToken, DirectiveToken, ValueToken
 
-from perdure.graph.scalar_scanner import BLANK, END, FLOW, GAP, SPACES, ScalarScanner, past
+from perdure.graph.scalar_scanner import BLANK, END_OF_TEXT, FLOW, GAP, SPACES, ScalarScanner, past
 
 _ANCHOR: Final = re.compile(r"[^ \t\n\0,\[\]{}]+")
 _VERSION: Final = re.compile(r"%YAML[ \t]+1\.2[ \t]*(?:(?<=[ \t])#[^\n]*)?(?=\n)")
-_KEY_TOKENS: Final = 4  # anchor, scalar and what comes next; more is no key but a missing comma
+_MAX_KEY_TOKEN_COUNT: Final = 4  # anchor, scalar and what comes next; more is no key but a missing comma
 
 
-class Refused(Exception):
+class DocumentRefused(Exception):
     """The text is YAML, but not what a graph may contain: a tag, a directive, too many levels."""
 
     def __init__(self, code: str, mark: tuple[int, int], name: str = "") -> None:
@@ -35,7 +35,7 @@ class Refused(Exception):
 class TextScanner(ScalarScanner, Parser):
     """Events of one text by `check_event` and `get_event`, as yaml.parse gives them.
 
-    Raises MarkedYAMLError where the text is not YAML, with a tuple as `problem_mark`, and Refused.
+    Raises MarkedYAMLError where the text is not YAML, with a tuple as `problem_mark`, and DocumentRefused.
     """
 
     def __init__(self, text: str, depth: int) -> None:
@@ -77,7 +77,7 @@ class TextScanner(ScalarScanner, Parser):
             if key.line == self.line and self.index - key.index <= 1024:
                 continue
             in_mapping = level and self.brackets[level - 1] == "{"
-            if in_mapping and self.text[key.index] not in "[{" and len(self.tokens) <= _KEY_TOKENS:
+            if in_mapping and self.text[key.index] not in "[{" and len(self.tokens) <= _MAX_KEY_TOKEN_COUNT:
                 continue
             if key.required:
                 self.fail(
@@ -108,7 +108,7 @@ class TextScanner(ScalarScanner, Parser):
 
     def check_depth(self) -> None:
         if self.flow_level + len(self.indents) >= self.depth:
-            raise Refused("too-deep", self.get_mark())
+            raise DocumentRefused("too-deep", self.get_mark())
 
     def parse_block_mapping_key(self) -> Any:
         """Also takes ':' without a key, whose key is null."""
@@ -146,14 +146,14 @@ class TextScanner(ScalarScanner, Parser):
     def check_tabs(self, start: int, new_line: bool) -> None:
         """Refuses a tab as indentation: of a block collection, or in place of the spaces required."""
         spaces = past(SPACES, self.text, start) - start
-        if new_line and self.peek() != END and spaces <= max(self.indent, 0):
+        if new_line and self.peek() != END_OF_TEXT and spaces <= max(self.indent, 0):
             self.fail("a tab where indentation is expected", "indent with spaces only")
         if new_line or self.text[start - 1] in "-?:":
             self.allow_simple_key = False
 
     def check_flow_indent(self, spaces: int) -> None:
         closes = self.peek() in "]}" and self.flow_level == 1 and spaces == self.indent
-        if spaces <= self.indent and not closes and self.peek() != END:
+        if spaces <= self.indent and not closes and self.peek() != END_OF_TEXT:
             self.fail("a line inside of brackets is not indented", "indent it, or close the bracket above")
 
     # What starts a token.
@@ -186,12 +186,12 @@ class TextScanner(ScalarScanner, Parser):
         super().fetch_block_scalar(style)
 
     def fetch_tag(self) -> None:
-        raise Refused("tag", self.get_mark(), self.text[self.index : self.index + 40].split()[0])
+        raise DocumentRefused("tag", self.get_mark(), self.text[self.index : self.index + 40].split()[0])
 
     def fetch_directive(self) -> None:
         match = _VERSION.match(self.text, self.index)
         if match is None:
-            raise Refused(
+            raise DocumentRefused(
                 "directive", self.get_mark(), self.text[self.index : self.index + 40].split("\n")[0]
             )
         super().fetch_directive()

@@ -21,7 +21,7 @@ from perdure.graph.fields import (
 
 Schema = dict[str, Any]
 
-ID: Final = "https://json-schema.org/draft/2020-12/schema"
+SCHEMA_ID: Final = "https://json-schema.org/draft/2020-12/schema"
 _EMPTY: Final = (None, False, 0, "")
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 1}
 
@@ -187,7 +187,7 @@ def schema() -> Schema:
     computed = _members(COMPUTED_KEYS, _COMPUTED)
     computed["properties"]["agentId"] = _any("The old spelling of `agent`.", type="string", deprecated=True)
     return {
-        "$schema": ID,
+        "$schema": SCHEMA_ID,
         "title": "Perdure graph",
         "$ref": "#/$defs/graph",
         "$defs": {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import Distant, Joined, Part, Whole, distant_in
+from perdure.graph.distant import Composite, Concat, Deferred, Projection, deferred_in
 from perdure.graph.javascript import pair_surrogates, to_string
 from perdure.graph.reference import Key, Reference, parse_path, parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, ordered_keys
@@ -149,15 +149,15 @@ Leaf = Callable[[str], Template]
 
 
 def joined(parts: Iterable[Value]) -> Value:
-    """The text of `parts`, each as String(part) of JavaScript; Joined while one of them is not here."""
+    """The text of `parts`, each as String(part) of JavaScript; Concat while one of them is not here."""
     values = list(parts)
     if any(not isinstance(part, str) and _is_distant(part) for part in values):
-        return Joined(tuple(values))
+        return Concat(tuple(values))
     return pair_surrogates("".join(map(to_string, values)))
 
 
 def _is_distant(value: Value) -> bool:
-    return isinstance(value, Distant) or (is_list(value) and next(distant_in(value), None) is not None)
+    return isinstance(value, Deferred) or (is_list(value) and next(deferred_in(value), None) is not None)
 
 
 def compile_inputs(value: Value) -> Template:
@@ -204,10 +204,10 @@ def clean(value: Value) -> Value:
 
     What becomes empty by it stays: ``{"a": [null]}`` is ``{"a": []}``.
     """
-    if isinstance(value, Distant):
-        return Part(value, cleaned=True)
-    if is_object(value) and any(isinstance(item, Part) for item in _items(value)):
-        return Part(Whole(value), cleaned=True)  # whether a part is null is not known here
+    if isinstance(value, Deferred):
+        return Projection(value, cleaned=True)
+    if is_object(value) and any(isinstance(item, Projection) for item in _items(value)):
+        return Projection(Composite(value), cleaned=True)  # whether a part is null is not known here
     if is_list(value):
         return list(filter(_is_data, map(clean, value)))
     if not is_dict(value):
@@ -309,8 +309,8 @@ def _text_references(text: str) -> tuple[Reference, ...]:
     has utilities only for a reference as a whole, ``:a ${@now}``.
     """
     keys = [text[start + 2 : end] for start, end in _placeholders(text, _REFERENCE_OPENING)]
-    found = [parse_reference(key) for key in keys or [text]]
-    return tuple(reference for reference in found if reference and reference.node)
+    references = [parse_reference(key) for key in keys or [text]]
+    return tuple(reference for reference in references if reference and reference.node)
 
 
 def _parts(text: str, placeholder: Leaf) -> list[Template]:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 Value: TypeAlias = Any  # None | bool | int | float | str | list[Value] | dict[str, Value] | Undefined
 
-MAX_EXACT: Final = 2**53
+MAX_EXACT_INTEGER: Final = 2**53
 """Integers beyond this magnitude are not all doubles."""
 
 MAX_DEPTH: Final = 400
@@ -79,7 +79,7 @@ def is_object(value: Value) -> bool:
 def number(value: float) -> int | float:
     """The one Python form of a double: int where it is integral, below 1e21 and not -0, else float."""
     if isinstance(value, int):
-        if -MAX_EXACT <= value <= MAX_EXACT:
+        if -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
             return value
         try:
             value = float(value)
@@ -105,7 +105,7 @@ def normalize(value: Any) -> Value:
 def _normalize(value: Any, depth: int) -> Value:
     # Loops, not comprehensions: those take a second frame of the stack per level before Python 3.12.
     kind = value.__class__
-    if kind in _AS_IT_IS or (kind is int and -MAX_EXACT <= value <= MAX_EXACT):
+    if kind in _AS_IT_IS or (kind is int and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER):
         return value
     if isinstance(value, str):
         return str.__str__(value)

@@ -19,7 +19,7 @@ from yaml.events import (
 
 from perdure.graph.document import Position
 from perdure.graph.scalars import key_text, plain_value
-from perdure.graph.scanner import Refused, TextScanner
+from perdure.graph.scanner import DocumentRefused, TextScanner
 from perdure.graph.tree import Tree, short
 
 _SYNTAX: Final = (  # what PyYAML says, and what is said here
@@ -52,12 +52,12 @@ def read_yaml(text: str, tree: Tree) -> None:
     try:
         _read(TextScanner(text, tree.limits.depth), tree)
         return
-    except (Refused, MarkedYAMLError) as error:
+    except (DocumentRefused, MarkedYAMLError) as error:
         stopped = error
     _refuse(stopped, tree)  # outside of the handler, so that no traceback shows PyYAML's exception
 
 
-def _refuse(stopped: Refused | MarkedYAMLError, tree: Tree) -> NoReturn:
+def _refuse(stopped: DocumentRefused | MarkedYAMLError, tree: Tree) -> NoReturn:
     if isinstance(stopped, MarkedYAMLError):
         finding, cure = str(stopped.problem), stopped.note
         if cure is None:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from perdure.local.embeddings import Embedded
+    from perdure.local.embeddings import EmbeddingResult
 
 Json = dict[str, Any]
 
-MOST_TEXTS = 2048
+MAX_REQUEST_TEXT_COUNT = 2048
 """Texts in one request for embeddings, as with OpenAI."""
 
-MOST_TOKENS = 1024
+DEFAULT_ANSWER_TOKENS = 1024
 """Tokens of an answer where the request sets no limit: a small model does not always find its end."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that gets an error for its answer; the fields are those of OpenAI's errors."""
 
     def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str = "") -> None:
@@ -36,12 +36,12 @@ class Refused(Exception):
 def parse(body: bytes) -> Json:
     """The JSON object in the body of a request, without the fields that are null, as for a default."""
     try:
-        found = json.loads(body)
+        data = json.loads(body)
     except ValueError as error:
-        raise Refused(f"the body is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise Refused("the body is not a JSON object")
-    return {name: value for name, value in cast(Json, found).items() if value is not None}
+        raise RequestRefused(f"the body is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise RequestRefused("the body is not a JSON object")
+    return {name: value for name, value in cast(Json, data).items() if value is not None}
 
 
 def generation(request: Json, model: str) -> Json:
@@ -49,7 +49,7 @@ def generation(request: Json, model: str) -> Json:
     # With a cached prompt other sums are rounded in other places, and other words can follow.
     asked: Json = {"temperature": 0, "seed": 0, "cache_prompt": False, **request, "model": model}
     if not {"max_tokens", "max_completion_tokens", "n_predict"} & asked.keys():
-        asked["max_tokens"] = MOST_TOKENS
+        asked["max_tokens"] = DEFAULT_ANSWER_TOKENS
     if not {"repeat_penalty", "response_format", "grammar", "json_schema"} & asked.keys():
         # Without it every second answer of a small model ends in a loop; JSON must repeat its signs.
         asked["repeat_penalty"] = 1.1
@@ -61,10 +61,10 @@ def generation_error(answer: bytes, model: str) -> Json:
     try:
         error = cast(Json, json.loads(answer)["error"])
     except (ValueError, KeyError, TypeError):
-        return Refused(answer.decode(errors="replace") or "no reason given", status=500).error
+        return RequestRefused(answer.decode(errors="replace") or "no reason given", status=500).error
     if error.get("type") != "exceed_context_size_error":
         return error
-    return Refused(
+    return RequestRefused(
         f"the prompt has {error.get('n_prompt_tokens')} tokens, the local model {model} reads "
         f"{error.get('n_ctx')}, its answer included; cure: give it less text (tokenBoundStringsAgent's "
         "`limit`), or use a larger model (PERDURE_LOCAL_MODEL, OPENAI_BASE_URL)",
@@ -82,13 +82,15 @@ class EmbeddingRequest:
 
 
 def embedding_request(request: Json, width: int) -> EmbeddingRequest:
-    """What a request for embeddings asks of a model with vectors of `width`. Raises Refused."""
+    """What a request for embeddings asks of a model with vectors of `width`. Raises RequestRefused."""
     encoding = request.get("encoding_format", "float")
     if encoding not in ("float", "base64"):
-        raise Refused(f"encoding_format is {encoding!r}; it can be float or base64", param="encoding_format")
+        raise RequestRefused(
+            f"encoding_format is {encoding!r}; it can be float or base64", param="encoding_format"
+        )
     dimensions = request.get("dimensions", width)
     if dimensions != width:
-        raise Refused(
+        raise RequestRefused(
             f"dimensions is {dimensions!r}; the local model's vectors have {width}: leave it out",
             param="dimensions",
         )
@@ -97,20 +99,22 @@ def embedding_request(request: Json, width: int) -> EmbeddingRequest:
 
 def _texts(given: object) -> tuple[str, ...]:
     texts = cast("list[object]", given) if isinstance(given, list) else [given]
-    if not texts or len(texts) > MOST_TEXTS:
-        raise Refused(f"input has {len(texts)} texts; it can have 1 to {MOST_TEXTS}", param="input")
+    if not texts or len(texts) > MAX_REQUEST_TEXT_COUNT:
+        raise RequestRefused(
+            f"input has {len(texts)} texts; it can have 1 to {MAX_REQUEST_TEXT_COUNT}", param="input"
+        )
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            raise Refused(
+            raise RequestRefused(
                 f"input[{index}] is {type(text).__name__}; the local model takes texts, not tokens",
                 param="input",
             )
         if not text:
-            raise Refused(f"input[{index}] is empty; a text has at least one character", param="input")
+            raise RequestRefused(f"input[{index}] is empty; a text has at least one character", param="input")
     return tuple(cast("list[str]", texts))
 
 
-def embedding_answer(embedded: Embedded, model: str, *, as_base64: bool) -> Json:
+def embedding_answer(embedded: EmbeddingResult, model: str, *, as_base64: bool) -> Json:
     """The answer to a request for embeddings."""
     vectors = embedded.vectors.astype("<f4", copy=False)
     return {

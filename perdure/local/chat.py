@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONTEXT = 8192
+CONTEXT_TOKENS = 8192
 """Tokens of prompt and answer, unless the model has fewer. GraphAI's examples need 5,000 to 6,000.
 
 SmolLM2 on one core reads 1,000 tokens in 7 s, 5,000 in a minute, 8,000 in two; room for 8,192
@@ -41,7 +41,7 @@ def start(weights: Path, title: str, threads: int) -> Chat:
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.model_alias = {title}
-    params.n_ctx = CONTEXT
+    params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = 1  # with more, the same request gives different answers
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.warmup = False

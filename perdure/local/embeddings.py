@@ -21,18 +21,18 @@ from tokenizers import Tokenizer
 
 Array = npt.NDArray[np.float32]
 
-WIDTH = 384
-LAYERS = 6
-HEADS = 12
-LIMIT = 512
+EMBEDDING_SIZE = 384
+LAYER_COUNT = 6
+HEAD_COUNT = 12
+MAX_TEXT_TOKENS = 512
 """Tokens of a text that are read; the rest is not."""
 
-BATCH = 512
+FORWARD_BATCH_TOKENS = 512
 """Tokens, padding included, that go through the network at once: about 30 MB of intermediate values."""
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddingResult:
     """The vectors of some texts, a row of length 1 each, and the number of tokens that were read."""
 
     vectors: Array
@@ -45,28 +45,28 @@ class MiniLM:
     def __init__(self, folder: Path) -> None:
         self._weights = _read_safetensors(folder / "model.safetensors")
         self._tokenizer = cast(Any, Tokenizer).from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.enable_truncation(LIMIT)  # the file says 128
+        self._tokenizer.enable_truncation(MAX_TEXT_TOKENS)  # the file says 128
         self._tokenizer.no_padding()
 
-    def embed(self, texts: Sequence[str]) -> Embedded:
+    def embed(self, texts: Sequence[str]) -> EmbeddingResult:
         """The vectors of the texts, in their order."""
-        tokens = [cast("list[int]", found.ids) for found in self._tokenizer.encode_batch(list(texts))]
-        vectors = np.empty((len(texts), WIDTH), np.float32)
+        tokens = [cast("list[int]", encoded.ids) for encoded in self._tokenizer.encode_batch(list(texts))]
+        vectors = np.empty((len(texts), EMBEDDING_SIZE), np.float32)
         for rows in _batches([len(ids) for ids in tokens]):
             vectors[rows] = self._forward([tokens[row] for row in rows])
-        return Embedded(vectors, sum(map(len, tokens)))
+        return EmbeddingResult(vectors, sum(map(len, tokens)))
 
     def _forward(self, batch: Sequence[Sequence[int]]) -> Array:
         """The vectors, (texts, WIDTH), of token ids."""
         longest = max(map(len, batch))
         ids = np.zeros((len(batch), longest), np.int64)
         mask = np.zeros((len(batch), longest), np.float32)
-        for row, found in enumerate(batch):
-            ids[row, : len(found)] = found
-            mask[row, : len(found)] = 1
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
         hidden = self._start(ids)
         bias = (mask[:, None, None, :] - 1) * np.float32(1e9)
-        for layer in range(LAYERS):
+        for layer in range(LAYER_COUNT):
             hidden = self._layer(f"encoder.layer.{layer}", hidden, bias)
         mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdims=True)
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
@@ -87,11 +87,11 @@ class MiniLM:
         texts, length, width = hidden.shape
 
         def heads(part: str) -> Array:
-            found = self._linear(f"{name}.attention.self.{part}", hidden)
-            return found.reshape(texts, length, HEADS, width // HEADS).transpose(0, 2, 1, 3)
+            projected = self._linear(f"{name}.attention.self.{part}", hidden)
+            return projected.reshape(texts, length, HEAD_COUNT, width // HEAD_COUNT).transpose(0, 2, 1, 3)
 
         scores = heads("query") @ heads("key").transpose(0, 1, 3, 2)
-        scores *= np.float32(1 / math.sqrt(width // HEADS))
+        scores *= np.float32(1 / math.sqrt(width // HEAD_COUNT))
         scores += bias
         scores -= scores.max(-1, keepdims=True)
         np.exp(scores, out=scores)
@@ -115,7 +115,7 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
     batches: list[list[int]] = []
     room = 0
     for row in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-        if not batches or (len(batches[-1]) + 1) * room > BATCH:
+        if not batches or (len(batches[-1]) + 1) * room > FORWARD_BATCH_TOKENS:
             batches.append([])
             room = lengths[row]
         batches[-1].append(row)

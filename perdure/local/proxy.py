@@ -12,7 +12,7 @@ from typing import cast
 from perdure.local.api import generation_error
 from perdure.local.chat import Chat
 
-PATIENCE = 3600.0
+MODEL_IDLE_TIMEOUT_S = 3600.0
 """Seconds between two signs of life of the model: requests wait for one another."""
 
 
@@ -21,7 +21,7 @@ def forward(handler: BaseHTTPRequestHandler, chat: Chat, path: str, body: bytes,
 
     Raises ConnectionError where either of them is gone.
     """
-    inner = chat.connect(PATIENCE)
+    inner = chat.connect(MODEL_IDLE_TIMEOUT_S)
     try:
         inner.request(
             "POST",

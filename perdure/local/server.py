@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from perdure.local.embeddings import MiniLM
 
-LARGEST = 32 << 20
+MAX_REQUEST_BYTES = 32 << 20
 """Bytes of a request's body: 2,048 chunks of a document fit many times."""
 
 GENERATING = ("/v1/chat/completions", "/v1/completions")
@@ -90,7 +90,7 @@ class Service(ThreadingHTTPServer):
         with self._embedding:  # one at a time: each uses every thread and its share of memory
             if self._minilm is None:
                 if not MINILM.is_fetched(self.folder):
-                    raise api.Refused(
+                    raise api.RequestRefused(
                         f"{MINILM.place(self.folder)} is gone; cure: stop this server, the next start "
                         "fetches it again",
                         status=404,
@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 self._admit()
                 method(urlsplit(self.path).path.rstrip("/"))
-            except api.Refused as error:
+            except api.RequestRefused as error:
                 self.close_connection = True  # the body may not have been read
                 self._send(error.status, {"error": error.error})
             except (ConnectionError, TimeoutError):
@@ -136,9 +136,9 @@ class Handler(BaseHTTPRequestHandler):
     def _admit(self) -> None:
         """Refuse what comes by way of a web page: under another host's name, or from another origin."""
         if self.headers.get("Host", "").lower() not in self.server.hosts:
-            raise api.Refused("this server answers to 127.0.0.1 and localhost only", status=403)
+            raise api.RequestRefused("this server answers to 127.0.0.1 and localhost only", status=403)
         if self.headers.get("Origin"):
-            raise api.Refused("this server is not for web pages", status=403)
+            raise api.RequestRefused("this server is not for web pages", status=403)
 
     def _get(self, path: str) -> None:
         if path != "/v1/models":
@@ -150,9 +150,9 @@ class Handler(BaseHTTPRequestHandler):
             raise _no_such_path("POST", path)
         request = api.parse(self._body())
         if path == "/v1/embeddings":
-            from perdure.local.embeddings import WIDTH  # noqa: PLC0415 -- as in Service.embed
+            from perdure.local.embeddings import EMBEDDING_SIZE  # noqa: PLC0415 -- as in Service.embed
 
-            self._send(200, self.server.embed(api.embedding_request(request, WIDTH)))
+            self._send(200, self.server.embed(api.embedding_request(request, EMBEDDING_SIZE)))
             return
         title = self.server.model.title
         proxy.forward(
@@ -162,20 +162,22 @@ class Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         # A page of another site cannot send this type without asking first, and is not answered then.
         if self.headers.get_content_type() != "application/json":
-            raise api.Refused("the Content-Type is not application/json", status=415)
+            raise api.RequestRefused("the Content-Type is not application/json", status=415)
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
-            raise api.Refused("the request has no Content-Length", status=411)
-        if int(length) > LARGEST:
-            raise api.Refused(f"the body has {length} bytes, more than {LARGEST}", status=413)
+            raise api.RequestRefused("the request has no Content-Length", status=411)
+        if int(length) > MAX_REQUEST_BYTES:
+            raise api.RequestRefused(
+                f"the body has {length} bytes, more than {MAX_REQUEST_BYTES}", status=413
+            )
         return self.rfile.read(int(length))
 
     def _send(self, status: int, answer: api.Json) -> None:
         proxy.send(self, status, json.dumps(answer).encode())
 
 
-def _no_such_path(method: str, path: str) -> api.Refused:
-    return api.Refused(f"no such path: {method} {path}", status=404, code="unknown_url")
+def _no_such_path(method: str, path: str) -> api.RequestRefused:
+    return api.RequestRefused(f"no such path: {method} {path}", status=404, code="unknown_url")
 
 
 def _cores() -> int:

@@ -18,10 +18,10 @@ from perdure.local.fetch import Tell, fetch
 from perdure.local.models import MINILM, Model, chat_model
 from perdure.settings import Settings
 
-IDLE = 600.0
+LOCAL_IDLE_TIMEOUT_S = 600.0
 """Seconds without a request after which the process ends."""
 
-LOADING = 180.0
+MODEL_LOAD_TIMEOUT_S = 180.0
 """Seconds that a model may take to load: a large one of the user's, from a slow disk."""
 
 NEEDED = ("xllamacpp", "tokenizers", "numpy")
@@ -36,7 +36,9 @@ def _missing() -> list[str]:
     return [name for name in NEEDED if find_spec(name) is None]
 
 
-async def ensure(settings: Settings, progress: Tell | None = None, *, idle: float = IDLE) -> str:
+async def ensure(
+    settings: Settings, progress: Tell | None = None, *, idle: float = LOCAL_IDLE_TIMEOUT_S
+) -> str:
     """The base URL of the local models, such as "http://127.0.0.1:23456/v1".
 
     Fetches those that are missing and starts the process that serves them, as far as needed.
@@ -47,9 +49,9 @@ async def ensure(settings: Settings, progress: Tell | None = None, *, idle: floa
     """
     loop = asyncio.get_running_loop()
 
-    def tell(found: Any) -> None:
+    def tell(report: Any) -> None:
         if progress:
-            loop.call_soon_threadsafe(progress, found)
+            loop.call_soon_threadsafe(progress, report)
 
     return await asyncio.to_thread(_ensure, settings, tell, idle)
 
@@ -65,16 +67,16 @@ def _ensure(settings: Settings, tell: Callable[[Any], None], idle: float) -> str
         for one in (model, MINILM):
             fetch(one, folder, progress=tell)
         with Lease(folder, model.name):
-            found = daemon.ensure(
+            process = daemon.ensure(
                 folder,
                 model.name,
                 lambda port: _command(settings, port, idle),
                 lambda address: _serves(address, model),
-                timeout=LOADING,
+                timeout=MODEL_LOAD_TIMEOUT_S,
             )
     except ConnectionFailed as error:
         raise FinalError(f"local models: {error}") from error
-    return f"http://{found.address}/v1"
+    return f"http://{process.address}/v1"
 
 
 def stop(settings: Settings) -> bool:

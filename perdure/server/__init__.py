@@ -23,8 +23,8 @@ from perdure.server.probe import serves
 from perdure.settings import Settings
 
 __all__ = [
-    "NAME",
-    "Embedded",
+    "SERVER_NAME",
+    "EmbeddedServer",
     "again",
     "check_space",
     "ensure",
@@ -35,21 +35,21 @@ __all__ = [
     "was_stopped",
 ]
 
-NAME = "temporal"
+SERVER_NAME = "temporal"
 """What the files in the home folder are called: temporal.db, temporal.log, temporal.json …"""
 
-TIMEOUT = 15.0
+SERVER_START_TIMEOUT_S = 15.0
 """Seconds in which the server must be up, or the reason known."""
 
-SPACE = 1 << 20
+MIN_RUN_SPACE_BYTES = 1 << 20
 """Bytes that must be free beside the database for a new run: with less, its start would hang."""
 
-START_SPACE = 8 << 20
+MIN_START_SPACE_BYTES = 8 << 20
 """Bytes that must be free to start the server, whose write-ahead log takes half of that."""
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedServer:
     """A server that is up: "127.0.0.1:port", the URL of its web pages if it has any, its supervisor."""
 
     address: str
@@ -64,9 +64,9 @@ def find() -> Path:
     Raises:
         ConnectionFailed: there is none.
     """
-    found = shutil.which("temporal")
-    if found:
-        return Path(found).absolute()
+    path = shutil.which("temporal")
+    if path:
+        return Path(path).absolute()
     for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
         if os.access(folder / "temporal", os.X_OK):
             return folder / "temporal"
@@ -76,7 +76,7 @@ def find() -> Path:
     )
 
 
-def ensure(settings: Settings) -> Embedded:
+def ensure(settings: Settings) -> EmbeddedServer:
     """The server of `settings.home`, started if it is not up. Hold a `lease` around its use.
 
     Raises:
@@ -88,7 +88,7 @@ def ensure(settings: Settings) -> Embedded:
     def command(port: int) -> list[str]:
         nonlocal web
         web = _web_address()
-        check_space(home, START_SPACE)
+        check_space(home, MIN_START_SPACE_BYTES)
         return [
             *(sys.executable, "-P", "-m", "perdure.server"),
             *("--home", str(home), "--program", str(find()), "--port", str(port), "--web", web),
@@ -97,64 +97,66 @@ def ensure(settings: Settings) -> Embedded:
         ]
 
     daemon.make_private(home)
-    _check_file(home / f"{NAME}.db")
-    found = daemon.ensure(
+    _check_file(home / f"{SERVER_NAME}.db")
+    process = daemon.ensure(
         home,
-        NAME,
+        SERVER_NAME,
         command,
         # A run may start only when the marker is set: before, a crash would have the file set aside.
-        lambda address: serves(address) and marker.read(home / f"{NAME}.db") == "made",
-        timeout=TIMEOUT,
+        lambda address: serves(address) and marker.read(home / f"{SERVER_NAME}.db") == "made",
+        timeout=SERVER_START_TIMEOUT_S,
         # The supervisor runs in `home`; this is how it finds the very package that starts it.
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
         extra=lambda: {"web": web},
     )
-    return _embedded(home, found)
+    return _embedded(home, process)
 
 
-def status(settings: Settings) -> Embedded | None:
+def status(settings: Settings) -> EmbeddedServer | None:
     """The server of `settings.home` if it is up, else None; starts nothing."""
     home = settings.home.absolute()
-    found = daemon.running(home, NAME)
-    return _embedded(home, found) if found else None
+    process = daemon.running(home, SERVER_NAME)
+    return _embedded(home, process) if process else None
 
 
 def stop(settings: Settings) -> bool:
     """Stop the server of `settings.home`, whoever uses it; False if none was up. Runs stay as they are."""
-    return daemon.stop(settings.home.absolute(), NAME, grace=15.0)
+    return daemon.stop(settings.home.absolute(), SERVER_NAME, grace=15.0)
 
 
 def was_stopped(settings: Settings) -> bool:
     """Whether the last server of `settings.home` was ended by `stop`: nobody is to start it by himself."""
-    return daemon.was_stopped(settings.home.absolute(), NAME)
+    return daemon.was_stopped(settings.home.absolute(), SERVER_NAME)
 
 
-def again(settings: Settings, known: Embedded) -> bool:
+def again(settings: Settings, known: EmbeddedServer) -> bool:
     """Bring back the server that a connection is to, where it has ended by itself; False if it is up.
 
     Raises:
         ConnectionFailed: it was stopped on purpose, it cannot start, or its address is another's now.
     """
-    found = status(settings)
-    if found is not None and found.address == known.address:
+    embedded = status(settings)
+    if embedded is not None and embedded.address == known.address:
         return False
-    if found is None:
+    if embedded is None:
         if was_stopped(settings):
             raise ConnectionFailed("the embedded server was stopped; nothing is lost: call again")
-        found = ensure(settings)
-    if found.address != known.address:
+        embedded = ensure(settings)
+    if embedded.address != known.address:
         raise ConnectionFailed("the embedded server has moved; nothing is lost: call again")
     return True
 
 
 def lease(settings: Settings) -> daemon.Lease:
     """A context that keeps the server from stopping; enter it before `ensure`."""
-    return daemon.Lease(settings.home.absolute(), NAME)
+    return daemon.Lease(settings.home.absolute(), SERVER_NAME)
 
 
-def _embedded(home: Path, found: daemon.Running) -> Embedded:
-    web = found.extra.get("web")
-    return Embedded(found.address, f"http://{web}" if web else None, home / f"{NAME}.db", found.pid)
+def _embedded(home: Path, process: daemon.Running) -> EmbeddedServer:
+    web = process.extra.get("web")
+    return EmbeddedServer(
+        process.address, f"http://{web}" if web else None, home / f"{SERVER_NAME}.db", process.pid
+    )
 
 
 def _web_address() -> str:
@@ -175,7 +177,7 @@ def check_space(home: Path, least: int | None = None) -> None:
     """Make sure that the disk of `home` has `least` bytes left, or `SPACE`. Raises ConnectionFailed."""
     disk = os.statvfs(home)
     free = disk.f_bavail * disk.f_frsize
-    if free < (SPACE if least is None else least):
+    if free < (MIN_RUN_SPACE_BYTES if least is None else least):
         raise ConnectionFailed(
             f"{home}: the disk is full ({free >> 10} KiB free)\n"
             "  cure: free some space, then call again; nothing is lost, and open runs go on by themselves"
@@ -184,7 +186,11 @@ def check_space(home: Path, least: int | None = None) -> None:
 
 def _check_file(database: Path) -> None:
     # The supervisor looks now and then only: until then, a run would go to a file that nobody finds again.
-    if daemon.running(database.parent, NAME) and marker.read(database) == "made" and not database.exists():
+    if (
+        daemon.running(database.parent, SERVER_NAME)
+        and marker.read(database) == "made"
+        and not database.exists()
+    ):
         raise ConnectionFailed(
             f"{database} was deleted while the server had it open: the server ends, and its runs are gone\n"
             f"  cure: put the file back from a backup, or delete {marker.path(database)} to begin with an "

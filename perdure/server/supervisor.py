@@ -19,16 +19,16 @@ from pathlib import Path
 
 from perdure import daemon
 from perdure.errors import ConnectionFailed
-from perdure.server import NAME, database, marker
+from perdure.server import SERVER_NAME, database, marker
 from perdure.server.probe import serves
 
-GRACE = 8.0
+SERVER_STOP_TIMEOUT_S = 8.0
 """Seconds that the server has to end by itself."""
 
-LOG_LIMIT = 16 << 20
+MAX_LOG_BYTES = 16 << 20
 """Bytes after which the log begins anew: a full disk is not to be filled with complaints about it."""
 
-LOOK = 2.0
+SUPERVISOR_POLL_INTERVAL_S = 2.0
 """Seconds between two looks at the leases, the log and the file; fewer where `--idle` is short."""
 
 DYNAMIC = (
@@ -51,7 +51,7 @@ SEARCH_ATTRIBUTES = ("PerdureGraph", "PerdureStatus")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class ServerArgs:
     """What is to run, as the command line says. `web` is "host:port", or empty for no web pages.
 
     `retention` is in days, `memory` in MB.
@@ -69,10 +69,10 @@ class Order:
     @property
     def database(self) -> Path:
         """The SQLite file."""
-        return self.home / f"{NAME}.db"
+        return self.home / f"{SERVER_NAME}.db"
 
 
-def arguments(order: Order) -> list[str]:
+def arguments(order: ServerArgs) -> list[str]:
     """The command line of Temporal. The file is named relative to `home`, where it runs.
 
     That is not only free of characters that mean something to SQLite: the server writes the name
@@ -90,7 +90,7 @@ def arguments(order: Order) -> list[str]:
     ]
 
 
-class Bell:
+class ReadySignal:
     """Wakes the one loop when a signal arrives; `rung` once it asked for the end."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the server until it is idle, told to end, or dead. 0 after an orderly end, else 1."""
     order = _parse(argv)
     os.umask(0o077)
-    bell = Bell()
+    bell = ReadySignal()
     try:
         daemon.make_private(order.home)
         owned = database.own(order.database)
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _supervise(order: Order, bell: Bell) -> int:
+def _supervise(order: ServerArgs, bell: ReadySignal) -> int:
     server = subprocess.Popen(
         arguments(order),
         cwd=order.home,
@@ -149,7 +149,7 @@ def _supervise(order: Order, bell: Bell) -> int:
         _end(server)
 
 
-def _await_ready(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> None:
+def _await_ready(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal) -> None:
     while server.poll() is None and not bell.rung:
         if serves(f"127.0.0.1:{order.port}"):
             _set_retention(order)
@@ -157,7 +157,7 @@ def _await_ready(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> N
         bell.wait(0.02)
 
 
-def _set_retention(order: Order) -> None:
+def _set_retention(order: ServerArgs) -> None:
     """Tells the namespace how long to keep ended runs: `start-dev` makes it with a day, and has no option.
 
     It comes before the marker, so that no run of a new server can end, and be given its day, before.
@@ -178,8 +178,8 @@ def _set_retention(order: Order) -> None:
         _say(f"ended runs are kept for a day only: {told.stderr.strip()}")
 
 
-def _watch(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> int:
-    leases = daemon.IdleWatch(order.home, NAME)
+def _watch(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal) -> int:
+    leases = daemon.IdleWatch(order.home, SERVER_NAME)
     opened = _identity(order.database)
     while server.poll() is None:
         if bell.rung:
@@ -190,28 +190,28 @@ def _watch(order: Order, server: subprocess.Popen[bytes], bell: Bell) -> int:
             server.wait()
             database.set_aside_if_empty(order.database)
             return 1
-        if leases.seconds() > order.idle and daemon.retire(order.home, NAME):
+        if leases.seconds() > order.idle and daemon.retire(order.home, SERVER_NAME):
             _say(f"nobody used the server for {order.idle:g} s: it ends")
             return 0
         _cap_log()
-        bell.wait(min(LOOK, order.idle / 4))
+        bell.wait(min(SUPERVISOR_POLL_INTERVAL_S, order.idle / 4))
     _say(f"the server ended with exit code {server.returncode}")
     return 1
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
     if server.poll() is None:
         server.terminate()
     try:
-        server.wait(GRACE)
+        server.wait(SERVER_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
@@ -236,7 +236,7 @@ def _dies_with_parent() -> Callable[[], None] | None:
 
 def _cap_log() -> None:
     try:
-        if os.fstat(1).st_size > LOG_LIMIT:
+        if os.fstat(1).st_size > MAX_LOG_BYTES:
             os.ftruncate(1, 0)
     except OSError:  # a terminal or a pipe: by hand, nothing to cap
         return
@@ -246,7 +246,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 -- its log
 
 
-def _parse(argv: Sequence[str] | None) -> Order:
+def _parse(argv: Sequence[str] | None) -> ServerArgs:
     parser = argparse.ArgumentParser(prog="python -m perdure.server", description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--program", type=Path, required=True)
@@ -256,4 +256,4 @@ def _parse(argv: Sequence[str] | None) -> Order:
     parser.add_argument("--synchronous", choices=("FULL", "NORMAL"), default="FULL")
     parser.add_argument("--retention", type=float, default=90.0)
     parser.add_argument("--memory", type=int, default=200)
-    return Order(**vars(parser.parse_args(argv)))
+    return ServerArgs(**vars(parser.parse_args(argv)))

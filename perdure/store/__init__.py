@@ -21,7 +21,7 @@ from perdure.store.objects import Store
 __all__ = ["Found", "Store", "open_store"]
 
 REMOTE = ("s3", "gs", "az")
-CURE = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+STORE_URL_HINT = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
 
 def open_store(url: str) -> Store:
@@ -42,9 +42,9 @@ def _backend(url: str) -> Backend:
     if scheme == "file":
         return Folder(_path(url))
     if scheme not in REMOTE:
-        raise UsageError(f"store {url!r}: there are no stores of the kind {scheme!r}; {CURE}")
+        raise UsageError(f"store {url!r}: there are no stores of the kind {scheme!r}; {STORE_URL_HINT}")
     if not rest.strip("/"):
-        raise UsageError(f"store {url!r}: the name of the bucket or container is missing; {CURE}")
+        raise UsageError(f"store {url!r}: the name of the bucket or container is missing; {STORE_URL_HINT}")
     from perdure.store.remote import Remote  # noqa: PLC0415 -- loads obstore, for those who have such a store
 
     return Remote(url)

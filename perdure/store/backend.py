@@ -7,15 +7,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-NAME: Final = re.compile(r"[0-9a-f]{64}")
+OBJECT_NAME: Final = re.compile(r"[0-9a-f]{64}")
 """The name of an object: the SHA-256 of its bytes."""
 
-HOUR: Final = 3600.0
-YOUNGEST: Final = HOUR
+HOUR_S: Final = 3600.0
+MIN_GARBAGE_AGE_S: Final = HOUR_S
 """Seconds: a younger object is never removed, so that whoever put it has the time to refer to it."""
 
-FRESH: Final = HOUR / 6
-"""Seconds for which an object need not be renewed when it is put again: far less than `YOUNGEST`."""
+RENEWAL_INTERVAL_S: Final = HOUR_S / 6
+"""Seconds for which an object need not be renewed when it is put again: far less than `MIN_GARBAGE_AGE_S`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ class _Entry:
     put: float
 
 
-class Cache:
+class ObjectCache:
     """Objects by name, no more than `limit` bytes in all; those used longest ago go first."""
 
     def __init__(self, limit: int) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from perdure.errors import StoreUnavailable
-from perdure.store.backend import NAME, Found
+from perdure.store.backend import OBJECT_NAME, Found
 
 GONE = ".gone"
-UNSETTLED = 60.0
+UNSETTLED_S = 60.0
 """Seconds: the entry of a younger file may not be on disk yet."""
 
 Result = TypeVar("Result")
@@ -50,8 +50,8 @@ class Folder:
     async def list(self) -> AsyncGenerator[Found]:
         """See Backend."""
         for part in await self._outside(lambda: _names(self._objects)):
-            for found in await self._outside(lambda part=part: list(self._scan(part))):
-                yield found
+            for item in await self._outside(lambda part=part: list(self._scan(part))):
+                yield item
 
     async def remove(self, name: str, before: float) -> bool:
         """See Backend."""
@@ -128,7 +128,7 @@ class Folder:
         for inner in _names(self._objects / part):
             for file in _names(self._objects / part / inner):
                 name = file.removesuffix(GONE)
-                if NAME.fullmatch(name):
+                if OBJECT_NAME.fullmatch(name):
                     with suppress(FileNotFoundError):
                         facts = (self._objects / part / inner / file).stat()
                         yield Found(name, facts.st_size, facts.st_mtime)
@@ -160,7 +160,7 @@ def _renew(path: Path, size: int) -> bool:
         path.stat()  # it may have been put aside while its date was set
     except FileNotFoundError:
         return False
-    if time.time() - facts.st_mtime < UNSETTLED:
+    if time.time() - facts.st_mtime < UNSETTLED_S:
         _sync(path.parent)
     return True
 

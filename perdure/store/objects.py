@@ -9,20 +9,20 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
-from perdure.store.backend import NAME, YOUNGEST, Backend, Found
-from perdure.store.cache import Cache
+from perdure.store.backend import MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, Found
+from perdure.store.cache import ObjectCache
 
 CACHE_BYTES = 128_000_000
-TIMEOUT = 120.0
+OBJECT_TIMEOUT_S = 120.0
 """Seconds for one object, with all attempts and waiting."""
 
-PATIENCE = (0.1, 0.4, 1.5, 3.0)
+MISSING_OBJECT_DELAYS_S = (0.1, 0.4, 1.5, 3.0)
 """Seconds to wait for an object that is not there: on a shared folder another host sees it a little later."""
 
-LATELY = 60.0
+RECENTLY_PUT_S = 60.0
 """Seconds for which what this process has put need not be put again."""
 
-LARGE = 1_000_000
+THREADED_HASH_BYTES = 1_000_000
 """Bytes from which hashing takes long enough to leave the event loop for it."""
 
 
@@ -38,14 +38,14 @@ class Store:
         backend: Backend,
         *,
         cache_bytes: int = CACHE_BYTES,
-        timeout: float = TIMEOUT,
-        patience: tuple[float, ...] = PATIENCE,
+        timeout: float = OBJECT_TIMEOUT_S,
+        patience: tuple[float, ...] = MISSING_OBJECT_DELAYS_S,
     ) -> None:
         self._backend = backend
         self._timeout = timeout
         self._patience = patience
         self._reading: dict[str, asyncio.Task[bytes]] = {}
-        self.cache = Cache(cache_bytes)
+        self.cache = ObjectCache(cache_bytes)
 
     @property
     def place(self) -> str:
@@ -60,7 +60,7 @@ class Store:
         """
         name = await _digest(data)
         now = time.time()
-        if not 0 <= now - self.cache.put_at(name) < LATELY:
+        if not 0 <= now - self.cache.put_at(name) < RECENTLY_PUT_S:
             async with self._limited("write", name):
                 await self._backend.write(name, data)
             self.cache.add(name, data, put=now)
@@ -71,7 +71,7 @@ class Store:
 
         Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and UsageError for what is no name.
         """
-        if not NAME.fullmatch(digest):
+        if not OBJECT_NAME.fullmatch(digest):
             raise UsageError(f"{digest[:80]!r} names no object: a name is a SHA-256 as 64 hex digits")
         data = self.cache.get(digest)
         if data is not None:
@@ -84,15 +84,15 @@ class Store:
 
     async def list(self) -> AsyncGenerator[Found]:
         """Every object there is, in no order. Raises StoreUnavailable."""
-        async for found in self._backend.list():
-            yield found
+        async for item in self._backend.list():
+            yield item
 
     async def remove(self, digest: str, before: float) -> bool:
         """Removes an object that was put last before `before` (seconds since 1970); whether it did.
 
         One that was put within the last hour stays, whatever `before` is. Raises StoreUnavailable.
         """
-        before = min(before, time.time() - YOUNGEST)
+        before = min(before, time.time() - MIN_GARBAGE_AGE_S)
         async with self._limited("removal", digest):
             removed = await self._backend.remove(digest, before)
         if removed:
@@ -101,7 +101,7 @@ class Store:
 
     async def tidy(self, before: float) -> int:
         """Removes what is left of writers that died before `before`; how many pieces."""
-        return await self._backend.tidy(min(before, time.time() - YOUNGEST))
+        return await self._backend.tidy(min(before, time.time() - MIN_GARBAGE_AGE_S))
 
     async def _read(self, name: str) -> bytes:
         async with self._limited("read", name):
@@ -143,6 +143,6 @@ class Store:
 
 
 async def _digest(data: bytes) -> str:
-    if len(data) < LARGE:
+    if len(data) < THREADED_HASH_BYTES:
         return hashlib.sha256(data).hexdigest()
     return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())

@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from perdure.errors import StoreUnavailable, UsageError
-from perdure.store.backend import FRESH, NAME, Found
+from perdure.store.backend import OBJECT_NAME, RENEWAL_INTERVAL_S, Found
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 OBJECTS = "objects"
 REMOVING = "removing"
-PAUSE = 0.5
+REMOVAL_POLL_INTERVAL_S = 0.5
 """Seconds between looks whether a removal has ended."""
 
-STALE = 600.0
+STALE_REMOVAL_S = 600.0
 """Seconds after which a collector that never ended a removal does not hold up anybody any more."""
 
-SKEW = 300.0
+MAX_CLOCK_SKEW_S = 300.0
 """Seconds by which the clock of the store may be ahead of ours before its dates are not believed."""
 
 # Over HTTP goes only what an address in the environment that says so asks for.
@@ -64,7 +64,7 @@ class Remote:
         while True:
             known = await self._head(key)
             if await self._being_removed(name):
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(REMOVAL_POLL_INTERVAL_S)
                 continue
             if known is not None and known["size"] == len(data) and _is_fresh(known):
                 return
@@ -83,7 +83,7 @@ class Remote:
         """See Backend."""
         async for item in self._items(OBJECTS):
             name = item["path"].rpartition("/")[2]
-            if NAME.fullmatch(name):
+            if OBJECT_NAME.fullmatch(name):
                 yield Found(name, item["size"], item["last_modified"].timestamp())
 
     async def remove(self, name: str, before: float) -> bool:
@@ -119,7 +119,7 @@ class Remote:
 
     async def _being_removed(self, name: str) -> bool:
         sign = await self._head(f"{REMOVING}/{name}")
-        return sign is not None and time.time() - sign["last_modified"].timestamp() < STALE
+        return sign is not None and time.time() - sign["last_modified"].timestamp() < STALE_REMOVAL_S
 
     async def _head(self, key: str) -> ObjectMeta | None:
         return await self._found(obstore.head_async(self._bucket, key))
@@ -155,7 +155,7 @@ class Remote:
 
 
 def _is_fresh(known: ObjectMeta) -> bool:
-    return -SKEW < time.time() - known["last_modified"].timestamp() < FRESH
+    return -MAX_CLOCK_SKEW_S < time.time() - known["last_modified"].timestamp() < RENEWAL_INTERVAL_S
 
 
 def _reason(error: Exception) -> str:

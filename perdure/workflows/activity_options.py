@@ -2,7 +2,7 @@
 
 Three kinds of failure are told apart by the error's type (activities/activity.py raises them).
 TransientError is repeated here, with backoff, and does not count against the node's `retry`. The
-types in FINAL are not repeated here: the scheduler applies the node's `retry` to AgentError and
+types in FINAL_ERROR_TYPES are not repeated here: the scheduler applies the node's `retry` to AgentError and
 Timeout, and gives up at once on the others. A worker that dies is noticed by its heartbeat.
 """
 
@@ -17,42 +17,49 @@ from temporalio.common import RetryPolicy
 from perdure.engine.messages import NodeOptions
 from perdure.payloads import TOO_LARGE_FOR_LOCAL
 
-FINAL = ("AgentError", "Timeout", "FinalError", "UnknownAgent", "ValueTooLarge", TOO_LARGE_FOR_LOCAL)
+FINAL_ERROR_TYPES = (
+    "AgentError",
+    "Timeout",
+    "FinalError",
+    "UnknownAgent",
+    "ValueTooLarge",
+    TOO_LARGE_FOR_LOCAL,
+)
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After this long without a sign of life an attempt counts as lost."""
 
-DEADLINE = timedelta(days=7)
+CALL_DEADLINE = timedelta(days=7)
 """A call is given up when no attempt has succeeded, or no worker has come, by then."""
 
-GRACE = timedelta(seconds=10)
+SERVER_TIMEOUT_MARGIN = timedelta(seconds=10)
 """A node's `timeout` is kept inside the activity; the server steps in this much later."""
 
-LOCAL_LIMIT = timedelta(seconds=30)
+LOCAL_ACTIVITY_TIMEOUT = timedelta(seconds=30)
 """A pure agent is quick; one that is not must not hold the workflow task open for ever."""
 
-MAX_INTERVAL = timedelta(minutes=10)
-MAX_ID = 200
-MAX_SUMMARY = 200
+MAX_RETRY_INTERVAL = timedelta(minutes=10)
+MAX_ACTIVITY_ID_CHARS = 200
+MAX_SUMMARY_CHARS = 200
 
 
 def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[str, Any]:
     """Keyword arguments of workflow.start_activity, for a number of calls of which one is at `path`."""
     return {
         "task_queue": queue,
-        "activity_id": shortened(path, MAX_ID),
-        "summary": path[:MAX_SUMMARY] + (f" and {calls - 1} more" if calls > 1 else ""),
+        "activity_id": shortened(path, MAX_ACTIVITY_ID_CHARS),
+        "summary": path[:MAX_SUMMARY_CHARS] + (f" and {calls - 1} more" if calls > 1 else ""),
         "heartbeat_timeout": HEARTBEAT_TIMEOUT,
-        **_limits(options, DEADLINE),
+        **_limits(options, CALL_DEADLINE),
     }
 
 
 def local(options: NodeOptions, path: str) -> dict[str, Any]:
     """Keyword arguments of workflow.start_local_activity."""
     return {
-        "activity_id": shortened(path, MAX_ID),
-        "summary": path[:MAX_SUMMARY],
-        **_limits(options, LOCAL_LIMIT),
+        "activity_id": shortened(path, MAX_ACTIVITY_ID_CHARS),
+        "summary": path[:MAX_SUMMARY_CHARS],
+        **_limits(options, LOCAL_ACTIVITY_TIMEOUT),
     }
 
 
@@ -68,14 +75,16 @@ def shortened(path: str, limit: int) -> str:
 
 @lru_cache(maxsize=1_000)
 def _limits(options: NodeOptions, usual: timedelta) -> dict[str, Any]:
-    limit = usual if options.timeout is None else timedelta(milliseconds=options.timeout) + GRACE
+    limit = (
+        usual if options.timeout is None else timedelta(milliseconds=options.timeout) + SERVER_TIMEOUT_MARGIN
+    )
     return {
         "start_to_close_timeout": limit,
-        "schedule_to_close_timeout": DEADLINE,
+        "schedule_to_close_timeout": CALL_DEADLINE,
         "retry_policy": RetryPolicy(
             initial_interval=timedelta(seconds=options.backoff or 1.0),
             backoff_coefficient=2.0,
-            maximum_interval=MAX_INTERVAL,
-            non_retryable_error_types=FINAL,
+            maximum_interval=MAX_RETRY_INTERVAL,
+            non_retryable_error_types=FINAL_ERROR_TYPES,
         ),
     }

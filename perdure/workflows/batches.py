@@ -16,12 +16,12 @@ from perdure.records import to_lean
 from perdure.wire import pack, unpack
 from perdure.workflows.calls import agent_call
 
-OWN: Final = ("inputs", "path", "key")
+PER_CALL_FIELDS: Final = ("inputs", "path", "key")
 """What differs from call to call."""
 
 _NAMES: Final = {item.name for item in fields(AgentCall)} & {item.name for item in fields(RunAgent)}
 
-ALIKE: Final = tuple(sorted(_NAMES.difference(OWN)))
+SHARED_FIELDS: Final = tuple(sorted(_NAMES.difference(PER_CALL_FIELDS)))
 """What may differ."""
 
 
@@ -41,15 +41,15 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
 def request(batch: list[RunAgent], run: str, is_bypassed: bool) -> RawValue:
     """What the activity is given."""
     shared = to_lean(agent_call(batch[0], run, is_bypassed))
-    for name in OWN:
+    for name in PER_CALL_FIELDS:
         shared.pop(name, None)
     return pack(BatchCall(calls=[_own(command, batch[0]) for command in batch], shared=shared), limited=False)
 
 
 def _own(command: RunAgent, first: RunAgent) -> dict[str, Value]:
     """What a call is given that the first one is not."""
-    own = {name: getattr(command, name) for name in OWN}
-    for name in ALIKE:
+    own = {name: getattr(command, name) for name in PER_CALL_FIELDS}
+    for name in SHARED_FIELDS:
         value = getattr(command, name)
         if not _is_same(value, getattr(first, name)):
             own[name] = value

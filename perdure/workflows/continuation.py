@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from perdure.errors import FinalError
 from perdure.workflows.host import Host
 
-DRAIN = 20.0
+DRAIN_TIMEOUT_S = 20.0
 """Seconds in which the calls on their way may end."""
 
-STEP = 1_000
+RETRY_STEP_EVENT_COUNT = 1_000
 """Events between two tries."""
 
-PATIENT = 2
+HISTORY_STRETCH_FACTOR = 2
 """From a history of so many times the usual length on, nothing new is sent before the run continues."""
 
-MAX_EVENTS = 45_000
+MAX_HISTORY_EVENT_COUNT = 45_000
 """The server ends a run at 51,200 events, or at 50 MB, without a word to it."""
 
-MAX_HISTORY = 45_000_000
+MAX_HISTORY_BYTES = 45_000_000
 """Bytes."""
 
 
@@ -58,7 +58,7 @@ class Continuation:
         `is_holding` keeps the answer until the next time: meanwhile no new call is sent.
         """
         length = self.host.history_events()
-        if length > MAX_EVENTS or self.host.history_bytes() > MAX_HISTORY:
+        if length > MAX_HISTORY_EVENT_COUNT or self.host.history_bytes() > MAX_HISTORY_BYTES:
             raise HistoryFull(length)
         wanted = length >= self.events or self.host.suggests_continuing()
         self.is_holding = wanted and length >= self._not_before
@@ -66,12 +66,12 @@ class Continuation:
 
     def wait(self) -> None:
         """Calls are on their way: gives them their time, and all of it once the history is long."""
-        if self._timer is None and self.host.history_events() < self.events * PATIENT:
+        if self._timer is None and self.host.history_events() < self.events * HISTORY_STRETCH_FACTOR:
             self._timer = asyncio.create_task(self._drain())
 
     def give_up(self) -> None:
         """The run cannot be carried on now: tries again later."""
-        self._not_before = self.host.history_events() + STEP
+        self._not_before = self.host.history_events() + RETRY_STEP_EVENT_COUNT
         self.wake()
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Continuation:
             self._timer.cancel()
 
     async def _drain(self) -> None:
-        await self.host.sleep(DRAIN, "calls may end before the run continues as new")
+        await self.host.sleep(DRAIN_TIMEOUT_S, "calls may end before the run continues as new")
         self._timer = None
-        self._not_before = self.host.history_events() + STEP
+        self._not_before = self.host.history_events() + RETRY_STEP_EVENT_COUNT
         self.wake()

@@ -19,11 +19,11 @@ from perdure.wire import ValueTooLarge, pack
 from perdure.workflows.host import Host
 from perdure.workflows.values import CannotKeep, packed
 
-STATUS = SearchAttributeKey.for_keyword("PerdureStatus")
+STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
 
 
 @dataclass(slots=True)
-class Limits:
+class RunLimits:
     """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is told when time is up."""
 
     host: Host
@@ -68,7 +68,7 @@ async def ended(host: Host, request: RunRequest, result: RunResult, has_store: b
     if request.indexed:
         status = "failed" if result.failure is not None else "completed"
         workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            [STATUS.value_set(status)]
+            [STATUS_ATTRIBUTE.value_set(status)]
         )
     try:
         raw = await packed(host, pack(result, limited=False), has_store)

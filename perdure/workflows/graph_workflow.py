@@ -18,9 +18,9 @@ from perdure.payloads import Answer, RunRequest, RunStatus
 from perdure.wire import unpack
 from perdure.workflows.course import ended
 from perdure.workflows.host import TemporalHost
-from perdure.workflows.opening import opened
-from perdure.workflows.people import People
-from perdure.workflows.progress import Progress
+from perdure.workflows.opening import start_up
+from perdure.workflows.people import HumanTasks
+from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_shell import RunShell, now_ms
 
 
@@ -39,7 +39,7 @@ class GraphWorkflow:
         del request
         host = TemporalHost()
         now = now_ms(host)
-        opening = await opened(self._request, now)
+        opening = await start_up(self._request, now)
         shell = self._shell = RunShell(host, self._request, opening, now)
         try:
             result = await shell.run()
@@ -61,7 +61,7 @@ class GraphWorkflow:
     def _check_answer(self, answer: Answer) -> None:
         path = answer.path
         shell = self._shell
-        refusal = People().nobody_asks(path) if shell is None else shell.refusal(path, answer.value)
+        refusal = HumanTasks().nobody_asks(path) if shell is None else shell.refusal(path, answer.value)
         if refusal is not None:
             raise UsageError(refusal)
 
@@ -76,5 +76,5 @@ class GraphWorkflow:
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         if self._shell is None:
-            return Progress(self._request.name).status(None, console_from, [])
+            return RunProgress(self._request.name).status(None, console_from, [])
         return self._shell.status(console_from)

@@ -9,25 +9,25 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from perdure.directory import DIRECTORY, Directory
+from perdure.directory import DIRECTORY, AgentRegistry
 from perdure.engine.plans import plan_of
-from perdure.payloads import Beginning, RunRequest, SegmentResult
+from perdure.payloads import FirstSegmentRequest, RunRequest, SegmentResult
 from perdure.records import from_plain, to_lean
 from perdure.wire import pack, unpack
-from perdure.workflows.activity_options import LOCAL_LIMIT
-from perdure.workflows.segments import ONCE
+from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT
+from perdure.workflows.segments import NO_RETRY
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class Startup:
     """The agents of the worker, and the first segment of the run: `size` bytes, if there was one."""
 
-    directory: Directory
+    directory: AgentRegistry
     first: SegmentResult | None
     size: int
 
 
-async def opened(request: RunRequest, now_ms: int) -> Opening:
+async def start_up(request: RunRequest, now_ms: int) -> Startup:
     """Asks the worker, which compiles the graph for that: a workflow task may have no time for it.
 
     In a replay the graph gets an activation of its own.
@@ -39,30 +39,32 @@ async def opened(request: RunRequest, now_ms: int) -> Opening:
         with suppress(Exception):  # the checks, which come later, tell what is wrong with it
             plan_of(request.graph, request.options.graphs)
     try:
-        raw = await _asked(beginning, ONCE)
+        raw = await _asked(beginning, NO_RETRY)
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
         raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
-    directory = unpack(raw, Directory)
+    directory = unpack(raw, AgentRegistry)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)
-    return Opening(replace(directory, first=None), first, len(raw.payload.data))
+    return Startup(replace(directory, first=None), first, len(raw.payload.data))
 
 
-def _beginning(request: RunRequest, now_ms: int) -> Beginning:
+def _beginning(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
     if request.state is not None:
-        return Beginning(
+        return FirstSegmentRequest(
             request={"document": request.graph, "graphs": request.options.graphs}, continues=True
         )
-    return Beginning(request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms)
+    return FirstSegmentRequest(
+        request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms
+    )
 
 
-async def _asked(beginning: Beginning | None, policy: RetryPolicy | None) -> RawValue:
+async def _asked(beginning: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:
     return await workflow.execute_local_activity(
         DIRECTORY,
         pack(beginning, limited=False),
         result_type=RawValue,
-        start_to_close_timeout=LOCAL_LIMIT,
+        start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
         retry_policy=policy,
         summary="the agents this worker knows",
     )

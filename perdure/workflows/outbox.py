@@ -18,8 +18,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from perdure.directory import Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
-from perdure.engine.turns import Turns
-from perdure.graph.distant import Stored
+from perdure.engine.turns import TurnOrder
+from perdure.graph.distant import BlobRef
 from perdure.payloads import TOO_LARGE_FOR_LOCAL
 from perdure.records import to_lean
 from perdure.wire import pack, unpack
@@ -27,11 +27,11 @@ from perdure.workflows import activity_options, batches
 from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.calls import agent_call, failure
 from perdure.workflows.host import Host
-from perdure.workflows.progress import Progress
-from perdure.workflows.share import Share
-from perdure.workflows.values import MAX_INLINE, packed
+from perdure.workflows.progress import RunProgress
+from perdure.workflows.share import WorkflowTaskBudget
+from perdure.workflows.values import MAX_INLINE_BYTES, packed
 
-MAX_PENDING: Final = 500
+MAX_PENDING_COUNT: Final = 500
 """Remote calls in flight."""
 
 MAX_PENDING_BYTES: Final = 2_000_000
@@ -39,28 +39,28 @@ MAX_PENDING_BYTES: Final = 2_000_000
 and the server writes those that arrive during a workflow task together with what the task sends.
 """
 
-MAX_LOCAL: Final = 40
+MAX_LOCAL_COUNT: Final = 40
 """Local calls in flight."""
 
 
 @dataclass(slots=True)
-class Outbox:
+class ActivityDispatcher:
     """The calls of one run; `wake` is called with every answer."""
 
     host: Host
     placement: Placement
     #: The task queue of the run, for agents that name none.
     queue: str
-    progress: Progress
-    turns: Turns
-    share: Share
+    progress: RunProgress
+    turns: TurnOrder
+    share: WorkflowTaskBudget
     wake: Callable[[], None]
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
     _open: OpenCalls = field(default_factory=OpenCalls)
-    local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL))
-    remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING, MAX_PENDING_BYTES))
+    local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
+    remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
 
-    def call(self, command: RunAgent) -> None:
+    def call_agent(self, command: RunAgent) -> None:
         """Sends a call, now or when there is room."""
         if self.placement.is_local(command):
             self.turns.expect(command.call)
@@ -104,7 +104,7 @@ class Outbox:
             )
 
     def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
-        if len(arguments.payload.data) <= MAX_INLINE:
+        if len(arguments.payload.data) <= MAX_INLINE_BYTES:
             self._start(batch, arguments)
             return
         self.remote.add(batch[0].call, 0)
@@ -114,16 +114,16 @@ class Outbox:
 
     def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
         self.remote.remove(batch[0].call)
-        found = self._open.take(batch, task)
-        if not found or task.cancelled():
+        still_open = self._open.take(batch, task)
+        if not still_open or task.cancelled():
             return
         error = task.exception()
-        if error is None and len(found) == len(batch):
+        if error is None and len(still_open) == len(batch):
             self._start(batch, task.result())
         elif error is None:
-            self._waiting.extendleft(reversed(found))
+            self._waiting.extendleft(reversed(still_open))
         else:
-            for command in found:
+            for command in still_open:
                 message = f"{command.path}: its inputs: {error}"
                 self._arrive(AgentFailed(command.call, message, final=True))
         self.wake()
@@ -155,24 +155,26 @@ class Outbox:
             self.local.remove()
         else:
             self.remote.remove(batch[0].call)
-        found = self._open.take(batch, task)
+        still_open = self._open.take(batch, task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
-            self._fail(found, lambda call: AgentFailed(call, "cancelled", final=True))
+            self._fail(still_open, lambda call: AgentFailed(call, "cancelled", final=True))
         elif error is None:
-            self._take(batch, found, task.result(), was_local)
+            self._take(batch, still_open, task.result(), was_local)
         elif was_local and _is_too_large(error):
             self.local.forget(batch[0].call)
-            self._waiting.extendleft(reversed(found))
+            self._waiting.extendleft(reversed(still_open))
         else:
-            self._fail(found, lambda call: failure(call, error))
+            self._fail(still_open, lambda call: failure(call, error))
         self.wake()
 
     def _fail(self, batch: list[RunAgent], make: Callable[[int], AgentFailed]) -> None:
         for command in batch:
             self._arrive(make(command.call))
 
-    def _take(self, batch: list[RunAgent], found: list[RunAgent], result: RawValue, was_local: bool) -> None:
+    def _take(
+        self, batch: list[RunAgent], still_open: list[RunAgent], result: RawValue, was_local: bool
+    ) -> None:
         """The results of an activity; those that nobody waits for any more are left out."""
         if was_local:
             self.share.add(len(result.payload.data), calls=0)
@@ -182,7 +184,7 @@ class Outbox:
         else:
             given = [AgentCompleted(batch[0].call, unpack(result))]
         self.share.count(sum(map(_size, given)))
-        wanted = {command.call for command in found}
+        wanted = {command.call for command in still_open}
         for answer in given:
             if answer.call not in wanted:
                 continue
@@ -206,4 +208,4 @@ def _is_too_large(error: BaseException) -> bool:
 def _size(answer: AgentCompleted | AgentFailed | RunAgent) -> int:
     """Bytes of a result, wherever it is; a rough count for what is small."""
     result = answer.result if isinstance(answer, AgentCompleted) else None
-    return result.size if isinstance(result, Stored) else len(str(result))
+    return result.size if isinstance(result, BlobRef) else len(str(result))

@@ -5,28 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import RunAgent
-from perdure.engine.people import Question, question
+from perdure.engine.people import HumanPrompt, human_prompt
 
 
 @dataclass(slots=True)
-class People:
+class HumanTasks:
     """Open questions by the call that an answer completes."""
 
-    _open: dict[int, tuple[str, Question]] = field(default_factory=dict[int, tuple[str, Question]])
+    _open: dict[int, tuple[str, HumanPrompt]] = field(default_factory=dict[int, tuple[str, HumanPrompt]])
 
     def ask(self, command: RunAgent) -> None:
         """A node waits for a person."""
-        self._open[command.call] = (command.node, question(command))
+        self._open[command.call] = (command.node, human_prompt(command))
 
     def close(self, call: int) -> None:
         """The question was answered, or nobody waits for it any more."""
         self._open.pop(call, None)
 
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[HumanPrompt]:
         """What is asked now, in the order in which it was."""
         return [asked for _, asked in self._open.values()]
 
-    def find(self, path: str) -> tuple[int, Question] | None:
+    def find(self, path: str) -> tuple[int, HumanPrompt] | None:
         """The question at this path; else the one of the only asking node with this id."""
         for call, (_, asked) in self._open.items():
             if asked.path == path:

@@ -9,20 +9,20 @@ from itertools import islice
 
 from temporalio.common import RawValue
 
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import OVER, GraphRun, NodeState
+from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.payloads import NodeStatus, RunStatus, StreamTail
 from perdure.records import from_plain
 from perdure.wire import beside
 
-MAX_ROWS = 200
-MAX_DETAILS = 40
-MAX_CONSOLE = 1_000
-MAX_LINE = 8_000
-MAX_STREAMS = 20
+MAX_STATUS_ROW_COUNT = 200
+MAX_DETAIL_ROW_COUNT = 40
+MAX_RUN_CONSOLE_COUNT = 1_000
+MAX_RUN_LINE_CHARS = 8_000
+MAX_STREAM_TAIL_COUNT = 20
 
 _MARKS = {
     NodeState.WAITING: "·",
@@ -38,23 +38,25 @@ _MARKS = {
 
 
 @dataclass(slots=True)
-class Progress:
+class RunProgress:
     """Keeps little while the run goes on, and builds what is asked for when it is asked."""
 
     name: str
     counts: dict[str, int] = field(default_factory=dict[str, int])
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
-    _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_CONSOLE))
+    _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_RUN_CONSOLE_COUNT))
     _console_count: int = 0
-    _streams: deque[StreamTail] = field(default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAMS))
+    _streams: deque[StreamTail] = field(
+        default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAM_TAIL_COUNT)
+    )
 
     def observe(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
         state = run.nodes[name].state
         if state is NodeState.EXECUTING:
             self._since[run.id, name] = run.clock.now_ms
-        elif state in OVER:
+        elif state in TERMINAL_STATES:
             self.counts[state] = self.counts.get(state, 0) + 1
             self._since.pop((run.id, name), None)
             if self._queues:
@@ -76,7 +78,7 @@ class Progress:
 
     def add_console(self, text: str) -> None:
         """A node has something to show."""
-        self._console.append(text[:MAX_LINE])
+        self._console.append(text[:MAX_RUN_LINE_CHARS])
         self._console_count += 1
 
     def arrived_beside(self, path: str, result: RawValue) -> None:
@@ -88,11 +90,11 @@ class Progress:
             self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
 
     def status(
-        self, scheduler: Scheduler | None, console_from: int, questions: Sequence[Question]
+        self, scheduler: Scheduler | None, console_from: int, questions: Sequence[HumanPrompt]
     ) -> RunStatus:
         """Everything a status display needs."""
         seen = max(console_from - (self._console_count - len(self._console)), 0)
-        places = [] if scheduler is None else _places(scheduler, MAX_ROWS)
+        places = [] if scheduler is None else _places(scheduler, MAX_STATUS_ROW_COUNT)
         nodes = tuple(self._row(*place) for place in places)
         return RunStatus(
             name=self.name,
@@ -107,12 +109,15 @@ class Progress:
 
     def markdown(self, scheduler: Scheduler) -> str:
         """The table that the Temporal UI shows of a running workflow."""
-        rows = [(run.path_of(name), run.nodes[name].state) for run, name in _places(scheduler, MAX_DETAILS)]
+        rows = [
+            (run.path_of(name), run.nodes[name].state)
+            for run, name in _places(scheduler, MAX_DETAIL_ROW_COUNT)
+        ]
         return _table(rows, len(scheduler.root.plan.order))
 
     def final(self, states: Mapping[str, str]) -> str:
         """That of one that has ended, with these states."""
-        rows = [(name, NodeState(state)) for name, state in islice(states.items(), MAX_DETAILS)]
+        rows = [(name, NodeState(state)) for name, state in islice(states.items(), MAX_DETAIL_ROW_COUNT)]
         return _table(rows, len(states))
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:

@@ -28,41 +28,41 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.payloads import RunRequest, RunResult, RunStatus
-from perdure.wire import MAX_BYTES, pack
+from perdure.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.continuation import Continuation
-from perdure.workflows.course import Limits, stopped
+from perdure.workflows.course import RunLimits, stopped
 from perdure.workflows.host import Host
-from perdure.workflows.opening import Opening
-from perdure.workflows.outbox import Outbox
-from perdure.workflows.people import People
-from perdure.workflows.progress import Progress
+from perdure.workflows.opening import Startup
+from perdure.workflows.outbox import ActivityDispatcher
+from perdure.workflows.people import HumanTasks
+from perdure.workflows.progress import RunProgress
 from perdure.workflows.segments import Segments
-from perdure.workflows.share import Share
+from perdure.workflows.share import WorkflowTaskBudget
 from perdure.workflows.timers import Timers
-from perdure.workflows.values import MAX_STATE, Values, keep_values
+from perdure.workflows.values import MAX_STATE_BYTES, Values, keep_values
 
 
 class RunShell:
     """One run, or one of the runs that continue each other. `now_ms` is the time at which it begins."""
 
-    def __init__(self, host: Host, request: RunRequest, opening: Opening, now_ms: int) -> None:
+    def __init__(self, host: Host, request: RunRequest, opening: Startup, now_ms: int) -> None:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self._placement = Placement(opening.directory, request.options.bypass_agents)
-        self._progress = Progress(request.name)
-        self._people = People()
-        self._turns = Turns()
+        self._progress = RunProgress(request.name)
+        self._people = HumanTasks()
+        self._turns = TurnOrder()
         if state is not None:
             self._progress.resume(state["progress"])
             self._turns.resume(state["places"])
         self._has_events = False
         self._scheduler: Scheduler | None = None
-        self._share = Share(host, self.notify, 0 if state is None else state["bytes"])
-        self._outbox = Outbox(
+        self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
+        self._outbox = ActivityDispatcher(
             host, self._placement, request.queue, self._progress, self._turns, self._share, self.notify
         )
         self._segments = Segments(
@@ -74,7 +74,7 @@ class RunShell:
             self._turns,
             self._share,
             self.notify,
-            self._outbox.call,
+            self._outbox.call_agent,
         )
         self._values = Values(host, self._arrive)
         self._timers = Timers(host, self._arrive)
@@ -154,7 +154,7 @@ class RunShell:
     async def _play(self) -> RunResult:
         scheduler, commands = self._begin()
         self._scheduler = scheduler
-        limits = Limits(self._host, self._request.options.quotas, self._began, self.notify)
+        limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(commands) or self._hand_on(scheduler)
             while finish is None:
@@ -176,7 +176,7 @@ class RunShell:
             finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         return finish
 
-    async def _wait(self, scheduler: Scheduler, limits: Limits) -> None:
+    async def _wait(self, scheduler: Scheduler, limits: RunLimits) -> None:
         """Sends what there is room for, and waits until something has happened."""
         limits.check(self._share.total)
         if not self._continuation.is_holding:
@@ -200,10 +200,10 @@ class RunShell:
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
         request = self._written(scheduler)
-        if len(request.payload.data) > MAX_STATE and self.has_store:
+        if len(request.payload.data) > MAX_STATE_BYTES and self.has_store:
             await keep_values(self._host, scheduler)
             request = self._written(scheduler)
-        if len(request.payload.data) > MAX_BYTES:
+        if len(request.payload.data) > MAX_PAYLOAD_BYTES:
             self._continuation.give_up()
         elif not self._turns.has_next():
             self.close()
@@ -255,9 +255,9 @@ class RunShell:
         elif placement.is_nobody(command):
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif placement.is_pure(command):
-            self._segments.call(command)
+            self._segments.call_agent(command)
         else:
-            self._outbox.call(command)
+            self._outbox.call_agent(command)
 
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""

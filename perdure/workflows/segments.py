@@ -9,22 +9,22 @@ from typing import Any
 
 from temporalio.common import RetryPolicy
 
-from perdure.directory import Directory, Placement
-from perdure.engine.ahead import Ahead, Answers
+from perdure.directory import AgentRegistry, Placement
+from perdure.engine.ahead import Answers, Lookahead
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.records import from_plain, to_lean, to_plain
 from perdure.wire import pack, unpack
-from perdure.workflows.activity_options import LOCAL_LIMIT, MAX_SUMMARY
+from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
-from perdure.workflows.progress import Progress
-from perdure.workflows.share import Share
+from perdure.workflows.progress import RunProgress
+from perdure.workflows.share import WorkflowTaskBudget
 
-ONCE = RetryPolicy(maximum_attempts=1)
+NO_RETRY = RetryPolicy(maximum_attempts=1)
 """A segment that fails is not repeated: its calls get activities of their own."""
 
 
@@ -38,11 +38,11 @@ class Segments:
 
     host: Host
     request: RunRequest
-    directory: Directory
+    directory: AgentRegistry
     placement: Placement
-    progress: Progress
-    turns: Turns
-    share: Share
+    progress: RunProgress
+    turns: TurnOrder
+    share: WorkflowTaskBudget
     wake: Callable[[], None]
     remotely: Callable[[RunAgent], None]
     answers: Answers = field(default_factory=Answers)
@@ -56,7 +56,7 @@ class Segments:
         """Whether a segment is on its way."""
         return self._open is not None
 
-    def call(self, command: RunAgent) -> None:
+    def call_agent(self, command: RunAgent) -> None:
         """A call of a pure agent: answered already, or by the next segment."""
         known = self.answers.take(command)
         if known is not None:
@@ -82,7 +82,7 @@ class Segments:
         """Plays what the last segment has answered: when somebody asks for what came of it, not before."""
         is_pure, is_nobody = self.placement.is_pure, self.placement.is_nobody
         answers = self.answers
-        ahead = Ahead(scheduler, self.turns, answers.now_ms, is_pure, is_nobody, answers.take)
+        ahead = Lookahead(scheduler, self.turns, answers.now_ms, is_pure, is_nobody, answers.take)
         if not begun:
             ahead.begin()
         ahead.play()
@@ -117,15 +117,15 @@ class Segments:
             SEGMENT,
             pack(request, limited=False),
             summary=self._summary(),
-            start_to_close_timeout=LOCAL_LIMIT,
-            retry_policy=ONCE,
+            start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
+            retry_policy=NO_RETRY,
         )
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
     def _summary(self) -> str:
         paths = [command.path for command in self._waiting.values()]
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        return f"{paths[0][:MAX_SUMMARY]}{more}"
+        return f"{paths[0][:MAX_SUMMARY_CHARS]}{more}"
 
     def _answered(self, task: asyncio.Task[Any], now_ms: int) -> None:
         self._open = None

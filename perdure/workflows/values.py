@@ -12,35 +12,35 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.encoding import encode
-from perdure.engine.held import held
+from perdure.engine.held import large_values
 from perdure.engine.messages import Event, Fetch, Fetched
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import FinalError
-from perdure.graph.distant import Distant, Part
+from perdure.graph.distant import Deferred, Projection
 from perdure.payloads import FETCH, KEEP
-from perdure.wire import MAX_BYTES, ValueTooLarge, pack, unpack
-from perdure.workflows.activity_options import FINAL, LOCAL_LIMIT
+from perdure.wire import MAX_PAYLOAD_BYTES, ValueTooLarge, pack, unpack
+from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
 from perdure.workflows.calls import failure
 from perdure.workflows.host import Host
 
-MAX_INLINE: Final = 256_000
+MAX_INLINE_BYTES: Final = 256_000
 """Bytes of what a run hands on by value: a call's inputs, its results."""
 
-MAX_STATE: Final = 1_000_000
+MAX_STATE_BYTES: Final = 1_000_000
 """Bytes of what a run carries on by value when it continues as new."""
 
-SMALL: Final = 200
+MIN_OFFLOADED_BYTES: Final = 200
 """Bytes of a value that takes more room as a reference."""
 
-PATIENCE: Final = timedelta(hours=1)
+STORE_RETRY_TIMEOUT: Final = timedelta(hours=1)
 """A store that does not answer is asked again for so long."""
 
-LONG: Final = timedelta(seconds=10)
+LOCAL_RETRY_THRESHOLD: Final = timedelta(seconds=10)
 
-AGAIN: Final = RetryPolicy(
+STORE_RETRY_POLICY: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     maximum_interval=timedelta(seconds=30),
-    non_retryable_error_types=FINAL,
+    non_retryable_error_types=FINAL_ERROR_TYPES,
 )
 
 
@@ -60,7 +60,7 @@ class Values:
         """Asks to know a value."""
         wanted = pack([command.distant, command.whole], limited=False)
         summary = str(command.distant)[:100]
-        task = self.host.start_local_activity(FETCH, wanted, summary=summary, **_OPTIONS)
+        task = self.host.start_local_activity(FETCH, wanted, summary=summary, **_STORE_ACTIVITY_OPTIONS)
         self._open[command.call] = task
         task.add_done_callback(lambda done: self._fetched(command.call, done))
 
@@ -89,28 +89,28 @@ class Values:
 
 async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
     """The payload of what the run has made, its large parts kept. Raises ValueTooLarge, CannotKeep."""
-    if has_store and len(raw.payload.data) > MAX_INLINE:
-        raw = await _kept(host, raw, MAX_INLINE)
-    if len(raw.payload.data) > MAX_BYTES:
+    if has_store and len(raw.payload.data) > MAX_INLINE_BYTES:
+        raw = await _kept(host, raw, MAX_INLINE_BYTES)
+    if len(raw.payload.data) > MAX_PAYLOAD_BYTES:
         raise ValueTooLarge(len(raw.payload.data))
     return raw
 
 
 async def keep_values(host: Host, scheduler: Scheduler) -> None:
     """Brings the values that a run holds to the store, all but the smallest."""
-    found = [each for each in held(scheduler) if len(encode(each.value)[0]) > SMALL]
-    raw = await _kept(host, pack([each.value for each in found], limited=False), MAX_INLINE)
+    large = [each for each in large_values(scheduler) if len(encode(each.value)[0]) > MIN_OFFLOADED_BYTES]
+    raw = await _kept(host, pack([each.value for each in large], limited=False), MAX_INLINE_BYTES)
     values = unpack(raw)
-    for index, each in enumerate(found):
-        new = Part(values, ((f"${index}", True),)) if isinstance(values, Distant) else values[index]
-        if isinstance(new, Distant):
+    for index, each in enumerate(large):
+        new = Projection(values, ((f"${index}", True),)) if isinstance(values, Deferred) else values[index]
+        if isinstance(new, Deferred):
             each.put(new)
 
 
 async def _kept(host: Host, raw: RawValue, limit: int) -> RawValue:
     try:
         summary = "large values go to the store"
-        return await host.start_local_activity(KEEP, raw, limit, summary=summary, **_OPTIONS)
+        return await host.start_local_activity(KEEP, raw, limit, summary=summary, **_STORE_ACTIVITY_OPTIONS)
     except FailureError as error:  # of a local activity it is the failure itself, or an ActivityError
         if is_cancelled_exception(error):
             raise
@@ -118,9 +118,9 @@ async def _kept(host: Host, raw: RawValue, limit: int) -> RawValue:
         raise CannotKeep(cause.message if isinstance(cause, FailureError) else str(cause)) from error
 
 
-_OPTIONS: Final[dict[str, Any]] = {
-    "start_to_close_timeout": LOCAL_LIMIT * 4,
-    "schedule_to_close_timeout": PATIENCE,
-    "local_retry_threshold": LONG,
-    "retry_policy": AGAIN,
+_STORE_ACTIVITY_OPTIONS: Final[dict[str, Any]] = {
+    "start_to_close_timeout": LOCAL_ACTIVITY_TIMEOUT * 4,
+    "schedule_to_close_timeout": STORE_RETRY_TIMEOUT,
+    "local_retry_threshold": LOCAL_RETRY_THRESHOLD,
+    "retry_policy": STORE_RETRY_POLICY,
 }

@@ -104,11 +104,11 @@ def install(folder: Path, package: str, entry: str) -> None:
     importlib.invalidate_caches()
 
 
-@pytest.mark.parametrize(("entry", "found"), [("extra = mine", ["top"]), ("extra = mine:loud", ["top"])])
-def test_agents_of_an_installed_package(entry: str, found: list[str], folder: Path) -> None:
+@pytest.mark.parametrize(("entry", "expected"), [("extra = mine", ["top"]), ("extra = mine:loud", ["top"])])
+def test_agents_of_an_installed_package(entry: str, expected: list[str], folder: Path) -> None:
     (folder / "mine.py").write_text(SHOUT.format(name="top"))
     install(folder, "pack", entry)
-    assert list(load_entry_point("extra")) == found
+    assert list(load_entry_point("extra")) == expected
 
 
 @pytest.mark.parametrize(

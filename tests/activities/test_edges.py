@@ -7,7 +7,7 @@ import pytest
 
 from perdure.activities.agent import AgentContext
 from perdure.activities.catalog import catalog
-from perdure.activities.objects import LARGEST
+from perdure.activities.objects import MAX_LIST_LENGTH_COUNT
 from perdure.errors import AgentError
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
@@ -18,7 +18,7 @@ AGENTS = catalog()
 @pytest.mark.parametrize(
     ("name", "inputs", "params"),
     [
-        ("countingAgent", {}, {"count": LARGEST + 1}),
+        ("countingAgent", {}, {"count": MAX_LIST_LENGTH_COUNT + 1}),
         ("countingAgent", {}, {"count": float("inf")}),
         ("copyMessageAgent", {}, {"count": 2**32 - 1}),
         ("copy2ArrayAgent", {"item": 1}, {"count": 1e15}),
@@ -27,7 +27,9 @@ AGENTS = catalog()
     ],
 )
 def test_lists_too_long_to_make(name: str, inputs: Any, params: Any) -> None:
-    with pytest.raises(AgentError, match=f"{name}: .* is .*: (at most {LARGEST}|the length of a list)"):
+    with pytest.raises(
+        AgentError, match=f"{name}: .* is .*: (at most {MAX_LIST_LENGTH_COUNT}|the length of a list)"
+    ):
         AGENTS[name].call(inputs, params, AgentContext())
 
 

@@ -156,8 +156,8 @@ async def test_an_allowed_host_is_reached_by_its_name() -> None:
 @pytest.mark.anyio
 async def test_one_address_inside_spoils_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(*addresses: str) -> None:
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in addresses]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        records = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: records)
 
     answer("93.184.216.34", "127.0.0.1")
     with pytest.raises(FinalError, match=r"rebound\.example:80 .* 127\.0\.0\.1 is not a public address"):
@@ -189,7 +189,7 @@ async def test_a_name_is_looked_up_once_for_a_connection(monkeypatch: pytest.Mon
 @pytest.mark.anyio
 async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(lambda _: Answer(body=b"second")) as server:
-        found = [
+        records = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
             for address in ("127.0.0.2", "127.0.0.1")
         ]
@@ -197,7 +197,7 @@ async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(
             socket,
             "getaddrinfo",
-            lambda host, *a, **k: found if host == "two.example" else real(host, *a, **k),
+            lambda host, *a, **k: records if host == "two.example" else real(host, *a, **k),
         )
         guard = Guard.of([f"two.example:{server.port}"])
         async with httpx2.AsyncClient(transport=GuardedTransport(guard)) as client:

@@ -50,7 +50,7 @@ async def test_no_texts_are_no_call() -> None:
 
 
 async def test_many_texts_are_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embeddings, "BATCH", 2)
+    monkeypatch.setattr(embeddings, "EMBEDDINGS_PER_REQUEST_COUNT", 2)
     with serve(embedded) as server:
         result = await string_embeddings(
             {"array": ["a", "bb", "ccc"]}, {}, context(server, idempotency_key="k")

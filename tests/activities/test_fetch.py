@@ -25,8 +25,8 @@ def context(*hosts: str, **more: Any) -> AgentContext:
 
 
 def echo(seen: Seen) -> Answer:
-    found = {"method": seen.method, "path": seen.path, "query": seen.query, "body": seen.body.decode()}
-    return json_answer({**found, "headers": seen.headers})
+    request = {"method": seen.method, "path": seen.path, "query": seen.query, "body": seen.body.decode()}
+    return json_answer({**request, "headers": seen.headers})
 
 
 async def call(server: Server, inputs: dict[str, Any], params: dict[str, Any] | None = None) -> Any:
@@ -39,8 +39,10 @@ def recorded() -> list[Any]:
     for part in ("own", "upstream"):
         path = CONFORMANCE / part / "agents.json"
         lines = path.read_text().splitlines() if path.exists() else []
-        found = [json.loads(line.rstrip(",")) for line in lines if '"agent": "vanillaFetchAgent"' in line]
-        cases += [pytest.param(case, id=f"{part}-{index}") for index, case in enumerate(found)]
+        recordings = [
+            json.loads(line.rstrip(",")) for line in lines if '"agent": "vanillaFetchAgent"' in line
+        ]
+        cases += [pytest.param(case, id=f"{part}-{index}") for index, case in enumerate(recordings)]
     return cases or [pytest.param(None, marks=pytest.mark.skip(reason="no recorded cases here"))]
 
 

@@ -138,12 +138,12 @@ def test_read_refused(root: Path, inputs: Any, params: Any, finding: str) -> Non
 
 def test_large_files(root: Path) -> None:
     with (root / "large").open("wb") as file:
-        file.truncate(files.LARGEST_BUFFER + 1)
+        file.truncate(files.MAX_BUFFER_BYTES + 1)
     with pytest.raises(FinalError, match="outputType text or base64"):
         read(root, {"file": "large"})
-    assert len(read(root, {"file": "large"}, outputType="text")["data"]) == files.LARGEST_BUFFER + 1
+    assert len(read(root, {"file": "large"}, outputType="text")["data"]) == files.MAX_BUFFER_BYTES + 1
     with (root / "large").open("wb") as file:
-        file.truncate(files.LARGEST + 1)
+        file.truncate(files.MAX_FILE_BYTES + 1)
     with pytest.raises(FinalError, match="larger than 20,000,000"):
         read(root, {"file": "large"}, outputType="text")
 
@@ -176,18 +176,18 @@ def test_a_swapped_link_never_leads_out(root: Path, tmp_path: Path) -> None:
 
     thread = threading.Thread(target=swap)
     thread.start()
-    found: set[str] = set()
+    outcomes: set[str] = set()
     try:
         for _ in range(2000):
             try:
-                found.add(read(root, {"file": "sub/b.txt"}, outputType="text")["data"])
+                outcomes.add(read(root, {"file": "sub/b.txt"}, outputType="text")["data"])
             except AgentError as error:
-                found.add(type(error).__name__)
+                outcomes.add(type(error).__name__)
     finally:
         stop.set()
         thread.join()
-    assert "né" in found
-    assert "secret" not in found
+    assert "né" in outcomes
+    assert "secret" not in outcomes
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_write_needs_a_folder(root: Path) -> None:
         ({"file": "x", "text": ""}, "fileWriteAgent: inputs.file and inputs.buffer are UNDEFINED!"),
         ({"file": "x", "buffer": {"data": [1]}}, "neither text nor"),
         ({"file": "x", "buffer": [256]}, "neither text nor"),
-        ({"file": "x", "text": "x" * (files.LARGEST + 1)}, "20,000,001 bytes"),
+        ({"file": "x", "text": "x" * (files.MAX_FILE_BYTES + 1)}, "20,000,001 bytes"),
     ],
 )
 def test_write_refused(root: Path, inputs: Any, finding: str) -> None:

@@ -12,11 +12,11 @@ import pytest
 from perdure.activities.agent import AgentContext, agent
 from perdure.activities.catalog import catalog, load_filters
 from perdure.activities.filter_watch import stepping, streaming
-from perdure.activities.filters import AgentFilter, Call, Next, applying
+from perdure.activities.filters import AgentFilter, FilteredCall, Next, applying
 from perdure.activities.invoke import invoke
-from perdure.directory import Directory, Placement
+from perdure.directory import AgentRegistry, Placement
 from perdure.engine.messages import RunOptions
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.errors import FinalError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.records import to_plain
@@ -30,7 +30,7 @@ COPY = {"agent": "copyAgent", "inputs": {"text": "in"}, "isResult": True}
 def marking(mark: str) -> Any:
     """A filter that wraps the text of the inputs, and that of the result."""
 
-    async def around(call: Call, next: Next) -> Value:
+    async def around(call: FilteredCall, next: Next) -> Value:
         text = call.inputs["text"]
         result = await next(replace(call, inputs={"text": f"{mark}({text})"}))
         return {"text": f"{result['text']}{mark}"}
@@ -67,7 +67,7 @@ def test_what_a_filter_applies_to(
 ) -> None:
     each = AgentFilter("a", marking("a"), agents, nodes)
     assert run(graph(n=COPY), each) == {"n": {"text": text}}
-    directory = Placement(Directory(filters=[to_plain(each.scope)]))
+    directory = Placement(AgentRegistry(filters=[to_plain(each.scope)]))
     assert directory.filtered("copyAgent", "n") is (text != "in")
 
 
@@ -88,7 +88,7 @@ def test_nodes_of_nested_graphs_are_filtered() -> None:
 
 
 def test_filter_params_of_the_node_win_then_those_of_earlier_filters() -> None:
-    async def untouched(call: Call, next: Next) -> Value:
+    async def untouched(call: FilteredCall, next: Next) -> Value:
         return await next(call)
 
     node = {
@@ -108,7 +108,7 @@ def test_filter_params_of_the_node_win_then_those_of_earlier_filters() -> None:
 def test_a_filter_sees_what_earlier_filters_gave_it() -> None:
     seen: list[Mapping[str, Value]] = []
 
-    async def look(call: Call, next: Next) -> Value:
+    async def look(call: FilteredCall, next: Next) -> Value:
         seen.append(call.context.filter_params)
         return await next(call)
 
@@ -117,11 +117,11 @@ def test_a_filter_sees_what_earlier_filters_gave_it() -> None:
     assert seen == [{"a": 1}, {"a": 1, "b": 2}]
 
 
-async def answer(call: Call, next: Next) -> Value:
+async def answer(call: FilteredCall, next: Next) -> Value:
     return {"by": call.context.agent, "known": call.agent is not None, "inputs": call.inputs}
 
 
-async def decline(call: Call, next: Next) -> Value:
+async def decline(call: FilteredCall, next: Next) -> Value:
     return await next(call)
 
 
@@ -144,7 +144,7 @@ def test_filters_answer_for_bypassed_agents(filters: list[AgentFilter], results:
 
 
 def test_people_are_not_answered_for() -> None:
-    async def ask(question: Question) -> str:
+    async def ask(question: HumanPrompt) -> str:
         return "me"
 
     document = graph(n={"agent": "textInputAgent", "isResult": True})
@@ -154,21 +154,21 @@ def test_people_are_not_answered_for() -> None:
 
 
 def test_a_filter_may_put_another_agent_in_place() -> None:
-    async def swap(call: Call, next: Next) -> Value:
+    async def swap(call: FilteredCall, next: Next) -> Value:
         return await next(replace(call, agent=catalog()["echoAgent"], params={"swapped": True}))
 
     assert run(graph(n=COPY), AgentFilter("swap", swap)) == {"n": {"swapped": True}}
 
 
-async def fail(call: Call, next: Next) -> Value:
+async def fail(call: FilteredCall, next: Next) -> Value:
     raise FinalError("refused by policy")
 
 
-async def give_bytes(call: Call, next: Next) -> Value:
+async def give_bytes(call: FilteredCall, next: Next) -> Value:
     return b"x"
 
 
-async def break_down(call: Call, next: Next) -> Value:
+async def break_down(call: FilteredCall, next: Next) -> Value:
     raise KeyError("x")
 
 
@@ -189,7 +189,7 @@ def test_what_a_filter_raises_is_the_failure_of_the_node(function: Any, message:
 def test_filters_count_against_the_timeout() -> None:
     import asyncio
 
-    async def wait(call: Call, next: Next) -> Value:
+    async def wait(call: FilteredCall, next: Next) -> Value:
         await asyncio.Event().wait()
 
     with pytest.raises(RunFailed) as failure:
@@ -205,12 +205,14 @@ async def test_results_are_values_before_a_filter_sees_them() -> None:
 
     seen: list[Value] = []
 
-    async def look(call: Call, next: Next) -> Value:
+    async def look(call: FilteredCall, next: Next) -> Value:
         seen.append(await next(call))
         return seen[-1]
 
-    found = numbers.agent
-    result = await invoke(found, {}, {}, AgentContext(agent="numbers"), filters=[AgentFilter("look", look)])
+    numbers_agent = numbers.agent
+    result = await invoke(
+        numbers_agent, {}, {}, AgentContext(agent="numbers"), filters=[AgentFilter("look", look)]
+    )
     assert (seen, result) == ([[1, 2]], [1, 2])
 
 
@@ -229,7 +231,7 @@ def test_filters_that_cannot_be(arguments: dict[str, Any], message: str) -> None
 
 def test_an_object_can_be_the_function() -> None:
     class Around:
-        async def __call__(self, call: Call, next: Next) -> Value:
+        async def __call__(self, call: FilteredCall, next: Next) -> Value:
             return "around"
 
     assert run(graph(n=COPY), AgentFilter("f", Around())) == {"n": "around"}
@@ -239,7 +241,7 @@ def test_which_filters_apply() -> None:
     every, some = AgentFilter("every", decline), AgentFilter("some", decline, agents=("a",), pure=True)
     assert applying([every, some], "a", "n") == (every, some)
     assert applying([some, every], "b", "n") == (every,)
-    directory = Placement(Directory(filters=[to_plain(some.scope)]))
+    directory = Placement(AgentRegistry(filters=[to_plain(some.scope)]))
     assert directory.filtered("a", "n")
     assert not directory.filtered("a", "n", pure=False)
 
@@ -250,7 +252,7 @@ def test_which_filters_apply() -> None:
 def test_steps_follow_every_call() -> None:
     steps: list[Any] = []
 
-    async def note(call: Call, result: Value) -> None:
+    async def note(call: FilteredCall, result: Value) -> None:
         steps.append((call.context.path, result))
 
     document = graph(n=COPY, m={**COPY, "inputs": {"text": ":n.text"}})
@@ -261,7 +263,7 @@ def test_steps_follow_every_call() -> None:
 def test_streams_of_result_nodes_are_heard() -> None:
     pieces: list[Any] = []
 
-    async def hear(call: Call, piece: Value) -> None:
+    async def hear(call: FilteredCall, piece: Value) -> None:
         pieces.append((call.context.node, piece))
 
     node = {"agent": "streamMockAgent", "params": {"message": "hé", "sleep": 1}}
@@ -280,7 +282,7 @@ async def test_a_stream_ends_with_its_call() -> None:
         kept.append(context.emit)
         await context.emit("in time")
 
-    async def hear(call: Call, piece: Value) -> None:
+    async def hear(call: FilteredCall, piece: Value) -> None:
         heard.append(("filter", piece))
 
     async def emit(piece: Value, /) -> None:
@@ -333,7 +335,7 @@ def test_filters_of_a_module(
 async def test_filters_of_a_worker(tmp_path: Path) -> None:
     placed: dict[str, str] = {}
 
-    async def note(call: Call, next: Next) -> Value:
+    async def note(call: FilteredCall, next: Next) -> Value:
         from temporalio import activity
 
         placed[call.context.path] = "local" if activity.info().is_local else "activity"

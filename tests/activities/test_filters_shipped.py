@@ -12,10 +12,10 @@ import pytest
 
 from perdure.activities.agent import Agent, AgentContext, agent, declared
 from perdure.activities.catalog import catalog
-from perdure.activities.filter_cache import Cache, FolderCache, MemoryCache, ResultCache, caching
-from perdure.activities.filter_http import END, Split, remote
+from perdure.activities.filter_cache import FolderCache, MemoryCache, ResultCache, ResultCacheBackend, caching
+from perdure.activities.filter_http import STREAM_END_MARKER, Split, remote
 from perdure.activities.filter_schema import checking_inputs
-from perdure.activities.filters import AgentFilter, Call
+from perdure.activities.filters import AgentFilter, FilteredCall
 from perdure.activities.invoke import invoke
 from perdure.engine.messages import RunOptions
 from perdure.errors import AgentError, FinalError, TransientError
@@ -28,22 +28,22 @@ pytestmark = pytest.mark.anyio
 
 
 def of(function: Any) -> Agent:
-    found = declared(function)
-    assert found is not None
-    return found
+    agent = declared(function)
+    assert agent is not None
+    return agent
 
 
 async def call(
-    found: Agent | None,
+    agent: Agent | None,
     inputs: Value,
     params: Mapping[str, Value],
     /,
     *filters: Any,
     **more: Any,
 ) -> Value:
-    context = AgentContext(agent=found.name if found else "elsewhere", **more)
+    context = AgentContext(agent=agent.name if agent else "elsewhere", **more)
     given = [AgentFilter(f"f{number}", function) for number, function in enumerate(filters)]
-    return await invoke(found, inputs, params, context, filters=given)
+    return await invoke(agent, inputs, params, context, filters=given)
 
 
 # ---- inputs that fit ---------------------------------------------------------------------------------
@@ -105,19 +105,19 @@ async def test_each_agent_is_checked_by_its_own_schema() -> None:
     assert await call(None, {}, {}, check) is None
 
 
-@pytest.mark.parametrize("found", catalog().values(), ids=list(catalog()))
-async def test_samples_of_shipped_agents_fit(found: Agent) -> None:
-    async def reached(call: Call, next: Any) -> Value:
+@pytest.mark.parametrize("agent", catalog().values(), ids=list(catalog()))
+async def test_samples_of_shipped_agents_fit(agent: Agent) -> None:
+    async def reached(call: FilteredCall, next: Any) -> Value:
         return "reached"
 
-    for sample in found.samples:
-        assert await call(found, sample.inputs, sample.params, checking_inputs(), reached) == "reached"
+    for sample in agent.samples:
+        assert await call(agent, sample.inputs, sample.params, checking_inputs(), reached) == "reached"
 
 
 # ---- the cache --------------------------------------------------------------------------------------
 
 
-def caches(folder: Path) -> dict[str, Cache]:
+def caches(folder: Path) -> dict[str, ResultCacheBackend]:
     return {"memory": MemoryCache(), "folder": FolderCache(folder / "cache")}
 
 
@@ -491,7 +491,7 @@ async def test_a_stream_is_parted_wherever_it_breaks(size: int) -> None:
         emitted.append(text)
 
     split = Split(emit)
-    text = f"__a___END__b_{END}rest {END} and more"
+    text = f"__a___END__b_{STREAM_END_MARKER}rest {STREAM_END_MARKER} and more"
     for start in range(0, len(text), size):
         await split.add(text[start : start + size])
-    assert ("".join(emitted), "".join(split.rest)) == ("__a___END__b_", f"rest {END} and more")
+    assert ("".join(emitted), "".join(split.rest)) == ("__a___END__b_", f"rest {STREAM_END_MARKER} and more")

@@ -6,7 +6,7 @@ import pytest
 
 from perdure.activities.agent import declared
 from perdure.activities.llm import openai_chat, openai_fetch, openai_image
-from perdure.activities.llm_messages import Clock, flat, merged
+from perdure.activities.llm_messages import CompletionTimer, flat, merged
 from perdure.activities.llm_providers import anthropic, gemini, groq
 
 
@@ -23,7 +23,7 @@ def test_merged() -> None:
 
 
 def test_clock() -> None:
-    timing = Clock(start=0, first=1500.4, end=2000).metadata()["timing"]
+    timing = CompletionTimer(start=0, first=1500.4, end=2000).metadata()["timing"]
     assert timing == {
         "start": "1970-01-01T00:00:00.000Z",
         "firstToken": "1970-01-01T00:00:01.500Z",

@@ -26,10 +26,10 @@ def numbers(count: int, seed: int) -> list[float]:
 def test_long_vectors_are_summed_from_left_to_right() -> None:
     vector = numbers(384, 0)
     rows = [numbers(384, seed) for seed in range(1, 41)]
-    assert len(rows) * len(vector) > matrix._SMALL
-    found = dot_product({"matrix": rows, "vector": vector})
-    assert found == left_to_right(rows, vector)
-    assert found != [math.fsum(a * b for a, b in zip(row, vector, strict=True)) for row in rows]
+    assert len(rows) * len(vector) > matrix._PURE_PYTHON_PRODUCT_COUNT
+    product = dot_product({"matrix": rows, "vector": vector})
+    assert product == left_to_right(rows, vector)
+    assert product != [math.fsum(a * b for a, b in zip(row, vector, strict=True)) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_long_vectors_are_summed_from_left_to_right() -> None:
     ],
 )
 def test_long_rows_of_any_kind(last: list[Any], expected: float) -> None:
-    found = dot_product({"matrix": [[0] * 3000, last], "vector": [1] * 3000})
-    assert found == [0, pytest.approx(expected, abs=0, rel=0, nan_ok=True)]
-    assert type(found[0]) is int
+    product = dot_product({"matrix": [[0] * 3000, last], "vector": [1] * 3000})
+    assert product == [0, pytest.approx(expected, abs=0, rel=0, nan_ok=True)]
+    assert type(product[0]) is int
 
 
 def test_nan_ranks_equal_to_everything() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from perdure.activities.people import text_input
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.errors import RunFailed
 from perdure.graph.values import Value
 from perdure.testing import run_in_memory
@@ -17,22 +17,22 @@ GRAPH: dict[str, Value] = {
 
 
 def test_the_answer_becomes_the_result() -> None:
-    asked: list[Question] = []
+    asked: list[HumanPrompt] = []
 
-    async def ask(question: Question) -> str:
+    async def ask(question: HumanPrompt) -> str:
         asked.append(question)
         return ["", "Ada"][len(asked) - 1]
 
     result = run_in_memory(GRAPH, ask=ask)
     assert result.all["name"] == {"text": "Ada", "message": {"role": "user", "content": "Ada"}}
     assert result.results == {"hello": {"text": "Hello Ada"}}
-    assert asked == [Question(path="name", message="Who are you?", required=True)] * 2
+    assert asked == [HumanPrompt(path="name", message="Who are you?", required=True)] * 2
 
 
 def test_the_sample_is_what_an_answer_gives() -> None:
     sample = text_input.agent.samples[0]
 
-    async def ask(question: Question) -> str:
+    async def ask(question: HumanPrompt) -> str:
         assert question.message == sample.params["message"]
         return "Lisbon"
 

@@ -94,19 +94,19 @@ def test_a_chosen_folder_is_kept_and_filled(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_many_threads_share_one_folder(tmp_path: Path) -> None:
-    found: list[list[int]] = []
+    encoded: list[list[int]] = []
     start = threading.Barrier(4)
 
     def count() -> None:
         start.wait()
-        found.append(tokens.encoding("cl100k_base", tmp_path).encode_ordinary("hello"))
+        encoded.append(tokens.encoding("cl100k_base", tmp_path).encode_ordinary("hello"))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [[15339]] * 4
+    assert encoded == [[15339]] * 4
     assert len(list((tmp_path / "tiktoken").iterdir())) == 1
 
 

@@ -71,9 +71,9 @@ def measure(inputs: dict[str, float], params: dict[str, int], context: AgentCont
 
 
 def of(function: Any) -> Agent:
-    found = declared(function)
-    assert found is not None
-    return found
+    agent = declared(function)
+    assert agent is not None
+    return agent
 
 
 async def call(function: Any, inputs: Value, params: Mapping[str, Value] | None = None) -> Any:
@@ -286,7 +286,7 @@ def test_typed_agents_in_a_run() -> None:
 
 
 def test_shipped_agents_have_plain_hints_and_import_no_pydantic() -> None:
-    assert [name for name, found in catalog().items() if found.typed] == []
+    assert [name for name, agent in catalog().items() if agent.typed] == []
     code = "import sys, perdure.activities.catalog as c; c.catalog(); print('pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -60,8 +60,8 @@ async def test_not_found(inputs: dict[str, Any]) -> None:
 
 @pytest.mark.anyio
 async def test_a_page_that_vanished() -> None:
-    found = json_answer({"query": {"search": [{"ns": 0, "title": "Gone", "pageid": 7}]}})
-    with serve(lambda seen: found if "srsearch" in seen.query else wiki(seen)) as server:
+    search_result = json_answer({"query": {"search": [{"ns": 0, "title": "Gone", "pageid": 7}]}})
+    with serve(lambda seen: search_result if "srsearch" in seen.query else wiki(seen)) as server:
         assert await call(server, {"query": "gone"}) is UNDEFINED
 
 

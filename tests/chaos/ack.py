@@ -96,13 +96,13 @@ def _shipped(url: str, marks: str) -> list[Mixed]:
         "chat": ("openAIAgent", {"prompt": "How is it?"}, {"text": "fine"}),
         "embed": ("stringEmbeddingsAgent", {"array": ["fine"]}, [[4.0, 0.5]]),
     }
-    found: list[Mixed] = []
+    shipped: list[Mixed] = []
     for name, (agent, inputs, result) in calls.items():
         node: dict[str, Any] = {"agent": agent, "inputs": inputs, "isResult": True}
         node["filterParams"] = {"chaosMarks": marks}
         if isinstance(result, dict):
             node["output"] = {key: f".{key}" for key in result}
-        found.append(
+        shipped.append(
             Mixed(
                 id=name,
                 kind=agent,
@@ -110,13 +110,15 @@ def _shipped(url: str, marks: str) -> list[Mixed]:
                 results={name: result},
             )
         )
-    return found
+    return shipped
 
 
 async def _attempts(verdict: Verdict, world: World, marks: Path) -> None:
     """Whose acknowledgement was lost was delivered again, and its history tells."""
-    found = await detector.histories(world.client)
-    attempts = {(each.workflow_id, path): n for each in found for path, n in detector.attempts(each).items()}
+    histories = await detector.histories(world.client)
+    attempts = {
+        (each.workflow_id, path): n for each in histories for path, n in detector.attempts(each).items()
+    }
     lost = {mark.name for mark in marks.iterdir()}
     entries = [entry for entry in world.book.entries("effect") if entry.key in lost]
     twice = Counter(entry.key for entry in entries)

@@ -123,11 +123,11 @@ def judge(
             if run.id in outcomes.ended and (wrong := difference(run, outcomes.ended[run.id]))
         ],
     )
-    found = account(book, {place for run in runs for place in run.effects})
-    verdict.effects(found, most)
+    balance = account(book, {place for run in runs for place in run.effects})
+    verdict.effects(balance, most)
     verdict.tell("calls of the client repeated", outcomes.calls)
     verdict.none("errors of a lost server told as the run's", outcomes.refused)
-    return found
+    return balance
 
 
 def difference(run: Mixed, result: RunResult) -> str:

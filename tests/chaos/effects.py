@@ -73,8 +73,8 @@ class Book:
     def entries(self, kind: str | None = None, run: str | None = None) -> list[Entry]:
         """The lines so far, all or those of a kind and of a run."""
         text = self._journal.read_text() if self._journal.exists() else ""
-        found = (Entry(**json.loads(line)) for line in text.splitlines())
-        return [each for each in found if kind in (None, each.kind) and run in (None, each.run)]
+        recorded = (Entry(**json.loads(line)) for line in text.splitlines())
+        return [each for each in recorded if kind in (None, each.kind) and run in (None, each.run)]
 
     def rows(self) -> dict[str, Place]:
         """What the sink holds, by key."""

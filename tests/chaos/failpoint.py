@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from random import Random
 
-from perdure.activities.filters import AgentFilter, Call, Next
+from perdure.activities.filters import AgentFilter, FilteredCall, Next
 from perdure.graph.values import Value
 
 AGENTS = (
@@ -24,7 +24,7 @@ AGENTS = (
 )
 
 
-async def die_after(call: Call, next: Next) -> Value:
+async def die_after(call: FilteredCall, next: Next) -> Value:
     """Dies when this key is done for the first time, and its place is in the `chaosShare` of all."""
     result = await next(call)
     given = call.context.filter_params

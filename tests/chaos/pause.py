@@ -59,8 +59,8 @@ async def run(options: Options, home: Path) -> Verdict:
             [id for id, *two in zip(ids, ended, again, strict=True) if two[0] != two[1]],
         )
         verdict.equal("the first worker still serves", first.poll(), None)
-        found = await detector.histories(world.client)
-        verdict.equal("completions in the histories", sum(map(_completions, found)), 2 * len(ids))
+        histories = await detector.histories(world.client)
+        verdict.equal("completions in the histories", sum(map(_completions, histories)), 2 * len(ids))
         places = {(id, path) for id in ids for path in ("first", "next")}
         verdict.effects(account(world.book, places), most=None)
         await aftermath(world, verdict)

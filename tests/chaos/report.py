@@ -42,29 +42,29 @@ class Verdict:
         """There must be no findings."""
         self.bars.append(Bar(name, str(len(findings)), "0", not findings, tuple(map(str, findings))))
 
-    def equal(self, name: str, found: object, wanted: object) -> None:
+    def equal(self, name: str, actual: object, wanted: object) -> None:
         """Both must be the same."""
-        self.bars.append(Bar(name, str(found), str(wanted), found == wanted))
+        self.bars.append(Bar(name, str(actual), str(wanted), actual == wanted))
 
-    def most(self, name: str, found: float, limit: float, unit: str = "s") -> None:
+    def most(self, name: str, actual: float, limit: float, unit: str = "s") -> None:
         """It may not be more than the limit."""
-        shown = f"{found:.2f}" if isinstance(found, float) else str(found)
-        self.bars.append(Bar(name, f"{shown} {unit}", f"<= {limit:g} {unit}", found <= limit))
+        shown = f"{actual:.2f}" if isinstance(actual, float) else str(actual)
+        self.bars.append(Bar(name, f"{shown} {unit}", f"<= {limit:g} {unit}", actual <= limit))
 
-    def tell(self, name: str, found: object) -> None:
+    def tell(self, name: str, value: object) -> None:
         """A figure that nothing depends on."""
-        self.bars.append(Bar(name, str(found), "", True))
+        self.bars.append(Bar(name, str(value), "", True))
 
-    def effects(self, found: Account, most: float | None = 0.03) -> None:
+    def effects(self, balance: Account, most: float | None = 0.03) -> None:
         """Each effect that was expected was had, once as far as the world can see."""
-        self.none("effects lost", found.lost)
-        self.none("effects not expected", found.extra)
-        self.equal("distinct keys", found.keys, found.expected)
-        text = f"{found.repeats} ({found.share:.1%})"
+        self.none("effects lost", balance.lost)
+        self.none("effects not expected", balance.extra)
+        self.equal("distinct keys", balance.keys, balance.expected)
+        text = f"{balance.repeats} ({balance.share:.1%})"
         if most is None:
             self.tell("effects repeated", text)
         else:
-            self.bars.append(Bar("effects repeated", text, f"< {most:.0%}", found.share < most))
+            self.bars.append(Bar("effects repeated", text, f"< {most:.0%}", balance.share < most))
 
     def table(self) -> str:
         """The bars as text."""
@@ -81,9 +81,9 @@ class Verdict:
 async def aftermath(world: World, verdict: Verdict, sample: int | None = 30, seed: int = 0) -> None:
     """The bars that every scenario has. Workers must be up: they are asked."""
     verdict.none("stuck runs", await detector.stuck_runs(world.client))
-    found = await detector.histories(world.client, sample, seed)
-    verdict.tell("histories replayed, in a sandbox and without", len(found))
-    verdict.none("histories that do not replay", await detector.replay_failures(found))
-    verdict.none("workflow tasks failed", detector.failed_tasks(found))
+    histories = await detector.histories(world.client, sample, seed)
+    verdict.tell("histories replayed, in a sandbox and without", len(histories))
+    verdict.none("histories that do not replay", await detector.replay_failures(histories))
+    verdict.none("workflow tasks failed", detector.failed_tasks(histories))
     world.close()
     verdict.none("bad lines in logs", detector.bad_lines(world.logs))

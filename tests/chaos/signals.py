@@ -70,8 +70,8 @@ async def run(options: Options, home: Path) -> Verdict:
             ending.cancel()
             report = await begun.report()
             verdict.none("wedged", [f"{report.state}, attempt {report.attempt}, {report.pending}"])
-        found = await detector.histories(world.client)
-        verdict.tell("runs of its chain, and their events", [len(each.events) for each in found])
+        histories = await detector.histories(world.client)
+        verdict.tell("runs of its chain, and their events", [len(each.events) for each in histories])
         verdict.effects(account(world.book, {(RUN, "first"), (RUN, "last")}))
         await aftermath(world, verdict)
     return verdict

@@ -77,18 +77,18 @@ async def run(options: Options, home: Path) -> Verdict:
         async with world_in(home) as world:
             subjects = list(_subjects(stack, world.client.settings, options))
             sweep = Sweep(world, options, asyncio.Semaphore(options.at_once))
-            found = await asyncio.gather(*(sweep.subject(each) for each in subjects))
-            swept = [passage for first, passages in found for passage in passages]
+            swept_subjects = await asyncio.gather(*(sweep.subject(each) for each in subjects))
+            swept = [passage for first, passages in swept_subjects for passage in passages]
             verdict.equal("graphs", len(subjects), options.graphs)
-            verdict.tell("moments of these graphs", sum(first.moments for first, _ in found))
+            verdict.tell("moments of these graphs", sum(first.moments for first, _ in swept_subjects))
             verdict.tell("moments at which a worker was to die", len(swept))
             lived = sum(not each.died for each in swept)
             verdict.most("runs that were over before", lived, len(swept) // 8, unit="runs")
             verdict.none(
                 "different results",
-                [text for first, passages in found for text in _wrong(first, [first, *passages])],
+                [text for first, passages in swept_subjects for text in _wrong(first, [first, *passages])],
             )
-            runs = [passage.run for first, passages in found for passage in (first, *passages)]
+            runs = [passage.run for first, passages in swept_subjects for passage in (first, *passages)]
             places = {place for run in runs for place in run.effects}
             verdict.effects(account(world.book, places), most=None)
             await world.worker()  # answers the detector
@@ -98,15 +98,15 @@ async def run(options: Options, home: Path) -> Verdict:
 
 def _wrong(first: Passage, passages: list[Passage]) -> list[str]:
     """The ends that differ: from what was computed, or from that of the undisturbed run."""
-    found: list[str] = []
+    faults: list[str] = []
     for passage in passages:
         run = passage.run
         if not run.results and not run.errors:
             run = replace(run, results=_timeless(first.result.results), errors=first.result.errors)
         result = replace(passage.result, results=_timeless(passage.result.results))
         if text := difference(run, result):
-            found.append(f"{run.kind}, run {run.id}: {text}")
-    return found
+            faults.append(f"{run.kind}, run {run.id}: {text}")
+    return faults
 
 
 def _timeless(value: Any) -> Any:

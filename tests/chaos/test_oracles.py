@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from perdure import AgentContext
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.errors import RunFailed
 from perdure.payloads import RunResult
 from perdure.testing import memory_shell
@@ -28,7 +28,7 @@ AGENTS = (agents.effect, agents.sync, agents.pure, agents.flaky)
 
 
 async def in_memory(run: Mixed) -> RunResult:
-    async def answer(question: Question) -> str:
+    async def answer(question: HumanPrompt) -> str:
         return run.answers[question.path]
 
     try:
@@ -71,8 +71,8 @@ def test_the_book_tells_what_was_lost_repeated_and_not_expected(tmp_path: Path) 
 def test_a_row_without_a_line_and_a_line_without_a_row_are_found(tmp_path: Path) -> None:
     book = book_in(tmp_path)
     book.note("effect", "r", context("a", "1"))
-    found = account(book, {("r", "a")})
-    assert (found.lost, found.extra) == ((("r", "a"),), (("r", "a"),))
+    balance = account(book, {("r", "a")})
+    assert (balance.lost, balance.extra) == ((("r", "a"),), (("r", "a"),))
 
 
 def history(*kinds: EventType.ValueType, cause: Any = None) -> WorkflowHistory:

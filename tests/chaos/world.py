@@ -83,8 +83,8 @@ class World:
         began = time.monotonic()
         self._keep_log()
         was = self.client.temporal.service_client.config.target_host
-        found = await asyncio.to_thread(server.ensure, self.client.settings)
-        assert found.address == was, f"the server came back at {found.address}, and not at {was}"
+        embedded = await asyncio.to_thread(server.ensure, self.client.settings)
+        assert embedded.address == was, f"the server came back at {embedded.address}, and not at {was}"
         return time.monotonic() - began
 
     def kill_worker(self, process: subprocess.Popen[bytes]) -> None:
@@ -128,5 +128,5 @@ async def world_in(home: Path, **env: str) -> AsyncIterator[World]:
 
 def integrity(settings: Settings) -> str:
     """What SQLite says about the file of a server that has ended: "ok", or what is broken."""
-    with closing(sqlite3.connect(settings.home / f"{server.NAME}.db")) as file:
+    with closing(sqlite3.connect(settings.home / f"{server.SERVER_NAME}.db")) as file:
         return "; ".join(row[0] for row in file.execute("PRAGMA integrity_check"))

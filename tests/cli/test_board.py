@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from perdure.cli.board import Board, Row, duration, fitting
+from perdure.cli.board import ProgressTable, Row, duration, fitting
 from perdure.cli.follow import may_print
 from perdure.cli.live import LiveView, picture
 from perdure.cli.status import lines
 from perdure.cli.views import PlainView
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.graph.load import load_value
 from perdure.payloads import NodeStatus, RunResult, RunStatus
 from perdure.reports import PendingCall, RunReport
@@ -30,7 +30,7 @@ def told(*rows: NodeStatus, iteration: int = 0) -> RunStatus:
 
 
 def test_rows_of_the_graph_itself_with_what_is_inside_summed_up():
-    board = Board.of(GRAPH)
+    board = ProgressTable.of(GRAPH)
     board.hear(
         told(
             NodeStatus(path="text", state="injected"),
@@ -51,7 +51,7 @@ def test_rows_of_the_graph_itself_with_what_is_inside_summed_up():
 
 
 def test_a_time_stays_when_the_node_has_ended():
-    board = Board.of(GRAPH)
+    board = ProgressTable.of(GRAPH)
     board.hear(told(NodeStatus(path="last", state="executing", since=1_000)))
     assert board.rows(3.5)[2].seconds == 2.5
     board.finish({"chapters": "completed", "last": "failed"}, {"last": "why"}, 9.0)
@@ -59,7 +59,7 @@ def test_a_time_stays_when_the_node_has_ended():
 
 
 def test_changes_are_told_once():
-    board = Board.of(GRAPH)
+    board = ProgressTable.of(GRAPH)
     assert board.changes() == []
     board.hear(told(NodeStatus(path="chapters", state="executing"), NodeStatus(path="last", state="queued")))
     assert board.changes() == ["chapters executing"]
@@ -72,7 +72,7 @@ def test_changes_are_told_once():
     ("path", "owner"), [("chapters[3].a", "chapters"), ("chapters.x.y", "chapters.x"), ("other.y", None)]
 )
 def test_the_owner_of_a_path(path, owner):
-    assert Board.of(GRAPH).owner(path) == owner
+    assert ProgressTable.of(GRAPH).owner(path) == owner
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_picture():
 
 
 def test_the_views(capsys):
-    board = Board.of(GRAPH)
+    board = ProgressTable.of(GRAPH)
     board.finish({"chapters": "completed"}, {}, 0.0)
     plain = PlainView()
     plain.lines(["\x1b[1mhello"])
@@ -143,7 +143,7 @@ def test_which_graphs_can_print(text, can):
 
 
 def test_a_status_for_people():
-    asked = Question(path="ask", message="Name?")
+    asked = HumanPrompt(path="ask", message="Name?")
     status = RunStatus(
         iteration=1,
         nodes=(NodeStatus(path="a", state="executing", since=1_000, done=1, total=3, error="odd"),),

@@ -130,9 +130,9 @@ def test_several_files_for_programs(call, tmp_path):
     (tmp_path / "bad.json").write_text('{"nodes": {"a": {"agent": "copyAgent", "inputs": {"x": ":y"}}}}')
     done = call("check", "--json", str(tmp_path / "good.yaml"), str(tmp_path / "bad.json"))
     assert done.code == 2
-    found = json.loads(done.out)
-    assert found["ok"] is False
-    (finding,) = found["findings"]
+    report = json.loads(done.out)
+    assert report["ok"] is False
+    (finding,) = report["findings"]
     assert finding == {
         "file": str(tmp_path / "bad.json"),
         "line": 1,

@@ -40,15 +40,15 @@ def test_calls_that_take_long() -> None:
         PendingCall(path=path, agent="hang", queue="q", started=True, since=now - hours * 3_600_000)
         for path, hours in (("a", 2), ("b", 5), ("c", 3))
     ]
-    (found,) = long_calls(Needs(long=[("r1", calls[0]), ("r2", calls[1])]))
-    assert (found.state, found.finding) == (
+    (finding,) = long_calls(Needs(long=[("r1", calls[0]), ("r2", calls[1])]))
+    assert (finding.state, finding.finding) == (
         WARNING,
         "b of run 'r2' has been with agent hang for 5 h 0 min, and 1 more that takes over an hour",
     )
-    assert "PERDURE_CALL_LIMIT" in found.cure
-    assert "perdure cancel r2" in found.cure
-    (found,) = long_calls(Needs(long=[("r1", each) for each in calls]))
-    assert "and 2 more that take over an hour" in found.finding
+    assert "PERDURE_CALL_LIMIT" in finding.cure
+    assert "perdure cancel r2" in finding.cure
+    (finding,) = long_calls(Needs(long=[("r1", each) for each in calls]))
+    assert "and 2 more that take over an hour" in finding.finding
 
 
 # The database
@@ -132,13 +132,13 @@ def test_the_log_of_a_server_that_was_killed_is_read_with_its_database(made: Pat
 
 
 def test_a_log_too_large_to_be_copied(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.cli.database_check.COPIED", 10)
+    monkeypatch.setattr("perdure.cli.database_check.MAX_DATABASE_COPY_BYTES", 10)
     (got,) = database(Settings(home=made / "killed"))
     assert (got.state, "not checked" in got.finding) == (WARNING, True)
 
 
 def test_a_check_of_the_database_that_takes_too_long(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.cli.database_check.PATIENCE", -1.0)
+    monkeypatch.setattr("perdure.cli.database_check.DATABASE_CHECK_TIMEOUT_S", -1.0)
     (got,) = database(Settings(home=made / "rest"))
     assert (got.state, "did not end" in got.finding) == (WARNING, True)
 

@@ -33,9 +33,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_loaded_graphs_ask_for_more(folder: Path) -> None:
     inner = {"nodes": {"m": {"agent": "mapAgent", "graph": load(asking_for("child.yaml")).data}}}
-    found = graphs_of(inner, str(folder / "graph.yaml"))
-    assert found.keys() == {"child.yaml", "sub/grandchild.json"}
-    assert found["child.yaml"]["nodes"]["copied"]["agent"] == "copyAgent"
+    graphs = graphs_of(inner, str(folder / "graph.yaml"))
+    assert graphs.keys() == {"child.yaml", "sub/grandchild.json"}
+    assert graphs["child.yaml"]["nodes"]["copied"]["agent"] == "copyAgent"
 
 
 @pytest.mark.parametrize("name", ["../outside.yaml", "link.yaml", "missing.yaml", "sub", "broken.yaml"])
@@ -46,6 +46,6 @@ def test_what_is_no_graph_inside_is_refused(folder: Path, name: str) -> None:
 
 
 def test_too_many_graphs_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.cli.loaders.MAX_FILES", 1)
+    monkeypatch.setattr("perdure.cli.loaders.MAX_LOADED_FILE_COUNT", 1)
     with pytest.raises(GraphError, match="more than 1 graphs"):
         graphs_of(load(asking_for("child.yaml")).data, str(folder / "graph.yaml"))

@@ -270,9 +270,9 @@ def test_a_command_that_serves_itself_outlives_its_server(alone: Cli):
     while "rest executing" not in said:
         said = run.stderr.readline()
         assert said
-    found = server.status(Settings(home=alone.folder / "own-home"))
-    assert found is not None
-    os.killpg(found.pid, signal.SIGKILL)
+    embedded = server.status(Settings(home=alone.folder / "own-home"))
+    assert embedded is not None
+    os.killpg(embedded.pid, signal.SIGKILL)
     out, err = run.communicate(timeout=60)
     assert (run.returncode, json.loads(out)) == (0, {"rest": {"x": 1}}), err
     assert "the embedded server had ended by itself, and is up again" in err

@@ -109,15 +109,15 @@ def test_amounts():
 
 def test_the_oldest():
     assert command.oldest([]) is None
-    found = [Found("a", 1, time.time()), Found("b", 1, 0.0)]
-    assert (command.oldest(found) or "")[:4] in ("1969", "1970")
+    objects = [Found("a", 1, time.time()), Found("b", 1, 0.0)]
+    assert (command.oldest(objects) or "")[:4] in ("1969", "1970")
 
 
 def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    silent = command.Progress()
+    silent = command.ListingProgress()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr(command, "PACE", 0.0)
-    shown = command.Progress()
+    monkeypatch.setattr(command, "PROGRESS_INTERVAL_S", 0.0)
+    shown = command.ListingProgress()
     for progress in (silent, shown):
         progress("runs read", 1200)
         progress.end()

@@ -77,9 +77,9 @@ def test_a_worker_brings_a_crashed_server_back_and_ends_with_one_that_is_stopped
     until(worker.stderr, "worker ready")
     graph = alone.write("slow.yaml", SLOW)
     assert alone("run", graph, "--queue", "q1", "--id", "through", "--detach").code == 0
-    found = server.status(settings)
-    assert found is not None
-    os.killpg(found.pid, signal.SIGKILL)
+    embedded = server.status(settings)
+    assert embedded is not None
+    os.killpg(embedded.pid, signal.SIGKILL)
     until(worker.stderr, "is up again")
     done = alone("result", "through")
     assert (done.code, json.loads(done.out)) == (0, {"rest": {"x": 1}})
@@ -146,9 +146,9 @@ def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started):
     done = alone("run", alone.write("hello.yaml", HELLO))
     assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
     told = json.loads(alone("server", "status", "--json").out)
-    found = server.status(settings)
-    assert found is not None
-    assert (told["running"], told["address"], told["ui"]) == (True, found.address, found.ui_url)
+    embedded = server.status(settings)
+    assert embedded is not None
+    assert (told["running"], told["address"], told["ui"]) == (True, embedded.address, embedded.ui_url)
     dev.send_signal(signal.SIGINT)
     _, err = dev.communicate(timeout=30)
     assert (dev.returncode, err.splitlines()[-1]) == (0, "the server has stopped; runs stay as they are")

@@ -27,11 +27,11 @@ def main() -> int:
     if given.emit:
         given.emit.write_text("".join(outcome.line() + "\n" for _, outcome in outcomes))
     listed = {**DEVIATIONS["graphs"], **DEVIATIONS.get(f"graphs on {given.shell}", {})}
-    found = [(case["name"], differences(case, outcome), case["name"] in listed) for case, outcome in outcomes]
+    rows = [(case["name"], differences(case, outcome), case["name"] in listed) for case, outcome in outcomes]
     for path in given.files:
         if path not in graphs:
-            found += [row for row in run_units(path) if given.only in row[0]]
-    return report(found)
+            rows += [row for row in run_units(path) if given.only in row[0]]
+    return report(rows)
 
 
 def run_units(path: Path) -> list[Row]:
@@ -58,9 +58,9 @@ def run_durably(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Outco
     return list(zip(chosen, run_cases(chosen), strict=True))
 
 
-def report(found: list[Row]) -> int:
+def report(rows: list[Row]) -> int:
     passed = failed = deviating = 0
-    for name, different, listed in found:
+    for name, different, listed in rows:
         passed += not different
         deviating += bool(different) and listed
         if different and not listed:

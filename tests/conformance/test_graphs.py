@@ -53,8 +53,8 @@ def durable() -> dict[str, tuple[dict[str, Any], Outcome]]:
 
 
 def test_graphs_on_the_durable_shell(durable: dict[str, tuple[dict[str, Any], Outcome]]) -> None:
-    found = {name: differences(case, outcome) for name, (case, outcome) in durable.items()}
-    different = {name: difference for name, difference in found.items() if difference}
+    all_differences = {name: differences(case, outcome) for name, (case, outcome) in durable.items()}
+    different = {name: difference for name, difference in all_differences.items() if difference}
     assert different.keys() <= DEVIATIONS["graphs"].keys(), different
     assert len(durable) >= 200
 

@@ -58,12 +58,12 @@ def _show_counts(title: str, counts: Counter[str]) -> None:
 def _show_failures(folder: Path, cases: list[dict], number: int, keeping: bool) -> None:
     oracle = Oracle(folder)
     for case in cases[:number]:
-        small, found = shrunk(oracle, case)
+        small, differences = shrunk(oracle, case)
         print(f"\n{case['name']}")
         print(
             json.dumps({key: small[key] for key in ("graph", "injects", "options", "mocks") if key in small})
         )
-        for difference in found:
+        for difference in differences:
             print(f"    {difference[:500]}")
         if keeping:
             print(f"    kept in {keep(small)}")

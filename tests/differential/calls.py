@@ -111,9 +111,9 @@ def _compare(draw: Draw, refs: References) -> Call:
 
 
 def _scalar(draw: Draw, refs: References) -> tuple[Any, Any]:
-    found = refs.typed(draw.pick((int, str, bool)))
-    if found and draw.chance(0.8):
-        return found
+    reference = refs.typed(draw.pick((int, str, bool)))
+    if reference and draw.chance(0.8):
+        return reference
     value = draw.scalar()
     return value, value
 
@@ -131,8 +131,8 @@ def _parse(draw: Draw, refs: References) -> Call:
     if draw.chance(0.5):
         return _split({"data": refs.inputs(1)}, {})
     texts = ('{"a": [1]}', "[1, 2]", "```json\n[3]\n```", "{no json")
-    found = draw.pick(texts)
-    return _split({"text": (found, found)}, {})
+    chosen = draw.pick(texts)
+    return _split({"text": (chosen, chosen)}, {})
 
 
 def _look_up(draw: Draw, refs: References) -> Call:
@@ -144,8 +144,10 @@ def _look_up(draw: Draw, refs: References) -> Call:
 
 
 def _objects(draw: Draw, refs: References) -> Call:
-    found = refs.typed(dict)
-    items = [found if found and draw.chance(0.5) else ({"k": 1}, {"k": 1}) for _ in range(draw.count(1, 3))]
+    reference = refs.typed(dict)
+    items = [
+        reference if reference and draw.chance(0.5) else ({"k": 1}, {"k": 1}) for _ in range(draw.count(1, 3))
+    ]
     return _split({"items": ([text for text, _ in items], [example for _, example in items])}, {"key": "k"})
 
 
@@ -161,11 +163,11 @@ def _count(draw: Draw, refs: References) -> Call:
 
 
 def _text(draw: Draw, refs: References) -> Call:
-    found = refs.typed(str)
-    if not found or draw.chance(0.3):
+    reference = refs.typed(str)
+    if not reference or draw.chance(0.3):
         value = draw.pick(("hello world", "foo Bar-baz", ""))
-        found = value, value
-    return _split({"text": found}, {"chunkSize": 4, "overlap": 1} if draw.chance(0.5) else {})
+        reference = value, value
+    return _split({"text": reference}, {"chunkSize": 4, "overlap": 1} if draw.chance(0.5) else {})
 
 
 def _array(draw: Draw, refs: References) -> Call:
@@ -174,9 +176,9 @@ def _array(draw: Draw, refs: References) -> Call:
 
 def list_of(draw: Draw, refs: References) -> tuple[Any, Any]:
     """A list: mostly a reference to one, else one of references, now and then none."""
-    found = refs.typed(list)
-    if found and draw.chance(0.6):
-        return found
+    reference = refs.typed(list)
+    if reference and draw.chance(0.6):
+        return reference
     if draw.chance(0.05):
         return refs.inputs()
     leaves = [refs.leaf() for _ in range(draw.count(1, 3))]

@@ -123,7 +123,7 @@ def _break(draw: Draw, graph: dict[str, Any]) -> None:
     names = list(nodes)
     name = draw.pick(names)
     node = nodes[name] if isinstance(nodes[name], dict) else {}
-    computed = [found for found in nodes.values() if isinstance(found, dict) and "agent" in found]
+    computed = [spec for spec in nodes.values() if isinstance(spec, dict) and "agent" in spec]
     some = draw.pick(computed) if computed else {}
 
     def put(where: dict[str, Any], key: str, value: Any) -> Callable[[], Any]:

@@ -29,7 +29,7 @@ def compare(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> l
     if V8_TEXT.search(str(answer.get("thrown"))):
         recorded["thrownType"] = FREE_TEXTS[0]
     want = answer["atEnd"] if answer["status"] == "thrown" else answer["all"]
-    found = differences(
+    different = differences(
         recorded,
         replace(
             outcome,
@@ -40,11 +40,11 @@ def compare(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> l
     for node, message in answer["errors"].items():
         got = outcome.errors.get(node, message)
         if got != message and not V8_TEXT.search(message):
-            found.append(f"error of {node} {got!r}, recorded {message!r}")
+            different.append(f"error of {node} {got!r}, recorded {message!r}")
     order = started(answer)
     if order is not None and outcome.order != order:
-        found.append(f"order {outcome.order}, recorded {order}")
-    return found
+        different.append(f"order {outcome.order}, recorded {order}")
+    return different
 
 
 def started(answer: dict[str, Any]) -> list[str] | None:

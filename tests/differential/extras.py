@@ -60,8 +60,8 @@ class Extras:
         return [{"exists": f".{key}"} for key in keys] or ({"exists": ".zz.k"}, {"exists": "x"}, {}, "x")
 
     def _condition(self, refs: References) -> str:
-        found = refs.typed(self.draw.pick((bool, int, list, str)))
-        return found[0] if found and self.draw.chance(0.4) else refs.any()[0]
+        reference = refs.typed(self.draw.pick((bool, int, list, str)))
+        return reference[0] if reference and self.draw.chance(0.4) else refs.any()[0]
 
     def _path(self, example: Any) -> Any:
         draw = self.draw

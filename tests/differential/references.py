@@ -61,17 +61,17 @@ class Scope:
 
 def walk(text: str, value: Any, depth: int) -> list[tuple[str, Any]]:
     """Every path into `value`, to some depth."""
-    found = [(text, value)]
+    paths = [(text, value)]
     if depth and isinstance(value, list):
         for index, item in enumerate(value[:3]):
-            found += walk(f"{text}.${index}", item, depth - 1)
+            paths += walk(f"{text}.${index}", item, depth - 1)
         if value:
-            found += walk(f"{text}.$last", value[-1], 0)
+            paths += walk(f"{text}.$last", value[-1], 0)
     if depth and isinstance(value, dict):
         for key, item in value.items():
             if "." not in key:
-                found += walk(f"{text}.{key}", item, depth - 1)
-    return found
+                paths += walk(f"{text}.{key}", item, depth - 1)
+    return paths
 
 
 class References:
@@ -102,8 +102,8 @@ class References:
 
     def typed(self, kind: type) -> tuple[str, Any] | None:
         """A reference that may give a value of this kind; None where there is none."""
-        found = [(text, example) for text, example in self.scope.paths if type(example) is kind]
-        return self.draw.pick(found) if found else None
+        candidates = [(text, example) for text, example in self.scope.paths if type(example) is kind]
+        return self.draw.pick(candidates) if candidates else None
 
     def template(self) -> tuple[str, Any]:
         """A text with one to three placeholders."""

@@ -53,10 +53,10 @@ def explore(oracle: Oracle, seeds: Iterable[int]) -> Report:
         outcomes = [_outcome(case) for case in cases]
         for case, outcome, answer in zip(cases, outcomes, oracle.receive(cases), strict=True):
             report.features += features(case, answer)
-            verdict, found = judge(case, answer, *outcome)
+            verdict, different = judge(case, answer, *outcome)
             report.verdicts[verdict] += 1
             if verdict == "DIFFERENT":
-                report.failures.append((case, found))
+                report.failures.append((case, different))
     return report
 
 
@@ -66,16 +66,16 @@ def judge(
     """The same, on purpose not the same, not comparable, or DIFFERENT; and the differences."""
     if answer["status"] == "oracle-error" or "$mismatch" in str(answer.get("results")):
         return "not comparable: GraphAI differs from itself", []
-    found = compare(case, answer, outcome)
-    if not found:
+    different = compare(case, answer, outcome)
+    if not different:
         crashed = answer["status"] in ("crash", "hang")
         return (
             f"GraphAI fails ({answer['status']}), we end" if crashed else f"same ({answer['status']})"
         ), []
     if outcome.status.startswith("RAISED"):
-        return "DIFFERENT", found
+        return "DIFFERENT", different
     reason = explanation(case, witness)
-    return ("DIFFERENT", found) if reason is None else (f"deviation: {reason.name}", found)
+    return ("DIFFERENT", different) if reason is None else (f"deviation: {reason.name}", different)
 
 
 def shrunk(oracle: Oracle, case: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -85,19 +85,19 @@ def shrunk(oracle: Oracle, case: dict[str, Any]) -> tuple[dict[str, Any], list[s
         answer = oracle.ask([candidate])[0]
         return *judge(candidate, answer, *_outcome(candidate)), answer
 
-    def kind(verdict: str, found: list[str]) -> tuple[str, list[str]]:
-        return verdict, [difference.split()[0] for difference in found]
+    def kind(verdict: str, different: list[str]) -> tuple[str, list[str]]:
+        return verdict, [difference.split()[0] for difference in different]
 
     wanted = kind(*verdict(case)[:2])
     small = shrink(case, lambda candidate: kind(*verdict(candidate)[:2]) == wanted)
-    _, found, answer = verdict(small)
-    return recorded(small, answer), found
+    _, different, answer = verdict(small)
+    return recorded(small, answer), different
 
 
 def recorded(case: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """The case with GraphAI's answer in it."""
-    found = {key: answer[key] for key in RECORDED if key in answer}
-    return {**case, **found, "order": started(answer)}
+    kept = {key: answer[key] for key in RECORDED if key in answer}
+    return {**case, **kept, "order": started(answer)}
 
 
 def keep(case: dict[str, Any]) -> Path:

@@ -23,7 +23,9 @@ def oracle() -> Iterator[Oracle]:
 
 def test_random_graphs_run_as_in_graphai(oracle: Oracle) -> None:
     report = explore(oracle, range(FIRST, FIRST + COUNT))
-    different = [f"{case['name']}: {found}\n{json.dumps(case['graph'])}" for case, found in report.failures]
+    different = [
+        f"{case['name']}: {differences}\n{json.dumps(case['graph'])}" for case, differences in report.failures
+    ]
     assert different == []
     assert report.features["ran a node"] > COUNT * 0.7
     assert report.features["only valid"] > COUNT * 0.8

@@ -36,7 +36,11 @@ async def test_hung_agents_give_their_slots_back(tmp_path: Path) -> None:
     def work() -> str:
         return "done"
 
-    agents = {found.name: found for found in map(declared, (hang, work)) if found is not None}
+    agents = {
+        declared_agent.name: declared_agent
+        for declared_agent in map(declared, (hang, work))
+        if declared_agent is not None
+    }
     async with embedded(tmp_path / "home") as client:
         options = WorkerOptions(agents=agents, settings=client.settings, concurrent_agents=SLOTS)
         async with build_worker(client.temporal, "q", options):

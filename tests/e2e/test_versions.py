@@ -37,10 +37,10 @@ def options(client: GraphClient, build: str = "") -> WorkerOptions:
         await asyncio.sleep(params.get("seconds", 0))
         return [*(inputs.get("before") or []), build or "none"]
 
-    found = declared(tell)
-    assert found is not None
+    declared_agent = declared(tell)
+    assert declared_agent is not None
     settings = replace(client.settings, deployment=DEPLOYMENT if build else "", build_id=build)
-    return WorkerOptions(agents={found.name: found}, settings=settings)
+    return WorkerOptions(agents={declared_agent.name: declared_agent}, settings=settings)
 
 
 @pytest.fixture

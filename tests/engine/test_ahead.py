@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perdure.encoding import decode, encode
-from perdure.engine.ahead import Ahead, Answers
+from perdure.engine.ahead import Answers, Lookahead
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -26,7 +26,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.errors import EngineError
 from tests.support.drive import graph, rows, work
 from tests.support.graphs import make_graph
@@ -41,7 +41,7 @@ class Run:
         self.salt, self.share, self.random = salt, share, Random(salt)
         self.options = RunOptions(**options)
         self.scheduler = Scheduler(document, self.options)
-        self.turns, self.answers = Turns(), Answers()
+        self.turns, self.answers = TurnOrder(), Answers()
         self.waiting: dict[int, RunAgent] = {}
         self.elsewhere: list[RunAgent] = []
         self.ahead: list[str] = []
@@ -88,23 +88,23 @@ class Run:
         written, due = decode(data, json.loads(json.dumps(places)))
         scheduler, commands = restore(written, self.options)
         left = [self.share]
-        found: list[tuple[str, AgentCompleted | AgentFailed]] = []
+        answered: list[tuple[str, AgentCompleted | AgentFailed]] = []
 
         def answer(command: RunAgent) -> AgentCompleted | AgentFailed | None:
             left[0] -= 1
             if left[0] < 0:
                 return None
-            found.append((command.path, self.answer(command)))
-            return found[-1][1]
+            answered.append((command.path, self.answer(command)))
+            return answered[-1][1]
 
-        ahead = Ahead(scheduler, Turns(), self.now, self.is_pure, self.is_nobody, answer)
+        ahead = Lookahead(scheduler, TurnOrder(), self.now, self.is_pure, self.is_nobody, answer)
         ahead.resume(commands, due)
         stopped = ahead.play()
         assert stopped is None or left[0] < 0
         self.answers = Answers(self.now)
-        for path, event in found:
+        for path, event in answered:
             self.answers.add(path, event)
-        self.ahead += [path for path, _ in found]
+        self.ahead += [path for path, _ in answered]
         for call, command in list(self.waiting.items()):
             event = self.taking(command)
             if event is not None:
@@ -177,8 +177,8 @@ def test_another_call_of_the_same_number_is_refused() -> None:
 
 
 def ahead_of(
-    scheduler: Scheduler, turns: Turns, light: bool = False, **options: Any
-) -> tuple[Ahead, list[str]]:
+    scheduler: Scheduler, turns: TurnOrder, light: bool = False, **options: Any
+) -> tuple[Lookahead, list[str]]:
     """A segment in which everything is pure, and the paths that it answers."""
     paths: list[str] = []
 
@@ -187,13 +187,13 @@ def ahead_of(
         return AgentCompleted(command.call, {"v": 1})
 
     copy, commands = restore(snapshot(scheduler, light=light), RunOptions(**options))
-    ahead = Ahead(copy, Turns(), 0, lambda _: True, lambda _: False, answer)
+    ahead = Lookahead(copy, TurnOrder(), 0, lambda _: True, lambda _: False, answer)
     ahead.resume(commands, turns.written())
     return ahead, paths
 
 
-def begun(document: dict[str, Any], **options: Any) -> tuple[Scheduler, Turns]:
-    scheduler, turns = Scheduler(document, RunOptions(**options)), Turns()
+def begun(document: dict[str, Any], **options: Any) -> tuple[Scheduler, TurnOrder]:
+    scheduler, turns = Scheduler(document, RunOptions(**options)), TurnOrder()
     for command in scheduler.start(0):
         assert isinstance(command, RunAgent)
         turns.expect(command.call)
@@ -239,7 +239,7 @@ def test_a_segment_plays_a_run_to_its_end() -> None:
 
 
 def test_places_are_written_and_taken_up() -> None:
-    turns = Turns()
+    turns = TurnOrder()
     turns.expect(1)
     turns.expect(2, Settled(2), turns=3)
     turns.expect(3, AgentCompleted(3, {"a": 1}))
@@ -247,7 +247,7 @@ def test_places_are_written_and_taken_up() -> None:
     turns.expect(5)
     turns.drop(5)
     turns.arrive(Settled(9))
-    again = Turns()
+    again = TurnOrder()
     waiting = again.resume(json.loads(json.dumps(turns.written())))
     assert list(waiting) == [1]
     again.arrive(AgentCompleted(1, 0))

@@ -9,7 +9,7 @@ import pytest
 
 import perdure.engine.known
 from perdure.encoding import decode, encode
-from perdure.engine.known import BYTES, MANY, Known, Unknown, key_of
+from perdure.engine.known import MAX_RESOLVED_BYTES, MAX_RESOLVED_COUNT, ResolvedValues, ValueNeeded, key_of
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -26,7 +26,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.graph.distant import Part, Stored, Whole
+from perdure.graph.distant import BlobRef, Composite, Projection
 from perdure.graph.values import UNDEFINED
 from tests.support.drive import Fail, graph, work
 from tests.support.far import Far, Shelf, same
@@ -254,13 +254,13 @@ KNOWN: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("many", [0, MANY])
+@pytest.mark.parametrize("many", [0, MAX_RESOLVED_COUNT])
 @pytest.mark.parametrize("name", KNOWN)
 def test_what_a_decision_has_learned_goes_along(
     name: str, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is written down before every event comes to its end, however little it remembers."""
-    monkeypatch.setattr(perdure.engine.known, "MANY", many)
+    monkeypatch.setattr(perdure.engine.known, "MAX_RESOLVED_COUNT", many)
     far = same(KNOWN[name], plenty)
     moved = Far(KNOWN[name], plenty, Shelf(), moved=1)
     moved.start()
@@ -359,7 +359,7 @@ def test_a_function_that_fails_on_what_is_known_by_then() -> None:
     )
     scheduler = Scheduler(document)
     (call,) = (command for command in scheduler.start(0) if isinstance(command, RunAgent))
-    (wanted,) = scheduler.handle(AgentCompleted(call.call, Stored("d", 9, "object", 1)), 0)
+    (wanted,) = scheduler.handle(AgentCompleted(call.call, BlobRef("d", 9, "object", 1)), 0)
     assert isinstance(wanted, Fetch)
     scheduler.board.root.nodes["s"].result = "no json"
     (finish,) = scheduler.handle(Fetched(wanted.call, "text"), 0)
@@ -446,40 +446,45 @@ def test_a_deadline_passes_while_a_value_is_fetched() -> None:
 
 
 def test_known_values_are_forgotten_when_there_are_many() -> None:
-    known, places = Known(), [Part(Stored(str(number), 1, "list")) for number in range(MANY + 1)]
-    for number in range(MANY):
-        known.learn({key_of(places[number], False): number})
-    assert known.near(places[0]) == 0  # the one used last
-    known.learn({key_of(places[MANY], False): MANY})
-    assert (known.near(places[0]), known.near(places[2])) == (0, 2)
-    with pytest.raises(Unknown, match=r"\[part of"):
-        known.near(places[1])
+    known, places = (
+        ResolvedValues(),
+        [Projection(BlobRef(str(number), 1, "list")) for number in range(MAX_RESOLVED_COUNT + 1)],
+    )
+    for number in range(MAX_RESOLVED_COUNT):
+        known.remember({key_of(places[number], False): number})
+    assert known.resolve_shallow(places[0]) == 0  # the one used last
+    known.remember({key_of(places[MAX_RESOLVED_COUNT], False): MAX_RESOLVED_COUNT})
+    assert (known.resolve_shallow(places[0]), known.resolve_shallow(places[2])) == (0, 2)
+    with pytest.raises(ValueNeeded, match=r"\[part of"):
+        known.resolve_shallow(places[1])
 
 
 def test_known_values_are_forgotten_when_they_are_large() -> None:
-    known = Known()
-    known.learn({"a": "x" * (BYTES // 2)})
-    known.learn({"a": "y" * (BYTES // 2), "b": {"in": ["z"] * 50}})
+    known = ResolvedValues()
+    known.remember({"a": "x" * (MAX_RESOLVED_BYTES // 2)})
+    known.remember({"a": "y" * (MAX_RESOLVED_BYTES // 2), "b": {"in": ["z"] * 50}})
     assert list(known.written()) == ["a", "b"]
-    known.learn({"c": "x" * (BYTES // 2), "d": "x" * BYTES})  # what a decision takes is there, whatever it is
+    known.remember(
+        {"c": "x" * (MAX_RESOLVED_BYTES // 2), "d": "x" * MAX_RESOLVED_BYTES}
+    )  # what a decision takes is there, whatever it is
     assert list(known.written()) == ["c", "d"]
-    known.learn({"e": 1})
+    known.remember({"e": 1})
     assert list(known.written()) == ["e"]
 
 
 def test_near_and_whole_are_known_apart() -> None:
-    known, place = Known(), Stored("d", 5, "object")
-    assert known.near(place) is place
-    assert known.near([place]) == [place]
-    with pytest.raises(Unknown):
-        known.whole(place)
-    with pytest.raises(Unknown) as found:
-        known.whole({"a": [place]})
-    assert found.value.distant == Whole({"a": [place]})
-    known.learn({key_of(found.value.distant, True): {"a": [7]}})
-    assert known.whole({"a": [place]}) == {"a": [7]}
-    assert known.whole([1]) == [1]
-    assert known.whole(UNDEFINED) is UNDEFINED
+    known, place = ResolvedValues(), BlobRef("d", 5, "object")
+    assert known.resolve_shallow(place) is place
+    assert known.resolve_shallow([place]) == [place]
+    with pytest.raises(ValueNeeded):
+        known.resolve(place)
+    with pytest.raises(ValueNeeded) as raised:
+        known.resolve({"a": [place]})
+    assert raised.value.distant == Composite({"a": [place]})
+    known.remember({key_of(raised.value.distant, True): {"a": [7]}})
+    assert known.resolve({"a": [place]}) == {"a": [7]}
+    assert known.resolve([1]) == [1]
+    assert known.resolve(UNDEFINED) is UNDEFINED
 
 
 def test_a_graph_that_fails_elsewhere_cancels_a_fetch_of_another_row() -> None:

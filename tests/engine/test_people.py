@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from perdure.engine.messages import RunAgent
-from perdure.engine.people import Question, question
-from perdure.graph.distant import Stored
+from perdure.engine.people import HumanPrompt, human_prompt
+from perdure.graph.distant import BlobRef
 from tests.support.drive import Drive
 
 
@@ -18,32 +18,32 @@ from tests.support.drive import Drive
     ],
 )
 def test_answers_that_are_not_taken(answer: Any, required: bool, refusal: str | None) -> None:
-    assert Question(path="n", required=required).refusal(answer) == refusal
+    assert HumanPrompt(path="n", required=required).refusal(answer) == refusal
 
 
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({}, Question(path="n", message="Enter")),
+        ({}, HumanPrompt(path="n", message="Enter")),
         (
             {"message": 5, "role": "system", "required": 1},
-            Question(path="n", message="5", role="system", required=True),
+            HumanPrompt(path="n", message="5", role="system", required=True),
         ),
     ],
 )
-def test_what_a_call_asks(params: dict[str, Any], expected: Question) -> None:
+def test_what_a_call_asks(params: dict[str, Any], expected: HumanPrompt) -> None:
     drive = Drive({"nodes": {"n": {"agent": "textInputAgent", "params": params}}}).start()
     (command,) = drive.commands
     assert isinstance(command, RunAgent)
-    assert question(command) == expected
+    assert human_prompt(command) == expected
 
 
 def test_an_answer_is_a_text_and_a_message() -> None:
-    result = Question(path="n", role="system").result("yes")
+    result = HumanPrompt(path="n", role="system").result("yes")
     assert result == {"text": "yes", "message": {"role": "system", "content": "yes"}}
 
 
 def test_a_text_of_the_store_is_a_text() -> None:
-    asked = Question(path="a", required=True)
-    assert asked.refusal(Stored("d", 9, "string", 9)) is None
-    assert asked.refusal(Stored("d", 9, "list", 9)) == "a takes a text"
+    asked = HumanPrompt(path="a", required=True)
+    assert asked.refusal(BlobRef("d", 9, "string", 9)) is None
+    assert asked.refusal(BlobRef("d", 9, "list", 9)) == "a takes a text"

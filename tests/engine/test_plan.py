@@ -45,15 +45,15 @@ def test_the_keys_of_a_graph() -> None:
 
 
 def test_a_node_waits_for_everything_that_it_refers_to_once() -> None:
-    found = node(
+    planned = node(
         agent=":who",
         inputs={"x": [":a", "${:b} ${:a}"], "y": ":"},
         passThrough={"p": ":c"},
         graph=":g",
         **{"if": ":a.k", "unless": ":d"},
     )
-    assert found.needs == {"a", "b", "c", "who", "g", "d"}
-    assert isinstance(found.agent, Reference)
+    assert planned.needs == {"a", "b", "c", "who", "g", "d"}
+    assert isinstance(planned.agent, Reference)
 
 
 def test_static_nodes() -> None:
@@ -74,11 +74,11 @@ def test_retry_is_read_as_javascript_compares_it(given: Any, retry: float) -> No
 
 
 def test_falsy_values_count_as_absent() -> None:
-    found = node(
+    planned = node(
         **dict.fromkeys(("inputs", "params", "output", "passThrough", "anyInput", "graph", "repeatUntil"), 0),
         **dict.fromkeys(("if", "unless", "defaultValue", "label", "isResult"), ""),
     )
-    assert found == node(label="")
+    assert planned == node(label="")
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,16 @@ def test_repeat_until_without_a_path(given: Any, exists: Any) -> None:
 
 
 def test_the_path_of_repeat_until_calls_no_function() -> None:
-    found = node(repeatUntil={"exists": ".a.trim()"}).repeat_until
-    assert isinstance(found, Reference)
-    assert found.read({"a": {"trim()": 1}}) == 1
+    path = node(repeatUntil={"exists": ".a.trim()"}).repeat_until
+    assert isinstance(path, Reference)
+    assert path.read({"a": {"trim()": 1}}) == 1
 
 
 def test_any_input_probes_everything_but_params() -> None:
-    found = node(anyInput=True, inputs={"x": ":a", "params": ":b"})
-    assert found.probe is not None
-    assert [reference.node for reference in found.probe.references] == ["a"]
-    assert not found.probe_may_fail
+    planned = node(anyInput=True, inputs={"x": ":a", "params": ":b"})
+    assert planned.probe is not None
+    assert [reference.node for reference in planned.probe.references] == ["a"]
+    assert not planned.probe_may_fail
     assert node(anyInput=True, inputs={"x": ":a.jsonParse()"}).probe_may_fail
     assert node(inputs={"x": ":a"}).probe is None
 
@@ -107,8 +107,8 @@ def test_any_input_probes_everything_but_params() -> None:
 def test_options_of_a_call() -> None:
     assert node(timeout="50").options == NodeOptions(timeout=50)
     assert node(timeout=-1).options == node().options == NodeOptions()
-    found = node(queue="gpu", placement="local", backoff=2).options
-    assert found == NodeOptions(queue="gpu", placement="local", backoff=2)
+    options = node(queue="gpu", placement="local", backoff=2).options
+    assert options == NodeOptions(queue="gpu", placement="local", backoff=2)
 
 
 GRAPH = {"nodes": {}}

@@ -13,10 +13,10 @@ from tests.support.drive import Drive, failing, graph, nested, rows, work
 
 
 def deep(depth: int) -> dict[str, Any]:
-    found = graph(i=work())
+    outer = graph(i=work())
     for _ in range(depth - 1):
-        found = graph(o={"agent": "nestedAgent", "graph": found})
-    return found
+        outer = graph(o={"agent": "nestedAgent", "graph": outer})
+    return outer
 
 
 EXCEEDED: dict[str, tuple[dict[str, Any], Quotas, str]] = {

@@ -94,8 +94,8 @@ def test_an_agent_given_by_reference(agent: Any, failure: str | None) -> None:
     scheduler = Scheduler(graph(who=work(), n={"agent": ":who.name"}), agents=["work"])
     scheduler.start(0)
     commands = scheduler.handle(AgentCompleted(1, {"name": agent}), 0)
-    found = commands[-1].failure if isinstance(commands[-1], Finish) else None
-    assert found == failure
+    message = commands[-1].failure if isinstance(commands[-1], Finish) else None
+    assert message == failure
 
 
 def test_a_reference_to_an_agent_of_another_queue_is_taken_as_it_is() -> None:

@@ -18,7 +18,7 @@ from perdure.engine.messages import (
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import UsageError
-from perdure.graph.distant import Stored
+from perdure.graph.distant import BlobRef
 from perdure.graph.values import UNDEFINED
 from tests.support.drive import work
 
@@ -158,7 +158,7 @@ def test_a_snapshot_of_the_form_before_is_taken_up() -> None:
     graph = {"nodes": {"a": work(), "b": work(**{"if": ":a.v", "unless": ":a.w"})}}
     scheduler = Scheduler(graph)
     scheduler.start(0)
-    scheduler.handle(AgentCompleted(1, Stored("d", 9, "object", 1)), 0)
+    scheduler.handle(AgentCompleted(1, BlobRef("d", 9, "object", 1)), 0)
     old = {key: value for key, value in snapshot(scheduler).items() if key != "known"}
     old["calls"] = [{key: value for key, value in call.items() if key != "told"} for call in old["calls"]]
     moved, (asked,) = restore(old | {"format": 2})

@@ -1,6 +1,6 @@
 import pytest
 
-from perdure.engine.known import Known
+from perdure.engine.known import ResolvedValues
 from perdure.engine.plan import compile_plan
 from perdure.engine.state import TRANSITIONS, Clock, GraphRun, InvalidTransition, Nested, NodeState
 from perdure.graph.values import UNDEFINED
@@ -9,7 +9,7 @@ S = NodeState
 
 
 def graph_run(**nodes: object) -> GraphRun:
-    run = GraphRun(id=1, plan=compile_plan({"nodes": nodes}), clock=Clock(7), known=Known())
+    run = GraphRun(id=1, plan=compile_plan({"nodes": nodes}), clock=Clock(7), resolved=ResolvedValues())
     run.renew()
     return run
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.held import held
+from perdure.engine.held import large_values
 from perdure.engine.messages import RunAgent, Settle, Settled
-from perdure.engine.nested import MANY_GRAPHS, Withheld
+from perdure.engine.nested import MAX_OPEN_ROW_COUNT, Withheld
 from perdure.engine.snapshot import ranges, restore, snapshot
 from tests.support.drive import Drive, Fail, graph, rows, work
 from tests.support.far import Far, Shelf
@@ -40,12 +40,12 @@ def test_more_rows_are_open_where_calls_share_activities(keys: dict[str, Any], i
     node = rows(*range(ROWS), **keys)
     node["graph"]["nodes"]["i"] |= inner
     drive = Drive(graph(m=node), double)
-    assert most_open(drive) == (1_000 if keys else 700 if inner else MANY_GRAPHS)
+    assert most_open(drive) == (1_000 if keys else 700 if inner else MAX_OPEN_ROW_COUNT)
 
 
 def test_rows_are_opened_as_others_end() -> None:
     drive = Drive(large(), double)
-    assert most_open(drive) == MANY_GRAPHS
+    assert most_open(drive) == MAX_OPEN_ROW_COUNT
     assert drive.finish is not None
     assert drive.finish.results["m"] == [{"i": {"r": row * 2}} for row in range(ROWS)]
     assert drive.paths == [f"m[{row}].i" for row in range(ROWS)]
@@ -100,11 +100,11 @@ def test_few_results_are_in_a_light_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("given", "expected"),
     [([], []), ([3], [[3, 3]]), ([5, 1, 2, 3, 7, 6], [[1, 3], [5, 7]]), ([2, 0], [[0, 0], [2, 2]])],
 )
-def test_ranges(given: list[int], found: list[list[int]]) -> None:
-    assert ranges(given) == found
+def test_ranges(given: list[int], expected: list[list[int]]) -> None:
+    assert ranges(given) == expected
 
 
 def test_rows_are_made_when_they_are_asked_for() -> None:
@@ -121,10 +121,10 @@ def test_what_a_run_holds_can_be_put_elsewhere_at_once() -> None:
     run = Far(large(), double, shelf).start()
     for _ in range(300):
         run.step()
-    found = list(held(run.scheduler))
-    for each in found:
+    holders = list(large_values(run.scheduler))
+    for each in holders:
         each.put(shelf.put(each.value))
-    assert not [each for each in held(run.scheduler) if isinstance(each.value, list) and each.value]
+    assert not [each for each in large_values(run.scheduler) if isinstance(each.value, list) and each.value]
     while run.finish is None:
         run.step()
     near = Far(large(), double)
@@ -150,7 +150,7 @@ def test_values_of_a_graph_that_never_began_are_held_too() -> None:
     far = Far(document, lambda command: {"k": 1}, moved=1, puts=1)
     far.shelf = shelf
     far.start()
-    assert [{"large": 1}] in [each.value for each in held(far.scheduler)]
+    assert [{"large": 1}] in [each.value for each in large_values(far.scheduler)]
     while far.finish is None:
         far.step()
     assert far.outcome == near.outcome

@@ -98,9 +98,9 @@ async def _serves(
         while name not in started:  # a new namespace takes the server a while
             with suppress(ConnectionFailed):
                 started.add((await client.start(chain(folder / "journal", 1, 0.1), id=name)).id)
-        found = await results_of(client, [name], 60)
+        results = await results_of(client, [name], 60)
     figures.fact(f"{name} run: seconds until it ended", time.monotonic() - began)
-    figures.must(found == {name: expected(1)}, str(found))
+    figures.must(results == {name: expected(1)}, str(results))
     figures.must(time.monotonic() - began <= RETURN, f"{name}: after {time.monotonic() - began:.1f} s")
 
 

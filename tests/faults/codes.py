@@ -94,8 +94,8 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
                 call = CALLS[number % len(CALLS)]
                 reader = READERS[(number // len(CALLS) + number) % len(READERS)]
                 async with turns:
-                    found = await asyncio.to_thread(_call, figures, home, folder, call, reader)
-                codes["right" if found else "wrong"] += 1
+                    is_right = await asyncio.to_thread(_call, figures, home, folder, call, reader)
+                codes["right" if is_right else "wrong"] += 1
 
             await asyncio.gather(*(one(number) for number in range(40 if short else 500)))
     finally:

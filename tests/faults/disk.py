@@ -65,11 +65,11 @@ async def _fill_up(figures: Figures, folder: Path, disk: Path, runs: int, length
             (disk / "filler").unlink()
             await until(lambda: len(entries(journal)) > quiet, "a node runs again", 90)
             figures.fact("seconds from space to progress", entries(journal)[quiet]["time"] - freed)
-            found = await results_of(client, ids, 180)
-            right = sum(result == expected(length) for result in found.values())
+            results = await results_of(client, ids, 180)
+            right = sum(result == expected(length) for result in results.values())
             figures.fact("runs that ended right", f"{right} of {runs}")
             figures.fact("repeated calls", f"{repeats(journal)} of {runs * length}")
-            figures.must(right == runs, str(found))
+            figures.must(right == runs, str(results))
             code = await asyncio.to_thread(waiting.wait, 60)
             figures.must(code == 0, f"the command that waited meanwhile ended with {code}")
             again = await asyncio.to_thread(perdure, home, "run", graph, "--id", "after")
@@ -95,14 +95,14 @@ def _judge(figures: Figures, done: Done) -> None:
 
 async def _start_anyway(figures: Figures, client: GraphClient, journal: Path) -> None:
     """As if the disk had filled up right after the look at it."""
-    began, least = time.monotonic(), server.SPACE
-    server.SPACE = 0
+    began, least = time.monotonic(), server.MIN_RUN_SPACE_BYTES
+    server.MIN_RUN_SPACE_BYTES = 0
     try:
         await client.start(chain(journal, 1, 0.1), id="anyway")
     except ConnectionFailed as error:
         figures.must("is the disk full?" in str(error), str(error))
     finally:
-        server.SPACE = least
+        server.MIN_RUN_SPACE_BYTES = least
     figures.fact("seconds until a start that was sent gave up", time.monotonic() - began)
     figures.must(time.monotonic() - began <= SOON, "a start that was sent hangs")
 

@@ -55,14 +55,14 @@ async def _finish(figures: Figures, home: Path, journal: Path, ids: list[str]) -
     try:
         async with client_of(home) as client:
             crew.worker()
-            found = await results_of(client, ids, 120)
+            results = await results_of(client, ids, 120)
     finally:
         crew.kill_all()
         await asyncio.to_thread(server.stop, Settings(home=home))
-    right = sum(result == expected(LENGTH) for result in found.values())
+    right = sum(result == expected(LENGTH) for result in results.values())
     figures.fact("runs that ended right", f"{right} of {len(ids)}")
     figures.fact("repeated calls", f"{repeats(journal)} of {len(ids) * LENGTH}")
-    figures.must(right == len(ids), str(found))
+    figures.must(right == len(ids), str(results))
     figures.must(integrity(home / "temporal.db") == "ok", "the last database is whole")
 
 

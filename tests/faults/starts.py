@@ -39,12 +39,12 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
             await asyncio.gather(kills, return_exceptions=True)
             await asyncio.to_thread(server.ensure, client.settings)
         async with client_of(home) as client:
-            found = await results_of(client, sorted(acknowledged), 120)
+            results = await results_of(client, sorted(acknowledged), 120)
         figures.must(worker.poll() is None, f"the worker lives: {crew.log.read_text()}")
     finally:
         crew.kill_all()
         await asyncio.to_thread(server.stop, Settings(home=home))
-    right = sum(result == expected(1) for result in found.values())
+    right = sum(result == expected(1) for result in results.values())
     counts = _counts(home)
     keys = Counter(entry["key"] for entry in entries(journal))
     figures.fact("kills of the server", len(killed))
@@ -54,7 +54,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
     figures.fact("ids with more than one run", sum(count > 1 for count in counts.values()))
     figures.fact("repeated calls", sum(count - 1 for count in keys.values()))
     figures.must(len(killed) > 1, "there were kills")
-    figures.must(right == len(acknowledged), str(found))
+    figures.must(right == len(acknowledged), str(results))
     figures.must(acknowledged >= set(ids[::2]), "a start that is repeated is acknowledged in the end")
     figures.must(acknowledged <= set(counts), "no acknowledged start is lost")
     figures.must(max(counts.values()) == 1, f"never two runs of an id: {counts.most_common(3)}")
@@ -64,13 +64,17 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
 async def _kill_again_and_again(home: Path, killed: list[int]) -> None:
     chance = random.Random(7)
     while True:
-        found = server.status(Settings(home=home))
-        if found is None or found.pid in killed or not await asyncio.to_thread(serves, found.address):
+        embedded = server.status(Settings(home=home))
+        if (
+            embedded is None
+            or embedded.pid in killed
+            or not await asyncio.to_thread(serves, embedded.address)
+        ):
             await asyncio.sleep(0.1)
             continue
         await asyncio.sleep(chance.uniform(0.1, 1.5))
-        killed.append(found.pid)
-        kill_server(found.pid)
+        killed.append(embedded.pid)
+        kill_server(embedded.pid)
 
 
 async def _start_all(home: Path, journal: Path, ids: list[str], acknowledged: set[str]) -> None:

@@ -304,11 +304,11 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
 
 @pytest.mark.parametrize(("data", "code", "place", "cure", "graphai"), PROBLEMS)
 def test_problem(data: Any, code: str, place: str, cure: str, graphai: str) -> None:
-    found = list(problems(data, AGENTS))
-    assert [(problem.code, problem.place, problem.cure, problem.graphai) for problem in found] == [
+    actual = list(problems(data, AGENTS))
+    assert [(problem.code, problem.place, problem.cure, problem.graphai) for problem in actual] == [
         (code, place, cure, graphai)
     ]
-    assert found[0].finding
+    assert actual[0].finding
 
 
 ACCEPTED: list[Any] = [
@@ -345,8 +345,8 @@ def test_problems_come_in_the_order_in_which_graphai_meets_them() -> None:
         "loop": {"while": "x"},
         "extra": 1,
     }
-    found = [(problem.code, problem.place) for problem in problems(data, AGENTS)]
-    assert found == [
+    actual = [(problem.code, problem.place) for problem in problems(data, AGENTS)]
+    assert actual == [
         ("unknown-key", "extra"),
         ("unknown-key", "nodes.s.extra"),
         ("unknown-agent", "nodes.1.agent"),
@@ -359,8 +359,8 @@ def test_problems_come_in_the_order_in_which_graphai_meets_them() -> None:
 
 
 def test_a_node_that_is_none_ends_the_checks() -> None:
-    found = [problem.code for problem in problems(graph(a=None, b=copy(inputs={"x": ":zz"})), AGENTS)]
-    assert found == ["not-a-node"]
+    codes = [problem.code for problem in problems(graph(a=None, b=copy(inputs={"x": ":zz"})), AGENTS)]
+    assert codes == ["not-a-node"]
 
 
 def test_a_graph_in_which_nothing_starts_names_the_cycle_too() -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from perdure.errors import FunctionError
 from perdure.graph.distant import (
-    Distant,
-    Joined,
+    BlobRef,
+    Composite,
+    Concat,
+    Deferred,
     Merged,
-    Part,
-    Stored,
-    Whole,
+    Projection,
     copied,
+    deferred_in,
     described,
-    distant_in,
     sources,
     stored,
 )
@@ -41,8 +41,8 @@ VALUES: dict[str, Any] = {
 HERE = {name: stored(name, 1_000, value) for name, value in VALUES.items()}
 
 
-def load(found: Stored) -> Any:
-    return VALUES[found.digest]
+def load(stored: BlobRef) -> Any:
+    return VALUES[stored.digest]
 
 
 PATHS = (
@@ -90,11 +90,11 @@ PATHS = (
 
 def scopes() -> tuple[dict[str, Any], dict[str, Any]]:
     """The same values at hand and in a store."""
-    found = (
+    scope_pair = (
         {**kind, "list": [kind["o"], kind["t"], 7], "deep": {"x": {"y": [kind["o"]]}}}
         for kind in (VALUES, HERE)
     )
-    return next(found), next(found)
+    return next(scope_pair), next(scope_pair)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -122,7 +122,7 @@ def test_what_is_known_of_an_object_is_told_without_it() -> None:
         reference = parse_reference(path)
         assert reference is not None
         assert reference.read(HERE["o"]) is UNDEFINED
-        assert isinstance(reference.read(HERE["many"]), Part)
+        assert isinstance(reference.read(HERE["many"]), Projection)
 
 
 def test_a_key_named_like_a_function_stays_a_key() -> None:
@@ -165,7 +165,7 @@ def test_cleaning(make: Any) -> None:
 @pytest.mark.parametrize("result", [{"a": 1}, [{"a": 1}, 2], "text", 5, None])
 def test_merging(result: Any) -> None:
     VALUES["r"] = result
-    base = Stored("r", 1, "object")
+    base = BlobRef("r", 1, "object")
     over = {"a": 9, "o": HERE["t"]}
     wanted = {"a": 9, "o": VALUES["t"]}
     assert evaluate(Merged(base, over), load) == merged(result, wanted)
@@ -173,13 +173,15 @@ def test_merging(result: Any) -> None:
 
 def test_everything_is_found_and_told() -> None:
     place = HERE["o"]
-    every = Merged(Whole([Part(place, (("a", False),)), 1]), {"t": Joined(("x", HERE["t"], [HERE["l"]]))})
-    assert [found.digest for found in sources(every)] == ["o", "t", "l"]
-    assert list(distant_in({"a": [every, 1], "b": place})) == [every, place]
+    every = Merged(
+        Composite([Projection(place, (("a", False),)), 1]), {"t": Concat(("x", HERE["t"], [HERE["l"]]))}
+    )
+    assert [stored.digest for stored in sources(every)] == ["o", "t", "l"]
+    assert list(deferred_in({"a": [every, 1], "b": place})) == [every, place]
     assert described({"a": [place, 1]}) == {"a": ["[object of 0.0 MB, in the store]", 1]}
-    assert str(Part(place)) == "[part of [object of 0.0 MB, in the store]]"
+    assert str(Projection(place)) == "[part of [object of 0.0 MB, in the store]]"
     assert str(every) == "[with parts in the store]"
-    assert str(Joined(("x", HERE["t"]))) == "x[string of 0.0 MB, in the store]"
+    assert str(Concat(("x", HERE["t"]))) == "x[string of 0.0 MB, in the store]"
 
 
 @pytest.mark.parametrize(
@@ -193,17 +195,17 @@ def test_everything_is_found_and_told() -> None:
     ],
 )
 def test_what_is_held_of_a_value(value: Any, kind: str, length: int, keys: Any) -> None:
-    assert stored("d", 5, value) == Stored("d", 5, kind, length, keys)
+    assert stored("d", 5, value) == BlobRef("d", 5, kind, length, keys)
 
 
 def test_a_kind_that_nobody_knows() -> None:
     with pytest.raises(TypeError, match="is unknown"):
-        evaluate(Distant(), load)
-    assert list(sources(Distant())) == []
+        evaluate(Deferred(), load)
+    assert list(sources(Deferred())) == []
 
 
 def test_a_copy_shares_nothing_but_what_is_distant() -> None:
-    far = Stored("d", 1, "list", 1)
+    far = BlobRef("d", 1, "list", 1)
     value = {"a": [1, {"b": far}], "c": "x"}
     copy = copied(value)
     assert copy == value

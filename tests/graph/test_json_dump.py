@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure.graph.distant import Stored
+from perdure.graph.distant import BlobRef
 from perdure.graph.json_dump import dump
 from perdure.graph.values import UNDEFINED
 
@@ -27,7 +27,7 @@ NOT_HELD: tuple[Any, ...] = (
     math.nan,
     math.inf,
     -math.inf,
-    Stored("digest", 9, "string", 7),
+    BlobRef("digest", 9, "string", 7),
     b"bytes",
     {1, 2},
 )

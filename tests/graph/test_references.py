@@ -113,9 +113,9 @@ def test_parse_path(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", RECORDED["deps"], ids=lambda case: str(case["inputs"]))
 def test_references(case: dict[str, Any]) -> None:
-    found = compile_inputs(case["inputs"]).references
-    assert [reference.node for reference in found] == case["expected"]
-    assert references_in(case["inputs"]) == list(found)
+    references = compile_inputs(case["inputs"]).references
+    assert [reference.node for reference in references] == case["expected"]
+    assert references_in(case["inputs"]) == list(references)
 
 
 @pytest.mark.parametrize("case", RECORDED["templates"], ids=lambda case: case["template"])

@@ -25,29 +25,29 @@ nodes:
 
 def test_every_finding_has_its_line_and_kind() -> None:
     seen = review(load(TEXT, source="graph.yaml"), ["copyAgent", "nestedAgent"])
-    assert [(found.code, found.place, found.line, found.column) for found in seen.problems] == [
+    assert [(problem.code, problem.place, problem.line, problem.column) for problem in seen.problems] == [
         ("not-a-node", "nodes.broken", 11, 3),
     ]
-    assert [(found.code, found.line) for found in seen.warnings] == [
+    assert [(problem.code, problem.line) for problem in seen.warnings] == [
         ("old-agent-id", 4),
         ("old-agent-id", 10),
     ]
-    assert [(found.code, found.nested) for found in seen.nested] == [("unknown-agent", True)]
+    assert [(problem.code, problem.nested) for problem in seen.nested] == [("unknown-agent", True)]
     assert seen.data["nodes"]["a.b"]["agent"] == "copyAgent"
 
 
 def test_an_id_with_dots_and_a_place_that_is_not_there() -> None:
     seen = review(load(TEXT.replace("  broken: 5\n", "")), ["copyAgent", "nestedAgent"])
-    assert [(found.code, found.place, found.line) for found in seen.problems] == [
+    assert [(problem.code, problem.place, problem.line) for problem in seen.problems] == [
         ("unknown-node", "nodes.a.b.inputs", 5),
     ]
     missing = review(load("version: 0.5\n"))
-    assert [(found.code, found.line) for found in missing.problems] == [("nodes", 1)]
+    assert [(problem.code, problem.line) for problem in missing.problems] == [("nodes", 1)]
 
 
 def test_a_document_without_text_has_no_lines() -> None:
     seen = review(Document({"nodes": None, "x": 1}, "", None))
-    assert [found.line for found in seen.problems] == [None]
+    assert [problem.line for problem in seen.problems] == [None]
 
 
 @pytest.mark.parametrize(

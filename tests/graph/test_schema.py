@@ -33,8 +33,8 @@ def test_every_recorded_graph_that_is_free_of_problems_validates():
     refused: list[str] = []
     count = 0
     for case in cases:
-        found = review(Document(case["graph"]))
-        if case["status"] == "ok" and not found.problems and not found.nested:
+        reviewed = review(Document(case["graph"]))
+        if case["status"] == "ok" and not reviewed.problems and not reviewed.nested:
             count += 1
             refused += [f"{case['name']}: {error.message}" for error in VALIDATOR.iter_errors(case["graph"])]
     assert refused == []

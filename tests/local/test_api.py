@@ -10,7 +10,7 @@ PLAIN = {"temperature": 0, "seed": 0, "cache_prompt": False, "model": "local"}
 GENERATIONS = {
     "defaults": (
         {"model": "gpt-4o", "messages": []},
-        {**PLAIN, "messages": [], "max_tokens": api.MOST_TOKENS, "repeat_penalty": 1.1},
+        {**PLAIN, "messages": [], "max_tokens": api.DEFAULT_ANSWER_TOKENS, "repeat_penalty": 1.1},
     ),
     "given": (
         {
@@ -47,16 +47,16 @@ def test_null_asks_for_the_default() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
 def test_a_body_is_a_json_object(body: bytes) -> None:
-    with pytest.raises(api.Refused, match="body is not"):
+    with pytest.raises(api.RequestRefused, match="body is not"):
         api.parse(body)
 
 
 def test_a_prompt_that_is_too_long_is_told_what_to_do() -> None:
     error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 8192}
-    found = api.generation_error(json.dumps({"error": error}).encode(), "local")
-    assert (found["code"], found["param"]) == ("context_length_exceeded", "messages")
-    assert "9000 tokens, the local model local reads 8192" in found["message"]
-    assert "tokenBoundStringsAgent" in found["message"]
+    body = api.generation_error(json.dumps({"error": error}).encode(), "local")
+    assert (body["code"], body["param"]) == ("context_length_exceeded", "messages")
+    assert "9000 tokens, the local model local reads 8192" in body["message"]
+    assert "tokenBoundStringsAgent" in body["message"]
 
 
 def test_other_errors_of_the_model_are_handed_on() -> None:
@@ -89,5 +89,5 @@ REFUSALS: dict[str, tuple[api.Json, str]] = {
 
 @pytest.mark.parametrize(("request_", "message"), REFUSALS.values(), ids=REFUSALS)
 def test_what_cannot_be_embedded_is_refused(request_: api.Json, message: str) -> None:
-    with pytest.raises(api.Refused, match=message):
+    with pytest.raises(api.RequestRefused, match=message):
         api.embedding_request(request_, 384)

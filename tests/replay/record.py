@@ -64,9 +64,9 @@ async def _keep(run: Run, name: str) -> None:
     history = await run.handle.fetch_history()
     text = json.dumps(scrubbed(history.to_json_dict()), indent=1) + "\n"
     names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(ROOT)]
-    found = private_texts(text, names)
-    if found:
-        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(found)}")
+    private = private_texts(text, names)
+    if private:
+        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(private)}")
     (FOLDER / f"{name}.json").write_text(text)
     print(f"{name}: {len(history.events)} events, {len(text):,} bytes")
 

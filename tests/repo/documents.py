@@ -12,7 +12,7 @@ from perdure.activities.catalog import catalog
 from perdure.cli.loaders import graphs_of
 from perdure.cli.problems import text as shown_problem
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.errors import GraphError, Problem, RunFailed
 from perdure.graph.javascript import stringify
 from perdure.graph.load import load
@@ -92,14 +92,14 @@ def _block(name: str, text: str, match: re.Match[str]) -> Block:
 
 def examples(name: str) -> list[Example]:
     """The blocks of kind "graph", with the outcomes that follow each under the same heading."""
-    found: list[Example] = []
+    shown: list[Example] = []
     for block in blocks(name):
         if block.kind == "graph":
-            found.append(Example(block, ()))
+            shown.append(Example(block, ()))
         elif block.kind in OUTCOMES:
-            last = found.pop()
-            found.append(replace(last, outcomes=(*last.outcomes, block)))
-    return found
+            last = shown.pop()
+            shown.append(replace(last, outcomes=(*last.outcomes, block)))
+    return shown
 
 
 def tables(name: str, heading: str) -> list[list[dict[str, str]]]:
@@ -147,9 +147,11 @@ async def outcome(block: Block) -> dict[str, str]:
     """What becomes of an example, each outcome as its block would show it."""
     name = f"graph.{'json' if block.language == 'json' else 'yaml'}"
     console: list[str] = []
-    found, data = findings(source_of(block), name)
-    told = {"message": "".join(f"{shown_problem(problem, name)}\n" for problem in found)} if found else {}
-    if any(problem.code not in WARNINGS for problem in found):
+    problems, data = findings(source_of(block), name)
+    told = (
+        {"message": "".join(f"{shown_problem(problem, name)}\n" for problem in problems)} if problems else {}
+    )
+    if any(problem.code not in WARNINGS for problem in problems):
         return told
     result = await _run(data, console)
     return told | {
@@ -172,7 +174,7 @@ def findings(text: str | bytes, name: str) -> tuple[tuple[Problem, ...], Any]:
 
 
 async def _run(document: Any, shown: list[str]) -> RunResult:
-    async def ask(question: Question) -> str:
+    async def ask(question: HumanPrompt) -> str:
         shown.append(f"{question.message}: {ANSWER}")
         return ANSWER
 

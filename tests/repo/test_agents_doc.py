@@ -9,7 +9,7 @@ import pytest
 from perdure.activities.agent import Agent, Sample
 from perdure.activities.catalog import catalog
 from perdure.activities.document import document, shipped, type_of
-from perdure.activities.graph_agents import DESCRIBED
+from perdure.activities.graph_agents import DESCRIBED_GRAPH_AGENTS
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.graph.load import load
 from perdure.graph.values import UNDEFINED, Value
@@ -32,7 +32,7 @@ def test_the_command_prints_the_page() -> None:
 def test_every_agent_has_a_section() -> None:
     wanted = {name for name in {*catalog(), *GRAPH_AGENTS} if "." not in name}
     assert {text for level, text in headings(PAGE) if level == 3} == wanted
-    assert {each.name for each in DESCRIBED} == set(GRAPH_AGENTS)
+    assert {each.name for each in DESCRIBED_GRAPH_AGENTS} == set(GRAPH_AGENTS)
 
 
 @pytest.mark.parametrize("agent", shipped(), ids=lambda agent: agent.name)
@@ -95,7 +95,11 @@ def test_types_in_words(schema: dict[str, Any], words: str) -> None:
 
 @pytest.mark.parametrize(
     ("agent", "sample"),
-    [pytest.param(agent, sample, id=agent.name) for agent in DESCRIBED for sample in agent.samples],
+    [
+        pytest.param(agent, sample, id=agent.name)
+        for agent in DESCRIBED_GRAPH_AGENTS
+        for sample in agent.samples
+    ],
 )
 def test_samples_of_graph_agents(agent: Agent, sample: Sample) -> None:
     node = {"agent": agent.name, "inputs": sample.inputs, "params": dict(sample.params), "isResult": True}

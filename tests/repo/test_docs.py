@@ -60,8 +60,8 @@ def test_links(name: str) -> None:
 
 
 def anchors(file: Path) -> set[str]:
-    found = [title for _, title in documents.headings(os.path.relpath(file, DOCS))]
-    plain = [re.sub(r"[^\w\- ]", "", title.lower()) for title in found]
+    titles = [title for _, title in documents.headings(os.path.relpath(file, DOCS))]
+    plain = [re.sub(r"[^\w\- ]", "", title.lower()) for title in titles]
     return {title.replace(" ", "-") for title in plain}
 
 

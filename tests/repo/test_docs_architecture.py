@@ -15,7 +15,7 @@ import pytest
 from perdure import wire
 from perdure.activities import activity
 from perdure.activities.agent import AgentContext
-from perdure.activities.pulse import Pulse
+from perdure.activities.pulse import Heartbeat
 from perdure.directory import DIRECTORY
 from perdure.engine.messages import RunOptions
 from perdure.payloads import FETCH, KEEP, SEGMENT
@@ -100,7 +100,7 @@ def test_bounds() -> None:
 
 def test_metadata() -> None:
     beside = {
-        f"perdure-{name}" for name in activity._Delivery(Pulse(attempt=1), False, AgentContext()).beside()
+        f"perdure-{name}" for name in activity._Delivery(Heartbeat(attempt=1), False, AgentContext()).beside()
     }
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}
@@ -108,13 +108,13 @@ def test_metadata() -> None:
 
 
 def test_failure_types() -> None:
-    from perdure.workflows.activity_options import FINAL
+    from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 
     rows = tables(NAME, "Failures")[0]
     unrepeated = {
         name for row in rows if row["Temporal"] == "does not repeat" for name in row["type"].split(", ")
     }
-    assert unrepeated == set(FINAL)
+    assert unrepeated == set(FINAL_ERROR_TYPES)
 
 
 HISTORIES = [block for block in documents.blocks(NAME) if block.kind.startswith("history ")]

@@ -16,13 +16,13 @@ from perdure import errors
 from perdure.activities.activity import AgentActivities
 from perdure.activities.agent import Agent, declared
 from perdure.activities.catalog import catalog
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.client import GraphClient
 from perdure.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
 from perdure.settings import Settings
 from perdure.wire import pack
 from perdure.worker import WorkerOptions, build_worker
-from perdure.workflows.activity_options import FINAL
+from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from tests.repo import documents
 from tests.repo.documents import Block, Example
 from tests.support import ROOT
@@ -35,9 +35,9 @@ EXAMPLES = [example for example in documents.examples(ERRORS) if example.outcome
 
 
 def kinds(*names: str) -> pytest.MarkDecorator:
-    found = [block for block in BLOCKS if block.language == "python" and block.kind.split(" ")[0] in names]
-    assert found
-    return pytest.mark.parametrize("block", found, ids=lambda block: block.heading)
+    blocks = [block for block in BLOCKS if block.language == "python" and block.kind.split(" ")[0] in names]
+    assert blocks
+    return pytest.mark.parametrize("block", blocks, ids=lambda block: block.heading)
 
 
 # The codes, from the source: whatever is given to Problem and to the functions that make one.
@@ -58,7 +58,7 @@ def makes_problem(call: ast.Call, path: Path) -> bool:
     name = ast.unparse(call.func)
     if path.parent.name == "graph":
         own = path.name == "tree.py" and name == "self.fail"
-        return own or name.endswith("tree.fail") or name in ("Problem", "validation", "Refused")
+        return own or name.endswith("tree.fail") or name in ("Problem", "validation", "DocumentRefused")
     return name == "Problem"
 
 
@@ -80,7 +80,7 @@ def exceptions() -> set[str]:
 
 
 def failure_types() -> set[str]:
-    return {*FINAL, TOO_LARGE_FOR_LOCAL, "TransientError"}
+    return {*FINAL_ERROR_TYPES, TOO_LARGE_FOR_LOCAL, "TransientError"}
 
 
 def test_every_code_and_class_has_a_heading() -> None:
@@ -101,8 +101,8 @@ def test_every_heading_has_an_example_and_a_cure() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.source.heading}")
 def test_code(example: Example) -> None:
     name = f"graph.{'json' if example.source.language == 'json' else 'yaml'}"
-    found, _ = documents.findings(documents.source_of(example.source), name)
-    assert {problem.code for problem in found} >= {example.source.heading}
+    problems, _ = documents.findings(documents.source_of(example.source), name)
+    assert {problem.code for problem in problems} >= {example.source.heading}
 
 
 @kinds("raises")
@@ -140,7 +140,7 @@ async def called(name: str, agents: dict[str, Agent], block: Block) -> Any:
     is_local = block.kind == "local"
     environment.info = dataclasses.replace(environment.info, activity_type=name, is_local=is_local)
     settings = Settings()
-    activities = AgentActivities(agents=agents, settings=settings, claims=Claims.of(settings))
+    activities = AgentActivities(agents=agents, settings=settings, claims=ClaimCheck.of(settings))
     call = AgentCall(agent=name, inputs={}, timeout=20 if block.heading == "Timeout" else None)
     return await environment.run(activities.run_agent, [pack(call)])
 

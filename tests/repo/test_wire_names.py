@@ -13,14 +13,14 @@ from temporalio import activity, workflow
 
 from perdure import payloads, wire
 from perdure.activities.activity import AgentActivities
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.client import WORKFLOW
-from perdure.directory import Directory, FilterScope
-from perdure.engine.people import Question
+from perdure.directory import AgentRegistry, FilterScope
+from perdure.engine.people import HumanPrompt
 from perdure.records import to_plain
-from perdure.reports import GRAPH, STATUS
+from perdure.reports import GRAPH_KEY, STATUS_KEY
 from perdure.settings import Settings
-from perdure.workflows.activity_options import FINAL
+from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 FIELDS = {
@@ -30,15 +30,15 @@ FIELDS = {
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed""",
     payloads.BatchCall: "calls shared",
-    payloads.Beginning: "request run now continues",
+    payloads.FirstSegmentRequest: "request run now continues",
     payloads.SegmentRequest: "scheduler places directory request now run",
     payloads.SegmentResult: "answers alone console end seconds",
     payloads.StreamTail: "attempt offset text path",
     payloads.Answer: "path value",
     payloads.NodeStatus: "path state agent queue since retries error done total",
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
-    Question: "path message role required",
-    Directory: "pure others human queues local_activities store filters first",
+    HumanPrompt: "path message role required",
+    AgentRegistry: "pure others human queues local_activities store filters first",
     FilterScope: "agents nodes pure",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
@@ -60,13 +60,13 @@ def test_workflow() -> None:
 
 
 def test_activities() -> None:
-    every = AgentActivities(agents={}, settings=Settings(), claims=Claims(None, 0)).all()
+    every = AgentActivities(agents={}, settings=Settings(), claims=ClaimCheck(None, 0)).all()
     names = {activity._Definition.must_from_callable(each).name for each in every}
     assert names == {"perdure.agents", "perdure.segment", "perdure.fetch", "perdure.keep", None}
 
 
 def test_error_types() -> None:
-    assert set(FINAL) == {
+    assert set(FINAL_ERROR_TYPES) == {
         "AgentError",
         "Timeout",
         "FinalError",
@@ -86,4 +86,4 @@ def test_metadata() -> None:
 
 
 def test_search_attributes() -> None:
-    assert (GRAPH.name, STATUS.name) == ("PerdureGraph", "PerdureStatus")
+    assert (GRAPH_KEY.name, STATUS_KEY.name) == ("PerdureGraph", "PerdureStatus")

@@ -51,17 +51,17 @@ async def test_a_writer_that_is_killed_leaves_whole_objects_only(tmp_path: Path)
         writer.stdout.close()
         writer.wait()
     store = open_store(str(tmp_path))
-    found = await names(store)
-    for name in found:
+    stored = await names(store)
+    for name in stored:
         assert await store.get(name)  # compares the hash
     for number in range(acknowledged):
-        assert await store.put(b"%d " % number * 20_000) in found
+        assert await store.put(b"%d " % number * 20_000) in stored
     for partial in (tmp_path / "partial").iterdir():
         os.utime(partial, (0, 0))
     left = len(list((tmp_path / "partial").iterdir()))
     assert await store.tidy(time.time()) == left
     assert list((tmp_path / "partial").iterdir()) == []
-    assert await names(store) == found
+    assert await names(store) == stored
 
 
 @pytest.mark.anyio
@@ -245,9 +245,9 @@ async def test_a_date_that_is_set_too_late_does_not_count(
     path = path_of(tmp_path, NAME)
     utime = os.utime
 
-    def late(found: Path) -> None:
-        with found.open() as file:
-            assert folder._remove(found, time.time() - 50_000)
+    def late(path: Path) -> None:
+        with path.open() as file:
+            assert folder._remove(path, time.time() - 50_000)
             utime(file.fileno())
 
     monkeypatch.setattr(os, "utime", late)

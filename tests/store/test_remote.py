@@ -9,7 +9,7 @@ import pytest
 
 from perdure.errors import ObjectMissing, StoreUnavailable, UsageError
 from perdure.store import Store, open_store, remote
-from perdure.store.backend import FRESH
+from perdure.store.backend import RENEWAL_INTERVAL_S
 from tests.store.bucket import Bucket, bucket
 from tests.support.servers import Answer, Seen, Server
 from tests.support.stored import DATA, NAME
@@ -21,8 +21,8 @@ OLD = 100_000
 
 @pytest.fixture
 def made() -> Iterator[tuple[Bucket, Server]]:
-    with bucket() as found:
-        yield found
+    with bucket() as remote:
+        yield remote
 
 
 def fresh() -> Store:
@@ -52,10 +52,10 @@ async def test_it_is_renewed_when_it_is_no_longer_fresh_or_not_whole(made: tuple
     stored, server = made
     await fresh().put(DATA)
     assert sent(server) == ["HEAD /p/objects/", "HEAD /p/removing/", "PUT /p/objects/"]
-    stored.age(KEY, FRESH - 60)
+    stored.age(KEY, RENEWAL_INTERVAL_S - 60)
     await fresh().put(DATA)
     assert sent(server) == ["HEAD /p/objects/", "HEAD /p/removing/"]
-    stored.age(KEY, FRESH + 60)
+    stored.age(KEY, RENEWAL_INTERVAL_S + 60)
     await fresh().put(DATA)
     assert "PUT /p/objects/" in sent(server)
     assert time.time() - stored.objects[KEY][1] < 10
@@ -124,7 +124,7 @@ async def test_who_puts_while_it_is_removed_has_it_afterwards(
     made: tuple[Bucket, Server], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """The collector is held up before each of its requests, until the writer has ended or waits for it."""
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(remote, "REMOVAL_POLL_INTERVAL_S", 0.01)
     stored, _ = made
     await fresh().put(DATA)
     stored.age(KEY, OLD)
@@ -165,7 +165,7 @@ async def test_a_collector_that_decided_before_it_was_put_again(
     made: tuple[Bucket, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer sees no collector, the collector sees the old date, and then both go on."""
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(remote, "REMOVAL_POLL_INTERVAL_S", 0.01)
     stored, _ = made
     await fresh().put(DATA)
     stored.age(KEY, OLD)
@@ -200,7 +200,7 @@ async def test_a_collector_that_died_holds_nobody_up_for_long(made: tuple[Bucket
     stored.objects[SIGN] = (b"", time.time())
     with pytest.raises(StoreUnavailable, match="did not end the write"):
         await Store(open_store("s3://b/p")._backend, timeout=0.2).put(DATA)
-    stored.age(SIGN, remote.STALE + 1)
+    stored.age(SIGN, remote.STALE_REMOVAL_S + 1)
     await fresh().put(DATA)
     assert await fresh().tidy(time.time()) == 0
     stored.age(SIGN, OLD)

@@ -10,10 +10,10 @@ import pytest
 
 from perdure.errors import FinalError, ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
 from perdure.store import Store, open_store
-from perdure.store.backend import YOUNGEST
-from perdure.store.cache import Cache
+from perdure.store.backend import MIN_GARBAGE_AGE_S
+from perdure.store.cache import ObjectCache
 from perdure.store.memory import Memory
-from perdure.store.objects import LATELY
+from perdure.store.objects import RECENTLY_PUT_S
 from tests.store.bucket import bucket
 from tests.support.stored import DATA, NAME, age, names
 
@@ -54,11 +54,11 @@ async def test_the_list_has_every_object_once(place: tuple[str, Age]) -> None:
     started = time.time()
     put = {await store.put(b"%d" % number): number for number in range(8)}
     assert await store.put(b"3") in put
-    listed = [found async for found in store.list()]
-    assert sorted(found.name for found in listed) == sorted(put)
-    for found in listed:
-        assert found.size == 1
-        assert started - 2 < found.modified < time.time() + 2
+    listed = [item async for item in store.list()]
+    assert sorted(item.name for item in listed) == sorted(put)
+    for item in listed:
+        assert item.size == 1
+        assert started - 2 < item.modified < time.time() + 2
 
 
 @pytest.mark.anyio
@@ -82,8 +82,8 @@ async def test_what_is_put_again_is_young_again(place: tuple[str, Age]) -> None:
     name = await open_store(url).put(DATA)
     make_older(name, 100_000)
     assert await open_store(url).put(DATA) == name
-    (found,) = [found async for found in open_store(url).list()]
-    assert time.time() - found.modified < 10
+    (item,) = [item async for item in open_store(url).list()]
+    assert time.time() - item.modified < 10
     assert await open_store(url).remove(name, time.time() - 50_000) is False
 
 
@@ -93,7 +93,7 @@ async def test_what_was_removed_can_be_put_again(place: tuple[str, Age]) -> None
     store = open_store(url)
     name = await store.put(DATA)
     make_older(name, 100_000)
-    assert await store.remove(name, time.time() - YOUNGEST)
+    assert await store.remove(name, time.time() - MIN_GARBAGE_AGE_S)
     await store.put(DATA)
     assert await open_store(url).get(name) == DATA
 
@@ -225,7 +225,7 @@ async def test_what_was_put_just_now_is_not_put_again(monkeypatch: pytest.Monkey
     await store.put(DATA)
     assert backend.writes == 1
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + LATELY + 1)
+    monkeypatch.setattr(time, "time", lambda: now + RECENTLY_PUT_S + 1)
     await store.put(DATA)
     assert backend.writes == 2
 
@@ -241,7 +241,7 @@ async def test_what_was_only_read_is_put() -> None:
 
 
 def test_the_cache_has_a_bound() -> None:
-    cache = Cache(100)
+    cache = ObjectCache(100)
     for number in range(5):
         cache.add(str(number), bytes(30))
     assert [name for name in "01234" if cache.get(name)] == ["2", "3", "4"]

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from perdure.encoding import decode, encode
 from perdure.engine.board import Starting
-from perdure.engine.held import held
+from perdure.engine.held import large_values
 from perdure.engine.messages import AgentCompleted, Event, Fetch, Fetched, RunAgent
 from perdure.engine.snapshot import restore, snapshot
-from perdure.graph.distant import Stored, distant_in, stored
+from perdure.graph.distant import BlobRef, deferred_in, stored
 from perdure.graph.evaluate import evaluate
 from tests.support.drive import Drive
 
@@ -28,7 +28,7 @@ class Shelf:
     chance: float = 1.0
     values: dict[str, Any] = field(default_factory=dict)
 
-    def put(self, value: Any) -> Stored:
+    def put(self, value: Any) -> BlobRef:
         """What is stored has nothing distant in it."""
         whole = self.get(value)
         digest = f"d{len(self.values)}"
@@ -82,7 +82,7 @@ class Far(Drive):
         if self.random.random() < self.moved:
             self.move()
         if self.shelf is not None and self.random.random() < self.puts:
-            for each in list(held(self.scheduler)):
+            for each in list(large_values(self.scheduler)):
                 each.put(
                     self.shelf.put(each.value)
                     if isinstance(each.value, list)
@@ -98,7 +98,7 @@ class Far(Drive):
         if isinstance(command, Fetch):
             return self.fetch(command)
         if isinstance(command, RunAgent):
-            assert next(distant_in(command.params), None) is None
+            assert next(deferred_in(command.params), None) is None
             command = replace(command, inputs=(self.shelf or Shelf()).get(command.inputs))
         event = super().answer(command)
         if self.shelf is not None and isinstance(event, AgentCompleted):

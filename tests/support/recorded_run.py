@@ -11,7 +11,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import GraphError, RunFailed, UsageError
 from perdure.settings import Settings
-from perdure.testing import MemoryShell, Surroundings
+from perdure.testing import MemoryEnvironment, MemoryShell
 from tests.support.recorded import SHARED, Outcome, mock_agents, options_of
 
 
@@ -39,7 +39,7 @@ async def _run(case: dict[str, Any], watch: Observer | None) -> Outcome:
         outcome.thrown = error.problems[0].graphai if isinstance(error, GraphError) else str(error)
         return outcome
     settings = Settings(file_root=case.get("files", SHARED))
-    shell = MemoryShell(scheduler, agents, Surroundings(settings=settings, console=lambda text: None))
+    shell = MemoryShell(scheduler, agents, MemoryEnvironment(settings=settings, console=lambda text: None))
     abort = case.get("options", {}).get("abortAfterMs")
     if abort is not None:
         asyncio.get_running_loop().call_later(abort / 1000, shell.abort)

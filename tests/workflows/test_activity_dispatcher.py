@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from perdure.directory import Directory, Placement
+from perdure.directory import AgentRegistry, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, NodeOptions, RunAgent
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.payloads import KEEP, TOO_LARGE_FOR_LOCAL
-from perdure.wire import MAX_BYTES, pack
+from perdure.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.call_windows import LocalWindow, RemoteWindow
-from perdure.workflows.outbox import Outbox
-from perdure.workflows.progress import Progress
-from perdure.workflows.share import MAX_CALLS, Share
-from perdure.workflows.values import MAX_INLINE
+from perdure.workflows.outbox import ActivityDispatcher
+from perdure.workflows.progress import RunProgress
+from perdure.workflows.share import MAX_TASK_CALL_COUNT, WorkflowTaskBudget
+from perdure.workflows.values import MAX_INLINE_BYTES
 from tests.support.host import FakeHost
 
 pytestmark = [pytest.mark.unit, pytest.mark.anyio]
@@ -27,11 +27,11 @@ class Calls:
     """An outbox with a host, and what it hands on."""
 
     def __init__(self, *, store: bool = False, remote: RemoteWindow | None = None) -> None:
-        self.host, self.turns, self.woken = FakeHost(), Turns(), 0
-        self.share = Share(self.host, self.wake)
-        placement = Placement(Directory(others=["x"], store=store, queues={"elsewhere": "theirs"}))
-        self.progress = Progress("demo")
-        self.outbox = Outbox(
+        self.host, self.turns, self.woken = FakeHost(), TurnOrder(), 0
+        self.share = WorkflowTaskBudget(self.host, self.wake)
+        placement = Placement(AgentRegistry(others=["x"], store=store, queues={"elsewhere": "theirs"}))
+        self.progress = RunProgress("demo")
+        self.outbox = ActivityDispatcher(
             self.host, placement, "q", self.progress, self.turns, self.share, self.wake, local=LocalWindow(2)
         )
         if remote is not None:
@@ -99,13 +99,13 @@ async def test_so_many_bytes_are_in_flight_but_for_a_single_larger_call() -> Non
 
 async def test_a_workflow_task_sends_its_share() -> None:
     calls = Calls()
-    for number in range(MAX_CALLS + 10):
+    for number in range(MAX_TASK_CALL_COUNT + 10):
         calls.call(number + 1)
     calls.outbox.pump()
-    assert len(calls.sent) == MAX_CALLS
+    assert len(calls.sent) == MAX_TASK_CALL_COUNT
     calls.host.events += 1
     calls.outbox.pump()
-    assert len(calls.sent) == MAX_CALLS + 10
+    assert len(calls.sent) == MAX_TASK_CALL_COUNT + 10
 
 
 async def test_local_calls_have_a_window_of_their_own_and_keep_their_turns() -> None:
@@ -192,7 +192,7 @@ async def test_an_activity_that_was_cancelled_from_outside_fails_its_call() -> N
 
 async def test_large_inputs_go_to_the_store_first() -> None:
     calls = Calls(store=True, remote=RemoteWindow(1, 1_000_000))
-    calls.call(1, inputs={"text": "x" * MAX_INLINE})
+    calls.call(1, inputs={"text": "x" * MAX_INLINE_BYTES})
     calls.call(2)
     calls.outbox.pump()
     await calls.host.settle()
@@ -204,7 +204,7 @@ async def test_large_inputs_go_to_the_store_first() -> None:
 
 async def test_inputs_that_no_store_takes_fail_their_call() -> None:
     calls = Calls()
-    calls.call(1, inputs={"text": "x" * MAX_BYTES})
+    calls.call(1, inputs={"text": "x" * MAX_PAYLOAD_BYTES})
     calls.outbox.pump()
     await calls.host.settle()
     (event,) = calls.handed_on()

@@ -9,11 +9,11 @@ from temporalio.client import WorkflowExecutionStatus
 
 from perdure.activities.agent import Agent, AgentContext, agent
 from perdure.activities.catalog import catalog
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.cli import queue_checks
 from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
-from perdure.engine.people import Question
+from perdure.engine.people import HumanPrompt
 from perdure.errors import (
     GraphError,
     RunCancelled,
@@ -60,7 +60,7 @@ async def until_asked(going: Run) -> None:
     for _ in range(100):
         status = await going.status()
         if status is not None and status.questions:
-            assert status.questions == (Question(path="who", message="name?", required=True),)
+            assert status.questions == (HumanPrompt(path="who", message="name?", required=True),)
             return
         await asyncio.sleep(0.05)
     raise AssertionError("no question was asked")
@@ -190,7 +190,7 @@ async def test_what_is_too_large_ends_typed_where_there_is_no_store(client: Grap
     async def huge() -> str:
         return "x" * 2_100_000
 
-    bare = replace(client, settings=replace(client.settings, store=None), claims=Claims(None, 0))
+    bare = replace(client, settings=replace(client.settings, store=None), claims=ClaimCheck(None, 0))
     with pytest.raises(RunFailed, match=r"2\.1 MB cannot pass.*set PERDURE_STORE"):
         await run(bare, "huge-result", {"a": {"agent": "huge"}}, huge)
     half = {"agent": "copyAgent", "params": {"namedKey": "v"}, "inputs": {"v": ":v"}}
@@ -236,16 +236,16 @@ async def test_the_doctor_names_calls_that_take_long(
     async def hangs() -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(queue_checks, "LONG", 0)
+    monkeypatch.setattr(queue_checks, "LONG_CALL_S", 0)
     document = {"nodes": {"n": {"agent": "hangs"}}}
     async with started(client, "hangs", document, agents(hangs), client.settings) as going:
         async with asyncio.timeout(30):
-            while not (found := (await queue_checks.needs_of(client.temporal)).long):
+            while not (long_calls := (await queue_checks.needs_of(client.temporal)).long):
                 await asyncio.sleep(0.1)
         await going.cancel()
         with pytest.raises(RunCancelled):
             await going.result()
-    assert [(run, call.path, call.agent) for run, call in found if run == going.id] == [
+    assert [(run, call.path, call.agent) for run, call in long_calls if run == going.id] == [
         (going.id, "n", "hangs")
     ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
-from perdure.activities.filters import AgentFilter, Call, Next
+from perdure.activities.filters import AgentFilter, FilteredCall, Next
 from perdure.client import GraphClient
 from perdure.errors import AgentError, FinalError, RunFailed
 from perdure.graph.values import Value
@@ -44,7 +44,7 @@ async def other(params: dict[str, Any]) -> None:
     raise FAILURES[params["how"]]()
 
 
-async def wait(call: Call, next: Next) -> Value:
+async def wait(call: FilteredCall, next: Next) -> Value:
     """Never ends for an agent that is `slow`."""
     if call.params["how"] == "slow":
         await asyncio.sleep(60)

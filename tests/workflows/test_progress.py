@@ -9,20 +9,26 @@ import pytest
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.wire import pack
-from perdure.workflows.progress import MAX_CONSOLE, MAX_DETAILS, MAX_LINE, MAX_ROWS, Progress
+from perdure.workflows.progress import (
+    MAX_DETAIL_ROW_COUNT,
+    MAX_RUN_CONSOLE_COUNT,
+    MAX_RUN_LINE_CHARS,
+    MAX_STATUS_ROW_COUNT,
+    RunProgress,
+)
 
 pytestmark = pytest.mark.unit
 
 
-def playing(nodes: dict[str, Any]) -> tuple[Progress, Scheduler, list[RunAgent]]:
-    progress = Progress("demo")
+def playing(nodes: dict[str, Any]) -> tuple[RunProgress, Scheduler, list[RunAgent]]:
+    progress = RunProgress("demo")
     scheduler = Scheduler({"version": 0.5, "nodes": nodes}, observe=progress.observe)
     commands = scheduler.start(1_000)
     return progress, scheduler, [command for command in commands if isinstance(command, RunAgent)]
 
 
 def test_before_it_has_begun() -> None:
-    status = Progress("demo").status(None, 0, [])
+    status = RunProgress("demo").status(None, 0, [])
     assert (status.name, status.iteration, list(status.nodes), status.counts) == ("demo", 0, [], {})
 
 
@@ -62,26 +68,26 @@ def test_of_a_map_it_is_said_how_many_rows_are_done() -> None:
 
 
 def test_the_newest_console_lines_are_kept_and_cut() -> None:
-    progress = Progress("demo")
-    for number in range(MAX_CONSOLE + 5):
-        progress.add_console(f"{number} " + "x" * MAX_LINE)
+    progress = RunProgress("demo")
+    for number in range(MAX_RUN_CONSOLE_COUNT + 5):
+        progress.add_console(f"{number} " + "x" * MAX_RUN_LINE_CHARS)
     status = progress.status(None, 0, [])
-    assert (len(status.console), status.console_offset) == (MAX_CONSOLE, MAX_CONSOLE + 5)
-    assert (status.console[0][:2], len(status.console[0])) == ("5 ", MAX_LINE)
-    assert list(progress.status(None, MAX_CONSOLE + 3, []).console) == list(status.console[-2:])
+    assert (len(status.console), status.console_offset) == (MAX_RUN_CONSOLE_COUNT, MAX_RUN_CONSOLE_COUNT + 5)
+    assert (status.console[0][:2], len(status.console[0])) == ("5 ", MAX_RUN_LINE_CHARS)
+    assert list(progress.status(None, MAX_RUN_CONSOLE_COUNT + 3, []).console) == list(status.console[-2:])
 
 
 def test_the_next_run_of_a_chain_continues_counts_and_console() -> None:
-    progress = Progress("demo", counts={"completed": 3})
+    progress = RunProgress("demo", counts={"completed": 3})
     progress.add_console("line")
-    following = Progress("demo")
+    following = RunProgress("demo")
     following.resume(progress.state())
     status = following.status(None, 0, [])
     assert (status.counts, list(status.console), status.console_offset) == ({"completed": 3}, ["line"], 1)
 
 
 def test_what_comes_beside_a_result() -> None:
-    progress = Progress("demo")
+    progress = RunProgress("demo")
     stream = {"attempt": 1, "offset": 3, "text": "tail"}
     progress.arrived_beside("a", pack(None, console=["one", "two"], stream=stream))
     status = progress.status(None, 0, [])
@@ -90,17 +96,17 @@ def test_what_comes_beside_a_result() -> None:
 
 
 def test_of_a_large_graph_what_runs_is_shown_first() -> None:
-    nodes: dict[str, Any] = {f"n{number}": {"value": number} for number in range(MAX_ROWS + 10)}
+    nodes: dict[str, Any] = {f"n{number}": {"value": number} for number in range(MAX_STATUS_ROW_COUNT + 10)}
     progress, scheduler, _ = playing({**nodes, "last": {"agent": "x"}})
     paths = [row.path for row in progress.status(scheduler, 0, []).nodes]
-    assert (paths[0], len(paths)) == ("last", MAX_ROWS)
+    assert (paths[0], len(paths)) == ("last", MAX_STATUS_ROW_COUNT)
     lines = progress.markdown(scheduler).splitlines()
     assert lines[2] == "| ▶ | last | executing |"
-    assert lines[-1] == f"… and {MAX_ROWS + 11 - MAX_DETAILS} more nodes"
+    assert lines[-1] == f"… and {MAX_STATUS_ROW_COUNT + 11 - MAX_DETAIL_ROW_COUNT} more nodes"
 
 
 def test_the_last_table_has_the_last_states() -> None:
-    assert Progress("demo").final({"a": "completed", "b": "timed-out"}).splitlines() == [
+    assert RunProgress("demo").final({"a": "completed", "b": "timed-out"}).splitlines() == [
         "| | node | state |",
         "|---|---|---|",
         "| ✓ | a | completed |",

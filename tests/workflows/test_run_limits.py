@@ -6,14 +6,14 @@ import pytest
 
 from perdure.engine.messages import Quotas
 from perdure.errors import QuotaExceeded
-from perdure.workflows.course import Limits
+from perdure.workflows.course import RunLimits
 from tests.support.host import FakeHost
 
 pytestmark = [pytest.mark.unit, pytest.mark.anyio]
 
 
-def limits(host: FakeHost, woken: list[str], began_s: float, **quotas: float) -> Limits:
-    return Limits(host, Quotas(**quotas), int(began_s * 1000), lambda: woken.append("woken"))
+def limits(host: FakeHost, woken: list[str], began_s: float, **quotas: float) -> RunLimits:
+    return RunLimits(host, Quotas(**quotas), int(began_s * 1000), lambda: woken.append("woken"))
 
 
 async def test_bytes() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from perdure.directory import Directory, Placement
+from perdure.directory import AgentRegistry, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import Turns
+from perdure.engine.turns import TurnOrder
 from perdure.payloads import SEGMENT, RunRequest, SegmentResult
-from perdure.workflows.progress import Progress
+from perdure.workflows.progress import RunProgress
 from perdure.workflows.segments import Segments
-from perdure.workflows.share import MAX_SECONDS, Share
+from perdure.workflows.share import MAX_TASK_SEGMENT_S, WorkflowTaskBudget
 from tests.support.host import FakeHost
 
 pytestmark = [pytest.mark.unit, pytest.mark.anyio]
@@ -25,10 +25,10 @@ class Pure:
     """The segments of a run whose three nodes wait for a pure agent."""
 
     def __init__(self) -> None:
-        self.host, self.turns, self.progress = FakeHost(), Turns(), Progress("demo")
+        self.host, self.turns, self.progress = FakeHost(), TurnOrder(), RunProgress("demo")
         self.remote: list[str] = []
-        directory = Directory(pure=["x"])
-        self.share = Share(self.host, self.wake)
+        directory = AgentRegistry(pure=["x"])
+        self.share = WorkflowTaskBudget(self.host, self.wake)
         self.woken = 0
         self.segments = Segments(
             self.host,
@@ -124,7 +124,7 @@ async def test_a_cancelled_call_is_not_asked_for() -> None:
 
 async def test_a_workflow_task_that_has_worked_long_enough_begins_none() -> None:
     pure = Pure()
-    pure.share.add(0, seconds=MAX_SECONDS)
+    pure.share.add(0, seconds=MAX_TASK_SEGMENT_S)
     pure.begin()
     assert (pure.host.started, pure.segments.is_open) == ([], False)
 

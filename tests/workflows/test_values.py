@@ -6,7 +6,7 @@ import pytest
 
 from perdure.activities.agent import agent
 from perdure.activities.catalog import catalog
-from perdure.claims import Claims
+from perdure.claims import ClaimCheck
 from perdure.client import GraphClient
 from perdure.errors import FinalError, RunFailed
 from tests.support.durable import started
@@ -24,7 +24,7 @@ async def test_a_run_whose_results_cannot_be_kept_ends_typed(
     async def full(*_: Any) -> None:
         raise FinalError("the store is full")
 
-    monkeypatch.setattr(Claims, "shrink", full)
+    monkeypatch.setattr(ClaimCheck, "shrink", full)
     document = {"nodes": {f"n{number}": {"agent": "textAgent"} for number in range(8)}}
     agents = {**catalog(), "textAgent": text.agent}
     async with started(client, "values-full", document, agents, client.settings) as going:
