@@ -28,7 +28,7 @@ from temporalio.worker import (
 
 from bench import graphs
 from bench.session import Session, fresh
-from perdure.activities.catalog import catalog, load_agents
+from perdure.agents.catalog import catalog, load_agents
 from perdure.cli import connection
 from perdure.client import GraphClient
 from perdure.plugin import GraphPlugin

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from perdure.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from perdure.activities.agent import AgentContext as AgentContext
-    from perdure.activities.agent import Sample as Sample
-    from perdure.activities.agent import agent as agent
+    from perdure.agents.agent import AgentContext as AgentContext
+    from perdure.agents.agent import Sample as Sample
+    from perdure.agents.agent import agent as agent
     from perdure.client import connect as connect
     from perdure.engine.messages import Quotas as Quotas
     from perdure.engine.messages import RunOptions as RunOptions
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
-    "agent": "perdure.activities.agent",
-    "AgentContext": "perdure.activities.agent",
-    "Sample": "perdure.activities.agent",
+    "agent": "perdure.agents.agent",
+    "AgentContext": "perdure.agents.agent",
+    "Sample": "perdure.agents.agent",
     "Quotas": "perdure.engine.messages",
     "RunOptions": "perdure.engine.messages",
     "connect": "perdure.client",

@@ -32,19 +32,16 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
-from perdure.claims import ClaimCheck
 from perdure.daemon import Lease
 from perdure.descriptions import listed
 from perdure.engine.messages import RunOptions
-from perdure.engine.plans import problem_of
+from perdure.engine.plan_cache import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
-from perdure.graph.json_dump import dump
+from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, normalize
-from perdure.payloads import RunRequest
-from perdure.plugin import GraphPlugin
-from perdure.reports import (
+from perdure.monitoring.report import (
     GRAPH_KEY,
     RPC_TIMEOUT,
     STATUS_KEY,
@@ -54,8 +51,11 @@ from perdure.reports import (
     short,
     workers,
 )
+from perdure.plugin import GraphPlugin
+from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
+from perdure.storage.claim_check import ClaimCheck
 
 WORKFLOW = "Graph"
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
@@ -102,7 +102,7 @@ class GraphClient:
     ) -> Run:
         """Starts a run, or attaches to the one that has this id and the same body.
 
-        `graph` is a document as perdure.graph.load reads it; `inputs` go into static nodes. `name`
+        `graph` is a document as perdure.graph.text.load reads it; `inputs` go into static nodes. `name`
         is shown in lists. Raises GraphError for a graph that is wrong, UsageError for an input that
         fits no node, RunConflict when the id is taken by a run with another graph or other inputs, and
         ConnectionFailed within some ten seconds when the server does not answer or its disk is full:

@@ -24,7 +24,7 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError
 
 from perdure.graph.values import Value
-from perdure.reports import GRAPH_KEY, RPC_TIMEOUT, PendingCall, RunSummary, rpc_error
+from perdure.monitoring.report import GRAPH_KEY, RPC_TIMEOUT, PendingCall, RunSummary, rpc_error
 
 PAGE_COUNT = 1000
 """Runs that are asked for at a time: the most that the server gives."""

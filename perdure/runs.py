@@ -21,19 +21,19 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.claims import ClaimCheck
 from perdure.descriptions import RunDescription, described, pending_calls
 from perdure.errors import RunFailed, UsageError
-from perdure.payloads import Answer, RunRequest, RunResult, RunStatus
-from perdure.records import from_plain, to_plain
-from perdure.reports import (
+from perdure.monitoring.report import (
     RPC_TIMEOUT,
     RunReport,
     rpc_error,
     run_error,
     workers,
 )
-from perdure.streams import StreamPiece, StreamReader
+from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.protocol.records import from_plain, to_plain
+from perdure.storage.claim_check import ClaimCheck
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 

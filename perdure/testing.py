@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never, cast
 
-from perdure.activities.agent import Agent, AgentContext, agent, declared
-from perdure.activities.catalog import catalog
-from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import close_clients, context_of, invoke, normal
+from perdure.agents.agent import Agent, AgentContext, agent, declared
+from perdure.agents.catalog import catalog
+from perdure.agents.filters import AgentFilter, applying
+from perdure.agents.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.board import Observer
+from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -34,13 +35,12 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.outcomes import failure_of
-from perdure.engine.people import HumanPrompt, human_prompt
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import TurnOrder
+from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError, FinalError, RunFailed, TransientError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
 
 MAX_BACKOFF_S = 600.0

@@ -13,12 +13,12 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from perdure.activities.activity import AgentActivities
-from perdure.activities.agent import Agent
-from perdure.activities.filters import AgentFilter
-from perdure.activities.invoke import close_clients
-from perdure.activities.watch import watched
-from perdure.claims import ClaimCheck
+from perdure.agents.agent import Agent
+from perdure.agents.filters import AgentFilter
+from perdure.agents.invoke import close_clients
+from perdure.agents.loop_watchdog import watched
 from perdure.settings import Settings
+from perdure.storage.claim_check import ClaimCheck
 
 STREAM_INTERVAL = timedelta(milliseconds=100)
 """Heartbeats carry what agents stream: the SDK must not hold them back for long."""

@@ -12,15 +12,15 @@ import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-import perdure.claims
-from perdure.claims import ClaimCheck, NoStore
-from perdure.encoding import encode
+import perdure.storage.claim_check
 from perdure.errors import FinalError
-from perdure.graph.distant import BlobRef, Composite, Concat, Merged, Projection, deferred_in
+from perdure.graph.deferred import BlobRef, Composite, Concat, Merged, Projection, deferred_in
 from perdure.graph.values import UNDEFINED
+from perdure.protocol.encoding import encode
+from perdure.protocol.wire import ValueTooLarge, beside, from_payload, to_payload, unpack
 from perdure.settings import Settings
-from perdure.store import open_store
-from perdure.wire import ValueTooLarge, beside, from_payload, to_payload, unpack
+from perdure.storage import open_store
+from perdure.storage.claim_check import ClaimCheck, NoStore
 
 pytestmark = pytest.mark.anyio
 BIG = {"text": "x" * 5_000, "rows": [{"n": number} for number in range(500)], "small": 1, "none": UNDEFINED}
@@ -102,7 +102,7 @@ async def test_the_answer_to_a_fetch(claims: ClaimCheck, monkeypatch: pytest.Mon
     assert await claims.answer(Projection(kept, (("small", False),)), whole=False) == 1
     assert isinstance(await claims.answer(Projection(kept, (("rows", False),)), whole=False), BlobRef)
     assert await claims.answer(kept, whole=True) == BIG
-    monkeypatch.setattr(perdure.claims, "MAX_FETCHED_VALUE_BYTES", 2_000)
+    monkeypatch.setattr(perdure.storage.claim_check, "MAX_FETCHED_VALUE_BYTES", 2_000)
     with pytest.raises(FinalError, match="decides what the run does"):
         await claims.answer(kept, whole=True)
 
@@ -170,7 +170,7 @@ async def test_without_a_store() -> None:
 
 
 async def test_few_objects_are_held(claims: ClaimCheck, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(perdure.claims, "MAX_SHARED_BYTES", 12_000)
+    monkeypatch.setattr(perdure.storage.claim_check, "MAX_SHARED_BYTES", 12_000)
     kept = [await claims.keep({"text": str(number) * 5_000}) for number in range(4)]
     parts = [Projection(each, (("text", False),)) for each in kept]
     assert await claims.redeem(parts) == [str(number) * 5_000 for number in range(4)]
@@ -188,7 +188,7 @@ async def test_threads_that_need_the_same_object_hold_it_once(
         both.wait()
         return from_payload(payload)
 
-    monkeypatch.setattr(perdure.claims, "from_payload", slowly)
+    monkeypatch.setattr(perdure.storage.claim_check, "from_payload", slowly)
     payload = to_payload({"text": "x" * 5_000})
     one, two = await asyncio.gather(*(asyncio.to_thread(claims._share, "d", payload) for _ in range(2)))
     assert one is two
@@ -198,7 +198,7 @@ async def test_threads_that_need_the_same_object_hold_it_once(
 async def test_large_objects_are_read_beside_the_event_loop(claims: ClaimCheck) -> None:
     value = [json.dumps(number) * 100 for number in range(3_000)]
     kept = await claims.keep(value)
-    assert kept.size > perdure.claims.THREADED_CODEC_BYTES
+    assert kept.size > perdure.storage.claim_check.THREADED_CODEC_BYTES
     assert await claims.redeem(Projection(kept, (("$last", True),))) == value[-1]
 
 

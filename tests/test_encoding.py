@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from perdure.encoding import MAX_INLINE_KEY_COUNT, MAX_INLINE_SPECIAL_COUNT, decode, encode
-from perdure.graph.distant import BlobRef, Composite, Concat, Deferred, Merged, Projection
+from perdure.graph.deferred import BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.values import UNDEFINED
+from perdure.protocol.encoding import MAX_INLINE_KEY_COUNT, MAX_INLINE_SPECIAL_COUNT, decode, encode
 
 OBJECT = BlobRef("o", 9_000_000, "object", 2, ("a", "\ud83d"))
 PLACES: tuple[Deferred, ...] = (

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from perdure.encoding import decode, encode
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import Quotas, RunOptions
-from perdure.engine.people import HumanPrompt
 from perdure.graph.values import UNDEFINED
-from perdure.payloads import NodeStatus, RunRequest, RunStatus, StreamTail
-from perdure.records import from_plain, to_lean, to_plain
+from perdure.protocol.encoding import decode, encode
+from perdure.protocol.payloads import NodeStatus, RunRequest, RunStatus, StreamTail
+from perdure.protocol.records import from_plain, to_lean, to_plain
 
 OPTIONS = RunOptions(
     injects=(("a", 1), ("a", UNDEFINED)),

@@ -19,12 +19,12 @@ from temporalio.client import (
 from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, UsageError
+from perdure.garbage import find_garbage, names_in, payloads_of, remove_garbage
 from perdure.plugin import GraphPlugin
-from perdure.references import find_garbage, names_in, payloads_of, remove_garbage
-from perdure.store import Store, open_store
+from perdure.storage import Store, open_store
 from tests.support.durable import embedded, started
 from tests.support.stored import age
 

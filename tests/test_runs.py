@@ -9,9 +9,9 @@ import pytest
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.claims import ClaimCheck
 from perdure.errors import ConnectionFailed
 from perdure.runs import Run
+from perdure.storage.claim_check import ClaimCheck
 
 pytestmark = pytest.mark.anyio
 

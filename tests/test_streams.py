@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from perdure.payloads import RunStatus, StreamTail
-from perdure.streams import StreamPiece, StreamReader, StreamText
+from perdure.monitoring.streams import StreamPiece, StreamReader, StreamText
+from perdure.protocol.payloads import RunStatus, StreamTail
 
 pytestmark = pytest.mark.anyio
 

@@ -16,20 +16,19 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from perdure.activities.agent import Agent, AgentContext
-from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import context_of, invoke, unlimited
-from perdure.activities.pulse import Heartbeat
+from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment, key_of
-from perdure.claims import ClaimCheck
-from perdure.directory import DIRECTORY, AgentRegistry
+from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.filters import AgentFilter, applying
+from perdure.agents.invoke import context_of, invoke, unlimited
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
-from perdure.engine.plans import plan_of
+from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, PerdureError
-from perdure.graph.distant import copied
+from perdure.graph.deferred import copied
 from perdure.graph.values import Value, is_object
-from perdure.payloads import (
+from perdure.protocol.agents import DIRECTORY, AgentRegistry
+from perdure.protocol.payloads import (
     FETCH,
     KEEP,
     SEGMENT,
@@ -38,9 +37,10 @@ from perdure.payloads import (
     FirstSegmentRequest,
     SegmentRequest,
 )
-from perdure.records import from_plain, to_plain
+from perdure.protocol.records import from_plain, to_plain
+from perdure.protocol.wire import is_plain, pack, unpack
 from perdure.settings import Settings
-from perdure.wire import is_plain, pack, unpack
+from perdure.storage.claim_check import ClaimCheck
 
 Result = TypeVar("Result")
 

@@ -1,6 +1,6 @@
 """Segments: one local activity answers many calls of pure agents, those that follow from others too.
 
-It plays a copy of the run ahead (perdure.engine.ahead) until something else has to answer, or until
+It plays a copy of the run ahead (perdure.engine.lookahead) until something else has to answer, or until
 it has worked for long enough or gathered enough: its one marker in history holds all the results.
 """
 
@@ -13,21 +13,27 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from perdure.activities.agent import Agent, AgentContext
-from perdure.activities.filters import AgentFilter, applying
-from perdure.activities.invoke import invoke, normal
-from perdure.claims import ClaimCheck, at_most
-from perdure.directory import AgentRegistry, Placement
-from perdure.encoding import encode
-from perdure.engine.ahead import Lookahead
+from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.filters import AgentFilter, applying
+from perdure.agents.invoke import invoke, normal
+from perdure.engine.lookahead import Lookahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, Finish, RunAgent
 from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
-from perdure.engine.turns import TurnOrder
+from perdure.engine.turn_order import TurnOrder
 from perdure.graph.values import Value
-from perdure.payloads import FirstSegmentRequest, RunRequest, RunResult, SegmentRequest, SegmentResult
-from perdure.records import from_plain, to_lean
+from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.encoding import encode
+from perdure.protocol.payloads import (
+    FirstSegmentRequest,
+    RunRequest,
+    RunResult,
+    SegmentRequest,
+    SegmentResult,
+)
+from perdure.protocol.records import from_plain, to_lean
+from perdure.storage.claim_check import ClaimCheck, at_most
 
 SEGMENT_WORK_S: Final = 0.2
 """After this long a segment begins no further call ..."""

@@ -123,7 +123,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
             key, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
         )
         if key == name:
-            module = import_module(f"perdure.cli.{key}")
+            module = import_module(f"perdure.cli.commands.{key}")
             part.description = module.__doc__
             part.epilog = module.EXAMPLES
             part.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from perdure.engine import nodes
+from perdure.engine import node_semantics
 from perdure.engine.board import Rules
 from perdure.engine.messages import RunAgent
 from perdure.engine.plan import ComputedPlan
@@ -29,7 +29,7 @@ def agent_call(
         options = replace(options, batch=run.batch)
     config = rules.options.config
     if config:
-        config = nodes.config_of(config, agent, whole=node.reserved)
+        config = node_semantics.config_of(config, agent, whole=node.reserved)
     return RunAgent(  # by position: by name it takes more than twice as long
         node.call or 0,
         name,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from perdure.engine.known import ResolvedValues
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -23,6 +22,7 @@ from perdure.engine.messages import (
     StartTimer,
 )
 from perdure.engine.plan import Plan
+from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, NodeState
 from perdure.errors import QuotaExceeded

@@ -15,7 +15,7 @@ from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
 from perdure.engine.starts import Rows, Start
 from perdure.errors import AgentError
-from perdure.graph.distant import BlobRef, Projection
+from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.fields import MAP_INDEX, STATIC_KEYS, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string
 from perdure.graph.values import (

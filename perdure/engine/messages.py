@@ -12,7 +12,7 @@ from math import inf
 from typing import Literal, TypeAlias
 
 from perdure.errors import UsageError
-from perdure.graph.distant import Deferred
+from perdure.graph.deferred import Deferred
 from perdure.graph.values import UNDEFINED, Value
 
 CallId: TypeAlias = int
@@ -148,7 +148,7 @@ class Fetch:
 
     The answer is all of the value where `whole` is set, else a small value or the BlobRef of a large
     one. `then` tells what is to go on; `result` is what an agent has returned by then. `told` is what
-    was fetched for the same decision before, by its keys (perdure.engine.known).
+    was fetched for the same decision before, by its keys (perdure.engine.resolved_values).
     """
 
     call: CallId

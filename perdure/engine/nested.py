@@ -16,11 +16,11 @@ from perdure.engine.graph_agents import (
 from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
-from perdure.engine.plans import checked_plan
+from perdure.engine.plan_cache import checked_plan
 from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
 from perdure.errors import GraphError
-from perdure.graph.distant import Projection
+from perdure.graph.deferred import Projection
 from perdure.graph.values import Value, js_truthy
 
 MAX_OPEN_ROW_COUNT = 500

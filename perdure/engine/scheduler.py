@@ -20,9 +20,8 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Observer, Rules
-from perdure.engine.fetches import ValueRequests
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.graph_life import GraphLifecycle
+from perdure.engine.graph_lifecycle import GraphLifecycle
 from perdure.engine.lifecycle_events import GraphEvent
 from perdure.engine.messages import (
     Abort,
@@ -37,11 +36,12 @@ from perdure.engine.messages import (
     TimerFired,
 )
 from perdure.engine.nested import NestedGraphs
-from perdure.engine.node_life import NodeLifecycle
-from perdure.engine.plans import checked_plan
+from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.engine.value_arrivals import ValueArrivals
+from perdure.engine.value_requests import ValueRequests
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 

@@ -17,7 +17,7 @@ from perdure.engine.agent_calls import agent_call
 from perdure.engine.board import Board, InFlight, Observer, Starting
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.plan import Plan
-from perdure.engine.plans import plan_of
+from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, rules_of
 from perdure.engine.slots import Slots
 from perdure.engine.starts import Rows, Start

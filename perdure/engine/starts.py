@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure.engine.plan import spread
-from perdure.graph.distant import BlobRef, Deferred, Projection
+from perdure.graph.deferred import BlobRef, Deferred, Projection
 from perdure.graph.fields import MAP_INDEX
 from perdure.graph.values import UNDEFINED, Value, is_list
 

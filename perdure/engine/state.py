@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from perdure.engine.known import ResolvedValues
 from perdure.engine.plan import Plan
+from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.starts import Start
 from perdure.errors import EngineError
-from perdure.graph.distant import Deferred
+from perdure.graph.deferred import Deferred
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
 

@@ -6,7 +6,7 @@ goes back to the model. Every call of a model and of a tool is a node, and so a 
 
 The ids of the nodes are GraphAI's, as they show in paths and messages. Where its graph has functions,
 this one has two small agents, ``toolsAgent.data`` and ``toolsAgent.merge``, which are not meant for
-other graphs (perdure.activities.tools). Source: npm @graphai/tools_agent 1.0.5.
+other graphs (perdure.agents.shipped.tools). Source: npm @graphai/tools_agent 1.0.5.
 """
 
 from __future__ import annotations

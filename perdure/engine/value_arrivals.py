@@ -7,15 +7,15 @@ has ended.
 
 from __future__ import annotations
 
-from perdure.engine import nodes
+from perdure.engine import node_semantics
 from perdure.engine.board import Board
-from perdure.engine.fetches import ValueRequests
-from perdure.engine.graph_life import GraphLifecycle
-from perdure.engine.known import ValueNeeded
+from perdure.engine.graph_lifecycle import GraphLifecycle
 from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import Fetch
-from perdure.engine.node_life import NodeLifecycle
+from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.value_requests import ValueRequests
 from perdure.errors import AgentError, FunctionError
 
 
@@ -79,7 +79,7 @@ class ValueArrivals:
         """A waiting node can be decided, or needs another value; its graph is held until then."""
         try:
             if run.plan.computed[name].probe is not None:
-                nodes.forget(run, name, "")
+                node_semantics.forget(run, name, "")
             self._nodes.queue_if_ready(run, name)
         except ValueNeeded as unknown:
             self._fetches.wait(run, name, unknown)

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, SUCCESSORS, is_computed
-from perdure.graph.findings import suggestion, validation
 from perdure.graph.javascript import to_string
 from perdure.graph.reference import parse_reference
 from perdure.graph.relations import relation_problems, sources
@@ -27,6 +26,7 @@ from perdure.graph.values import (
     js_truthy,
     ordered_keys,
 )
+from perdure.graph.wording import suggestion, validation
 
 ENDLESS_LOOP: Final = "endless-loop"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perdure.graph.distant import BlobRef, Composite, Concat, Deferred, Merged, Projection, replaced
+from perdure.graph.deferred import BlobRef, Composite, Concat, Deferred, Merged, Projection, replaced
 from perdure.graph.reference import SELF, Reference, parse_step
 from perdure.graph.template import clean, joined
 from perdure.graph.values import Value, is_dict, is_list

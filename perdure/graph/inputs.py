@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from perdure.errors import UsageError
 from perdure.graph.fields import is_computed
-from perdure.graph.findings import suggestion
 from perdure.graph.values import Value, is_dict
+from perdure.graph.wording import suggestion
 
 
 def check_inputs(graph: Value, names: Iterable[str]) -> None:

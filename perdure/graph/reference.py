@@ -13,7 +13,7 @@ from sys import intern
 from typing import Final, TypeAlias
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import BlobRef, Composite, Deferred, Projection, deferred_in
+from perdure.graph.deferred import BlobRef, Composite, Deferred, Projection, deferred_in
 from perdure.graph.functions import Bound, bind
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from perdure.errors import Problem
 from perdure.graph.fields import is_computed
-from perdure.graph.findings import suggestion, validation
 from perdure.graph.reference import parse_reference
 from perdure.graph.template import references_in
 from perdure.graph.values import Value, is_dict, is_object, js_truthy, ordered_keys
+from perdure.graph.wording import suggestion, validation
 
 _KINDS = (("inputs", "Inputs"), ("if", "If"), ("unless", "Unless"), ("graph", "Graph"), ("agent", "Agent"))
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from perdure.errors import Problem
 from perdure.graph.check import ENDLESS_LOOP, modernized, problems
-from perdure.graph.document import Document, Spot
 from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
+from perdure.graph.text.document import Document, Spot
 from perdure.graph.values import Value
 
 

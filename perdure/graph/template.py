@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import Composite, Concat, Deferred, Projection, deferred_in
+from perdure.graph.deferred import Composite, Concat, Deferred, Projection, deferred_in
 from perdure.graph.javascript import pair_surrogates, to_string
 from perdure.graph.reference import Key, Reference, parse_path, parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, ordered_keys

@@ -11,9 +11,9 @@ from temporalio.common import RawValue
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import decoded
 from perdure.graph.values import UNDEFINED, Value, is_dict
-from perdure.payloads import AgentCall, BatchCall
-from perdure.records import to_lean
-from perdure.wire import pack, unpack
+from perdure.protocol.payloads import AgentCall, BatchCall
+from perdure.protocol.records import to_lean
+from perdure.protocol.wire import pack, unpack
 from perdure.workflows.calls import agent_call
 
 PER_CALL_FIELDS: Final = ("inputs", "path", "key")

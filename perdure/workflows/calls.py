@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 
 from perdure.engine.messages import AgentFailed, RunAgent
 from perdure.engine.outcomes import failure_of_kind
-from perdure.payloads import AgentCall
+from perdure.protocol.payloads import AgentCall
 
 
 def agent_call(command: RunAgent, run: str, bypassed: bool) -> AgentCall:

@@ -14,14 +14,14 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from perdure.errors import GraphError, PerdureError, UsageError
-from perdure.payloads import Answer, RunRequest, RunStatus
-from perdure.wire import unpack
-from perdure.workflows.course import ended
+from perdure.protocol.payloads import Answer, RunRequest, RunStatus
+from perdure.protocol.wire import unpack
 from perdure.workflows.host import TemporalHost
-from perdure.workflows.opening import start_up
-from perdure.workflows.people import HumanTasks
+from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.progress import RunProgress
+from perdure.workflows.run_limits import ended
 from perdure.workflows.run_shell import RunShell, now_ms
+from perdure.workflows.startup import start_up
 
 
 @workflow.defn(name="Graph", failure_exception_types=[PerdureError], sandboxed=False)

@@ -9,14 +9,14 @@ from itertools import islice
 
 from temporalio.common import RawValue
 
-from perdure.engine.people import HumanPrompt
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
-from perdure.payloads import NodeStatus, RunStatus, StreamTail
-from perdure.records import from_plain
-from perdure.wire import beside
+from perdure.protocol.payloads import NodeStatus, RunStatus, StreamTail
+from perdure.protocol.records import from_plain
+from perdure.protocol.wire import beside
 
 MAX_STATUS_ROW_COUNT = 200
 MAX_DETAIL_ROW_COUNT = 40

@@ -16,8 +16,8 @@ from temporalio.common import RawValue
 
 from perdure.engine.messages import RunOptions
 from perdure.graph.values import Value, normalize
-from perdure.payloads import RunRequest, RunResult
-from perdure.wire import pack, unpack
+from perdure.protocol.payloads import RunRequest, RunResult
+from perdure.protocol.wire import pack, unpack
 
 GRAPH_WORKFLOW = "Graph"
 MAX_SUMMARY = 200
@@ -33,8 +33,8 @@ def graph_request(
 ) -> RawValue:
     """The one argument of the workflow `Graph`, for whatever starts it: a client, a schedule, a workflow.
 
-    `graph` is a document as perdure.graph.load.load reads it, `inputs` go into static nodes, and `queue`
-    serves the nodes that name none. The workflow returns a perdure.payloads.RunResult. Raises TypeError for
+    `graph` is a document as perdure.graph.text.load.load reads it, `inputs` go into static nodes, and `queue`
+    serves the nodes that name none. The workflow returns a perdure.protocol.payloads.RunResult. Raises TypeError for
     a value that the language does not have.
     """
     request = RunRequest(

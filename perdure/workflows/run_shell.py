@@ -12,7 +12,6 @@ from typing import assert_never
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from perdure.directory import Placement
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -28,21 +27,22 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import TurnOrder
+from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
-from perdure.payloads import RunRequest, RunResult, RunStatus
-from perdure.wire import MAX_PAYLOAD_BYTES, pack
+from perdure.protocol.agents import Placement
+from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
+from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
+from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
-from perdure.workflows.course import RunLimits, stopped
 from perdure.workflows.host import Host
-from perdure.workflows.opening import Startup
-from perdure.workflows.outbox import ActivityDispatcher
-from perdure.workflows.people import HumanTasks
+from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.progress import RunProgress
+from perdure.workflows.run_limits import RunLimits, stopped
+from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
 from perdure.workflows.segments import Segments
-from perdure.workflows.share import WorkflowTaskBudget
+from perdure.workflows.startup import Startup
+from perdure.workflows.task_budget import WorkflowTaskBudget
 from perdure.workflows.timers import Timers
-from perdure.workflows.values import MAX_STATE_BYTES, Values, keep_values
 
 
 class RunShell:

@@ -9,20 +9,20 @@ from typing import Any
 
 from temporalio.common import RetryPolicy
 
-from perdure.directory import AgentRegistry, Placement
-from perdure.engine.ahead import Answers, Lookahead
+from perdure.engine.lookahead import Answers, Lookahead
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
-from perdure.engine.turns import TurnOrder
-from perdure.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
-from perdure.records import from_plain, to_lean, to_plain
-from perdure.wire import pack, unpack
+from perdure.engine.turn_order import TurnOrder
+from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.protocol.records import from_plain, to_lean, to_plain
+from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
 from perdure.workflows.progress import RunProgress
-from perdure.workflows.share import WorkflowTaskBudget
+from perdure.workflows.task_budget import WorkflowTaskBudget
 
 NO_RETRY = RetryPolicy(maximum_attempts=1)
 """A segment that fails is not repeated: its calls get activities of their own."""

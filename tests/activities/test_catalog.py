@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from perdure.activities.agent import declared
-from perdure.activities.catalog import SHIPPED, catalog, load_agents, load_entry_point
+from perdure.agents.agent import declared
+from perdure.agents.catalog import SHIPPED, catalog, load_agents, load_entry_point
 from perdure.errors import UsageError
 
 SHOUT = """
-from perdure.activities.agent import agent
-from perdure.activities.arrays import push
+from perdure.agents.agent import agent
+from perdure.agents.shipped.arrays import push
 
 @agent("{name}", pure=True)
 def shout(inputs):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import AgentContext
-from perdure.activities.catalog import catalog
-from perdure.activities.objects import MAX_LIST_LENGTH_COUNT
+from perdure.agents.agent import AgentContext
+from perdure.agents.catalog import catalog
+from perdure.agents.shipped.objects import MAX_LIST_LENGTH_COUNT
 from perdure.errors import AgentError
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings

@@ -7,9 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from perdure.activities import url
-from perdure.activities.egress import Guard, GuardedTransport, is_public
 from perdure.errors import AgentError, FinalError, TransientError
+from perdure.net import url
+from perdure.net.egress import Guard, GuardedTransport, is_public
 from tests.support.servers import Answer, serve
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import embeddings, openai_client
-from perdure.activities.agent import AgentContext
-from perdure.activities.embeddings import string_embeddings
+from perdure.agents.agent import AgentContext
+from perdure.agents.llm import openai_client
+from perdure.agents.shipped import embeddings
+from perdure.agents.shipped.embeddings import string_embeddings
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.settings import Settings
 from tests.support.servers import Answer, Server, embedded, failed, json_answer, serve

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from perdure.activities import failures
 from perdure.errors import AgentError, FinalError, TransientError
+from perdure.net import failures
 
 
 @pytest.mark.parametrize(

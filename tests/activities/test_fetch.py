@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import web
-from perdure.activities.agent import AgentContext, Sample, declared
-from perdure.activities.egress import Guard
-from perdure.activities.fetch import fetch, vanilla_fetch
-from perdure.activities.fetch_xml import parse as parse_xml
+from perdure.agents.agent import AgentContext, Sample, declared
+from perdure.agents.shipped.fetch import fetch, vanilla_fetch
+from perdure.agents.shipped.fetch_xml import parse as parse_xml
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED
+from perdure.net import web
+from perdure.net.egress import Guard
 from perdure.settings import Settings
 from tests.support.servers import Answer, Seen, Server, json_answer, serve
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import files, rooted
-from perdure.activities.agent import AgentContext, declared
+from perdure.agents.agent import AgentContext, declared
+from perdure.agents.shipped import files
 from perdure.errors import AgentError, FinalError
+from perdure.net import confined_files
 from perdure.settings import Settings
 
 CONFORMANCE = Path(__file__).parents[2] / "../shared/conformance"
@@ -321,7 +322,7 @@ def test_recorded(case: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_the_root_itself(tmp_path: Path) -> None:
-    path, parts = rooted.locate(tmp_path, ".", ".")
+    path, parts = confined_files.locate(tmp_path, ".", ".")
     assert (path, parts) == (str(tmp_path), [])
     with pytest.raises(FinalError, match="folder for files itself"):
-        rooted.read(tmp_path, path, parts, 10)
+        confined_files.read(tmp_path, path, parts, 10)

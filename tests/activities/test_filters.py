@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import AgentContext, agent
-from perdure.activities.catalog import catalog, load_filters
-from perdure.activities.filter_watch import stepping, streaming
-from perdure.activities.filters import AgentFilter, FilteredCall, Next, applying
-from perdure.activities.invoke import invoke
-from perdure.directory import AgentRegistry, Placement
+from perdure.agents.agent import AgentContext, agent
+from perdure.agents.catalog import catalog, load_filters
+from perdure.agents.filters import AgentFilter, FilteredCall, Next, applying
+from perdure.agents.filters_shipped.watch import stepping, streaming
+from perdure.agents.invoke import invoke
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunOptions
-from perdure.engine.people import HumanPrompt
 from perdure.errors import FinalError, RunFailed, UsageError
 from perdure.graph.values import Value
-from perdure.records import to_plain
+from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.records import to_plain
 from perdure.testing import run_in_memory
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import embedded
@@ -298,7 +298,7 @@ async def test_a_stream_ends_with_its_call() -> None:
 # ---- modules of filters, and workers ----------------------------------------------------------------
 
 MODULE = """
-from perdure.activities.filters import AgentFilter
+from perdure.agents.filters import AgentFilter
 async def keep(call, next):
     return await next(call)
 """

@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import Agent, AgentContext, agent, declared
-from perdure.activities.catalog import catalog
-from perdure.activities.filter_cache import FolderCache, MemoryCache, ResultCache, ResultCacheBackend, caching
-from perdure.activities.filter_http import STREAM_END_MARKER, Split, remote
-from perdure.activities.filter_schema import checking_inputs
-from perdure.activities.filters import AgentFilter, FilteredCall
-from perdure.activities.invoke import invoke
+from perdure.agents.agent import Agent, AgentContext, agent, declared
+from perdure.agents.catalog import catalog
+from perdure.agents.filters import AgentFilter, FilteredCall
+from perdure.agents.filters_shipped.cache import (
+    FolderCache,
+    MemoryCache,
+    ResultCache,
+    ResultCacheBackend,
+    caching,
+)
+from perdure.agents.filters_shipped.http import STREAM_END_MARKER, Split, remote
+from perdure.agents.filters_shipped.schema import checking_inputs
+from perdure.agents.invoke import invoke
 from perdure.engine.messages import RunOptions
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED, Value

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import openai_client
-from perdure.activities.agent import AgentContext
-from perdure.activities.llm import openai_chat, openai_fetch, openai_image
-from perdure.activities.llm_providers import anthropic, gemini, groq
+from perdure.agents.agent import AgentContext
+from perdure.agents.llm import openai_client
+from perdure.agents.llm.agents import openai_chat, openai_fetch, openai_image
+from perdure.agents.llm.providers import anthropic, gemini, groq
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.settings import Settings
 from tests.support.servers import (

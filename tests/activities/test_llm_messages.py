@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import declared
-from perdure.activities.llm import openai_chat, openai_fetch, openai_image
-from perdure.activities.llm_messages import CompletionTimer, flat, merged
-from perdure.activities.llm_providers import anthropic, gemini, groq
+from perdure.agents.agent import declared
+from perdure.agents.llm.agents import openai_chat, openai_fetch, openai_image
+from perdure.agents.llm.messages import CompletionTimer, flat, merged
+from perdure.agents.llm.providers import anthropic, gemini, groq
 
 
 @pytest.mark.parametrize(

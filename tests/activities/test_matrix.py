@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import matrix
-from perdure.activities.matrix import dot_product, sort_by_values
+from perdure.agents.shipped import matrix
+from perdure.agents.shipped.matrix import dot_product, sort_by_values
 
 
 def left_to_right(rows: list[list[Any]], vector: list[Any]) -> list[float]:

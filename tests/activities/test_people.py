@@ -2,8 +2,8 @@
 
 import pytest
 
-from perdure.activities.people import text_input
-from perdure.engine.people import HumanPrompt
+from perdure.agents.shipped.human_input import text_input
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import RunFailed
 from perdure.graph.values import Value
 from perdure.testing import run_in_memory

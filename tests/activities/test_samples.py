@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import sleepers
-from perdure.activities.agent import Agent, AgentContext, Sample
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import Agent, AgentContext, Sample
+from perdure.agents.catalog import catalog
+from perdure.agents.shipped import sleeper
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
 
@@ -135,7 +135,7 @@ async def test_sleeper_waits(duration: Any, seconds: float, monkeypatch: pytest.
     async def record(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(sleepers, "sleep", record)
+    monkeypatch.setattr(sleeper, "sleep", record)
     assert await AGENTS["sleeperAgent"].call({"a": 1}, {"duration": duration}, AgentContext()) == {"a": 1}
     assert slept == [seconds]
 
@@ -147,6 +147,6 @@ async def test_debug_sleeper_fails_twice(retry: int, fails: bool) -> None:
     failure = None
     try:
         result = await call({}, {"duration": 1, "fail": True, "value": {"a": 1}}, AgentContext(retry=retry))
-    except sleepers.AgentError as error:
+    except sleeper.AgentError as error:
         failure, result = str(error), None
-    assert (failure, result) == ((sleepers.INTENTIONAL, None) if fails else (None, {"a": 1}))
+    assert (failure, result) == ((sleeper.INTENTIONAL, None) if fails else (None, {"a": 1}))

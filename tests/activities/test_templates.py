@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.string_template import string_template
+from perdure.agents.shipped.string_template import string_template
 
 
 @pytest.mark.parametrize(

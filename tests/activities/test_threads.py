@@ -11,11 +11,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from perdure.activities import threads
-from perdure.activities.agent import AgentContext, agent
-from perdure.activities.invoke import invoke
-from perdure.activities.threads import in_thread
-from perdure.activities.watch import OpenCall, open_calls, report, watched
+from perdure.agents import threads
+from perdure.agents.agent import AgentContext, agent
+from perdure.agents.invoke import invoke
+from perdure.agents.loop_watchdog import OpenCall, open_calls, report, watched
+from perdure.agents.threads import in_thread
 from perdure.errors import AgentError, AgentTimeout, TransientError
 from perdure.settings import Settings
 

@@ -13,8 +13,8 @@ import pytest
 import tiktoken
 from tiktoken import registry
 
-from perdure.activities import tokens
-from perdure.activities.agent import AgentContext
+from perdure.agents.agent import AgentContext
+from perdure.agents.shipped import tokens
 from perdure.errors import AgentError
 from perdure.settings import Settings
 
@@ -159,6 +159,6 @@ def test_texts_must_be_a_list(inputs: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_catalog_loads_no_heavy_library() -> None:
     names = ("tiktoken", "numpy", "openai", "temporalio")
-    code = f"import sys, perdure.activities.catalog; print([name for name in {names} if name in sys.modules])"
+    code = f"import sys, perdure.agents.catalog; print([name for name in {names} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

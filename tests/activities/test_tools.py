@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import openai_client
-from perdure.activities.agent import Agent, AgentContext, agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import Agent, AgentContext, agent
+from perdure.agents.catalog import catalog
+from perdure.agents.llm import openai_client
 from perdure.errors import RunFailed
 from perdure.settings import Settings
 from perdure.testing import memory_shell, run_in_memory

@@ -17,8 +17,8 @@ import pytest
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from perdure.activities.agent import Agent, AgentContext, agent, declared
-from perdure.activities.catalog import catalog, load_agents
+from perdure.agents.agent import Agent, AgentContext, agent, declared
+from perdure.agents.catalog import catalog, load_agents
 from perdure.errors import AgentError, FinalError, RunFailed, UsageError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.testing import run_in_memory
@@ -261,9 +261,7 @@ def test_hints_without_a_schema_are_refused(hint: str) -> None:
 
 def test_a_module_with_such_hints_is_refused_at_its_place(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(
-        "from perdure.activities.agent import agent\n@agent('x')\ndef x(inputs: 'Nowhere'): ...\n"
-    )
+    path.write_text("from perdure.agents.agent import agent\n@agent('x')\ndef x(inputs: 'Nowhere'): ...\n")
     with pytest.raises(UsageError, match=r"mine\.py:\d: TypeError: agent 'x': the type hint 'Nowhere'"):
         load_agents(str(path))
 
@@ -287,6 +285,6 @@ def test_typed_agents_in_a_run() -> None:
 
 def test_shipped_agents_have_plain_hints_and_import_no_pydantic() -> None:
     assert [name for name, agent in catalog().items() if agent.typed] == []
-    code = "import sys, perdure.activities.catalog as c; c.catalog(); print('pydantic' in sys.modules)"
+    code = "import sys, perdure.agents.catalog as c; c.catalog(); print('pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import AgentContext
-from perdure.activities.wikipedia import wikipedia
+from perdure.agents.agent import AgentContext
+from perdure.agents.shipped.wikipedia import wikipedia
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings

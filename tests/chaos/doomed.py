@@ -32,7 +32,7 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from perdure.activities.catalog import catalog, load_agents
+from perdure.agents.catalog import catalog, load_agents
 from perdure.plugin import GraphPlugin
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker

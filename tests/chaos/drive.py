@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from tests.chaos.effects import Account, Book, account
 from tests.chaos.mix import Mixed
 from tests.chaos.report import Verdict

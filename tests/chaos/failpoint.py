@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from random import Random
 
-from perdure.activities.filters import AgentFilter, FilteredCall, Next
+from perdure.agents.filters import AgentFilter, FilteredCall, Next
 from perdure.graph.values import Value
 
 AGENTS = (

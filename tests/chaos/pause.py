@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio.client import WorkflowHistory
 
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from tests.chaos.effects import account
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import World, world_in

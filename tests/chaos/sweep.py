@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from perdure.graph.load import load
-from perdure.payloads import RunResult
+from perdure.graph.text.load import load
+from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
 from tests.chaos import doomed, mix
 from tests.chaos.agents import __file__ as chaos_agents

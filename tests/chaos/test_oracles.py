@@ -13,9 +13,9 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from perdure import AgentContext
-from perdure.engine.people import HumanPrompt
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import RunFailed
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from perdure.testing import memory_shell
 from tests.chaos import agents
 from tests.chaos.drive import difference

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from perdure.cli.board import ProgressTable, Row, duration, fitting
-from perdure.cli.follow import may_print
-from perdure.cli.live import LiveView, picture
-from perdure.cli.status import lines
-from perdure.cli.views import PlainView
-from perdure.engine.people import HumanPrompt
-from perdure.graph.load import load_value
-from perdure.payloads import NodeStatus, RunResult, RunStatus
-from perdure.reports import PendingCall, RunReport
+from perdure.cli.commands.status import lines
+from perdure.cli.progress.follow import may_print
+from perdure.cli.progress.live import LiveView, picture
+from perdure.cli.progress.progress_table import ProgressTable, Row, duration, fitting
+from perdure.cli.progress.views import PlainView
+from perdure.engine.human_tasks import HumanPrompt
+from perdure.graph.text.load import load_value
+from perdure.monitoring.report import PendingCall, RunReport
+from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
 
 GRAPH = load_value("""
 nodes:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from perdure import server
-from perdure.cli.checkup import Finding, State
-from perdure.cli.queue_checks import start
-from perdure.cli.server_checks import clock, version
+from perdure.cli.doctor.framework import Finding, State
+from perdure.cli.doctor.queues import start
+from perdure.cli.doctor.server import clock, version
 from perdure.errors import ConnectionFailed
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings
@@ -92,15 +92,13 @@ def test_a_profile_that_cannot_be_read(alone: Cli) -> None:
 
 
 def test_no_server_and_no_program_for_one(alone: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from perdure.cli import machine_checks
+    from perdure.cli.doctor import machine
 
     def find() -> Path:
         raise ConnectionFailed("no program\n  cure: install it")
 
-    monkeypatch.setattr(machine_checks.server, "find", find)
-    assert machine_checks.not_running(Settings()) == [
-        Finding("server", NO_SERVER, "no program", "install it")
-    ]
+    monkeypatch.setattr(machine.server, "find", find)
+    assert machine.not_running(Settings()) == [Finding("server", NO_SERVER, "no program", "install it")]
 
 
 def test_settings_that_cannot_be_read_do_not_stop_the_rest(alone: Cli) -> None:

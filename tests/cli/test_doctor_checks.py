@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from perdure import server
-from perdure.cli.checkup import Finding, State, checked, fine, looked_at
-from perdure.cli.database_check import database
-from perdure.cli.machine_checks import folder, models, python
-from perdure.cli.queue_checks import Needs, long_calls
-from perdure.cli.store_check import store
+from perdure.cli.doctor.database import database
+from perdure.cli.doctor.framework import Finding, State, checked, fine, looked_at
+from perdure.cli.doctor.machine import folder, models, python
+from perdure.cli.doctor.queues import Needs, long_calls
+from perdure.cli.doctor.store import store
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.reports import PendingCall
+from perdure.monitoring.report import PendingCall
 from perdure.settings import Settings
 from tests.support.cli import snapshot
 from tests.support.processes import kill_server
@@ -132,13 +132,13 @@ def test_the_log_of_a_server_that_was_killed_is_read_with_its_database(made: Pat
 
 
 def test_a_log_too_large_to_be_copied(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.cli.database_check.MAX_DATABASE_COPY_BYTES", 10)
+    monkeypatch.setattr("perdure.cli.doctor.database.MAX_DATABASE_COPY_BYTES", 10)
     (got,) = database(Settings(home=made / "killed"))
     assert (got.state, "not checked" in got.finding) == (WARNING, True)
 
 
 def test_a_check_of_the_database_that_takes_too_long(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.cli.database_check.DATABASE_CHECK_TIMEOUT_S", -1.0)
+    monkeypatch.setattr("perdure.cli.doctor.database.DATABASE_CHECK_TIMEOUT_S", -1.0)
     (got,) = database(Settings(home=made / "rest"))
     assert (got.state, "did not end" in got.finding) == (WARNING, True)
 
@@ -232,10 +232,10 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.state for each in python()] == [OK]
-    from perdure.cli import machine_checks
+    from perdure.cli.doctor import machine
 
     asked = ["temporalio>=99", "pyyaml>=6", "made-up>=1", "x>=99; extra == 'local'"]
-    monkeypatch.setattr(machine_checks.metadata, "requires", lambda _: asked)
+    monkeypatch.setattr(machine.metadata, "requires", lambda _: asked)
     (_, old) = python()
     assert (old.state, old.cure) == (FAILED, "pip install -U 'temporalio>=99' 'made-up>=1'")
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli import graphs, main, output
+from perdure.cli import main, output
+from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
 from perdure.testing import run_in_memory
 
 MODULE = """
-from perdure.activities.filters import AgentFilter
+from perdure.agents.filters import AgentFilter
 
 
 async def shout(call, next):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli import graphs
-from perdure.cli.hosting import own_queue
-from perdure.cli.local_models import progress_text
+from perdure.cli.inputs import graphs
+from perdure.cli.running.local_models import progress_text
+from perdure.cli.running.queue_choice import own_queue
 from perdure.errors import UsageError
 from perdure.local import Progress
 from perdure.settings import Settings

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.loaders import graphs_of
+from perdure.cli.inputs.loaders import graphs_of
 from perdure.errors import GraphError
-from perdure.graph.load import load
+from perdure.graph.text.load import load
 
 CHILD = """
 nodes:
@@ -46,6 +46,6 @@ def test_what_is_no_graph_inside_is_refused(folder: Path, name: str) -> None:
 
 
 def test_too_many_graphs_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.cli.loaders.MAX_LOADED_FILE_COUNT", 1)
+    monkeypatch.setattr("perdure.cli.inputs.loaders.MAX_LOADED_FILE_COUNT", 1)
     with pytest.raises(GraphError, match="more than 1 graphs"):
         graphs_of(load(asking_for("child.yaml")).data, str(folder / "graph.yaml"))

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from perdure import __version__
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.cli import main, output
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import (
@@ -21,7 +21,7 @@ from perdure.errors import (
     RunFailed,
     UsageError,
 )
-from perdure.graph.load import load_value
+from perdure.graph.text.load import load_value
 from tests.support.cli import HELLO, environment
 
 
@@ -73,14 +73,14 @@ def test_how_a_command_ends(call, monkeypatch, error, code, said):
     def fail(_args: object) -> int:
         raise error
 
-    monkeypatch.setattr("perdure.cli.schema.main", fail)
+    monkeypatch.setattr("perdure.cli.commands.schema.main", fail)
     done = call("schema")
     assert (done.code, done.out, done.err) == (code, "", said)
 
 
 @pytest.mark.parametrize("words", [("-v", "schema"), ("schema", "-v")])
 def test_a_bug_shows_its_traceback_when_asked(call, monkeypatch, words):
-    monkeypatch.setattr("perdure.cli.schema.main", lambda _args: {}["x"])
+    monkeypatch.setattr("perdure.cli.commands.schema.main", lambda _args: {}["x"])
     done = call(*words)
     assert done.code == 70
     assert done.err.startswith("Traceback")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli import store as command
-from perdure.store import Found, open_store
+from perdure.cli.commands import store as command
+from perdure.storage import Found, open_store
 from tests.support.cli import HELLO, Cli
 from tests.support.stored import age
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from perdure.activities.agent import Agent, AgentContext
+from perdure.agents.agent import Agent, AgentContext
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import AgentError, RunFailed
 from perdure.graph.javascript import normalize_json

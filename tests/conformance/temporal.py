@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from perdure import server
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient, connect
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import GraphError, RunFailed, UsageError
 from perdure.graph.check import first_problem
-from perdure.payloads import RunRequest
+from perdure.protocol.payloads import RunRequest
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.recorded import Outcome, mock_agents, options_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import sleepers
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
+from perdure.agents.shipped import sleeper
 from tests.conformance.agents import difference_of, engine_agent
 
 HERE = Path(__file__).parent
@@ -50,7 +50,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(seconds: float) -> None:
         assert seconds >= 0
 
-    monkeypatch.setattr(sleepers, "sleep", at_once)
+    monkeypatch.setattr(sleeper, "sleep", at_once)
 
 
 @pytest.mark.anyio

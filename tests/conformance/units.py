@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.errors import FunctionError, GraphError
-from perdure.graph.load import load
 from perdure.graph.mermaid import mermaid
 from perdure.graph.template import compile_inputs
+from perdure.graph.text.load import load
 from perdure.graph.values import UNDEFINED
 from tests.conformance.agents import difference_of, engine_agent
 from tests.support.recorded import DEVIATIONS, normalized, same

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from perdure.activities.agent import AgentContext
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import AgentContext
+from perdure.agents.catalog import catalog
 from perdure.graph.values import UNDEFINED
 from tests.differential.draw import KEYS, Draw
 from tests.differential.references import References

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perdure import agent
-from perdure.activities.agent import declared
+from perdure.agents.agent import declared
 from perdure.errors import RunFailed
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import embedded

@@ -14,9 +14,9 @@ from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionR
 from temporalio.service import RPCError
 
 from perdure import agent
-from perdure.activities.agent import declared
-from perdure.cli.checkup import State
-from perdure.cli.queue_checks import needs_of, queues
+from perdure.agents.agent import declared
+from perdure.cli.doctor.framework import State
+from perdure.cli.doctor.queues import needs_of, queues
 from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
 from perdure.runs import Run

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure.encoding import decode, encode
-from perdure.engine.ahead import Answers, Lookahead
+from perdure.engine.lookahead import Answers, Lookahead
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -26,8 +25,9 @@ from perdure.engine.messages import (
 )
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.turns import TurnOrder
+from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError
+from perdure.protocol.encoding import decode, encode
 from tests.support.drive import graph, rows, work
 from tests.support.graphs import make_graph
 

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-import perdure.engine.known
-from perdure.encoding import decode, encode
-from perdure.engine.known import MAX_RESOLVED_BYTES, MAX_RESOLVED_COUNT, ResolvedValues, ValueNeeded, key_of
+import perdure.engine.resolved_values
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -24,10 +22,18 @@ from perdure.engine.messages import (
     StartTimer,
     TimerFired,
 )
+from perdure.engine.resolved_values import (
+    MAX_RESOLVED_BYTES,
+    MAX_RESOLVED_COUNT,
+    ResolvedValues,
+    ValueNeeded,
+    key_of,
+)
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
-from perdure.graph.distant import BlobRef, Composite, Projection
+from perdure.graph.deferred import BlobRef, Composite, Projection
 from perdure.graph.values import UNDEFINED
+from perdure.protocol.encoding import decode, encode
 from tests.support.drive import Fail, graph, work
 from tests.support.far import Far, Shelf, same
 
@@ -260,7 +266,7 @@ def test_what_a_decision_has_learned_goes_along(
     name: str, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is written down before every event comes to its end, however little it remembers."""
-    monkeypatch.setattr(perdure.engine.known, "MAX_RESOLVED_COUNT", many)
+    monkeypatch.setattr(perdure.engine.resolved_values, "MAX_RESOLVED_COUNT", many)
     far = same(KNOWN[name], plenty)
     moved = Far(KNOWN[name], plenty, Shelf(), moved=1)
     moved.start()

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
+from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import RunAgent
-from perdure.engine.people import HumanPrompt, human_prompt
-from perdure.graph.distant import BlobRef
+from perdure.graph.deferred import BlobRef
 from tests.support.drive import Drive
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.plans import checked_plan, plan_of, problem_of
+from perdure.engine.plan_cache import checked_plan, plan_of, problem_of
 from perdure.errors import GraphError
 from perdure.graph.values import UNDEFINED
 

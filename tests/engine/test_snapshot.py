@@ -18,7 +18,7 @@ from perdure.engine.messages import (
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import UsageError
-from perdure.graph.distant import BlobRef
+from perdure.graph.deferred import BlobRef
 from perdure.graph.values import UNDEFINED
 from tests.support.drive import work
 

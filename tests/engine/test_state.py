@@ -1,7 +1,7 @@
 import pytest
 
-from perdure.engine.known import ResolvedValues
 from perdure.engine.plan import compile_plan
+from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.state import TRANSITIONS, Clock, GraphRun, InvalidTransition, Nested, NodeState
 from perdure.graph.values import UNDEFINED
 

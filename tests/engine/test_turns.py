@@ -1,5 +1,5 @@
 from perdure.engine.messages import AgentCompleted, Settled
-from perdure.engine.turns import TurnOrder
+from perdure.engine.turn_order import TurnOrder
 
 
 def done(call: int) -> AgentCompleted:

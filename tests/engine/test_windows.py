@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.held import large_values
+from perdure.engine.large_values import large_values
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.nested import MAX_OPEN_ROW_COUNT, Withheld
 from perdure.engine.snapshot import ranges, restore, snapshot

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from perdure.errors import FunctionError
-from perdure.graph.distant import (
+from perdure.graph.deferred import (
     BlobRef,
     Composite,
     Concat,

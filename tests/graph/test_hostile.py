@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from perdure.errors import GraphError
-from perdure.graph.document import LIMITS
-from perdure.graph.load import load
+from perdure.graph.text.document import LIMITS
+from perdure.graph.text.load import load
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10)

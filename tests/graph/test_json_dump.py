@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from perdure.graph.distant import BlobRef
-from perdure.graph.json_dump import dump
+from perdure.graph.deferred import BlobRef
+from perdure.graph.text.json_dump import dump
 from perdure.graph.values import UNDEFINED
 
 HELD: tuple[Any, ...] = (

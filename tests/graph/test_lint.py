@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from perdure.graph.document import Document
 from perdure.graph.review import review
+from perdure.graph.text.document import Document
 
 AGENTS = ("copyAgent", "echoAgent", "fetchAgent", "openAIAgent", "nestedAgent", "mapAgent", "textInputAgent")
 BAD = {"nodes": 5}

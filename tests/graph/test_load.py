@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from perdure.errors import GraphError
-from perdure.graph.document import Document, Limits
-from perdure.graph.load import load, load_value
+from perdure.graph.text.document import Document, Limits
+from perdure.graph.text.load import load, load_value
 from tests.support.deviations import OF_YAML
 
 OWN = Path(__file__).parents[1] / "conformance/own/yaml.json"

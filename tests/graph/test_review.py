@@ -3,10 +3,10 @@
 import pytest
 
 from perdure.errors import UsageError
-from perdure.graph.document import Document
 from perdure.graph.inputs import check_inputs
-from perdure.graph.load import load
 from perdure.graph.review import review
+from perdure.graph.text.document import Document
+from perdure.graph.text.load import load
 
 TEXT = """\
 version: 0.5

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from perdure.graph.document import Document
 from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, STATIC_KEYS
 from perdure.graph.review import review
 from perdure.graph.schema import schema
+from perdure.graph.text.document import Document
 
 SCHEMA = schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

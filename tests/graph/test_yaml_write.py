@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.graph.load import load_value
+from perdure.graph.text.load import load_value
+from perdure.graph.text.yaml_write import write_yaml
 from perdure.graph.values import UNDEFINED
-from perdure.graph.yaml_write import write_yaml
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT

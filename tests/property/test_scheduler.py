@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from perdure.encoding import decode, encode
 from perdure.engine.messages import AgentCompleted, Finish, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
+from perdure.protocol.encoding import decode, encode
 from tests.property.simulation import AGENTS, Simulation, outcome
 from tests.support.graphs import is_calm, is_order_free, make_graph
 

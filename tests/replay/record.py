@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from perdure import local
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
-from perdure.graph.load import load
+from perdure.graph.text.load import load
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
 from tests.support.histories import FOLDER, GRAPHS, private_texts

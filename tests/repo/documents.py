@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from perdure.activities.catalog import catalog
-from perdure.cli.loaders import graphs_of
+from perdure.agents.catalog import catalog
+from perdure.cli.inputs.loaders import graphs_of
 from perdure.cli.problems import text as shown_problem
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.people import HumanPrompt
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import GraphError, Problem, RunFailed
 from perdure.graph.javascript import stringify
-from perdure.graph.load import load
 from perdure.graph.review import review
-from perdure.payloads import RunResult
+from perdure.graph.text.load import load
+from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
 from perdure.testing import memory_shell
 from tests.support import ROOT

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import Agent, Sample
-from perdure.activities.catalog import catalog
-from perdure.activities.document import document, shipped, type_of
-from perdure.activities.graph_agents import DESCRIBED_GRAPH_AGENTS
+from perdure.agents.agent import Agent, Sample
+from perdure.agents.catalog import catalog
+from perdure.agents.document import document, shipped, type_of
+from perdure.agents.shipped.graph_agents import DESCRIBED_GRAPH_AGENTS
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.graph.load import load
+from perdure.graph.text.load import load
 from perdure.graph.values import UNDEFINED, Value
 from perdure.testing import run_in_memory
 from tests.repo.documents import blocks, headings, tables, text_of
 
 PAGE = "agents.md"
-COMMAND = "perdure.activities.document"
+COMMAND = "perdure.agents.document"
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.engine import graph_agents, nested
 from perdure.engine.messages import RunOptions
 from perdure.engine.state import NodeState
-from perdure.graph.document import LIMITS
 from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PERDURE_COMPUTED_KEYS, STATIC_KEYS
 from perdure.graph.functions import FUNCTIONS
 from perdure.graph.javascript import parse, to_string
-from perdure.graph.load import load
 from perdure.graph.reference import parse_reference
+from perdure.graph.text.document import LIMITS
+from perdure.graph.text.load import load
 from perdure.graph.values import UNDEFINED, truthy
 from tests.repo import documents
 from tests.repo.documents import DOCS, Example, code, codes, tables

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from perdure import wire
 from perdure.activities import activity
-from perdure.activities.agent import AgentContext
-from perdure.activities.pulse import Heartbeat
-from perdure.directory import DIRECTORY
+from perdure.activities.heartbeat import Heartbeat
+from perdure.agents.agent import AgentContext
 from perdure.engine.messages import RunOptions
-from perdure.payloads import FETCH, KEEP, SEGMENT
+from perdure.protocol import wire
+from perdure.protocol.payloads import FETCH, KEEP, SEGMENT
 from tests.repo import documents
 from tests.repo.documents import code, tables
 from tests.support import ROOT
@@ -26,7 +25,7 @@ from tests.support import ROOT
 NAME = "architecture.md"
 TEXT = documents.text_of(NAME)
 PACKAGE = ROOT / "perdure"
-NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {DIRECTORY, SEGMENT, FETCH, KEEP})
+NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {SEGMENT, FETCH, KEEP})
 
 
 def member(name: str) -> Any:

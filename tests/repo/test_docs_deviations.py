@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from tests.repo.documents import codes, tables, text_of
 from tests.support.deviations import OF_REFERENCES, OF_YAML

@@ -14,13 +14,13 @@ from temporalio.testing import ActivityEnvironment
 
 from perdure import errors
 from perdure.activities.activity import AgentActivities
-from perdure.activities.agent import Agent, declared
-from perdure.activities.catalog import catalog
-from perdure.claims import ClaimCheck
+from perdure.agents.agent import Agent, declared
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
-from perdure.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
+from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
+from perdure.protocol.wire import pack
 from perdure.settings import Settings
-from perdure.wire import pack
+from perdure.storage.claim_check import ClaimCheck
 from perdure.worker import WorkerOptions, build_worker
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from tests.repo import documents

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.catalog import catalog, load_agents, load_filters
+from perdure.agents.catalog import catalog, load_agents, load_filters
 from perdure.client import GraphClient
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker

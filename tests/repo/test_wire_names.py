@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from temporalio import activity, workflow
 
-from perdure import payloads, wire
 from perdure.activities.activity import AgentActivities
-from perdure.claims import ClaimCheck
 from perdure.client import WORKFLOW
-from perdure.directory import AgentRegistry, FilterScope
-from perdure.engine.people import HumanPrompt
-from perdure.records import to_plain
-from perdure.reports import GRAPH_KEY, STATUS_KEY
+from perdure.engine.human_tasks import HumanPrompt
+from perdure.monitoring.report import GRAPH_KEY, STATUS_KEY
+from perdure.protocol import payloads, wire
+from perdure.protocol.agents import AgentRegistry, FilterScope
+from perdure.protocol.records import to_plain
 from perdure.settings import Settings
+from perdure.storage.claim_check import ClaimCheck
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 

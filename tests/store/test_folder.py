@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from perdure.errors import ObjectCorrupt, StoreUnavailable
-from perdure.store import Store, folder, open_store
+from perdure.storage import Store, folder, open_store
 from tests.support.stored import DATA, NAME, age, names
 
 WRITER = """
 import asyncio, sys
-from perdure.store import open_store
+from perdure.storage import open_store
 
 async def main():
     store = open_store(sys.argv[1])

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from perdure.errors import ObjectMissing, StoreUnavailable, UsageError
-from perdure.store import Store, open_store, remote
-from perdure.store.backend import RENEWAL_INTERVAL_S
+from perdure.storage import Store, open_store, remote
+from perdure.storage.backend import RENEWAL_INTERVAL_S
 from tests.store.bucket import Bucket, bucket
 from tests.support.servers import Answer, Seen, Server
 from tests.support.stored import DATA, NAME

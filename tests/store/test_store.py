@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from perdure.errors import FinalError, ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
-from perdure.store import Store, open_store
-from perdure.store.backend import MIN_GARBAGE_AGE_S
-from perdure.store.cache import ObjectCache
-from perdure.store.memory import Memory
-from perdure.store.objects import RECENTLY_PUT_S
+from perdure.storage import Store, open_store
+from perdure.storage.backend import MIN_GARBAGE_AGE_S
+from perdure.storage.cache import ObjectCache
+from perdure.storage.memory import Memory
+from perdure.storage.objects import RECENTLY_PUT_S
 from tests.store.bucket import bucket
 from tests.support.stored import DATA, NAME, age, names
 

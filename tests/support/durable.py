@@ -11,7 +11,7 @@ import pytest
 from temporalio.service import RPCError
 
 from perdure import server
-from perdure.activities.agent import Agent
+from perdure.agents.agent import Agent
 from perdure.client import GraphClient, connect
 from perdure.runs import Run
 from perdure.settings import Settings

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from perdure import local
-from perdure.activities.agent import Agent
-from perdure.activities.catalog import catalog, load_agents
-from perdure.activities.openai_client import close_clients
+from perdure.agents.agent import Agent
+from perdure.agents.catalog import catalog, load_agents
+from perdure.agents.llm.openai_client import close_clients
 from perdure.client import GraphClient
-from perdure.graph.load import load
-from perdure.payloads import RunResult
+from perdure.graph.text.load import load
+from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.testing import memory_shell

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Self
 
-from perdure.encoding import decode, encode
 from perdure.engine.board import Starting
-from perdure.engine.held import large_values
+from perdure.engine.large_values import large_values
 from perdure.engine.messages import AgentCompleted, Event, Fetch, Fetched, RunAgent
 from perdure.engine.snapshot import restore, snapshot
-from perdure.graph.distant import BlobRef, deferred_in, stored
+from perdure.graph.deferred import BlobRef, deferred_in, stored
 from perdure.graph.evaluate import evaluate
+from perdure.protocol.encoding import decode, encode
 from tests.support.drive import Drive
 
 Agent = Callable[[RunAgent], Any]

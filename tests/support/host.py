@@ -15,7 +15,7 @@ from typing import Any
 
 from temporalio.common import RawValue
 
-from perdure.wire import pack, unpack
+from perdure.protocol.wire import pack, unpack
 
 
 @dataclass

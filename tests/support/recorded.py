@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perdure.activities.agent import Agent, AgentContext
+from perdure.agents.agent import Agent, AgentContext
 from perdure.engine.messages import RunOptions
 from perdure.errors import AgentError
 from perdure.graph.values import UNDEFINED, ordered_keys

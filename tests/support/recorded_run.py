@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from perdure.activities.catalog import catalog
+from perdure.agents.catalog import catalog
 from perdure.engine.board import Observer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState

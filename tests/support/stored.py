@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from perdure.store import Store
+from perdure.storage import Store
 
 DATA = b"large" * 1000
 NAME = hashlib.sha256(DATA).hexdigest()

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from perdure.directory import AgentRegistry, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, NodeOptions, RunAgent
-from perdure.engine.turns import TurnOrder
-from perdure.payloads import KEEP, TOO_LARGE_FOR_LOCAL
-from perdure.wire import MAX_PAYLOAD_BYTES, pack
+from perdure.engine.turn_order import TurnOrder
+from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.payloads import KEEP, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
+from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.call_windows import LocalWindow, RemoteWindow
-from perdure.workflows.outbox import ActivityDispatcher
 from perdure.workflows.progress import RunProgress
-from perdure.workflows.share import MAX_TASK_CALL_COUNT, WorkflowTaskBudget
-from perdure.workflows.values import MAX_INLINE_BYTES
+from perdure.workflows.run_values import MAX_INLINE_BYTES
+from perdure.workflows.task_budget import MAX_TASK_CALL_COUNT, WorkflowTaskBudget
 from tests.support.host import FakeHost
 
 pytestmark = [pytest.mark.unit, pytest.mark.anyio]

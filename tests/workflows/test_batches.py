@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from perdure.activities.agent import AgentContext, agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import AgentContext, agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import AgentError, RunCancelled, TransientError
 from perdure.runs import Run

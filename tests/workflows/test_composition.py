@@ -20,13 +20,13 @@ from temporalio.converter import (
 from temporalio.worker import Replayer, SharedStateManager, Worker
 
 from perdure import graph_request
-from perdure.activities.agent import AgentContext, agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import AgentContext, agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
 from perdure.graph.values import UNDEFINED, Value
-from perdure.payloads import RunRequest, RunResult
 from perdure.plugin import GraphPlugin, data_converter, extended
+from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.worker import WorkerOptions, agent_activities, build_worker
 from tests.workflows import own
 

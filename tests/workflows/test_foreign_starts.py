@@ -14,13 +14,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from perdure import server
-from perdure.activities.catalog import catalog
-from perdure.cli.status import lines
+from perdure.agents.catalog import catalog
+from perdure.cli.commands.status import lines
 from perdure.client import GraphClient
 from perdure.daemon.ports import free_port
 from perdure.errors import RunConflict, RunFailed, UsageError
+from perdure.monitoring.report import RunReport
 from perdure.plugin import GraphPlugin
-from perdure.reports import RunReport
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from perdure.activities.agent import Agent, AgentContext, agent
-from perdure.activities.catalog import catalog
-from perdure.claims import ClaimCheck
-from perdure.cli import queue_checks
+from perdure.agents.agent import Agent, AgentContext, agent
+from perdure.agents.catalog import catalog
+from perdure.cli.doctor import queues
 from perdure.client import GraphClient
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunOptions
-from perdure.engine.people import HumanPrompt
 from perdure.errors import (
     GraphError,
     RunCancelled,
@@ -22,9 +21,10 @@ from perdure.errors import (
     TransientError,
     UsageError,
 )
-from perdure.reports import RunReport
+from perdure.monitoring.report import RunReport
+from perdure.monitoring.streams import StreamPiece
 from perdure.runs import Run
-from perdure.streams import StreamPiece
+from perdure.storage.claim_check import ClaimCheck
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import started
 
@@ -236,11 +236,11 @@ async def test_the_doctor_names_calls_that_take_long(
     async def hangs() -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(queue_checks, "LONG_CALL_S", 0)
+    monkeypatch.setattr(queues, "LONG_CALL_S", 0)
     document = {"nodes": {"n": {"agent": "hangs"}}}
     async with started(client, "hangs", document, agents(hangs), client.settings) as going:
         async with asyncio.timeout(30):
-            while not (long_calls := (await queue_checks.needs_of(client.temporal)).long):
+            while not (long_calls := (await queues.needs_of(client.temporal)).long):
                 await asyncio.sleep(0.1)
         await going.cancel()
         with pytest.raises(RunCancelled):

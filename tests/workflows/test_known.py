@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from perdure.worker import WorkerOptions, build_worker
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
 from perdure.runs import Run

@@ -9,8 +9,8 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 
 from perdure.activities.activity import AgentActivities
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import RunCancelled, RunFailed

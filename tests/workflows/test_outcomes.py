@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
-from perdure.activities.filters import AgentFilter, FilteredCall, Next
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
+from perdure.agents.filters import AgentFilter, FilteredCall, Next
 from perdure.client import GraphClient
 from perdure.errors import AgentError, FinalError, RunFailed
 from perdure.graph.values import Value
-from perdure.payloads import RunResult
+from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
 from perdure.testing import memory_shell
 from perdure.worker import WorkerOptions, build_worker

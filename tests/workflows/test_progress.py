@@ -8,7 +8,7 @@ import pytest
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.wire import pack
+from perdure.protocol.wire import pack
 from perdure.workflows.progress import (
     MAX_DETAIL_ROW_COUNT,
     MAX_RUN_CONSOLE_COUNT,

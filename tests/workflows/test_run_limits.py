@@ -6,7 +6,7 @@ import pytest
 
 from perdure.engine.messages import Quotas
 from perdure.errors import QuotaExceeded
-from perdure.workflows.course import RunLimits
+from perdure.workflows.run_limits import RunLimits
 from tests.support.host import FakeHost
 
 pytestmark = [pytest.mark.unit, pytest.mark.anyio]

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from perdure.directory import AgentRegistry, Placement
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.turns import TurnOrder
-from perdure.payloads import SEGMENT, RunRequest, SegmentResult
+from perdure.engine.turn_order import TurnOrder
+from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.payloads import SEGMENT, RunRequest, SegmentResult
 from perdure.workflows.progress import RunProgress
 from perdure.workflows.segments import Segments
-from perdure.workflows.share import MAX_TASK_SEGMENT_S, WorkflowTaskBudget
+from perdure.workflows.task_budget import MAX_TASK_SEGMENT_S, WorkflowTaskBudget
 from tests.support.host import FakeHost
 
 pytestmark = [pytest.mark.unit, pytest.mark.anyio]

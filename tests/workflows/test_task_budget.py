@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.workflows.share import (
+from perdure.workflows.task_budget import (
     MAX_TASK_BYTES,
     MAX_TASK_CALL_COUNT,
     MAX_TASK_SEGMENT_S,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.agent import agent
-from perdure.activities.catalog import catalog
-from perdure.claims import ClaimCheck
+from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import FinalError, RunFailed
+from perdure.storage.claim_check import ClaimCheck
 from tests.support.durable import started
 
 pytestmark = pytest.mark.anyio

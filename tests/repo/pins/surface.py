@@ -11,13 +11,13 @@ from typing import Any
 
 MODULES = (
     "perdure",
-    "perdure.activities.agent",
-    "perdure.activities.filters",
+    "perdure.agents.agent",
+    "perdure.agents.filters",
     "perdure.client",
     "perdure.errors",
-    "perdure.payloads",
+    "perdure.protocol.payloads",
     "perdure.plugin",
-    "perdure.reports",
+    "perdure.monitoring.report",
     "perdure.runs",
     "perdure.settings",
     "perdure.testing",

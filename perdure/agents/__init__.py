@@ -1,0 +1,1 @@
+"""The agent SDK: the decorator, the context, filters, and the catalog."""

@@ -1,0 +1,202 @@
+"""Agents: the decorator that declares one, what it is told about itself, what it may call.
+
+An agent is a function, sync or async, that takes any of the keyword arguments `inputs`, `params`
+and `context`, and returns a value of the language (see perdure.graph.values):
+
+    @agent("shout", pure=True)
+    def shout(inputs: dict, params: dict) -> dict:
+        return {"text": inputs["text"].upper()}
+
+The function stays callable as it is; what the decorator knows of it is its `.agent`, an `Agent`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import CodeType
+from typing import Any, Protocol, TypeVar
+
+from perdure.agents.type_hints import Typed, typed
+from perdure.graph.values import Value
+from perdure.settings import Settings
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Schema = Mapping[str, Any]
+
+ARGUMENTS = ("inputs", "params", "context")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A call and its result: shown by `perdure agents NAME`, and run as a test."""
+
+    inputs: Value = field(default_factory=dict[str, Value])
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    result: Value = None
+    graph: Mapping[str, Value] | None = None
+
+
+class Emit(Protocol):
+    """Sends a piece of the result to whoever watches the run, while the agent still works."""
+
+    async def __call__(self, piece: Value, /) -> None:  # noqa: D102 -- part of the data model, as in D105
+        ...
+
+
+async def _emit_nowhere(piece: Value, /) -> None:
+    del piece
+
+
+def _log_nowhere(line: str, /) -> None:
+    del line
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentContext:
+    """What an agent may know about the call it serves.
+
+    `node` is the id in its own graph, `path` the place in the whole run, such as
+    ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
+    `attempt` counts deliveries of this call, from 1: it grows when a worker died. The
+    `idempotency_key` is the same for every delivery of a call, over restarts and continue-as-new.
+    `emit` streams pieces of the result, `log` adds a text to the console output of the run.
+    `local_models` gives the base URL of the small models on this machine, starting them where
+    needed; it is None where they are not installed.
+    """
+
+    node: str = "node"
+    path: str = "node"
+    agent: str = "agent"
+    run: str = ""
+    retry: int = 0
+    attempt: int = 1
+    idempotency_key: str = ""
+    is_result: bool = False
+    version: Value = 0.5
+    verbose: bool = False
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    filter_params: Value = field(default_factory=dict[str, Value])
+    settings: Settings = field(default_factory=Settings)
+    emit: Emit = _emit_nowhere
+    log: Callable[[str], None] = _log_nowhere
+    local_models: Callable[[], Awaitable[str]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """A registered agent: its name, its function, and what people and tools may know of it.
+
+    `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
+    pure agents run as local activities. A `human` agent waits for a person: its function is never
+    called by a run (perdure.engine.human_tasks). `typed` is what its type hints ask for, None where they
+    ask for nothing (perdure.agents.type_hints).
+    """
+
+    name: str
+    function: Callable[..., Any]
+    pure: bool = False
+    description: str = ""
+    category: tuple[str, ...] = ()
+    inputs: Schema | None = None
+    params: Schema | None = None
+    output: Schema | None = None
+    samples: tuple[Sample, ...] = ()
+    queue: str | None = None
+    human: bool = False
+    arguments: tuple[str, ...] = ()
+    typed: Typed | None = None
+
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether calling the function gives an awaitable; others block their thread."""
+        return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def sees_context(self) -> bool:
+        """Whether the function asks for its context."""
+        return "context" in self.arguments
+
+    @cached_property
+    def code(self) -> CodeType | None:
+        """The code of the function, by which a stack tells whose it is."""
+        return getattr(inspect.unwrap(self.function), "__code__", None)
+
+    def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
+        """Calls the function with the arguments it takes: a value, or an awaitable of one."""
+        given: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
+        if len(self.arguments) < len(given):
+            given = {name: given[name] for name in self.arguments}
+        return self.function(**given) if self.typed is None else self.typed.call(self.function, given)
+
+
+def agent(
+    name: str,
+    *,
+    pure: bool = False,
+    description: str = "",
+    category: tuple[str, ...] | str = (),
+    inputs: Schema | None = None,
+    params: Schema | None = None,
+    output: Schema | None = None,
+    samples: tuple[Sample, ...] | list[Sample] = (),
+    queue: str | None = None,
+    human: bool = False,
+) -> Callable[[Function], Function]:
+    """Declares the decorated function to be the agent `name`.
+
+    `description` defaults to the first line of the docstring, schemas to what the type hints of
+    `inputs`, `params` and the return value say: given schemas are what people read, the hints are what
+    every call is checked by. `queue` is the task queue its calls go to unless a node names another.
+    Raises TypeError for a function with other arguments, or with hints that have no schema.
+    """
+
+    def declare(function: Function) -> Function:
+        hints = typed(name, function)
+        derived = hints.schema if hints is not None else _nothing
+        declared = Agent(
+            name=name,
+            function=function,
+            pure=pure,
+            description=description or _first_line(function),
+            category=(category,) if isinstance(category, str) else category,
+            inputs=derived("inputs") if inputs is None else inputs,
+            params=derived("params") if params is None else params,
+            output=derived("return") if output is None else output,
+            samples=tuple(samples),
+            queue=queue,
+            human=human,
+            arguments=_arguments(name, function),
+            typed=hints,
+        )
+        function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
+        return function
+
+    return declare
+
+
+def declared(function: Callable[..., Any]) -> Agent | None:
+    """The Agent that `function` was declared to be, or None."""
+    agent_attribute = getattr(function, "agent", None)
+    return agent_attribute if isinstance(agent_attribute, Agent) else None
+
+
+def _nothing(of: str) -> None:
+    del of
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def _arguments(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
+    taken = tuple(inspect.signature(function).parameters)
+    strange = [argument for argument in taken if argument not in ARGUMENTS]
+    if strange:
+        raise TypeError(
+            f"agent {name!r}: {function.__qualname__} takes {', '.join(strange)}; "
+            f"an agent takes any of {', '.join(ARGUMENTS)}"
+        )
+    return taken

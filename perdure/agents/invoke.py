@@ -1,0 +1,125 @@
+"""Calling an agent: the same for every shell. Its time limit, its result, its failures."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.filters import AgentFilter, FilteredCall, through
+from perdure.agents.loop_watchdog import OpenCall
+from perdure.agents.threads import in_thread
+from perdure.engine.messages import RunAgent
+from perdure.engine.outcomes import as_agent_error
+from perdure.errors import AgentError, AgentTimeout, PerdureError
+from perdure.graph.values import Value, normalize
+from perdure.protocol.payloads import AgentCall
+
+
+def context_of(call: AgentCall | RunAgent, **known: Any) -> AgentContext:
+    """What the agent of a call sees; `known` are the fields of which the call does not tell."""
+    return AgentContext(
+        node=call.node,
+        path=call.path,
+        agent=call.agent,
+        retry=call.retry,
+        is_result=call.is_result,
+        version=call.version,
+        verbose=call.verbose,
+        config=call.config,
+        filter_params=call.filter_params,
+        **known,
+    )
+
+
+async def invoke(
+    agent: Agent | None,
+    inputs: Value,
+    params: Mapping[str, Value],
+    context: AgentContext,
+    timeout: float | None = None,
+    filters: Sequence[AgentFilter] = (),
+    path: str | None = None,
+) -> Value:
+    """What `unlimited` gives, within `timeout` milliseconds; without a timeout, the `call_limit` of the
+    settings holds: an agent that hangs is not to keep its slot.
+
+    A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
+    there is no way to stop a thread, but it holds up nobody.
+    """
+    if timeout is None and agent is not None and agent.pure and not filters:
+        # It runs in the event loop, where no limit reaches it.
+        return await unlimited(agent, inputs, params, context, path=path)
+    seconds = timeout / 1000 if timeout is not None else context.settings.call_limit
+    try:
+        async with asyncio.timeout(seconds):
+            return await unlimited(agent, inputs, params, context, filters, path)
+    except TimeoutError:
+        raise AgentTimeout(seconds if timeout is None else None) from None
+
+
+async def unlimited(
+    agent: Agent | None,
+    inputs: Value,
+    params: Mapping[str, Value],
+    context: AgentContext,
+    filters: Sequence[AgentFilter] = (),
+    path: str | None = None,
+) -> Value:
+    """The agent's result, as a value of the language, however long it takes.
+
+    The call goes through `filters`, all of which apply to it. Without an agent, a name that
+    bypassAgentIds allows, the result is null where none of them answers. Calls that see nothing of
+    their context may share one: `path` is then the place of this one. Raises AgentError, or one of its
+    kinds, for whatever goes wrong.
+    """
+    try:
+        with OpenCall(context.agent, path or context.path, None if agent is None else agent.code):
+            if filters or agent is None:
+                call = FilteredCall(agent=agent, inputs=inputs, params=params, context=context)
+                return await _filtered(call, filters)
+            return await _call(agent, inputs, params, context, path)
+    except PerdureError:
+        raise
+    except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
+        raise as_agent_error(error) from error
+
+
+async def _filtered(call: FilteredCall, filters: Sequence[AgentFilter]) -> Value:
+    return normal(call.context.agent, await through(filters, call, _last))
+
+
+async def _last(call: FilteredCall) -> Value:
+    if call.agent is None:
+        return None
+    return await _call(call.agent, call.inputs, call.params, call.context)
+
+
+async def _call(
+    agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None = None
+) -> Value:
+    if agent.is_async or agent.pure:
+        result = agent.call(inputs, params, context)
+    else:
+        name = f"agent {agent.name} ({path or context.path})"
+        result = await in_thread(name, agent.call, inputs, params, context)
+    return normal(agent.name, await result if inspect.isawaitable(result) else result)
+
+
+def normal(agent: str, result: Any) -> Value:
+    """What an agent returned, as a value of the language. Raises AgentError for what is none."""
+    try:
+        return normalize(result)
+    except TypeError as error:
+        raise AgentError(f"{agent}: {error}") from error
+
+
+async def close_clients() -> None:
+    """Closes the HTTP clients that agents opened in this event loop, if they ever opened one."""
+    if "perdure.agents.llm.openai_client" in sys.modules:
+        from perdure.agents.llm import openai_client  # noqa: PLC0415 -- its libraries take long to import
+
+        await openai_client.close_clients()

@@ -1,0 +1,198 @@
+"""Where a model is asked, with which key, and the clients of the `openai` package for it.
+
+Every shipped model agent speaks OpenAI's protocol; the other providers offer it beside their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from perdure.agents.agent import AgentContext
+from perdure.errors import FinalError
+from perdure.net.egress import Guard, GuardedTransport
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1/",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/",
+    "groq": "https://api.groq.com/openai/v1",
+}
+"""Base URLs of the providers' OpenAI-compatible interfaces, from their documentation."""
+
+AZURE_VERSION = "2025-04-01-preview"
+_NO_KEY = "none"  # servers that want no key get this one: the client must send some
+_AZURE = ".openai.azure.com"
+_MAX_ANSWER_BYTES = 50_000_000
+_SENT_ANYWHERE = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "api-key",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "user-agent",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A place to ask models. `trusted` where the operator chose it, not the graph."""
+
+    provider: str
+    base_url: str
+    key: str = field(repr=False)
+    trusted: bool
+    shared: bool = False
+    azure_version: str = ""
+
+    @property
+    def host(self) -> str:
+        """The host, for messages."""
+        return httpx2.URL(self.base_url).host
+
+
+async def endpoint(
+    provider: str,
+    context: AgentContext,
+    *,
+    key: str = "",
+    url: str = "",
+    azure_version: str = "",
+    local: bool = True,
+) -> Endpoint:
+    """The endpoint for a call with the graph's `key` and `url`, empty where it gives none.
+
+    Without either, the settings decide; without settings, the small models of this machine where
+    `local`. Raises FinalError where nothing is left, or the graph's URL is out of bounds.
+    """
+    settings = context.settings
+    own_key, own_url = settings.keys.get(provider, ""), settings.base_urls.get(provider, "")
+    if url:
+        return _of_graph(provider, context, key=key, url=url, azure_version=azure_version)
+    if own_url or own_key or key:
+        return Endpoint(
+            provider=provider,
+            base_url=own_url or BASE_URLS[provider],
+            key=key or own_key or _NO_KEY,
+            trusted=True,
+            shared=not key,
+            azure_version=azure_version,
+        )
+    if local and context.local_models is not None:
+        base_url = await context.local_models()
+        return Endpoint(provider=provider, base_url=base_url, key=_NO_KEY, trusted=True, shared=True)
+    raise FinalError(_nothing(provider, context.agent, local=local))
+
+
+def _of_graph(provider: str, context: AgentContext, *, key: str, url: str, azure_version: str) -> Endpoint:
+    """The endpoint at a URL from the graph: the worker's key goes to the provider's own site only."""
+    settings = context.settings
+    guard = Guard.of(settings.allow_hosts)
+    parsed = guard.check(url)
+    known = (settings.base_urls.get(provider, ""), BASE_URLS[provider])
+    trusted = any(_origin(httpx2.URL(one)) == _origin(parsed) for one in known if one)
+    own_key = settings.keys.get(provider, "") if trusted else ""
+    return Endpoint(
+        provider=provider,
+        base_url=url,
+        key=key or own_key or _NO_KEY,
+        trusted=trusted,
+        azure_version=azure_version,
+    )
+
+
+def _origin(url: httpx2.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host.lower(), url.port
+
+
+def _nothing(provider: str, agent: str, *, local: bool) -> str:
+    name = provider.upper()
+    lines = [
+        f"{agent}: no model to ask: this worker has no key and no server for {provider!r}",
+        f"  cure: set {name}_API_KEY for the worker",
+        f"  cure: set {name}_BASE_URL to an OpenAI-compatible server such as Ollama, vLLM or llama.cpp",
+    ]
+    if local:
+        lines.append("  cure: pip install 'perdure[local]' for small models on this machine")
+    return "\n".join(lines)
+
+
+# Clients keep connections, which belong to the event loop that opened them. Only what the operator
+# configured is kept, so a graph that invents keys cannot fill the memory.
+_kept: dict[asyncio.AbstractEventLoop, dict[tuple[Endpoint, Guard], AsyncOpenAI]] = {}
+
+
+@asynccontextmanager
+async def client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpenAI]:
+    """A client for `to`: kept for later calls where it is the operator's, closed at the end where not."""
+    guard = Guard.of(context.settings.allow_hosts)
+    guard = guard.trusting(to.base_url) if to.trusted else guard
+    if not to.shared:
+        async with _new(to, guard) as once:
+            yield once
+        return
+    for loop in [loop for loop in _kept if loop.is_closed()]:
+        del _kept[loop]
+    clients = _kept.setdefault(asyncio.get_running_loop(), {})
+    if (to, guard) not in clients:
+        clients[to, guard] = _new(to, guard)
+    yield clients[to, guard]
+
+
+async def close_clients() -> None:
+    """Closes the clients that this event loop keeps; for the end of a worker."""
+    for kept in _kept.pop(asyncio.get_running_loop(), {}).values():
+        await kept.close()
+
+
+def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
+    from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- takes a second to import
+
+    http = httpx2.AsyncClient(
+        transport=GuardedTransport(guard, keep_alive=True, largest=0 if to.trusted else _MAX_ANSWER_BYTES),
+        trust_env=False,
+        follow_redirects=False,
+        # A small model on a busy machine may think for minutes before its first token.
+        timeout=httpx2.Timeout(60.0, connect=10.0, read=300.0),
+        event_hooks={"request": [] if to.trusted and to.provider == "openai" else [_without_strangers(to)]},
+    )
+    # Temporal repeats a failed call; a second layer of repetitions would hide and multiply it.
+    if to.host.endswith(_AZURE):
+        return AsyncAzureOpenAI(
+            api_key=to.key,
+            azure_endpoint=to.base_url,
+            api_version=to.azure_version or AZURE_VERSION,
+            max_retries=0,
+            http_client=http,
+        )
+    return AsyncOpenAI(api_key=to.key, base_url=to.base_url, max_retries=0, http_client=http)
+
+
+def _without_strangers(to: Endpoint) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """A hook that takes from a request what the `openai` package found in the environment.
+
+    Such headers (from OPENAI_ORG_ID, OPENAI_CUSTOM_HEADERS and so on) are meant for OpenAI alone.
+    """
+    authorization = "" if to.host.endswith(_AZURE) else f"Bearer {to.key}"
+
+    async def clean(request: httpx2.Request) -> None:
+        for name in set(request.headers) - _SENT_ANYWHERE:
+            del request.headers[name]
+        request.headers["Accept-Encoding"] = "identity"
+        if authorization:
+            request.headers["Authorization"] = authorization
+
+    return clean

@@ -1,0 +1,226 @@
+"""The agents that call an HTTP API: vanillaFetchAgent and fetchAgent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from perdure.agents.agent import AgentContext, Sample, agent
+from perdure.agents.schema import anything, fields, flag, mapping, one_of, text
+from perdure.agents.shipped import fetch_xml
+from perdure.errors import AgentError, FinalError
+from perdure.graph.javascript import parse, stringify, to_string
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
+from perdure.net import failures, url
+
+if TYPE_CHECKING:
+    from perdure.net import web
+
+METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
+_WITH_BODY = ("POST", "PUT", "PATCH")
+_WITHOUT_BODY = ("GET", "HEAD")
+
+_REQUEST: dict[str, Any] = {
+    "url": text("where to; http or https"),
+    "method": text("GET without a body, POST with one, unless given"),
+    "headers": mapping("header names and values"),
+    "queryParams": mapping("replaces the query of the URL"),
+    "body": anything("sent as JSON"),
+}
+_DEBUG = flag("gives the request back instead of sending it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """A request before it is sent; `headers` as the graph gave them, `body` as JSON text."""
+
+    method: str
+    url: str
+    headers: Mapping[str, Value]
+    body: str | None
+
+    def shown(self) -> Value:
+        """What the param `debug` gives."""
+        body = UNDEFINED if self.body is None else self.body
+        return {"url": self.url, "method": self.method, "headers": dict(self.headers), "body": body}
+
+
+@agent(
+    "vanillaFetchAgent",
+    description="Calls an HTTP API and gives its answer",
+    category="service",
+    inputs=fields(**_REQUEST),
+    params=fields(
+        **_REQUEST,
+        type=one_of("json", "text"),
+        debug=_DEBUG,
+        supressError=flag("gives {onError} for a failing status"),
+        flatResponse=flag("false: gives {data: answer}"),
+    ),
+    output=anything("the answer, or {data}, or {onError: {message, status, error}}"),
+    samples=[
+        Sample(
+            inputs={"url": "https://api.example.com/items", "queryParams": {"page": 2}},
+            params={"debug": True},
+            result={
+                "url": "https://api.example.com/items?page=2",
+                "method": "GET",
+                "headers": {},
+                "body": UNDEFINED,
+            },
+        )
+    ],
+)
+async def vanilla_fetch(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
+    """Calls an HTTP API; inputs go over params, `config.authorization` is sent as the header.
+
+    Raises TransientError for 429, 5xx and a broken network, FinalError for a request that is wrong or
+    out of bounds, AgentError (``HTTP error: 404``) for other statuses and unreadable answers.
+    """
+    given = {**params, **inputs}
+    if not js_truthy(given.get("url", UNDEFINED)):
+        raise FinalError("fetchAgent: no url")
+    headers = {**_mapping(params.get("headers")), **_mapping(inputs.get("headers"))}
+    if js_truthy(context.config.get("authorization")):
+        headers["Authorization"] = context.config["authorization"]
+    call = _prepare(given, headers)
+    if call.method not in METHODS:
+        raise FinalError(f"fetchAgent: invalid method: {call.method}")
+    if call.method in _WITH_BODY and call.body is None:
+        raise FinalError(f"fetchAgent: The request body is required for this method: {call.method}")
+    if js_truthy(params.get("debug", UNDEFINED)):
+        return call.shown()
+    kind = _kind(params, ("json", "text"))
+    reply = await _send(call, context)
+    if not reply.ok:
+        return _failed(reply, kind, suppressed=js_truthy(params.get("supressError", UNDEFINED)))
+    data = _read(reply, kind)
+    return {"data": data} if params.get("flatResponse") is False else data
+
+
+@agent(
+    "fetchAgent",
+    description="Calls an HTTP API and gives its answer, or {onError}",
+    category="service",
+    inputs=fields("url", **_REQUEST),
+    params=fields(
+        type=one_of("json", "text", "xml"),
+        debug=_DEBUG,
+        throwError=flag("fails for a failing status"),
+    ),
+    output=anything("the answer, or {onError: {message, status, error}}"),
+    samples=[
+        Sample(
+            inputs={"url": "https://api.example.com/items", "body": {"name": "pear"}},
+            params={"debug": True},
+            result={
+                "url": "https://api.example.com/items",
+                "method": "POST",
+                "headers": {"Content-Type": "application/json"},
+                "body": '{"name":"pear"}',
+            },
+        )
+    ],
+)
+async def fetch(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
+    """Calls an HTTP API; everything about the request comes from the inputs.
+
+    A failing status gives {onError} unless `throwError`; otherwise as vanillaFetchAgent.
+    """
+    call = _prepare(inputs, _mapping(inputs.get("headers")))
+    if js_truthy(params.get("debug", UNDEFINED)):
+        return call.shown()
+    kind = _kind(params, ("json", "text", "xml"))
+    reply = await _send(call, context)
+    if not reply.ok:
+        return _failed(reply, kind, suppressed=not js_truthy(params.get("throwError", UNDEFINED)))
+    return _read(reply, kind)
+
+
+def _mapping(value: Value) -> dict[str, Value]:
+    return dict(value) if is_dict(value) else {}
+
+
+def _prepare(given: Mapping[str, Value], headers: Mapping[str, Value]) -> _Call:
+    method, body, query = (given.get(key, UNDEFINED) for key in ("method", "body", "queryParams"))
+    try:
+        target = url.parse(to_string(given.get("url", UNDEFINED)))
+    except ValueError as error:
+        raise FinalError(str(error)) from None
+    if js_truthy(query):
+        target = replace(target, query=_form(query) or None)
+    if not js_truthy(body):
+        default, sent = "GET", None
+    else:
+        default, sent = "POST", to_string(stringify(body))
+        headers = {**headers, "Content-Type": "application/json"}
+    method = to_string(method).upper() if js_truthy(method) else default
+    return _Call(method=method, url=str(target), headers=headers, body=sent)
+
+
+def _form(query: Value) -> str:
+    """`query` as JavaScript's URLSearchParams writes it."""
+    if is_dict(query):
+        pairs = [(key, to_string(value)) for key, value in query.items()]
+    elif is_list(query) and all(is_list(pair) and len(pair) == 2 for pair in query):
+        pairs = [(to_string(key), to_string(value)) for key, value in query]
+    else:
+        raise FinalError("fetchAgent: queryParams is neither an object nor a list of pairs")
+    return "&".join(f"{_form_text(key)}={_form_text(value)}" for key, value in pairs)
+
+
+def _form_text(value: str) -> str:
+    return quote_plus(value, safe="*", errors="replace").replace("~", "%7E")
+
+
+def _kind(params: Mapping[str, Value], known: tuple[str, ...]) -> str:
+    kind = params.get("type", UNDEFINED)
+    kind = "json" if kind is None or kind is UNDEFINED else kind
+    if kind not in known:
+        raise FinalError(f"Unknown Type! {to_string(kind)}\n  cure: use one of {', '.join(known)}")
+    return kind
+
+
+async def _send(call: _Call, context: AgentContext) -> web.Reply:
+    from perdure.net import web  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
+    from perdure.net.egress import Guard  # noqa: PLC0415 -- the same
+
+    if call.body is not None and call.method in _WITHOUT_BODY:
+        raise FinalError(f"fetchAgent: a {call.method} request cannot have a body")
+    headers = {name: to_string(value).strip(" \t\r\n") for name, value in call.headers.items()}
+    known = {name.lower() for name in headers}
+    if call.method not in _WITHOUT_BODY and context.idempotency_key and "idempotency-key" not in known:
+        headers["Idempotency-Key"] = context.idempotency_key
+    body = None if call.body is None else call.body.encode("utf-8", "replace")
+    request = web.Request(method=call.method, url=call.url, headers=headers, body=body)
+    return await web.send(request, Guard.of(context.settings.allow_hosts))
+
+
+def _failed(reply: web.Reply, kind: str, *, suppressed: bool) -> Value:
+    message = f"HTTP error: {reply.status}"
+    if not suppressed:
+        raise failures.of_status(reply.status, message, reply.headers, counted=True)
+    error: Value = reply.text
+    if kind == "json":
+        try:
+            error = parse(reply.text)
+        except (ValueError, RecursionError):
+            error = reply.text  # a proxy's page: the status says enough
+    return {"onError": {"message": message, "status": reply.status, "error": error}}
+
+
+def _read(reply: web.Reply, kind: str) -> Value:
+    if kind == "text":
+        return reply.text
+    if kind == "xml":
+        return fetch_xml.parse(reply.text)
+    try:
+        return parse(reply.text)
+    except (ValueError, RecursionError) as error:
+        content_type = reply.headers.get("content-type", "no content type")
+        raise AgentError(
+            f"fetchAgent: the answer ({content_type}, {len(reply.body)} bytes) is not JSON: {error}\n"
+            "  cure: use params.type: text"
+        ) from None

@@ -1,0 +1,163 @@
+"""Agents on text: split, parse JSON, spell names, print. Templates have a file of their own."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from perdure.agents.agent import AgentContext, Sample, agent
+from perdure.agents.schema import anything, array, fields, number, text
+from perdure.agents.shipped.objects import array_length, kind, option, plus
+from perdure.errors import AgentError
+from perdure.graph.javascript import WHITESPACE, parse, stringify, to_number, to_string, trim
+from perdure.graph.values import UNDEFINED, Value, js_truthy
+
+_GAPS = re.compile(f"[{WHITESPACE}_-]+")
+_SPACES = re.compile(f"[{WHITESPACE}]+")
+_CODE_BLOCK = re.compile(r"\n```[a-zA-Z]*([\s\S]*?)\n```")
+
+
+@agent(
+    "stringSplitterAgent",
+    pure=True,
+    description="Splits a text into overlapping chunks of equal size",
+    category="string",
+    inputs=fields("text", text=text("the text")),
+    params=fields(
+        chunkSize=number("UTF-16 units per chunk, 2048 by default"),
+        overlap=number("units that a chunk shares with the next, an eighth of chunkSize by default"),
+    ),
+    output=fields(
+        contents=array("the chunks", items=text()), count=number(), chunkSize=number(), overlap=number()
+    ),
+    samples=[
+        Sample(
+            inputs={"text": "the quick brown fox"},
+            params={"chunkSize": 8, "overlap": 2},
+            result={
+                "contents": ["the quic", "ick brow", "own fox", "x"],
+                "count": 4,
+                "chunkSize": 8,
+                "overlap": 2,
+            },
+        )
+    ],
+)
+def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]:
+    """Chunks that start every chunkSize - overlap units; the last may be empty."""
+    source = _text("stringSplitterAgent", inputs)
+    units = source.encode("utf-16-le", "surrogatepass")
+    length = len(units) // 2
+    size = option(params, "chunkSize", 2048)
+    overlap = option(params, "overlap", _floor(float(to_number(size)) / 8))
+    step = float(to_number(size)) - float(to_number(overlap))
+    parts = _floor(length / step) + 1 if step else math.nan
+    count = array_length(parts, "stringSplitterAgent: the number of chunks")
+    contents: list[str] = []
+    for index in range(count):
+        start = index * step
+        first, last = sorted((_clamp(start, length), _clamp(to_number(plus(start, size)), length)))
+        contents.append(units[2 * first : 2 * last].decode("utf-16-le", "surrogatepass"))
+    return {"contents": contents, "count": count, "chunkSize": size, "overlap": overlap}
+
+
+def _floor(value: float) -> float:
+    return math.floor(value) if math.isfinite(value) else value
+
+
+def _clamp(index: float, length: int) -> int:
+    """An argument of String.prototype.substring as an index."""
+    return 0 if math.isnan(index) else int(min(max(index, 0), length))
+
+
+@agent(
+    "jsonParserAgent",
+    pure=True,
+    description="Reads JSON, from a text or the first code block in it, or writes it",
+    category="string",
+    inputs=fields(text=text("the text to read"), data=anything("the value to write")),
+    output=fields(text=text("`data` as JSON, indented by 2"), data=anything("what the text says")),
+    samples=[
+        Sample(
+            inputs={"text": 'Here you are:\n```json\n{"ok": true}\n```\nBye'}, result={"data": {"ok": True}}
+        ),
+        Sample(inputs={"data": {"n": [1]}}, result={"text": '{\n  "n": [\n    1\n  ]\n}'}),
+    ],
+)
+def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
+    """`{text}` where there is data to write, else `{data}`. Raises AgentError for what is not JSON."""
+    data, given = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
+    if js_truthy(data):
+        return {"text": stringify(data, 2)}
+    block = _CODE_BLOCK.search("\n" + to_string(given))
+    source = block[1] if block else to_string(option(inputs, "text", ""))
+    try:
+        return {"data": parse(source)}
+    except (ValueError, RecursionError) as error:
+        raise AgentError(f"jsonParserAgent: {source[:60]!r} is not JSON: {error}") from error
+
+
+@agent(
+    "stringCaseVariantsAgent",
+    pure=True,
+    description="Spells a name in camel, snake and kebab case",
+    category="string",
+    inputs=fields("text", text=text("words between spaces, hyphens or underscores")),
+    params=fields(suffix=text("a last word, added unless it is there")),
+    output=fields(lowerCamelCase=text(), snakeCase=text(), kebabCase=text(), normalized=text()),
+    samples=[
+        Sample(
+            inputs={"text": "Night_Train  to-Lisbon"},
+            params={"suffix": "graph"},
+            result={
+                "lowerCamelCase": "nightTrainToLisbonGraph",
+                "snakeCase": "night_train_to_lisbon_graph",
+                "kebabCase": "night-train-to-lisbon-graph",
+                "normalized": "night train to lisbon graph",
+            },
+        )
+    ],
+)
+def string_case_variants(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]:
+    """The words of `text` in lower case, joined in four ways."""
+    words = _GAPS.sub(" ", trim(_text("stringCaseVariantsAgent", inputs))).lower().split(" ")
+    suffix = params.get("suffix", UNDEFINED)
+    if js_truthy(suffix) and words[-1] != suffix:
+        if not isinstance(suffix, str):
+            raise AgentError(f"stringCaseVariantsAgent: params.suffix is {kind(suffix)}, not a string")
+        words.append(suffix)
+    normalized = " ".join(words)
+    return {
+        "lowerCamelCase": "".join([words[0], *(_capitalize(word) for word in words[1:])]),
+        "snakeCase": _SPACES.sub("_", normalized),
+        "kebabCase": _SPACES.sub("-", normalized),
+        "normalized": normalized,
+    }
+
+
+def _capitalize(word: str) -> str:
+    """The first UTF-16 unit in upper case: half of a pair has none."""
+    return word if word[:1] > "\uffff" else word[:1].upper() + word[1:]
+
+
+@agent(
+    "consoleAgent",
+    description="Prints a text among the console output of the run",
+    category="string",
+    inputs=fields(text=anything("what to print")),
+    output=fields(text=anything("the same")),
+    samples=[Sample(inputs={"text": "half way there"}, result={"text": "half way there"})],
+)
+def console(inputs: dict[str, Value], context: AgentContext) -> dict[str, Value]:
+    """Prints `text` and returns it."""
+    shown = inputs.get("text", UNDEFINED)
+    context.log(shown if isinstance(shown, str) else to_string(stringify(shown, 2)))
+    return {"text": shown}
+
+
+def _text(name: str, inputs: dict[str, Any]) -> str:
+    given = inputs.get("text", UNDEFINED)
+    if isinstance(given, str):
+        return given
+    raise AgentError(f"{name}: namedInputs.text is {kind(given)}, not a string")

@@ -1,0 +1,61 @@
+"""Finds every problem of one or more graphs: place, finding, cure. Runs nothing, asks no server."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from perdure.cli import output, problems
+from perdure.cli.inputs import graphs
+from perdure.errors import GraphError
+from perdure.graph.review import Review, review
+
+EXAMPLES = """\
+examples:
+  perdure check graph.yaml
+  perdure check examples/*/graph.yaml --json
+  perdure check graph.yaml --agents mycompany.agents     agents of your own count as known
+
+exit codes: 0 no problems, 2 problems
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("graphs", nargs="+", metavar="GRAPH", help="a YAML or JSON file, - for stdin")
+    graphs.agents_option(parser)
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """0 where there is no problem, else 2. Problems of nested graphs count."""
+    names = graphs.agents_of(args.agents).names()
+    findings: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for path in args.graphs:
+        about = [*_findings(path, names)]
+        findings += [problems.plain(problem, path, severity) for severity, problem in about]
+        lines += [problems.text(problem, path, _kind(severity)) for severity, problem in about]
+        if not about:
+            lines.append(f"{path}: no problems")
+    wrong = any(item["severity"] == "error" for item in findings)
+    output.result(
+        output.json_text({"ok": not wrong, "findings": findings})
+        if args.json
+        else output.plain("\n".join(lines))
+    )
+    return 2 if wrong else 0
+
+
+def _findings(path: str, names: Sequence[str]) -> list[tuple[str, Any]]:
+    try:
+        seen: Review = review(graphs.read(path), names)
+    except GraphError as error:  # the text cannot be read
+        return [("error", problem) for problem in error.problems]
+    errors = [("error", problem) for problem in (*seen.problems, *seen.nested)]
+    return errors + [("warning", problem) for problem in seen.warnings]
+
+
+def _kind(severity: str) -> str:
+    return "warning: " if severity == "warning" else ""

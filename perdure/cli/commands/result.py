@@ -1,0 +1,38 @@
+"""Waits for the end of a run and prints its results, as `perdure run` does.
+
+Beside the embedded server, a run that nobody serves any more goes on here.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from perdure.cli import connection, logs
+from perdure.cli.inputs import graphs
+from perdure.cli.running import outcome
+from perdure.settings import Settings
+
+EXAMPLES = """\
+examples:
+  perdure result nightly-3
+  perdure result nightly-3 --all
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("id", metavar="ID", help="the run")
+    outcome.configure(parser)
+    graphs.agents_option(parser)
+    graphs.filters_option(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Waits and reports."""
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    agents = graphs.agents_of(args.agents, args.filters)
+    opening = connection.begin(settings)
+    from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
+
+    return connection.run(run_session.result(args.id, agents, outcome.show_of(args), settings, opening))

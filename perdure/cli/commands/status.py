@@ -1,0 +1,146 @@
+"""How a run is: its nodes, the calls that are under way, and what it waits for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from perdure.cli import connection, logs, output
+from perdure.cli.progress.progress_table import STATE_MARKS, duration
+from perdure.errors import PerdureError, RunFailed
+from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.monitoring.report import PendingCall, RunReport
+    from perdure.protocol.payloads import NodeStatus, RunResult
+    from perdure.runs import Run
+
+EXAMPLES = """\
+examples:
+  perdure status nightly-3
+  perdure status nightly-3 --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("id", metavar="ID", help="the run")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Asks and prints."""
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    return connection.run(_main(args, settings, connection.begin(settings)))
+
+
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
+    async with connection.connected(settings, opening) as client:
+        run = client.get(args.id)
+        report = await run.report()
+        ended = await end_of(run) if report.closed is not None else None
+    told = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
+    output.result(told if args.json else output.plain(told))
+    return 0
+
+
+async def end_of(run: Run) -> RunResult | None:
+    """What a run that has ended left behind; None where it never came to a result."""
+    try:
+        return await run.result()
+    except RunFailed as error:
+        return error.result
+    except PerdureError:
+        return None
+
+
+def as_json(report: RunReport, ended: RunResult | None) -> str:
+    """The report for programs; times are ISO 8601."""
+    plain: dict[str, Any] = {
+        key: value.isoformat() if isinstance(value, datetime) else value
+        for key, value in asdict(report).items()
+    }
+    if ended is not None:
+        plain |= {"states": dict(ended.states), "errors": dict(ended.errors)}
+    return output.json_text(plain)
+
+
+def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str]:
+    """The report for people; `ended` is what the run left behind, if it has ended."""
+    name = f" ({report.name})" if report.name else ""
+    shown = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
+    if ended is not None:
+        shown += [_end_line(name, state, ended.errors.get(name)) for name, state in ended.states.items()]
+    elif report.status is not None:
+        if report.status.iteration:
+            shown.append(f"  iteration {report.status.iteration}")
+        shown += [_node_line(row, now) for row in report.status.nodes]
+        shown += [
+            f"  {asked.path} waits for an answer to {asked.message!r}: "
+            f"perdure answer {report.id} {asked.path} TEXT"
+            for asked in report.status.questions
+        ]
+    elif report.state == "running":
+        shown.append("  no worker answers for it: what its nodes are doing is not known")
+    if report.cancelling:
+        shown.append("  cancel requested: it stops as soon as a worker hears of it")
+    if report.paused is not None:
+        shown.append(f"  paused at the server{_by(report.paused)}: temporal workflow unpause -w {report.id}")
+    if report.attempt > 1:
+        shown.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
+    shown += _pending_lines(report.id, report.pending, now)
+    shown += [
+        f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
+        for queue in report.unserved
+    ]
+    return shown
+
+
+def _since(report: RunReport, now: datetime) -> str:
+    if report.started is None:
+        return ""
+    if report.closed is not None:
+        return f" after {duration((report.closed - report.started).total_seconds())}"
+    return f" for {duration((now - report.started).total_seconds())}"
+
+
+def _node_line(row: NodeStatus, now: datetime) -> str:
+    parts = [STATE_MARKS.get(row.state, "?"), row.path, row.state]
+    if row.state == "executing" and row.since:
+        parts.append(duration(max(now.timestamp() - row.since / 1000, 0.0)))
+    if row.total > 1:
+        parts.append(f"{row.done}/{row.total}")
+    if row.error:
+        parts.append(f"({row.error})")
+    return "  " + " ".join(parts)
+
+
+def _for(call: PendingCall, now: datetime) -> str:
+    return f" for {duration(max(now.timestamp() - call.since / 1000, 0.0))}" if call.since else ""
+
+
+def _end_line(name: str, state: str, error: str | None) -> str:
+    return f"  {STATE_MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
+
+
+def _by(whom: str) -> str:
+    return f" {whom}" if whom else ""
+
+
+def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> list[str]:
+    shown: list[str] = []
+    for call in pending:
+        where = f"is with a worker{_for(call, now)}" if call.started else f"waits on queue {call.queue!r}"
+        if call.paused is not None:
+            where = (
+                f"is paused at the server{_by(call.paused)}: "
+                f"temporal activity unpause -w {run} --activity-id {call.path}"
+            )
+        attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
+        failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
+        shown.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")
+    return shown

@@ -1,0 +1,62 @@
+"""The store of large values: whether what is put there can be read back.
+
+A value is written only where there is a store already: a folder that does not exist is not made. It
+is removed again, so that nothing stays but, in a folder, the two folders that it was in.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from perdure.cli.doctor.framework import Finding, failed, fine
+from perdure.cli.doctor.machine import folder
+from perdure.errors import AgentError, UsageError
+from perdure.settings import Settings, temporal_may_be_configured
+from perdure.storage import open_store
+
+STORE_CHECK = "store"
+STORE_CHECK_HINT = "mend what it names, or correct PERDURE_STORE"
+
+
+async def store(settings: Settings) -> list[Finding]:
+    """The store of the settings; beside the embedded server there is one without a setting."""
+    url = settings.store_url(embedded=not temporal_may_be_configured())
+    if url is None:
+        return [
+            fine(
+                STORE_CHECK, "none: large values pass through Temporal, if they can; PERDURE_STORE names one"
+            )
+        ]
+    place = _folder(url)
+    if place is not None:
+        findings = folder(STORE_CHECK, place, "PERDURE_STORE")
+        if not place.exists() or any(each.cure for each in findings):
+            return findings
+    try:
+        told = await _round_trip(url)
+    except UsageError as error:
+        finding, _, cure = str(error).rpartition("; ")
+        return [failed(STORE_CHECK, finding, cure)]
+    except (AgentError, ImportError) as error:
+        return [failed(STORE_CHECK, str(error), STORE_CHECK_HINT)]
+    return [fine(STORE_CHECK, told)]
+
+
+async def _round_trip(url: str) -> str:
+    data = f"perdure doctor {date.today()}".encode()  # one small object a day, which `store gc` removes
+    writer, reader = open_store(url), open_store(url)  # each with a cache of its own
+    begun = time.monotonic()
+    if await reader.get(await writer.put(data)) != data:
+        raise AgentError(f"the store {writer.place} gives other bytes than were put there")
+    took = time.monotonic() - begun
+    return f"{writer.place}: a value was put and read back in {took * 1000:.0f} ms"
+
+
+def _folder(url: str) -> Path | None:
+    scheme, mark, _ = url.partition("://")
+    if not mark:
+        return Path(url).expanduser().absolute()
+    return Path(unquote(urlsplit(url).path)) if scheme == "file" else None

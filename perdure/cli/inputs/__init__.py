@@ -1,0 +1,1 @@
+"""Reads what the command line names: graphs, inputs, configuration."""

@@ -1,0 +1,120 @@
+"""Which task queue a run goes to, and the worker that a command runs beside it.
+
+Workers of one queue must be alike: each may be given any call. So a command that serves its own run
+does it on a queue of its own, whose name stands for the agents and settings that it has: commands
+that are called alike share it, others do not get in between. Workers in the foreground beside the
+embedded server serve the queue of that name too, and so find what such a command left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from perdure.cli import output
+from perdure.cli.connection import CONNECT_NOTICE_DELAY_S, PASSING
+from perdure.cli.inputs.graphs import Agents
+from perdure.cli.running.local_models import local_models
+from perdure.client import GraphClient
+from perdure.errors import GraphError
+from perdure.settings import Settings
+from perdure.worker import WorkerOptions, build_worker
+
+UNSHARED = frozenset(
+    {"home", "queue", "server_idle", "server_retention", "server_memory", "sqlite_synchronous"}
+    | {"health_host", "health_port", "concurrency", "grace", "deployment", "build_id"}
+)
+"""Settings that make no difference to what an agent does."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChoice:
+    """Where a run goes, and whether this command serves it."""
+
+    queue: str
+    host: bool
+
+
+def own_queue(settings: Settings, modules: Sequence[str]) -> str:
+    """The queue of commands with these settings and modules."""
+    named = [str(Path(module).resolve()) if module.endswith(".py") else module for module in modules]
+    same = [(item.name, getattr(settings, item.name)) for item in fields(settings)]
+    parts = [repr(value) for name, value in same if name not in UNSHARED] + named
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    return f"{settings.queue}-{digest}"
+
+
+def served_queues(client: GraphClient, wanted: Sequence[str], modules: Sequence[str]) -> list[str]:
+    """The queues that a worker in the foreground serves."""
+    if wanted:
+        return list(dict.fromkeys(wanted))
+    own = [own_queue(client.settings, modules)] if client.embedded is not None else []
+    return [client.settings.queue, *own]
+
+
+async def place_of(
+    client: GraphClient, agents: Agents, wanted: str | None, unknown: GraphError | None = None
+) -> QueueChoice:
+    """Where a new run goes. `unknown` are the findings of agents that this command does not have.
+
+    It is raised where nobody else serves the queue, who might have them.
+    """
+    shared = wanted or client.settings.queue
+    if unknown is not None:
+        if await is_served(client, shared):
+            return QueueChoice(shared, host=False)
+        if not all(problem.nested for problem in unknown.problems):
+            raise unknown
+    own = own_queue(client.settings, agents.origins)
+    if wanted is None and (client.embedded is not None or agents.origins):
+        return QueueChoice(own, host=not await is_served(client, own))
+    return QueueChoice(shared, host=bool(agents.origins) or not await is_served(client, shared))
+
+
+async def detached_queue(client: GraphClient, agents: Agents, wanted: str | None) -> str:
+    """Where a run goes that nobody waits for: to workers like this command, else to those of all."""
+    own = own_queue(client.settings, agents.origins)
+    if wanted is None and client.embedded is not None and await is_served(client, own):
+        return own
+    return wanted or client.settings.queue
+
+
+async def is_served(client: GraphClient, queue: str) -> bool:
+    """Whether a worker serves the queue that does not go when the command does that started it."""
+    return any(not identity.endswith(PASSING) for identity in await client.workers(queue))
+
+
+def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> WorkerOptions:
+    """How the workers of this process serve. Only `versioned` ones are of a build: what a command serves
+    beside its own work must not wait until somebody makes its build the current one.
+    """
+    return WorkerOptions(
+        agents=agents.known,
+        filters=agents.filters,
+        settings=settings if versioned else replace(settings, deployment="", build_id=""),
+        local_models=local_models(settings),
+        concurrent_agents=settings.concurrency,
+    )
+
+
+@asynccontextmanager
+async def hosted(client: GraphClient, queue: str, agents: Agents) -> AsyncGenerator[None]:
+    """Serves the queue in this process. At the end, waits for what runs, as long as the grace period."""
+    output.reserve()
+    told: asyncio.TimerHandle | None = None
+    try:
+        async with build_worker(client.temporal, queue, options(client.settings, agents)):
+            try:
+                yield
+            finally:
+                loop = asyncio.get_running_loop()
+                told = loop.call_later(
+                    CONNECT_NOTICE_DELAY_S, output.note, "finishing what other runs have begun here …"
+                )
+    finally:
+        if told is not None:
+            told.cancel()

@@ -1,0 +1,188 @@
+"""A run and the command that waits for it: started or found, served where nobody else does, followed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from perdure import server
+from perdure.cli import output, problems
+from perdure.cli.connection import ServerStart, connected
+from perdure.cli.inputs.graphs import Agents
+from perdure.cli.progress.follow import Follower
+from perdure.cli.progress.views import view
+from perdure.cli.running import outcome, queue_choice
+from perdure.client import GraphClient
+from perdure.engine.messages import RunOptions
+from perdure.errors import ConnectionFailed, GraphError
+from perdure.graph.review import review
+from perdure.graph.text.document import Document
+from perdure.graph.values import Value
+from perdure.runs import Run
+from perdure.settings import Settings
+
+DETACH_TIMEOUT_S = 1.0
+"""Seconds that a worker is given to say goodbye when the command is interrupted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """What ``perdure run`` was asked for. `unknown` are the findings of agents it does not have."""
+
+    document: dict[str, Value]
+    name: str
+    inputs: Mapping[str, Value]
+    options: RunOptions
+    agents: Agents
+    unknown: GraphError | None = None
+    id: str | None = None
+    queue: str | None = None
+    detach: bool = False
+    show: outcome.OutputOptions = field(default_factory=outcome.OutputOptions)
+
+
+async def run(order: RunCommand, settings: Settings, opening: ServerStart | None) -> int:
+    """Starts the run and waits for its end, unless it is to go on alone."""
+    async with connected(settings, opening, passing=True) as client:
+        if client.embedded is not None:
+            server.check_space(settings.home)
+        if order.detach:
+            return await _detach(order, client)
+        place = await queue_choice.place_of(client, order.agents, order.queue, order.unknown)
+        if place.host and order.unknown is not None:
+            for problem in order.unknown.problems:
+                output.note(problems.text(problem, order.unknown.source, "warning: "))
+        async with _interruptible(order.agents) as leave:
+            starting = asyncio.ensure_future(_start(order, client, place.queue))
+            await asyncio.sleep(0)  # the request goes out before the worker, which takes longer, is built
+            if place.host:
+                await leave.enter_async_context(queue_choice.hosted(client, place.queue, order.agents))
+            leave.run = started = await starting
+            output.note(f"run {started.id}; look: perdure status {started.id}")
+            if order.id is not None:
+                description = await started.describe()
+                if description.closed is not None:
+                    return await outcome.reported(started.id, order.document, order.show, started.result())
+                if description.task_queue != place.queue:
+                    await _host(client, description.task_queue, order.document, order.agents, leave)
+            return await _follow(client, started, order.document, order.show)
+
+
+async def result(
+    id: str, agents: Agents, show: outcome.OutputOptions, settings: Settings, opening: ServerStart | None
+) -> int:
+    """Waits for the end of a run that was started before."""
+    async with connected(settings, opening, passing=True) as client:
+        attached = client.get(id)
+        description = await attached.describe()
+        document = dict((await attached.request()).graph)
+        if description.closed is not None:
+            return await outcome.reported(id, document, show, attached.result())
+        async with _interruptible(agents) as leave:
+            leave.run = attached
+            if client.embedded is not None:
+                await _host(client, description.task_queue, document, agents, leave)
+            return await _follow(client, attached, document, show)
+
+
+async def _start(order: RunCommand, client: GraphClient, queue: str) -> Run:
+    return await client.start(
+        order.document,
+        order.inputs,
+        id=order.id,
+        name=order.name,
+        queue=queue,
+        options=order.options,
+    )
+
+
+async def _detach(order: RunCommand, client: GraphClient) -> int:
+    queue = await queue_choice.detached_queue(client, order.agents, order.queue)
+    started = await _start(order, client, queue)
+    output.result(started.id)
+    queue = (await started.describe()).task_queue if order.id is not None else queue
+    if not await client.workers(queue):
+        other = "" if queue == client.settings.queue else f" --queue {queue}"
+        output.note(f"no worker serves queue {queue!r}: it runs as soon as one does: perdure worker{other}")
+    return 0
+
+
+async def _host(
+    client: GraphClient, queue: str, document: dict[str, Value], agents: Agents, leave: Leave
+) -> None:
+    """Serves a run that was started elsewhere, if nobody does and its agents are known here."""
+    if await queue_choice.is_served(client, queue):
+        return
+    reviewed = review(Document(document), agents.names())
+    lacking = [item for item in (*reviewed.problems, *reviewed.nested) if item.code == "unknown-agent"]
+    if lacking:
+        output.note(
+            f"the run waits for a worker on queue {queue!r}: it needs agents that are not known here: "
+            + "; ".join(f"{item.place}: {item.finding}" for item in lacking)
+            + "; give their module with --agents MODULE"
+        )
+        return
+    await leave.enter_async_context(queue_choice.hosted(client, queue, agents))
+
+
+async def _follow(
+    client: GraphClient, run: Run, document: dict[str, Value], show: outcome.OutputOptions
+) -> int:
+    shown = view()
+    can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    follower = Follower(client, run, shown, document, answers=can_ask)
+    return await outcome.reported(run.id, document, show, follower.follow())
+
+
+class Leave(AsyncExitStack):
+    """What has to end with the command, and the run that it is about, once that is known."""
+
+    run: Run | None = None
+
+
+@asynccontextmanager
+async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
+    """A stack; a signal leaves it early. The run goes on. Raises output.Interrupted then."""
+    task = asyncio.current_task()
+    signalled: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if signalled:
+            output.flush()
+            os._exit(130)
+        signalled.append(number)
+        if task is not None:
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    leave = Leave()
+    try:
+        yield leave
+    except (asyncio.CancelledError, ConnectionFailed) as error:
+        # The worker has no server to take leave of, or somebody waits for the command to end.
+        with suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(leave.aclose(), DETACH_TIMEOUT_S)
+        if isinstance(error, ConnectionFailed) or not signalled:
+            raise
+        raise output.Interrupted(_detach_message(leave.run, agents)) from None
+    except BaseException:
+        await leave.aclose()
+        raise
+    else:
+        await leave.aclose()
+
+
+def _detach_message(run: Run | None, agents: Agents) -> str:
+    if run is None:
+        return "interrupted before the run had started, or at the very moment: perdure list"
+    return (
+        f"interrupted; the run goes on when it is served\n"
+        f"  come back: perdure result {run.id}{agents.options}\n  stop it: perdure cancel {run.id}"
+    )

@@ -1,0 +1,122 @@
+"""The life of a graph: it begins, iterates, ends."""
+
+from __future__ import annotations
+
+from perdure.engine import loops, node_semantics
+from perdure.engine.board import Board, Rules
+from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.messages import Finish
+from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.resolved_values import ValueNeeded
+from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.value_requests import ValueRequests
+from perdure.errors import AgentError, FunctionError
+from perdure.graph.values import UNDEFINED
+
+
+class GraphLifecycle:
+    """Begins and ends all graphs of a run; `report` hears of the end of each that is inside a node."""
+
+    def __init__(
+        self, board: Board, rules: Rules, node_life: NodeLifecycle, fetches: ValueRequests, report: Report
+    ) -> None:
+        self.board = board
+        self.rules = rules
+        self._nodes = node_life
+        self._fetches = fetches
+        self._report = report
+
+    def begin(self, run: GraphRun) -> None:
+        """Gives static nodes their values and queues what can run."""
+        if loops.is_endless(run):
+            self.end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
+            return
+        try:
+            self._inject(run)
+            missing = loops.missing_statics(run)
+            ran = not missing and self._nodes.queue_ready(run)
+        except (FunctionError, AgentError) as error:
+            self.end(run, Outcome(failure=str(error)))
+            return
+        if missing:
+            self.board.stop([run])  # what was asked for to decide about its nodes
+            text = "Static node(s) must have value. Set value, injectValue, or set update."
+            self.end(run, Outcome(failure=f"{text} Affected nodeIds: {', '.join(missing)}"))
+        elif not ran:
+            self._nothing_ran(run)
+        elif run.is_idle:
+            self.iterate(run)
+
+    def _inject(self, run: GraphRun) -> None:
+        """Gives static nodes their results; nothing is queued before all have theirs."""
+        for name in run.plan.statics:
+            if loops.set_result(run, name):
+                self.board.moved(run, name)
+                self._nodes.notify(run, name, queue=False)
+
+    def proceed(self, run: GraphRun) -> None:
+        """Nothing of `run` is active any more; nothing was, where the values fetched first said so."""
+        still = (NodeState.WAITING, NodeState.SKIPPED)
+        if all(run.nodes[name].state in still for name in run.plan.computed):
+            self._nothing_ran(run)
+        else:
+            self.iterate(run)
+
+    def _nothing_ran(self, run: GraphRun) -> None:
+        """No node could begin: a graph ends with nothing at all, a later iteration as the last one."""
+        if run.iteration:
+            self._over(run)
+        else:
+            self.end(run, Outcome(value={}), nothing_ran=True)
+
+    def iterate(self, run: GraphRun) -> None:
+        """Another iteration of a graph in which nothing is under way, or its end."""
+        force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
+        try:
+            while loops.advance(run, force):
+                self.board.count_iteration()
+                self._inject(run)
+                self._show_statics(run)
+                if not self._nodes.queue_ready(run):
+                    break
+                if not run.is_idle:
+                    return
+        except ValueNeeded as unknown:
+            self._fetches.send(run, "", unknown, "iterate")
+            return
+        except (FunctionError, AgentError) as error:
+            self.end(run, Outcome(failure=str(error)))
+            return
+        self._over(run)
+
+    def _over(self, run: GraphRun) -> None:
+        failure = next(iter(run.errors().values()), None)
+        value = UNDEFINED if run.parent is None else run.results(run.want_all)
+        self.end(run, Outcome(value, failure))
+
+    def _show_statics(self, run: GraphRun) -> None:
+        for name, static in run.plan.statics.items():
+            if static.console is not None:
+                lines = node_semantics.console_after(run, static.console, run.nodes[name].result)
+                self.board.show(run, name, lines)
+
+    def end(self, run: GraphRun, outcome: Outcome, nothing_ran: bool = False) -> None:
+        """A graph is over, and with the root the whole run; `nothing_ran` of what it began with."""
+        run.outcome = outcome
+        if run.parent is not None:
+            self._report(GraphEvent.ENDED, run)
+        elif nothing_ran:
+            self.board.finish(Finish(all={}, results={}))
+        else:
+            self.finish(run, outcome.failure)
+
+    def finish(self, run: GraphRun, failure: str | None, aborted: bool = False) -> None:
+        """Ends the whole run, of which `run` is the root."""
+        finish = Finish(
+            all=run.results(True),
+            results=run.results(False),
+            errors=run.errors(),
+            failure=failure,
+            aborted=aborted,
+        )
+        self.board.finish(finish)

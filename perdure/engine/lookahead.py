@@ -1,0 +1,140 @@
+"""Running ahead: a copy of a run is played on as far as pure agents alone carry it.
+
+The durable shell does this inside one activity, a *segment*, and plays the answers again on the run
+itself: both start from the same state and hand answers on in the same order (turns.py), so the
+calls that the run then makes are those that were answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from perdure.engine.messages import (
+    Abort,
+    AgentCompleted,
+    AgentFailed,
+    CancelCall,
+    Command,
+    Console,
+    Event,
+    Finish,
+    RunAgent,
+    Settle,
+    Settled,
+)
+from perdure.engine.nested import Withheld
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.turn_order import TurnOrder
+from perdure.errors import EngineError, QuotaExceeded
+from perdure.graph.values import Value
+
+
+@dataclass(slots=True)
+class Lookahead:
+    """A copy of a run. `answer` gives the answer of a pure agent, or None to stop before it.
+
+    `is_pure` and `is_nobody` tell of a call whether it may be answered here, and whether it is one
+    of those that null answers. `console` is what was shown, `finish` how the run ended, once it has.
+    """
+
+    scheduler: Scheduler
+    turns: TurnOrder
+    now_ms: int
+    is_pure: Callable[[RunAgent], bool]
+    is_nobody: Callable[[RunAgent], bool]
+    answer: Callable[[RunAgent], AgentCompleted | AgentFailed | None]
+    waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
+    console: list[str] = field(default_factory=list[str])
+    finish: Finish | None = None
+
+    def begin(self) -> None:
+        """Begins the run."""
+        self._take(self.scheduler.start(self.now_ms))
+
+    def resume(self, commands: list[Command], places: list[list[Value]]) -> None:
+        """Takes over the places of the run, and of its open `commands` those that have one."""
+        expected = self.turns.resume(places)
+        for command in commands:
+            if isinstance(command, RunAgent) and command.call in expected:
+                self.waiting[command.call] = command
+
+    def play(self) -> RunAgent | None:
+        """Plays until something else has to answer; gives the call before which `answer` stopped."""
+        while not self.scheduler.finished:
+            front = self.turns.front()
+            if front is None:
+                return None
+            event = front.event
+            if event is None:
+                command = self.waiting.get(front.call)
+                if command is None:
+                    return None
+                event = self.answer(command)
+                if event is None:
+                    return command
+                del self.waiting[front.call]
+            self.turns.pop()
+            try:
+                self._take(self.scheduler.handle(event, self.now_ms))
+            except (QuotaExceeded, Withheld):
+                return None  # the run will come to the same place
+        return None
+
+    def _take(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case RunAgent():
+                    call = command.call
+                    if self.is_nobody(command):
+                        self.turns.expect(call, AgentCompleted(call, None))
+                    elif self.is_pure(command):
+                        self.waiting[call] = command
+                        self.turns.expect(call)
+                case Settle(call, turns):
+                    self.turns.expect(call, Settled(call), turns)
+                case CancelCall(call):
+                    self.waiting.pop(call, None)
+                    self.turns.drop(call)
+                case Console(_, text):
+                    self.console.append(text)
+                case Finish():
+                    self.finish = command
+                case _:
+                    pass
+
+
+@dataclass(slots=True)
+class Answers:
+    """The answers of a segment, until the run has made the calls that they belong to.
+
+    While some are left, the time of the run is that of the segment: it was the same for both.
+    """
+
+    now_ms: int = 0
+    _known: dict[int, tuple[str, AgentCompleted | AgentFailed]] = field(
+        default_factory=dict[int, tuple[str, AgentCompleted | AgentFailed]]
+    )
+    _left: set[int] = field(default_factory=set[int])
+
+    def add(self, path: str, event: AgentCompleted | AgentFailed) -> None:
+        """One more answer, to the call at `path`."""
+        self._known[event.call] = (path, event)
+        self._left.add(event.call)
+
+    def time_of(self, event: Event) -> int | None:
+        """The time at which the segment handed this event on; None for one that came after it."""
+        if not self._left:
+            return None
+        self._left.discard(event.call if not isinstance(event, Abort) else 0)
+        return self.now_ms
+
+    def take(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
+        """The answer to this call, if the segment gave one. Raises EngineError if it was another call's."""
+        answer = self._known.pop(command.call, None)
+        if answer is None:
+            return None
+        path, event = answer
+        if path != command.path:
+            raise EngineError(f"call {command.call} is {command.path!r}; the segment answered {path!r}")
+        return event

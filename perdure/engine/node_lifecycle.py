@@ -1,0 +1,305 @@
+"""The life of a node: told of results, queued, started, answered, over.
+
+What a node means is in nodes.py; here is when it happens. Two things lie outside and are handed in:
+the graphs inside nodes, and what follows when a graph has nothing active left. Where a node waits to
+know a value that is not here, fetches.py says how it goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from perdure.engine import node_semantics
+from perdure.engine.agent_calls import agent_call, may_call
+from perdure.engine.board import Board, Rules
+from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.messages import StartTimer
+from perdure.engine.nested import NestedGraphs
+from perdure.engine.resolved_values import ValueNeeded
+from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
+from perdure.engine.value_requests import ValueRequests
+from perdure.errors import AgentError, FunctionError
+from perdure.graph.javascript import to_string
+from perdure.graph.values import UNDEFINED, Value
+
+MAX_NESTED_DISPATCH_DEPTH = 40
+"""Dispatches inside each other before the rest is put off: Python's stack is finite."""
+
+
+class NodeLifecycle:
+    """Moves the nodes of all graphs of a run; `report` hears of each graph in which nothing is under way."""
+
+    def __init__(
+        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, report: Report
+    ) -> None:
+        self.board = board
+        self.rules = rules
+        self._nested = nested
+        self._fetches = fetches
+        self._report = report
+        self._depth = 0
+        self._put_off: deque[tuple[GraphRun, str]] = deque()
+
+    # Told of results, queued, started
+
+    def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
+        """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
+        waiters = run.plan.waiters.get(name)
+        if waiters is None:
+            return
+        run.holds += 1
+        try:
+            for waiter in waiters:
+                try:
+                    is_ready = node_semantics.forget(run, waiter, name)
+                except ValueNeeded as unknown:
+                    self._fetches.wait(run, waiter, unknown)
+                else:
+                    if is_ready and queue:
+                        self.queue_if_ready(run, waiter)
+        finally:
+            run.holds -= 1
+
+    def queue_ready(self, run: GraphRun) -> bool:
+        """Queues what can run; False when nothing can."""
+        run.holds += 1
+        try:
+            queued = [self.queue_if_ready(run, name) for name in run.plan.computed]
+        finally:
+            run.holds -= 1
+        return any(queued) or not run.is_idle
+
+    def queue_if_ready(self, run: GraphRun, name: str) -> bool:
+        """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
+        node = run.nodes[name]
+        if node.state is not NodeState.WAITING or node.pending or node.call is not None:
+            return False
+        plan = run.plan.computed[name]
+        if plan.condition is not None or plan.unless is not None:
+            try:
+                node.skip = node_semantics.is_skipped(run, plan)
+            except ValueNeeded as unknown:
+                self._fetches.wait(run, name, unknown)
+                return True
+        if node.skip and plan.default is UNDEFINED:
+            self.board.move(run, name, NodeState.SKIPPED)
+            return False
+        self.board.move(run, name, NodeState.QUEUED)
+        slots = self.board.slots
+        if slots.take_at_once(plan.label):
+            self._start(run, name)
+        else:
+            slots.push(run.id, name, plan.priority, plan.label)
+            self._dispatch()
+        return True
+
+    def catch_up(self) -> None:
+        """Starts what was put off; to be called when nothing else is going on."""
+        while self._put_off:
+            self.execute(*self._put_off.popleft())
+
+    def _dispatch(self) -> bool:
+        ticket = self.board.slots.pop()
+        if ticket is None:
+            return False
+        self._start(self.board.runs[ticket.run], ticket.node)
+        return True
+
+    def _start(self, run: GraphRun, name: str) -> None:
+        if self._depth >= MAX_NESTED_DISPATCH_DEPTH:
+            self._put_off.append((run, name))
+            return
+        self._depth += 1
+        self.execute(run, name)
+        self._depth -= 1
+
+    def execute(self, run: GraphRun, name: str) -> None:
+        """Calls the agent of a node that has its slot, until a call is on its way or no retry is left."""
+        if run.nodes[name].skip:
+            self._take_default(run, name)
+            return
+        while not self._attempt(run, name):
+            pass
+
+    def _take_default(self, run: GraphRun, name: str) -> None:
+        try:
+            plan = run.plan.computed[name]
+            self._complete(run, name, node_semantics.merged(run, plan, plan.default))
+        except (FunctionError, AgentError) as error:
+            self.fail(run, name, NodeState.FAILED, str(error), final=True)  # it would fail again
+
+    def _attempt(self, run: GraphRun, name: str) -> bool:
+        """Calls the node's agent; False when that failed at once and may be tried again."""
+        node, plan = run.nodes[name], run.plan.computed[name]
+        try:
+            inputs = node_semantics.inputs_of(run, plan)
+            agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
+            if node.state is not NodeState.EXECUTING:
+                self.board.move(run, name, NodeState.EXECUTING)
+            if not isinstance(agent, str) or not may_call(self.rules, agent, plan):
+                raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
+            graph = None if plan.graph is None else node_semantics.graph_of(run, plan.graph)
+            own = agent in self.rules.own
+            if own:
+                inputs = node_semantics.nested_inputs(run, inputs)
+            params = node_semantics.params_of(run, plan, inputs)
+        except ValueNeeded as unknown:
+            self._fetches.request_value(run, name, unknown, "attempt")
+            return True
+        except (FunctionError, AgentError) as error:
+            return not self.fail(run, name, NodeState.FAILED, str(error))
+        if plan.console is not None:
+            self.board.show(run, name, node_semantics.console_before(plan, inputs))
+        self.board.count_call()
+        if plan.options.deadline is not None and node.deadline is None:
+            node.deadline = self.board.new_call()
+            self.board.send(run, name, StartTimer(node.deadline, plan.options.deadline))
+        node.call = self.board.new_call()
+        if graph is not None or (own and node_semantics.has_own_graph(agent)):
+            node.reserved = True
+            self.board.slots.open_nested(run.id, plan.label)
+        if own:
+            self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
+        else:
+            self.board.send(run, name, agent_call(self.rules, run, name, agent, inputs, params))
+        return True
+
+    # Answered, over
+
+    def answer(
+        self, call: int, outcome: Outcome, state: NodeState = NodeState.FAILED, final: bool = False
+    ) -> None:
+        """A call is over; `state` is what a failure makes of the node. Calls nobody waits for are ignored."""
+        flight = self.board.calls.pop(call, None)
+        if flight is None:
+            return
+        self.conclude(self.board.runs[flight.run], flight.node, outcome, state, final)
+
+    def conclude(
+        self,
+        run: GraphRun,
+        name: str,
+        outcome: Outcome,
+        state: NodeState = NodeState.FAILED,
+        final: bool = False,
+    ) -> None:
+        """Makes of an answer what it is for the node: its result, another attempt, its failure."""
+        reserved = self._stop_waiting(run, name)
+        failure = outcome.failure
+        if failure is None:
+            try:
+                self._take_result(run, name, outcome.value)
+            except ValueNeeded as unknown:
+                self._fetches.request_value(run, name, unknown, "result", outcome.value)
+            except (FunctionError, AgentError) as error:
+                failure = str(error)
+        # A result is handed on with the slot for the graph still there, a failure without it.
+        if reserved:
+            self.board.slots.close_nested(run.id, run.plan.computed[name].label)
+        if failure is not None and self.fail(run, name, state, failure, final):
+            self.execute(run, name)
+
+    def finish_turn(self, call: int) -> None:
+        """The graphs of a node have been over for long enough: so is its call."""
+        flight = self.board.calls.get(call)
+        nested = None if flight is None else self.board.runs[flight.run].nodes[flight.node].nested
+        if nested is not None and nested.outcome is not None:
+            self.answer(call, nested.outcome)
+
+    def time_out(self, timer: int) -> None:
+        """The time of a node with graphs inside is over."""
+        flight = self.board.calls.pop(timer, None)
+        if flight is None:
+            return
+        run = self.board.runs[flight.run]
+        node = run.nodes[flight.node]
+        if node.deadline == timer:
+            node.deadline = None
+            self._give_up(run, flight.node)
+            return
+        node.timer, call = None, node.call or 0
+        self.board.calls.setdefault(call, flight)  # nothing is owed yet while the graphs are running
+        self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
+
+    def _give_up(self, run: GraphRun, name: str) -> None:
+        """The time for all attempts of a node is over."""
+        self.board.cancel(run.nodes[name].call)
+        message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
+        self.conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
+
+    def _stop_waiting(self, run: GraphRun, name: str) -> bool:
+        """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
+        node = run.nodes[name]
+        node.call = None
+        if node.nested is not None:
+            self.board.cancel(node.timer)
+            self.board.discard(node.nested.children)
+            node.timer = node.nested = None
+        reserved, node.reserved = node.reserved, False
+        return reserved
+
+    def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
+        plan = run.plan.computed[name]
+        if plan.repeat_until is not None:
+            self._take_checked(run, name, value)
+            return
+        if plan.pass_through is not None:
+            run.resolved.resolve_shallow(value)  # nothing is shown before it is known
+        if plan.console is not None:
+            self.board.show(run, name, node_semantics.console_after(run, plan.console, value))
+        self._complete(
+            run, name, value if plan.pass_through is None else node_semantics.merged(run, plan, value)
+        )
+
+    def _take_checked(self, run: GraphRun, name: str, value: Value) -> None:
+        """A result that repeatUntil looks at, once passThrough is merged."""
+        plan = run.plan.computed[name]
+        merged = node_semantics.merged(run, plan, value)
+        is_missing = node_semantics.is_missing(run, plan, merged)
+        if plan.console is not None:
+            self.board.show(run, name, node_semantics.console_after(run, plan.console, value))
+        if not is_missing:
+            self._complete(run, name, merged)
+        elif self.fail(run, name, NodeState.FAILED, "Repeat Until"):
+            self.execute(run, name)
+
+    def _complete(self, run: GraphRun, name: str, merged: Value) -> None:
+        """The node has its result: what its agent gave, with passThrough over it."""
+        node = run.nodes[name]
+        run.move(name, NodeState.COMPLETED)
+        plan = run.plan.computed[name]
+        node.result = merged if plan.output is None else node_semantics.mapped(run, plan, merged)
+        self.board.moved(run, name)
+        self.notify(run, name)
+        self._leave(run, name)
+
+    def fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
+        """Records a failed attempt; True when the node is to be executed again."""
+        node = run.nodes[name]
+        self.board.move(run, name, state)
+        if not final and node.retries < run.plan.computed[name].retry:
+            node.retries += 1
+            return True
+        node.result = UNDEFINED
+        node.error = message
+        self._leave(run, name)
+        return False
+
+    def fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
+        """A node fails before it could be queued."""
+        for state in (NodeState.QUEUED, NodeState.EXECUTING):
+            self.board.move(run, name, state)
+        self.board.slots.hold(run.id, run.plan.computed[name].label, nested=False)
+        self.fail(run, name, NodeState.FAILED, message, final=True)
+
+    def _leave(self, run: GraphRun, name: str) -> None:
+        node = run.nodes[name]
+        if node.deadline is not None:
+            self.board.cancel(node.deadline)
+            node.deadline = None
+        slots = self.board.slots
+        slots.release(run.plan.computed[name].label)
+        while slots.lanes and self._dispatch():
+            pass
+        if not run.active and run.is_idle and run.outcome is None:
+            self._report(GraphEvent.IDLE, run)

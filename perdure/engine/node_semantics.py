@@ -1,0 +1,191 @@
+"""What one node means: when it is ready, what its agent is called with, what its result is.
+
+Everything here reads a GraphRun and decides; nothing is queued, started or told to anybody.
+Expressions may raise FunctionError (bad JSON in jsonParse); the scheduler makes it the node's failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.plan import ComputedPlan, spread
+from perdure.engine.state import GraphRun
+from perdure.errors import AgentError
+from perdure.graph import evaluate
+from perdure.graph.deferred import Composite, Deferred, Merged, described
+from perdure.graph.javascript import stringify, to_string
+from perdure.graph.reference import Reference
+from perdure.graph.template import Scope, Template, clean, compile_output
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
+
+_NONE: Final = frozenset[str]()
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """The scope of `output`: a node's own result, whatever the reference names, and the time."""
+
+    value: Value
+    now_ms: int
+    loop: int = 0
+
+    def result(self, node: str) -> Value:
+        """The node's own result."""
+        del node
+        return self.value
+
+
+def read(run: GraphRun, reference: Reference) -> Value:
+    """The value a reference has now, as far as it is here."""
+    return reference.read(run.result(reference.node))
+
+
+def _members(template: Template, scope: Scope) -> dict[str, Value]:
+    """What a template that was compiled from a mapping renders."""
+    return cast("dict[str, Value]", template.render(scope))
+
+
+def forget(run: GraphRun, waiter: str, source: str) -> bool:
+    """`waiter` learns that `source` has a result; True when it waits for nothing any more.
+
+    With anyInput, one defined value is enough.
+    """
+    plan, node = run.plan.computed[waiter], run.nodes[waiter]
+    if plan.probe is None:
+        if isinstance(node.pending, set):
+            node.pending.discard(source)
+        else:
+            node.pending = _without(node.pending, source)
+    elif (node.pending or plan.probe_may_fail) and any(
+        run.resolved.resolve_shallow(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
+    ):
+        node.pending = _NONE
+    return not node.pending
+
+
+def _without(pending: frozenset[str], source: str) -> set[str] | frozenset[str]:
+    """`pending` without `source`; all fresh nodes share theirs, so it stays as it is."""
+    if len(pending) == 1:
+        return _NONE if source in pending else pending
+    return {*pending} - {source}
+
+
+def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
+    for value in inputs.values():
+        if is_list(value):
+            yield from value
+        else:
+            yield value
+
+
+def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
+    """Whether the agent is skipped, as `if` and `unless` stand now."""
+    near = run.resolved.resolve_shallow
+    return (plan.condition is not None and not truthy(near(read(run, plan.condition)))) or (
+        plan.unless is not None and truthy(near(read(run, plan.unless)))
+    )
+
+
+def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
+    """The named inputs as they are now; with anyInput, without what is null or undefined."""
+    rendered: Any = plan.inputs.render(run)
+    if plan.probe is None:
+        return rendered
+    return clean({key: run.resolved.resolve_shallow(value) for key, value in rendered.items()})
+
+
+def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Mapping[str, Value]:
+    """The node's params under those that `inputs.params` gave; its own, not a copy, where it gave none."""
+    given = inputs.get("params")
+    if given is None:
+        return plan.params
+    given = run.resolved.resolve(given)
+    return {**plan.params, **given} if is_dict(given) else plan.params
+
+
+def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:
+    """The inputs of a graph agent: nodes of its graph, of which must be known whether they have a value."""
+    return {key: run.resolved.resolve_shallow(value) for key, value in inputs.items()}
+
+
+def agent_of(run: GraphRun, reference: Reference) -> Value:
+    """A dynamic agent: whatever the reference gives."""
+    return run.resolved.resolve(read(run, reference))
+
+
+def graph_of(run: GraphRun, graph: Value | Reference) -> Value:
+    """The nested document of a node that has `graph`, UNDEFINED where that gives none.
+
+    Raises AgentError for a graph that is no mapping, whatever the agent.
+    """
+    if isinstance(graph, Reference):
+        resolved = run.resolved.resolve(read(run, graph))
+        return UNDEFINED if resolved is None else resolved
+    if not is_object(graph):
+        raise AgentError(f"graph is no mapping but {to_string(graph)!r}")
+    return graph if is_dict(graph) and "nodes" in graph else UNDEFINED
+
+
+def has_own_graph(agent: str) -> bool:
+    """Whether an agent of the engine brings the graph that it runs."""
+    return GRAPH_AGENTS[agent].document is not None
+
+
+def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[str, Value]:
+    """What an agent sees of the run's config: all of it with a graph, else the global and its own."""
+    if whole:
+        return config
+    return {**spread(config.get("global")), **spread(config.get(agent))}
+
+
+def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
+    """The result with passThrough over it: objects, and objects in a list; others as they are."""
+    if plan.pass_through is None:
+        return result
+    result = run.resolved.resolve_shallow(result)
+    items = result if is_list(result) else ()
+    far = isinstance(result, Deferred) or any(isinstance(item, Deferred) for item in items)
+    if not far and not is_dict(result) and not any(is_dict(item) for item in items):
+        return result
+    over = _members(plan.pass_through, run)
+    if far:
+        return Merged(result if isinstance(result, Deferred) else Composite(result), over)
+    return evaluate.merged(result, over)
+
+
+def mapped(run: GraphRun, plan: ComputedPlan, whole: Value) -> Value:
+    """What consumers see of a merged result: `output` in place of it, passThrough over that again."""
+    if plan.output is None:
+        return whole
+    members = _members(plan.output, Self(whole, run.now_ms))
+    return {**members, **_members(plan.pass_through, run)} if plan.pass_through else members
+
+
+def is_missing(run: GraphRun, plan: ComputedPlan, whole: Value) -> bool:
+    """Whether repeatUntil asks for another attempt, by the merged result."""
+    if not isinstance(plan.repeat_until, Reference):
+        return False
+    value = run.resolved.resolve_shallow(plan.repeat_until.read(whole))
+    return value is None or value is UNDEFINED
+
+
+def console_before(plan: ComputedPlan, inputs: Value) -> str | None:
+    """What `console` shows before the agent runs."""
+    wanted = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
+    if wanted is True:
+        return to_string(stringify(described(inputs), 2))
+    return to_string(wanted) if js_truthy(wanted) else None
+
+
+def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
+    """What `console` shows of the result."""
+    wanted = console if isinstance(console, bool) else spread(console).get("after")
+    result = described(result)
+    if wanted is True:
+        return result if isinstance(result, str) else to_string(stringify(result, 2))
+    if is_dict(wanted):
+        return to_string(stringify(compile_output(wanted).render(Self(result, run.now_ms)), 2))
+    return to_string(wanted) if js_truthy(wanted) else None

@@ -1,0 +1,93 @@
+"""What a run has learned of values that are not here: only what decides its course is ever fetched.
+
+All of it is in every snapshot: a copy that knew less would ask where the run goes on, and give its
+calls other numbers. So little is remembered, what was used last; the rest is fetched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+from perdure.graph.deferred import BlobRef, Composite, Deferred, deferred_in
+from perdure.graph.values import Value, is_dict, is_list, is_object
+
+MAX_RESOLVED_COUNT: Final = 1_000
+"""Values that are remembered."""
+
+MAX_RESOLVED_BYTES: Final = 100_000
+"""About how much they may take in a snapshot: they decide, and so are small."""
+
+
+class ValueNeeded(Exception):
+    """The run cannot go on here without a value: with all of it where `whole` is set."""
+
+    def __init__(self, distant: Deferred, whole: bool) -> None:
+        self.distant = distant
+        self.whole = whole
+        super().__init__(str(distant))
+
+
+@dataclass(slots=True)
+class ResolvedValues:
+    """Values by the keys of what they are the value of, the one used last at the end."""
+
+    _values: dict[str, Value] = field(default_factory=dict[str, Value])
+    _bytes: int = 0
+
+    def resolve_shallow(self, value: Value) -> Value:
+        """`value`, or what is known of it: a small value, or a large one's BlobRef. Raises ValueNeeded."""
+        if not isinstance(value, Deferred) or isinstance(value, BlobRef):
+            return value
+        return self._read(value, whole=False)
+
+    def resolve(self, value: Value) -> Value:
+        """`value` with nothing distant in it. Raises ValueNeeded."""
+        if isinstance(value, Deferred):
+            return self._read(value, whole=True)
+        if is_object(value) and next(deferred_in(value), None) is not None:
+            return self._read(Composite(value), whole=True)
+        return value
+
+    def remember(self, told: Mapping[str, Value]) -> None:
+        """Remembers values by their keys: all of them, however many others are forgotten for that."""
+        for key, value in told.items():
+            if key in self._values:
+                self._forget(key)
+            self._values[key] = value
+            self._bytes += _size(value)
+        while len(self._values) > len(told) and (
+            len(self._values) > MAX_RESOLVED_COUNT or self._bytes > MAX_RESOLVED_BYTES
+        ):
+            self._forget(next(iter(self._values)))
+
+    def written(self) -> dict[str, Value]:
+        """All that is known: what `remember` takes."""
+        return dict(self._values)
+
+    def _forget(self, key: str) -> None:
+        self._bytes -= _size(self._values.pop(key))
+
+    def _read(self, distant: Deferred, whole: bool) -> Value:
+        key = key_of(distant, whole)
+        if key not in self._values:
+            raise ValueNeeded(distant, whole)
+        value = self._values[key] = self._values.pop(key)
+        return value
+
+
+def key_of(distant: Deferred, whole: bool) -> str:
+    """A short text that stands for the value of `distant`: all of it, or what is near."""
+    text = repr(distant).encode(errors="surrogatepass")
+    return blake2b(text, digest_size=16, person=b"whole" if whole else b"near").hexdigest()
+
+
+def _size(value: Value) -> int:
+    """About the bytes of a value and its key."""
+    if isinstance(value, str):
+        return len(value) + 50
+    if is_dict(value):
+        return 50 + sum(len(key) + _size(item) for key, item in value.items())
+    return 50 + sum(map(_size, value)) if is_list(value) else 50

@@ -1,0 +1,1 @@
+"""What the server knows of a run, and what its agents stream."""

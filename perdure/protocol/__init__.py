@@ -1,0 +1,1 @@
+"""What crosses Temporal: payloads, their wire form, and which agents a worker has."""

@@ -1,0 +1,101 @@
+"""The agents of a worker, as a run is told of them, and where a call of one therefore goes.
+
+The workflow and the segments of its worker ask the same questions here, so that they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from perdure.engine.messages import RunAgent
+from perdure.graph.values import Value
+from perdure.protocol.records import from_plain
+
+DIRECTORY = "perdure.agents"
+"""The activity by which a run asks its worker which agents there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterScope:
+    """What a filter of the worker applies to: all calls, or those of some agents and of some nodes.
+
+    None says nothing, an empty list names none. A `pure` filter does no I/O.
+    """
+
+    agents: Sequence[str] | None = None
+    nodes: Sequence[str] | None = None
+    pure: bool = False
+
+    def covers(self, agent: str, node: str) -> bool:
+        """Whether the filter applies to calls of `agent` by the node of this id."""
+        if self.agents is None and self.nodes is None:
+            return True
+        return agent in (self.agents or ()) or node in (self.nodes or ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRegistry:
+    """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
+
+    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
+    `local_activities` is the setting, `store` tells whether there is one; `filters` are the fields of
+    a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
+    a SegmentResult, None where that is to be asked for.
+    """
+
+    pure: Sequence[str] = ()
+    others: Sequence[str] = ()
+    human: Sequence[str] = ()
+    queues: Mapping[str, str] = field(default_factory=dict[str, str])
+    local_activities: bool = True
+    store: bool = False
+    filters: Sequence[Mapping[str, Value]] = ()
+    first: Mapping[str, Value] | None = None
+
+    def names(self) -> list[str]:
+        """All agents of the worker."""
+        return [*self.pure, *self.others, *self.human]
+
+
+class Placement:
+    """Where the calls of one run go. `bypass_agents` are names that may be no agent's."""
+
+    def __init__(self, directory: AgentRegistry, bypass_agents: Sequence[str] = ()) -> None:
+        self.names = frozenset(directory.names())
+        self.human = frozenset(directory.human)
+        self.has_store = directory.store
+        self._directory = directory
+        self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
+        self._bypassed = frozenset(bypass_agents)
+        self._scopes = [from_plain(FilterScope, each) for each in directory.filters]
+
+    def is_bypassed(self, agent: str) -> bool:
+        """Whether null may stand in for the agent."""
+        return agent in self._bypassed
+
+    def is_nobody(self, command: RunAgent) -> bool:
+        """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
+        name = command.agent
+        if name not in self._bypassed or name in self.names:
+            return False
+        return not self.filtered(name, command.node)
+
+    def is_pure(self, command: RunAgent) -> bool:
+        """Whether the call may be answered in a segment."""
+        options = command.options
+        if command.agent not in self._pure or options.queue is not None or options.placement == "activity":
+            return False
+        return not self.filtered(command.agent, command.node, pure=False)
+
+    def is_local(self, command: RunAgent) -> bool:
+        """Whether the call is a local activity of its own: the node says so, and the agent is not pure."""
+        return command.options.placement == "local" and not self.is_pure(command)
+
+    def queue(self, command: RunAgent) -> str | None:
+        """The task queue that the node or its agent asks for."""
+        return command.options.queue or self._directory.queues.get(command.agent)
+
+    def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
+        """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
+        return any(scope.covers(agent, node) for scope in self._scopes if pure or not scope.pure)

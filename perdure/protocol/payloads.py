@@ -1,0 +1,213 @@
+"""What crosses Temporal: requests, calls, results and status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.messages import Finish, RunOptions
+from perdure.engine.state import GraphRun
+from perdure.graph.values import Value
+from perdure.protocol.records import INLINE
+
+SEGMENT = "perdure.segment"
+"""The local activity that answers many calls of pure agents at once."""
+
+FETCH = "perdure.fetch"
+"""The local activity that tells a run of a value which is in the store."""
+
+KEEP = "perdure.keep"
+"""The local activity that brings large values of a run to the store."""
+
+TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
+"""The error type by which a local activity asks to be called again as a remote one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What starts a run. The document travels inside, so that a run is pinned to its text.
+
+    `queue` is the task queue for agents that name none; `indexed` says that the server knows Perdure's
+    search attributes. In a run that continues as new, `state` is what the run before it has come to,
+    and the document is in it. On the wire the fields of `options` stand beside the others.
+    """
+
+    document: Mapping[str, Value]
+    name: str = "graph"
+    queue: str = "perdure"
+    options: RunOptions = field(default_factory=RunOptions, metadata=INLINE)
+    indexed: bool = False
+    state: Mapping[str, Value] | None = None
+
+    @property
+    def graph(self) -> Mapping[str, Value]:
+        """The document of the run, wherever it is."""
+        return self.document if self.state is None else self.state["scheduler"]["documents"][0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run gave.
+
+    `results` are those of isResult nodes, `all` those of every node; `errors` maps failed nodes to
+    messages, `states` every node to its last state.
+    """
+
+    results: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    all: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    states: Mapping[str, str] = field(default_factory=dict[str, str])
+    failure: str | None = None
+
+    @classmethod
+    def of(cls, finish: Finish, root: GraphRun) -> RunResult:
+        """That of a run of `root` that has come to its end."""
+        return cls(
+            results=finish.results,
+            all=finish.all,
+            errors=finish.errors,
+            states={name: str(root.nodes[name].state) for name in root.plan.order},
+            failure=finish.failure,
+        )
+
+
+# Not frozen, though nobody may change it: two are made for every call, and freezing trebles their cost.
+@dataclass(slots=True, kw_only=True)
+class AgentCall:
+    """One call of an agent, as its activity receives it.
+
+    `run` is the first execution's run id and `key` the path in the run: together they are the same
+    for every delivery of the same work. `timeout` is in milliseconds. A `bypassed` agent may be
+    unknown: then filters answer, or the result is null.
+    """
+
+    agent: str
+    inputs: Value
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    config: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    filter_params: Value = field(default_factory=dict[str, Value])
+    node: str = "node"
+    path: str = "node"
+    key: str = "node"
+    run: str = ""
+    retry: int = 0
+    is_result: bool = False
+    version: Value = 0.5
+    verbose: bool = False
+    timeout: float | None = None
+    bypassed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCall:
+    """Calls of one agent that share an activity: the fields of an AgentCall each, over those `shared`.
+
+    The result is a list with (completed, result), (failed, message, state, final) or (again,) for
+    each: the last where the world failed and the call is to be repeated.
+    """
+
+    calls: Sequence[Mapping[str, Value]]
+    shared: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSegmentRequest:
+    """A run that begins, for its worker to play ahead: the fields of its RunRequest, its id, its time.
+
+    `now` is in milliseconds since the epoch. Of a run that `continues` another only the graph is told.
+    """
+
+    request: Mapping[str, Value]
+    run: str = ""
+    now: int = 0
+    continues: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRequest:
+    """Where a run stands, for a segment to play on from: nothing of it is kept in history.
+
+    `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
+    epoch; `directory` holds the fields of the AgentRegistry that the run goes by, `request` those of its
+    RunRequest but for what the snapshot has.
+    """
+
+    scheduler: Mapping[str, Value]
+    places: Sequence[Sequence[Value]]
+    directory: Mapping[str, Value]
+    request: Mapping[str, Value]
+    now: int = 0
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentResult:
+    """What a segment gave: (call, path, result) for an answer, (call, path, null, message, state,
+    final) for a failure, in the order of the calls. `alone` is a call that needs an activity of its own.
+    `end` holds the fields of the run's RunResult where the answers carry the run to its end. `seconds`
+    is what it took, with its wait for a thread.
+    """
+
+    answers: Sequence[Sequence[Value]] = ()
+    alone: int | None = None
+    console: Sequence[str] = ()
+    end: Mapping[str, Value] | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTail:
+    """The end of what an attempt has streamed: `text` begins at character `offset` of it all.
+
+    `path` is the place of the call in the run; in a heartbeat, where the server knows it, it is empty.
+    """
+
+    attempt: int
+    offset: int
+    text: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person answers to the question at `path` (or of the one node of this id that asks)."""
+
+    path: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One row of a run's status. `since` is in milliseconds since the epoch.
+
+    Of a node with a graph, `done` of `total` are the runs of that graph: one, or one for each row.
+    """
+
+    path: str
+    state: str
+    agent: str | None = None
+    queue: str | None = None
+    since: int = 0
+    retries: int = 0
+    error: str | None = None
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """What a run is doing now: counts of node states, the nodes worth a look, what is asked of people.
+
+    `console` are the lines from the number that the caller asked for, `console_offset` the number
+    of all lines so far. `streams` are the ends of finished streams; `questions` are open now.
+    """
+
+    name: str = "graph"
+    iteration: int = 0
+    questions: tuple[HumanPrompt, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    nodes: tuple[NodeStatus, ...] = ()
+    streams: tuple[StreamTail, ...] = ()
+    console: Sequence[str] = ()
+    console_offset: int = 0

@@ -1,0 +1,236 @@
+"""The claim check: large values go to the store, and Temporal carries what says where they are.
+
+An object of the store is a Temporal payload, written after the codec of the connection: what is
+encrypted on its way is encrypted there too. It holds a value with nothing distant in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sized
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final, TypeVar, cast
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.converter import PayloadCodec
+
+from perdure.errors import FinalError
+from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
+from perdure.graph.evaluate import Load, evaluate
+from perdure.graph.fields import is_computed
+from perdure.graph.values import Value, is_dict, is_list
+from perdure.protocol.encoding import encode
+from perdure.protocol.wire import from_payload, pack, to_payload
+from perdure.settings import Settings
+from perdure.storage import Store, open_store
+
+Result = TypeVar("Result")
+
+THREADED_CODEC_BYTES: Final = 500_000
+"""Bytes: larger values are encoded and decoded beside the event loop, which has to beat on."""
+
+MAX_SHARED_BYTES: Final = 64_000_000
+"""Bytes of objects whose values are held for the next one who needs a part of them."""
+
+MAX_FETCHED_VALUE_BYTES: Final = 1_000_000
+"""Bytes of a value that the run itself may fetch: it goes into the history."""
+
+SMALL_VALUE_MEMBER_COUNT: Final = 8
+"""Members of a value that may be small at a glance."""
+
+_NUMBERS: Final = (bool, int, float)
+
+
+class NoStore(FinalError):
+    """A value is in a store, and this process has none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a value of this run is in a store, and this process knows none; set PERDURE_STORE to the "
+            "one that the workers of the run have"
+        )
+
+
+@dataclass(slots=True)
+class ClaimCheck:
+    """Values above `above` bytes are kept in `store`; without one, they stay where they are."""
+
+    store: Store | None
+    above: int
+    codec: PayloadCodec | None = None
+    _shared: OrderedDict[str, tuple[int, Value]] = field(
+        default_factory=OrderedDict[str, tuple[int, Value]], repr=False
+    )
+    _shared_bytes: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, settings: Settings, codec: PayloadCodec | None = None) -> ClaimCheck:
+        """The claims of a process with these settings."""
+        store = None if settings.store is None else open_store(settings.store)
+        return cls(store, settings.store_above, codec)
+
+    async def packed(self, value: Value, **beside: Any) -> RawValue:
+        """The payload of a value, or of where it is kept. Raises ValueTooLarge where there is no store."""
+        if self.store is None:
+            return pack(value, **beside)
+        raw = await _in_thread(value, lambda: pack(value, limited=False, **beside))
+        if len(raw.payload.data) <= self.above:
+            return raw
+        bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
+        for name in beside:  # belongs to this answer, not to the value
+            bare.metadata.pop(f"perdure-{name}", None)
+        return pack(await self._put(value, bare), **beside)
+
+    async def keep(self, value: Value, above: int | None = None) -> Value:
+        """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""
+        limit = min(self.above, above or self.above)
+        if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
+            return value
+        payload = to_payload(value, limited=False)
+        return value if len(payload.data) <= limit else await self._put(value, payload)
+
+    async def shrink(self, value: Value, limit: int) -> Value:
+        """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
+        if self.store is None or _size(value) <= limit:
+            return value
+        shrunk = value
+        if is_dict(value):
+            shrunk = {key: await self.shrink(item, self.above) for key, item in value.items()}
+        elif is_list(value):
+            shrunk = [await self.shrink(item, self.above) for item in value]
+        if shrunk is not value and _size(shrunk) <= limit:
+            return shrunk
+        return await self._put(value, None)
+
+    async def redeem(self, value: Value) -> Value:
+        """A copy of `value` with nothing distant in it.
+
+        Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and FunctionError from references.
+        """
+        wanted = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
+        if not wanted:
+            return value
+        data = {digest: await self._get(digest) for digest in wanted}
+
+        def load(stored: BlobRef) -> Value:
+            return self._share(stored.digest, data[stored.digest])
+
+        def redeemed(distant: Deferred) -> Value:
+            if isinstance(distant, BlobRef):
+                return from_payload(data[distant.digest])
+            return _copied(distant, load)
+
+        largest = max(stored.size for stored in wanted.values())
+        if largest < THREADED_CODEC_BYTES:
+            return replaced(value, redeemed)
+        return await asyncio.to_thread(replaced, value, redeemed)
+
+    def redeem_at_hand(self, value: Value) -> Value:
+        """The same, where parts are asked for of objects that were just read. Raises LookupError."""
+
+        def redeemed(distant: Deferred) -> Value:
+            if isinstance(distant, BlobRef):
+                raise LookupError
+            return _copied(distant, lambda stored: self._shared[stored.digest][1])
+
+        return replaced(value, redeemed)
+
+    async def answer(self, distant: Deferred, whole: bool) -> Value:
+        """What a run asks to know: all of a value, or a small one and where a large one is kept."""
+        value = await self.redeem(distant)
+        if not whole:
+            return await self.keep(value)
+        size = _size(value)
+        if size > MAX_FETCHED_VALUE_BYTES:
+            raise FinalError(
+                f"a value of {size / 1e6:.1f} MB decides what the run does (as an agent's name, a graph or "
+                f"params), for which it may have {MAX_FETCHED_VALUE_BYTES / 1e6:.0f} MB at most; "
+                "give the part that decides"
+            )
+        return value
+
+    async def keep_statics(self, graph: Value) -> Value:
+        """A graph with the large values of its static nodes kept, those of graphs inside it too."""
+        if self.store is None or not is_dict(graph) or not is_dict(graph.get("nodes")):
+            return graph
+        nodes = {name: await self._kept_node(node) for name, node in graph["nodes"].items()}
+        return {**graph, "nodes": nodes}
+
+    async def _kept_node(self, node: Value) -> Value:
+        if not is_dict(node):
+            return node
+        if is_computed(node):
+            return {**node, "graph": await self.keep_statics(node["graph"])} if "graph" in node else node
+        return {**node, "value": await self.keep(node["value"])} if "value" in node else node
+
+    async def _put(self, value: Value, payload: Payload | None) -> BlobRef:
+        assert self.store is not None
+        if payload is None or next(deferred_in(value), None) is not None:
+            value = await self.redeem(value)
+            payload = await _in_thread(value, lambda: to_payload(value, limited=False))
+        coded = payload if self.codec is None else (await self.codec.encode([payload]))[0]
+        data = coded.SerializeToString(deterministic=True)  # the same name for the same value, in any process
+        return stored(await self.store.put(data), len(payload.data), value)
+
+    async def _get(self, digest: str) -> Payload:
+        if self.store is None:
+            raise NoStore
+        payload = Payload.FromString(await self.store.get(digest))
+        return payload if self.codec is None else (await self.codec.decode([payload]))[0]
+
+    def _share(self, digest: str, payload: Payload) -> Value:
+        """The value of an object, the same one for all who ask: they read parts of it, and copy those.
+
+        Several threads may ask at a time, for the same object too; what takes long is not locked.
+        """
+        shared = self._shared.get(digest)
+        if shared is not None:
+            return shared[1]
+        made = (len(payload.data), from_payload(payload))
+        with self._lock:
+            shared = self._shared.setdefault(digest, made)
+            if shared is made:
+                self._shared_bytes += made[0]
+                while self._shared_bytes > MAX_SHARED_BYTES and len(self._shared) > 1:
+                    self._shared_bytes -= self._shared.popitem(last=False)[1][0]
+        return shared[1]
+
+
+def _copied(distant: Deferred, load: Load) -> Value:
+    """The value of what is distant, none of it shared with what `load` gives."""
+    return copied(evaluate(distant, load))
+
+
+def _size(value: Value) -> int:
+    data, places = encode(value)
+    return len(data) + sum(len(repr(place)) for place in places)
+
+
+def at_most(value: Value) -> float:
+    """The bytes that the JSON of a value can have at most; infinity where a glance does not tell."""
+    if not is_dict(value):
+        return _most(value)
+    if len(value) > SMALL_VALUE_MEMBER_COUNT:
+        return math.inf
+    size = 2.0
+    for key, item in value.items():
+        size += _most(key) + _most(item) + 2
+    return size
+
+
+def _most(value: Value) -> float:
+    """That of a text, a number or nothing."""
+    if isinstance(value, str):
+        return 6 * len(value) + 2
+    return 30 if value is None or isinstance(value, _NUMBERS) else math.inf
+
+
+async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:
+    """Encodes beside the event loop what may take long: a large text, or many members."""
+    is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
+    return await asyncio.to_thread(work) if is_large else work()

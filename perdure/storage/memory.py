@@ -1,0 +1,49 @@
+"""Objects in the memory of this process, for tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from typing import ClassVar
+
+from perdure.storage.backend import Found
+
+
+class Memory:
+    """A dict. All that are called alike are one, for as long as the process lives."""
+
+    _all: ClassVar[dict[str, Memory]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.place = f"memory://{name}"
+        self._objects: dict[str, tuple[bytes, float]] = {}
+
+    @classmethod
+    def named(cls, name: str) -> Memory:
+        """The one of this name, which may be empty."""
+        return cls._all.setdefault(name, cls(name))
+
+    async def write(self, name: str, data: bytes) -> None:
+        """See Backend."""
+        self._objects[name] = (data, time.time())
+
+    async def read(self, name: str) -> bytes | None:
+        """See Backend."""
+        data, _ = self._objects.get(name, (None, 0.0))
+        return data
+
+    async def list(self) -> AsyncGenerator[Found]:
+        """See Backend."""
+        for name, (data, modified) in list(self._objects.items()):
+            yield Found(name, len(data), modified)
+
+    async def remove(self, name: str, before: float) -> bool:
+        """See Backend."""
+        _, modified = self._objects.get(name, (b"", before))
+        if modified < before:
+            del self._objects[name]
+        return modified < before
+
+    async def tidy(self, before: float) -> int:
+        """See Backend."""
+        return 0

@@ -1,0 +1,148 @@
+"""The store that others see: bytes by their hash, checked, cached, within a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
+from perdure.storage.backend import MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, Found
+from perdure.storage.cache import ObjectCache
+
+CACHE_BYTES = 128_000_000
+OBJECT_TIMEOUT_S = 120.0
+"""Seconds for one object, with all attempts and waiting."""
+
+MISSING_OBJECT_DELAYS_S = (0.1, 0.4, 1.5, 3.0)
+"""Seconds to wait for an object that is not there: on a shared folder another host sees it a little later."""
+
+RECENTLY_PUT_S = 60.0
+"""Seconds for which what this process has put need not be put again."""
+
+THREADED_HASH_BYTES = 1_000_000
+"""Bytes from which hashing takes long enough to leave the event loop for it."""
+
+
+class Store:
+    """Objects in one place, used from one event loop.
+
+    `cache_bytes` bounds what is kept in memory, `timeout` (seconds) every call, `patience` (seconds)
+    is how often and how long `get` waits before an object counts as missing.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        timeout: float = OBJECT_TIMEOUT_S,
+        patience: tuple[float, ...] = MISSING_OBJECT_DELAYS_S,
+    ) -> None:
+        self._backend = backend
+        self._timeout = timeout
+        self._patience = patience
+        self._reading: dict[str, asyncio.Task[bytes]] = {}
+        self.cache = ObjectCache(cache_bytes)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return self._backend.place
+
+    async def put(self, data: bytes) -> str:
+        """Stores `data` so that it survives a power cut; returns its name, the SHA-256 in hex.
+
+        What is there already is not written again, but its date is renewed: nothing that was put
+        within the last hour is ever removed. Raises StoreUnavailable.
+        """
+        name = await _digest(data)
+        now = time.time()
+        if not 0 <= now - self.cache.put_at(name) < RECENTLY_PUT_S:
+            async with self._limited("write", name):
+                await self._backend.write(name, data)
+            self.cache.add(name, data, put=now)
+        return name
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes of an object; several who ask at once share one reading.
+
+        Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and UsageError for what is no name.
+        """
+        if not OBJECT_NAME.fullmatch(digest):
+            raise UsageError(f"{digest[:80]!r} names no object: a name is a SHA-256 as 64 hex digits")
+        data = self.cache.get(digest)
+        if data is not None:
+            return data
+        task = self._reading.get(digest)
+        if task is None:
+            task = self._reading[digest] = asyncio.create_task(self._read(digest))
+            task.add_done_callback(lambda done: self._read_done(digest, done))
+        return await asyncio.shield(task)  # one who gives up does not take it from the others
+
+    async def list(self) -> AsyncGenerator[Found]:
+        """Every object there is, in no order. Raises StoreUnavailable."""
+        async for item in self._backend.list():
+            yield item
+
+    async def remove(self, digest: str, before: float) -> bool:
+        """Removes an object that was put last before `before` (seconds since 1970); whether it did.
+
+        One that was put within the last hour stays, whatever `before` is. Raises StoreUnavailable.
+        """
+        before = min(before, time.time() - MIN_GARBAGE_AGE_S)
+        async with self._limited("removal", digest):
+            removed = await self._backend.remove(digest, before)
+        if removed:
+            self.cache.drop(digest)
+        return removed
+
+    async def tidy(self, before: float) -> int:
+        """Removes what is left of writers that died before `before`; how many pieces."""
+        return await self._backend.tidy(min(before, time.time() - MIN_GARBAGE_AGE_S))
+
+    async def _read(self, name: str) -> bytes:
+        async with self._limited("read", name):
+            data = await self._backend.read(name)
+            for pause in self._patience:
+                if data is not None:
+                    break
+                await asyncio.sleep(pause)
+                data = await self._backend.read(name)
+        if data is None:
+            raise ObjectMissing(
+                f"object {name} is not in the store {self.place}; was it deleted too early "
+                "(PERDURE_STORE_RETENTION), or put into another store? PERDURE_STORE must be the same for "
+                "all clients and workers"
+            )
+        if await _digest(data) != name:
+            raise ObjectCorrupt(
+                f"object {name} in the store {self.place} is damaged: its {len(data):,} bytes have another "
+                "hash; bring it back from a backup, or delete it and start the run again"
+            )
+        self.cache.add(name, data)
+        return data
+
+    def _read_done(self, name: str, task: asyncio.Task[bytes]) -> None:
+        del self._reading[name]
+        if not task.cancelled():
+            task.exception()  # those who asked have it; when all have given up, nobody needs it
+
+    @asynccontextmanager
+    async def _limited(self, what: str, name: str) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                f"the store {self.place} did not end the {what} of object {name} within {self._timeout:g} s; "
+                "look whether it is reachable, and how loaded it is"
+            ) from error
+
+
+async def _digest(data: bytes) -> str:
+    if len(data) < THREADED_HASH_BYTES:
+        return hashlib.sha256(data).hexdigest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())

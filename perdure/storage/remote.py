@@ -1,0 +1,163 @@
+"""Objects in a bucket: S3 and what speaks its protocol, Google Cloud Storage, Azure.
+
+A bucket knows no date that can be set and no renaming, so a collector that is about to remove an
+object says so with another one, under ``removing/``: whoever puts the object at that time waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import from_url
+
+from perdure.errors import StoreUnavailable, UsageError
+from perdure.storage.backend import OBJECT_NAME, RENEWAL_INTERVAL_S, Found
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ClientConfig, RetryConfig
+
+OBJECTS = "objects"
+REMOVING = "removing"
+REMOVAL_POLL_INTERVAL_S = 0.5
+"""Seconds between looks whether a removal has ended."""
+
+STALE_REMOVAL_S = 600.0
+"""Seconds after which a collector that never ended a removal does not hold up anybody any more."""
+
+MAX_CLOCK_SKEW_S = 300.0
+"""Seconds by which the clock of the store may be ahead of ours before its dates are not believed."""
+
+# Over HTTP goes only what an address in the environment that says so asks for.
+CLIENT: ClientConfig = {
+    "timeout": timedelta(seconds=120),
+    "connect_timeout": timedelta(seconds=5),
+    "allow_http": True,
+}
+RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+
+Result = TypeVar("Result")
+
+
+class Remote:
+    """A bucket, or what is under a prefix of one. Credentials and region come from the environment."""
+
+    def __init__(self, url: str) -> None:
+        self.place = url
+        try:
+            make: Any = from_url  # its overloads want to know the kind of the store
+            self._bucket: Any = make(url, client_options=CLIENT, retry_config=RETRY)
+        except (BaseError, ValueError) as error:
+            raise UsageError(
+                f"store {url!r}: {_reason(error)}; credentials, region and address come from the environment"
+            ) from error
+
+    async def write(self, name: str, data: bytes) -> None:
+        """See Backend. The order of the looks is what makes it safe beside a collector."""
+        key = f"{OBJECTS}/{name}"
+        while True:
+            known = await self._head(key)
+            if await self._being_removed(name):
+                await asyncio.sleep(REMOVAL_POLL_INTERVAL_S)
+                continue
+            if known is not None and known["size"] == len(data) and _is_fresh(known):
+                return
+            await self._told(obstore.put_async(self._bucket, key, data, use_multipart=False))
+            if known is None:
+                return
+            # It was old: a collector may have looked at it just before, and remove it now.
+            if not await self._being_removed(name) and await self._head(key) is not None:
+                return
+
+    async def read(self, name: str) -> bytes | None:
+        """See Backend."""
+        return await self._found(self._get(f"{OBJECTS}/{name}"))
+
+    async def list(self) -> AsyncGenerator[Found]:
+        """See Backend."""
+        async for item in self._items(OBJECTS):
+            name = item["path"].rpartition("/")[2]
+            if OBJECT_NAME.fullmatch(name):
+                yield Found(name, item["size"], item["last_modified"].timestamp())
+
+    async def remove(self, name: str, before: float) -> bool:
+        """See Backend. A removal that fails may still be carried out: then the sign stays, and gets stale."""
+        key, sign = f"{OBJECTS}/{name}", f"{REMOVING}/{name}"
+        await self._told(obstore.put_async(self._bucket, sign, b"", use_multipart=False))
+        known = await self._head(key)
+        old = known is not None and known["last_modified"].timestamp() < before
+        if old:
+            await self._told(obstore.delete_async(self._bucket, key))
+        await self._told(obstore.delete_async(self._bucket, sign))
+        return old
+
+    async def tidy(self, before: float) -> int:
+        """See Backend."""
+        count = 0
+        async for item in self._items(REMOVING):
+            if item["last_modified"].timestamp() < before:
+                await self._told(obstore.delete_async(self._bucket, item["path"]))
+                count += 1
+        return count
+
+    async def _items(self, prefix: str) -> AsyncGenerator[ObjectMeta]:
+        pages: AsyncIterator[Sequence[ObjectMeta]] = cast(Any, obstore).list(
+            self._bucket, prefix, chunk_size=1000
+        )
+        while True:
+            page = await self._told(anext(pages, None))
+            if page is None:
+                return
+            for item in page:
+                yield item
+
+    async def _being_removed(self, name: str) -> bool:
+        sign = await self._head(f"{REMOVING}/{name}")
+        return sign is not None and time.time() - sign["last_modified"].timestamp() < STALE_REMOVAL_S
+
+    async def _head(self, key: str) -> ObjectMeta | None:
+        return await self._found(obstore.head_async(self._bucket, key))
+
+    async def _get(self, key: str) -> bytes:
+        answer = await obstore.get_async(self._bucket, key)
+        return bytes(await answer.bytes_async())
+
+    async def _found(self, call: Awaitable[Result]) -> Result | None:
+        """What is asked for; None where there is no such object."""
+        try:
+            return await self._told(call, missing=True)
+        except FileNotFoundError:
+            return None
+
+    async def _told(self, call: Awaitable[Result], *, missing: bool = False) -> Result:
+        """What is asked for. `missing` lets FileNotFoundError through where the bucket itself is there."""
+        try:
+            return await call
+        except FileNotFoundError as error:
+            reason = _reason(error)
+            if missing and "NoSuchBucket" not in str(error) and "ContainerNotFound" not in str(error):
+                raise
+            raise self._unavailable(reason) from error
+        except (BaseError, OSError, ValueError) as error:
+            raise self._unavailable(_reason(error)) from error
+
+    def _unavailable(self, reason: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"the store {self.place}: {reason}; look whether it is reachable, whether it exists, and whether "
+            "the credentials in the environment may read, write, list and delete there"
+        )
+
+
+def _is_fresh(known: ObjectMeta) -> bool:
+    return -MAX_CLOCK_SKEW_S < time.time() - known["last_modified"].timestamp() < RENEWAL_INTERVAL_S
+
+
+def _reason(error: Exception) -> str:
+    """The first lines of an error, without what obstore adds for its own developers."""
+    return " ".join(str(error).partition("Debug source:")[0].split())[:500].rstrip(". ")

@@ -1,0 +1,211 @@
+"""Calls on their way: when one is sent, by which activity, what its answer is.
+
+The server ends a run, or leaves it stuck for ever, when too much is pending or too much is sent at
+once (measured: 2,000 pending activities, 4 MB in one workflow task). So calls wait here for their
+place in a window, and for the next activation when this one has sent its share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.turn_order import TurnOrder
+from perdure.graph.deferred import BlobRef
+from perdure.protocol.agents import Placement
+from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.records import to_lean
+from perdure.protocol.wire import pack, unpack
+from perdure.workflows import activity_options, batches
+from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
+from perdure.workflows.calls import agent_call, failure
+from perdure.workflows.host import Host
+from perdure.workflows.progress import RunProgress
+from perdure.workflows.run_values import MAX_INLINE_BYTES, packed
+from perdure.workflows.task_budget import WorkflowTaskBudget
+
+MAX_PENDING_COUNT: Final = 500
+"""Remote calls in flight."""
+
+MAX_PENDING_BYTES: Final = 2_000_000
+"""Bytes of inputs of remote calls in flight, but for a single larger one: results are often as large,
+and the server writes those that arrive during a workflow task together with what the task sends.
+"""
+
+MAX_LOCAL_COUNT: Final = 40
+"""Local calls in flight."""
+
+
+@dataclass(slots=True)
+class ActivityDispatcher:
+    """The calls of one run; `wake` is called with every answer."""
+
+    host: Host
+    placement: Placement
+    #: The task queue of the run, for agents that name none.
+    queue: str
+    progress: RunProgress
+    turns: TurnOrder
+    share: WorkflowTaskBudget
+    wake: Callable[[], None]
+    _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
+    _open: OpenCalls = field(default_factory=OpenCalls)
+    local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
+    remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
+
+    def call_agent(self, command: RunAgent) -> None:
+        """Sends a call, now or when there is room."""
+        if self.placement.is_local(command):
+            self.turns.expect(command.call)
+            self.local.choose(command.call)
+        else:
+            self.turns.drop(command.call)  # it may have had a turn in an earlier run of the chain
+        self._waiting.append(command)
+
+    def drop(self, call: int) -> None:
+        """Nobody waits for this call any more."""
+        self._open.drop(call)
+        self.local.forget(call)
+        self._waiting = deque(command for command in self._waiting if command.call != call)
+
+    def close(self) -> None:
+        """The run is over: whatever is still running is told to stop."""
+        self._waiting.clear()
+        self._open.close()
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return self._open.is_empty()
+
+    def pump(self) -> None:
+        """Sends waiting calls while there is room."""
+        while self._waiting and self._window(self._waiting[0]).has_room() and self.share.has_room():
+            self._send(self._waiting.popleft())
+
+    def _window(self, command: RunAgent) -> LocalWindow | RemoteWindow:
+        return self.local if command.call in self.local else self.remote
+
+    def _send(self, command: RunAgent) -> None:
+        """Sends a call, with those that may share its activity; large inputs go to the store first."""
+        run, is_bypassed = self.host.run_id(), self.placement.is_bypassed(command.agent)
+        if command.options.batch > 1 and command.call not in self.local:
+            batch = batches.taken(command, self._waiting)
+            self._pack_and_start(batch, batches.request(batch, run, is_bypassed))
+        else:
+            self._pack_and_start(
+                [command], pack(to_lean(agent_call(command, run, is_bypassed)), limited=False)
+            )
+
+    def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
+        if len(arguments.payload.data) <= MAX_INLINE_BYTES:
+            self._start(batch, arguments)
+            return
+        self.remote.add(batch[0].call, 0)
+        task = asyncio.create_task(packed(self.host, arguments, self.placement.has_store))
+        self._open.add(batch, task)
+        task.add_done_callback(lambda done: self._packed(batch, done))
+
+    def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
+        self.remote.remove(batch[0].call)
+        still_open = self._open.take(batch, task)
+        if not still_open or task.cancelled():
+            return
+        error = task.exception()
+        if error is None and len(still_open) == len(batch):
+            self._start(batch, task.result())
+        elif error is None:
+            self._waiting.extendleft(reversed(still_open))
+        else:
+            for command in still_open:
+                message = f"{command.path}: its inputs: {error}"
+                self._arrive(AgentFailed(command.call, message, final=True))
+        self.wake()
+
+    def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
+        first, size = batch[0], len(arguments.payload.data)
+        self.share.add(size)
+        is_local = first.call in self.local
+        if is_local:
+            self.local.add()
+            options = activity_options.local(first.options, first.path)
+            handle = self.host.start_local_activity(first.agent, arguments, **options)
+        else:
+            self.remote.add(first.call, size)
+            handle = self._start_remote(batch, arguments)
+        self._open.add(batch, handle)
+        handle.add_done_callback(lambda task: self._answered(batch, task, is_local))
+
+    def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
+        first = batch[0]
+        queue = self.placement.queue(first) or self.queue
+        for command in batch:
+            self.progress.sent_to(command.path, queue)
+        options = activity_options.remote(first.options, first.path, queue, len(batch))
+        return self.host.start_activity(first.agent, arguments, **options)
+
+    def _answered(self, batch: list[RunAgent], task: asyncio.Task[Any], was_local: bool) -> None:
+        if was_local:
+            self.local.remove()
+        else:
+            self.remote.remove(batch[0].call)
+        still_open = self._open.take(batch, task)
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            self._fail(still_open, lambda call: AgentFailed(call, "cancelled", final=True))
+        elif error is None:
+            self._take(batch, still_open, task.result(), was_local)
+        elif was_local and _is_too_large(error):
+            self.local.forget(batch[0].call)
+            self._waiting.extendleft(reversed(still_open))
+        else:
+            self._fail(still_open, lambda call: failure(call, error))
+        self.wake()
+
+    def _fail(self, batch: list[RunAgent], make: Callable[[int], AgentFailed]) -> None:
+        for command in batch:
+            self._arrive(make(command.call))
+
+    def _take(
+        self, batch: list[RunAgent], still_open: list[RunAgent], result: RawValue, was_local: bool
+    ) -> None:
+        """The results of an activity; those that nobody waits for any more are left out."""
+        if was_local:
+            self.share.add(len(result.payload.data), calls=0)
+        self.progress.arrived_beside(batch[0].path, result)
+        if batch[0].options.batch > 1 and not was_local:
+            given = batches.answers(batch, result)
+        else:
+            given = [AgentCompleted(batch[0].call, unpack(result))]
+        self.share.count(sum(map(_size, given)))
+        wanted = {command.call for command in still_open}
+        for answer in given:
+            if answer.call not in wanted:
+                continue
+            if isinstance(answer, RunAgent):
+                self._waiting.append(replace(answer, options=replace(answer.options, batch=1)))
+            else:
+                self._arrive(answer)
+
+    def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
+        """Hands an answer on: in its turn where it has one, else as it comes."""
+        self.local.forget(event.call)
+        self.turns.arrive(event)
+        self.wake()
+
+
+def _is_too_large(error: BaseException) -> bool:
+    cause = error.cause if isinstance(error, ActivityError) else error
+    return isinstance(cause, ApplicationError) and cause.type == TOO_LARGE_FOR_LOCAL
+
+
+def _size(answer: AgentCompleted | AgentFailed | RunAgent) -> int:
+    """Bytes of a result, wherever it is; a rough count for what is small."""
+    result = answer.result if isinstance(answer, AgentCompleted) else None
+    return result.size if isinstance(result, BlobRef) else len(str(result))

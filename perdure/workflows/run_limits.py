@@ -1,0 +1,79 @@
+"""How a run begins and ends: its options, what it may use up, its result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from temporalio import workflow
+from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+
+from perdure.engine.messages import Abort, Finish, Quotas
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import QuotaExceeded
+from perdure.protocol.payloads import RunRequest, RunResult
+from perdure.protocol.wire import ValueTooLarge, pack
+from perdure.workflows.host import Host
+from perdure.workflows.run_values import CannotKeep, packed
+
+STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
+
+
+@dataclass(slots=True)
+class RunLimits:
+    """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is told when time is up."""
+
+    host: Host
+    quotas: Quotas
+    began_ms: int
+    wake: Callable[[], None]
+    _timer: asyncio.Task[None] | None = field(init=False, default=None)
+    _is_late: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quotas.seconds < inf:
+            passed = self.host.now_s() - self.began_ms / 1000
+            self._timer = asyncio.create_task(self._wait(max(0.0, self.quotas.seconds - passed)))
+
+    def check(self, moved: int) -> None:
+        """Raises QuotaExceeded."""
+        if moved > self.quotas.bytes:
+            raise QuotaExceeded("bytes", self.quotas.bytes, "bytes of values")
+        if self._is_late:
+            raise QuotaExceeded("seconds", self.quotas.seconds, "seconds")
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _wait(self, seconds: float) -> None:
+        await self.host.sleep(seconds, "the time that the run may take")
+        self._is_late = True
+        self.wake()
+
+
+def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
+    """The end of a run that must not go on, with what it has."""
+    commands = scheduler.handle(Abort(), now_ms)
+    finish = next(command for command in commands if isinstance(command, Finish))
+    return replace(finish, failure=message)
+
+
+async def ended(host: Host, request: RunRequest, result: RunResult, has_store: bool) -> RawValue:
+    """The result of the workflow. Raises ApplicationError of type RunFailed when a node failed."""
+    if request.indexed:
+        status = "failed" if result.failure is not None else "completed"
+        workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+            [STATUS_ATTRIBUTE.value_set(status)]
+        )
+    try:
+        raw = await packed(host, pack(result, limited=False), has_store)
+    except (ValueTooLarge, CannotKeep) as error:
+        raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
+    if result.failure is not None:
+        raise ApplicationError(result.failure, raw, type="RunFailed")
+    return raw

@@ -1,0 +1,126 @@
+"""Values of a run that are in the store: asking to know one, and bringing there what the run has made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from perdure.engine.large_values import large_values
+from perdure.engine.messages import Event, Fetch, Fetched
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import FinalError
+from perdure.graph.deferred import Deferred, Projection
+from perdure.protocol.encoding import encode
+from perdure.protocol.payloads import FETCH, KEEP
+from perdure.protocol.wire import MAX_PAYLOAD_BYTES, ValueTooLarge, pack, unpack
+from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
+from perdure.workflows.calls import failure
+from perdure.workflows.host import Host
+
+MAX_INLINE_BYTES: Final = 256_000
+"""Bytes of what a run hands on by value: a call's inputs, its results."""
+
+MAX_STATE_BYTES: Final = 1_000_000
+"""Bytes of what a run carries on by value when it continues as new."""
+
+MIN_OFFLOADED_BYTES: Final = 200
+"""Bytes of a value that takes more room as a reference."""
+
+STORE_RETRY_TIMEOUT: Final = timedelta(hours=1)
+"""A store that does not answer is asked again for so long."""
+
+LOCAL_RETRY_THRESHOLD: Final = timedelta(seconds=10)
+
+STORE_RETRY_POLICY: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=30),
+    non_retryable_error_types=FINAL_ERROR_TYPES,
+)
+
+
+class CannotKeep(FinalError):
+    """What the run has made cannot be brought to the store."""
+
+
+@dataclass(slots=True)
+class Values:
+    """The way to the store, for one run. `arrive` is handed the answers."""
+
+    host: Host
+    arrive: Callable[[Event], None]
+    _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
+
+    def fetch(self, command: Fetch) -> None:
+        """Asks to know a value."""
+        wanted = pack([command.distant, command.whole], limited=False)
+        summary = str(command.distant)[:100]
+        task = self.host.start_local_activity(FETCH, wanted, summary=summary, **_STORE_ACTIVITY_OPTIONS)
+        self._open[command.call] = task
+        task.add_done_callback(lambda done: self._fetched(command.call, done))
+
+    def drop(self, call: int) -> None:
+        """Nobody waits for this value any more."""
+        task = self._open.pop(call, None)
+        if task is not None:
+            task.cancel()
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._open
+
+    def close(self) -> None:
+        """The run is over."""
+        for task in self._open.values():
+            task.cancel()
+        self._open.clear()
+
+    def _fetched(self, call: int, task: asyncio.Task[Any]) -> None:
+        if self._open.pop(call, None) is None or task.cancelled():
+            return
+        error = task.exception()
+        self.arrive(failure(call, error) if error is not None else Fetched(call, unpack(task.result())))
+
+
+async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
+    """The payload of what the run has made, its large parts kept. Raises ValueTooLarge, CannotKeep."""
+    if has_store and len(raw.payload.data) > MAX_INLINE_BYTES:
+        raw = await _kept(host, raw, MAX_INLINE_BYTES)
+    if len(raw.payload.data) > MAX_PAYLOAD_BYTES:
+        raise ValueTooLarge(len(raw.payload.data))
+    return raw
+
+
+async def keep_values(host: Host, scheduler: Scheduler) -> None:
+    """Brings the values that a run holds to the store, all but the smallest."""
+    large = [each for each in large_values(scheduler) if len(encode(each.value)[0]) > MIN_OFFLOADED_BYTES]
+    raw = await _kept(host, pack([each.value for each in large], limited=False), MAX_INLINE_BYTES)
+    values = unpack(raw)
+    for index, each in enumerate(large):
+        new = Projection(values, ((f"${index}", True),)) if isinstance(values, Deferred) else values[index]
+        if isinstance(new, Deferred):
+            each.put(new)
+
+
+async def _kept(host: Host, raw: RawValue, limit: int) -> RawValue:
+    try:
+        summary = "large values go to the store"
+        return await host.start_local_activity(KEEP, raw, limit, summary=summary, **_STORE_ACTIVITY_OPTIONS)
+    except FailureError as error:  # of a local activity it is the failure itself, or an ActivityError
+        if is_cancelled_exception(error):
+            raise
+        cause = error.cause or error
+        raise CannotKeep(cause.message if isinstance(cause, FailureError) else str(cause)) from error
+
+
+_STORE_ACTIVITY_OPTIONS: Final[dict[str, Any]] = {
+    "start_to_close_timeout": LOCAL_ACTIVITY_TIMEOUT * 4,
+    "schedule_to_close_timeout": STORE_RETRY_TIMEOUT,
+    "local_retry_threshold": LOCAL_RETRY_THRESHOLD,
+    "retry_policy": STORE_RETRY_POLICY,
+}

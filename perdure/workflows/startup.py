@@ -1,0 +1,70 @@
+"""How a run opens: its worker tells which agents there are, and has played the beginning already."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from perdure.engine.plan_cache import plan_of
+from perdure.protocol.agents import DIRECTORY, AgentRegistry
+from perdure.protocol.payloads import FirstSegmentRequest, RunRequest, SegmentResult
+from perdure.protocol.records import from_plain, to_lean
+from perdure.protocol.wire import pack, unpack
+from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT
+from perdure.workflows.segments import NO_RETRY
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """The agents of the worker, and the first segment of the run: `size` bytes, if there was one."""
+
+    directory: AgentRegistry
+    first: SegmentResult | None
+    size: int
+
+
+async def start_up(request: RunRequest, now_ms: int) -> Startup:
+    """Asks the worker, which compiles the graph for that: a workflow task may have no time for it.
+
+    In a replay the graph gets an activation of its own.
+    """
+    beginning = None
+    if not workflow.unsafe.is_replaying():
+        beginning = _beginning(request, now_ms)
+    else:
+        with suppress(Exception):  # the checks, which come later, tell what is wrong with it
+            plan_of(request.graph, request.options.graphs)
+    try:
+        raw = await _asked(beginning, NO_RETRY)
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
+    directory = unpack(raw, AgentRegistry)
+    first = None if directory.first is None else from_plain(SegmentResult, directory.first)
+    return Startup(replace(directory, first=None), first, len(raw.payload.data))
+
+
+def _beginning(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
+    if request.state is not None:
+        return FirstSegmentRequest(
+            request={"document": request.graph, "graphs": request.options.graphs}, continues=True
+        )
+    return FirstSegmentRequest(
+        request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms
+    )
+
+
+async def _asked(beginning: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:
+    return await workflow.execute_local_activity(
+        DIRECTORY,
+        pack(beginning, limited=False),
+        result_type=RawValue,
+        start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
+        retry_policy=policy,
+        summary="the agents this worker knows",
+    )
