@@ -33,7 +33,6 @@ from temporalio.service import RPCError
 
 from perdure import server
 from perdure.daemon import Lease
-from perdure.descriptions import listed
 from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
@@ -41,6 +40,7 @@ from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, normalize
+from perdure.monitoring.descriptions import listed
 from perdure.monitoring.report import (
     GRAPH_KEY,
     RPC_TIMEOUT,
@@ -173,8 +173,8 @@ class GraphClient:
             recorded = _body(await run.request(description.info.first_run_id))
         if recorded not in (body, kept):
             raise RunConflict(
-                f"run {run.id!r} exists with another graph or other inputs; choose another --id, "
-                f"or look at it: perdure status {run.id}"
+                f"run {run.id!r} exists with another graph or other inputs",
+                hint=f"choose another --id, or look at it: perdure status {run.id}",
             )
 
     def get(self, id: str) -> Run:
@@ -188,12 +188,8 @@ class GraphClient:
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""
         wanted = f"WorkflowType = '{WORKFLOW}'" + (f" AND ({query})" if query else "")
-        async for execution in listed(self.temporal, wanted, limit):
-            yield (
-                execution
-                if execution.name
-                else replace(execution, name=await self.get(execution.id).recorded_name())
-            )
+        async for run in listed(self.temporal, wanted, limit):
+            yield run if run.name else replace(run, name=await self.get(run.id).recorded_name())
 
     async def workers(self, queue: str) -> set[str]:
         """The identities of the workers that serve this task queue.
@@ -236,7 +232,7 @@ def configured() -> ClientConnectConfig:
     try:
         return ClientConfig.load_client_connect_config()
     except RuntimeError as error:
-        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
+        raise UsageError(f"Temporal's configuration: {short(error)}", hint="see TEMPORAL_PROFILE") from error
 
 
 async def reach(config: ClientConnectConfig, identity: str | None = None) -> Client:
@@ -248,8 +244,8 @@ async def reach(config: ClientConnectConfig, identity: str | None = None) -> Cli
     except (RPCError, RuntimeError) as error:
         address = config.get("target_host", "")
         raise ConnectionFailed(
-            f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
-            "or unset TEMPORAL_ADDRESS to use the embedded server"
+            f"no Temporal server answers at {address}: {_reason(error)}",
+            hint="start one there, or unset TEMPORAL_ADDRESS to use the embedded server",
         ) from error
 
 

@@ -21,8 +21,8 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.descriptions import RunDescription, described, pending_calls
 from perdure.errors import RunFailed, UsageError
+from perdure.monitoring.descriptions import RunDescription, described, pending_calls
 from perdure.monitoring.report import (
     RPC_TIMEOUT,
     RunReport,
@@ -151,26 +151,27 @@ class Run:
         """The name of the graph in what started the run; "" where its history is gone."""
         try:
             return (await self.request()).name
-        except UsageError:  # its history is gone
+        except UsageError:
             return ""
 
     async def report(self, console_from: int = 0) -> RunReport:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
+        is_open = description.closed is None
         pending = tuple(pending_calls(description))
         queues = sorted({call.queue for call in pending} | {description.task_queue})
-        info = description.info
         unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
+        is_served = description.task_queue not in unserved
         return RunReport(
             id=self.id,
             state=description.state,
             name=description.name or await self.recorded_name(),
-            started=info.start_time.ToDatetime(UTC),
+            started=description.info.start_time.ToDatetime(UTC),
             closed=description.closed,
-            status=await self.status(console_from) if description.task_queue not in unserved else None,
+            status=await self.status(console_from) if is_served else None,
             pending=pending,
-            unserved=tuple(unserved) if description.closed is None else (),
+            unserved=tuple(unserved) if is_open else (),
             attempt=description.raw.pending_workflow_task.attempt,
-            cancelling=description.closed is None and description.raw.workflow_extended_info.cancel_requested,
+            cancelling=is_open and description.raw.workflow_extended_info.cancel_requested,
             paused=description.paused,
         )

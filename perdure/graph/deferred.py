@@ -8,8 +8,9 @@ What can be told without the value is told: what is stored is large, and so is n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from perdure.graph.javascript import utf16_length
 from perdure.graph.values import Value, is_dict, is_list
@@ -23,17 +24,34 @@ MAX_KEY_NAME_CHARS: Final = 64
 
 
 class Deferred:
-    """Any value that is not here."""
+    """Any value that is not here.
+
+    The text of one, `repr`, is hashed into keys that snapshots hold
+    (`perdure.engine.resolved_values.key_of`). So a run continued from an older version must find
+    it spelled as it was: `SPELLING` never changes, nor do the names and the order of the fields.
+    """
 
     __slots__ = ()
+    SPELLING: ClassVar[str] = "Deferred"
+
+    def __repr__(self) -> str:
+        members = ", ".join(f"{name}={getattr(self, name)!r}" for name in _field_names(type(self)))
+        return f"{self.SPELLING}({members})"
 
 
-@dataclass(frozen=True, slots=True)
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class BlobRef(Deferred):
     """An object of the store. `size` is in bytes, `length` counts items, members or UTF-16 units.
 
     `keys` are the members' names, None where they are many or it is no object.
     """
+
+    SPELLING: ClassVar[str] = "Stored"
 
     digest: str
     size: int
@@ -45,9 +63,11 @@ class BlobRef(Deferred):
         return f"[{self.kind} of {self.size / 1e6:.1f} MB, in the store]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Projection(Deferred):
     """What steps read in `source`: (text, whether it may call functions) each. `cleaned` as in anyInput."""
+
+    SPELLING: ClassVar[str] = "Part"
 
     source: Deferred
     steps: tuple[tuple[str, bool], ...] = ()
@@ -57,9 +77,11 @@ class Projection(Deferred):
         return f"[part of {self.source}]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Composite(Deferred):
     """A list or an object that is here, with something in it that is not."""
+
+    SPELLING: ClassVar[str] = "Whole"
 
     value: Value
 
@@ -67,9 +89,11 @@ class Composite(Deferred):
         return "[with parts in the store]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Concat(Deferred):
     """A text of the parts, each as String(part) of JavaScript."""
+
+    SPELLING: ClassVar[str] = "Joined"
 
     parts: tuple[Value, ...]
 
@@ -77,9 +101,11 @@ class Concat(Deferred):
         return "".join(str(described(part)) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Merged(Deferred):
     """A result with passThrough over it."""
+
+    SPELLING: ClassVar[str] = "Merged"
 
     base: Deferred
     over: dict[str, Value]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from temporalio.converter import DataConverter
 
-from perdure.descriptions import RunDescription
+from perdure.monitoring.descriptions import RunDescription
 from perdure.protocol.payloads import RunStatus, StreamTail
 
 MISSED = "\0"

@@ -34,8 +34,8 @@ def graph_request(
     """The one argument of the workflow `Graph`, for whatever starts it: a client, a schedule, a workflow.
 
     `graph` is a document as perdure.graph.text.load.load reads it, `inputs` go into static nodes, and `queue`
-    serves the nodes that name none. The workflow returns a perdure.protocol.payloads.RunResult. Raises TypeError for
-    a value that the language does not have.
+    serves the nodes that name none. The workflow returns a perdure.protocol.payloads.RunResult. Raises
+    TypeError for a value that the language does not have.
     """
     request = RunRequest(
         document=normalize(graph),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from perdure.engine.resolved_values import key_of
 from perdure.errors import FunctionError
 from perdure.graph.deferred import (
     BlobRef,
@@ -212,3 +213,14 @@ def test_a_copy_shares_nothing_but_what_is_distant() -> None:
     copy["a"][1]["b"] = None
     copy["a"].append(2)
     assert value == {"a": [1, {"b": far}], "c": "x"}
+
+
+def test_keys_in_snapshots_never_change() -> None:
+    """A run continued from an older version finds what it knows by these."""
+    blob = BlobRef("d", 1, "list", 2)
+    every = Merged(Composite([Projection(blob, (("a", False),)), 1]), {"t": Concat(("x", blob))})
+    assert repr(blob) == "Stored(digest='d', size=1, kind='list', length=2, keys=None)"
+    assert [key_of(blob, False), key_of(every, True)] == [
+        "f1cf0d0e5c7e5dc93798fcc6891ce7f3",
+        "8d36f4c7c38d4a33efac7a49eb5be1f5",
+    ]

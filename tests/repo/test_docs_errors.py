@@ -42,6 +42,8 @@ def kinds(*names: str) -> pytest.MarkDecorator:
 
 # The codes, from the source: whatever is given to Problem and to the functions that make one.
 
+GRAPH_PACKAGE = PACKAGE / "graph"
+
 
 def codes_in(path: Path) -> Iterator[str]:
     module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
@@ -56,7 +58,7 @@ def codes_in(path: Path) -> Iterator[str]:
 
 def makes_problem(call: ast.Call, path: Path) -> bool:
     name = ast.unparse(call.func)
-    if path.parent.name == "graph":
+    if GRAPH_PACKAGE in path.parents:
         own = path.name == "tree.py" and name == "self.fail"
         return own or name.endswith("tree.fail") or name in ("Problem", "validation", "DocumentRefused")
     return name == "Problem"
@@ -66,7 +68,7 @@ def codes() -> set[str]:
     return {
         code
         for path in PACKAGE.rglob("*.py")
-        if "Problem" in path.read_text() or path.parent.name == "graph"
+        if "Problem" in path.read_text() or GRAPH_PACKAGE in path.parents
         for code in codes_in(path)
     }
 
@@ -89,13 +91,13 @@ def test_every_code_and_class_has_a_heading() -> None:
     assert set(headings) == codes() | exceptions() | failure_types()
 
 
-def test_every_heading_has_an_example_and_a_cure() -> None:
+def test_every_heading_has_an_example_and_a_hint() -> None:
     illustrated = {block.heading for block in BLOCKS}
     parts = documents.text_of(ERRORS).split("\n### ")[1:]
     for part in parts:
         heading = part.partition("\n")[0]
         assert heading in illustrated, heading
-        assert "\nCure: " in part, heading
+        assert "\nHint: " in part, heading
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.source.heading}")

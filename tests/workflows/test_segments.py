@@ -45,7 +45,7 @@ class Pure:
         commands = self.scheduler.start(1_000)
         self.commands = [command for command in commands if isinstance(command, RunAgent)]
         for command in self.commands:
-            self.segments.call(command)
+            self.segments.call_agent(command)
 
     def wake(self) -> None:
         self.woken += 1
@@ -109,7 +109,7 @@ async def test_a_later_call_that_was_answered_ahead_is_not_made() -> None:
     a, b, c = (command.call for command in pure.commands)
     later = replace(pure.commands[0], call=99, path="later")
     await pure.answered(answers=[[a, "a", 1], [b, "b", 2], [c, "c", 3], [99, "later", 4]])
-    pure.segments.call(later)
+    pure.segments.call_agent(later)
     assert pure.handed_on()[-1] == AgentCompleted(99, 4)
 
 

@@ -18,8 +18,8 @@ from temporalio.client import Client
 
 from perdure.cli.doctor.framework import Finding, fine, warning
 from perdure.cli.progress.progress_table import duration
-from perdure.descriptions import described, executions, pending_calls
 from perdure.errors import UsageError
+from perdure.monitoring.descriptions import described, executions, pending_calls
 from perdure.monitoring.report import RPC_TIMEOUT, PendingCall, workers
 
 QUEUE_CHECK = "queue"
@@ -145,7 +145,7 @@ def start(name: str, runs: Sequence[str], default: str) -> str:
 
 
 async def unrouted(temporal: Client, name: str) -> tuple[str, str] | None:
-    """Why the workers of a queue get no new runs although they are there, and the cure: no build of them is
+    """Why the workers of a queue get no new runs although they are there, and the hint: no build of them is
     the current one. None where there is no such reason.
     """
     request = DescribeTaskQueueRequest(

@@ -1,0 +1,53 @@
+"""Docs use the project's words: those of glossary.toml, and none that it avoids."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.repo.documents import DOCS, ROOT
+
+GLOSSARY = tomllib.loads((Path(__file__).parent / "glossary.toml").read_text())
+AVOIDED = [(re.compile(rule["pattern"], re.I), rule["use"]) for rule in GLOSSARY["avoid"]]
+PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/*/*.md")])
+
+OPEN = {"agents.md", "errors.md", "language.md", "performance.md"}
+"""Pages that are still to be rewritten."""
+
+
+def prose(text: str) -> str:
+    """A page without its blocks, code and links to other places; lines stay where they are."""
+    text = re.sub(r"^```.*?^```$", lambda block: "\n" * block[0].count("\n"), text, flags=re.M | re.S)
+    text = re.sub(r"`[^`\n]+`", "`code`", text)
+    return re.sub(r"\]\([^)\n]*\)", "]", text)
+
+
+def avoided(text: str) -> list[str]:
+    """A line for each word of `text` to avoid."""
+    return [
+        f"line {text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}; better: {use}"
+        for pattern, use in AVOIDED
+        for match in pattern.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in OPEN], ids=lambda page: page.name
+)
+def test_words_of_a_page(page: Path) -> None:
+    assert avoided(prose(page.read_text())) == []
+
+
+def test_what_is_avoided_is_noticed() -> None:
+    assert avoided("Nobody waits.\nThe run goes on.") == [
+        "line 1: 'Nobody'; better: no worker, a person, nothing; or name who",
+        "line 2: 'goes on'; better: continues, resumes",
+    ]
+    assert avoided(prose("`goes on` is fine:\n```sh\ngoes on\n```\n")) == []
+
+
+def test_the_glossary_uses_its_own_words() -> None:
+    for word, meaning in GLOSSARY["words"].items():
+        assert meaning
+        assert not avoided(f"{word}: {meaning}"), word
