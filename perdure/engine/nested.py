@@ -44,6 +44,11 @@ class NestedGraphs:
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
 
+    @property
+    def plan_count(self) -> int:
+        """How many plans are kept for further use."""
+        return len(self._plans)
+
     def open(self, run: GraphRun, name: str, nested: Nested, inputs: dict[str, Value], graph: Value) -> None:
         """Runs what the graph agent of a node wants to run; a Settle follows when that is over."""
         node, timeout = run.nodes[name], run.plan.computed[name].options.timeout

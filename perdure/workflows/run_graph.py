@@ -18,9 +18,9 @@ from perdure.engine.messages import RunOptions
 from perdure.graph.values import Value, normalize
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.wire import pack, unpack
+from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
 
 GRAPH_WORKFLOW = "Graph"
-MAX_SUMMARY = 200
 
 
 def graph_request(
@@ -70,7 +70,7 @@ async def run_graph(
         task_queue=served_on,
         result_type=RawValue,
         memo={"graph": name},
-        static_summary=name[:MAX_SUMMARY],
+        static_summary=name[:MAX_SUMMARY_CHARS],
         execution_timeout=execution_timeout,
     )
     return unpack(raw, RunResult)
