@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from perdure.cli import output
 from perdure.cli.inputs.graphs import Agents
+from perdure.cli.inputs.piped_answers import PipedAnswers, piped_answers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View, view
 from perdure.cli.running import outcome
@@ -19,7 +20,7 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunOptions
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeState
-from perdure.errors import RunFailed
+from perdure.errors import FinalError, RunFailed
 from perdure.graph.values import Value
 from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
 from perdure.settings import Settings
@@ -120,13 +121,27 @@ def status_of(scheduler: Scheduler, since: Mapping[str, int]) -> RunStatus:
 
 def _asking(shown: View) -> Ask | None:
     if sys.stdin is None or not sys.stdin.isatty():
-        return None
+        return _taking(piped_answers(), shown)
 
     async def ask(asked: HumanPrompt) -> str:
         shown.pause()
         return await asyncio.to_thread(_ask, asked.message)
 
     return ask
+
+
+def _taking(piped: PipedAnswers | None, shown: View) -> Ask | None:
+    if piped is None:
+        return None
+
+    async def take(asked: HumanPrompt) -> str:
+        line = await asyncio.to_thread(piped.wait)
+        if line is None:
+            raise FinalError(f"nobody answers {asked.message!r}: stdin has no more lines")
+        shown.lines([f"{asked.message}: {line}"])
+        return line
+
+    return take
 
 
 def _ask(message: str) -> str:
