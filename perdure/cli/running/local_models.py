@@ -30,12 +30,7 @@ def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
     one_at_a_time = asyncio.Lock()
     notices = [
         with_hint(
-<<<<<<< HEAD
-            f"no API key: the small local model {settings.local_model} answers, whatever model the "
-            "graph names",
-=======
             f"no API key: the small local model {settings.local_model} answers for every model",
->>>>>>> main
             "set OPENAI_API_KEY, or refuse local models with --no-local or PERDURE_LOCAL_MODEL=off",
         )
     ]
