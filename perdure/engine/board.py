@@ -50,6 +50,11 @@ class Rules:
     own: frozenset[str]
     event_steps: float = inf
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether fuel and the bounds of numbers hold, as they do for all runs but old ones."""
+        return self.event_steps < inf
+
 
 # Not frozen, as Outcome is not.
 @dataclass(slots=True)

@@ -33,6 +33,9 @@ from perdure.errors import QuotaExceeded
 MAX_EVENT_STEP_COUNT: Final = 50_000
 """Steps for one event: about a quarter of a second."""
 
+MAX_ACTIVATION_EVENT_COUNT: Final = 2
+"""Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""
+
 MAX_OPEN_GRAPH_COUNT: Final = 4_000
 """Graphs of a run that are open at a time; beyond it each node with graphs has one open."""
 
@@ -62,6 +65,11 @@ class Fuel:
     def is_spent(self) -> bool:
         """Whether this event has had its steps."""
         return self.left <= 0
+
+    @property
+    def activation_end(self) -> float:
+        """How many steps may be used by the end of the activation that begins now."""
+        return self.used + MAX_ACTIVATION_EVENT_COUNT * self.per_event
 
     def refill(self) -> None:
         """Another event is in hand."""

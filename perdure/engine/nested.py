@@ -164,7 +164,8 @@ class NestedGraphs:
         if known is not None and not wanted.refused:
             return known[1]
         try:
-            plan = checked_plan(wanted.document, self.rules.options.graphs, self.rules.agents)
+            rules = self.rules
+            plan = checked_plan(wanted.document, rules.options.graphs, rules.agents, rules.is_bounded)
         except GraphError as error:
             problem = error.problems[0]
             raise BadCall(problem.graphai or problem.finding, suppressible=True) from error

@@ -69,7 +69,7 @@ class Scheduler:
         event_steps: float = inf,
     ) -> None:
         rules = rules_of(options or RunOptions(), agents, event_steps)
-        plan = checked_plan(document, rules.options.graphs, rules.agents)
+        plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         _prepare(board.add_run(plan), rules.options)
         self._play(board, rules)

@@ -7,7 +7,7 @@ decides nothing about the graph: that is perdure.engine's.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -44,9 +44,6 @@ from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
 from perdure.workflows.task_budget import WorkflowTaskBudget
 from perdure.workflows.timers import Timers
-
-MAX_ACTIVATION_EVENT_COUNT: Final = 2
-"""Events that use up all of their steps in one activation; then the rest waits for another."""
 
 
 class RunShell:
@@ -179,7 +176,7 @@ class RunShell:
         """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, answers = None, self._segments.answers
         fuel = scheduler.board.fuel
-        until = fuel.used + MAX_ACTIVATION_EVENT_COUNT * fuel.per_event
+        until = fuel.activation_end
         while finish is None and not self._segments.is_open and fuel.used < until:
             event = self._turns.next()
             if event is None:

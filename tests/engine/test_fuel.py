@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.fuel import MAX_EVENT_STEP_COUNT, MAX_OPEN_GRAPH_COUNT
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT, MAX_OPEN_GRAPH_COUNT, Fuel
 from perdure.engine.messages import (
     AgentCompleted,
     Finish,
@@ -26,7 +26,7 @@ from tests.support.drive import graph, nested, rows, work
 
 SKIPPED = {"agent": "copyAgent", "if": ":no", "defaultValue": {"d": 1}, "inputs": {"x": 1}}
 IDLE_LOOP = graph(t={"value": True, "update": ":t"}, no={"value": False}, c=SKIPPED)
-FAILING = graph(a={"value": "x"}, b=work(retry=1000, inputs={"x": ":a.jsonParse()"}), c=work(isResult=True))
+FAILING = graph(a={"value": "x"}, b=work(retry=900, inputs={"x": ":a.jsonParse()"}), c=work(isResult=True))
 ITSELF = {
     "agent": "mapAgent",
     "inputs": {"rows": list(range(10)), "g": ":g"},
@@ -111,8 +111,6 @@ def test_attempts_that_fail_at_once_are_calls() -> None:
 
 def test_open_graphs_are_bounded() -> None:
     calls = work(inputs={"x": ":row"})
-    inner = {
-        "nodes": {"r": {"value": list(range(400))}, "m": rows() | {"inputs": {"rows": ":r"}}, "c": calls}
     numbers = list(range(400))
     inner = graph(r={"value": numbers}, m=rows() | {"inputs": {"rows": ":r"}}, c=calls)
     document = graph(m=rows(*range(400)) | {"graph": inner}) | {"concurrency": 10_000}
@@ -122,3 +120,14 @@ def test_open_graphs_are_bounded() -> None:
         commands = scheduler.handle(TimerFired(pause), 0)
     assert commands
     assert MAX_OPEN_GRAPH_COUNT <= len(scheduler.board.runs) < MAX_OPEN_GRAPH_COUNT + 400
+
+
+def test_a_loop_pauses_within_the_steps_of_an_event() -> None:
+    scheduler = Scheduler(IDLE_LOOP | {"loop": {"while": ":t"}}, event_steps=MAX_EVENT_STEP_COUNT)
+    commands = scheduler.start(0)
+    assert [type(command) for command in commands] == [StartTimer]
+    assert MAX_EVENT_STEP_COUNT <= scheduler.board.fuel.used < MAX_EVENT_STEP_COUNT + 100 < 60_000
+
+
+def test_an_activation_has_the_steps_of_two_events() -> None:
+    assert Fuel(per_event=10, used=5).activation_end == 25
