@@ -10,12 +10,12 @@ from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.schema import anything, array, fields, number, text
 from perdure.agents.shipped.objects import array_length, kind, option, plus
 from perdure.errors import AgentError
+from perdure.graph.functions import code_block
 from perdure.graph.javascript import WHITESPACE, parse, stringify, to_number, to_string, trim
 from perdure.graph.values import UNDEFINED, Value, js_truthy
 
 _GAPS = re.compile(f"[{WHITESPACE}_-]+")
 _SPACES = re.compile(f"[{WHITESPACE}]+")
-_CODE_BLOCK = re.compile(r"\n```[a-zA-Z]*([\s\S]*?)\n```")
 
 
 @agent(
@@ -90,8 +90,8 @@ def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
     data, given = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
     if js_truthy(data):
         return {"text": stringify(data, 2)}
-    block = _CODE_BLOCK.search("\n" + to_string(given))
-    source = block[1] if block else to_string(option(inputs, "text", ""))
+    block = code_block(to_string(given))
+    source = to_string(option(inputs, "text", "")) if block is UNDEFINED else to_string(block)
     try:
         return {"data": parse(source)}
     except (ValueError, RecursionError) as error:
