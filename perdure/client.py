@@ -170,8 +170,8 @@ class GraphClient:
         known = (await (await run.describe()).memo()).get("body")
         if known != body:
             raise RunConflict(
-                f"run {run.id!r} exists with another graph or other inputs; choose another --id, "
-                f"or look at it: perdure status {run.id}"
+                f"run {run.id!r} exists with another graph or other inputs",
+                hint=f"choose another --id, or look at it: perdure status {run.id}",
             )
 
     def get(self, id: str) -> Run:
@@ -239,7 +239,7 @@ def configured() -> ClientConnectConfig:
     try:
         return ClientConfig.load_client_connect_config()
     except RuntimeError as error:
-        raise UsageError(f"Temporal's configuration: {short(error)}; see TEMPORAL_PROFILE") from error
+        raise UsageError(f"Temporal's configuration: {short(error)}", hint="see TEMPORAL_PROFILE") from error
 
 
 async def reach(config: ClientConnectConfig, identity: str | None = None) -> Client:
@@ -251,8 +251,8 @@ async def reach(config: ClientConnectConfig, identity: str | None = None) -> Cli
     except (RPCError, RuntimeError) as error:
         address = config.get("target_host", "")
         raise ConnectionFailed(
-            f"no Temporal server answers at {address}: {_reason(error)}; start one there, "
-            "or unset TEMPORAL_ADDRESS to use the embedded server"
+            f"no Temporal server answers at {address}: {_reason(error)}",
+            hint="start one there, or unset TEMPORAL_ADDRESS to use the embedded server",
         ) from error
 
 

@@ -1,23 +1,33 @@
 """Every exception of Perdure, and the finding that checks report.
 
-    PerdureError
-    +-- GraphError            the graph is wrong: one or more Problems (exit code 2)
-    +-- UsageError            the call is wrong: an unknown option, a missing file (exit code 2)
-    +-- ConnectionFailed      no server, or no worker, answers (exit code 3)
-    +-- RunFailed             a run ended without a result (exit code 1)
-    |   +-- RunCancelled      it was stopped by someone
-    +-- RunConflict           the id is taken by a run with another body (exit code 2)
-    +-- FunctionError         a reference or a template cannot be evaluated, e.g. jsonParse() of no JSON
-    +-- EngineError           a broken invariant of the engine itself: a bug of Perdure
-    +-- AgentError            an agent failed: counts against the node's `retry`
-        +-- AgentTimeout      it took longer than it may: the node is timed-out; counts against `retry`
-        +-- TransientError    the world failed: repeated with backoff, does not count
+    PerdureError                  finding, hint
+    +-- GraphError                the graph is wrong: one or more Problems (exit code 2)
+    +-- UsageError                the call is wrong: an unknown option, a missing file (exit code 2)
+    +-- ConnectionFailed          no server, or no worker, answers (exit code 3)
+    +-- RunFailed                 a run ended without a result (exit code 1)
+    |   +-- RunCancelled          it was cancelled
+    +-- RunConflict               the id is taken by a run with another body (exit code 2)
+    +-- QuotaExceeded             a run has used up a quota: it ends as failed
+    +-- FunctionError             a reference or a template cannot be evaluated, e.g. jsonParse() of no JSON
+    +-- EngineError               a broken invariant of the engine itself: a bug in Perdure
+    |   +-- InvalidTransition     a node was moved in a way that the table of states does not have
+    +-- AgentError                an agent failed: counts against the node's `retry`
+        +-- AgentTimeout          it took longer than it may: the node is timed-out
+        +-- BadCall               an agent that runs graphs refuses its inputs
+        +-- TransientError        the environment failed: repeated with backoff, does not count
         |   +-- StoreUnavailable  the store of large values does not answer
-        +-- FinalError        no repetition can help: the node fails at once
+        +-- FinalError            no repetition can help: the node fails at once
             +-- ObjectMissing     a large value is not in the store
             +-- ObjectCorrupt     a large value is damaged
+            +-- NoStore           a value is in a store, and this process has none
+            +-- ValueTooLarge     a value is too large to pass through Temporal
+            +-- CannotKeep        what a run has made cannot be brought to the store
+            +-- HistoryFull       a run can neither continue nor be carried on in a new one
 
-Agents raise AgentError and its kinds. Any other exception that leaves an agent is treated as an
+Each says what was found and, where something helps, what to do: as attributes, so that whoever shows an error
+in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
+
+Agents raise AgentError and its subclasses. Any other exception that leaves an agent is treated as an
 AgentError whose message is ``Type: text``.
 """
 
@@ -42,7 +52,7 @@ class Problem:
     code: str
     place: str
     finding: str
-    cure: str = ""
+    hint: str = ""
     line: int | None = None
     column: int | None = None
     graphai: str = ""
@@ -52,26 +62,45 @@ class Problem:
         where = self.place or "graph"
         if self.line is not None:
             where = f"line {self.line}, {where}"
-        cure = f"\n  cure: {self.cure}" if self.cure else ""
-        return f"{where}: {self.finding} [{self.code}]{cure}"
+        return with_hint(f"{where}: {self.finding} [{self.code}]", self.hint)
+
+
+def with_hint(finding: str, hint: str) -> str:
+    """Both in the one form in which people read them: the hint on a line of its own."""
+    return f"{finding}\n  hint: {hint}" if hint else finding
 
 
 class PerdureError(Exception):
-    """The root of every exception that Perdure raises on purpose."""
+    """The root of every exception that Perdure raises on purpose: what was found, and what helps.
+
+    `finding` begins with the place, where there is one; `hint` is empty where nothing is to be done.
+    """
+
+    def __init__(self, finding: str = "", *, hint: str = "") -> None:
+        super().__init__(finding)
+        self.finding = finding
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return with_hint(self.finding, self.hint)
 
 
 class GraphError(PerdureError):
     """A graph that cannot be read or run. `problems` holds every finding, never none."""
 
     def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
+        prefix = f"{source}: " if source else ""
+        super().__init__("\n".join(prefix + str(problem) for problem in problems))
         self.problems = tuple(problems)
         self.source = source
-        prefix = f"{source}: " if source else ""
-        super().__init__("\n".join(prefix + str(problem) for problem in self.problems))
 
 
 class UsageError(PerdureError):
-    """The call is wrong, not the graph: place, finding and cure are in the message."""
+    """The call is wrong, not the graph. `variable` is the environment variable to correct, if it is one."""
+
+    def __init__(self, finding: str, *, hint: str = "", variable: str = "") -> None:
+        super().__init__(finding, hint=hint)
+        self.variable = variable
 
 
 class ConnectionFailed(PerdureError):
@@ -81,14 +110,22 @@ class ConnectionFailed(PerdureError):
 class RunFailed(PerdureError):
     """A run ended without a result. `result` is the RunResult with what there is, where known."""
 
-    def __init__(self, message: str, result: Any = None) -> None:
+    def __init__(self, finding: str, result: Any = None, *, hint: str = "") -> None:
+        super().__init__(finding, hint=hint)
         self.result = result
-        super().__init__(message)
 
     @property
     def errors(self) -> dict[str, str]:
         """The failed nodes and their messages."""
         return dict(self.result.errors) if self.result is not None else {}
+
+
+class RunCancelled(RunFailed):
+    """A run was cancelled before its end."""
+
+
+class RunConflict(PerdureError):
+    """A run of the same id exists with another graph or other inputs."""
 
 
 class QuotaExceeded(PerdureError):
@@ -100,8 +137,8 @@ class QuotaExceeded(PerdureError):
     def __init__(self, name: str, limit: float, what: str) -> None:
         number = int(limit) if float(limit).is_integer() else limit
         super().__init__(
-            f"the run has used up its quota of {number:,} {_ONE[name] if limit == 1 else what}; start it "
-            f"with a larger one where that is meant: --quota {name}={limit * 10:.15g}"
+            f"the run has used up its quota of {number:,} {_ONE[name] if limit == 1 else what}",
+            hint=f"start it with a larger one where that is meant: --quota {name}={limit * 10:.15g}",
         )
 
 
@@ -114,14 +151,6 @@ _ONE: Final = {
 }
 
 
-class RunCancelled(RunFailed):
-    """A run was cancelled before its end."""
-
-
-class RunConflict(PerdureError):
-    """A run of the same id exists with another graph or other inputs."""
-
-
 class FunctionError(PerdureError):
     """A reference or a template has no value: the node that reads it fails."""
 
@@ -130,24 +159,12 @@ class EngineError(PerdureError):
     """The engine met a state that it promises never to reach."""
 
 
+class InvalidTransition(EngineError):
+    """A node was asked to move in a way that the table of states does not have."""
+
+
 class AgentError(PerdureError):
     """An agent failed. The node's `retry` decides whether it is called again."""
-
-
-class TransientError(AgentError):
-    """The agent could not do its work now: rate limit, connection reset, server error.
-
-    Repeated with backoff until the node's total deadline, without using up its `retry`.
-    `retry_after` is the number of seconds to wait before the next attempt, where known.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
-        super().__init__(message)
-
-
-class FinalError(AgentError):
-    """The agent can never succeed with these inputs: refused, not found, not allowed."""
 
 
 class AgentTimeout(AgentError):
@@ -157,12 +174,44 @@ class AgentTimeout(AgentError):
     """
 
     def __init__(self, limit: float | None = None) -> None:
-        super().__init__(
-            "Timeout"
-            if limit is None
-            else f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
-            "has no `timeout`; give the node one, or set PERDURE_CALL_LIMIT"
-        )
+        if limit is None:
+            super().__init__("Timeout")
+        else:
+            super().__init__(
+                f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
+                "has no `timeout`",
+                hint="give the node one, or set PERDURE_CALL_LIMIT",
+            )
+
+
+class BadCall(AgentError):
+    """The agent was called in a way it refuses; `suppressible` by supressError.
+
+    `turns` is given where it is not what the agent usually takes to refuse a call.
+    """
+
+    def __init__(
+        self, finding: str, suppressible: bool = False, turns: int | None = None, *, hint: str = ""
+    ) -> None:
+        super().__init__(finding, hint=hint)
+        self.suppressible = suppressible
+        self.turns = turns
+
+
+class TransientError(AgentError):
+    """The agent could not do its work now: rate limit, connection reset, server error.
+
+    Repeated with backoff until the node's total deadline, without using up its `retry`.
+    `retry_after` is the number of seconds to wait before the next attempt, where known.
+    """
+
+    def __init__(self, finding: str, retry_after: float | None = None, *, hint: str = "") -> None:
+        super().__init__(finding, hint=hint)
+        self.retry_after = retry_after
+
+
+class FinalError(AgentError):
+    """The agent can never succeed with these inputs: refused, not found, not allowed."""
 
 
 class StoreUnavailable(TransientError):
@@ -175,3 +224,38 @@ class ObjectMissing(FinalError):
 
 class ObjectCorrupt(FinalError):
     """The bytes of an object are not those that its name is the hash of."""
+
+
+class NoStore(FinalError):
+    """A value is in a store, and this process has none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a value of this run is in a store, and this process knows none",
+            hint="set PERDURE_STORE to the one that the workers of the run have",
+        )
+
+
+class ValueTooLarge(FinalError):
+    """A value of `size` bytes is larger than the `limit` of what may pass through Temporal."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"a value of {size / 1e6:.1f} MB cannot pass: at most {limit / 1e6:.0f} MB without a store",
+            hint="set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)",
+        )
+
+
+class CannotKeep(FinalError):
+    """What the run has made cannot be brought to the store."""
+
+
+class HistoryFull(FinalError):
+    """A run of a history of `length` events can neither go on, nor be carried on in a new one."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(
+            f"the history of the run is full ({length} events), and what the run holds is too large to be "
+            "carried on",
+            hint="set PERDURE_STORE for the client and all workers",
+        )

@@ -68,8 +68,9 @@ async def find_garbage(temporal: Client, store: Store, before: float, told: Prog
         if not runs:
             raise UsageError(
                 f"the server has no run in namespace {temporal.namespace!r}, so it is hardly the one that "
-                f"the store {store.place} belongs to; nothing is removed. Correct TEMPORAL_ADDRESS, "
-                "TEMPORAL_NAMESPACE or PERDURE_STORE; a store that nobody needs any more, delete yourself"
+                f"the store {store.place} belongs to; nothing is removed",
+                hint="correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or PERDURE_STORE; a store that nobody "
+                "needs any more, delete yourself",
             )
         old = {name: item for name, item in old.items() if name not in live}
     return Garbage(objects=tuple(old.values()), count=count, size=size, runs=runs)
@@ -130,7 +131,8 @@ async def _names(temporal: Client, id: str, run_id: str, wanted: frozenset[str])
         if error.status is RPCStatusCode.NOT_FOUND:  # its time is over since it was listed
             return names
         raise ConnectionFailed(
-            f"the history of run {id!r} cannot be read: {short(error)}; nothing is removed, try again later"
+            f"the history of run {id!r} cannot be read: {short(error)}; nothing is removed",
+            hint="try again later",
         ) from error
     return names
 
@@ -162,8 +164,8 @@ async def _decoded(event: HistoryEvent, codec: PayloadCodec | None, id: str) -> 
 
 def _unreadable(id: str, reason: str) -> UsageError:
     return UsageError(
-        f"the history of run {id!r} cannot be read: {reason}; nothing is removed. Call "
-        "perdure.garbage.find_garbage with a client that has the codec of the workers"
+        f"the history of run {id!r} cannot be read: {reason}; nothing is removed",
+        hint="call perdure.garbage.find_garbage with a client that has the codec of the workers",
     )
 
 

@@ -6,11 +6,12 @@ envconfig, in perdure.client.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from perdure.errors import UsageError
 
@@ -25,23 +26,11 @@ def _default_home() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that can be set from outside, with the defaults that need no thought.
+    """Everything that can be set from outside; VARIABLES says what each field means.
 
-    `home` holds the embedded server's database, the local models and the state of both.
-    `file_root` is the only folder that file agents may touch, `file_writes` whether they may write.
-    `allow_hosts` names the hosts that graphs may reach although they are not public: "localhost:8080",
-    or "10.0.0.7" for every port of it. `keys` maps a provider ("openai", "anthropic", "gemini", "groq")
-    to its API key, `base_urls` to its base URL. The embedded server stops after `server_idle` seconds
-    without a command that uses it; `sqlite_synchronous` is "FULL" (survives a power cut) or "NORMAL". It
-    keeps runs that have ended for `server_retention` days, and aims at `server_memory` MB of memory.
-    A worker tells its health over HTTP at `health_host` and `health_port`, where there is one. Told to
-    stop, it lets agents go on for `grace` seconds. One attempt of a call whose node has no `timeout` may
-    take `call_limit` seconds. It makes up to `concurrency` calls at a time on each of its queues. With a
+    Without a `store`, there is one in `home` beside the embedded server, and none elsewhere. `keys` maps a
+    provider ("openai", "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL. With a
     `deployment` and a `build_id`, runs stay with the build that began them.
-
-    Values larger than `store_above` bytes are kept in the object store at `store`, a folder or a URL, and
-    passed on by reference; None is a folder in `home` beside the embedded server, and nowhere elsewhere.
-    `store_retention` is the number of days after which what no run refers to may be removed from it.
     """
 
     home: Path = field(default_factory=_default_home)
@@ -76,39 +65,16 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that `environ` (default: the process environment) asks for."""
-        env = os.environ if environ is None else environ
-        given: dict[str, object] = {}
-        if env.get("PERDURE_HOME"):
-            given["home"] = Path(env["PERDURE_HOME"])
-        if env.get("PERDURE_FILE_ROOT"):
-            given["file_root"] = Path(env["PERDURE_FILE_ROOT"])
-        if env.get("PERDURE_QUEUE"):
-            given["queue"] = env["PERDURE_QUEUE"]
-        if env.get("PERDURE_LOCAL_ACTIVITIES"):
-            given["local_activities"] = env["PERDURE_LOCAL_ACTIVITIES"].lower() not in ("0", "false", "no")
-        if env.get("PERDURE_FILE_WRITES"):
-            given["file_writes"] = env["PERDURE_FILE_WRITES"].lower() not in ("0", "false", "no")
-        if env.get("PERDURE_ALLOW_HOSTS"):
-            given["allow_hosts"] = tuple(env["PERDURE_ALLOW_HOSTS"].replace(",", " ").split())
-        if env.get("PERDURE_LOCAL_MODEL"):
-            given["local_model"] = env["PERDURE_LOCAL_MODEL"]
-        if env.get("PERDURE_WIKIPEDIA_URL"):
-            given["wikipedia_url"] = env["PERDURE_WIKIPEDIA_URL"]
-        given |= _of_server(env) | _of_health(env) | _of_worker(env) | _of_store(env)
-        given["keys"] = _of_providers(env, "_API_KEY")
-        given["base_urls"] = _of_providers(env, "_BASE_URL")
-        return cls(**given)  # type: ignore[arg-type] -- each key is a field of its own type
+        found, wrong = _read(os.environ if environ is None else environ)
+        if wrong:
+            raise wrong[0]
+        return cls(**found)
 
 
-def lenient() -> tuple[Settings, list[str]]:
+def lenient() -> tuple[Settings, list[UsageError]]:
     """The settings without the variables that cannot be read, and what is wrong with those."""
-    env, wrong = dict(os.environ), list[str]()
-    while True:
-        try:
-            return Settings.from_env(env), wrong
-        except UsageError as error:
-            wrong.append(str(error))
-            del env[wrong[-1].partition(":")[0]]  # every such message begins with the variable
+    found, wrong = _read(os.environ)
+    return Settings(**found), wrong
 
 
 def names(prefix: str) -> tuple[str, ...]:
@@ -118,15 +84,7 @@ def names(prefix: str) -> tuple[str, ...]:
 
 def known_names() -> frozenset[str]:
     """The variables that `Settings.from_env` reads."""
-    asked: set[str] = set()
-
-    class Asked(dict[str, str]):
-        def get(self, key: str, default: Any = None, /) -> Any:
-            asked.add(key)
-            return default
-
-    Settings.from_env(Asked())
-    return frozenset(asked)
+    return frozenset(variable.name for variable in VARIABLES)
 
 
 def temporal_may_be_configured() -> bool:
@@ -151,124 +109,187 @@ def tiktoken_folder(default: Path) -> Path:
     return Path(folder)
 
 
-PROVIDERS = ("openai", "anthropic", "gemini", "groq")
+def days(name: str, text: str, most: float = math.inf, example: int = 7) -> float:
+    """The days that `text`, the value of `name`, says. Raises UsageError below an hour, or above `most`."""
+    found = _number(text)
+    if not 1 / 24 <= found <= most or math.isinf(found):
+        upper = " up" if math.isinf(most) else f" to {most:g}"
+        raise _refused(name, text, f"a number of days from 0.042 (an hour){upper}", example)
+    return found
 
 
-def _of_providers(env: Mapping[str, str], suffix: str) -> dict[str, str]:
-    return {name: env[name.upper() + suffix] for name in PROVIDERS if env.get(name.upper() + suffix)}
-
-
-def _of_server(env: Mapping[str, str]) -> dict[str, object]:
-    given: dict[str, object] = {}
-    if env.get("PERDURE_SERVER_IDLE"):
-        given["server_idle"] = _seconds("PERDURE_SERVER_IDLE", env["PERDURE_SERVER_IDLE"])
-    if env.get("PERDURE_SQLITE_SYNCHRONOUS"):
-        given["sqlite_synchronous"] = _synchronous(env["PERDURE_SQLITE_SYNCHRONOUS"])
-    if env.get("PERDURE_SERVER_RETENTION"):
-        given["server_retention"] = _retention_days(env["PERDURE_SERVER_RETENTION"])
-    if env.get("PERDURE_SERVER_MEMORY"):
-        given["server_memory"] = count("PERDURE_SERVER_MEMORY", env["PERDURE_SERVER_MEMORY"], 50, "MB", 200)
-    return given
-
-
-def _of_health(env: Mapping[str, str]) -> dict[str, object]:
-    given: dict[str, object] = {}
-    if env.get("PERDURE_HEALTH_HOST"):
-        given["health_host"] = env["PERDURE_HEALTH_HOST"]
-    port = env.get("PERDURE_HEALTH_PORT")
-    if port:
-        if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UsageError(f"PERDURE_HEALTH_PORT: {port!r} is no port; set it to 8081, say")
-        given["health_port"] = int(port)
-    return given
-
-
-def _of_worker(env: Mapping[str, str]) -> dict[str, object]:
-    given: dict[str, object] = {}
-    if env.get("PERDURE_CONCURRENCY"):
-        given["concurrency"] = count("PERDURE_CONCURRENCY", env["PERDURE_CONCURRENCY"], 1, "calls", 100)
-    if env.get("PERDURE_GRACE"):
-        given["grace"] = _seconds("PERDURE_GRACE", env["PERDURE_GRACE"])
-    if env.get("PERDURE_CALL_LIMIT"):
-        given["call_limit"] = _seconds("PERDURE_CALL_LIMIT", env["PERDURE_CALL_LIMIT"])
-    deployment, build = env.get("PERDURE_DEPLOYMENT"), env.get("PERDURE_BUILD_ID")
-    if deployment and not build:
-        raise UsageError("PERDURE_DEPLOYMENT: is of no use without PERDURE_BUILD_ID; set both or none")
-    if build and not deployment:
-        raise UsageError("PERDURE_BUILD_ID: is of no use without PERDURE_DEPLOYMENT; set both or none")
-    if deployment and build:
-        if set(".:") & set(deployment):
-            raise UsageError(f"PERDURE_DEPLOYMENT: {deployment!r} has a dot or a colon; leave it out")
-        given |= {"deployment": deployment, "build_id": build}
-    return given
-
-
-def _of_store(env: Mapping[str, str]) -> dict[str, object]:
-    given: dict[str, object] = {}
-    if env.get("PERDURE_STORE"):
-        given["store"] = env["PERDURE_STORE"]
-    above = env.get("PERDURE_STORE_ABOVE")
-    if above:
-        if not above.isdecimal() or not 1024 <= int(above) <= 1_500_000:
-            raise UsageError(
-                f"PERDURE_STORE_ABOVE: {above!r} is no number of bytes from 1024 to 1500000; "
-                "set it to 65536, say"
-            )
-        given["store_above"] = int(above)
-    if env.get("PERDURE_STORE_RETENTION"):
-        given["store_retention"] = retention("PERDURE_STORE_RETENTION", env["PERDURE_STORE_RETENTION"])
-    return given
-
-
-def retention(name: str, text: str) -> float:
-    """The days that `text`, given as `name`, says objects are kept. Raises UsageError below an hour."""
-    try:
-        days = float(text)
-    except ValueError:
-        days = -1.0
-    if not 1 / 24 <= days < float("inf"):
-        raise UsageError(
-            f"{name}: {text!r} is no number of days of at least an hour (0.042): what was put just now may "
-            "not be in any history yet; set it to 7, say"
-        )
-    return days
-
-
-def count(name: str, text: str, least: int, unit: str, example: int) -> int:
-    """The number that `text`, given as `name`, stands for. Raises UsageError for one below `least`."""
-    if not text.isdecimal() or int(text) < least:
-        raise UsageError(
-            f"{name}: {text!r} is not a number of {unit} from {least} up; set it to {example}, say"
-        )
+def count(name: str, text: str, least: int, unit: str, example: int, most: int | None = None) -> int:
+    """The number that `text`, the value of `name`, stands for. Raises UsageError outside of its bounds."""
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        upper = " up" if most is None else f" to {most}"
+        raise _refused(name, text, f"a number of {unit} from {least}{upper}", example)
     return int(text)
 
 
-def _retention_days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = -1.0
-    if not 1 / 24 <= days <= MAX_RETENTION_DAYS:
-        raise UsageError(
-            f"PERDURE_SERVER_RETENTION: {text!r} is not a number of days from 0.042 (an hour) to "
-            f"{MAX_RETENTION_DAYS}; set it to 90, say"
-        )
-    return days
-
-
 def _seconds(name: str, text: str) -> float:
+    found = _number(text)
+    if not 0 < found < math.inf:
+        raise _refused(name, text, "a number of seconds above 0", 600)
+    return found
+
+
+def _number(text: str) -> float:
     try:
-        seconds = float(text)
+        return float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"{name}: {text!r} is not a number of seconds above 0; set it to 600, say")
-    return seconds
+        return math.nan
 
 
-def _synchronous(text: str) -> str:
+def _refused(name: str, text: str, wanted: str, example: Any) -> UsageError:
+    return UsageError(f"{name}: {text!r} is not {wanted}", hint=f"set it to {example}, say", variable=name)
+
+
+def _port(name: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise _refused(name, text, "a port, from 1 to 65535", 8081)
+    return int(text)
+
+
+def _text(name: str, text: str) -> str:
+    del name
+    return text
+
+
+def _folder(name: str, text: str) -> Path:
+    del name
+    return Path(text)
+
+
+def _is_on(name: str, text: str) -> bool:
+    del name
+    return text.lower() not in ("0", "false", "no")
+
+
+def _hosts(name: str, text: str) -> tuple[str, ...]:
+    del name
+    return tuple(text.replace(",", " ").split())
+
+
+def _deployment(name: str, text: str) -> str:
+    if set(".:") & set(text):
+        raise UsageError(f"{name}: {text!r} has a dot or a colon", hint="leave it out", variable=name)
+    return text
+
+
+def _synchronous(name: str, text: str) -> str:
     if text.upper() not in ("FULL", "NORMAL"):
-        raise UsageError(
-            f"PERDURE_SQLITE_SYNCHRONOUS: {text!r} is neither FULL nor NORMAL; leave it out for FULL"
-        )
+        hint = "leave it out for FULL"
+        raise UsageError(f"{name}: {text!r} is neither FULL nor NORMAL", hint=hint, variable=name)
     return text.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the environment: the field of Settings that it sets, and how its text is read.
+
+    `parse` takes the name and the text, and raises UsageError. `default` and `help` are for people, in
+    Markdown. A variable of a provider sets one entry of a mapping; `key` is then the provider.
+    """
+
+    name: str
+    field: str
+    parse: Callable[[str, str], Any]
+    default: str
+    help: str
+    key: str = ""
+
+
+def _own(name: str, parse: Callable[[str, str], Any], default: str, what: str) -> Variable:
+    return Variable(name, name.removeprefix("PERDURE_").lower(), parse, default, what)
+
+
+_PROVIDERS: Final = {
+    "openai": "of OpenAI, or of a service with its API",
+    "anthropic": "of Anthropic",
+    "gemini": "of Gemini",
+    "groq": "of Groq",
+}
+
+# A table: the formatter would give each cell a line.
+# fmt: off
+VARIABLES: Final = (
+    _own("PERDURE_QUEUE", _text, "`perdure`", "the task queue of runs and workers that name none"),
+    _own("PERDURE_HOME", _folder, "`$XDG_DATA_HOME/perdure`",
+         "folder of the embedded server's database, the local models and their state"),
+    _own("PERDURE_FILE_ROOT", _folder, "the working folder", "the only folder that file agents may touch"),
+    _own("PERDURE_FILE_WRITES", _is_on, "`0`", "`1` lets file agents write there"),
+    _own("PERDURE_ALLOW_HOSTS", _hosts, "none",
+         "hosts that graphs may reach although they are not public, such as `localhost:8080 10.0.0.7`"),
+    _own("PERDURE_LOCAL_ACTIVITIES", _is_on, "`1`",
+         "`0` gives every agent an activity of its own on a task queue"),
+    _own("PERDURE_LOCAL_MODEL", _text, "`smollm2`",
+         "the local model that is used where no provider is configured"),
+    _own("PERDURE_CONCURRENCY", lambda name, text: count(name, text, 1, "calls", 100), "`100`",
+         "calls of agents that a worker makes at a time, on each of its queues"),
+    _own("PERDURE_GRACE", _seconds, "`10`", "seconds that agents have to finish when a worker stops"),
+    _own("PERDURE_CALL_LIMIT", _seconds, "`86400`",
+         "seconds for one attempt of a call whose node has no `timeout`"),
+    _own("PERDURE_DEPLOYMENT", _deployment, "none",
+         "the deployment that a worker belongs to; with the next one, runs stay with their build"),
+    _own("PERDURE_BUILD_ID", _text, "none", "the build of that deployment"),
+    _own("PERDURE_HEALTH_PORT", _port, "none", "the port on which a worker reports its health"),
+    _own("PERDURE_HEALTH_HOST", _text, "`127.0.0.1`",
+         "the address for it; `0.0.0.0` for checks from other hosts"),
+    _own("PERDURE_SERVER_IDLE", _seconds, "`600`",
+         "seconds without a command after which the embedded server stops"),
+    _own("PERDURE_SERVER_RETENTION", lambda name, text: days(name, text, MAX_RETENTION_DAYS, 90), "`90`",
+         "days for which the embedded server keeps runs that have ended"),
+    _own("PERDURE_SERVER_MEMORY", lambda name, text: count(name, text, 50, "MB", 200), "`200`",
+         "MB that the embedded server aims to keep its memory at"),
+    _own("PERDURE_SQLITE_SYNCHRONOUS", _synchronous, "`FULL`",
+         "`NORMAL` makes the embedded server faster and lets a power cut take the last steps"),
+    _own("PERDURE_STORE", _text, "`store` in `PERDURE_HOME` with the embedded server, else none",
+         "the store for large values: a folder, or `s3://`, `gs://`, `az://`"),
+    _own("PERDURE_STORE_ABOVE", lambda name, text: count(name, text, 1024, "bytes", 65536, 1500000),
+         "`65536`",
+         "bytes above which a value goes there, from 1024 to 1500000"),
+    _own("PERDURE_STORE_RETENTION", days, "`7`",
+         "days for which `perdure store gc` keeps what no run refers to"),
+    _own("PERDURE_WIKIPEDIA_URL", _text, "Wikipedia's API",
+         "address of the Wikipedia agent; `{lang}` is replaced"),
+    *(
+        Variable(f"{name.upper()}_{end}", field_name, _text, "none", f"{what} {of}", key=name)
+        for name, of in _PROVIDERS.items()
+        for end, field_name, what in (("API_KEY", "keys", "key"), ("BASE_URL", "base_urls", "address"))
+    ),
+)
+# fmt: on
+"""All that Perdure reads of the environment into Settings; where an order shows, it is this one."""
+
+
+def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
+    """The fields that `env` sets, and what is wrong with the variables that cannot be read."""
+    found: dict[str, Any] = {}
+    wrong: list[UsageError] = []
+    for variable in VARIABLES:
+        if text := env.get(variable.name):
+            try:
+                value = variable.parse(variable.name, text)
+            except UsageError as error:
+                wrong.append(error)
+                continue
+            if variable.key:
+                found.setdefault(variable.field, {})[variable.key] = value
+            else:
+                found[variable.field] = value
+    return found, wrong + _unpaired(env, found)
+
+
+def _unpaired(env: Mapping[str, str], found: dict[str, Any]) -> list[UsageError]:
+    """Takes a deployment without a build, or a build without a deployment, out of `found`."""
+    pair = ("PERDURE_DEPLOYMENT", "PERDURE_BUILD_ID")
+    given = [name for name in pair if env.get(name)]
+    if len(given) == len(pair) and "deployment" in found:
+        return []
+    found.pop("deployment", None)
+    found.pop("build_id", None)
+    if len(given) != 1:
+        return []
+    other = pair[1 - pair.index(given[0])]
+    finding = f"{given[0]}: is of no use without {other}"
+    return [UsageError(finding, hint="set both or none", variable=given[0])]

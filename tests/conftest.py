@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 
 LAYERS = {
     "unit": """graph engine property protocol storage store
-        test_claims test_encoding test_records test_settings""",
+        test_claims test_encoding test_records test_settings test_streams""",
     "integration": """activities agents net cli conformance differential examples monitoring replay temporal
         workflows test_references test_reports test_runs""",
     "system": """bench chaos daemon deployment e2e faults local server

@@ -13,14 +13,14 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 import perdure.storage.claim_check
-from perdure.errors import FinalError
+from perdure.errors import FinalError, NoStore, ValueTooLarge
 from perdure.graph.deferred import BlobRef, Composite, Concat, Merged, Projection, deferred_in
 from perdure.graph.values import UNDEFINED
 from perdure.protocol.encoding import encode
-from perdure.protocol.wire import ValueTooLarge, beside, from_payload, to_payload, unpack
+from perdure.protocol.wire import beside, from_payload, to_payload, unpack
 from perdure.settings import Settings
 from perdure.storage import open_store
-from perdure.storage.claim_check import ClaimCheck, NoStore
+from perdure.storage.claim_check import ClaimCheck
 
 pytestmark = pytest.mark.anyio
 BIG = {"text": "x" * 5_000, "rows": [{"n": number} for number in range(500)], "small": 1, "none": UNDEFINED}

@@ -248,10 +248,10 @@ def test_what_was_stopped_is_known_from_what_has_crashed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "cure"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "set PERDURE_HOME")]
+    ("number", "hint"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "set PERDURE_HOME")]
 )
 def test_the_cure_fits_what_is_wrong_with_the_disk(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, cure: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
 ) -> None:
     folder.mkdir()
 
@@ -260,7 +260,7 @@ def test_the_cure_fits_what_is_wrong_with_the_disk(
 
     monkeypatch.setattr("perdure.daemon.locks.os.open", fail)
     with (
-        pytest.raises(ConnectionFailed, match=rf"d\.lease: {os.strerror(number)}\n  cure: {cure}"),
+        pytest.raises(ConnectionFailed, match=rf"d\.lease: {os.strerror(number)}\n  hint: {hint}"),
         daemon.Lease(folder, "d"),
     ):
         pass

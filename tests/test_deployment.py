@@ -1,6 +1,5 @@
 """The deployment files, checked without a container engine: by schema, by rule, by running their scripts."""
 
-import ast
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from perdure.settings import Settings
+from perdure.settings import known_names
 from tests.support.servers import Answer, serve
 
 ROOT = Path(__file__).parents[1]
@@ -122,9 +121,9 @@ def test_workers_are_told_every_setting_but_those_that_have_no_meaning_there():
     # The image has no local model and no embedded server, and PERDURE_HOME places all its folders.
     without = {"PERDURE_LOCAL_MODEL", "PERDURE_SQLITE_SYNCHRONOUS"}
     without |= {f"PERDURE_SERVER_{name}" for name in ("IDLE", "MEMORY", "RETENTION")}
-    assert _settings_read() - told == without | {"TIKTOKEN_CACHE_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}
+    assert known_names() - told == without
     passed_on = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
-    assert passed_on <= _settings_read()
+    assert passed_on <= known_names()
 
 
 def test_volumes_are_declared_and_those_of_the_worker_are_where_the_image_looks():
@@ -290,22 +289,6 @@ def _free_port() -> int:
 # docs/operations.md
 
 
-def _settings_read() -> set[str]:
-    """The names of the variables that perdure/settings.py reads, from what it does and from its text."""
-    read: set[str] = set()
-
-    class Recorder(dict[str, str]):
-        def get(self, key: str, default: Any = None) -> Any:
-            read.add(key)
-            return super().get(key, default)
-
-    Settings.from_env(Recorder())
-    for node in ast.walk(ast.parse((ROOT / "perdure" / "settings.py").read_text())):
-        if isinstance(node, ast.Constant) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", str(node.value)):
-            read.add(str(node.value))
-    return read
-
-
 def test_the_table_of_settings_is_complete():
     table = OPERATIONS.split("\n## Settings\n")[1].split("\n## ")[0]
     documented = [
@@ -314,7 +297,7 @@ def test_the_table_of_settings_is_complete():
         for name in re.findall(r"`(\w+)`", row)
     ]
     assert len(documented) == len(set(documented))
-    assert set(documented) == _settings_read()
+    assert set(documented) == known_names() | {"TIKTOKEN_CACHE_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}
 
 
 def test_the_variables_of_temporal_are_those_its_sdk_reads(tmp_path):

@@ -46,16 +46,16 @@ def test_a_busy_server_is_one_to_come_back_to(message: str, kind: type[PerdureEr
 
 NOT_FOUND = RPCStatusCode.NOT_FOUND
 NAMESPACE = b"\x1aT\nItype.googleapis.com/temporal.api.errordetails.v1.NamespaceNotFoundFailure"
-CURES = (
-    (NOT_FOUND, "workflow not found", b"", UsageError, "run 'x' is expired or unknown; perdure list"),
-    (NOT_FOUND, "Namespace n is not found.", NAMESPACE, ConnectionFailed, "cure: set TEMPORAL_NAMESPACE"),
-    (RPCStatusCode.UNAUTHENTICATED, "expired", b"", ConnectionFailed, "cure: see TEMPORAL_API_KEY"),
+HINTS = (
+    (NOT_FOUND, "workflow not found", b"", UsageError, "run 'x' is expired or unknown\n  hint: perdure list"),
+    (NOT_FOUND, "Namespace n is not found.", NAMESPACE, ConnectionFailed, "hint: set TEMPORAL_NAMESPACE"),
+    (RPCStatusCode.UNAUTHENTICATED, "expired", b"", ConnectionFailed, "hint: see TEMPORAL_API_KEY"),
     (RPCStatusCode.UNAVAILABLE, "shard status unknown", b"", ConnectionFailed, "is the disk full?"),
 )
 
 
-@pytest.mark.parametrize(("status", "text", "raw", "kind", "words"), CURES)
-def test_a_refusal_names_its_cure(
+@pytest.mark.parametrize(("status", "text", "raw", "kind", "words"), HINTS)
+def test_a_refusal_names_its_hint(
     status: RPCStatusCode, text: str, raw: bytes, kind: type[PerdureError], words: str
 ) -> None:
     error = rpc_error(RPCError(text, status, raw), "run 'x'")

@@ -254,8 +254,8 @@ class AgentActivities:
 
     def _unknown(self, name: str, queue: str) -> ApplicationError:
         near = get_close_matches(name, self.agents, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
-        message = f"the worker of queue {queue!r} has no agent {name!r}; {cure}"
+        hint = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
+        message = f"the worker of queue {queue!r} has no agent {name!r}; {hint}"
         return ApplicationError(message, type="UnknownAgent", non_retryable=True)
 
 

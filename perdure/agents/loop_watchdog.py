@@ -112,7 +112,7 @@ class _Watch:
             self._told = 0.0
 
 
-BLOCKED_LOOP_HINT = (
+BLOCKED_HINT = (
     "nothing else runs meanwhile, and no heartbeat goes out; "
     "declare an agent that blocks with `def` instead of `async def`, or let it await asyncio.to_thread"
 )
@@ -126,9 +126,9 @@ def report(thread: int) -> str:
     while frame is not None:
         call = calls.get(frame.f_code)
         if call is not None:
-            return f"agent {call} blocks it at {_place(frame)}; {BLOCKED_LOOP_HINT}"
+            return f"agent {call} blocks it at {_place(frame)}; {BLOCKED_HINT}"
         frame = frame.f_back
-    return f"it is at {place or 'no place that is known'}; open calls: {open_calls()}; {BLOCKED_LOOP_HINT}"
+    return f"it is at {place or 'no place that is known'}; open calls: {open_calls()}; {BLOCKED_HINT}"
 
 
 def _place(frame: FrameType) -> str:

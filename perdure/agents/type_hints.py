@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from perdure.errors import AgentError, FinalError
+from perdure.errors import AgentError, FinalError, with_hint
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 
 if TYPE_CHECKING:
@@ -136,11 +136,12 @@ def _hints(agent: str, function: Callable[..., Any]) -> dict[str, Any]:
             hint = annotations.get(of)
             hints[of] = _evaluated(hint, getattr(inner, "__globals__", {})) if isinstance(hint, str) else hint
     except (NameError, AttributeError, SyntaxError) as error:
-        raise TypeError(
-            f"agent {agent!r}: the type hint {hint!r} of {of} cannot be resolved: {error}\n"
-            "  cure: define the type at the top level of the module, above the agent, and import it "
-            "outside of `if TYPE_CHECKING`; or do without `from __future__ import annotations`"
-        ) from None
+        text = with_hint(
+            f"agent {agent!r}: the type hint {hint!r} of {of} cannot be resolved: {error}",
+            "define the type at the top level of the module, above the agent, and import it outside of "
+            "`if TYPE_CHECKING`; or do without `from __future__ import annotations`",
+        )
+        raise TypeError(text) from None
     hints["return"] = _of_awaitable(hints["return"])
     return hints
 
@@ -176,10 +177,11 @@ def _checked(agent: str, of: str, hint: Any) -> Hint:
         schema = adapter.json_schema(mode="serialization" if of == "return" else "validation")
     except (PydanticUserError, PydanticUndefinedAnnotation, NameError) as error:
         finding = str(error).partition("\n")[0]
-        raise TypeError(
-            f"agent {agent!r}: the type hint {hint!r} of {of} has no JSON Schema: {finding}\n"
-            "  cure: use JSON's types, a TypedDict, a dataclass, a pydantic model; or a plain dict"
-        ) from None
+        text = with_hint(
+            f"agent {agent!r}: the type hint {hint!r} of {of} has no JSON Schema: {finding}",
+            "use JSON's types, a TypedDict, a dataclass, a pydantic model; or a plain dict",
+        )
+        raise TypeError(text) from None
     return Hint(adapter, schema)
 
 

@@ -94,8 +94,8 @@ def _dispatch(argv: list[str]) -> int:
     name = next((word for word in argv if not word.startswith("-")), None)
     if name is not None and name not in COMMANDS:
         near = get_close_matches(name, COMMANDS, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else "perdure --help lists them"
-        raise UsageError(f"there is no command {name!r}; {cure}")
+        hint = f"did you mean {near[0]!r}?" if near else "perdure --help lists them"
+        raise UsageError(f"there is no command {name!r}", hint=hint)
     parser, command = _parser(name)
     args = parser.parse_args(argv)
     Verbosity.asked = args.verbose

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from perdure.errors import Problem
+from perdure.errors import Problem, with_hint
 
 
 def text(problem: Problem, source: str = "", kind: str = "") -> str:
-    """``FILE:LINE:COL place: finding [code]``, and the cure on a line of its own."""
+    """``FILE:LINE:COL place: finding [code]``, and the hint on a line of its own."""
     spot = ":".join(str(part) for part in (source, problem.line, problem.column) if part)
     head = f"{spot} " if spot else ""
-    cure = f"\n  cure: {problem.cure}" if problem.cure else ""
-    return f"{head}{kind}{problem.place or 'graph'}: {problem.finding} [{problem.code}]{cure}"
+    finding = f"{head}{kind}{problem.place or 'graph'}: {problem.finding} [{problem.code}]"
+    return with_hint(finding, problem.hint)
 
 
 def plain(problem: Problem, source: str, severity: str) -> dict[str, Any]:
@@ -25,6 +25,6 @@ def plain(problem: Problem, source: str, severity: str) -> dict[str, Any]:
         "severity": severity,
         "code": problem.code,
         "finding": problem.finding,
-        "cure": problem.cure,
+        "hint": problem.hint,
         "nested": problem.nested,
     }

@@ -20,7 +20,7 @@ from perdure.errors import ConnectionFailed
 LOCK_POLL_INTERVAL_S = 0.02
 """Seconds between two looks at a lock."""
 
-LOCK_FOLDER_HINT = "set PERDURE_HOME to a folder of yours on a local disk"
+HOME_HINT = "set PERDURE_HOME to a folder of yours on a local disk"
 
 
 class Lease:
@@ -140,8 +140,8 @@ def open_lock(path: Path, flags: int = 0) -> int:
 
 def _refusal(path: Path, error: OSError) -> ConnectionFailed:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    cure = "free some space, then call again; nothing is lost" if full else LOCK_FOLDER_HINT
-    return ConnectionFailed(f"{path}: {error.strerror}\n  cure: {cure}")
+    hint = "free some space, then call again; nothing is lost" if full else HOME_HINT
+    return ConnectionFailed(f"{path}: {error.strerror}", hint=hint)
 
 
 def held(path: Path, mode: int = fcntl.LOCK_SH) -> bool:
@@ -171,10 +171,10 @@ def acquire(lock: int, mode: int, timeout: float, reason: str) -> None:
             return fcntl.flock(lock, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise ConnectionFailed(f"{reason}, for more than {timeout:g} s; try again") from None
+                raise ConnectionFailed(f"{reason}, for more than {timeout:g} s", hint="try again") from None
             time.sleep(LOCK_POLL_INTERVAL_S)
         except OSError as error:
-            raise ConnectionFailed(f"no file locks here ({error.strerror}); {LOCK_FOLDER_HINT}") from error
+            raise ConnectionFailed(f"no file locks here ({error.strerror})", hint=HOME_HINT) from error
 
 
 @contextmanager

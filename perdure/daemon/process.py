@@ -196,7 +196,7 @@ def _wait(recipe: _Recipe, leader: Running, process: subprocess.Popen[bytes] | N
                 what = f"{recipe.name} ended while it started{code}"
             log = recipe.file("log")
             raise ConnectionFailed(
-                f"{what}; its log ({log}) ends:\n{_tail(log)}\n  cure: mend that, try again"
+                f"{what}; its log ({log}) ends:\n{_tail(log)}", hint="mend that, try again"
             )
         time.sleep(LOCK_POLL_INTERVAL_S)
     return leader

@@ -14,7 +14,7 @@ from perdure.engine import tools
 from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
 from perdure.engine.starts import Rows, Start
-from perdure.errors import AgentError
+from perdure.errors import BadCall
 from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.fields import MAP_INDEX, STATIC_KEYS, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string
@@ -89,18 +89,6 @@ class Preparation:
     want_all: bool = False
     refused: bool = False
     rule: Mapping[str, Value] | None = None
-
-
-class BadCall(AgentError):
-    """The agent was called in a way it refuses; `suppressible` by supressError.
-
-    `turns` is given where it is not what the agent usually takes to refuse a call.
-    """
-
-    def __init__(self, message: str, suppressible: bool = False, turns: int | None = None) -> None:
-        self.suppressible = suppressible
-        self.turns = turns
-        super().__init__(message)
 
 
 def prepare(

@@ -60,7 +60,7 @@ class Quotas:
         names = [item.name for item in fields(cls)]
         for name in limits:
             if name not in names:
-                raise UsageError(f"there is no quota {name!r}; there are {', '.join(names)}")
+                raise UsageError(f"there is no quota {name!r}", hint=f"there are {', '.join(names)}")
         return cls(**limits).checked()
 
     def checked(self) -> Quotas:

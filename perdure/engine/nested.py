@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
-from perdure.engine.graph_agents import (
-    GRAPH_AGENTS,
-    BadCall,
-    Preparation,
-    collect,
-    prepare,
-    suppressed,
-)
+from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle_events import GraphEvent, Report
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
-from perdure.errors import GraphError
+from perdure.errors import BadCall, GraphError
 from perdure.graph.deferred import Projection
 from perdure.graph.values import Value, js_truthy
 

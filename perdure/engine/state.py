@@ -15,7 +15,7 @@ from typing import Final
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.starts import Start
-from perdure.errors import EngineError
+from perdure.errors import InvalidTransition
 from perdure.graph.deferred import Deferred
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.values import UNDEFINED, Value
@@ -62,10 +62,6 @@ _CHANGES: Final = {
 """By how many each transition changes the number of active nodes."""
 
 TERMINAL_STATES: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT})
-
-
-class InvalidTransition(EngineError):
-    """A node was asked to move in a way that the table does not know."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Checks of a whole graph: every problem, in the order in which GraphAI meets them.
 
 The first problem of `problems` is the one that GraphAI 2.0.18 reports, with its text in
-`Problem.graphai`; people get them all, with place, finding and cure. Source of the order and the
+`Problem.graphai`; people get them all, with place, finding and hint. Source of the order and the
 texts: GraphAI's validators; checked against its recordings.
 """
 
@@ -67,9 +67,9 @@ def first_problem(data: Value, agents: Collection[str] | None = None) -> Problem
 
 def _nodes_problem(data: dict[str, Value]) -> Problem | None:
     nodes = data.get("nodes", UNDEFINED)
-    cure = "nodes is a mapping from node id to node, with at least one node"
+    hint = "nodes is a mapping from node id to node, with at least one node"
     if nodes is None:
-        return Problem("nodes", "nodes", "nodes is null", cure, graphai="TypeError")
+        return Problem("nodes", "nodes", "nodes is null", hint, graphai="TypeError")
     if nodes is UNDEFINED:
         text = "no nodes"
     elif is_list(nodes):
@@ -80,7 +80,7 @@ def _nodes_problem(data: dict[str, Value]) -> Problem | None:
         text = "nodes is empty"
     else:
         return None
-    return validation("nodes", "nodes", text, cure, f"Invalid Graph Data: {text}")
+    return validation("nodes", "nodes", text, hint, f"Invalid Graph Data: {text}")
 
 
 def _graph_key_problems(data: dict[str, Value]) -> Iterator[Problem]:
@@ -127,14 +127,14 @@ def _concurrency_problems(data: dict[str, Value]) -> Iterator[Problem]:
     if not is_dict(concurrency):
         yield from _positive_integer(concurrency, "concurrency", "Concurrency")
         return
-    cure = "concurrency is a positive integer, or {global: 8, labels: {name: 2}}"
+    hint = "concurrency is a positive integer, or {global: 8, labels: {name: 2}}"
     for key in ordered_keys(concurrency):
         if key not in ("global", "labels"):
             text = f"Concurrency object does not allow {key}"
-            yield validation("concurrency", f"concurrency.{key}", text, cure, text)
+            yield validation("concurrency", f"concurrency.{key}", text, hint, text)
     if "global" not in concurrency:
         text = "Concurrency object must have a global field"
-        yield validation("concurrency", "concurrency", text, cure, text)
+        yield validation("concurrency", "concurrency", text, hint, text)
     else:
         yield from _positive_integer(concurrency["global"], "concurrency.global", "Concurrency.global")
     labels = concurrency.get("labels", UNDEFINED)
@@ -142,7 +142,7 @@ def _concurrency_problems(data: dict[str, Value]) -> Iterator[Problem]:
         return
     if not is_dict(labels):
         text = "Concurrency.labels must be an object"
-        yield validation("concurrency", "concurrency.labels", text, cure, text)
+        yield validation("concurrency", "concurrency.labels", text, hint, text)
         return
     for label in ordered_keys(labels):
         name = f"oncurrency.labels.{label}"
@@ -164,8 +164,8 @@ def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
     if not is_dict(node):
         if not is_list(node):
             finding = f"a node is a mapping, not {to_string(node)!r}"
-            cure = "give it agent: (computed) or value: (static)"
-            yield Problem("not-a-node", place, finding, cure, graphai="TypeError")
+            hint = "give it agent: (computed) or value: (static)"
+            yield Problem("not-a-node", place, finding, hint, graphai="TypeError")
             return
         node = {str(index): item for index, item in enumerate(node)}
     both = js_truthy(node.get("agent", UNDEFINED)) and js_truthy(node.get("value", UNDEFINED))
@@ -176,14 +176,14 @@ def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
     unknown = [key for key in node if key not in keys and not (both and key == "value")]
     for key in ordered_keys(unknown):
         finding = f"a {kind.lower()} node has no key {key!r}"
-        cure = suggestion(key, keys) if "agent" in node else _static_cure(key)
+        hint = suggestion(key, keys) if "agent" in node else _static_hint(key)
         text = f"{kind} node does not allow {key}"
-        yield validation("unknown-key", f"{place}.{key}", finding, cure, text)
+        yield validation("unknown-key", f"{place}.{key}", finding, hint, text)
     if "agent" in node:
         yield from _own_key_problems(place, node)
 
 
-def _static_cure(key: str) -> str:
+def _static_hint(key: str) -> str:
     if key in COMPUTED_KEYS:
         return "without agent: a node is static; name its agent"
     return suggestion(key, STATIC_KEYS)
@@ -202,17 +202,17 @@ def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
     if "queue" in node and not (isinstance(node["queue"], str) and node["queue"]):
         yield Problem("queue", f"{place}.queue", "queue names a task queue", "give a text such as 'gpu'")
     if "placement" in node and node["placement"] not in PLACEMENTS:
-        cure = f"one of {', '.join(PLACEMENTS)}"
-        yield Problem("placement", f"{place}.placement", "no such placement", cure)
+        hint = f"one of {', '.join(PLACEMENTS)}"
+        yield Problem("placement", f"{place}.placement", "no such placement", hint)
     if "backoff" in node and not (is_number(node["backoff"]) and node["backoff"] > 0):
-        cure = "give a number such as 2"
-        yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", cure)
+        hint = "give a number such as 2"
+        yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", hint)
     if "deadline" in node and not (is_number(node["deadline"]) and node["deadline"] > 0):
-        cure = "give a number such as 60000"
-        yield Problem("deadline", f"{place}.deadline", "deadline is a time in milliseconds above 0", cure)
+        hint = "give a number such as 60000"
+        yield Problem("deadline", f"{place}.deadline", "deadline is a time in milliseconds above 0", hint)
     if "batch" in node and not (is_number(node["batch"]) and 1 <= node["batch"] <= 1000):
-        cure = "give a number such as 100"
-        yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", cure)
+        hint = "give a number such as 100"
+        yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", hint)
 
 
 def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> Iterator[Problem]:
@@ -225,10 +225,10 @@ def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> 
             continue
         successor = SUCCESSORS.get(name)
         near = [successor] if successor in agents else get_close_matches(name, agents, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists those that are shipped"
-        cure += "; your own come with --agents MODULE"
+        hint = f"did you mean {near[0]!r}?" if near else "perdure agents lists those that are shipped"
+        hint += "; your own come with --agents MODULE"
         text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."
-        yield validation("unknown-agent", f"nodes.{node_id}.agent", f"no agent {name!r}", cure, text)
+        yield validation("unknown-agent", f"nodes.{node_id}.agent", f"no agent {name!r}", hint, text)
 
 
 def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Problem]:
@@ -244,17 +244,17 @@ def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Pro
         and not is_object(passed)
         and not (isinstance(passed, str) and "${:" in passed)
     ):
-        cure = "name what is passed through: passThrough: {key: ':node'}"
+        hint = "name what is passed through: passThrough: {key: ':node'}"
         yield Problem(
-            "pass-through", f"{place}.passThrough", "passThrough is a mapping", cure, graphai="TypeError"
+            "pass-through", f"{place}.passThrough", "passThrough is a mapping", hint, graphai="TypeError"
         )
     if is_list(node.get("inputs")):
         text = (
             f"array inputs have been deprecated. nodeId: {node_id}: see "
             "https://github.com/receptron/graphai/blob/main/docs/NamedInputs.md"
         )
-        cure = "name each input: inputs: {array: [...]}"
-        yield Problem("array-inputs", f"{place}.inputs", "inputs is a mapping", cure, graphai=text)
+        hint = "name each input: inputs: {array: [...]}"
+        yield Problem("array-inputs", f"{place}.inputs", "inputs is a mapping", hint, graphai=text)
     for key in ("graph", "if", "unless"):
         value = node.get(key)
         if value is None or not js_truthy(value) or (key == "graph" and not isinstance(value, str)):

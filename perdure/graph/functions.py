@@ -211,10 +211,10 @@ def _json_parse(text: str) -> Value:
     except ValueError as error:
         start = text if len(text) <= 40 else text[:40] + "..."
         finding = f"jsonParse() of text that is not JSON: {error}; the text is {start!r}"
-        cure = (
+        hint = (
             "ask the agent for bare JSON, or take it out of a code block first: .codeBlockOrRaw().jsonParse()"
         )
-        raise FunctionError(f"{finding}\n  cure: {cure}") from error
+        raise FunctionError(finding, hint=hint) from error
 
 
 @function("toNumber", on="string")

@@ -17,5 +17,5 @@ def check_inputs(graph: Value, names: Iterable[str]) -> None:
     for name in names:
         if name not in statics:
             finding = "is computed" if name in nodes else "is no node of the graph"
-            cure = suggestion(name, statics) or "there is none"
-            raise UsageError(f"input {name!r} {finding}; inputs go into static nodes: {cure}")
+            hint = suggestion(name, statics) or "there is none"
+            raise UsageError(f"input {name!r} {finding}", hint=f"inputs go into static nodes: {hint}")

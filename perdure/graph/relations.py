@@ -64,8 +64,8 @@ def _update_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
         place, update = f"nodes.{node_id}.update", node["update"]
         reference = parse_reference(update)
         if reference is None or not reference.node:
-            finding, cure = "update takes a reference", "write ':node.prop'"
-            yield validation("not-a-reference", place, finding, cure, "Update it a literal")
+            finding, hint = "update takes a reference", "write ':node.prop'"
+            yield validation("not-a-reference", place, finding, hint, "Update it a literal")
         elif reference.node not in nodes:
             text = f"Update not match: NodeId {node_id}, update: {update}"
             finding = f"refers to {reference.node!r}, and there is no such node"
@@ -82,8 +82,8 @@ def _order_problems(nodes: dict[str, Value], needs: dict[str, set[str]]) -> Iter
     ready = [node_id for node_id, wanted in left.items() if not wanted]
     if not ready:
         finding = "no node can start" if needs else "there is no computed node"
-        cure = "give one node an agent whose inputs are static or absent"
-        yield validation("nothing-starts", "nodes", finding, cure, "No Initial Runnning Node")
+        hint = "give one node an agent whose inputs are static or absent"
+        yield validation("nothing-starts", "nodes", finding, hint, "No Initial Runnning Node")
         if not needs:
             return
     while ready:
@@ -96,9 +96,9 @@ def _order_problems(nodes: dict[str, Value], needs: dict[str, set[str]]) -> Iter
     if left:
         stuck = ", ".join(left)
         finding = f"these nodes wait for each other: {_cycle(left)}"
-        cure = "break the cycle; to feed a result into the next pass use loop and update"
+        hint = "break the cycle; to feed a result into the next pass use loop and update"
         text = f"Some nodes are not executed: {stuck}"
-        yield validation("cycle", f"nodes.{next(iter(left))}", finding, cure, text)
+        yield validation("cycle", f"nodes.{next(iter(left))}", finding, hint, text)
 
 
 def _cycle(left: dict[str, set[str]]) -> str:

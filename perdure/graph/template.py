@@ -92,13 +92,14 @@ class Utility:
 class Refusal:
     """What GraphAI cannot evaluate where it stands: it fails the node, not the graph."""
 
-    message: str
+    finding: str
+    hint: str = ""
     references: tuple[Reference, ...] = ()
 
     def render(self, scope: Scope) -> Value:
         """Raises FunctionError, always."""
         del scope
-        raise FunctionError(self.message)
+        raise FunctionError(self.finding, hint=self.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,7 @@ def _output_leaf(text: str) -> Template:
 
 def _output_placeholder(key: str) -> Template:
     if key == "@loop":
-        return Refusal("${@loop} has no value in `output`\n  cure: pass '@loop' on with `passThrough`")
+        return Refusal("${@loop} has no value in `output`", hint="pass '@loop' on with `passThrough`")
     return _utility(key) if key.startswith("@") else Literal(key)
 
 

@@ -12,13 +12,13 @@ NAMES_COUNT: Final = 30
 """Names that a hint lists. All keys of a node fit."""
 
 
-def validation(code: str, place: str, finding: str, cure: str, text: str) -> Problem:
+def validation(code: str, place: str, finding: str, hint: str, text: str) -> Problem:
     """A Problem that GraphAI reports as a ValidationError, which colours its text."""
-    return Problem(code, place, finding, cure, graphai=f"\x1b[41m{text}\x1b[0m")
+    return Problem(code, place, finding, hint, graphai=f"\x1b[41m{text}\x1b[0m")
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """The cure for a wrong name: "did you mean 'x'?" when one of `names` is near, else what there is."""
+    """The hint for a wrong name: "did you mean 'x'?" when one of `names` is near, else what there is."""
     known = sorted(names)
     near = get_close_matches(name, known, n=1)
     if near:

@@ -57,7 +57,7 @@ def generation(request: Json, model: str) -> Json:
 
 
 def generation_error(answer: bytes, model: str) -> Json:
-    """The error in an answer of the model's server, in OpenAI's words and with the cure."""
+    """The error in an answer of the model's server, in OpenAI's words and with the hint."""
     try:
         error = cast(Json, json.loads(answer)["error"])
     except (ValueError, KeyError, TypeError):
@@ -66,7 +66,7 @@ def generation_error(answer: bytes, model: str) -> Json:
         return error
     return RequestRefused(
         f"the prompt has {error.get('n_prompt_tokens')} tokens, the local model {model} reads "
-        f"{error.get('n_ctx')}, its answer included; cure: give it less text (tokenBoundStringsAgent's "
+        f"{error.get('n_ctx')}, its answer included; hint: give it less text (tokenBoundStringsAgent's "
         "`limit`), or use a larger model (PERDURE_LOCAL_MODEL, OPENAI_BASE_URL)",
         param="messages",
         code="context_length_exceeded",

@@ -56,7 +56,7 @@ def start(weights: Path, title: str, threads: int) -> Chat:
         server = xllamacpp.Server(params)
     except RuntimeError as error:  # gives no reason
         raise RuntimeError(
-            f"{weights}: llama.cpp cannot load this model; cure: check that the file is complete, of a kind "
+            f"{weights}: llama.cpp cannot load this model; hint: check that the file is complete, of a kind "
             "that llama.cpp reads, and smaller than the free memory"
         ) from error
     return Chat(server.listening_address.removeprefix("http://"), key, server)

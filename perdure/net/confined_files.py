@@ -31,8 +31,8 @@ def locate(root: Path, folder: str, name: str) -> tuple[str, list[str]]:
         if inside != ".." and not inside.startswith("../"):
             return full, [] if inside == "." else inside.split("/")
     raise FinalError(
-        f"{_shown(os.path.join(folder, name))} is not inside the folder for files\n"
-        "  cure: give a path below it; the worker chooses the folder with PERDURE_FILE_ROOT"
+        f"{_shown(os.path.join(folder, name))} is not inside the folder for files",
+        hint="give a path below it; the worker chooses the folder with PERDURE_FILE_ROOT",
     )
 
 
@@ -118,7 +118,7 @@ def _can_name_a_file(path: str) -> bool:
 def _check_regular(mode: int, path: str) -> None:
     if not stat.S_ISREG(mode):
         kind = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise FinalError(f"{_shown(path)} is {kind}; agents use regular files only")
+        raise FinalError(f"{_shown(path)} is {kind}", hint="agents use regular files only")
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _as_agent_error(error: OSError, path: str) -> AgentError:
     if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR):
         return FinalError(f"{_shown(path)} goes through a link, or through a file as if it were a folder")
     if error.errno == errno.ENXIO:
-        return FinalError(f"{_shown(path)} is no regular file; agents use regular files only")
+        return FinalError(f"{_shown(path)} is no regular file", hint="agents use regular files only")
     code = errno.errorcode.get(error.errno or 0, "EIO")
     return AgentError(f"{code}: {error.strerror}, open '{_shown(path)}'")
 

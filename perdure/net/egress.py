@@ -107,13 +107,13 @@ class Guard:
             raise FinalError(f"{str(url)[:200]!r} is not a URL: {error}") from None
         if parsed.scheme not in PORTS or not parsed.host:
             raise FinalError(
-                f"{str(url)[:200]!r} cannot be called: agents reach http and https only\n"
-                "  cure: give a URL such as https://example.com/data"
+                f"{str(url)[:200]!r} cannot be called: agents reach http and https only",
+                hint="give a URL such as https://example.com/data",
             )
         if parsed.userinfo:
             raise FinalError(
-                f"{parsed.scheme}://…@{parsed.host} carries a user name or password\n"
-                "  cure: send credentials in a header"
+                f"{parsed.scheme}://…@{parsed.host} carries a user name or password",
+                hint="send credentials in a header",
             )
         port = parsed.port or PORTS[parsed.scheme]
         if port not in PORTS.values() and not self._allows(_host(parsed), port):
@@ -145,8 +145,8 @@ def _host(url: httpx2.URL) -> str:
 def _refused(host: str, port: int, reason: str) -> FinalError:
     shown = f"[{host}]" if ":" in host else host
     return FinalError(
-        f"{shown}:{port} is out of bounds for graphs: {reason}\n"
-        f"  cure: where this host is meant, start the worker with PERDURE_ALLOW_HOSTS={shown}:{port}"
+        f"{shown}:{port} is out of bounds for graphs: {reason}",
+        hint=f"where this host is meant, start the worker with PERDURE_ALLOW_HOSTS={shown}:{port}",
     )
 
 
@@ -163,8 +163,8 @@ async def _resolve(host: str, port: int) -> list[str]:
     except socket.gaierror as error:
         # A resolver says the same of a service that is being deployed, and of a network that is down.
         raise TransientError(
-            f"the name {host} does not resolve: {error.strerror}\n"
-            "  cure: check its spelling and the network; a `deadline` on the node bounds how long it is tried"
+            f"the name {host} does not resolve: {error.strerror}",
+            hint="check its spelling and the network; a `deadline` on the node bounds how long it is tried",
         ) from None
     except (UnicodeError, OSError) as error:
         raise AgentError(f"the name {host[:100]!r} could not be looked up: {error}") from None

@@ -33,11 +33,13 @@ def is_transient(status: int) -> bool:
     return status in _AGAIN_LATER or (status >= 500 and status not in _NEVER)
 
 
-def of_status(status: int, message: str, headers: Mapping[str, str], *, counted: bool = False) -> AgentError:
+def of_status(
+    status: int, message: str, headers: Mapping[str, str], *, counted: bool = False, hint: str = ""
+) -> AgentError:
     """The exception for an answer with `status`; `counted` leaves refusals to the node's `retry`."""
     if is_transient(status):
-        return TransientError(message, retry_after(headers))
-    return AgentError(message) if counted else FinalError(message)
+        return TransientError(message, retry_after(headers), hint=hint)
+    return AgentError(message, hint=hint) if counted else FinalError(message, hint=hint)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -112,7 +112,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
                 "a value has no line breaks and no characters beyond Latin-1"
             )
         if lower in _OF_THE_CONNECTION or lower.startswith("proxy-"):
-            raise FinalError(f"the header {name!r} belongs to the connection\n  cure: leave it out")
+            raise FinalError(f"the header {name!r} belongs to the connection", hint="leave it out")
 
 
 def _is_latin(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
-from perdure.errors import FinalError
+from perdure.errors import ValueTooLarge
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import Value
 from perdure.protocol.encoding import decode, encode
@@ -27,17 +27,6 @@ MAX_PAYLOAD_BYTES = 2_000_000
 Kind = TypeVar("Kind")
 
 
-class ValueTooLarge(FinalError):
-    """A value is larger than what may pass through Temporal."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(
-            f"a value of {size / 1e6:.1f} MB cannot pass: at most {MAX_PAYLOAD_BYTES / 1e6:.0f} MB "
-            "without a store; "
-            "set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)"
-        )
-
-
 def to_payload(value: Any, *, limited: bool = True) -> Payload:
     """The payload of a value, or of a dataclass of perdure.protocol.payloads. Raises ValueTooLarge.
 
@@ -46,7 +35,7 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
     is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred)
     data, places = encode(to_plain(value) if is_record else value, apart=is_record)
     if limited and len(data) > MAX_PAYLOAD_BYTES:
-        raise ValueTooLarge(len(data))
+        raise ValueTooLarge(len(data), MAX_PAYLOAD_BYTES)
     metadata = {"encoding": ENCODING}
     if places:
         metadata[PLACES] = json.dumps(places).encode()

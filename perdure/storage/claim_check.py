@@ -18,7 +18,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
-from perdure.errors import FinalError
+from perdure.errors import FinalError, NoStore
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
@@ -43,16 +43,6 @@ SMALL_VALUE_MEMBER_COUNT: Final = 8
 """Members of a value that may be small at a glance."""
 
 _NUMBERS: Final = (bool, int, float)
-
-
-class NoStore(FinalError):
-    """A value is in a store, and this process has none."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a value of this run is in a store, and this process knows none; set PERDURE_STORE to the "
-            "one that the workers of the run have"
-        )
 
 
 @dataclass(slots=True)
@@ -149,8 +139,8 @@ class ClaimCheck:
         if size > MAX_FETCHED_VALUE_BYTES:
             raise FinalError(
                 f"a value of {size / 1e6:.1f} MB decides what the run does (as an agent's name, a graph or "
-                f"params), for which it may have {MAX_FETCHED_VALUE_BYTES / 1e6:.0f} MB at most; "
-                "give the part that decides"
+                f"params), for which it may have {MAX_FETCHED_VALUE_BYTES / 1e6:.0f} MB at most",
+                hint="give the part that decides",
             )
         return value
 

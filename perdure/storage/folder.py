@@ -66,8 +66,8 @@ class Folder:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except OSError as error:
             raise StoreUnavailable(
-                f"the store {self.place}: {error.strerror or error} ({error.filename or 'no path'}); "
-                "look whether the disk is mounted, writable and has space"
+                f"the store {self.place}: {error.strerror or error} ({error.filename or 'no path'})",
+                hint="look whether the disk is mounted, writable and has space",
             ) from error
 
     def _path(self, name: str) -> Path:
@@ -119,8 +119,8 @@ class Folder:
                 return file.read_bytes()
         if not self._objects.is_dir():
             raise StoreUnavailable(
-                f"the store {self.place}: there is no store in this folder; mount it where it is shared, "
-                "or correct PERDURE_STORE"
+                f"the store {self.place}: there is no store in this folder",
+                hint="mount it where it is shared, or correct PERDURE_STORE",
             )
         return None
 

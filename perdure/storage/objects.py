@@ -113,14 +113,15 @@ class Store:
                 data = await self._backend.read(name)
         if data is None:
             raise ObjectMissing(
-                f"object {name} is not in the store {self.place}; was it deleted too early "
-                "(PERDURE_STORE_RETENTION), or put into another store? PERDURE_STORE must be the same for "
-                "all clients and workers"
+                f"object {name} is not in the store {self.place}",
+                hint="was it deleted too early (PERDURE_STORE_RETENTION), or put into another store? "
+                "PERDURE_STORE must be the same for all clients and workers",
             )
         if await _digest(data) != name:
             raise ObjectCorrupt(
-                f"object {name} in the store {self.place} is damaged: its {len(data):,} bytes have another "
-                "hash; bring it back from a backup, or delete it and start the run again"
+                f"object {name} in the store {self.place} is damaged: its {len(data):,} bytes have "
+                "another hash",
+                hint="bring it back from a backup, or delete it and start the run again",
             )
         self.cache.add(name, data)
         return data
@@ -137,8 +138,8 @@ class Store:
                 yield
         except TimeoutError as error:
             raise StoreUnavailable(
-                f"the store {self.place} did not end the {what} of object {name} within {self._timeout:g} s; "
-                "look whether it is reachable, and how loaded it is"
+                f"the store {self.place} did not end the {what} of object {name} within {self._timeout:g} s",
+                hint="look whether it is reachable, and how loaded it is",
             ) from error
 
 

@@ -55,7 +55,8 @@ class Remote:
             self._bucket: Any = make(url, client_options=CLIENT, retry_config=RETRY)
         except (BaseError, ValueError) as error:
             raise UsageError(
-                f"store {url!r}: {_reason(error)}; credentials, region and address come from the environment"
+                f"store {url!r}: {_reason(error)}",
+                hint="credentials, region and address come from the environment",
             ) from error
 
     async def write(self, name: str, data: bytes) -> None:
@@ -149,8 +150,11 @@ class Remote:
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
         return StoreUnavailable(
-            f"the store {self.place}: {reason}; look whether it is reachable, whether it exists, and whether "
-            "the credentials in the environment may read, write, list and delete there"
+            f"the store {self.place}: {reason}",
+            hint=(
+                "look whether it is reachable, whether it exists, and whether "
+                "the credentials in the environment may read, write, list and delete there"
+            ),
         )
 
 

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from perdure.errors import FinalError
+from perdure.errors import HistoryFull
 from perdure.workflows.host import Host
 
 DRAIN_TIMEOUT_S = 20.0
@@ -29,16 +29,6 @@ MAX_HISTORY_EVENT_COUNT = 45_000
 
 MAX_HISTORY_BYTES = 45_000_000
 """Bytes."""
-
-
-class HistoryFull(FinalError):
-    """A run can neither go on, nor be carried on in a new one."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__(
-            f"the history of the run is full ({length} events), and what the run holds is too large to be "
-            "carried on; set PERDURE_STORE for the client and all workers"
-        )
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError
 
 from perdure.engine.messages import Abort, Finish, Quotas
 from perdure.engine.scheduler import Scheduler
-from perdure.errors import QuotaExceeded
+from perdure.errors import CannotKeep, QuotaExceeded, ValueTooLarge
 from perdure.protocol.payloads import RunRequest, RunResult
-from perdure.protocol.wire import ValueTooLarge, pack
+from perdure.protocol.wire import pack
 from perdure.workflows.host import Host
-from perdure.workflows.run_values import CannotKeep, packed
+from perdure.workflows.run_values import packed
 
 STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
 

@@ -14,11 +14,11 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from perdure.engine.large_values import large_values
 from perdure.engine.messages import Event, Fetch, Fetched
 from perdure.engine.scheduler import Scheduler
-from perdure.errors import FinalError
+from perdure.errors import CannotKeep, ValueTooLarge
 from perdure.graph.deferred import Deferred, Projection
 from perdure.protocol.encoding import encode
 from perdure.protocol.payloads import FETCH, KEEP
-from perdure.protocol.wire import MAX_PAYLOAD_BYTES, ValueTooLarge, pack, unpack
+from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
 from perdure.workflows.calls import failure
 from perdure.workflows.host import Host
@@ -42,10 +42,6 @@ STORE_RETRY_POLICY: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=30),
     non_retryable_error_types=FINAL_ERROR_TYPES,
 )
-
-
-class CannotKeep(FinalError):
-    """What the run has made cannot be brought to the store."""
 
 
 @dataclass(slots=True)
@@ -92,7 +88,7 @@ async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
     if has_store and len(raw.payload.data) > MAX_INLINE_BYTES:
         raw = await _kept(host, raw, MAX_INLINE_BYTES)
     if len(raw.payload.data) > MAX_PAYLOAD_BYTES:
-        raise ValueTooLarge(len(raw.payload.data))
+        raise ValueTooLarge(len(raw.payload.data), MAX_PAYLOAD_BYTES)
     return raw
 
 

@@ -397,7 +397,7 @@ async def test_an_agents_name_is_one_step_of_the_path() -> None:
 
 @pytest.mark.parametrize("server", [True, {}, {"baseUrl": ""}, {"serverAgentUrlDictionary": {"other": "x"}}])
 async def test_a_server_without_a_place(server: Value) -> None:
-    with pytest.raises(FinalError, match=r"copyAgent: filterParams\.server names no place to call\n  cure: "):
+    with pytest.raises(FinalError, match=r"copyAgent: filterParams\.server names no place to call\n  hint: "):
         await call(catalog()["copyAgent"], {}, {}, remote(), filter_params={"server": server})
 
 

@@ -286,7 +286,7 @@ FAILURES = [
     ("400", failed(400, "wrong field"), FinalError, "HTTP 400: wrong field"),
     ("too long", failed(400, "8192 tokens", "context_length_exceeded"), FinalError, "send less text"),
     ("401", failed(401, f"bad key {KEY}"), FinalError, "OPENAI_API_KEY"),
-    ("403", failed(403, "no"), FinalError, "cure"),
+    ("403", failed(403, "no"), FinalError, "hint"),
     ("404", failed(404, "no such model"), FinalError, "params.model"),
     ("422", failed(422, "unprocessable"), FinalError, "HTTP 422"),
     ("501", failed(501, "no chat here"), FinalError, "another server"),
@@ -376,8 +376,8 @@ async def test_keys_are_not_shown(form: str) -> None:
 async def test_nothing_to_ask() -> None:
     with pytest.raises(FinalError) as caught:
         await openai_chat({"prompt": "p"}, {}, AgentContext(agent="openAIAgent", settings=Settings()))
-    for cure in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "pip install 'perdure[local]'"):
-        assert cure in str(caught.value)
+    for hint in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "pip install 'perdure[local]'"):
+        assert hint in str(caught.value)
 
 
 async def test_local_models() -> None:

@@ -234,7 +234,7 @@ def test_the_function_stays_as_it_was() -> None:
     assert shout({"text": "x"}, Style()) == Shouted(text="X", style=Style())
 
 
-def test_hints_of_a_local_class_are_refused_with_a_cure() -> None:
+def test_hints_of_a_local_class_are_refused_with_a_hint() -> None:
     class Local(TypedDict):
         text: str
 
@@ -246,7 +246,7 @@ def test_hints_of_a_local_class_are_refused_with_a_cure() -> None:
         def local(inputs: Local) -> None: ...
 
     assert str(failure.value).startswith("agent 'x': ")
-    assert "cure: define the type at the top level" in str(failure.value)
+    assert "hint: define the type at the top level" in str(failure.value)
 
 
 class Opaque:

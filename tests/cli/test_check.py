@@ -42,7 +42,7 @@ CASES = [
         'nodes:\n  first: {value: 1}\n  b:\n    agent: copyAgent\n    inputs:\n      x: ":frst"\n',
         [
             "{}:5:5 nodes.b.inputs: refers to 'frst', and there is no such node [unknown-node]",
-            "  cure: did you mean 'first'?",
+            "  hint: did you mean 'first'?",
         ],
         2,
     ),
@@ -51,7 +51,7 @@ CASES = [
         "nodes:\n  a: {agent: copyAgnt, inputs: {x: 1}}\n",
         [
             "{}:2:7 nodes.a.agent: no agent 'copyAgnt' [unknown-agent]",
-            "  cure: did you mean 'copyAgent'?; your own come with --agents MODULE",
+            "  hint: did you mean 'copyAgent'?; your own come with --agents MODULE",
         ],
         2,
     ),
@@ -60,9 +60,9 @@ CASES = [
         'nodes:\n  a: {agent: copyAgent, inputs: {x: ":b"}}\n  b: {agent: copyAgent, inputs: {x: ":a"}}\n',
         [
             "{}:1:1 nodes: no node can start [nothing-starts]",
-            "  cure: give one node an agent whose inputs are static or absent",
+            "  hint: give one node an agent whose inputs are static or absent",
             "{}:2:3 nodes.a: these nodes wait for each other: a <- b <- a [cycle]",
-            "  cure: break the cycle; to feed a result into the next pass use loop and update",
+            "  hint: break the cycle; to feed a result into the next pass use loop and update",
         ],
         2,
     ),
@@ -71,7 +71,7 @@ CASES = [
         "nodes:\n  a: 1\n",
         [
             "{}:2:3 nodes.a: a node is a mapping, not '1' [not-a-node]",
-            "  cure: give it agent: (computed) or value: (static)",
+            "  hint: give it agent: (computed) or value: (static)",
         ],
         2,
     ),
@@ -80,7 +80,7 @@ CASES = [
         "nodes:\n  a.b: {agent: copyAgent, input: {x: 1}}\n",
         [
             "{}:2:27 nodes.a.b.input: a computed node has no key 'input' [unknown-key]",
-            "  cure: did you mean 'inputs'?",
+            "  hint: did you mean 'inputs'?",
         ],
         2,
     ),
@@ -90,7 +90,7 @@ CASES = [
         [
             "{}:14:40 nodes.map.graph.nodes.inner.graph.nodes.deep.inputs: "
             "refers to 'missing', and there is no such node [unknown-node]",
-            "  cure: there is: deep, given",
+            "  hint: there is: deep, given",
         ],
         2,
     ),
@@ -99,18 +99,18 @@ CASES = [
         OLD,
         [
             "{}:2:7 warning: nodes.a.agentId: agentId is the old spelling [old-agent-id]",
-            "  cure: write agent",
+            "  hint: write agent",
             "{}:4:5 warning: nodes.n.agentId: agentId is the old spelling [old-agent-id]",
-            "  cure: write agent",
+            "  hint: write agent",
             "{}:7:13 warning: nodes.n.graph.nodes.b.agentId: agentId is the old spelling [old-agent-id]",
-            "  cure: write agent",
+            "  hint: write agent",
         ],
         0,
     ),
     (
         "not UTF-8",
         b"\xff",
-        ["{}:1 graph: the text is not UTF-8 [encoding]", "  cure: save the file as UTF-8"],
+        ["{}:1 graph: the text is not UTF-8 [encoding]", "  hint: save the file as UTF-8"],
         2,
     ),
 ]
@@ -141,7 +141,7 @@ def test_several_files_for_programs(call, tmp_path):
         "severity": "error",
         "code": "unknown-node",
         "finding": "refers to 'y', and there is no such node",
-        "cure": "there is: a",
+        "hint": "there is: a",
         "nested": False,
     }
 
@@ -165,14 +165,17 @@ def test_terminal_escapes_in_a_graph_stay_harmless(call, tmp_path):
 # arguments, what stderr says
 REFUSED = [
     (["nowhere.yaml"], "nowhere.yaml: there is no such file"),
-    (["."], ". is a folder; name the file, such as graph.yaml"),
+    (["."], ". is a folder\n  hint: name the file, such as graph.yaml"),
     (["hello.yaml", "-i", "name"], "-i 'name': write -i NODE=VALUE"),
     (["hello.yaml", "-i", "name=[1"], "-i name: the value is no YAML: "),
     (
         ["hello.yaml", "-i", "nme=1"],
-        "input 'nme' is no node of the graph; inputs go into static nodes: did",
+        "input 'nme' is no node of the graph\n  hint: inputs go into static nodes: did",
     ),
-    (["hello.yaml", "-i", "greeting=1"], "input 'greeting' is computed; inputs go into static nodes: "),
+    (
+        ["hello.yaml", "-i", "greeting=1"],
+        "input 'greeting' is computed\n  hint: inputs go into static nodes: ",
+    ),
     (["hello.yaml", "-I", "name=nowhere.txt"], "nowhere.txt: there is no such file"),
     (["hello.yaml", "--config", "list.yaml"], "list.yaml: --config takes a mapping"),
     (["hello.yaml", "--agents", "nowhere"], "there is no module 'nowhere'"),

@@ -57,10 +57,10 @@ def test_a_server_of_its_own_with_a_queue_that_nobody_serves(alone: Cli) -> None
     alone("run", alone.write("else.yaml", ELSEWHERE), "--queue", "gpu", "--id", "waits", "--detach")
     done = alone("doctor", "--json")
     got = found(done)
-    assert done.code == 0
+    assert done.code == 0, done.out
     assert got["server"][0]["finding"].endswith("answers")
     assert [each["finding"] for each in got["attributes"]] == [", ".join(SEARCH_ATTRIBUTES)]
-    assert [(each["state"], each["cure"]) for each in got["queue"]] == [
+    assert [(each["state"], each["hint"]) for each in got["queue"]] == [
         ("ok", ""),
         ("warning", "perdure worker --queue gpu"),
     ]
@@ -95,7 +95,7 @@ def test_no_server_and_no_program_for_one(alone: Cli, monkeypatch: pytest.Monkey
     from perdure.cli.doctor import machine
 
     def find() -> Path:
-        raise ConnectionFailed("no program\n  cure: install it")
+        raise ConnectionFailed("no program", hint="install it")
 
     monkeypatch.setattr(machine.server, "find", find)
     assert machine.not_running(Settings()) == [Finding("server", NO_SERVER, "no program", "install it")]
@@ -112,10 +112,10 @@ def test_settings_that_cannot_be_read_do_not_stop_the_rest(alone: Cli) -> None:
         PERDURE_FILE_ROOT="/no/such/folder",
     )
     got = found(done)
-    told = [(each["state"], each["finding"].partition(":")[0], each["cure"]) for each in got["settings"]]
+    told = [(each["state"], each["finding"].partition(":")[0], each["hint"]) for each in got["settings"]]
     assert told == [
-        ("failed", "PERDURE_HEALTH_PORT", "set it to 8081, say"),
         ("failed", "PERDURE_GRACE", "set it to 600, say"),
+        ("failed", "PERDURE_HEALTH_PORT", "set it to 8081, say"),
         ("warning", "PERDURE_QEUE", "write PERDURE_QUEUE"),
         ("warning", "TEMPORAL_ADRESS", "write TEMPORAL_ADDRESS"),
     ]
@@ -148,23 +148,23 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-def test_its_cures_prepare_a_plain_server(alone: Cli, plain: str) -> None:
+def test_its_hints_prepare_a_plain_server(alone: Cli, plain: str) -> None:
     env = {"TEMPORAL_ADDRESS": plain, "TEMPORAL_NAMESPACE": "acme"}
     done = alone("doctor", "--json", **env)
     assert (done.code, states(done)["namespace"]) == (1, ["failed"])
     assert not {"attributes", "queue", "clock"} & states(done).keys()
-    do(found(done)["namespace"][0]["cure"].partition(", or ")[0], {**alone.env, **env})
+    do(found(done)["namespace"][0]["hint"].partition(", or ")[0], {**alone.env, **env})
 
     wait_until(lambda: states(alone("doctor", "--json", **env)).get("attributes") == ["warning"])
     done = alone("doctor", "--json", **env)
     got = found(done)
-    assert done.code == 0
+    assert done.code == 0, done.out
     assert got["namespace"][0]["finding"].endswith("kept for 30 days")
     assert got["attributes"][0]["finding"].startswith("not registered: PerdureGraph, PerdureStatus")
     assert got["server"][0]["finding"] == f"{plain}, by TEMPORAL_ADDRESS, answers"
     assert got["version"][0]["state"] == "ok"
     assert "no worker and no open run" in got["queue"][0]["finding"]
-    for line in got["attributes"][0]["cure"].splitlines():
+    for line in got["attributes"][0]["hint"].splitlines():
         wait_until(lambda line=line: do(line, {**alone.env, **env}))
     wait_until(lambda: states(alone("doctor", "--json", **env))["attributes"] == ["ok"])
 
@@ -190,8 +190,8 @@ def test_a_worker_of_a_plain_server_and_the_clock(alone: Cli, plain: str) -> Non
     got = {each["finding"].partition(":")[0]: each for each in found(done)["queue"]}
     assert "1 worker (" in got["served"]["finding"]
     assert got["served"]["state"] == "ok"
-    assert (got["perdure"]["state"], got["perdure"]["cure"]) == ("warning", "perdure worker")
-    assert got["gpu"]["cure"] == "perdure worker --queue gpu"
+    assert (got["perdure"]["state"], got["perdure"]["hint"]) == ("warning", "perdure worker")
+    assert got["gpu"]["hint"] == "perdure worker --queue gpu"
     assert found(done)["clock"][0]["finding"].startswith("not behind")
 
 

@@ -45,8 +45,8 @@ def test_calls_that_take_long() -> None:
         WARNING,
         "b of run 'r2' has been with agent hang for 5 h 0 min, and 1 more that takes over an hour",
     )
-    assert "PERDURE_CALL_LIMIT" in finding.cure
-    assert "perdure cancel r2" in finding.cure
+    assert "PERDURE_CALL_LIMIT" in finding.hint
+    assert "perdure cancel r2" in finding.hint
     (finding,) = long_calls(Needs(long=[("r1", each) for each in calls]))
     assert "and 2 more that take over an hour" in finding.finding
 
@@ -119,7 +119,7 @@ def test_databases(
     got = database(Settings(home=tmp_path / "home"))
     assert [each.state for each in got] == state
     assert text in got[-1].finding
-    assert all(each.cure for each in got if each.state is not OK)
+    assert all(each.hint for each in got if each.state is not OK)
     assert snapshot(tmp_path) == before
 
 
@@ -177,7 +177,7 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own.mkdir(mode=0o755)
     own.chmod(0o755)
     (got,) = folder("home", own)
-    assert (got.state, got.cure) == (WARNING, f"chmod 700 {own}")
+    assert (got.state, got.hint) == (WARNING, f"chmod 700 {own}")
     own.chmod(0o700)
     assert folder("home", own)[0].state is OK
     (own / "file").write_text("")
@@ -209,7 +209,7 @@ async def test_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "objects").rename(tmp_path / "away")
     (own / "objects").write_text("in the way")
     got = await look(str(own))
-    assert (got.state, got.cure) == (FAILED, "mend what it names, or correct PERDURE_STORE")
+    assert (got.state, got.hint) == (FAILED, "look whether the disk is mounted, writable and has space")
     assert (await look("ftp://host/x")).state is FAILED
     assert (await look("s3://")).state is FAILED
     assert (await look(None)).finding.startswith(f"{tmp_path}/store: none yet")
@@ -237,7 +237,7 @@ def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ["temporalio>=99", "pyyaml>=6", "made-up>=1", "x>=99; extra == 'local'"]
     monkeypatch.setattr(machine.metadata, "requires", lambda _: asked)
     (_, old) = python()
-    assert (old.state, old.cure) == (FAILED, "pip install -U 'temporalio>=99' 'made-up>=1'")
+    assert (old.state, old.hint) == (FAILED, "pip install -U 'temporalio>=99' 'made-up>=1'")
 
 
 # The checks themselves
@@ -253,7 +253,7 @@ async def _raise() -> list[Finding]:
 
 
 async def _refuse() -> list[Finding]:
-    raise UsageError("x is wrong\n  cure: mend it")
+    raise UsageError("x is wrong", hint="mend it")
 
 
 @pytest.mark.anyio

@@ -43,14 +43,17 @@ def test_help_version_and_no_command(call):
 
 def test_a_near_command_is_suggested(call):
     done = call("chek", "x")
-    assert (done.code, done.err) == (2, "perdure: there is no command 'chek'; did you mean 'check'?\n")
+    assert (done.code, done.err) == (
+        2,
+        "perdure: there is no command 'chek'\n  hint: did you mean 'check'?\n",
+    )
     assert "perdure --help lists them" in call("xyz").err
 
 
 NAMES = [*catalog(), *GRAPH_AGENTS]
 PROBLEM = Problem("code", "nodes.a", "is odd", "mend it", 3, 5)
 ENDS = [
-    (GraphError([PROBLEM], "g.yaml"), 2, "g.yaml:3:5 nodes.a: is odd [code]\n  cure: mend it\n"),
+    (GraphError([PROBLEM], "g.yaml"), 2, "g.yaml:3:5 nodes.a: is odd [code]\n  hint: mend it\n"),
     (UsageError("no such thing"), 2, "perdure: no such thing\n"),
     (RunConflict("taken"), 2, "perdure: taken\n"),
     (ConnectionFailed("nobody there"), 3, "perdure: nobody there\n"),

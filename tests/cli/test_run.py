@@ -58,7 +58,7 @@ def test_an_id_is_for_one_graph_with_its_inputs(perdure: Cli):
     assert (again.code, json.loads(again.out)) == (0, {"greeting": "Hello, world!"})
     other = perdure("run", graph, "--id", "mine", "-i", "name=x")
     assert (other.code, other.out) == (2, "")
-    assert "another graph or other inputs; choose another --id" in other.err
+    assert "another graph or other inputs\n  hint: choose another --id" in other.err
 
 
 def test_detached_then_asked_for(perdure: Cli):
@@ -101,7 +101,10 @@ def test_a_queue_without_a_worker_and_the_end_of_waiting(perdure: Cli):
 def test_there_is_no_such_run(perdure: Cli, command):
     done = perdure(command, "nobody")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "perdure: run 'nobody' is expired or unknown; perdure list shows the runs there are\n"
+    assert (
+        done.err
+        == "perdure: run 'nobody' is expired or unknown\n  hint: perdure list shows the runs there are\n"
+    )
 
 
 def until_it_runs(process: "subprocess.Popen[str]") -> None:

@@ -86,8 +86,8 @@ def test_info_needs_no_server(alone: Cli):
 
 
 WRONG = {
-    ("store", "gc", "--older-than", "0"): "--older-than: '0' is no number of days of at least an hour",
-    ("store", "gc", "--older-than", "soon"): "--older-than: 'soon' is no number of days",
+    ("store", "gc", "--older-than", "0"): "--older-than: '0' is not a number of days from 0.042 (an hour) up",
+    ("store", "gc", "--older-than", "soon"): "--older-than: 'soon' is not a number of days",
     ("store", "info", "--yes"): "--yes and --older-than are for perdure store gc",
     ("store", "info"): "there is no store: set PERDURE_STORE",
 }

@@ -133,6 +133,6 @@ async def test_the_doctor_tells_of_builds_that_nobody_made_current(client: Graph
                 if got is not None and got.state is State.WARNING:
                     break
                 await asyncio.sleep(0.2)
-        assert "--deployment-name graphs --build-id v1" in got.cure
+        assert "--deployment-name graphs --build-id v1" in got.hint
         await make_current(client, "v1")
         assert await builds(run) == ["v1"]

@@ -2,7 +2,8 @@ import pytest
 
 from perdure.engine.plan import compile_plan
 from perdure.engine.resolved_values import ResolvedValues
-from perdure.engine.state import TRANSITIONS, Clock, GraphRun, InvalidTransition, Nested, NodeState
+from perdure.engine.state import TRANSITIONS, Clock, GraphRun, Nested, NodeState
+from perdure.errors import InvalidTransition
 from perdure.graph.values import UNDEFINED
 
 S = NodeState

@@ -89,7 +89,7 @@ def _judge(figures: Figures, done: Done) -> None:
     name = "seconds until the commands said that it is full"
     figures.fact(name, max(done.seconds, figures.facts.get(name, 0.0)))
     figures.must(done.code == 3, f"exit code {done.code}: {done.err}")
-    figures.must("the disk is full" in done.err and "cure: free some space" in done.err, done.err)
+    figures.must("the disk is full" in done.err and "hint: free some space" in done.err, done.err)
     figures.must(done.seconds <= SOON, f"after {done.seconds:.1f} s")
 
 

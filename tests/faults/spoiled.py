@@ -37,7 +37,7 @@ class Spoiled:
 
     spoil: Callable[[Path], object]
     words: str
-    cure: str
+    hint: str
     preexec: Any = None
 
 
@@ -90,7 +90,7 @@ def _refused(figures: Figures, folder: Path, good: Path, graph: str, name: str, 
     figures.fact(f"{name}: seconds to the refusal", done.seconds)
     figures.must(done.code == 3, f"{name}: {done}")
     figures.must(
-        re.search(case.words, done.err) is not None and "cure: " in done.err and case.cure in done.err,
+        re.search(case.words, done.err) is not None and "hint: " in done.err and case.hint in done.err,
         f"{name}: {done.err}",
     )
     figures.must(done.seconds <= SOON, f"{name}: refused after {done.seconds:.1f} s")
@@ -110,7 +110,7 @@ def _deleted_while_open(figures: Figures, folder: Path, good: Path, graph: str) 
     for name, done in (("at once", at_once), ("later", later)):
         figures.fact(f"deleted under it, {name}: seconds to the refusal", done.seconds)
         figures.must(
-            done.code == 3 and "cure: " in done.err and "backup" in done.err, f"lost, {name}: {done}"
+            done.code == 3 and "hint: " in done.err and "backup" in done.err, f"lost, {name}: {done}"
         )
         figures.must(done.seconds <= SOON, f"lost, {name}: refused after {done.seconds:.1f} s")
     figures.must(not (home / "temporal.db").exists(), "no new database instead of the lost one")

@@ -1,4 +1,4 @@
-"""Every problem of a graph: its code, its place, its cure, and what GraphAI says instead."""
+"""Every problem of a graph: its code, its place, its hint, and what GraphAI says instead."""
 
 from typing import Any
 
@@ -302,11 +302,11 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "code", "place", "cure", "graphai"), PROBLEMS)
-def test_problem(data: Any, code: str, place: str, cure: str, graphai: str) -> None:
+@pytest.mark.parametrize(("data", "code", "place", "hint", "graphai"), PROBLEMS)
+def test_problem(data: Any, code: str, place: str, hint: str, graphai: str) -> None:
     actual = list(problems(data, AGENTS))
-    assert [(problem.code, problem.place, problem.cure, problem.graphai) for problem in actual] == [
-        (code, place, cure, graphai)
+    assert [(problem.code, problem.place, problem.hint, problem.graphai) for problem in actual] == [
+        (code, place, hint, graphai)
     ]
     assert actual[0].finding
 

@@ -55,7 +55,7 @@ WARNINGS = [
 @pytest.mark.parametrize(("graph", "expected"), WARNINGS)
 def test_warnings(graph: dict[str, Any], expected: list[tuple[str, ...]]) -> None:
     seen = review(Document(graph), AGENTS)
-    assert [(each.code, each.place, each.finding, each.cure) for each in seen.warnings] == expected
+    assert [(each.code, each.place, each.finding, each.hint) for each in seen.warnings] == expected
     assert (seen.problems, seen.nested) == ((), ())
 
 
@@ -112,9 +112,9 @@ MEANT = [
 @pytest.mark.parametrize(("name", "meant"), MEANT)
 def test_the_agent_that_is_meant(name: str, meant: str | None) -> None:
     (found,) = review(Document({"nodes": {"a": {"agent": name}}}), AGENTS).problems
-    assert found.cure.startswith(f"did you mean {meant!r}?") == (meant is not None)
+    assert found.hint.startswith(f"did you mean {meant!r}?") == (meant is not None)
 
 
 def test_the_keys_of_a_node_are_listed_whole() -> None:
     (found,) = review(Document(one(qqqqqq=1)), AGENTS).problems
-    assert {"retry", "timeout", "unless"} <= set(found.cure.removeprefix("there is: ").split(", "))
+    assert {"retry", "timeout", "unless"} <= set(found.hint.removeprefix("there is: ").split(", "))

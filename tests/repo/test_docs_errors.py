@@ -91,13 +91,13 @@ def test_every_code_and_class_has_a_heading() -> None:
     assert set(headings) == codes() | exceptions() | failure_types()
 
 
-def test_every_heading_has_an_example_and_a_cure() -> None:
+def test_every_heading_has_an_example_and_a_hint() -> None:
     illustrated = {block.heading for block in BLOCKS}
     parts = documents.text_of(ERRORS).split("\n### ")[1:]
     for part in parts:
         heading = part.partition("\n")[0]
         assert heading in illustrated, heading
-        assert "\nCure: " in part, heading
+        assert "\nHint: " in part, heading
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.source.heading}")

@@ -90,12 +90,3 @@ def unreasoned(found: list[tuple[int, str]]) -> list[tuple[int, str]]:
 )
 def test_the_style_of_reasons(comment: str, reasoned: bool) -> None:
     assert (unreasoned([(1, comment)]) == []) == reasoned
-
-
-PARSED = re.compile(r'partition\(\s*"(?:; |\\n  (?:cure|hint))')
-
-
-def test_no_message_is_parsed() -> None:
-    """What a program needs to know of an error is an attribute of it."""
-    counts = {name_of(path): len(PARSED.findall(path.read_text(encoding="utf-8"))) for path in PACKAGE}
-    compare("parsed messages", {name: count for name, count in counts.items() if count})

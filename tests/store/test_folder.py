@@ -160,7 +160,7 @@ async def test_what_is_no_object_is_not_listed(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_folder_that_is_not_mounted_is_no_empty_store(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="no store in this folder; mount it"):
+    with pytest.raises(StoreUnavailable, match="no store in this folder\n  hint: mount it"):
         await open_store(str(tmp_path)).get(NAME)
 
 
@@ -182,7 +182,7 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "fsync", full)
     store = open_store(str(tmp_path))
-    with pytest.raises(StoreUnavailable, match=r"No space left on device .* has space"):
+    with pytest.raises(StoreUnavailable, match=r"(?s)No space left on device .* has space"):
         await store.put(DATA)
     monkeypatch.undo()
     await store.put(DATA)

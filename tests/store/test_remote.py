@@ -72,7 +72,7 @@ async def test_refusals_tell_what_to_look_at(made: tuple[Bucket, Server]) -> Non
     stored, _ = made
     for status in (403, 401, 400):
         stored.answers = [Answer(status=status)]
-        with pytest.raises(StoreUnavailable, match=r"s3://b/p: .*credentials in the environment"):
+        with pytest.raises(StoreUnavailable, match=r"(?s)s3://b/p: .*credentials in the environment"):
             await fresh().put(DATA)
     stored.answers = [Answer(status=503)]  # repeated by the library
     await fresh().put(DATA)
@@ -97,7 +97,7 @@ async def test_a_bucket_that_nobody_serves(monkeypatch: pytest.MonkeyPatch) -> N
 def test_azure_wants_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     with pytest.raises(
-        UsageError, match=r"az://container/x.*Account must be specified.*from the environment"
+        UsageError, match=r"(?s)az://container/x.*Account must be specified.*from the environment"
     ):
         open_store("az://container/x")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "somebody")

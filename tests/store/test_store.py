@@ -103,7 +103,7 @@ async def test_missing(place: tuple[str, Age]) -> None:
     store = open_store(place[0])
     await store.put(b"another")  # so that the folder is a store
     eager = Store(store._backend, patience=(0.01,))
-    with pytest.raises(ObjectMissing, match=f"object {NAME} is not in the store .*PERDURE_STORE must be"):
+    with pytest.raises(ObjectMissing, match=f"(?s)object {NAME} is not in the store .*PERDURE_STORE must be"):
         await eager.get(NAME)
     assert issubclass(ObjectMissing, FinalError)
 

@@ -81,8 +81,8 @@ def _named_by_graph(call: FilteredCall, server: Value) -> str:
         return to_string(own[name])
     if not is_dict(server) or not js_truthy(server.get("baseUrl")):
         raise FinalError(
-            f"{name}: filterParams.server names no place to call\n"
-            "  cure: write `server: {baseUrl: https://agents.example.com/api}`"
+            f"{name}: filterParams.server names no place to call",
+            hint="write `server: {baseUrl: https://agents.example.com/api}`",
         )
     return f"{to_string(server['baseUrl'])}/{quote(name, safe='')}"
 

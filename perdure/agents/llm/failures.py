@@ -1,4 +1,4 @@
-"""What a failed call of the `openai` package means, with place, finding and cure, and without keys."""
+"""What a failed call of the `openai` package means, with place, finding and hint, and without keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_HELP = {
     "context_length_exceeded": "send less text, or ask for fewer tokens",
     "insufficient_quota": "the account has no credit left: see to its billing",
 }
-"""Error codes that no waiting cures, whatever status they come with."""
+"""Error codes that no waiting hints, whatever status they come with."""
 
 
 def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError:
@@ -66,12 +66,12 @@ def _of_status(status: int, headers: dict[str, str], body: Value, message: str, 
     code, said = _said(body, message)
     text = f"HTTP {status}: {said}"
     if code in _NO_HELP:
-        return FinalError(f"{text}\n  cure: {_NO_HELP[code]}")
+        return FinalError(text, hint=_NO_HELP[code])
     if failures.is_transient(status):
         return failures.of_status(status, text, headers)
-    cure = _HINTS.get(status, "check the request against the server's documentation")
-    cure = cure.format(name=to.provider.upper(), url=to.base_url)
-    return failures.of_status(status, f"{text}\n  cure: {cure}", headers)
+    hint = _HINTS.get(status, "check the request against the server's documentation")
+    hint = hint.format(name=to.provider.upper(), url=to.base_url)
+    return failures.of_status(status, text, headers, hint=hint)
 
 
 def _in_stream(body: Value, message: str) -> AgentError:
@@ -80,7 +80,7 @@ def _in_stream(body: Value, message: str) -> AgentError:
     kind = to_string(body.get("type")) if is_dict(body) else ""
     text = f"the stream ended with an error: {said}"
     if code in _NO_HELP:
-        return FinalError(f"{text}\n  cure: {_NO_HELP[code]}")
+        return FinalError(text, hint=_NO_HELP[code])
     refused = kind == "invalid_request_error" or (code.isdigit() and 400 <= int(code) < 500)
     if refused and not failures.is_transient(int(code) if code.isdigit() else 400):
         return FinalError(text)

@@ -94,7 +94,7 @@ async def endpoint(
     if local and context.local_models is not None:
         base_url = await context.local_models()
         return Endpoint(provider=provider, base_url=base_url, key=_NO_KEY, trusted=True, shared=True)
-    raise FinalError(_nothing(provider, context.agent, local=local))
+    raise _nothing(provider, context.agent, local=local)
 
 
 def _of_graph(provider: str, context: AgentContext, *, key: str, url: str, azure_version: str) -> Endpoint:
@@ -118,16 +118,16 @@ def _origin(url: httpx2.URL) -> tuple[str, bytes, int | None]:
     return url.scheme, url.raw_host.lower(), url.port
 
 
-def _nothing(provider: str, agent: str, *, local: bool) -> str:
+def _nothing(provider: str, agent: str, *, local: bool) -> FinalError:
     name = provider.upper()
-    lines = [
-        f"{agent}: no model to ask: this worker has no key and no server for {provider!r}",
-        f"  cure: set {name}_API_KEY for the worker",
-        f"  cure: set {name}_BASE_URL to an OpenAI-compatible server such as Ollama, vLLM or llama.cpp",
-    ]
+    hint = (
+        f"set {name}_API_KEY for the worker, or {name}_BASE_URL to an OpenAI-compatible server such as "
+        "Ollama, vLLM or llama.cpp"
+    )
     if local:
-        lines.append("  cure: pip install 'perdure[local]' for small models on this machine")
-    return "\n".join(lines)
+        hint += "; or pip install 'perdure[local]' for small models on this machine"
+    finding = f"{agent}: no model to ask: this worker has no key and no server for {provider!r}"
+    return FinalError(finding, hint=hint)
 
 
 # Clients keep connections, which belong to the event loop that opened them. Only what the operator

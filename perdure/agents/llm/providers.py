@@ -187,7 +187,7 @@ async def groq(inputs: Value, params: Mapping[str, Value], context: AgentContext
     """
     options = {**params, **context.config}
     if not js_truthy(options.get("model")):
-        raise FinalError("groqAgent: params.model is UNDEFINED!\n  cure: name a model that Groq serves")
+        raise FinalError("groqAgent: params.model is UNDEFINED!", hint="name a model that Groq serves")
     talk = ChatRequest.of(inputs, params)
     messages = talk.messages()
     tools = talk.option("tools")

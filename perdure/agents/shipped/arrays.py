@@ -45,11 +45,11 @@ _ARRAY = fields("array", array=array("the list"))
 )
 def push(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]:
     """A copy of `array` with `item` and `items` at its end."""
-    cure = " Set inputs: { array: :arrayNodeId, item: :itemNodeId }"
-    longer = list(require_array("pushAgent", inputs, cure))
+    hint = " Set inputs: { array: :arrayNodeId, item: :itemNodeId }"
+    longer = list(require_array("pushAgent", inputs, hint))
     item, items = inputs.get("item", UNDEFINED), inputs.get("items", UNDEFINED)
     if item is UNDEFINED and items is UNDEFINED:
-        raise AgentError(f"pushAgent: namedInputs.item and namedInputs.items are UNDEFINED!{cure}")
+        raise AgentError(f"pushAgent: namedInputs.item and namedInputs.items are UNDEFINED!{hint}")
     if items is not UNDEFINED and not is_list(items):
         raise AgentError("pushAgent: namedInputs.items is not array!")
     if item is not UNDEFINED:

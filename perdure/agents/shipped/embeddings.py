@@ -70,7 +70,7 @@ def _texts(inputs: Value) -> list[str]:
         item = inputs.get("item", UNDEFINED)
         texts = [item] if item is not None and item is not UNDEFINED else UNDEFINED
     if not is_list(texts):
-        raise FinalError("stringEmbeddingsAgent: namedInputs.array is UNDEFINED!\n  cure: give array or item")
+        raise FinalError("stringEmbeddingsAgent: namedInputs.array is UNDEFINED!", hint="give array or item")
     wrong = [index for index, one in enumerate(texts) if not isinstance(one, str) or not one]
     if wrong:
         raise FinalError(f"stringEmbeddingsAgent: inputs.array[{wrong[0]}] is no text, or an empty one")

@@ -179,7 +179,7 @@ def _kind(params: Mapping[str, Value], known: tuple[str, ...]) -> str:
     kind = params.get("type", UNDEFINED)
     kind = "json" if kind is None or kind is UNDEFINED else kind
     if kind not in known:
-        raise FinalError(f"Unknown Type! {to_string(kind)}\n  cure: use one of {', '.join(known)}")
+        raise FinalError(f"Unknown Type! {to_string(kind)}", hint=f"use one of {', '.join(known)}")
     return kind
 
 
@@ -221,6 +221,6 @@ def _read(reply: web.Reply, kind: str) -> Value:
     except (ValueError, RecursionError) as error:
         content_type = reply.headers.get("content-type", "no content type")
         raise AgentError(
-            f"fetchAgent: the answer ({content_type}, {len(reply.body)} bytes) is not JSON: {error}\n"
-            "  cure: use params.type: text"
+            f"fetchAgent: the answer ({content_type}, {len(reply.body)} bytes) is not JSON: {error}",
+            hint="use params.type: text",
         ) from None

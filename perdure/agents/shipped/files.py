@@ -55,7 +55,7 @@ def file_read(inputs: Value, params: Mapping[str, Value], context: AgentContext)
     kind = params.get("outputType", UNDEFINED)
     if kind == "stream":
         raise FinalError(
-            "fileReadAgent: a stream cannot pass between agents\n  cure: use params.outputType text or base64"
+            "fileReadAgent: a stream cannot pass between agents", hint="use params.outputType text or base64"
         )
     files, file = inputs.get("array", UNDEFINED), inputs.get("file", UNDEFINED)
     if js_truthy(files):
@@ -76,8 +76,8 @@ def _read(context: AgentContext, folder: str, name: Value, kind: Value) -> Value
         return base64.b64encode(content).decode()
     if len(content) > MAX_BUFFER_BYTES:
         raise FinalError(
-            f"fileReadAgent: {name} has {len(content):,} bytes, more than {MAX_BUFFER_BYTES:,} as a list\n"
-            "  cure: use params.outputType text or base64"
+            f"fileReadAgent: {name} has {len(content):,} bytes, more than {MAX_BUFFER_BYTES:,} as a list",
+            hint="use params.outputType text or base64",
         )
     return {"type": "Buffer", "data": list(content)}
 
@@ -120,8 +120,8 @@ def file_write(inputs: Value, params: Mapping[str, Value], context: AgentContext
         raise FinalError("fileWriteAgent: inputs.file and inputs.buffer are UNDEFINED!")
     if not context.settings.file_writes:
         raise FinalError(
-            "fileWriteAgent: this worker does not let graphs write files\n"
-            "  cure: start it with PERDURE_FILE_WRITES=1, and PERDURE_FILE_ROOT for the folder"
+            "fileWriteAgent: this worker does not let graphs write files",
+            hint="start it with PERDURE_FILE_WRITES=1, and PERDURE_FILE_ROOT for the folder",
         )
     content = _bytes(buffer if words is None or words is UNDEFINED else words)
     if len(content) > MAX_FILE_BYTES:

@@ -40,20 +40,20 @@ def option(mapping: Mapping[str, Value], key: str, default: Value) -> Value:
     return default if is_null(value) else value
 
 
-def require_inputs(agent: str, inputs: Mapping[str, Value], cure: str = "") -> None:
+def require_inputs(agent: str, inputs: Mapping[str, Value], hint: str = "") -> None:
     """Raises AgentError where there are no inputs at all."""
     if not inputs:
-        raise AgentError(f"{agent}: namedInputs is UNDEFINED!{cure}")
+        raise AgentError(f"{agent}: namedInputs is UNDEFINED!{hint}")
 
 
-def require_array(agent: str, inputs: Mapping[str, Value], cure: str = "") -> list[Value]:
+def require_array(agent: str, inputs: Mapping[str, Value], hint: str = "") -> list[Value]:
     """The input `array`. Raises AgentError where it is missing, falsy or not a list."""
-    require_inputs(agent, inputs, cure)
+    require_inputs(agent, inputs, hint)
     array = inputs.get("array", UNDEFINED)
     if is_list(array):
         return array
     finding = "is not Array." if js_truthy(array) else "is UNDEFINED!"
-    raise AgentError(f"{agent}: namedInputs.array {finding}{cure}")
+    raise AgentError(f"{agent}: namedInputs.array {finding}{hint}")
 
 
 def require_list(value: Value, place: str) -> list[Value]:

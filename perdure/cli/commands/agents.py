@@ -60,8 +60,8 @@ def _about(name: str, known: graphs.Agents) -> dict[str, Any]:
     if agent is not None:
         return describe(agent)
     near = get_close_matches(name, known.names(), n=1)
-    cure = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
-    raise UsageError(f"there is no agent {name!r}; {cure}")
+    hint = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
+    raise UsageError(f"there is no agent {name!r}", hint=hint)
 
 
 def describe(agent: Agent) -> dict[str, Any]:

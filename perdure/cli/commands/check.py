@@ -1,4 +1,4 @@
-"""Finds every problem of one or more graphs: place, finding, cure. Runs nothing, asks no server."""
+"""Finds every problem of one or more graphs: place, finding, hint. Runs nothing, asks no server."""
 
 from __future__ import annotations
 

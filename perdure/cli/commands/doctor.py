@@ -18,6 +18,7 @@ from perdure.cli.doctor.database import database
 from perdure.cli.doctor.framework import Finding, State, checked, looked_at
 from perdure.cli.doctor.machine import home, models, not_running, python, settings_read
 from perdure.cli.doctor.store import store
+from perdure.errors import UsageError
 from perdure.settings import Settings, lenient, temporal_may_be_configured
 
 EXAMPLES = """\
@@ -57,7 +58,7 @@ def lines(finding: Finding) -> list[str]:
     text = output.plain(finding.finding).replace("\n", " ")
     told = [f"{FINDING_MARKS[finding.state]} {finding.check:<{CHECK_COLUMN_CHARS}} {text}"]
     return told + [
-        f"  {'':<{CHECK_COLUMN_CHARS}} → {line}" for line in output.plain(finding.cure).splitlines()
+        f"  {'':<{CHECK_COLUMN_CHARS}} → {line}" for line in output.plain(finding.hint).splitlines()
     ]
 
 
@@ -75,7 +76,7 @@ def _worst(findings: list[Finding]) -> State:
     return next((state for state in order if state in states), State.OK)
 
 
-async def _findings(settings: Settings, wrong: list[str]) -> list[Finding]:
+async def _findings(settings: Settings, wrong: list[UsageError]) -> list[Finding]:
     parts = await asyncio.gather(
         looked_at("python", python),
         looked_at("settings", lambda: settings_read(wrong)),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, logs, output
 from perdure.errors import UsageError
-from perdure.settings import Settings, retention, temporal_may_be_configured
+from perdure.settings import Settings, days, temporal_may_be_configured
 from perdure.storage import Found, Store, open_store
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError("--yes and --older-than are for perdure store gc")
         store = _store(settings, embedded=not temporal_may_be_configured())
         return connection.run(_info(store, as_json=args.json))
-    days = retention("--older-than", args.older_than) if args.older_than else settings.store_retention
+    age = days("--older-than", args.older_than) if args.older_than else settings.store_retention
     opening = connection.begin(settings)
-    return connection.run(_gc(args, settings, days, opening))
+    return connection.run(_gc(args, settings, age, opening))
 
 
 def _store(settings: Settings, *, embedded: bool) -> Store:

@@ -43,8 +43,8 @@ def database(settings: Settings) -> list[Finding]:
     state = marker.read(path)
     if not path.exists():
         if state == "made":
-            cure = f"put it back from a backup, or delete {marker.path(path)} to begin with an empty one"
-            return [failed(DATABASE_CHECK, f"{path} is gone, and with it the runs that it held", cure)]
+            hint = f"put it back from a backup, or delete {marker.path(path)} to begin with an empty one"
+            return [failed(DATABASE_CHECK, f"{path} is gone, and with it the runs that it held", hint)]
         return [fine(DATABASE_CHECK, f"{path}: none yet; the embedded server makes it when it first starts")]
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o600 != 0o600 or not os.access(path, os.R_OK | os.W_OK):
@@ -78,9 +78,9 @@ def _content(path: Path, mode: int, settings: Settings) -> Finding:
     if size + log.stat().st_size > min(
         MAX_DATABASE_COPY_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2
     ):
-        cure = "start the server, which works the log off (perdure dev), stop it, and look again"
+        hint = "start the server, which works the log off (perdure dev), stop it, and look again"
         return warning(
-            DATABASE_CHECK, f"{what}; not checked: a server was killed, and its log is still to do", cure
+            DATABASE_CHECK, f"{what}; not checked: a server was killed, and its log is still to do", hint
         )
     with tempfile.TemporaryDirectory(prefix="perdure-doctor-") as folder:
         for each in (path, log):
@@ -113,13 +113,12 @@ def _verdict(readable: Path, path: Path, what: str) -> Finding:
             file.set_progress_handler(lambda: time.monotonic() > deadline, 1000)
             said = file.execute("PRAGMA integrity_check(3)").fetchall()
     except ConnectionFailed as error:
-        finding, _, cure = str(error).partition("\n  cure: ")
-        return failed(DATABASE_CHECK, finding.replace(str(readable), str(path)), cure)
+        return failed(DATABASE_CHECK, error.finding.replace(str(readable), str(path)), error.hint)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
-            cure = f"stop all servers, then: sqlite3 {path} 'PRAGMA integrity_check'"
+            hint = f"stop all servers, then: sqlite3 {path} 'PRAGMA integrity_check'"
             return warning(
-                DATABASE_CHECK, f"{what}; its check did not end within {DATABASE_CHECK_TIMEOUT_S:g} s", cure
+                DATABASE_CHECK, f"{what}; its check did not end within {DATABASE_CHECK_TIMEOUT_S:g} s", hint
             )
         return _broken(path, error)
     if said != [("ok",)]:
@@ -130,7 +129,7 @@ def _verdict(readable: Path, path: Path, what: str) -> Finding:
 
 def _broken(path: Path, error: sqlite3.Error) -> Finding:
     code = getattr(error, "sqlite_errorname", "")
-    for name, (finding, cure) in FINDINGS.items():
+    for name, (finding, hint) in FINDINGS.items():
         if code.startswith(name):
-            return failed(DATABASE_CHECK, f"{path} {finding}", cure)
+            return failed(DATABASE_CHECK, f"{path} {finding}", hint)
     return failed(DATABASE_CHECK, f"{path}: {error} ({code})", "look that up among SQLite's result codes")

@@ -30,7 +30,7 @@ class Finding:
     check: str
     state: State
     finding: str
-    cure: str = ""
+    hint: str = ""
 
 
 def fine(check: str, finding: str) -> Finding:
@@ -38,14 +38,14 @@ def fine(check: str, finding: str) -> Finding:
     return Finding(check, State.OK, finding)
 
 
-def warning(check: str, finding: str, cure: str) -> Finding:
+def warning(check: str, finding: str, hint: str) -> Finding:
     """Runs work, but not all that could be."""
-    return Finding(check, State.WARNING, finding, cure)
+    return Finding(check, State.WARNING, finding, hint)
 
 
-def failed(check: str, finding: str, cure: str) -> Finding:
+def failed(check: str, finding: str, hint: str) -> Finding:
     """Something does not work."""
-    return Finding(check, State.FAILED, finding, cure)
+    return Finding(check, State.FAILED, finding, hint)
 
 
 async def checked(
@@ -58,8 +58,7 @@ async def checked(
     except TimeoutError:
         return [failed(name, f"no answer within {limit:g} s", "look whether a disk or a network hangs")]
     except PerdureError as error:
-        finding, _, cure = str(error).partition("\n  cure: ")
-        return [failed(name, finding, cure)]
+        return [failed(name, error.finding, error.hint)]
     except Exception as error:
         told = f"{type(error).__name__}: {error}".partition("\n")[0]
         return [failed(name, f"cannot be looked at: {told}", "")]

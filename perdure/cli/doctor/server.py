@@ -39,19 +39,19 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
         return [failed("server", str(error), "mend the file or the variable that it names")]
     address = config.get("target_host")
     if address is not None:
-        how, cure = f"{address}, by {_source()}", ""
+        how, hint = f"{address}, by {_source()}", ""
     elif embedded is not None:
         config["target_host"] = embedded.address
-        how, cure = running(embedded), "perdure server stop; the next command starts it anew"
+        how, hint = running(embedded), "perdure server stop; the next command starts it anew"
     else:
         return not_running(settings)
     try:
         temporal = await asyncio.wait_for(reach(config), CONNECT_CHECK_TIMEOUT_S)
-    except (ConnectionFailed, TimeoutError) as error:
-        finding, _, usual = (
-            str(error) or f"{how}: no answer within {CONNECT_CHECK_TIMEOUT_S:g} s"
-        ).partition("; ")
-        return [Finding("server", State.NO_SERVER, finding, cure or usual)]
+    except TimeoutError:
+        finding = f"{how}: no answer within {CONNECT_CHECK_TIMEOUT_S:g} s"
+        return [Finding("server", State.NO_SERVER, finding, hint)]
+    except ConnectionFailed as error:
+        return [Finding("server", State.NO_SERVER, error.finding, hint or error.hint)]
     findings = await _asked(temporal, settings, local=address is None)
     return [fine("server", f"{how}, answers"), *findings]
 
@@ -66,7 +66,7 @@ async def _asked(temporal: Client, settings: Settings, *, local: bool) -> list[F
     findings = await checked("version", lambda: _version(temporal, config.target_host))
     namespace = await checked("namespace", lambda: _namespace(temporal))
     findings += namespace
-    if any(each.check == "namespace" and each.cure.startswith("temporal ") for each in namespace):
+    if any(each.check == "namespace" and each.hint.startswith("temporal ") for each in namespace):
         return findings  # there is no namespace to ask anything else about
     needs = Needs()
 
@@ -111,10 +111,10 @@ async def _namespace(temporal: Client) -> list[Finding]:
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            cure = f"temporal operator namespace create -n {name} --retention 30d, or set TEMPORAL_NAMESPACE"
-            return [failed("namespace", f"there is no namespace {name!r}", cure)]
-        cure = "give these credentials the right to read it, or use others (TEMPORAL_API_KEY)"
-        return [failed("namespace", f"{name}: the server refuses to describe it: {short(error)}", cure)]
+            hint = f"temporal operator namespace create -n {name} --retention 30d, or set TEMPORAL_NAMESPACE"
+            return [failed("namespace", f"there is no namespace {name!r}", hint)]
+        hint = "give these credentials the right to read it, or use others (TEMPORAL_API_KEY)"
+        return [failed("namespace", f"{name}: the server refuses to describe it: {short(error)}", hint)]
     hours = answer.config.workflow_execution_retention_ttl.seconds / 3600
     kept = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
     return [fine("namespace", f"{name}: what ended runs leave behind is kept for {kept}")]
@@ -125,8 +125,8 @@ async def _attributes(temporal: Client) -> list[Finding]:
     try:
         answer = await temporal.operator_service.list_search_attributes(request, timeout=RPC_TIMEOUT)
     except RPCError as error:
-        cure = "runs work all the same; Temporal Cloud shows its attributes in its console"
-        return [warning("attributes", f"the server does not list them: {short(error)}", cure)]
+        hint = "runs work all the same; Temporal Cloud shows its attributes in its console"
+        return [warning("attributes", f"the server does not list them: {short(error)}", hint)]
     known = answer.custom_attributes
     keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     create = f"temporal operator search-attribute create -n {temporal.namespace} --type Keyword --name"
@@ -134,9 +134,9 @@ async def _attributes(temporal: Client) -> list[Finding]:
     wrong = [name for name in SEARCH_ATTRIBUTES if name in known and known[name] != keyword]
     findings: list[Finding] = []
     if wrong:
-        cure = f"temporal operator search-attribute remove -n {temporal.namespace} --name NAME; {create} NAME"
+        hint = f"temporal operator search-attribute remove -n {temporal.namespace} --name NAME; {create} NAME"
         text = f"not of type Keyword: {', '.join(wrong)}"
-        findings.append(failed("attributes", text, cure))
+        findings.append(failed("attributes", text, hint))
     if missing:
         what = "not registered: " + ", ".join(missing)
         if {GRAPH_KEY.name, STATUS_KEY.name} & set(missing):

@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from perdure.cli.doctor.framework import Finding, failed, fine
 from perdure.cli.doctor.machine import folder
-from perdure.errors import AgentError, UsageError
+from perdure.errors import AgentError, PerdureError
 from perdure.settings import Settings, temporal_may_be_configured
 from perdure.storage import open_store
 
 STORE_CHECK = "store"
-STORE_CHECK_HINT = "mend what it names, or correct PERDURE_STORE"
+STORE_HINT = "fix what it names, or correct PERDURE_STORE"
 
 
 async def store(settings: Settings) -> list[Finding]:
@@ -33,15 +33,14 @@ async def store(settings: Settings) -> list[Finding]:
     place = _folder(url)
     if place is not None:
         findings = folder(STORE_CHECK, place, "PERDURE_STORE")
-        if not place.exists() or any(each.cure for each in findings):
+        if not place.exists() or any(each.hint for each in findings):
             return findings
     try:
         told = await _round_trip(url)
-    except UsageError as error:
-        finding, _, cure = str(error).rpartition("; ")
-        return [failed(STORE_CHECK, finding, cure)]
-    except (AgentError, ImportError) as error:
-        return [failed(STORE_CHECK, str(error), STORE_CHECK_HINT)]
+    except PerdureError as error:
+        return [failed(STORE_CHECK, error.finding, error.hint or STORE_HINT)]
+    except ImportError as error:
+        return [failed(STORE_CHECK, str(error), STORE_HINT)]
     return [fine(STORE_CHECK, told)]
 
 

@@ -99,9 +99,13 @@ def content(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file; the path is taken from {Path.cwd()}") from None
+        raise UsageError(
+            f"{path}: there is no such file", hint=f"the path is taken from {Path.cwd()}"
+        ) from None
     except IsADirectoryError:
-        raise UsageError(f"{path} is a folder; name the file, such as {Path(path, 'graph.yaml')}") from None
+        raise UsageError(
+            f"{path} is a folder", hint=f"name the file, such as {Path(path, 'graph.yaml')}"
+        ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
 
@@ -124,8 +128,8 @@ def inputs_of(values: Sequence[str], files: Sequence[str]) -> dict[str, Value]:
             inputs[node] = load_value(value)
         except GraphError as error:
             problem = error.problems[0]
-            cure = "quote it for YAML, such as -i 'name=\"a: b\"', or give it in a file with -I"
-            raise UsageError(f"-i {node}: the value is no YAML: {problem.finding}; {cure}") from error
+            hint = "quote it for YAML, such as -i 'name=\"a: b\"', or give it in a file with -I"
+            raise UsageError(f"-i {node}: the value is no YAML: {problem.finding}", hint=hint) from error
     for text in files:
         node, path = _split("-I", text, "FILE")
         inputs[node] = file_value(path)
@@ -147,7 +151,9 @@ def file_value(path: str) -> Value:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: is not UTF-8 text; name it .json or .yaml if it is such a value") from None
+        raise UsageError(
+            f"{path}: is not UTF-8 text", hint="name it .json or .yaml if it is such a value"
+        ) from None
 
 
 def quotas_of(given: Sequence[str]) -> Quotas:
@@ -158,7 +164,7 @@ def quotas_of(given: Sequence[str]) -> Quotas:
         try:
             quotas[name] = float(number)
         except ValueError:
-            raise UsageError(f"--quota {text}: no number; write --quota seconds=3600, say") from None
+            raise UsageError(f"--quota {text}: no number", hint="write --quota seconds=3600, say") from None
     return Quotas.of(quotas)
 
 

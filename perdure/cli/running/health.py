@@ -37,7 +37,8 @@ async def served(settings: Settings, ready: Ready) -> AsyncGenerator[None]:
         server = await asyncio.start_server(handle, host, port, limit=16_384)
     except OSError as error:
         raise UsageError(
-            f"PERDURE_HEALTH_PORT: cannot listen on {host}:{port}: {error.strerror}; choose another port"
+            f"PERDURE_HEALTH_PORT: cannot listen on {host}:{port}: {error.strerror}",
+            hint="choose another port",
         ) from error
     async with server:
         yield

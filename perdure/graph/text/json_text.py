@@ -160,5 +160,5 @@ class _Reader:
 
     def fail(self, finding: str) -> NoReturn:
         """Raises GraphError at the current position."""
-        cure = "correct the text; comments, single quotes and trailing commas are not JSON"
-        self.tree.fail("json-syntax", self.at, finding, cure)
+        hint = "correct the text; comments, single quotes and trailing commas are not JSON"
+        self.tree.fail("json-syntax", self.at, finding, hint)

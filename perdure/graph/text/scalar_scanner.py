@@ -84,8 +84,8 @@ class ScalarScanner(Scanner):
             self.column += end - self.index
         self.index = end
 
-    def fail(self, problem: str, cure: str, mark: Any = None) -> NoReturn:
-        raise MarkedYAMLError(None, None, problem, mark or self.get_mark(), note=cure)
+    def fail(self, problem: str, hint: str, mark: Any = None) -> NoReturn:
+        raise MarkedYAMLError(None, None, problem, mark or self.get_mark(), note=hint)
 
     def scan_plain(self) -> ScalarToken:
         mark, text, start = self.get_mark(), self.text, self.index

@@ -172,11 +172,11 @@ class Tree:
                 "write a finite number, or put it in quotes",
             )
 
-    def fail(self, code: str, at: Position | None, finding: str, cure: str) -> NoReturn:
+    def fail(self, code: str, at: Position | None, finding: str, hint: str) -> NoReturn:
         """Raises GraphError with one problem at the place that is being built."""
         place = ".".join(filter(None, map(_key_of, self._frames)))
         line, column = at or (None, None)
-        raise GraphError([Problem(code, place, finding, cure, line, column)], self.source)
+        raise GraphError([Problem(code, place, finding, hint, line, column)], self.source)
 
     def fail_depth(self, at: Position) -> NoReturn:
         """Raises GraphError for a value nested too deep."""

@@ -59,15 +59,15 @@ def read_yaml(text: str, tree: Tree) -> None:
 
 def _refuse(stopped: DocumentRefused | MarkedYAMLError, tree: Tree) -> NoReturn:
     if isinstance(stopped, MarkedYAMLError):
-        finding, cure = str(stopped.problem), stopped.note
-        if cure is None:
-            finding, cure = next(known[1:] for known in _SYNTAX if known[0] in finding)
-        tree.fail("yaml-syntax", _at(stopped.problem_mark), finding, cure)
+        finding, hint = str(stopped.problem), stopped.note
+        if hint is None:
+            finding, hint = next(known[1:] for known in _SYNTAX if known[0] in finding)
+        tree.fail("yaml-syntax", _at(stopped.problem_mark), finding, hint)
     at = _at(stopped.mark)
     if stopped.code == "too-deep":
         tree.fail_depth(at)
-    finding, cure = _REFUSALS[stopped.code]
-    tree.fail(stopped.code, at, finding.format(name=short(stopped.name)), cure)
+    finding, hint = _REFUSALS[stopped.code]
+    tree.fail(stopped.code, at, finding.format(name=short(stopped.name)), hint)
 
 
 def _read(events: TextScanner, tree: Tree) -> None:
