@@ -14,6 +14,7 @@ from perdure.graph.functions import code_block
 from perdure.graph.javascript import WHITESPACE, parse, stringify, to_number, to_string, trim
 from perdure.graph.values import UNDEFINED, Value, js_truthy
 
+_UTF_16 = ("utf-16-le", "surrogatepass")
 _GAPS = re.compile(f"[{WHITESPACE}_-]+")
 _SPACES = re.compile(f"[{WHITESPACE}]+")
 
@@ -47,8 +48,9 @@ _SPACES = re.compile(f"[{WHITESPACE}]+")
 def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]:
     """Chunks that start every chunkSize - overlap units; the last may be empty."""
     source = _text("stringSplitterAgent", inputs)
-    units = source.encode("utf-16-le", "surrogatepass")
-    length = len(units) // 2
+    plain = source.isascii()
+    units = b"" if plain else source.encode(*_UTF_16)
+    length = len(source) if plain else len(units) // 2
     size = option(params, "chunkSize", 2048)
     overlap = option(params, "overlap", _floor(float(to_number(size)) / 8))
     step = float(to_number(size)) - float(to_number(overlap))
@@ -58,7 +60,7 @@ def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[
     for index in range(count):
         start = index * step
         first, last = sorted((_clamp(start, length), _clamp(to_number(plus(start, size)), length)))
-        contents.append(units[2 * first : 2 * last].decode("utf-16-le", "surrogatepass"))
+        contents.append(source[first:last] if plain else units[2 * first : 2 * last].decode(*_UTF_16))
     return {"contents": contents, "count": count, "chunkSize": size, "overlap": overlap}
 
 
