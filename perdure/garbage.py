@@ -24,8 +24,8 @@ from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.monitoring.report import RPC_TIMEOUT, rpc_error, short
 from perdure.storage import Found, Store
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
 
 ALL_RUNS_QUERY: Final = "WorkflowType = 'Graph'"
 CONCURRENT_REQUEST_COUNT: Final = 8

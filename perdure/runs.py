@@ -24,20 +24,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from perdure.errors import RunFailed, UsageError
-from perdure.monitoring.report import (
-    GRAPH_KEY,
-    RPC_TIMEOUT,
-    RunReport,
-    pending_calls,
-    rpc_error,
-    run_error,
-    state_name,
-    workers,
-)
-from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.monitoring.executions import pending_calls, started_at, state_name
+from perdure.monitoring.report import RunReport
+from perdure.monitoring.streams import StreamReader
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
+from perdure.temporal.search_attributes import GRAPH_KEY
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 
@@ -76,6 +72,17 @@ class Run:
         """Asks the run to stop: running agents are told, and no node starts any more."""
         try:
             await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def terminate(self, reason: str = "terminated by its client") -> None:
+        """Ends the run at once, without a word to it: where cancel does not help.
+
+        Agents that run hear of it with their next heartbeat; there is no result, and what has been computed
+        is in the history only.
+        """
+        try:
+            await self.handle.terminate(reason, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
@@ -158,7 +165,7 @@ class Run:
             id=self.id,
             state=state_name(description.status),
             name=description.typed_search_attributes.get(GRAPH_KEY) or "",
-            started=description.start_time,
+            started=await started_at(description),
             closed=description.close_time,
             status=await self.status(console_from) if description.task_queue not in unserved else None,
             pending=pending,

@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 
 LAYERS = {
-    "unit": """graph engine limits property protocol storage store
+    "unit": """graph engine limits memory property protocol storage store
         test_claims test_encoding test_records test_settings test_streams""",
     "integration": """activities agents net cli conformance differential examples monitoring replay temporal
         workflows test_references test_reports test_runs""",

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from perdure.monitoring.streams import StreamPiece, StreamReader, StreamText
+from perdure.monitoring.streams import StreamReader, StreamText
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
 
 pytestmark = pytest.mark.anyio

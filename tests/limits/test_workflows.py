@@ -13,11 +13,11 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
 from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.activity_options import remote
 from perdure.workflows.continuation import Continuation, HistoryFull
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_values import keep_values, packed
 from perdure.workflows.task_budget import WorkflowTaskBudget
 from tests.support.drive import Drive, graph, work
@@ -126,7 +126,7 @@ def test_ends_of_streams() -> None:
     progress = RunProgress("demo")
     for number in range(30):
         stream = {"attempt": 1, "offset": 0, "text": "t"}
-        progress.arrived_beside(f"n{number}", pack(None, stream=stream))
+        progress.add_stream(f"n{number}", stream)
     assert len(progress.status(None, 0, []).streams) == 20
 
 

@@ -12,7 +12,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.payloads import SEGMENT, RunRequest, SegmentResult
-from perdure.workflows.progress import RunProgress
+from perdure.protocol.progress import RunProgress
 from perdure.workflows.segments import Segments
 from perdure.workflows.task_budget import MAX_TASK_SEGMENT_S, WorkflowTaskBudget
 from tests.support.host import FakeHost

@@ -18,7 +18,10 @@ from temporalio.service import RPCError
 
 from perdure.cli.doctor.framework import Finding, fine, warning
 from perdure.cli.progress.progress_table import duration
-from perdure.monitoring.report import RPC_TIMEOUT, PendingCall, pending_calls, workers
+from perdure.monitoring.executions import pending_calls
+from perdure.monitoring.report import PendingCall
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT
 
 QUEUE_CHECK = "queue"
 OPEN_RUNS_QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"

@@ -42,6 +42,11 @@ async def reported(
         status = "cancelled" if isinstance(error, RunCancelled) else "failed"
         _report_failure(id, document, show, status, error)
         return 1
+    for node in never_ran(document, result):
+        output.note(
+            f"{node} has isResult, and did not run: it is {result.states.get(node, 'waiting')}\n"
+            f"  hint: look at its if and unless, and at the nodes that it waits for: perdure status {id}"
+        )
     if show.json:
         output.result(as_json(id, "completed", result, show))
         return 0
@@ -82,8 +87,17 @@ def agent_of(document: Mapping[str, Value], node: str) -> str:
     return str(spec.get("agent", "")) if is_dict(spec) else ""
 
 
+def never_ran(document: Mapping[str, Value], result: RunResult) -> list[str]:
+    """The isResult nodes of the graph itself that came to no result, though the run came to its end."""
+    return [name for name in _result_nodes(document) if name not in result.results]
+
+
 def has_results(document: Mapping[str, Value]) -> bool:
     """Whether a node of the graph itself is an isResult node."""
+    return bool(_result_nodes(document))
+
+
+def _result_nodes(document: Mapping[str, Value]) -> list[str]:
     nodes = document.get("nodes")
-    specs = nodes.values() if is_dict(nodes) else ()
-    return any(is_dict(node) and js_truthy(node.get("isResult")) for node in specs)
+    rows = nodes.items() if is_dict(nodes) else ()
+    return [str(name) for name, node in rows if is_dict(node) and js_truthy(node.get("isResult"))]

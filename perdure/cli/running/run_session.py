@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from perdure import server
 from perdure.cli import output, problems
 from perdure.cli.connection import ServerStart, connected
 from perdure.cli.inputs.graphs import Agents
-from perdure.cli.progress.follow import Follower
+from perdure.cli.progress.follow import Follower, can_ask
 from perdure.cli.progress.views import view
 from perdure.cli.running import outcome, queue_choice
 from perdure.client import GraphClient
@@ -133,8 +132,7 @@ async def _follow(
     client: GraphClient, run: Run, document: dict[str, Value], show: outcome.OutputOptions
 ) -> int:
     shown = view()
-    can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    follower = Follower(client, run, shown, document, answers=can_ask)
+    follower = Follower(run, shown, document, answers=can_ask(), client=client)
     return await outcome.reported(run.id, document, show, follower.follow())
 
 

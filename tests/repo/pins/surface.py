@@ -18,8 +18,11 @@ MODULES = (
     "perdure.protocol.payloads",
     "perdure.plugin",
     "perdure.monitoring.report",
+    "perdure.monitoring.view",
     "perdure.runs",
     "perdure.settings",
+    "perdure.memory.run",
+    "perdure.memory.shell",
     "perdure.testing",
     "perdure.worker",
 )
