@@ -21,7 +21,10 @@ from perdure.cli import output
 from perdure.errors import ConnectionFailed, GraphError, PerdureError, RunConflict, UsageError
 
 COMMANDS = {
+    "init": "make a small project: graph, agent, test",
+    "examples": "the examples that come with Perdure",
     "run": "run a graph, and print its results",
+    "map": "run a graph for each row of a table",
     "check": "find every problem of a graph; runs nothing",
     "show": "draw a graph, or a run with its states",
     "status": "how a run is, and what it waits for",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from perdure.errors import Problem
 from perdure.graph.fields import is_computed
 from perdure.graph.reference import parse_reference
-from perdure.graph.template import references_in
+from perdure.graph.template_compiler import references_in
 from perdure.graph.values import Value, is_dict, is_object, js_truthy, ordered_keys
 from perdure.graph.wording import suggestion, validation
 

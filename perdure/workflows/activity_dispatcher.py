@@ -1,8 +1,21 @@
 """Calls on their way: when one is sent, by which activity, what its answer is.
 
-The server ends a run, or leaves it stuck for ever, when too much is pending or too much is sent at
-once (measured: 2,000 pending activities, 4 MB in one workflow task). So calls wait here for their
-place in a window, and for the next activation when this one has sent its share.
+Why
+    The server ends a run, or leaves it stuck for ever, when too much is pending or too much is sent at
+    once (measured: 2,000 pending activities, 4 MB in one workflow task). So calls wait here for room in
+    a window (call_windows.py), and for the next workflow task when this one has sent its share.
+
+Invariants
+    A call is waiting, or on its way, or over. It is answered once, or was dropped: then its activity is
+    cancelled, and what it still returns is ignored.
+    Calls are sent in the order in which the scheduler made them, but for those that join an earlier call
+    of their batch. A replay sends the same ones: only counts and sizes decide, never a clock.
+    Answers of local activities are handed on in GraphAI's turns, others as they come.
+
+Rejected
+    A task per call that waits for a semaphore: a map of 100,000 rows would have as many tasks, and the
+    order in which they go on would be the event loop's.
+    To begin everything and let the server queue it: its limit on pending activities ends the run.
 """
 
 from __future__ import annotations

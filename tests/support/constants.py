@@ -18,7 +18,7 @@ def modules() -> Iterator[tuple[str, Path]]:
     """The name and the file of every module of the package, those that run something left out."""
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = ["perdure", *path.relative_to(PACKAGE).with_suffix("").parts]
-        if parts[-1] != "__main__":
+        if parts[-1] != "__main__" and (path.parent / "__init__.py").exists():  # others are to be copied
             yield ".".join(parts).removesuffix(".__init__"), path
 
 

@@ -14,6 +14,7 @@ from perdure import server
 from perdure.agents.catalog import catalog
 from perdure.cli import output
 from perdure.cli.connection import revived
+from perdure.cli.inputs.piped_answers import PipedAnswers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
@@ -43,8 +44,9 @@ FINAL_STATUS_TIMEOUT_S = 1.0
 
 @dataclass(slots=True)
 class Follower:
-    """One run and what was seen of it. `answers` says whether somebody can be asked here.
+    """One run and what was seen of it.
 
+    `answers` says whether somebody can be asked here, `piped` holds answers that were given beforehand.
     `client` is that of a durable run: its embedded server is kept up, and others may answer too.
     """
 
@@ -53,6 +55,7 @@ class Follower:
     document: Mapping[str, Value]
     answers: bool = False
     client: GraphClient | None = None
+    piped: PipedAnswers | None = None
     _board: ProgressTable = field(init=False)
     _console: int = 0
     _reported: float = field(default_factory=time.monotonic)
@@ -120,7 +123,14 @@ class Follower:
             return
         self._hear(status)
         for question in status.questions:
-            self._ask(question.path, question.message)
+            if self.piped is None or self.piped.is_over:
+                self._ask(question.path, question.message)
+                continue
+            line = self.piped.take()
+            if line is None:
+                break  # it comes before the next look, or never
+            self.view.lines([f"{question.message}: {line}"])
+            await self._give(question.path, line)
 
     async def _status(self) -> RunStatus | None:
         if time.monotonic() - self._reported < REPORT_INTERVAL_S:
@@ -193,11 +203,14 @@ class Follower:
                 self._tell("the input has ended, and nobody else can answer: the run is stopped")
                 await self.run.cancel()
             return
+        await self._give(path, line.rstrip("\r\n"))
+        self._asked.discard(path)
+
+    async def _give(self, path: str, answer: str) -> None:
         try:
-            await self.run.answer(path, line.rstrip("\r\n"))
+            await self.run.answer(path, answer)
         except UsageError as error:
             self.view.lines([str(error)])
-        self._asked.discard(path)
 
     async def _end(self, result: RunResult | None) -> None:
         if self._console or may_print(self.document):

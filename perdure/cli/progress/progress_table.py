@@ -126,6 +126,14 @@ class ProgressTable:
             for name, seen in self.nodes.items()
         ]
 
+    def details(self) -> dict[str, tuple[str, str]]:
+        """Of each executing node how much of it is done, and what was said of it; either may be empty."""
+        return {
+            name: (f"{seen.done}/{seen.total}" if seen.total > 1 else "", seen.about)
+            for name, seen in self.nodes.items()
+            if seen.state in RUNNING_STATES
+        }
+
     def _time(self, seen: _Seen, now: float) -> None:
         if seen.state == "executing" and seen.since:
             seen.seconds = max(now - seen.since, 0.0)

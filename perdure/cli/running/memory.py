@@ -9,14 +9,17 @@ from collections.abc import Mapping
 
 from perdure.cli import output
 from perdure.cli.inputs.graphs import Agents
+from perdure.cli.inputs.piped_answers import PipedAnswers, piped_answers
 from perdure.cli.progress.follow import Follower, can_ask
 from perdure.cli.progress.views import View, view
 from perdure.cli.running import outcome
 from perdure.cli.running.local_models import local_models
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunOptions
+from perdure.errors import FinalError
 from perdure.graph.values import Value
 from perdure.memory.run import MemoryRun
-from perdure.memory.shell import MemoryEnvironment
+from perdure.memory.shell import Ask, MemoryEnvironment
 from perdure.settings import Settings
 
 
@@ -30,10 +33,14 @@ async def run(
 ) -> int:
     """Runs the graph and reports its end."""
     output.reserve()
-    environment = MemoryEnvironment(
-        settings=settings, console=_quiet, filters=agents.filters, local_models=local_models(settings)
-    )
     answers, shown = can_ask(), view()
+    environment = MemoryEnvironment(
+        settings=settings,
+        console=_quiet,
+        ask=None if answers else _taking(piped_answers(), shown),
+        filters=agents.filters,
+        local_models=local_models(settings),
+    )
     run = MemoryRun(document, agents.known, inputs, options=options, environment=environment, answers=answers)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,3 +58,18 @@ def _leave(shown: View) -> None:
     output.note("interrupted; nothing was kept")
     output.flush()
     os._exit(130)
+
+
+def _taking(piped: PipedAnswers | None, shown: View) -> Ask | None:
+    """Lines of stdin as answers, where it is no terminal."""
+    if piped is None:
+        return None
+
+    async def take(asked: HumanPrompt) -> str:
+        line = await asyncio.to_thread(piped.wait)
+        if line is None:
+            raise FinalError(f"nobody answers {asked.message!r}: stdin has no more lines")
+        shown.lines([f"{asked.message}: {line}"])
+        return line
+
+    return take

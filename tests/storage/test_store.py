@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from perdure.errors import FinalError, ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
-from perdure.storage import Store, open_store
+from perdure.storage import Store, backend_of, open_store
 from perdure.storage.backend import MIN_GARBAGE_AGE_S
 from perdure.storage.cache import ObjectCache
 from perdure.storage.memory import Memory
 from perdure.storage.objects import RECENTLY_PUT_S
-from tests.store.bucket import bucket
+from tests.storage.bucket import bucket
 from tests.support.stored import DATA, NAME, age, names
 
 Age = Callable[[str, float], None]
@@ -27,15 +27,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str,
         yield str(tmp_path / "store"), lambda name, seconds: age(tmp_path / "store", name, seconds)
     elif request.param == "memory":
         url = f"memory://{tmp_path.name}"
-        yield url, lambda name, seconds: age_in_memory(tmp_path.name, name, seconds)
+        yield url, Memory.named(tmp_path.name).make_older
     else:
         with bucket() as (made, _):
             yield "s3://b/some/prefix", lambda name, s: made.age(f"some/prefix/objects/{name}", s)
-
-
-def age_in_memory(store: str, name: str, seconds: float) -> None:
-    objects = Memory.named(store)._objects
-    objects[name] = (objects[name][0], time.time() - seconds)
 
 
 @pytest.mark.anyio
@@ -102,7 +97,7 @@ async def test_what_was_removed_can_be_put_again(place: tuple[str, Age]) -> None
 async def test_missing(place: tuple[str, Age]) -> None:
     store = open_store(place[0])
     await store.put(b"another")  # so that the folder is a store
-    eager = Store(store._backend, patience=(0.01,))
+    eager = Store(backend_of(place[0]), patience=(0.01,))
     with pytest.raises(ObjectMissing, match=f"(?s)object {NAME} is not in the store .*PERDURE_STORE must be"):
         await eager.get(NAME)
     assert issubclass(ObjectMissing, FinalError)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from perdure.errors import ObjectMissing, StoreUnavailable, UsageError
-from perdure.storage import Store, open_store, remote
+from perdure.storage import Store, backend_of, open_store, remote
 from perdure.storage.backend import RENEWAL_INTERVAL_S
-from tests.store.bucket import Bucket, bucket
+from tests.storage.bucket import Bucket, bucket
 from tests.support.servers import Answer, Seen, Server
 from tests.support.stored import DATA, NAME
 
@@ -27,7 +27,7 @@ def made() -> Iterator[tuple[Bucket, Server]]:
 
 def fresh() -> Store:
     """A store without memory of what was put."""
-    return Store(open_store("s3://b/p")._backend, patience=())
+    return Store(backend_of("s3://b/p"), patience=())
 
 
 def sent(server: Server) -> list[str]:
@@ -76,7 +76,7 @@ async def test_refusals_tell_what_to_look_at(made: tuple[Bucket, Server]) -> Non
             await fresh().put(DATA)
     stored.answers = [Answer(status=503)]  # repeated by the library
     await fresh().put(DATA)
-    elsewhere = Store(open_store("s3://other/p")._backend, patience=())
+    elsewhere = Store(backend_of("s3://other/p"), patience=())
     with pytest.raises(StoreUnavailable, match="s3://other/p"):  # a missing bucket, not a missing object
         await elsewhere.get(NAME)
     with pytest.raises(StoreUnavailable, match="s3://other/p"):
@@ -88,7 +88,7 @@ async def test_refusals_tell_what_to_look_at(made: tuple[Bucket, Server]) -> Non
 @pytest.mark.anyio
 async def test_a_bucket_that_nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     with bucket() as (_, server):
-        store = Store(open_store("s3://b/p")._backend, timeout=1)
+        store = Store(backend_of("s3://b/p"), timeout=1)
         assert server.url
     with pytest.raises(StoreUnavailable, match="s3://b/p"):
         await store.put(DATA)
@@ -199,7 +199,7 @@ async def test_a_collector_that_died_holds_nobody_up_for_long(made: tuple[Bucket
     stored, _ = made
     stored.objects[SIGN] = (b"", time.time())
     with pytest.raises(StoreUnavailable, match="did not end the write"):
-        await Store(open_store("s3://b/p")._backend, timeout=0.2).put(DATA)
+        await Store(backend_of("s3://b/p"), timeout=0.2).put(DATA)
     stored.age(SIGN, remote.STALE_REMOVAL_S + 1)
     await fresh().put(DATA)
     assert await fresh().tidy(time.time()) == 0

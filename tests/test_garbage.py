@@ -186,7 +186,7 @@ async def test_histories_behind_a_codec(tmp_path: Path) -> None:
         store, (kept, nowhere) = await old_objects(tmp_path / "store", 2)
         await GraphClient(hidden, client.settings).start(GRAPH, inputs={"v": kept})
         with pytest.raises(
-            UsageError, match=r"encoding 'binary/rot'; nothing is removed\. Call perdure\.garbage"
+            UsageError, match=r"encoding 'binary/rot'; nothing is removed\n  hint: call perdure\.garbage"
         ):
             await collected(client.temporal, store)
         with pytest.raises(UsageError, match="its codec fails: the key is gone; nothing is removed"):

@@ -19,7 +19,7 @@ import yaml
 from perdure.settings import known_names
 from tests.support.servers import Answer, serve
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
