@@ -11,7 +11,8 @@ from perdure.protocol.payloads import RunStatus
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
     """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
-    when it began, in milliseconds since the epoch.
+    when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
+    where the server does not say, None for a call that is not paused.
     """
 
     path: str
@@ -21,6 +22,7 @@ class PendingCall:
     attempt: int = 1
     last_failure: str | None = None
     since: int = 0
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,8 @@ class RunReport:
     """How a run is: `state` is Temporal's word in small letters, such as "running".
 
     `unserved` are the task queues that it waits for and no worker serves. `attempt` counts how often a
-    worker tried to take the step that is due: 0 when none is, above 1 when workers fail at it.
+    worker tried to take the step that is due: 0 when none is, above 1 when workers fail at it. `cancelling`
+    is a run that was asked to stop and has not ended. `paused` is as in PendingCall.
     """
 
     id: str
@@ -40,6 +43,8 @@ class RunReport:
     pending: tuple[PendingCall, ...] = ()
     unserved: tuple[str, ...] = ()
     attempt: int = 0
+    cancelling: bool = False
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, GraphError, Problem, RunCancelled, RunFailed, UsageError
@@ -39,6 +39,10 @@ def run_error(id: str, cause: BaseException | None) -> Exception:
         if cause.type == "UsageError":
             return UsageError(cause.message)
         return RunFailed(cause.message)
+    if isinstance(cause, TerminatedError):
+        return RunFailed(f"run {id!r} was terminated" + (f": {short(cause)}" if str(cause) else ""))
+    if isinstance(cause, TimeoutError):
+        return RunFailed(f"run {id!r} ran into the time limit that it was started with")
     return RunFailed(f"run {id!r} ended without a result: {short(cause)}")
 
 
@@ -52,6 +56,8 @@ def rpc_error(error: RPCError, what: str) -> Exception:
                 "this one: temporal operator namespace create -n NAME"
             ),
         )
+    if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
+        return UsageError(f"{what} has ended; perdure status and perdure result show what became of it")
     if error.status is RPCStatusCode.NOT_FOUND and what.startswith("run "):
         return UsageError(f"{what} is expired or unknown", hint="perdure list shows the runs there are")
     if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):

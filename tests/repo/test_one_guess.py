@@ -16,7 +16,7 @@ PLACES = [
     ("how many calls one workflow task sends", "workflows/task_budget.py", "MAX_TASK_CALL_COUNT"),
     ("how many calls are in flight", "workflows/activity_dispatcher.py", "MAX_PENDING_COUNT"),
     ("when a run continues as new", "workflows/continuation.py", "Continuation"),
-    ("what a status says of a node", "workflows/progress.py", "RunProgress"),
+    ("what a status says of a node", "protocol/progress.py", "RunProgress"),
     ("the retry of a model's 429", "agents/llm/failures.py", "explain"),
     ("what happens if an agent fails or times out", "engine/outcomes.py", "failure_of"),
     ("which states a node can have", "engine/state.py", "TRANSITIONS"),

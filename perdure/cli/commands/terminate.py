@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
 async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
     async with connection.connected(settings, opening) as client:
         run = client.get(args.id)
-        if (await run.describe()).close_time is not None:
+        if (await run.describe()).closed is not None:
             raise UsageError(f"run {args.id!r} has ended: perdure status {args.id}")
         await run.terminate(args.reason)
     output.note(f"run {args.id} was terminated; agents that run are stopped with their next heartbeat")

@@ -152,8 +152,12 @@ class Follower:
 
     def _explain(self, report: RunReport) -> None:
         for call in report.pending:
-            if call.last_failure:
+            if call.paused is not None:
+                self._board.say(call.path, f"paused at the server {call.paused}".rstrip())
+            elif call.last_failure:
                 self._board.say(call.path, f"attempt {call.attempt} follows: {call.last_failure}")
+        if report.paused is not None:
+            self._tell(f"{self.run.id} is paused at the server: temporal workflow unpause -w {self.run.id}")
         if report.attempt > PATIENT_ATTEMPT_COUNT:
             self._tell(
                 f"{self.run.id} is stuck: workers fail to take its next step, and keep trying; "
@@ -213,7 +217,7 @@ class Follower:
             self.view.lines([str(error)])
 
     async def _end(self, result: RunResult | None) -> None:
-        if self._console or may_print(self.document):
+        if self._console or self.client is None or may_print(self.document):
             try:
                 status = await asyncio.wait_for(self.run.status(self._console), FINAL_STATUS_TIMEOUT_S)
             except TimeoutError:

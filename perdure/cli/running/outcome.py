@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from perdure.cli import output
 from perdure.cli.running.shorten import shortened
-from perdure.errors import RunCancelled, RunFailed, UsageError
+from perdure.errors import RunCancelled, RunFailed, UsageError, with_hint
 from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 from perdure.graph.wording import suggestion
@@ -70,7 +70,7 @@ async def reported(
         if show.path is not None and error.result is not None and not show.json:
             output.result(_text(at(error.result.all, show.path), show))
         return 1
-    _hint_never_ran(id, document, result)
+    _hint_never_ran(document, result)
     if deliver is not None:
         return deliver(result)
     if show.json:
@@ -93,13 +93,13 @@ def at(results: Mapping[str, Value], path: str) -> Value:
     node = "" if reference is None else reference.node
     if reference is None or node not in results:
         hint = suggestion(node, results) or "no node has a result"
-        raise UsageError(f"there is no result at {path!r}; {hint}")
+        raise UsageError(f"there is no result at {path!r}", hint=hint)
     value = reference.read(results[node])
     if value is UNDEFINED:
         held = results[node]
         parts = f"there is: {', '.join(held)}" if is_dict(held) else "it has no parts"
         hint = f"{node!r} is a list of {len(held)}" if is_list(held) else parts
-        raise UsageError(f"there is no result at {path!r}; {hint}")
+        raise UsageError(f"there is no result at {path!r}", hint=hint)
     return value
 
 
@@ -145,12 +145,10 @@ def agent_of(document: Mapping[str, Value], node: str) -> str:
     return str(spec.get("agent", "")) if is_dict(spec) else ""
 
 
-def _hint_never_ran(id: str, document: Mapping[str, Value], result: RunResult) -> None:
+def _hint_never_ran(document: Mapping[str, Value], result: RunResult) -> None:
     for node in never_ran(document, result):
-        output.note(
-            f"{node} has isResult, and did not run: it is {result.states.get(node, 'waiting')}\n"
-            f"  hint: look at its if and unless, and at the nodes that it waits for: perdure status {id}"
-        )
+        finding = f"{node} has isResult, and did not run: it is {result.states.get(node, 'waiting')}"
+        output.note(with_hint(finding, "look at its if and unless, and at the nodes that it waits for"))
 
 
 def never_ran(document: Mapping[str, Value], result: RunResult) -> list[str]:

@@ -18,11 +18,11 @@ MODULES = (
     "perdure.protocol.payloads",
     "perdure.plugin",
     "perdure.monitoring.report",
-    "perdure.monitoring.view",
     "perdure.runs",
     "perdure.settings",
     "perdure.memory.run",
     "perdure.memory.shell",
+    "perdure.monitoring.view",
     "perdure.testing",
     "perdure.worker",
 )
