@@ -65,7 +65,7 @@ class Running:
     """What a server says of a run whose calls have these heartbeats."""
 
     def __init__(self, **tails: StreamTail) -> None:
-        self.raw_description = self
+        self.raw = self
         self.pending_activities = [Call(path, tail) for path, tail in tails.items()]
 
 
