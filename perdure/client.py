@@ -52,12 +52,12 @@ from perdure.monitoring.report import (
     workers,
 )
 from perdure.plugin import GraphPlugin
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 
-WORKFLOW = "Graph"
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files

@@ -19,12 +19,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, GraphError, Problem, RunCancelled, RunFailed, UsageError
 from perdure.graph.values import Value, is_dict
+from perdure.protocol.names import GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE
 from perdure.protocol.payloads import RunResult, RunStatus
 from perdure.protocol.records import from_plain
 
 RPC_TIMEOUT = timedelta(seconds=10)
-GRAPH_KEY = SearchAttributeKey.for_keyword("PerdureGraph")
-STATUS_KEY = SearchAttributeKey.for_keyword("PerdureStatus")
+GRAPH_KEY = SearchAttributeKey.for_keyword(GRAPH_ATTRIBUTE)
+STATUS_KEY = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
 NO_ANSWER = frozenset(
     (
         RPCStatusCode.UNAVAILABLE,

@@ -19,9 +19,10 @@ from temporalio.service import RPCError
 from perdure.cli.doctor.framework import Finding, fine, warning
 from perdure.cli.progress.progress_table import duration
 from perdure.monitoring.report import RPC_TIMEOUT, PendingCall, pending_calls, workers
+from perdure.protocol.names import WORKFLOW
 
 QUEUE_CHECK = "queue"
-OPEN_RUNS_QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"
+OPEN_RUNS_QUERY = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
 MAX_LISTED_RUN_COUNT = 1000
 """Open runs that are listed at most."""
 
