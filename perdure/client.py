@@ -40,6 +40,7 @@ from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, normalize
+from perdure.monitoring.descriptions import listed
 from perdure.monitoring.report import (
     GRAPH_KEY,
     RPC_TIMEOUT,
@@ -48,7 +49,6 @@ from perdure.monitoring.report import (
     knows_attributes,
     rpc_error,
     short,
-    state_name,
     workers,
 )
 from perdure.plugin import GraphPlugin
@@ -163,12 +163,15 @@ class GraphClient:
         except RPCError as error:
             raise rpc_error(error, f"the start of run {run_id!r}") from error
         if id is not None:
-            await self._compare(run, body)
+            await self._compare(run, body, _body(request))
         return run
 
-    async def _compare(self, run: Run, body: str) -> None:
-        known = (await (await run.describe()).memo()).get("body")
-        if known != body:
+    async def _compare(self, run: Run, body: str, kept: str) -> None:
+        description = await run.describe()
+        recorded = description.memo.get("body")
+        if recorded is None:  # it was started by a schedule, over HTTP or by another SDK
+            recorded = _body(await run.request(description.info.first_run_id))
+        if recorded not in (body, kept):
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs",
                 hint=f"choose another --id, or look at it: perdure status {run.id}",
@@ -185,18 +188,8 @@ class GraphClient:
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
         """The latest runs, newest first. `query` is Temporal's list filter."""
         wanted = f"WorkflowType = '{WORKFLOW}'" + (f" AND ({query})" if query else "")
-        try:
-            async for execution in self.temporal.list_workflows(wanted, limit=limit):
-                name = execution.typed_search_attributes.get(GRAPH_KEY) or ""
-                yield RunSummary(
-                    execution.id,
-                    state_name(execution.status),
-                    name,
-                    execution.start_time,
-                    execution.close_time,
-                )
-        except RPCError as error:
-            raise rpc_error(error, "the list of runs") from error
+        async for run in listed(self.temporal, wanted, limit):
+            yield run if run.name else replace(run, name=await self.get(run.id).recorded_name())
 
     async def workers(self, queue: str) -> set[str]:
         """The identities of the workers that serve this task queue.

@@ -169,5 +169,5 @@ def _room(plan: Plan | None, batch: int) -> int:
 
 def _suppressible(nested: Nested, error: BadCall) -> Outcome:
     if error.suppressible and js_truthy(nested.params.get("supressError")):
-        return Outcome(value=suppressed(str(error)))
+        return Outcome(value=suppressed(error.graphai))
     return Outcome(failure=str(error))

@@ -8,13 +8,15 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+)
+from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, GraphError, Problem, RunCancelled, RunFailed, UsageError
@@ -44,7 +46,8 @@ POLLER_TIMEOUT_S = 75
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
     """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
-    when it began, in milliseconds since the epoch.
+    when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
+    where the server does not say, None for a call that is not paused.
     """
 
     path: str
@@ -54,6 +57,7 @@ class PendingCall:
     attempt: int = 1
     last_failure: str | None = None
     since: int = 0
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,8 @@ class RunReport:
     """How a run is: `state` is Temporal's word in small letters, such as "running".
 
     `unserved` are the task queues that it waits for and no worker serves. `attempt` counts how often a
-    worker tried to take the step that is due: 0 when none is, above 1 when workers fail at it.
+    worker tried to take the step that is due: 0 when none is, above 1 when workers fail at it. `cancelling`
+    is a run that was asked to stop and has not ended. `paused` is as in PendingCall.
     """
 
     id: str
@@ -73,6 +78,8 @@ class RunReport:
     pending: tuple[PendingCall, ...] = ()
     unserved: tuple[str, ...] = ()
     attempt: int = 0
+    cancelling: bool = False
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +91,6 @@ class RunSummary:
     name: str
     started: datetime
     closed: datetime | None
-
-
-def state_name(status: WorkflowExecutionStatus | None) -> str:
-    """Temporal's word for a run's state, such as "running" or "timed-out"."""
-    return "unknown" if status is None else status.name.lower().replace("_", "-")
-
-
-def pending_calls(description: WorkflowExecutionDescription) -> list[PendingCall]:
-    """The calls of a running run that the server waits for."""
-    status = description.status
-    if status is not WorkflowExecutionStatus.RUNNING:
-        return []
-    begun = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    return [
-        PendingCall(
-            path=item.activity_id,
-            agent=item.activity_type.name,
-            started=item.state == begun,
-            since=item.last_started_time.ToMilliseconds() if item.state == begun else 0,
-            attempt=item.attempt,
-            last_failure=item.last_failure.message or None,
-            queue=item.activity_options.task_queue.name or description.task_queue,
-        )
-        for item in description.raw_description.pending_activities
-    ]
 
 
 def run_error(id: str, cause: BaseException | None) -> Exception:
@@ -125,6 +107,10 @@ def run_error(id: str, cause: BaseException | None) -> Exception:
         if cause.type == "UsageError":
             return UsageError(cause.message)
         return RunFailed(cause.message)
+    if isinstance(cause, TerminatedError):
+        return RunFailed(f"run {id!r} was terminated" + (f": {short(cause)}" if str(cause) else ""))
+    if isinstance(cause, TimeoutError):
+        return RunFailed(f"run {id!r} ran into the time limit that it was started with")
     return RunFailed(f"run {id!r} ended without a result: {short(cause)}")
 
 
@@ -138,6 +124,8 @@ def rpc_error(error: RPCError, what: str) -> Exception:
                 "this one: temporal operator namespace create -n NAME"
             ),
         )
+    if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
+        return UsageError(f"{what} has ended; perdure status and perdure result show what became of it")
     if error.status is RPCStatusCode.NOT_FOUND and what.startswith("run "):
         return UsageError(f"{what} is expired or unknown", hint="perdure list shows the runs there are")
     if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):

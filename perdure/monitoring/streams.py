@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from temporalio.client import WorkflowExecutionDescription
 from temporalio.converter import DataConverter
 
+from perdure.monitoring.descriptions import RunDescription
 from perdure.protocol.payloads import RunStatus, StreamTail
 
 MISSED = "\0"
@@ -73,11 +73,11 @@ class StreamReader:
     _over: set[str] = field(default_factory=set[str])
     _knows_former: bool = False
 
-    async def running(self, description: WorkflowExecutionDescription) -> list[StreamPiece]:
+    async def running(self, description: RunDescription) -> list[StreamPiece]:
         """The new pieces of the calls that run."""
         pieces: list[StreamPiece] = []
         now: set[str] = set()
-        for call in description.raw_description.pending_activities:
+        for call in description.raw.pending_activities:
             now.add(call.activity_id)
             if call.heartbeat_details.payloads:
                 tails = await self.converter.decode(call.heartbeat_details.payloads, [StreamTail])

@@ -52,7 +52,10 @@ def test_the_examples_come_with_the_package(perdure: Cli):
     assert copied.err == "next: perdure run here/hello/graph.yaml\n"
     assert perdure("run", "here/hello/graph.yaml").code == 0
     wrong = perdure("examples", "hallo")
-    assert (wrong.code, wrong.err) == (2, "perdure: there is no example 'hallo'; did you mean 'hello'?\n")
+    assert (wrong.code, wrong.err) == (
+        2,
+        "perdure: there is no example 'hallo'\n  hint: did you mean 'hello'?\n",
+    )
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert {"examples/*/*", "starter/*"} <= set(packaged["perdure"])
 
@@ -91,7 +94,7 @@ def test_one_value_of_a_result(perdure: Cli):
     assert json.loads(perdure("result", "single", "answer.many[10]").out) == 11
     wrong = perdure("result", "single", "answr")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "there is no result at 'answr'; did you mean 'answer'?" in wrong.err
+    assert "there is no result at 'answr'\n  hint: did you mean 'answer'?" in wrong.err
     for option, expected in ((), [1, 2, 3, 4, 5, "... 6 more numbers"]), (("--full",), list(range(1, 12))):
         ours, theirs = pty.openpty()
         process = perdure.start("result", "single", "answer.many", *option, stdout=theirs)

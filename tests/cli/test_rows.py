@@ -34,10 +34,10 @@ BAD = [
     ("a.txt", b"", "--rows {}: name a file that ends in .csv, .jsonl or .json"),
     ("a.csv", b"", "{}: has no rows"),
     ("a.csv", b"q\n", "{}: has no rows"),
-    ("a.csv", b"q,q\n1,2\n", "{}: the header has 'q' twice; rename one of the columns"),
-    ("a.csv", b"q\n1\n2,3\n", "{}:3: row 2 has 2 cells, and the header has 1; "),
+    ("a.csv", b"q,q\n1,2\n", "{}: the header has 'q' twice\n  hint: rename one of the columns"),
+    ("a.csv", b"q\n1\n2,3\n", "{}:3: row 2 has 2 cells, and the header has 1\n  hint: "),
     ("a.csv", b'q\n"x', "{}:2: unexpected end of data"),
-    ("a.csv", b"q\n\xff\n", "{}: is not UTF-8 text; save it as UTF-8"),
+    ("a.csv", b"q\n\xff\n", "{}: is not UTF-8 text\n  hint: save it as UTF-8"),
     ("a.jsonl", b'{"q": 1}\n{', "{}:2: is not JSON: "),
     ("a.jsonl", b"[1]\n", "{}:1: a row is an object"),
     ("a.json", b"{}", "{}: is not a list of objects"),
@@ -135,7 +135,7 @@ def test_without_result_nodes_every_computed_node_is_a_result() -> None:
 def test_columns_that_fit_no_node() -> None:
     with pytest.raises(UsageError) as caught:
         columns_of(GRAPH, [{"x": 1}], {}, "t.csv")
-    said = "t.csv: no column has the name of a static node of the graph; there is: q, tone"
+    said = "t.csv: no column has the name of a static node of the graph\n  hint: there is: q, tone"
     assert str(caught.value) == said
     graph = {"nodes": {"q": {}}}
     with pytest.raises(UsageError, match="row 2 has no 'q', and the node has no value of its own"):
@@ -174,7 +174,7 @@ NOWHERE = [
 def test_a_place_where_nothing_is(path: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         at(RESULTS, path)
-    assert str(caught.value) == f"there is no result at {path!r}; {hint}"
+    assert str(caught.value) == f"there is no result at {path!r}\n  hint: {hint}"
 
 
 # value, as a terminal shows it

@@ -42,7 +42,7 @@ class Calls:
 
     def call(self, number: int, **more: Any) -> RunAgent:
         command = replace(COMMAND, call=number, path=f"n{number}", key=f"n{number}", **more)
-        self.outbox.call(command)
+        self.outbox.call_agent(command)
         return command
 
     @property

@@ -31,12 +31,12 @@ def main(args: argparse.Namespace) -> int:
     known = {folder.name: folder for folder in sorted(FOLDER.iterdir()) if (folder / "graph.yaml").is_file()}
     if args.name is None:
         if args.to is not None:
-            raise UsageError(f"--to goes with the name of an example; {suggestion('', known)}")
+            raise UsageError("--to goes with the name of an example", hint=suggestion("", known))
         output.result(output.table(("example", "about"), [[name, _title(known[name])] for name in known]))
         output.note("perdure examples NAME --to . copies one")
         return 0
     if args.name not in known:
-        raise UsageError(f"there is no example {args.name!r}; {suggestion(args.name, known)}")
+        raise UsageError(f"there is no example {args.name!r}", hint=suggestion(args.name, known))
     if args.to is None:
         output.result((known[args.name] / "README.md").read_text(encoding="utf-8").rstrip("\n"))
         return 0

@@ -95,7 +95,7 @@ def columns_of(
     columns = [name for name in names if name in statics and name not in inputs]
     if not columns:
         hint = suggestion("", statics) or "the graph has no static node"
-        raise UsageError(f"{path}: no column has the name of a static node of the graph; {hint}")
+        raise UsageError(f"{path}: no column has the name of a static node of the graph", hint=hint)
     carried = [name for name in names if name not in columns]
     if carried:
         output.note(f"columns carried along, as no static node has their name: {', '.join(carried)}")

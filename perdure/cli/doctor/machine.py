@@ -151,8 +151,8 @@ def models(settings: Settings) -> list[Finding]:
     if settings.local_model == OFF and keys:
         return [*findings, fine("models", "local models are off (PERDURE_LOCAL_MODEL)")]
     if settings.local_model == OFF:
-        cure = "set OPENAI_API_KEY or OPENAI_BASE_URL, or unset PERDURE_LOCAL_MODEL"
-        return [warning("models", "no key, and local models are off: agents that ask a model fail", cure)]
+        hint = "set OPENAI_API_KEY or OPENAI_BASE_URL, or unset PERDURE_LOCAL_MODEL"
+        return [warning("models", "no key, and local models are off: agents that ask a model fail", hint)]
     if not local.installed():
         if keys:
             return [*findings, fine("models", "no local models, which are for graphs that name no key")]

@@ -48,7 +48,7 @@ def read(path: str) -> list[Row]:
     else:
         value = _json(text, path)
         if not is_list(value):
-            raise UsageError(f"{path}: is not a list of objects; write [{{...}}, {{...}}]")
+            raise UsageError(f"{path}: is not a list of objects", hint="write [{...}, {...}]")
         rows = [_object(item, f"{path}: row {number}") for number, item in enumerate(value, 1)]
     if not rows:
         raise UsageError(f"{path}: has no rows")
@@ -60,7 +60,7 @@ def check_writable(path: str, rows_path: str, option: str = "--out") -> None:
     _ending(path, WRITTEN, option)
     target = Path(path).absolute()
     if target == Path(rows_path).absolute():
-        raise UsageError(f"{option} {path}: this would replace the rows; name another file")
+        raise UsageError(f"{option} {path}: this would replace the rows", hint="name another file")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise UsageError(f"{option} {path}: there is no folder {target.parent} that can be written to")
 
@@ -139,7 +139,7 @@ def _text(path: str) -> str:
     try:
         return graphs.content(path).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+        raise UsageError(f"{path}: is not UTF-8 text", hint="save it as UTF-8") from None
 
 
 def _csv_rows(path: str, text: str) -> Iterator[Row]:
@@ -148,7 +148,7 @@ def _csv_rows(path: str, text: str) -> Iterator[Row]:
         header: list[str] = next(reader, list[str]())
         twice = next((name for name in header if header.count(name) > 1), None)
         if twice is not None:
-            raise UsageError(f"{path}: the header has {twice!r} twice; rename one of the columns")
+            raise UsageError(f"{path}: the header has {twice!r} twice", hint="rename one of the columns")
         number = 0
         for cells in reader:
             if not cells:
@@ -157,7 +157,8 @@ def _csv_rows(path: str, text: str) -> Iterator[Row]:
             if len(cells) != len(header):
                 raise UsageError(
                     f"{path}:{reader.line_num}: row {number} has {len(cells)} cells, and the header has "
-                    f"{len(header)}; put text that holds commas in double quotes"
+                    f"{len(header)}",
+                    hint="put text that holds commas in double quotes",
                 )
             yield dict(zip(header, cells, strict=True))
     except csv.Error as error:

@@ -141,8 +141,12 @@ class Follower:
 
     def _explain(self, report: RunReport) -> None:
         for call in report.pending:
-            if call.last_failure:
+            if call.paused is not None:
+                self._board.say(call.path, f"paused at the server {call.paused}".rstrip())
+            elif call.last_failure:
                 self._board.say(call.path, f"attempt {call.attempt} follows: {call.last_failure}")
+        if report.paused is not None:
+            self._tell(f"{self.run.id} is paused at the server: temporal workflow unpause -w {self.run.id}")
         if report.attempt > PATIENT_ATTEMPT_COUNT:
             self._tell(
                 f"{self.run.id} is stuck: workers fail to take its next step, and keep trying; "

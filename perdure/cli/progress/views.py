@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from perdure.cli import output
 from perdure.cli.progress.progress_table import ProgressTable
 
-PROGRESS_INTERVAL_S: Final = 10.0
+LOG_LINE_INTERVAL_S: Final = 10.0
 """Seconds between two lines about one node that is executing, where there is no terminal."""
 
 
@@ -39,7 +39,7 @@ class View(Protocol):
 class PlainView:
     """``node state`` as states change, and now and then how far a map is and why a call was repeated.
 
-    A log holds these lines for good, so that a node gets at most one in PROGRESS_INTERVAL_S; the first
+    A log holds these lines for good, so that a node gets at most one in LOG_LINE_INTERVAL_S; the first
     failure is written at once.
     """
 
@@ -55,7 +55,7 @@ class PlainView:
         now = self.clock()
         for name, detail in board.details().items():
             since, written = self._written.setdefault(name, (now, ("", "")))
-            due = now - since >= PROGRESS_INTERVAL_S or (bool(detail[1]) and not written[1])
+            due = now - since >= LOG_LINE_INTERVAL_S or (bool(detail[1]) and not written[1])
             if due and detail != written:
                 self._written[name] = (now, detail)
                 output.note("  ".join([name, *filter(None, detail)]))

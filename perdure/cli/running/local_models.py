@@ -8,6 +8,7 @@ from typing import Final
 
 from perdure import local
 from perdure.cli import output
+from perdure.errors import with_hint
 from perdure.settings import Settings
 
 OFF: Final = "off"
@@ -28,8 +29,10 @@ def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
 
     one_at_a_time = asyncio.Lock()
     notices = [
-        f"no API key: the small local model {settings.local_model} answers, whatever model the graph names\n"
-        "  hint: set OPENAI_API_KEY, or refuse local models with --no-local or PERDURE_LOCAL_MODEL=off"
+        with_hint(
+            f"no API key: the small local model {settings.local_model} answers for every model",
+            "set OPENAI_API_KEY, or refuse local models with --no-local or PERDURE_LOCAL_MODEL=off",
+        )
     ]
 
     async def ensure() -> str:

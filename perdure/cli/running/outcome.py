@@ -92,13 +92,13 @@ def at(results: Mapping[str, Value], path: str) -> Value:
     node = "" if reference is None else reference.node
     if reference is None or node not in results:
         hint = suggestion(node, results) or "no node has a result"
-        raise UsageError(f"there is no result at {path!r}; {hint}")
+        raise UsageError(f"there is no result at {path!r}", hint=hint)
     value = reference.read(results[node])
     if value is UNDEFINED:
         held = results[node]
         parts = f"there is: {', '.join(held)}" if is_dict(held) else "it has no parts"
         hint = f"{node!r} is a list of {len(held)}" if is_list(held) else parts
-        raise UsageError(f"there is no result at {path!r}; {hint}")
+        raise UsageError(f"there is no result at {path!r}", hint=hint)
     return value
 
 

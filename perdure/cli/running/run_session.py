@@ -68,7 +68,7 @@ async def run(order: RunCommand, settings: Settings, opening: ServerStart | None
             output.note(f"run {started.id}: perdure status {started.id}")
             if order.id is not None:
                 description = await started.describe()
-                if description.close_time is not None:
+                if description.closed is not None:
                     return await outcome.reported(
                         started.id, order.document, order.show, started.result(), order.deliver
                     )
@@ -85,7 +85,7 @@ async def result(
         attached = client.get(id)
         description = await attached.describe()
         document = dict((await attached.request()).graph)
-        if description.close_time is not None:
+        if description.closed is not None:
             return await outcome.reported(id, document, show, attached.result())
         async with _interruptible(agents) as leave:
             leave.run = attached

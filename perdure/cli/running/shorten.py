@@ -10,13 +10,13 @@ ITEMS_COUNT: Final = 20
 """Items of a list that are shown."""
 NUMBERS_COUNT: Final = 5
 """The same for a list of numbers only, such as an embedding."""
-SIGNIFICANT_DIGITS: Final = 6
+SIGNIFICANT_DIGITS_COUNT: Final = 6
 
 
 def shortened(value: Value) -> Value:
     """`value` with at most a few items in each list, and floats with a few digits."""
     if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        return float(f"{value:.{SIGNIFICANT_DIGITS_COUNT}g}")
     if is_dict(value):
         return {key: shortened(item) for key, item in value.items()}
     if not is_list(value):
