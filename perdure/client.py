@@ -43,6 +43,7 @@ from perdure.graph.values import Value, normalize
 from perdure.monitoring.descriptions import STARTED, listed
 from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
@@ -51,7 +52,6 @@ from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
 from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY, knows_attributes
 
-WORKFLOW = "Graph"
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files

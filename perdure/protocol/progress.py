@@ -9,7 +9,7 @@ from itertools import islice
 
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeState
+from perdure.engine.state import STATE_MARKS, TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.protocol.payloads import NodeStatus, RunStatus, StreamTail
@@ -20,18 +20,6 @@ MAX_DETAIL_ROW_COUNT = 40
 MAX_RUN_CONSOLE_COUNT = 1_000
 MAX_RUN_LINE_CHARS = 8_000
 MAX_STREAM_TAIL_COUNT = 20
-
-_MARKS = {
-    NodeState.WAITING: "·",
-    NodeState.QUEUED: "…",
-    NodeState.EXECUTING: "▶",
-    NodeState.COMPLETED: "✓",
-    NodeState.INJECTED: "✓",
-    NodeState.FAILED: "✗",
-    NodeState.TIMED_OUT: "✗",
-    NodeState.SKIPPED: "–",
-    NodeState.ABORT: "■",
-}
 
 
 @dataclass(slots=True)
@@ -154,7 +142,7 @@ def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:
 
 
 def _table(rows: Sequence[tuple[str, NodeState]], total: int) -> str:
-    lines = [f"| {_MARKS[state]} | {path} | {state} |" for path, state in rows]
+    lines = [f"| {STATE_MARKS[state]} | {path} | {state} |" for path, state in rows]
     hidden = total - len(lines)
     more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
     return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])

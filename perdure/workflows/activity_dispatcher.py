@@ -33,7 +33,7 @@ from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
-from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
 from perdure.protocol.wire import beside, pack, unpack

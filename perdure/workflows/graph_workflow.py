@@ -14,6 +14,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import Answer, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import unpack
@@ -24,7 +25,7 @@ from perdure.workflows.run_shell import RunShell, now_ms
 from perdure.workflows.startup import start_up
 
 
-@workflow.defn(name="Graph", failure_exception_types=[PerdureError], sandboxed=False)
+@workflow.defn(name=WORKFLOW, failure_exception_types=[PerdureError], sandboxed=False)
 class GraphWorkflow:
     """Runs one graph: the document comes in the request, the results go out in a RunResult."""
 

@@ -33,7 +33,8 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.protocol.names import SEGMENT
+from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
 from perdure.protocol.wire import pack, unpack

@@ -20,7 +20,7 @@ PLACES = [
     ("the retry of a model's 429", "agents/llm/failures.py", "explain"),
     ("what happens if an agent fails or times out", "engine/outcomes.py", "failure_of"),
     ("which states a node can have", "engine/state.py", "TRANSITIONS"),
-    ("a function for references", "graph/functions.py", "function"),
+    ("a function for references", "graph/functions.py", "bind"),
     ("the checks of `perdure doctor`", "cli/doctor/framework.py", "Finding"),
     ("live progress on a terminal", "cli/progress/progress_table.py", "ProgressTable"),
     ("what a person may answer", "engine/human_tasks.py", "HumanPrompt"),

@@ -12,10 +12,10 @@ import pytest
 from temporalio import activity, workflow
 
 from perdure.activities.activity import AgentActivities
-from perdure.client import WORKFLOW
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck

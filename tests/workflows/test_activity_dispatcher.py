@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from perdure.engine.messages import AgentCompleted, AgentFailed, NodeOptions, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.payloads import KEEP, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import KEEP, TOO_LARGE_FOR_LOCAL
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
