@@ -187,15 +187,23 @@ class AgentTimeout(AgentError):
 class BadCall(AgentError):
     """The agent was called in a way it refuses; `suppressible` by supressError.
 
-    `turns` is given where it is not what the agent usually takes to refuse a call.
+    `turns` is set where it is not what the agent usually takes to refuse a call, `graphai` where GraphAI
+    words the finding otherwise: with supressError, these words are data.
     """
 
     def __init__(
-        self, finding: str, suppressible: bool = False, turns: int | None = None, *, hint: str = ""
+        self,
+        finding: str,
+        suppressible: bool = False,
+        turns: int | None = None,
+        *,
+        hint: str = "",
+        graphai: str = "",
     ) -> None:
         super().__init__(finding, hint=hint)
         self.suppressible = suppressible
         self.turns = turns
+        self.graphai = graphai or finding
 
 
 class TransientError(AgentError):

@@ -24,8 +24,9 @@ from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.monitoring.report import RPC_TIMEOUT, rpc_error, short
+from perdure.monitoring.descriptions import executions
 from perdure.storage import Found, Store
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 
 ALL_RUNS_QUERY: Final = "WorkflowType = 'Graph'"
 CONCURRENT_REQUEST_COUNT: Final = 8
@@ -107,14 +108,11 @@ async def _referred_to(
 async def _runs(temporal: Client) -> AsyncIterator[list[tuple[str, str]]]:
     """The workflow ids and run ids of all runs, some at a time."""
     some: list[tuple[str, str]] = []
-    try:
-        async for execution in temporal.list_workflows(ALL_RUNS_QUERY):
-            some.append((execution.id, execution.run_id))
-            if len(some) == CONCURRENT_REQUEST_COUNT:
-                yield some
-                some = []
-    except RPCError as error:
-        raise rpc_error(error, "the list of runs; nothing is removed") from error
+    async for info in executions(temporal, ALL_RUNS_QUERY):
+        some.append((info.execution.workflow_id, info.execution.run_id))
+        if len(some) == CONCURRENT_REQUEST_COUNT:
+            yield some
+            some = []
     if some:
         yield some
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from temporalio.client import (
     Client,
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -24,20 +22,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from perdure.errors import RunFailed, UsageError
-from perdure.monitoring.report import (
-    GRAPH_KEY,
-    RPC_TIMEOUT,
-    RunReport,
-    pending_calls,
-    rpc_error,
-    run_error,
-    state_name,
-    workers,
-)
-from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.monitoring.descriptions import RunDescription, described, pending_calls
+from perdure.monitoring.report import RunReport
+from perdure.monitoring.streams import StreamReader
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 
@@ -79,6 +72,17 @@ class Run:
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
+    async def terminate(self, reason: str = "terminated by its client") -> None:
+        """Ends the run at once, without a word to it: where cancel does not help.
+
+        Agents that run hear of it with their next heartbeat; there is no result, and what has been computed
+        is in the history only.
+        """
+        try:
+            await self.handle.terminate(reason, rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
     async def status(self, console_from: int = 0) -> RunStatus | None:
         """What the run itself says; None when no worker answers in time."""
         try:
@@ -86,6 +90,8 @@ class Run:
                 "status", console_from, result_type=RunStatus, rpc_timeout=QUERY_TIMEOUT
             )
         except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return None
+        except ValueError:  # the SDK, of a rejection for a state that it does not know: the run is paused
             return None
 
     async def answer(self, path: str, value: str) -> None:
@@ -126,42 +132,54 @@ class Run:
                 status = await self.status(console_from=sys.maxsize)
                 for piece in reader.ended(status):
                     yield piece
-            if description.status is not WorkflowExecutionStatus.RUNNING:
+            if description.closed is not None:
                 return
             await asyncio.sleep(interval)
 
-    async def describe(self) -> WorkflowExecutionDescription:
+    async def describe(self) -> RunDescription:
         """What the server itself knows of the run. Raises UsageError when it knows no such run."""
-        try:
-            return await self.handle.describe(rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
+        return await described(self.temporal, self.id)
 
-    async def request(self) -> RunRequest:
-        """What the run was started with: its graph, inputs and queue."""
+    async def request(self, execution: str | None = None) -> RunRequest:
+        """What the run was started with: its graph, inputs and queue.
+
+        Of a run that has continued as new it is what its last `execution` was started with, or the one of
+        this Temporal run id.
+        """
+        handle = self.temporal.get_workflow_handle(self.id, run_id=execution)
         try:
-            async for event in self.handle.fetch_history_events(page_size=1):
+            async for event in handle.fetch_history_events(page_size=1):
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
                 return (await self.temporal.data_converter.decode(payloads, [RunRequest]))[0]
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
         raise UsageError(f"run {self.id!r} has no history any more")
 
+    async def recorded_name(self) -> str:
+        """The name of the graph in what started the run; "" where its history is gone."""
+        try:
+            return (await self.request()).name
+        except UsageError:
+            return ""
+
     async def report(self, console_from: int = 0) -> RunReport:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
+        is_open = description.closed is None
         pending = tuple(pending_calls(description))
         queues = sorted({call.queue for call in pending} | {description.task_queue})
-        running = description.status is WorkflowExecutionStatus.RUNNING
         unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
+        is_served = description.task_queue not in unserved
         return RunReport(
             id=self.id,
-            state=state_name(description.status),
-            name=description.typed_search_attributes.get(GRAPH_KEY) or "",
-            started=description.start_time,
-            closed=description.close_time,
-            status=await self.status(console_from) if description.task_queue not in unserved else None,
+            state=description.state,
+            name=description.name or await self.recorded_name(),
+            started=description.started,
+            closed=description.closed,
+            status=await self.status(console_from) if is_served else None,
             pending=pending,
-            unserved=tuple(unserved) if running else (),
-            attempt=description.raw_description.pending_workflow_task.attempt,
+            unserved=tuple(unserved) if is_open else (),
+            attempt=description.raw.pending_workflow_task.attempt,
+            cancelling=is_open and description.raw.workflow_extended_info.cancel_requested,
+            paused=description.paused,
         )

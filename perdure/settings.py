@@ -223,7 +223,7 @@ VARIABLES: Final = (
     _own("PERDURE_LOCAL_ACTIVITIES", _is_on, "`1`",
          "`0` gives every agent an activity of its own on a task queue"),
     _own("PERDURE_LOCAL_MODEL", _text, "`smollm2`",
-         "the local model that is used where no provider is configured"),
+         "the local model that is used where no provider is configured; `off` uses none"),
     _own("PERDURE_CONCURRENCY", lambda name, text: count(name, text, 1, "calls", 100), "`100`",
          "calls of agents that a worker makes at a time, on each of its queues"),
     _own("PERDURE_GRACE", _seconds, "`10`", "seconds that agents have to finish when a worker stops"),

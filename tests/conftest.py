@@ -8,12 +8,10 @@ import pytest
 HERE = Path(__file__).parent
 
 LAYERS = {
-    "unit": """graph engine property protocol storage store
-        test_claims test_encoding test_records test_settings test_streams""",
+    "unit": "graph engine limits memory property protocol storage test_settings",
     "integration": """activities agents net cli conformance differential examples monitoring replay temporal
-        workflows test_references test_reports test_runs""",
-    "system": """bench chaos daemon deployment e2e faults local server
-        test_bench test_daemon test_deployment test_server""",
+        workflows test_garbage test_runs""",
+    "system": "bench chaos daemon deployment e2e faults local server",
     "docs": "repo",
 }
 """What a test of each folder, or file beside the folders, needs. A unit test needs no server, an
@@ -25,7 +23,7 @@ SHARED = {"chaos": "chaos", "e2e": "crashes", "faults": "crashes", "local": "loc
 """Folders whose tests stay together. They share a server or the models; or they are about what dies and
 how soon it is back, and want no company of their kind."""
 
-FIRST = ("chaos", "e2e", "faults", "test_bench.py", "cli", "conformance", "workflows", "local", "engine")
+FIRST = ("chaos", "e2e", "faults", "bench", "cli", "conformance", "workflows", "local", "engine")
 """What takes long begins first where processes share out the tests: nothing long is left for the end."""
 
 

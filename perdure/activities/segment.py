@@ -1,7 +1,25 @@
 """Segments: one local activity answers many calls of pure agents, those that follow from others too.
 
-It plays a copy of the run ahead (perdure.engine.lookahead) until something else has to answer, or until
-it has worked for long enough or gathered enough: its one marker in history holds all the results.
+It plays a copy of the run (perdure.engine.lookahead, which has the reasons) until something else has to
+answer, or until it has worked for long enough or gathered enough.
+
+Bounds, and why
+    Time: until a segment ends, nothing else reaches the run, a cancellation included; it may take longer
+    only where it took long to take the run over, or taking over would be most of the work.
+    Answers: the run plays them again in one activation, for which Temporal has a deadlock limit.
+    Bytes: all results go into one marker.
+
+Invariants
+    The bounds are looked at between calls and not before the first, so each segment answers a call or
+    leaves one alone, unless something else has to answer first.
+    A call is answered whole or not at all. What could be repeated (a transient failure, no store, an
+    agent that is missing) is left to an activity of its own, which has Temporal's retries.
+    Agents get copies: they may change their inputs, and the values of the run are shared.
+
+Rejected
+    To play in the worker's event loop: pure agents compute, and heartbeats of all other activities would
+    stand still. A segment has a thread, from a small pool of its own.
+    A pool of processes: the state would be copied twice, which takes longer than most segments.
 """
 
 from __future__ import annotations

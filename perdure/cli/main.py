@@ -21,13 +21,17 @@ from perdure.cli import output
 from perdure.errors import ConnectionFailed, GraphError, PerdureError, RunConflict, UsageError
 
 COMMANDS = {
+    "init": "make a small project: graph, agent, test",
+    "examples": "the examples that come with Perdure",
     "run": "run a graph, and print its results",
+    "map": "run a graph for each row of a table",
     "check": "find every problem of a graph; runs nothing",
     "show": "draw a graph, or a run with its states",
     "status": "how a run is, and what it waits for",
     "result": "wait for a run, and print its results",
     "answer": "answer a node that waits for a person",
     "cancel": "stop a run",
+    "terminate": "end a run at once, where cancel does not stop it",
     "list": "the runs there are",
     "agents": "the agents there are, or all about one",
     "schema": "the graph language as a JSON Schema",

@@ -48,6 +48,12 @@ def result(text: str) -> None:
     _write(_reserved[0] if _reserved else sys.stdout, text + "\n")
 
 
+def is_terminal() -> bool:
+    """Whether results go to a terminal."""
+    stream = _reserved[0] if _reserved else sys.stdout
+    return stream is not None and stream.isatty()
+
+
 def note(text: str) -> None:
     """A line for people, on stderr."""
     _write(sys.stderr, plain(text) + "\n")

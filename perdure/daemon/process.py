@@ -138,7 +138,7 @@ def _start(recipe: _Recipe, attempts: int = 3) -> Running:
         except ConnectionFailed:
             _end(recipe.file("alive"), leader.pid, grace=1.0)
             attempts -= 1
-            if not attempts or "address already in use" not in _tail(recipe.file("log")).lower():
+            if not attempts or "address already in use" not in log_end(recipe.file("log")).lower():
                 raise
         port = free_port()
 
@@ -196,13 +196,14 @@ def _wait(recipe: _Recipe, leader: Running, process: subprocess.Popen[bytes] | N
                 what = f"{recipe.name} ended while it started{code}"
             log = recipe.file("log")
             raise ConnectionFailed(
-                f"{what}; its log ({log}) ends:\n{_tail(log)}", hint="mend that, try again"
+                f"{what}; its log ({log}) ends:\n{log_end(log)}", hint="mend that, try again"
             )
         time.sleep(LOCK_POLL_INTERVAL_S)
     return leader
 
 
-def _tail(log: Path) -> str:
+def log_end(log: Path) -> str:
+    """The last lines of a log, as an error message quotes them."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))

@@ -235,8 +235,13 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[Value]) ->
         wanted = kind.result_node if kind.document is not None else params.get("resultNodeId")
         return results[0].get(to_string(wanted), UNDEFINED) if js_truthy(wanted) else results[0]
     if not results:
-        # V8's words for an empty map: with supressError they are data
-        raise BadCall("Cannot convert undefined or null to object", suppressible=True)
+        raise BadCall(
+            f"{name}: there are no rows, so there is no result",
+            suppressible=True,
+            hint="skip the node then, `if: :list.length()`, or take the failure as its result, "
+            "`params: {supressError: true}`",
+            graphai="Cannot convert undefined or null to object",
+        )
     key = params.get("compositeResultKey")
     if not js_truthy(key) and not js_truthy(params.get("compositeResult")):
         return list(results)

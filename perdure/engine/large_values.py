@@ -1,4 +1,20 @@
-"""The values that a run holds, where they may be replaced by what says where they are kept."""
+"""The large values of a run, each with a way to put the place where it is stored in its stead.
+
+Why
+    A run that continues as new hands on its whole state in one payload, for which the server has a
+    limit. What the run holds by value is brought to the store first.
+
+Invariants
+    The order follows from the run alone: an activity stores the values as one list, and its answer is
+    matched by position, in a replay too.
+    What is put reads as the value did. A result that is also the node's initial value stays one object,
+    since snapshot.py writes it once. Row 0 of a map stays here member by member, because the columns of
+    a compositeResult are named by its keys.
+
+Rejected: to replace values in the snapshot, which is plain data, on its way out. If something happens
+meanwhile, the run continues as it is; then nothing would be gained, and the next try would store all
+of it again. In the run's own state it is replaced for good.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,23 @@
 """Running ahead: a copy of a run is played on as far as pure agents alone carry it.
 
-The durable shell does this inside one activity, a *segment*, and plays the answers again on the run
-itself: both start from the same state and hand answers on in the same order (turns.py), so the
-calls that the run then makes are those that were answered.
+Why
+    A call of its own costs events in the history and a way to a worker and back; most pure agents take
+    less time than that by orders of magnitude. So the durable shell plays a copy of the run inside one
+    activity, a *segment*, and the history holds one marker with all of its answers.
+
+Invariant
+    The copy and the run start from the same state, hand on answers in the same order (turn_order.py), and at
+    the same time (`now_ms`). So the run makes the very calls that the segment has answered, under the
+    same numbers. `Answers.take` checks the path of each, and raises if it is another call's.
+    Where the copy knows less than the run (results of a large map, `Withheld`) or may do less (a quota),
+    it stops; it never guesses.
+
+Rejected
+    To take over the state that the copy has come to, instead of its answers: the history would hold all
+    of the state again and again, and a replay would rest on what another version of the engine had
+    computed.
+    To call pure agents in the workflow itself: a replay would call them again, on whatever version of
+    them the worker has, and a slow one would block the workflow task.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
@@ -43,6 +43,11 @@ class NestedGraphs:
     _plans: dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]] = field(
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
+
+    @property
+    def plan_count(self) -> int:
+        """How many plans are kept for further use."""
+        return len(self._plans)
 
     def open(self, run: GraphRun, name: str, nested: Nested, inputs: dict[str, Value], graph: Value) -> None:
         """Runs what the graph agent of a node wants to run; a Settle follows when that is over."""
@@ -126,7 +131,7 @@ class NestedGraphs:
         while nested.opened < len(nested.starts) and len(nested.children) < room:
             start = nested.starts[nested.opened]
             nested.opened += 1
-            self.report(GraphEvent.OPENED, self._child(run, name, nested, start))
+            self.report("opened", self._child(run, name, nested, start))
         nested.opening = False
 
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:
@@ -164,5 +169,5 @@ def _room(plan: Plan | None, batch: int) -> int:
 
 def _suppressible(nested: Nested, error: BadCall) -> Outcome:
     if error.suppressible and js_truthy(nested.params.get("supressError")):
-        return Outcome(value=suppressed(str(error)))
+        return Outcome(value=suppressed(error.graphai))
     return Outcome(failure=str(error))

@@ -1,8 +1,23 @@
-"""The life of a node: told of results, queued, started, answered, over.
+"""The lifecycle of a node: notified of results, queued, started, concluded, over.
 
-What a node means is in nodes.py; here is when it happens. Two things lie outside and are handed in:
-the graphs inside nodes, and what follows when a graph has nothing active left. Where a node waits to
-know a value that is not here, fetches.py says how it goes on.
+What a node means is in node_semantics.py; here is when it happens. How a node continues once a value has
+arrived that it depends on is in value_arrivals.py.
+
+Why it is recursive
+    GraphAI completes a node, notifies its dependents, and starts those that are ready and have a slot,
+    within one call; some of them end at once (a skipped node with a default, an agent that refuses its
+    inputs) and complete others in turn. Which node gets the last slot, and the order of calls in a
+    history, follow from that. So results are followed depth first here, too.
+
+Invariants
+    A node that holds a slot gives it back in `_leave`, once, or in `Board.stop`.
+    Between two events, no queued node waits for a slot that is free.
+    The result of a node with a graph is passed on while its second slot still counts; a failure is
+    recorded after that slot is given back. The bound in slots.py rests on this.
+
+Rejected: a work list instead of recursion. It would start nodes breadth first, in another order than
+GraphAI as soon as slots are scarce. Python's stack is finite, though: starts that are nested more than
+DEEP are put off until the event has been handled otherwise (`catch_up`).
 """
 
 from __future__ import annotations
@@ -12,7 +27,7 @@ from collections import deque
 from perdure.engine import node_semantics
 from perdure.engine.agent_calls import agent_call, may_call
 from perdure.engine.board import Board, Rules
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import StartTimer
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.resolved_values import ValueNeeded
@@ -166,15 +181,6 @@ class NodeLifecycle:
 
     # Answered, over
 
-    def answer(
-        self, call: int, outcome: Outcome, state: NodeState = NodeState.FAILED, final: bool = False
-    ) -> None:
-        """A call is over; `state` is what a failure makes of the node. Calls nobody waits for are ignored."""
-        flight = self.board.calls.pop(call, None)
-        if flight is None:
-            return
-        self.conclude(self.board.runs[flight.run], flight.node, outcome, state, final)
-
     def conclude(
         self,
         run: GraphRun,
@@ -198,34 +204,6 @@ class NodeLifecycle:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)
         if failure is not None and self.fail(run, name, state, failure, final):
             self.execute(run, name)
-
-    def finish_turn(self, call: int) -> None:
-        """The graphs of a node have been over for long enough: so is its call."""
-        flight = self.board.calls.get(call)
-        nested = None if flight is None else self.board.runs[flight.run].nodes[flight.node].nested
-        if nested is not None and nested.outcome is not None:
-            self.answer(call, nested.outcome)
-
-    def time_out(self, timer: int) -> None:
-        """The time of a node with graphs inside is over."""
-        flight = self.board.calls.pop(timer, None)
-        if flight is None:
-            return
-        run = self.board.runs[flight.run]
-        node = run.nodes[flight.node]
-        if node.deadline == timer:
-            node.deadline = None
-            self._give_up(run, flight.node)
-            return
-        node.timer, call = None, node.call or 0
-        self.board.calls.setdefault(call, flight)  # nothing is owed yet while the graphs are running
-        self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
-
-    def _give_up(self, run: GraphRun, name: str) -> None:
-        """The time for all attempts of a node is over."""
-        self.board.cancel(run.nodes[name].call)
-        message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
-        self.conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
 
     def _stop_waiting(self, run: GraphRun, name: str) -> bool:
         """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
@@ -302,4 +280,4 @@ class NodeLifecycle:
         while slots.lanes and self._dispatch():
             pass
         if not run.active and run.is_idle and run.outcome is None:
-            self._report(GraphEvent.IDLE, run)
+            self._report("idle", run)

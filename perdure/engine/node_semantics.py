@@ -18,7 +18,8 @@ from perdure.graph import evaluate
 from perdure.graph.deferred import Composite, Deferred, Merged, described
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
-from perdure.graph.template import Scope, Template, clean, compile_output
+from perdure.graph.template import Scope, Template, clean
+from perdure.graph.template_compiler import compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
 _NONE: Final = frozenset[str]()

@@ -14,7 +14,8 @@ from perdure.engine.messages import NodeOptions
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import FunctionCall, Reference, parse_path, parse_reference
-from perdure.graph.template import Template, compile_inputs, compile_output
+from perdure.graph.template import Template
+from perdure.graph.template_compiler import compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy, ordered_keys
 
 

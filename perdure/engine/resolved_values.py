@@ -1,7 +1,20 @@
-"""What a run has learned of values that are not here: only what decides its course is ever fetched.
+"""Values of the store that the run has learned, because its control flow depends on them.
 
-All of it is in every snapshot: a copy that knew less would ask where the run goes on, and give its
-calls other numbers. So little is remembered, what was used last; the rest is fetched again.
+Why
+    A run holds large values as deferred ones (deferred.py) and nearly never looks at them. A condition,
+    `loop.while`, `anyInput`, the name of an agent, a graph and params have to be known. Whoever needs
+    one raises ValueNeeded, the value is fetched, and the decision is made again.
+
+Invariant
+    What is known follows from the events of the run, and all of it is in every snapshot. A copy of the
+    run that knew less would fetch where the run does not, and give its calls other numbers.
+    So little is kept, and what was used last is kept: the rest is fetched again. A decision that takes
+    several values carries those that it had with each Fetch, so that it ends whatever is forgotten.
+
+Rejected
+    A cache of the process: a replay, or another worker, would ask for other values.
+    To fetch what a node may need before it is looked at: nearly all of that decides nothing, and each
+    fetched value is written to the history.
 """
 
 from __future__ import annotations

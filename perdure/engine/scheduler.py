@@ -20,6 +20,7 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Observer, Rules
+from perdure.engine.call_answers import CallAnswers
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.graph_lifecycle import GraphLifecycle
 from perdure.engine.lifecycle_events import GraphEvent
@@ -82,6 +83,7 @@ class Scheduler:
         fetches = ValueRequests(board)
         self.nested = NestedGraphs(board, rules, self.react)
         self.nodes = NodeLifecycle(board, rules, self.nested, fetches, self.react)
+        self.answers = CallAnswers(board, self.nodes)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, self.react)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, self.react)
 
@@ -108,17 +110,17 @@ class Scheduler:
             return []
         match event:
             case AgentCompleted():
-                self.nodes.answer(event.call, Outcome(event.result))
+                self.answers.answer(event.call, Outcome(event.result))
             case Fetched(call, value):
                 self.values.arrived(call, Outcome(value=value))
             case AgentFailed(call, message) if self._is_fetch(call):
                 self.values.arrived(call, Outcome(failure=message))
             case AgentFailed(call, message, state, final):
-                self.nodes.answer(call, Outcome(failure=message), NodeState(state), final)
+                self.answers.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
-                self.nodes.finish_turn(call)
+                self.answers.finish_turn(call)
             case TimerFired(call):
-                self.nodes.time_out(call)
+                self.answers.time_out(call)
             case Abort():
                 self._abort()
             case _:
@@ -128,11 +130,11 @@ class Scheduler:
     def react(self, event: GraphEvent, run: GraphRun) -> None:
         """What follows when a part of the scheduler reports what has happened to a graph."""
         match event:
-            case GraphEvent.OPENED:
+            case "opened":
                 self.graphs.begin(run)
-            case GraphEvent.IDLE:
+            case "idle":
                 self.graphs.proceed(run)
-            case GraphEvent.ENDED:
+            case "ended":
                 self.nested.over(run)
 
     def _is_fetch(self, call: int) -> bool:

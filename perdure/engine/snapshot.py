@@ -1,11 +1,22 @@
-"""A run written down between two events, and taken up again: what continue-as-new carries.
+"""A run written down between two events, and restored: for continue-as-new and for segments.
 
 A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the
 values of the run and copies none; each document is there once, and only what differs from a fresh
-start is written. Slots and counts are not: the states of the nodes tell them.
+start is written.
+
+Invariants
+    The restored run answers every further event as the first one would have: same commands, same
+    numbers of calls, same paths (tests/property plays both).
+    What follows from other state is not written: slots, and the counts of a graph, are those of the
+    states of its nodes. So they cannot disagree.
+    A form that was ever written is read for as long as runs may hold it (READABLE).
+
+Rejected
+    Pickled objects: a run outlives versions, and the layout of classes would be frozen with it.
+    A log of the events so far: it grows with the run, which is why the run continues as new.
 
 Not in it are the caller's options and the names of agents, which `restore` is given again, and the
-order in which answers that have arrived are due (turns.py), which is the shell's.
+order in which answers that have arrived are due (turn_order.py), which is the shell's.
 """
 
 from __future__ import annotations
@@ -20,7 +31,7 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, rules_of
 from perdure.engine.slots import Slots
-from perdure.engine.starts import Rows, Start
+from perdure.engine.starts import Rows, Start, numbers, ranges
 from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
@@ -176,21 +187,6 @@ def _starts_data(starts: Sequence[Start]) -> Value:
     return [start.values for start in starts]
 
 
-def ranges(rows: Sequence[int]) -> list[list[int]]:
-    """Numbers as (first, last) of those that follow each other."""
-    intervals: list[list[int]] = []
-    for row in sorted(rows):
-        if intervals and intervals[-1][1] == row - 1:
-            intervals[-1][1] = row
-        else:
-            intervals.append([row, row])
-    return intervals
-
-
-def _numbers(intervals: Sequence[Sequence[int]]) -> list[int]:
-    return [row for first, last in intervals for row in range(first, last + 1)]
-
-
 def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
     command = flight.command
@@ -254,8 +250,8 @@ def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
         opened=data["opened"],
         withheld=data["withheld"],
         children=list(data["children"]),
-        results=dict(zip(_numbers(data["rows"]), data["results"], strict=True)),
-        kept=[(_numbers(rows), stored) for rows, stored in data["kept"]],
+        results=dict(zip(numbers(data["rows"]), data["results"], strict=True)),
+        kept=[(numbers(rows), stored) for rows, stored in data["kept"]],
         failed=data["failed"],
         outcome=_outcome(data["outcome"]),
     )

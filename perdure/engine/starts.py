@@ -63,3 +63,19 @@ def _item(value: Value, index: int) -> Value:
             return UNDEFINED
         return Projection(value, ((str(index) if is_object else f"${index}", True),))
     return spread(value).get(str(index), UNDEFINED)
+
+
+def ranges(rows: Sequence[int]) -> list[list[int]]:
+    """Numbers as (first, last) of those that follow each other."""
+    pairs: list[list[int]] = []
+    for row in sorted(rows):
+        if pairs and pairs[-1][1] == row - 1:
+            pairs[-1][1] = row
+        else:
+            pairs.append([row, row])
+    return pairs
+
+
+def numbers(pairs: Sequence[Sequence[int]]) -> list[int]:
+    """What `ranges` was made of."""
+    return [row for first, last in pairs for row in range(first, last + 1)]

@@ -1,8 +1,24 @@
 """Values that are not here: a large one is kept in a store, and a run holds what says where.
 
-A `BlobRef` names the object; the others are what references, texts and passThrough make of one
-without looking at it. Whoever needs the value itself has it `evaluate`d, where the store is at hand.
-What can be told without the value is told: what is stored is large, and so is never falsy.
+A `BlobRef` names an object of the store. The others are what references, texts and passThrough make of
+one without looking at it: expressions over stored objects, which are computed (`evaluate`) where the
+value is needed and the store is at hand.
+
+Why
+    A workflow can do no I/O, and what it hands on is written to its history. Documents of megabytes pass
+    through a graph of which no node but two looks inside.
+
+Invariants
+    To make an expression and evaluate it later gives what evaluating first would have given; a property
+    over random graphs holds that (tests/property).
+    What can be decided without the value is: a stored value is large, and so never falsy; a list's
+    length and an object's few keys are beside its hash.
+    Expressions are immutable; what is known of one is found by its content (engine.resolved_values).
+
+Rejected
+    Proxies that load on first use: the workflow would do I/O, at a moment that depends on a cache.
+    Marked strings or objects in JSON: a value of a user could imitate one. They are told apart by type
+    here, and by the payload's metadata on the wire.
 """
 
 from __future__ import annotations

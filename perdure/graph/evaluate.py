@@ -1,4 +1,18 @@
-"""Making values of what is distant, where the objects of the store are at hand."""
+"""Deferred values computed, where the objects of the store are at hand.
+
+Why it is here, and pure: an expression must mean what it means on values that are present. So this
+uses the very functions of references and templates (`Reference.read`, `joined`, `clean`, `merged`) and
+is given only a function that loads an object. Activities evaluate inputs of agents with it, and the
+fetch of a run evaluates what decides.
+
+Invariant
+    Nothing deferred is left at any depth of the result. Parts of it may be shared with what `load` gave,
+    which several callers use at a time: whoever passes it on to an agent copies it first.
+
+Rejected: to read single members from the bytes of an object without decoding it all. It would be a
+second reading of JSON, of paths and of functions, whose answers would have to stay equal to the first;
+and decoded objects are shared by the calls of a worker, which gains more.
+"""
 
 from __future__ import annotations
 

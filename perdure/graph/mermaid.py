@@ -12,7 +12,7 @@ from typing import Final
 
 from perdure.graph.javascript import to_string
 from perdure.graph.reference import Reference, parse_reference
-from perdure.graph.template import compile_inputs
+from perdure.graph.template_compiler import compile_inputs
 from perdure.graph.values import Value, is_dict, ordered_keys
 
 STATE_STYLES: Final[Mapping[str, str]] = {

@@ -16,7 +16,7 @@ from perdure.graph.reference import (
     parse_path,
     parse_reference,
 )
-from perdure.graph.template import references_in
+from perdure.graph.template_compiler import references_in
 from perdure.graph.values import Value, is_dict, is_list, is_object, js_truthy, ordered_keys
 from perdure.graph.wording import Suggestions, validation
 

@@ -12,28 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from temporalio.client import WorkflowExecutionDescription
 from temporalio.converter import DataConverter
 
+from perdure.monitoring.descriptions import RunDescription
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
 
 MISSED = "\0"
 """Stands for a character that no tail held."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPiece:
-    """A piece of what the call at `path` streams: the text from character `offset` on is now `text`.
-
-    `path` differs for each pass of a loop. `offset` is the length of what was delivered before, with two
-    exceptions: it is larger where something was missed, and smaller where another `attempt` streams another
-    text than the one before it. So the whole is always ``whole[:offset] + text``.
-    """
-
-    path: str
-    attempt: int
-    offset: int
-    text: str
 
 
 @dataclass(slots=True)
@@ -73,11 +59,11 @@ class StreamReader:
     _over: set[str] = field(default_factory=set[str])
     _knows_former: bool = False
 
-    async def running(self, description: WorkflowExecutionDescription) -> list[StreamPiece]:
+    async def running(self, description: RunDescription) -> list[StreamPiece]:
         """The new pieces of the calls that run."""
         pieces: list[StreamPiece] = []
         now: set[str] = set()
-        for call in description.raw_description.pending_activities:
+        for call in description.raw.pending_activities:
             now.add(call.activity_id)
             if call.heartbeat_details.payloads:
                 tails = await self.converter.decode(call.heartbeat_details.payloads, [StreamTail])

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from perdure import daemon
 from perdure.errors import ConnectionFailed
+from perdure.protocol.names import GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE
 from perdure.server import SERVER_NAME, database, marker
 from perdure.server.probe import serves
 
@@ -47,7 +48,7 @@ DYNAMIC = (
     'frontend.httpAllowedHosts=["disabled.invalid"]',
 )
 
-SEARCH_ATTRIBUTES = ("PerdureGraph", "PerdureStatus")
+SEARCH_ATTRIBUTES = (GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,7 @@ def _watch(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal
         if leases.seconds() > order.idle and daemon.retire(order.home, SERVER_NAME):
             _say(f"nobody used the server for {order.idle:g} s: it ends")
             return 0
-        _cap_log()
+        cap_log()
         bell.wait(min(SUPERVISOR_POLL_INTERVAL_S, order.idle / 4))
     _say(f"the server ended with exit code {server.returncode}")
     return 1
@@ -234,7 +235,8 @@ def _dies_with_parent() -> Callable[[], None] | None:
     return before_exec
 
 
-def _cap_log() -> None:
+def cap_log() -> None:
+    """Empties the log on standard output once it is too long."""
     try:
         if os.fstat(1).st_size > MAX_LOG_BYTES:
             os.ftruncate(1, 0)

@@ -18,7 +18,7 @@ from perdure.storage.folder import Folder
 from perdure.storage.memory import Memory
 from perdure.storage.objects import Store
 
-__all__ = ["Found", "Store", "open_store"]
+__all__ = ["Found", "Store", "backend_of", "open_store"]
 
 REMOTE = ("s3", "gs", "az")
 URL_HINT = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
@@ -30,10 +30,11 @@ def open_store(url: str) -> Store:
     Nothing is read or written yet; a folder is made when something is put. Raises UsageError for an
     address that is none, or that lacks what its kind needs.
     """
-    return Store(_backend(url))
+    return Store(backend_of(url))
 
 
-def _backend(url: str) -> Backend:
+def backend_of(url: str) -> Backend:
+    """What keeps the objects of the store at `url`: for a Store with other times than the usual."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         return Folder(Path(url).expanduser().absolute())

@@ -1,7 +1,22 @@
 """The claim check: large values go to the store, and Temporal carries what says where they are.
 
 An object of the store is a Temporal payload, written after the codec of the connection: what is
-encrypted on its way is encrypted there too. It holds a value with nothing distant in it.
+encrypted on its way is encrypted there too.
+
+Invariants
+    An object holds a value with nothing deferred in it. So one read gives a value, and a collector of
+    garbage looks at runs only, never into objects.
+    The same value has the same name in every process: a retry that stores its result again adds nothing.
+    What comes beside an answer (console lines, a stream) is not stored with its value.
+    A value that is read is a copy for whoever asked; only parts are taken from shared objects, which
+    nobody changes.
+
+Rejected
+    A payload codec that swaps bytes for a key, the usual form of the pattern: it sees bytes and not
+    values, so a member of a large object could only be had by loading all of it, and the codec would run
+    in workflow tasks as well: every replay would need the store.
+    Objects that refer to other objects: they would save space where values share parts, and cost a
+    round trip per level and a collector that follows references.
 """
 
 from __future__ import annotations

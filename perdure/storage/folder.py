@@ -3,6 +3,20 @@
 objects/3f/a9/3fa9…        an object, read-only in spirit: its bytes never change
 objects/3f/a9/3fa9….gone   one that is being removed, and still read if need be
 partial/…                  one that is being written
+
+Invariants
+    An object appears under its name whole or not at all: it is written to `partial`, synced, renamed.
+    `write` returns once bytes and names are on disk, those of new folders included. An object that is
+    there already is dated anew instead of written, and its folder synced if it is so young that its
+    writer may not have come to that yet.
+    What is removed was older than asked at the moment of removal: the file is renamed first and dated
+    again; a writer that renews it meanwhile either made it in time, and it is put back, or finds it
+    missing and writes it. Readers look at both names.
+
+Rejected
+    Locks: a shared folder may not have them, and a killed process would leave one behind.
+    One file for many objects, or SQLite: writers on several machines would wait for each other, and
+    neither is safe on a network file system.
 """
 
 from __future__ import annotations

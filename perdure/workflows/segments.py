@@ -1,4 +1,21 @@
-"""Calls of pure agents: answered together, by one local activity for as many as can be."""
+"""Calls of pure agents: answered together, by one local activity for as many as can be.
+
+Why: see perdure.engine.lookahead. This is the side of the run: it gathers the calls that wait, hands a
+snapshot to the segment, and gives its answers to the calls that they belong to, those that the run
+makes later included.
+
+Invariants
+    While a segment is open, no event is handed on: its answers belong to the state that it was given.
+    A segment that fails costs nothing but time: its calls become activities of their own, as does a call
+    that a segment leaves alone.
+    The snapshot is the input of a local activity, and so is never in the history; its answers are.
+
+Rejected
+    Several segments at a time: each would play on from a state of its own, and make different calls
+    under the same numbers.
+    A local activity for each call: a marker each, and a graph whose steps depend on each other would
+    wait for a round trip at each step.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +33,13 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.protocol.names import SEGMENT
+from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.task_budget import WorkflowTaskBudget
 
 NO_RETRY = RetryPolicy(maximum_attempts=1)

@@ -179,3 +179,27 @@ def test_a_status_of_what_has_ended():
         "  ✗ a failed (it broke)",
         "  · b waiting",
     ]
+
+
+# seconds, the node's row and what was said of it, the lines that are written
+LOG = [
+    (0, NodeStatus(path="chapters", state="executing", total=50), "", ["chapters executing"]),
+    (1, NodeStatus(path="chapters", state="executing", done=3, total=50), "", []),
+    (10, NodeStatus(path="chapters", state="executing", done=9, total=50), "", ["chapters  9/50"]),
+    (11, NodeStatus(path="chapters", state="executing", done=9, total=50), "429", ["chapters  9/50  429"]),
+    (12, NodeStatus(path="chapters", state="executing", done=9, total=50), "503", []),
+    (21, NodeStatus(path="chapters", state="executing", done=9, total=50), "503", ["chapters  9/50  503"]),
+    (60, NodeStatus(path="chapters", state="executing", done=9, total=50), "503", []),
+    (61, NodeStatus(path="chapters", state="completed", done=50, total=50), "503", ["chapters completed"]),
+]
+
+
+def test_without_a_terminal_progress_and_failures_are_written_now_and_then(capsys):
+    now = [0.0]
+    board, shown = ProgressTable.of(GRAPH), PlainView(lambda: now[0])
+    for seconds, row, failure, written in LOG:
+        now[0] = float(seconds)
+        board.hear(told(row))
+        board.say("chapters", failure)
+        shown.show(board)
+        assert capsys.readouterr().err.splitlines() == written, seconds

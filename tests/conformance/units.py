@@ -12,7 +12,7 @@ from typing import Any
 from perdure.agents.catalog import catalog
 from perdure.errors import FunctionError, GraphError
 from perdure.graph.mermaid import mermaid
-from perdure.graph.template import compile_inputs
+from perdure.graph.template_compiler import compile_inputs
 from perdure.graph.text.load import load
 from perdure.graph.values import UNDEFINED
 from tests.conformance.agents import difference_of, engine_agent

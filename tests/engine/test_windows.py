@@ -9,7 +9,8 @@ import pytest
 from perdure.engine.large_values import large_values
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.nested import MAX_OPEN_ROW_COUNT, Withheld
-from perdure.engine.snapshot import ranges, restore, snapshot
+from perdure.engine.snapshot import restore, snapshot
+from perdure.engine.starts import ranges
 from tests.support.drive import Drive, Fail, graph, rows, work
 from tests.support.far import Far, Shelf
 

@@ -38,7 +38,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
             for _ in range(phases):
                 rates["quiet"].append(await _rate(journal, asyncio.sleep(seconds)))
                 rates["storm"].append(await _rate(journal, _storm(figures, run, seconds, took)))
-            figures.must((await run.describe()).close_time is None, "the run was busy until the end")
+            figures.must((await run.describe()).closed is None, "the run was busy until the end")
             await run.cancel()
     finally:
         crew.kill_all()

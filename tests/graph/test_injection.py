@@ -9,7 +9,7 @@ import pytest
 from perdure.errors import FunctionError
 from perdure.graph.functions import FUNCTIONS
 from perdure.graph.reference import parse_path, parse_reference
-from perdure.graph.template import compile_inputs, compile_output
+from perdure.graph.template_compiler import compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED
 
 SECRET = "hunter2"

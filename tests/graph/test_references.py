@@ -11,7 +11,8 @@ import pytest
 from perdure.errors import FunctionError
 from perdure.graph import javascript
 from perdure.graph.reference import Reference, parse_path, parse_reference
-from perdure.graph.template import clean, compile_inputs, compile_output, references_in
+from perdure.graph.template import clean
+from perdure.graph.template_compiler import compile_inputs, compile_output, references_in
 from perdure.graph.values import UNDEFINED, truthy
 from tests.support.deviations import OF_REFERENCES
 

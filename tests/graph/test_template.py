@@ -8,7 +8,8 @@ import pytest
 from perdure.errors import FunctionError
 from perdure.graph.functions import FUNCTIONS
 from perdure.graph.reference import parse_path, parse_reference
-from perdure.graph.template import Literal, Ref, Text, clean, compile_inputs, compile_output
+from perdure.graph.template import Literal, Ref, Text, clean
+from perdure.graph.template_compiler import compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED
 
 

@@ -1,5 +1,6 @@
 """The pages with files can be followed: what they run, with the files that they show, gives what they say."""
 
+import asyncio
 import shlex
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tests.repo.documents import Block
 from tests.support import ROOT
 from tests.support.durable import embedded
 
-PAGES = ("filters.md", "from_graphai.md", "quickstart.md", "recipes.md", "temporal.md")
+PAGES = ("filters.md", "from_graphai.md", "python.md", "quickstart.md", "recipes.md")
 BLOCKS = {page: documents.blocks(page) for page in PAGES}
 SHOWN = ("output", "stderr")
 
@@ -83,6 +84,22 @@ def check(block: Block, printed: dict[str, str]) -> None:
             assert shown.text.strip() in printed["stderr"]
 
 
+@pytest.mark.anyio
+@of_kind("durable")
+async def test_durable_command(
+    block: Block, folder: Path, client: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that runs on a server, and the file that it writes."""
+    on_server_of(client, monkeypatch)
+    argv = [sys.executable, "-m", "perdure", *shlex.split(block.text)[1:]]
+    printed = await asyncio.to_thread(process, argv, folder)
+    page = BLOCKS[block.document]
+    written = page[page.index(block) + 1]
+    path = folder / written.kind.removeprefix("written ")
+    assert path.exists(), printed["stderr"]
+    assert path.read_text() == written.text
+
+
 @of_kind("file")
 def test_file(block: Block, folder: Path) -> None:
     """A file of tests is run; any other of Python is at least read."""
@@ -103,6 +120,14 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Grap
         yield client
 
 
+def on_server_of(client: GraphClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has `connect` and commands find the server of `client`."""
+    home = client.settings.home
+    monkeypatch.setenv("PERDURE_HOME", str(home))
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
+
+
 @pytest.mark.anyio
 @of_kind("server")
 async def test_from_python(
@@ -113,10 +138,7 @@ async def test_from_python(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its `main` connects to a server where a worker has the agents and filters of the page."""
-    home = client.settings.home
-    monkeypatch.setenv("PERDURE_HOME", str(home))
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
-    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
+    on_server_of(client, monkeypatch)
     names: dict[str, Any] = {}
     exec(block.text, names)
     agents = {**catalog(), **(load_agents("agents.py") if (folder / "agents.py").exists() else {})}

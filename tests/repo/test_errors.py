@@ -13,7 +13,7 @@ import pytest
 import perdure
 from perdure import errors
 from perdure.errors import PerdureError, QuotaExceeded, TransientError, UsageError
-from tests.repo.pins.limits import modules
+from tests.support.constants import modules
 
 ROOT = Path(perdure.__file__).parent
 

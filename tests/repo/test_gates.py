@@ -8,11 +8,13 @@ import tokenize
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
+from tests.support.constants import constants, modules, numbers
 
 FILE_LINES = 300
 FUNCTION_LINES = 40
@@ -90,3 +92,22 @@ def unreasoned(found: list[tuple[int, str]]) -> list[tuple[int, str]]:
 )
 def test_the_style_of_reasons(comment: str, reasoned: bool) -> None:
     assert (unreasoned([(1, comment)]) == []) == reasoned
+
+
+UNIT = re.compile(r"_(?:S|MS|DAYS|BYTES|CHARS|TOKENS|COUNT|DEPTH|FACTOR|INTEGER|SIZE|ID|FORMAT|CODE)$")
+
+
+def test_numbers_say_their_unit() -> None:
+    """Durations have theirs in their type."""
+    found = [
+        f"{module}.{name}"
+        for module, name, value in numbers()
+        if not isinstance(value, timedelta) and not UNIT.search(name)
+    ]
+    compare("constants without a unit", dict.fromkeys(found, 1))
+
+
+def test_constants_have_names_of_their_own() -> None:
+    """One that other modules may import is not called as another one is."""
+    names = Counter(name for _, path in modules() for name in set(constants(path)) if name[0] != "_")
+    compare("constants of one name", {name: count for name, count in names.items() if count > 1})

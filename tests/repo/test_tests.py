@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, TESTS
+from tests.support import ROOT, TESTS, drive
 
 FILES = sorted(path for path in TESTS.rglob("*.py") if "found" not in path.parts)
 
@@ -61,3 +62,9 @@ def test_the_rule(name: str, allowed: bool) -> None:
 def test_benchmarks_and_the_package_know_no_tests() -> None:
     files = [*ROOT.glob("bench/**/*.py"), *ROOT.glob("perdure/**/*.py")]
     assert {str(path) for path in files if any(imports(path))} == set()
+
+
+def test_the_example_of_the_language_of_the_engines_tests() -> None:
+    assert drive.__doc__
+    lines = [line for line in drive.__doc__.splitlines() if line.startswith("    ") or not line]
+    exec(textwrap.dedent("\n".join(lines)), vars(drive).copy())

@@ -11,6 +11,7 @@
 | stand in for a service | `servers`, `example_services` |
 | see that nothing is stuck | `detector` |
 | compare with recordings of GraphAI | `recorded`, `recorded_run` |
+| list modules and constants of the package | `constants` |
 | run the examples | `examples`, with `models` |
 """
 

@@ -1,4 +1,33 @@
-"""Playing a scheduler by hand."""
+"""Playing a scheduler by hand: the language in which the tests of the engine are written.
+
+Events go into a scheduler, and commands come out. A Drive keeps the commands that wait for an answer, and
+answers them in the order in which they came, so that a test says only what matters to it:
+
+    nodes = graph(                          # a document; each keyword is a node
+        v={"value": 1},                     # a static node
+        a=work(inputs={"x": ":v"}),         # a computed node, of the agent "work"
+        b=work(inputs={"x": ":a.n"}, isResult=True),
+    )
+    drive = Drive(nodes, {"a": {"n": 2}})   # what calls return, by node; {} for all others
+    drive.start()                           # begins the run: a's call waits
+    assert [command.path for command in drive.waiting] == ["a"]
+    drive.step()                            # answers the call that has waited longest: now b's waits
+    assert drive.paths == ["a", "b"]        # all calls so far
+    drive.step()
+    assert drive.finish.results == {"b": {}}
+    assert drive.moves[-1] == "b completed" # every change of a node's state, as "path state"
+
+- `run()` is `start()` and as many steps as it takes; it returns the Finish.
+- Answers may be a function of the command instead; one that raises Fail fails the call, as those of
+  `failing("a", times=2)` do.
+- `give(event)` hands in any event: TimerFired(call), Abort(), an answer out of order.
+- `nested(...)` and `rows(...)` are nodes with a graph inside; the node inside is `i`.
+- `commands` holds all commands, also those that Drive takes care of: timers, settles, console.
+
+`far.Far` is a Drive whose values are in a store: the same graph, played with its values at hand and with all
+of them elsewhere, must come to the same end (`far.same`). Where the order of answers is what is tested,
+tests/property/simulation.py draws it at random, and checks at each step what must always hold.
+"""
 
 from __future__ import annotations
 

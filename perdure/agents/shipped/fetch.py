@@ -145,10 +145,13 @@ def _mapping(value: Value) -> dict[str, Value]:
 
 def _prepare(given: Mapping[str, Value], headers: Mapping[str, Value]) -> _Call:
     method, body, query = (given.get(key, UNDEFINED) for key in ("method", "body", "queryParams"))
+    address = to_string(given.get("url", UNDEFINED))
     try:
-        target = url.parse(to_string(given.get("url", UNDEFINED)))
+        target = url.parse(address)
     except ValueError as error:
-        raise FinalError(str(error)) from None
+        raise FinalError(
+            f"{error}: {address[:200]!r}", hint="give one such as https://example.com/data"
+        ) from None
     if js_truthy(query):
         target = replace(target, query=_form(query) or None)
     if not js_truthy(body):

@@ -38,7 +38,7 @@ async def _main(id: str, settings: Settings, opening: connection.ServerStart | N
     async with connection.connected(settings, opening, passing=True) as client, AsyncExitStack() as stack:
         run = client.get(id)
         description = await run.describe()
-        if description.close_time is not None:
+        if description.closed is not None:
             raise UsageError(f"run {id!r} has ended: perdure status {id}")
         await run.cancel()
         queue = description.task_queue

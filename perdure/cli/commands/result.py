@@ -15,13 +15,16 @@ from perdure.settings import Settings
 EXAMPLES = """\
 examples:
   perdure result nightly-3
-  perdure result nightly-3 --all
+  perdure result nightly-3 --all                 of all nodes
+  perdure result nightly-3 answer                one node
+  perdure result nightly-3 'map[1].deep.text'    a place inside of one
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("id", metavar="ID", help="the run")
+    parser.add_argument("path", nargs="?", metavar="PATH", help="a node, or a place in its result")
     outcome.configure(parser)
     graphs.agents_option(parser)
     graphs.filters_option(parser)

@@ -8,14 +8,17 @@ a Temporal profile, that server is used, and its workers if it has any.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, replace
 
 from perdure.cli import connection, logs, output, problems
 from perdure.cli.inputs import graphs, loaders
 from perdure.cli.running import outcome
+from perdure.cli.running.local_models import OFF
 from perdure.engine.messages import RunOptions
 from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
+from perdure.graph.values import Value
 from perdure.settings import Settings
 
 EXAMPLES = """\
@@ -31,9 +34,29 @@ examples:
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A graph that was read and checked, with what it runs with."""
+
+    document: dict[str, Value]
+    name: str
+    inputs: dict[str, Value]
+    options: RunOptions
+    agents: graphs.Agents
+    unknown: GraphError | None
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("graph", metavar="GRAPH", help="a YAML or JSON file, - for stdin")
+    outcome.configure(parser)
+    parser.add_argument("--detach", action="store_true", help="start it, print its id, do not wait")
+    parser.add_argument("--in-memory", action="store_true", help="run without a server; nothing is kept")
+    graph_options(parser)
+
+
+def graph_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what a graph runs with."""
     parser.add_argument(
         "-i",
         "--input",
@@ -51,9 +74,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the same from a file: a value if it is .yaml or .json, else its text",
     )
     parser.add_argument("--id", metavar="ID", help="the run's id; the same id attaches to the same run")
-    outcome.configure(parser)
-    parser.add_argument("--detach", action="store_true", help="start it, print its id, do not wait")
-    parser.add_argument("--in-memory", action="store_true", help="run without a server; nothing is kept")
     graphs.agents_option(parser)
     graphs.filters_option(parser)
     parser.add_argument("--queue", metavar="Q", help="the task queue of nodes that name none")
@@ -64,6 +84,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=N",
         help="what the run may use up: calls, iterations, depth, bytes or seconds; may be repeated",
     )
+    parser.add_argument(
+        "--no-local", action="store_true", help="no local model answers where there is no API key: it fails"
+    )
     parser.add_argument("--config", metavar="FILE", help="settings for agents: a mapping in YAML or JSON")
 
 
@@ -72,37 +95,55 @@ def main(args: argparse.Namespace) -> int:
     if args.in_memory and (args.detach or args.id or args.queue):
         raise UsageError("--in-memory keeps nothing: it goes without --detach, --id and --queue")
     logs.configure(verbose=args.verbose)
+    settings = settings_of(args)
+    made = prepared(args, strict=args.in_memory)
+    show = outcome.show_of(args)
+    if args.in_memory:
+        from perdure.cli.running import memory  # noqa: PLC0415 -- each way to run loads only what it needs
+
+        return connection.run(
+            memory.run(made.document, made.agents, made.inputs, made.options, settings, show)
+        )
+    opening = connection.begin(settings)
+    from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
+
+    order = run_session.RunCommand(
+        document=made.document,
+        name=made.name,
+        inputs=made.inputs,
+        options=made.options,
+        agents=made.agents,
+        unknown=made.unknown,
+        id=args.id,
+        queue=args.queue,
+        detach=args.detach,
+        show=show,
+    )
+    return connection.run(run_session.run(order, settings, opening))
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings of the environment, and what the options change."""
     settings = Settings.from_env()
+    return replace(settings, local_model=OFF) if args.no_local else settings
+
+
+def prepared(args: argparse.Namespace, *, strict: bool) -> Prepared:
+    """Reads and checks what `graph_options` and the graph's path name. Raises GraphError and UsageError.
+
+    With `strict`, an unknown agent stops the graph.
+    """
     document = graphs.read(args.graph)
     inputs = graphs.inputs_of(args.input, args.input_file)
     config = graphs.config_of(args.config)
     quotas = graphs.quotas_of(args.quota)
     agents = graphs.agents_of(args.agents, args.filters)
-    seen = review(document, agents.names(), is_bounded=bool(quotas))
-    unknown = _checked(seen, document.source, strict=args.in_memory)
+    seen = review(document, agents.names(), is_bounded=bool(args.quota))
+    unknown = _checked(seen, document.source, strict=strict)
     check_inputs(seen.data, inputs)
     nested = loaders.graphs_of(seen.data, args.graph) or None
     options = RunOptions(config=config, graphs=nested, quotas=quotas)
-    if args.in_memory:
-        from perdure.cli.running import memory  # noqa: PLC0415 -- each way to run loads only what it needs
-
-        return connection.run(memory.run(seen.data, agents, inputs, options, settings, outcome.show_of(args)))
-    opening = connection.begin(settings)
-    from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
-
-    order = run_session.RunCommand(
-        document=seen.data,
-        name=graphs.name_of(args.graph),
-        inputs=inputs,
-        options=options,
-        agents=agents,
-        unknown=unknown,
-        id=args.id,
-        queue=args.queue,
-        detach=args.detach,
-        show=outcome.show_of(args),
-    )
-    return connection.run(run_session.run(order, settings, opening))
+    return Prepared(seen.data, graphs.name_of(args.graph), inputs, options, agents, unknown)
 
 
 def _checked(seen: Review, source: str, *, strict: bool) -> GraphError | None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, logs, output
-from perdure.cli.progress.progress_table import STATE_MARKS, duration
+from perdure.cli.progress.progress_table import duration
+from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
 from perdure.settings import Settings
 
@@ -86,9 +87,13 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
         ]
     elif report.state == "running":
         shown.append("  no worker answers for it: what its nodes are doing is not known")
+    if report.cancelling:
+        shown.append("  cancel requested: it stops as soon as a worker hears of it")
+    if report.paused is not None:
+        shown.append(f"  paused at the server{_by(report.paused)}: temporal workflow unpause -w {report.id}")
     if report.attempt > 1:
         shown.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
-    shown += _pending_lines(report.pending, now)
+    shown += _pending_lines(report.id, report.pending, now)
     shown += [
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
         for queue in report.unserved
@@ -123,10 +128,19 @@ def _end_line(name: str, state: str, error: str | None) -> str:
     return f"  {STATE_MARKS.get(state, '?')} {name} {state}" + (f" ({error})" if error else "")
 
 
-def _pending_lines(pending: Sequence[PendingCall], now: datetime) -> list[str]:
+def _by(whom: str) -> str:
+    return f" {whom}" if whom else ""
+
+
+def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> list[str]:
     shown: list[str] = []
     for call in pending:
         where = f"is with a worker{_for(call, now)}" if call.started else f"waits on queue {call.queue!r}"
+        if call.paused is not None:
+            where = (
+                f"is paused at the server{_by(call.paused)}: "
+                f"temporal activity unpause -w {run} --activity-id {call.path}"
+            )
         attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
         failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
         shown.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")

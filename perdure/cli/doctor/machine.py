@@ -14,6 +14,7 @@ from pathlib import Path
 
 from perdure import __version__, local, server
 from perdure.cli.doctor.framework import Finding, State, failed, fine, warning
+from perdure.cli.running.local_models import OFF
 from perdure.errors import ConnectionFailed, FinalError, UsageError
 from perdure.local.models import MINILM, chat_model
 from perdure.settings import Settings, known_names, names
@@ -147,6 +148,11 @@ def models(settings: Settings) -> list[Finding]:
     """Where language models come from: keys of providers, and models on this machine."""
     keys = sorted({*settings.keys, *settings.base_urls})
     findings = [fine("providers", f"keys or addresses for {', '.join(keys)}")] if keys else []
+    if settings.local_model == OFF and keys:
+        return [*findings, fine("models", "local models are off (PERDURE_LOCAL_MODEL)")]
+    if settings.local_model == OFF:
+        hint = "set OPENAI_API_KEY or OPENAI_BASE_URL, or unset PERDURE_LOCAL_MODEL"
+        return [warning("models", "no key, and local models are off: agents that ask a model fail", hint)]
     if not local.installed():
         if keys:
             return [*findings, fine("models", "no local models, which are for graphs that name no key")]
@@ -157,9 +163,11 @@ def models(settings: Settings) -> list[Finding]:
         wanted = (chat_model(settings.local_model), MINILM)
     except FinalError as error:
         return [*findings, failed("models", error.finding, error.hint)]
+    answering = "" if keys else "; they answer for every agent, as there is no key"
     absent = [model.name for model in wanted if not model.is_fetched(place)]
     if not absent:
-        return [*findings, fine("models", f"here: {', '.join(model.name for model in wanted)}")]
+        told = f"here: {', '.join(model.name for model in wanted)}{answering}"
+        return [*findings, fine("models", told)]
     size = sum(model.size for model in wanted if model.name in absent) >> 20
     told = f"fetched when a graph needs them ({size} MiB, or now: perdure models fetch): {', '.join(absent)}"
     return [*findings, fine("models", told)]

@@ -8,20 +8,25 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError
+from temporalio.client import Client
 
 from perdure.cli.doctor.framework import Finding, fine, warning
 from perdure.cli.progress.progress_table import duration
-from perdure.monitoring.report import RPC_TIMEOUT, PendingCall, pending_calls, workers
+from perdure.errors import UsageError
+from perdure.monitoring.descriptions import described, executions, pending_calls
+from perdure.monitoring.report import PendingCall
+from perdure.protocol.names import WORKFLOW
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT
 
 QUEUE_CHECK = "queue"
-OPEN_RUNS_QUERY = "WorkflowType = 'Graph' AND ExecutionStatus = 'Running'"
+OPEN_RUNS_QUERY = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
 MAX_LISTED_RUN_COUNT = 1000
 """Open runs that are listed at most."""
 
@@ -59,16 +64,11 @@ class Needs:
 async def needs_of(temporal: Client) -> Needs:
     """What the open runs need."""
     needs = Needs()
-    runs = [
-        run
-        async for run in temporal.list_workflows(
-            OPEN_RUNS_QUERY, limit=MAX_LISTED_RUN_COUNT, rpc_timeout=RPC_TIMEOUT
-        )
-    ]
+    runs = [info async for info in executions(temporal, OPEN_RUNS_QUERY, MAX_LISTED_RUN_COUNT)]
     needs.seen = len(runs)
     for run in runs:
-        needs.add(run.task_queue, run.id)
-        needs.hear(run.start_time)
+        needs.add(run.task_queue, run.execution.workflow_id)
+        needs.hear(run.start_time.ToDatetime(UTC))
     half = MAX_DESCRIBED_RUN_COUNT // 2
     chosen = runs if len(runs) <= MAX_DESCRIBED_RUN_COUNT else [*runs[:half], *runs[-half:]]
     for start in range(0, len(chosen), 10):
@@ -76,13 +76,13 @@ async def needs_of(temporal: Client) -> Needs:
     return needs
 
 
-async def _calls_of(temporal: Client, run: WorkflowExecution, needs: Needs) -> None:
-    with suppress(RPCError):  # it has ended meanwhile
-        handle = temporal.get_workflow_handle(run.id, run_id=run.run_id)
-        for call in pending_calls(await handle.describe(rpc_timeout=RPC_TIMEOUT)):
-            needs.add(call.queue, run.id)
+async def _calls_of(temporal: Client, run: WorkflowExecutionInfo, needs: Needs) -> None:
+    id = run.execution.workflow_id
+    with suppress(UsageError):  # its history is over meanwhile
+        for call in pending_calls(await described(temporal, id, run.execution.run_id)):
+            needs.add(call.queue, id)
             if call.since and time.time() - call.since / 1000 > LONG_CALL_S:
-                needs.long.append((run.id, call))
+                needs.long.append((id, call))
 
 
 def long_calls(needs: Needs) -> list[Finding]:

@@ -8,19 +8,23 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from perdure import server
 from perdure.agents.catalog import catalog
 from perdure.cli import output
 from perdure.cli.connection import revived
+from perdure.cli.inputs.piped_answers import PipedAnswers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View
-from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
 from perdure.graph.values import Value, is_dict
 from perdure.monitoring.report import RunReport
+from perdure.monitoring.view import RunView
 from perdure.protocol.payloads import RunResult, RunStatus
-from perdure.runs import Run
+
+if TYPE_CHECKING:
+    from perdure.client import GraphClient
 
 FIRST, SLOWEST, GROWTH = 0.15, 1.0, 1.2
 """Seconds between two looks at a run: at first, at most, and by what they grow."""
@@ -40,13 +44,18 @@ FINAL_STATUS_TIMEOUT_S = 1.0
 
 @dataclass(slots=True)
 class Follower:
-    """One run and what was seen of it. `answers` tells whether somebody can be asked here."""
+    """One run and what was seen of it.
 
-    client: GraphClient
-    run: Run
+    `answers` says whether somebody can be asked here, `piped` holds answers that were given beforehand.
+    `client` is that of a durable run: its embedded server is kept up, and others may answer too.
+    """
+
+    run: RunView
     view: View
     document: Mapping[str, Value]
     answers: bool = False
+    client: GraphClient | None = None
+    piped: PipedAnswers | None = None
     _board: ProgressTable = field(init=False)
     _console: int = 0
     _reported: float = field(default_factory=time.monotonic)
@@ -87,7 +96,8 @@ class Follower:
         while True:
             await asyncio.sleep(delay)
             try:
-                await revived(self.client)
+                if self.client is not None:
+                    await revived(self.client)
                 await self._look()
                 answered = time.monotonic()
             except ConnectionFailed as error:
@@ -100,7 +110,12 @@ class Follower:
             delay = min(delay * GROWTH, SLOWEST)
 
     def _is_stopped(self) -> bool:
-        return self.client.embedded is not None and server.was_stopped(self.client.settings)
+        client = self._embedded()
+        return client is not None and server.was_stopped(client.settings)
+
+    def _embedded(self) -> GraphClient | None:
+        """The client, where its server is the embedded one."""
+        return self.client if self.client is not None and self.client.embedded is not None else None
 
     async def _look(self) -> None:
         status = await self._status()
@@ -108,14 +123,22 @@ class Follower:
             return
         self._hear(status)
         for question in status.questions:
-            self._ask(question.path, question.message)
+            if self.piped is None or self.piped.is_over:
+                self._ask(question.path, question.message)
+                continue
+            line = self.piped.take()
+            if line is None:
+                break  # it comes before the next look, or never
+            self.view.lines([f"{question.message}: {line}"])
+            await self._give(question.path, line)
 
     async def _status(self) -> RunStatus | None:
         if time.monotonic() - self._reported < REPORT_INTERVAL_S:
             return await self.run.status(self._console)
         self._reported = time.monotonic()
-        if self.client.embedded is not None:
-            server.check_space(self.client.settings.home)
+        client = self._embedded()
+        if client is not None:
+            server.check_space(client.settings.home)
         report = await self.run.report(self._console)
         self._explain(report)
         return report.status
@@ -129,8 +152,12 @@ class Follower:
 
     def _explain(self, report: RunReport) -> None:
         for call in report.pending:
-            if call.last_failure:
+            if call.paused is not None:
+                self._board.say(call.path, f"paused at the server {call.paused}".rstrip())
+            elif call.last_failure:
                 self._board.say(call.path, f"attempt {call.attempt} follows: {call.last_failure}")
+        if report.paused is not None:
+            self._tell(f"{self.run.id} is paused at the server: temporal workflow unpause -w {self.run.id}")
         if report.attempt > PATIENT_ATTEMPT_COUNT:
             self._tell(
                 f"{self.run.id} is stuck: workers fail to take its next step, and keep trying; "
@@ -176,15 +203,21 @@ class Follower:
         if not line:  # the end of the input
             self.answers = False
             self._asked.discard(path)
+            if self.client is None:
+                self._tell("the input has ended, and nobody else can answer: the run is stopped")
+                await self.run.cancel()
             return
-        try:
-            await self.run.answer(path, line.rstrip("\r\n"))
-        except UsageError as error:
-            self.view.lines([str(error)])
+        await self._give(path, line.rstrip("\r\n"))
         self._asked.discard(path)
 
+    async def _give(self, path: str, answer: str) -> None:
+        try:
+            await self.run.answer(path, answer)
+        except UsageError as error:
+            self.view.lines([str(error)])
+
     async def _end(self, result: RunResult | None) -> None:
-        if self._console or may_print(self.document):
+        if self._console or self.client is None or may_print(self.document):
             try:
                 status = await asyncio.wait_for(self.run.status(self._console), FINAL_STATUS_TIMEOUT_S)
             except TimeoutError:
@@ -194,6 +227,11 @@ class Follower:
         if result is not None:
             self._board.finish(result.states, result.errors, time.time())
             self.view.show(self._board)
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at this terminal who can answer."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 
 def may_print(document: Value) -> bool:

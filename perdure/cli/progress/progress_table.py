@@ -7,22 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.engine.state import TERMINAL_STATES
 from perdure.graph.values import Value, is_dict, ordered_keys
 from perdure.protocol.payloads import NodeStatus, RunStatus
 
-STATE_MARKS: Final = {
-    "waiting": "·",
-    "queued": "…",
-    "executing": "▶",
-    "completed": "✓",
-    "injected": "✓",
-    "failed": "✗",
-    "timed-out": "✗",
-    "skipped": "–",
-    "abort": "■",
-}
 RUNNING_STATES: Final = ("queued", "executing")
-FINAL_STATES: Final = ("completed", "failed", "timed-out", "skipped", "abort")
+_TOLD_STATES: Final = (TERMINAL_STATES - {"injected"}) | {"executing"}
 _MARK: Final = re.compile(r"(@\d+)?(#\d+)?$")
 
 
@@ -126,6 +116,14 @@ class ProgressTable:
             for name, seen in self.nodes.items()
         ]
 
+    def details(self) -> dict[str, tuple[str, str]]:
+        """Of each executing node how much of it is done, and what was said of it; either may be empty."""
+        return {
+            name: (f"{seen.done}/{seen.total}" if seen.total > 1 else "", seen.about)
+            for name, seen in self.nodes.items()
+            if seen.state in RUNNING_STATES
+        }
+
     def _time(self, seen: _Seen, now: float) -> None:
         if seen.state == "executing" and seen.since:
             seen.seconds = max(now - seen.since, 0.0)
@@ -134,7 +132,7 @@ class ProgressTable:
         """``node state`` for each node that began or ended since the last call."""
         lines: list[str] = []
         for name, seen in self.nodes.items():
-            if seen.state != seen.told and seen.state in (*FINAL_STATES, "executing"):
+            if seen.state != seen.told and seen.state in _TOLD_STATES:
                 lines.append(f"{name} {seen.state}")
             seen.told = seen.state
         return lines

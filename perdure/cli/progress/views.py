@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from perdure.cli import output
 from perdure.cli.progress.progress_table import ProgressTable
+
+LOG_LINE_INTERVAL_S: Final = 10.0
+"""Seconds between two lines about one node that is executing, where there is no terminal."""
 
 
 class View(Protocol):
@@ -30,13 +35,30 @@ class View(Protocol):
         ...
 
 
+@dataclass(slots=True)
 class PlainView:
-    """``node state`` as states change."""
+    """``node state`` as states change, and now and then how far a map is and why a call was repeated.
+
+    A log holds these lines for good, so that a node gets at most one in LOG_LINE_INTERVAL_S; the first
+    failure is written at once.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _written: dict[str, tuple[float, tuple[str, str]]] = field(
+        default_factory=dict[str, tuple[float, tuple[str, str]]]
+    )
 
     def show(self, board: ProgressTable) -> None:
         """Writes what has changed."""
         for line in board.changes():
             output.note(line)
+        now = self.clock()
+        for name, detail in board.details().items():
+            since, written = self._written.setdefault(name, (now, ("", "")))
+            due = now - since >= LOG_LINE_INTERVAL_S or (bool(detail[1]) and not written[1])
+            if due and detail != written:
+                self._written[name] = (now, detail)
+                output.note("  ".join([name, *filter(None, detail)]))
 
     def lines(self, texts: Sequence[str]) -> None:
         """Writes them."""

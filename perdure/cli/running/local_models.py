@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from perdure import local
 from perdure.cli import output
+from perdure.errors import with_hint
 from perdure.settings import Settings
+
+OFF: Final = "off"
+"""The local model's name in the settings where none may answer."""
 
 
 def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
-    """Starts the local models when an agent needs them; None where they are not installed."""
-    if not local.installed():
+    """Starts the local models when an agent needs them; None where they are missing or switched off."""
+    if settings.local_model == OFF or not local.installed():
         return None
     told: list[str] = []
 
@@ -23,8 +28,16 @@ def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
             output.note(text)
 
     one_at_a_time = asyncio.Lock()
+    notices = [
+        with_hint(
+            f"no API key: the small local model {settings.local_model} answers for every model",
+            "set OPENAI_API_KEY, or refuse local models with --no-local or PERDURE_LOCAL_MODEL=off",
+        )
+    ]
 
     async def ensure() -> str:
+        if notices:
+            output.note(notices.pop())
         async with one_at_a_time:
             return await local.ensure(settings, tell)
 

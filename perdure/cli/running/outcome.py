@@ -3,37 +3,63 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Awaitable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from perdure.cli import output
-from perdure.errors import RunCancelled, RunFailed
-from perdure.graph.values import Value, is_dict, js_truthy
+from perdure.cli.running.shorten import shortened
+from perdure.errors import RunCancelled, RunFailed, UsageError, with_hint
+from perdure.graph.reference import parse_reference
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
+from perdure.graph.wording import suggestion
 from perdure.protocol.payloads import RunResult
+
+MISSING_FILE_HINT: Final = (
+    "hint: file agents read inside the folder that the worker was started in, or that PERDURE_FILE_ROOT names"
+)
+_ITEM: Final = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What of a result is shown: `everything` instead of isResult nodes, as one JSON object for programs."""
+    """What of a result is shown, and how.
+
+    `everything` instead of isResult nodes; `json`: as one object for programs; `full`: not shortened for a
+    terminal; `path`: one place in the results alone, such as ``answer.text`` or ``map[1].deep``.
+    """
 
     everything: bool = False
     json: bool = False
+    full: bool = False
+    path: str | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what is shown."""
     parser.add_argument("--all", action="store_true", help="results of all nodes, not only isResult ones")
     parser.add_argument("--json", action="store_true", help="one object: id, status, results, errors, states")
+    parser.add_argument("--full", action="store_true", help="long lists whole, on a terminal too")
 
 
 def show_of(args: argparse.Namespace) -> OutputOptions:
     """What the options say."""
-    return OutputOptions(everything=args.all, json=args.json)
+    return OutputOptions(
+        everything=args.all, json=args.json, full=args.full, path=getattr(args, "path", None)
+    )
+
+
+Deliver: TypeAlias = Callable[[RunResult], int]
+"""Takes the result of a run that did not fail, instead of stdout, and gives the exit code."""
 
 
 async def reported(
-    id: str, document: Mapping[str, Value], show: OutputOptions, ending: Awaitable[RunResult]
+    id: str,
+    document: Mapping[str, Value],
+    show: OutputOptions,
+    ending: Awaitable[RunResult],
+    deliver: Deliver | None = None,
 ) -> int:
     """Waits for the end and reports it: 0, or 1 where the run failed."""
     try:
@@ -41,16 +67,51 @@ async def reported(
     except RunFailed as error:
         status = "cancelled" if isinstance(error, RunCancelled) else "failed"
         _report_failure(id, document, show, status, error)
+        if show.path is not None and error.result is not None and not show.json:
+            output.result(_text(at(error.result.all, show.path), show))
         return 1
+    _hint_never_ran(document, result)
+    if deliver is not None:
+        return deliver(result)
     if show.json:
         output.result(as_json(id, "completed", result, show))
+        return 0
+    if show.path is not None:
+        output.result(_text(at(result.all, show.path), show))
         return 0
     everything = show.everything
     if not everything and not has_results(document):
         output.note("no node of the graph has isResult: here are the results of all")
         everything = True
-    output.result(output.json_text(result.all if everything else result.results))
+    output.result(_text(result.all if everything else result.results, show))
     return 0
+
+
+def at(results: Mapping[str, Value], path: str) -> Value:
+    """The value at a place such as ``answer.text``, ``map[1].deep`` or ``map.$1.deep``. Raises UsageError."""
+    reference = parse_reference(":" + _ITEM.sub(r".$\1", path.removeprefix(":")))
+    node = "" if reference is None else reference.node
+    if reference is None or node not in results:
+        hint = suggestion(node, results) or "no node has a result"
+        raise UsageError(f"there is no result at {path!r}", hint=hint)
+    value = reference.read(results[node])
+    if value is UNDEFINED:
+        held = results[node]
+        parts = f"there is: {', '.join(held)}" if is_dict(held) else "it has no parts"
+        hint = f"{node!r} is a list of {len(held)}" if is_list(held) else parts
+        raise UsageError(f"there is no result at {path!r}", hint=hint)
+    return value
+
+
+def _text(value: Value, show: OutputOptions) -> str:
+    """A result for stdout: shortened where that is a terminal, and a string alone as it is."""
+    terminal = output.is_terminal()
+    if show.path is not None and isinstance(value, str):
+        return output.plain(value) if terminal else value
+    brief = value if show.full or not terminal else shortened(value)
+    if brief != value:
+        output.note("shortened for the terminal: --full prints all")
+    return output.json_text(brief)
 
 
 def as_json(id: str, status: str, result: RunResult, show: OutputOptions) -> str:
@@ -73,6 +134,8 @@ def _report_failure(
     for node, message in result.errors.items():
         agent = agent_of(document, node)
         output.note(f"  {node}{f' ({agent})' if agent else ''}: {message}")
+        if "ENOENT: " in message:
+            output.note(f"  {MISSING_FILE_HINT}")
 
 
 def agent_of(document: Mapping[str, Value], node: str) -> str:
@@ -82,8 +145,23 @@ def agent_of(document: Mapping[str, Value], node: str) -> str:
     return str(spec.get("agent", "")) if is_dict(spec) else ""
 
 
+def _hint_never_ran(document: Mapping[str, Value], result: RunResult) -> None:
+    for node in never_ran(document, result):
+        finding = f"{node} has isResult, and did not run: it is {result.states.get(node, 'waiting')}"
+        output.note(with_hint(finding, "look at its if and unless, and at the nodes that it waits for"))
+
+
+def never_ran(document: Mapping[str, Value], result: RunResult) -> list[str]:
+    """The isResult nodes of the graph itself that came to no result, though the run came to its end."""
+    return [name for name in _result_nodes(document) if name not in result.results]
+
+
 def has_results(document: Mapping[str, Value]) -> bool:
     """Whether a node of the graph itself is an isResult node."""
+    return bool(_result_nodes(document))
+
+
+def _result_nodes(document: Mapping[str, Value]) -> list[str]:
     nodes = document.get("nodes")
-    specs = nodes.values() if is_dict(nodes) else ()
-    return any(is_dict(node) and js_truthy(node.get("isResult")) for node in specs)
+    rows = nodes.items() if is_dict(nodes) else ()
+    return [str(name) for name, node in rows if is_dict(node) and js_truthy(node.get("isResult"))]

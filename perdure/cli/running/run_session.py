@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from perdure import server
 from perdure.cli import output, problems
 from perdure.cli.connection import ServerStart, connected
 from perdure.cli.inputs.graphs import Agents
-from perdure.cli.progress.follow import Follower
+from perdure.cli.inputs.piped_answers import piped_answers
+from perdure.cli.progress.follow import Follower, can_ask
 from perdure.cli.progress.views import view
 from perdure.cli.running import outcome, queue_choice
 from perdure.client import GraphClient
@@ -44,6 +44,7 @@ class RunCommand:
     queue: str | None = None
     detach: bool = False
     show: outcome.OutputOptions = field(default_factory=outcome.OutputOptions)
+    deliver: outcome.Deliver | None = None
 
 
 async def run(order: RunCommand, settings: Settings, opening: ServerStart | None) -> int:
@@ -63,13 +64,16 @@ async def run(order: RunCommand, settings: Settings, opening: ServerStart | None
             if place.host:
                 await leave.enter_async_context(queue_choice.hosted(client, place.queue, order.agents))
             leave.run = started = await starting
+            output.note(f"run {started.id}: perdure status {started.id}")
             if order.id is not None:
                 description = await started.describe()
-                if description.close_time is not None:
-                    return await outcome.reported(started.id, order.document, order.show, started.result())
+                if description.closed is not None:
+                    return await outcome.reported(
+                        started.id, order.document, order.show, started.result(), order.deliver
+                    )
                 if description.task_queue != place.queue:
                     await _host(client, description.task_queue, order.document, order.agents, leave)
-            return await _follow(client, started, order.document, order.show)
+            return await _follow(client, started, order.document, order.show, order.deliver)
 
 
 async def result(
@@ -80,7 +84,7 @@ async def result(
         attached = client.get(id)
         description = await attached.describe()
         document = dict((await attached.request()).graph)
-        if description.close_time is not None:
+        if description.closed is not None:
             return await outcome.reported(id, document, show, attached.result())
         async with _interruptible(agents) as leave:
             leave.run = attached
@@ -130,12 +134,17 @@ async def _host(
 
 
 async def _follow(
-    client: GraphClient, run: Run, document: dict[str, Value], show: outcome.OutputOptions
+    client: GraphClient,
+    run: Run,
+    document: dict[str, Value],
+    show: outcome.OutputOptions,
+    deliver: outcome.Deliver | None = None,
 ) -> int:
     shown = view()
-    can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    follower = Follower(client, run, shown, document, answers=can_ask)
-    return await outcome.reported(run.id, document, show, follower.follow())
+    answers = can_ask()
+    piped = None if answers else piped_answers()
+    follower = Follower(run, shown, document, answers=answers, client=client, piped=piped)
+    return await outcome.reported(run.id, document, show, follower.follow(), deliver)
 
 
 class Leave(AsyncExitStack):

@@ -1,0 +1,50 @@
+"""Answers to calls: which node an answer, a timer or a settled graph belongs to, and what it means there."""
+
+from __future__ import annotations
+
+from perdure.engine.board import Board
+from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.state import GraphRun, NodeState, Outcome
+
+
+class CallAnswers:
+    """Hands answers to their nodes. One to a call that is over, or was cancelled, is ignored."""
+
+    def __init__(self, board: Board, node_lifecycle: NodeLifecycle) -> None:
+        self._board = board
+        self._nodes = node_lifecycle
+
+    def answer(
+        self, call: int, outcome: Outcome, state: NodeState = NodeState.FAILED, final: bool = False
+    ) -> None:
+        """A call is over; `state` is what a failure makes of the node."""
+        flight = self._board.calls.pop(call, None)
+        if flight is not None:
+            self._nodes.conclude(self._board.runs[flight.run], flight.node, outcome, state, final)
+
+    def finish_turn(self, call: int) -> None:
+        """The graphs of a node have been over for as many turns as GraphAI takes: so is its call."""
+        flight = self._board.calls.get(call)
+        nested = None if flight is None else self._board.runs[flight.run].nodes[flight.node].nested
+        if nested is not None and nested.outcome is not None:
+            self.answer(call, nested.outcome)
+
+    def time_out(self, timer: int) -> None:
+        """The time of an attempt with graphs inside is over, or that of all attempts of a node."""
+        flight = self._board.calls.pop(timer, None)
+        if flight is None:
+            return
+        run = self._board.runs[flight.run]
+        node = run.nodes[flight.node]
+        if node.deadline == timer:
+            node.deadline = None
+            self._miss_deadline(run, flight.node)
+            return
+        node.timer, call = None, node.call or 0
+        self._board.calls.setdefault(call, flight)  # a call with graphs inside is open without a command
+        self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
+
+    def _miss_deadline(self, run: GraphRun, name: str) -> None:
+        self._board.cancel(run.nodes[name].call)
+        message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
+        self._nodes.conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)
