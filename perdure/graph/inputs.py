@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from perdure.errors import UsageError
 from perdure.graph.fields import is_computed
 from perdure.graph.values import Value, is_dict
-from perdure.graph.wording import Suggestions
+from perdure.graph.wording import suggestion
 
 
 def check_inputs(graph: Value, names: Iterable[str]) -> None:
@@ -17,5 +17,5 @@ def check_inputs(graph: Value, names: Iterable[str]) -> None:
     for name in names:
         if name not in statics:
             finding = "is computed" if name in nodes else "is no node of the graph"
-            hint = Suggestions().hint(name, statics) or "there is none"
+            hint = suggestion(name, statics) or "there is none"
             raise UsageError(f"input {name!r} {finding}", hint=f"inputs go into static nodes: {hint}")

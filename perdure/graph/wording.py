@@ -51,3 +51,8 @@ class Suggestions:
         known = sorted(names)
         more = f" and {len(known) - NAMES_COUNT} more" if len(known) > NAMES_COUNT else ""
         return f"there is: {', '.join(known[:NAMES_COUNT])}{more}" if known else ""
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """The hint for the one wrong name of a command."""
+    return Suggestions().hint(name, [*names])
