@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import (
@@ -23,17 +23,14 @@ from temporalio.service import RPCError
 
 from perdure.errors import RunFailed, UsageError
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls
-from perdure.monitoring.report import (
-    RPC_TIMEOUT,
-    RunReport,
-    rpc_error,
-    run_error,
-    workers,
-)
-from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.monitoring.report import RunReport
+from perdure.monitoring.streams import StreamReader
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 
@@ -72,6 +69,17 @@ class Run:
         """Asks the run to stop: running agents are told, and no node starts any more."""
         try:
             await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def terminate(self, reason: str = "terminated by its client") -> None:
+        """Ends the run at once, without a word to it: where cancel does not help.
+
+        Agents that run hear of it with their next heartbeat; there is no result, and what has been computed
+        is in the history only.
+        """
+        try:
+            await self.handle.terminate(reason, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
@@ -166,7 +174,7 @@ class Run:
             id=self.id,
             state=description.state,
             name=description.name or await self.recorded_name(),
-            started=description.info.start_time.ToDatetime(UTC),
+            started=description.started,
             closed=description.closed,
             status=await self.status(console_from) if is_served else None,
             pending=pending,

@@ -28,16 +28,9 @@ from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.deferred import copied
 from perdure.graph.values import Value, is_object
-from perdure.protocol.agents import DIRECTORY, AgentRegistry
-from perdure.protocol.payloads import (
-    FETCH,
-    KEEP,
-    SEGMENT,
-    TOO_LARGE_FOR_LOCAL,
-    AgentCall,
-    FirstSegmentRequest,
-    SegmentRequest,
-)
+from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import from_plain, to_plain
 from perdure.protocol.wire import is_plain, pack, unpack
 from perdure.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import GRAPH_STEP_COUNT
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import Finish
 from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
@@ -110,7 +110,7 @@ class GraphLifecycle:
         """A graph is over, and with the root the whole run; `nothing_ran` of what it began with."""
         run.outcome = outcome
         if run.parent is not None:
-            self._report(GraphEvent.ENDED, run)
+            self._report("ended", run)
         elif nothing_ran:
             self.board.finish(Finish(all={}, results={}))
         else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
@@ -144,7 +144,7 @@ class NestedGraphs:
                 break
             start = nested.starts[nested.opened]
             nested.opened += 1
-            self.report(GraphEvent.OPENED, self._child(run, name, nested, start))
+            self.report("opened", self._child(run, name, nested, start))
         nested.opening = False
 
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:

@@ -27,7 +27,7 @@ from collections import deque
 from perdure.engine import node_semantics
 from perdure.engine.agent_calls import agent_call, may_call
 from perdure.engine.board import Board, Rules
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import StartTimer
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.resolved_values import ValueNeeded
@@ -291,4 +291,4 @@ class NodeLifecycle:
         if slots.lanes:
             self.start_queued()
         if not run.active and run.is_idle and run.outcome is None:
-            self._report(GraphEvent.IDLE, run)
+            self._report("idle", run)

@@ -138,11 +138,11 @@ class Scheduler:
     def react(self, event: GraphEvent, run: GraphRun) -> None:
         """What follows when a part of the scheduler reports what has happened to a graph."""
         match event:
-            case GraphEvent.OPENED:
+            case "opened":
                 self.graphs.begin(run)
-            case GraphEvent.IDLE:
+            case "idle":
                 self.graphs.proceed(run)
-            case GraphEvent.ENDED:
+            case "ended":
                 self.nested.over(run)
 
     def _end_pause(self, call: int) -> None:

@@ -23,7 +23,7 @@ MAX_NODE_TIME_MS: Final = 10 * 365 * 24 * 3_600 * 1_000
 """Ten years."""
 
 MAX_BACKOFF_DELAY_S: Final = 24 * 3_600
-MAX_CONCURRENCY_COUNT: Final = 10_000
+MAX_CONCURRENCY_COUNT: Final = 1_000_000
 
 NODE_BOUNDS: Final[Mapping[str, tuple[float, str]]] = {
     "retry": (MAX_RETRY_COUNT, "more attempts"),

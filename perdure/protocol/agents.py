@@ -13,9 +13,6 @@ from perdure.engine.messages import RunAgent
 from perdure.graph.values import Value
 from perdure.protocol.records import from_plain
 
-DIRECTORY = "perdure.agents"
-"""The activity by which a run asks its worker which agents there are."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterScope:

@@ -32,12 +32,12 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.host import Host
 from perdure.workflows.human_tasks import HumanTasks
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_limits import RunLimits, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
 from perdure.workflows.segments import Segments

@@ -177,7 +177,7 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
     ),
     (graph(a=copy(backoff=1e5)), "bounds", "nodes.a.backoff", "give backoff a number up to 86,400", ""),
     (
-        graph(a=copy()) | {"concurrency": 10_001},
+        graph(a=copy()) | {"concurrency": 1_000_001},
         "bounds",
         "concurrency",
         "give concurrency a number up to 10,000",

@@ -11,11 +11,11 @@ from temporalio.exceptions import ApplicationError
 from perdure.engine.messages import AgentCompleted, AgentFailed, NodeOptions, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.payloads import KEEP, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import KEEP, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.call_windows import LocalWindow, RemoteWindow
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_values import MAX_INLINE_BYTES
 from perdure.workflows.task_budget import MAX_TASK_CALL_COUNT, WorkflowTaskBudget
 from tests.support.host import FakeHost

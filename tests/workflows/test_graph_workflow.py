@@ -22,7 +22,7 @@ from perdure.errors import (
     UsageError,
 )
 from perdure.monitoring.report import RunReport
-from perdure.monitoring.streams import StreamPiece
+from perdure.monitoring.view import StreamPiece
 from perdure.runs import Run
 from perdure.storage.claim_check import ClaimCheck
 from perdure.worker import WorkerOptions, build_worker
@@ -60,7 +60,7 @@ async def until_asked(going: Run) -> None:
     for _ in range(100):
         status = await going.status()
         if status is not None and status.questions:
-            assert status.questions == (HumanPrompt(path="who", message="name?", required=True),)
+            assert status.questions == (HumanPrompt(path="who", message="name?", required=True, node="who"),)
             return
         await asyncio.sleep(0.05)
     raise AssertionError("no question was asked")

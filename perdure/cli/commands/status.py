@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, logs, output
-from perdure.cli.progress.progress_table import STATE_MARKS, duration
+from perdure.cli.progress.progress_table import duration
+from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
 from perdure.settings import Settings
 
