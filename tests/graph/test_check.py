@@ -180,7 +180,7 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
         graph(a=copy()) | {"concurrency": 1_000_001},
         "bounds",
         "concurrency",
-        "give concurrency a number up to 10,000",
+        "give concurrency a number up to 1,000,000",
         "",
     ),
     (graph(a=copy(batch=1001)), "batch", "nodes.a.batch", "give a number such as 100", ""),
