@@ -86,7 +86,7 @@ class AgentActivities:
     )
 
     def all(self) -> list[Callable[..., object]]:
-        """What a Temporal worker is given."""
+        """What a Temporal worker is started with."""
         return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
@@ -140,10 +140,10 @@ class AgentActivities:
         )
 
     @activity.defn(name=FETCH)
-    async def fetch(self, wanted: RawValue) -> RawValue:
+    async def fetch(self, payload: RawValue) -> RawValue:
         """What a run has to know of a value that is not in it: (the value, whether all of it)."""
         try:
-            distant, whole = unpack(wanted)
+            distant, whole = unpack(payload)
             return pack(await self.claims.answer(distant, whole))
         except PerdureError as error:
             raise _application_error(error) from error
@@ -235,7 +235,7 @@ class AgentActivities:
     def _context(
         self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Heartbeat | None = None
     ) -> AgentContext:
-        """What the agent of a call sees; without a `pulse` it streams to nobody."""
+        """What the agent of a call sees; without a `pulse` what it streams is dropped."""
         beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return context_of(
             call,
