@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from perdure.errors import Problem
-from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, SUCCESSORS, is_computed
+from perdure.graph.bounds import BOUNDS, bound_problems
+from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, STATIC_KEYS, SUCCESSORS, is_computed
 from perdure.graph.javascript import to_string
+from perdure.graph.perdure_keys import perdure_key_problems
 from perdure.graph.reference import parse_reference
 from perdure.graph.relations import function_problems, pass_through_problems, relation_problems
 from perdure.graph.values import (
@@ -61,14 +63,18 @@ def problems(
     yield from pass_through_problems(data["nodes"], names)
     yield from function_problems(data)
     yield from _endless_loop_problems(data)
+    yield from bound_problems(data)
 
 
-def first_problem(data: Value, agents: Collection[str] | None = None) -> Problem | None:
-    """The problem that GraphAI reports, None for a graph that it accepts.
+def first_problem(
+    data: Value, agents: Collection[str] | None = None, *, bounded: bool = True
+) -> Problem | None:
+    """The problem that GraphAI reports, None for a graph that it accepts; BOUNDS are for `bounded` graphs.
 
     An endless loop is none: the caller of the run may still replace it by a count.
     """
-    return next((problem for problem in problems(data, agents) if problem.code != ENDLESS_LOOP), None)
+    passed = (ENDLESS_LOOP,) if bounded else (ENDLESS_LOOP, BOUNDS)
+    return next((problem for problem in problems(data, agents) if problem.code not in passed), None)
 
 
 def _nodes_problem(data: dict[str, Value]) -> Problem | None:
@@ -205,20 +211,7 @@ def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
         if key != "fileName":
             finding = f"graphLoader has no key {key!r}: it reads a file"
             yield Problem("graph-loader", f"{place}.graphLoader.{key}", finding, "give it fileName only")
-    if "queue" in node and not (isinstance(node["queue"], str) and node["queue"]):
-        yield Problem("queue", f"{place}.queue", "queue names a task queue", "give a text such as 'gpu'")
-    if "placement" in node and node["placement"] not in PLACEMENTS:
-        hint = f"one of {', '.join(PLACEMENTS)}"
-        yield Problem("placement", f"{place}.placement", "no such placement", hint)
-    if "backoff" in node and not (is_number(node["backoff"]) and node["backoff"] > 0):
-        hint = "give a number such as 2"
-        yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", hint)
-    if "deadline" in node and not (is_number(node["deadline"]) and node["deadline"] > 0):
-        hint = "give a number such as 60000"
-        yield Problem("deadline", f"{place}.deadline", "deadline is a time in milliseconds above 0", hint)
-    if "batch" in node and not (is_number(node["batch"]) and 1 <= node["batch"] <= 1000):
-        hint = "give a number such as 100"
-        yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", hint)
+    yield from perdure_key_problems(place, node)
 
 
 def _agent_problems(

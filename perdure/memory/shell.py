@@ -18,6 +18,7 @@ from perdure.agents.catalog import catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.board import Observer
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
     Abort,
@@ -89,6 +90,7 @@ def memory_shell(
         (options or RunOptions()).injecting(inputs or {}),
         agents=known,
         observe=environment.observe,
+        event_steps=MAX_EVENT_STEP_COUNT,
     )
     return MemoryShell(scheduler, known, environment)
 

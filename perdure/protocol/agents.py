@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError
@@ -42,7 +43,8 @@ class AgentRegistry:
     earlier versions, allows any.
     `local_activities` is the setting, `store` tells whether there is one; `filters` are the fields of
     a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
-    a SegmentResult, None where that is to be asked for.
+    a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
+    (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
     """
 
     pure: Sequence[str] = ()
@@ -53,6 +55,7 @@ class AgentRegistry:
     store: bool = False
     filters: Sequence[Mapping[str, Value]] = ()
     first: Mapping[str, Value] | None = None
+    event_steps: int | None = None
     allowed_queues: Sequence[str] | None = None
 
     def names(self) -> list[str]:
@@ -67,6 +70,7 @@ class Placement:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store
+        self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
