@@ -92,6 +92,7 @@ class AgentActivities:
             others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
             human=sorted(agent.name for agent in agents if agent.human),
             queues={agent.name: agent.queue for agent in agents if agent.queue},
+            allowed_queues=[self.settings.queue, *self.settings.queues],
             local_activities=self.settings.local_activities,
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
