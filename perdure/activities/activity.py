@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -18,6 +16,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment, key_of
+from perdure.activities.segment_threads import SegmentThreads
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
@@ -43,9 +42,6 @@ MAX_LOCAL_RESULT_BYTES = 48_000
 
 MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
-
-MAX_ACTIVE_SEGMENTS_COUNT = 3
-"""Segments at work. Python runs one at a time; in threads of their own, for agents use those of asyncio."""
 
 MAX_CALL_CONSOLE_COUNT = 200
 """Console lines that one call may leave behind."""
@@ -81,9 +77,7 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
-    _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(MAX_ACTIVE_SEGMENTS_COUNT, "perdure-segment"), repr=False
-    )
+    _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is started with."""
@@ -98,6 +92,7 @@ class AgentActivities:
             others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
             human=sorted(agent.name for agent in agents if agent.human),
             queues={agent.name: agent.queue for agent in agents if agent.queue},
+            allowed_queues=[self.settings.queue, *self.settings.queues],
             local_activities=self.settings.local_activities,
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
@@ -106,7 +101,7 @@ class AgentActivities:
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:
             segment = self._new_segment()
-            first = await self._in_thread(self._first, segment, beginning, directory)
+            first = await self._threads.run(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
@@ -122,13 +117,7 @@ class AgentActivities:
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         segment = self._new_segment()
-        return pack(await self._in_thread(segment.play, unpack(request, SegmentRequest)))
-
-    async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
-        """The result of `work`, which sees that it is in an activity."""
-        context = copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: context.run(work, *args))
+        return pack(await self._threads.run(segment.play, unpack(request, SegmentRequest)))
 
     def _new_segment(self) -> Segment:
         return Segment(
