@@ -254,6 +254,17 @@ class ValueTooLarge(FinalError):
         )
 
 
+class SizeExceeded(FinalError):
+    """A value would have `size` bytes or more, above the `limit` of one value: it is not built."""
+
+    def __init__(self, size: int, limit: int, place: str = "") -> None:
+        self.size, self.limit = size, limit
+        super().__init__(
+            f"{place}the value would be {size / 1e6:.1f} MB or more; at most {limit / 1e6:.0f} MB",
+            hint="pass references (a file, an address), or parts of the data",
+        )
+
+
 class CannotKeep(FinalError):
     """What the run has made cannot be brought to the store."""
 
