@@ -21,6 +21,7 @@
             +-- ObjectCorrupt     a large value is damaged
             +-- NoStore           a value is in a store, and this process has none
             +-- ValueTooLarge     a value is too large to pass through Temporal
+            +-- SizeExceeded      a value would be larger than one may be: it is not built
             +-- CannotKeep        what a run has made cannot be brought to the store
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
 

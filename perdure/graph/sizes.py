@@ -35,7 +35,7 @@ SCALAR_BYTES: Final = 8
 """Bytes of a number, true, false, null, and of what stands around an item or a name."""
 
 ENCODED_TEXT_CHARS: Final = 1_000_000
-"""Characters from which a text outside ASCII is encoded to be measured; a shorter one counts its characters."""
+"""Characters from which a text outside ASCII is encoded to be measured."""
 
 
 def size_of(value: Value, limit: int = MAX_VALUE_BYTES, *, stored: bool = True) -> int:

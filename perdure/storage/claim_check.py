@@ -116,7 +116,7 @@ class ClaimCheck:
     async def redeem(self, value: Value, limit: int | None = None) -> Value:
         """A copy of `value` with nothing distant in it, of at most `limit` bytes.
 
-        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, StoreUnavailable, and FunctionError from references.
+        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, StoreUnavailable; FunctionError from references.
         """
         wanted = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
         if not wanted:

@@ -90,5 +90,5 @@ AMPLIFYING = {
 
 @pytest.mark.parametrize("name", AMPLIFYING)
 def test_amplification_ends_typed(name: str) -> None:
-    with pytest.raises(RunFailed, match="the value would be .* MB or more; at most 64 MB"):
+    with pytest.raises(RunFailed, match=r"the value would be .* MB or more; at most 64 MB"):
         run_in_memory(AMPLIFYING[name])
