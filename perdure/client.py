@@ -16,7 +16,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,24 +40,18 @@ from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, normalize
-from perdure.monitoring.descriptions import listed
-from perdure.monitoring.report import (
-    GRAPH_KEY,
-    RPC_TIMEOUT,
-    STATUS_KEY,
-    RunSummary,
-    knows_attributes,
-    rpc_error,
-    short,
-    workers,
-)
+from perdure.monitoring.descriptions import STARTED, listed
+from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
+from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY, knows_attributes
 
-WORKFLOW = "Graph"
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files
@@ -144,7 +138,7 @@ class GraphClient:
         arguments: dict[str, Any] = {
             "id": run_id,
             "task_queue": request.queue,
-            "memo": {"graph": request.name, "body": body},
+            "memo": {"graph": request.name, "body": body, STARTED: datetime.now(UTC).isoformat()},
             "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
             "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
             "static_summary": request.name[:200],
@@ -186,8 +180,12 @@ class GraphClient:
         return Run(self.temporal, id, self.claims, local=self.embedded is not None)
 
     async def list(self, limit: int = 20, query: str = "") -> AsyncIterator[RunSummary]:
-        """The latest runs, newest first. `query` is Temporal's list filter."""
-        wanted = f"WorkflowType = '{WORKFLOW}'" + (f" AND ({query})" if query else "")
+        """The latest runs, newest first. `query` is Temporal's list filter.
+
+        A run that continues as new is several executions at the server, and one line here.
+        """
+        latest = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus != 'ContinuedAsNew'"
+        wanted = f"{latest} AND ({query})" if query else latest
         async for run in listed(self.temporal, wanted, limit):
             yield run if run.name else replace(run, name=await self.get(run.id).recorded_name())
 

@@ -25,8 +25,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.monitoring.descriptions import executions
-from perdure.monitoring.report import RPC_TIMEOUT, short
 from perdure.storage import Found, Store
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 
 ALL_RUNS_QUERY: Final = "WorkflowType = 'Graph'"
 CONCURRENT_REQUEST_COUNT: Final = 8

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import (
@@ -21,19 +23,21 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.errors import RunFailed, UsageError
+from perdure.errors import PerdureError, RunFailed, UsageError
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls
-from perdure.monitoring.report import (
-    RPC_TIMEOUT,
-    RunReport,
-    rpc_error,
-    run_error,
-    workers,
-)
-from perdure.monitoring.streams import StreamPiece, StreamReader
+from perdure.monitoring.report import RunReport
+from perdure.monitoring.streams import StreamReader
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.queues import workers
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
+
+WAITING_NOTICE_S = 5.0
+"""Seconds after which somebody who waits for a result is told what the run waits for."""
+
+logger = logging.getLogger(__name__)
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 
@@ -53,7 +57,11 @@ class Run:
         return self.temporal.get_workflow_handle(self.id, result_type=RunResult)
 
     async def result(self) -> RunResult:
-        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped."""
+        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped.
+
+        What a run waits for that nobody serves, or nobody answers, is logged once, as a warning.
+        """
+        warning = asyncio.ensure_future(self._warn_where_it_waits())
         try:
             return await self._redeemed(await self.handle.result())
         except WorkflowFailureError as error:
@@ -63,6 +71,21 @@ class Run:
             raise failure from error
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
+        finally:
+            warning.cancel()
+
+    async def _warn_where_it_waits(self) -> None:
+        await asyncio.sleep(WAITING_NOTICE_S)
+        with suppress(PerdureError):
+            report = await self.report()
+            for queue in report.unserved:
+                logger.warning(
+                    "run %r waits for a worker on queue %r: perdure worker --queue %s, or in this process "
+                    "async with perdure.serving(client, queue=%r)",
+                    *(self.id, queue, queue, queue),
+                )
+            for asked in () if report.status is None else report.status.questions:
+                logger.warning("run %r waits for an answer at %r: %s", self.id, asked.path, asked.message)
 
     async def _redeemed(self, result: RunResult) -> RunResult:
         """The result with its large values, which are in the store."""
@@ -72,6 +95,17 @@ class Run:
         """Asks the run to stop: running agents are told, and no node starts any more."""
         try:
             await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            raise rpc_error(error, f"run {self.id!r}") from error
+
+    async def terminate(self, reason: str = "terminated by its client") -> None:
+        """Ends the run at once, without a word to it: where cancel does not help.
+
+        Agents that run hear of it with their next heartbeat; there is no result, and what has been computed
+        is in the history only.
+        """
+        try:
+            await self.handle.terminate(reason, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
@@ -166,7 +200,7 @@ class Run:
             id=self.id,
             state=description.state,
             name=description.name or await self.recorded_name(),
-            started=description.info.start_time.ToDatetime(UTC),
+            started=description.started,
             closed=description.closed,
             status=await self.status(console_from) if is_served else None,
             pending=pending,

@@ -31,6 +31,7 @@ COMMANDS = {
     "result": "wait for a run, and print its results",
     "answer": "answer a node that waits for a person",
     "cancel": "stop a run",
+    "terminate": "end a run at once, where cancel does not stop it",
     "list": "the runs there are",
     "agents": "the agents there are, or all about one",
     "schema": "the graph language as a JSON Schema",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.fuel import GRAPH_STEP_COUNT
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import Finish
 from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
@@ -31,6 +32,7 @@ class GraphLifecycle:
         if loops.is_endless(run):
             self.end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
             return
+        self.board.fuel.take(GRAPH_STEP_COUNT + len(run.nodes))
         try:
             self._inject(run)
             missing = loops.missing_statics(run)
@@ -74,12 +76,16 @@ class GraphLifecycle:
         force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
         try:
             while loops.advance(run, force):
+                self.board.fuel.take(1 + len(run.nodes))
                 self.board.count_iteration()
                 self._inject(run)
                 self._show_statics(run)
                 if not self._nodes.queue_ready(run):
                     break
                 if not run.is_idle:
+                    return
+                if self.board.fuel.is_spent:
+                    self.board.put_off(run)
                     return
         except ValueNeeded as unknown:
             self._fetches.send(run, "", unknown, "iterate")
@@ -104,7 +110,7 @@ class GraphLifecycle:
         """A graph is over, and with the root the whole run; `nothing_ran` of what it began with."""
         run.outcome = outcome
         if run.parent is not None:
-            self._report(GraphEvent.ENDED, run)
+            self._report("ended", run)
         elif nothing_ran:
             self.board.finish(Finish(all={}, results={}))
         else:

@@ -17,12 +17,13 @@ from perdure.graph.values import Value, js_truthy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanPrompt:
-    """What a person is asked. `path` is the asking node's place in the run."""
+    """What a person is asked. `path` is the place of the asking node in the run, `node` its id."""
 
     path: str
     message: str = ""
     role: str = "user"
     required: bool = False
+    node: str = ""
 
     def refusal(self, answer: Value) -> str | None:
         """Why this answer is not taken, or None."""
@@ -45,4 +46,5 @@ def human_prompt(command: RunAgent) -> HumanPrompt:
         message=to_string(params["message"]) if js_truthy(params.get("message")) else "Enter",
         role=to_string(params["role"]) if js_truthy(params.get("role")) else "user",
         required=js_truthy(params.get("required")),
+        node=command.node,
     )

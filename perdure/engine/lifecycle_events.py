@@ -13,21 +13,16 @@ A queue would start nodes in another order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from perdure.engine.state import GraphRun
 
+# Strings and no Enum: there are three for every row of a map, and a member of an Enum is slow to look up.
+GraphEvent: TypeAlias = Literal["opened", "idle", "ended"]
+"""What has happened to a graph.
 
-class GraphEvent(Enum):
-    """What has happened to a graph."""
-
-    #: A graph inside a node is on the board, and can begin.
-    OPENED = auto()
-    #: Nothing in the graph is under way any more: it iterates, or ends.
-    IDLE = auto()
-    #: A graph inside a node has ended; its outcome says how.
-    ENDED = auto()
-
+`opened`: a graph inside a node is on the board, and can begin. `idle`: nothing in the graph is under way
+any more, so it iterates or ends. `ended`: a graph inside a node has ended; its `outcome` says how.
+"""
 
 Report: TypeAlias = Callable[[GraphEvent, GraphRun], None]

@@ -52,6 +52,19 @@ TRANSITIONS: Final[Mapping[NodeState, frozenset[NodeState]]] = {
     _S.ABORT: frozenset(),
 }
 
+STATE_MARKS: Final[Mapping[str, str]] = {
+    _S.WAITING: "·",
+    _S.QUEUED: "…",
+    _S.EXECUTING: "▶",
+    _S.COMPLETED: "✓",
+    _S.INJECTED: "✓",
+    _S.FAILED: "✗",
+    _S.TIMED_OUT: "✗",
+    _S.SKIPPED: "–",
+    _S.ABORT: "■",
+}
+"""The signs by which tables show the states."""
+
 ACTIVE: Final = frozenset({_S.QUEUED, _S.EXECUTING})
 """The states in which a node keeps its graph from being over: `GraphRun.move` counts its nodes in them."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from perdure.engine import node_semantics
 from perdure.engine.board import Board
 from perdure.engine.graph_lifecycle import GraphLifecycle
-from perdure.engine.lifecycle_events import GraphEvent, Report
+from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import Fetch
 from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
@@ -88,4 +88,4 @@ class ValueArrivals:
         finally:
             run.holds -= 1
         if run.is_idle and run.outcome is None:
-            self._report(GraphEvent.IDLE, run)
+            self._report("idle", run)

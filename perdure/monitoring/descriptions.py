@@ -24,7 +24,12 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError
 
 from perdure.graph.values import Value
-from perdure.monitoring.report import GRAPH_KEY, RPC_TIMEOUT, PendingCall, RunSummary, rpc_error
+from perdure.monitoring.report import PendingCall, RunSummary
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
+from perdure.temporal.search_attributes import GRAPH_KEY
+
+STARTED = "started"
+"""The member of a run's memo that says when it began; each execution that the run continues in has it."""
 
 PAGE_COUNT = 1000
 """Runs that are asked for at a time: the most that the server gives."""
@@ -46,6 +51,11 @@ class RunDescription:
     def state(self) -> str:
         """The state, in the words of `state_name`."""
         return state_name(self.info.status)
+
+    @property
+    def started(self) -> datetime:
+        """When the run began."""
+        return started_at(self.info, self.memo)
 
     @property
     def closed(self) -> datetime | None:
@@ -83,6 +93,19 @@ def name_of(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> str:
     """The name of a run's graph, "" where neither search attributes nor memo have it."""
     attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
     return attribute or str(memo.get("graph") or "")
+
+
+def started_at(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> datetime:
+    """When the run began, of which this is the latest execution: its client's word, in the memo.
+
+    The server tells the start of each execution only, and a run that continues as new has several. A clock
+    of a client that is ahead of the server's does not count.
+    """
+    start, word = info.start_time.ToDatetime(UTC), memo.get(STARTED)
+    try:
+        return min(datetime.fromisoformat(word), start) if isinstance(word, str) else start
+    except (ValueError, TypeError):  # no time, or one without its zone
+        return start
 
 
 async def described(temporal: Client, id: str, execution: str = "") -> RunDescription:
@@ -124,11 +147,12 @@ async def executions(
 async def listed(temporal: Client, query: str, limit: int) -> AsyncIterator[RunSummary]:
     """The latest runs that match Temporal's list filter `query`, newest first."""
     async for info in executions(temporal, query, limit):
+        memo = await _memo(temporal, info.memo)
         yield RunSummary(
             id=info.execution.workflow_id,
             state=state_name(info.status),
-            name=name_of(info, await _memo(temporal, info.memo)),
-            started=info.start_time.ToDatetime(UTC),
+            name=name_of(info, memo),
+            started=started_at(info, memo),
             closed=_closed(info),
         )
 

@@ -15,25 +15,11 @@ from dataclasses import dataclass, field
 from temporalio.converter import DataConverter
 
 from perdure.monitoring.descriptions import RunDescription
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
 
 MISSED = "\0"
 """Stands for a character that no tail held."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPiece:
-    """A piece of what the call at `path` streams: the text from character `offset` on is now `text`.
-
-    `path` differs for each pass of a loop. `offset` is the length of what was delivered before, with two
-    exceptions: it is larger where something was missed, and smaller where another `attempt` streams another
-    text than the one before it. So the whole is always ``whole[:offset] + text``.
-    """
-
-    path: str
-    attempt: int
-    offset: int
-    text: str
 
 
 @dataclass(slots=True)

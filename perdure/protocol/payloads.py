@@ -11,18 +11,6 @@ from perdure.engine.state import GraphRun
 from perdure.graph.values import Value
 from perdure.protocol.records import INLINE
 
-SEGMENT = "perdure.segment"
-"""The local activity that answers many calls of pure agents at once."""
-
-FETCH = "perdure.fetch"
-"""The local activity that tells a run of a value which is in the store."""
-
-KEEP = "perdure.keep"
-"""The local activity that brings large values of a run to the store."""
-
-TOO_LARGE_FOR_LOCAL = "TooLargeForLocal"
-"""The error type by which a local activity asks to be called again as a remote one."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:

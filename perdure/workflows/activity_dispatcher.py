@@ -33,14 +33,14 @@ from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
-from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
-from perdure.protocol.wire import pack, unpack
+from perdure.protocol.wire import beside, pack, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.calls import agent_call, failure
 from perdure.workflows.host import Host
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_values import MAX_INLINE_BYTES, packed
 from perdure.workflows.task_budget import WorkflowTaskBudget
 
@@ -74,7 +74,12 @@ class ActivityDispatcher:
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
 
     def call_agent(self, command: RunAgent) -> None:
-        """Sends a call, now or when there is room."""
+        """Sends a call, now or when there is room; one that may not be sent fails."""
+        refusal = self.placement.refusal(command, self.queue)
+        if refusal is not None:
+            self.turns.drop(command.call)
+            self._arrive(AgentFailed(command.call, str(refusal), final=True))
+            return
         if self.placement.is_local(command):
             self.turns.expect(command.call)
             self.local.choose(command.call)
@@ -181,6 +186,14 @@ class ActivityDispatcher:
             self._fail(still_open, lambda call: failure(call, error))
         self.wake()
 
+    def _keep_beside(self, path: str, result: RawValue) -> None:
+        """What came with a result: console lines, the end of a stream."""
+        for line in beside(result, "console") or ():
+            self.progress.add_console(line)
+        stream = beside(result, "stream")
+        if stream:
+            self.progress.add_stream(path, stream)
+
     def _fail(self, batch: list[RunAgent], make: Callable[[int], AgentFailed]) -> None:
         for command in batch:
             self._arrive(make(command.call))
@@ -191,7 +204,7 @@ class ActivityDispatcher:
         """The results of an activity; those that nobody waits for any more are left out."""
         if was_local:
             self.share.add(len(result.payload.data), calls=0)
-        self.progress.arrived_beside(batch[0].path, result)
+        self._keep_beside(batch[0].path, result)
         if batch[0].options.batch > 1 and not was_local:
             given = batches.answers(batch, result)
         else:

@@ -15,7 +15,7 @@ from typing import Any
 from temporalio.common import RetryPolicy
 
 from perdure.engine.messages import NodeOptions
-from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 
 FINAL_ERROR_TYPES = (
     "AgentError",

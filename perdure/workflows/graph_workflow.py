@@ -14,17 +14,18 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import Answer, RunRequest, RunStatus
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import unpack
 from perdure.workflows.host import TemporalHost
 from perdure.workflows.human_tasks import HumanTasks
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_limits import ended
 from perdure.workflows.run_shell import RunShell, now_ms
 from perdure.workflows.startup import start_up
 
 
-@workflow.defn(name="Graph", failure_exception_types=[PerdureError], sandboxed=False)
+@workflow.defn(name=WORKFLOW, failure_exception_types=[PerdureError], sandboxed=False)
 class GraphWorkflow:
     """Runs one graph: the document comes in the request, the results go out in a RunResult."""
 

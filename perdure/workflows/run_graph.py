@@ -16,11 +16,10 @@ from temporalio.common import RawValue
 
 from perdure.engine.messages import RunOptions
 from perdure.graph.values import Value, normalize
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
-
-GRAPH_WORKFLOW = "Graph"
 
 
 def graph_request(
@@ -64,7 +63,7 @@ async def run_graph(
     """
     served_on = queue or workflow.info().task_queue
     raw = await workflow.execute_child_workflow(
-        GRAPH_WORKFLOW,
+        WORKFLOW,
         graph_request(graph, inputs, queue=served_on, name=name, options=options),
         id=id,
         task_queue=served_on,

@@ -14,12 +14,13 @@ from temporalio.exceptions import ApplicationError
 from perdure.engine.messages import Abort, Finish, Quotas
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import CannotKeep, QuotaExceeded, ValueTooLarge
+from perdure.protocol import names
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.wire import pack
 from perdure.workflows.host import Host
 from perdure.workflows.run_values import packed
 
-STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
+_STATUS_KEY = SearchAttributeKey.for_keyword(names.STATUS_ATTRIBUTE)
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ async def ended(host: Host, request: RunRequest, result: RunResult, has_store: b
     if request.indexed:
         status = "failed" if result.failure is not None else "completed"
         workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            [STATUS_ATTRIBUTE.value_set(status)]
+            [_STATUS_KEY.value_set(status)]
         )
     try:
         raw = await packed(host, pack(result, limited=False), has_store)

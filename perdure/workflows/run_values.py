@@ -17,7 +17,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.errors import CannotKeep, ValueTooLarge
 from perdure.graph.deferred import Deferred, Projection
 from perdure.protocol.encoding import encode
-from perdure.protocol.payloads import FETCH, KEEP
+from perdure.protocol.names import FETCH, KEEP
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
 from perdure.workflows.calls import failure

@@ -33,12 +33,13 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.payloads import SEGMENT, RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.protocol.names import SEGMENT
+from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.task_budget import WorkflowTaskBudget
 
 NO_RETRY = RetryPolicy(maximum_attempts=1)

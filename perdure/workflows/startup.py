@@ -10,7 +10,8 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.engine.plan_cache import plan_of
-from perdure.protocol.agents import DIRECTORY, AgentRegistry
+from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.names import DIRECTORY
 from perdure.protocol.payloads import FirstSegmentRequest, RunRequest, SegmentResult
 from perdure.protocol.records import from_plain, to_lean
 from perdure.protocol.wire import pack, unpack

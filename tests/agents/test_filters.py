@@ -20,7 +20,7 @@ from perdure.errors import FinalError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.records import to_plain
-from perdure.testing import run_in_memory
+from perdure.testing import MemoryEnvironment, run_in_memory
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import embedded
 
@@ -43,7 +43,9 @@ def graph(**nodes: Any) -> dict[str, Any]:
 
 
 def run(document: dict[str, Any], *filters: AgentFilter, **more: Any) -> Mapping[str, Value]:
-    return run_in_memory(document, filters=filters, **more).results
+    options: RunOptions | None = more.pop("options", None)
+    environment = MemoryEnvironment(filters=filters, **more)
+    return run_in_memory(document, options=options, environment=environment).results
 
 
 @pytest.mark.parametrize(

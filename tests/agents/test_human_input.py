@@ -6,7 +6,7 @@ from perdure.agents.shipped.human_input import text_input
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import RunFailed
 from perdure.graph.values import Value
-from perdure.testing import run_in_memory
+from perdure.testing import MemoryEnvironment, run_in_memory
 
 GRAPH: dict[str, Value] = {
     "nodes": {
@@ -23,10 +23,10 @@ def test_the_answer_becomes_the_result() -> None:
         asked.append(question)
         return ["", "Ada"][len(asked) - 1]
 
-    result = run_in_memory(GRAPH, ask=ask)
+    result = run_in_memory(GRAPH, environment=MemoryEnvironment(ask=ask))
     assert result.all["name"] == {"text": "Ada", "message": {"role": "user", "content": "Ada"}}
     assert result.results == {"hello": {"text": "Hello Ada"}}
-    assert asked == [HumanPrompt(path="name", message="Who are you?", required=True)] * 2
+    assert asked == [HumanPrompt(path="name", message="Who are you?", required=True, node="name")] * 2
 
 
 def test_the_sample_is_what_an_answer_gives() -> None:
@@ -37,7 +37,7 @@ def test_the_sample_is_what_an_answer_gives() -> None:
         return "Lisbon"
 
     graph = {"nodes": {"ask": {"agent": "textInputAgent", "params": dict(sample.params)}}}
-    assert run_in_memory(graph, ask=ask).all["ask"] == sample.result
+    assert run_in_memory(graph, environment=MemoryEnvironment(ask=ask)).all["ask"] == sample.result
 
 
 def test_without_a_person_the_node_fails() -> None:

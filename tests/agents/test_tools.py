@@ -17,7 +17,7 @@ from perdure.agents.catalog import catalog
 from perdure.agents.llm import openai_client
 from perdure.errors import RunFailed
 from perdure.settings import Settings
-from perdure.testing import memory_shell, run_in_memory
+from perdure.testing import MemoryEnvironment, memory_shell, run_in_memory
 from tests.support.recorded import FREE_TEXTS, mock_agents, normalized, options_of, same
 from tests.support.servers import Answer, Seen, called, said, serve
 
@@ -212,7 +212,7 @@ async def test_with_a_model(name: str, sent: list[Any], result: Any) -> None:
     graph = {"nodes": {"chat": {"agent": name, "isResult": True, "inputs": {**inputs, "tools": [TOOL]}}}}
     with serve(model) as server:
         settings = Settings(keys={"openai": "sk-test"}, base_urls={"openai": f"{server.url}/v1"})
-        run = await memory_shell(graph, [weather], settings=settings).run()
+        run = await memory_shell(graph, [weather], environment=MemoryEnvironment(settings=settings)).run()
     assert run.results == {"chat": result}
     bodies = [seen.json for seen in server.seen]
     assert [body["messages"] for body in bodies] == sent

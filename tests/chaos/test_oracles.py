@@ -16,7 +16,7 @@ from perdure import AgentContext
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import RunFailed
 from perdure.protocol.payloads import RunResult
-from perdure.testing import memory_shell
+from perdure.testing import MemoryEnvironment, memory_shell
 from tests.chaos import agents
 from tests.chaos.drive import difference
 from tests.chaos.effects import account, book_in
@@ -32,7 +32,7 @@ async def in_memory(run: Mixed) -> RunResult:
         return run.answers[question.path]
 
     try:
-        return await memory_shell(run.document, AGENTS, ask=answer).run()
+        return await memory_shell(run.document, AGENTS, environment=MemoryEnvironment(ask=answer)).run()
     except RunFailed as error:
         return error.result
 

@@ -8,7 +8,7 @@ import pytest
 from perdure.cli import main, output
 from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
-from perdure.testing import run_in_memory
+from perdure.testing import MemoryEnvironment, run_in_memory
 
 MODULE = """
 from perdure.agents.filters import AgentFilter
@@ -33,7 +33,8 @@ def test_filters_of_a_file_apply(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MODULE)
     agents = graphs.agents_of([], [str(tmp_path / "mine.py")])
     graph = {"nodes": {"a": {"agent": "copyAgent", "inputs": {"v": 1}, "isResult": True}}}
-    assert run_in_memory(graph, filters=agents.filters).results == {"a": {"v": 1, "loud": True}}
+    environment = MemoryEnvironment(filters=agents.filters)
+    assert run_in_memory(graph, environment=environment).results == {"a": {"v": 1, "loud": True}}
     assert agents.options == f" --filters {tmp_path / 'mine.py'}"
     assert agents.origins != graphs.agents_of([]).origins
 

@@ -24,10 +24,10 @@ def test_answers_that_are_not_taken(answer: Any, required: bool, refusal: str | 
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({}, HumanPrompt(path="n", message="Enter")),
+        ({}, HumanPrompt(path="n", message="Enter", node="n")),
         (
             {"message": 5, "role": "system", "required": 1},
-            HumanPrompt(path="n", message="5", role="system", required=True),
+            HumanPrompt(path="n", message="5", role="system", required=True, node="n"),
         ),
     ],
 )

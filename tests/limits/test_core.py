@@ -18,7 +18,7 @@ from perdure.graph.wording import suggestion
 from perdure.settings import Settings
 from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
-from perdure.testing import memory_shell
+from perdure.testing import MemoryEnvironment, memory_shell
 from tests.support.drive import Drive, graph, nested, rows, work
 
 
@@ -141,7 +141,11 @@ def test_seconds_between_attempts_in_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def run() -> None:
         monkeypatch.setattr(asyncio, "sleep", at_once)
-        await memory_shell(graph(n=work(backoff=100)), [agent_that_fails(6)], settings=Settings()).run()
+        await memory_shell(
+            graph(n=work(backoff=100)),
+            [agent_that_fails(6)],
+            environment=MemoryEnvironment(settings=Settings()),
+        ).run()
 
     asyncio.run(run())
     assert [pause for pause in pauses if pause] == [100, 200, 400, 600, 600, 600]

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
+from perdure import AgentContext, agent
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
 from perdure.graph.deferred import BlobRef
+from perdure.memory.run import MemoryRun
+from perdure.memory.shell import MemoryEnvironment
 from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.activity_options import remote
 from perdure.workflows.continuation import Continuation, HistoryFull
-from perdure.workflows.progress import RunProgress
 from perdure.workflows.run_values import keep_values, packed
 from perdure.workflows.task_budget import WorkflowTaskBudget
 from tests.support.drive import Drive, graph, work
@@ -122,11 +125,24 @@ def test_console_lines_of_a_run() -> None:
     assert (len(console), {len(line) for line in console}) == (1_000, {8_000})
 
 
+async def test_console_lines_of_a_run_in_memory() -> None:
+    @agent("talker")
+    async def talker(context: AgentContext) -> None:
+        for number in range(100_002):
+            context.log(str(number))
+
+    silent = MemoryEnvironment(console=lambda line: None)
+    run = MemoryRun(graph(a={"agent": "talker"}), [talker], environment=silent)
+    await run.result()
+    status = await run.status()
+    assert (len(status.console), status.console[0], status.console_offset) == (100_000, "2", 100_002)
+
+
 def test_ends_of_streams() -> None:
     progress = RunProgress("demo")
     for number in range(30):
         stream = {"attempt": 1, "offset": 0, "text": "t"}
-        progress.arrived_beside(f"n{number}", pack(None, stream=stream))
+        progress.add_stream(f"n{number}", stream)
     assert len(progress.status(None, 0, []).streams) == 20
 
 

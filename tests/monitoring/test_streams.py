@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from perdure.monitoring.streams import StreamPiece, StreamReader, StreamText
+from perdure.monitoring.streams import StreamReader, StreamText
+from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,7 @@ class Running:
     """What a server says of a run whose calls have these heartbeats."""
 
     def __init__(self, **tails: StreamTail) -> None:
-        self.raw_description = self
+        self.raw = self
         self.pending_activities = [Call(path, tail) for path, tail in tails.items()]
 
 

@@ -77,7 +77,8 @@ def test_what_another_version_knows() -> None:
 
 def test_a_status_holds_records() -> None:
     plain = to_plain(STATUS)
-    assert plain["questions"] == [{"path": "ask", "message": "Name?", "role": "user", "required": False}]
+    asked = {"path": "ask", "message": "Name?", "role": "user", "required": False, "node": ""}
+    assert plain["questions"] == [asked]
     assert plain["streams"] == [{"attempt": 1, "offset": 0, "text": "tail", "path": "a"}]
     assert from_plain(RunStatus, plain) == STATUS
     assert from_plain(RunStatus, {"name": "old"}) == RunStatus(name="old")

@@ -19,7 +19,7 @@ from perdure.graph.review import review
 from perdure.graph.text.load import load
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
-from perdure.testing import memory_shell
+from perdure.testing import MemoryEnvironment, memory_shell
 from tests.support import ROOT
 
 DOCS = ROOT / "docs"
@@ -178,7 +178,8 @@ async def _run(document: Any, shown: list[str]) -> RunResult:
         shown.append(f"{question.message}: {ANSWER}")
         return ANSWER
 
-    shell = memory_shell(document, settings=Settings(file_root=ROOT), console=shown.append, ask=ask)
+    around = MemoryEnvironment(settings=Settings(file_root=ROOT), console=shown.append, ask=ask)
+    shell = memory_shell(document, environment=around)
     try:
         return await shell.run()
     except RunFailed as error:

@@ -17,7 +17,7 @@ from perdure.activities.heartbeat import Heartbeat
 from perdure.agents.agent import AgentContext
 from perdure.engine.messages import RunOptions
 from perdure.protocol import wire
-from perdure.protocol.payloads import FETCH, KEEP, SEGMENT
+from perdure.protocol.names import FETCH, KEEP, SEGMENT
 from tests.repo import documents
 from tests.repo.documents import code, codes, tables
 from tests.support import ROOT

@@ -17,7 +17,8 @@ from perdure.activities.activity import AgentActivities
 from perdure.agents.agent import Agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
-from perdure.protocol.payloads import TOO_LARGE_FOR_LOCAL, AgentCall
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.payloads import AgentCall
 from perdure.protocol.wire import pack
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck

@@ -12,14 +12,14 @@ import pytest
 from temporalio import activity, workflow
 
 from perdure.activities.activity import AgentActivities
-from perdure.client import WORKFLOW
 from perdure.engine.human_tasks import HumanPrompt
-from perdure.monitoring.report import GRAPH_KEY, STATUS_KEY
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
@@ -37,8 +37,8 @@ FIELDS = {
     payloads.Answer: "path value",
     payloads.NodeStatus: "path state agent queue since retries error done total",
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
-    HumanPrompt: "path message role required",
-    AgentRegistry: "pure others human queues local_activities store filters first",
+    HumanPrompt: "path message role required node",
+    AgentRegistry: "pure others human queues local_activities store filters first allowed_queues",
     FilterScope: "agents nodes pure",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""

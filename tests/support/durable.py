@@ -25,7 +25,7 @@ async def embedded(home: Path) -> AsyncIterator[GraphClient]:
 
     At the end, no run of it may be stuck: one that nothing will ever move.
     """
-    settings = Settings(home=home)
+    settings = Settings(home=home, queues=("*",))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEMPORAL_ADDRESS", raising=False)
         patch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))

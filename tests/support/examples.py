@@ -22,7 +22,7 @@ from perdure.graph.text.load import load
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
 from perdure.settings import Settings
-from perdure.testing import memory_shell
+from perdure.testing import MemoryEnvironment, memory_shell
 from tests.support import ROOT, durable
 from tests.support.example_services import services
 from tests.support.models import fetched, home_with
@@ -128,8 +128,8 @@ async def in_memory(example: Example, home: Path) -> RunResult:
     """The result of `example` on the in-memory shell."""
     with settings_for(example, home) as settings:
         models = partial(local.ensure, settings)
-        around = {"settings": settings, "local_models": models}
-        return await memory_shell(example.document, example.agents, **around).run()
+        around = MemoryEnvironment(settings=settings, local_models=models)
+        return await memory_shell(example.document, example.agents, environment=around).run()
 
 
 def plain(result: RunResult) -> Any:

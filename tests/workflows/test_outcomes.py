@@ -15,7 +15,7 @@ from perdure.errors import AgentError, FinalError, RunFailed
 from perdure.graph.values import Value
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
-from perdure.testing import memory_shell
+from perdure.testing import MemoryEnvironment, memory_shell
 from perdure.worker import WorkerOptions, build_worker
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,7 @@ async def test_the_same_everywhere(client: GraphClient) -> None:
         with pytest.raises(RunFailed) as durable:
             await run.result()
     with pytest.raises(RunFailed) as memory:
-        await memory_shell(graph, agents, filters=[FILTER]).run()
+        await memory_shell(graph, agents, environment=MemoryEnvironment(filters=[FILTER])).run()
     found: list[RunResult] = [durable.value.result, memory.value.result]
     assert found[0].errors == found[1].errors
     assert found[0].states == found[1].states

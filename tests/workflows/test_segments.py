@@ -11,8 +11,9 @@ from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.payloads import SEGMENT, RunRequest, SegmentResult
-from perdure.workflows.progress import RunProgress
+from perdure.protocol.names import SEGMENT
+from perdure.protocol.payloads import RunRequest, SegmentResult
+from perdure.protocol.progress import RunProgress
 from perdure.workflows.segments import Segments
 from perdure.workflows.task_budget import MAX_TASK_SEGMENT_S, WorkflowTaskBudget
 from tests.support.host import FakeHost

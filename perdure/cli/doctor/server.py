@@ -18,9 +18,10 @@ from perdure.cli.doctor.machine import not_running, running
 from perdure.cli.doctor.queues import Needs, long_calls, needs_of, queues
 from perdure.client import configured, reach
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.monitoring.report import GRAPH_KEY, RPC_TIMEOUT, STATUS_KEY, short
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings, names
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
+from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY
 
 CLOUD = (".tmprl.cloud", ".temporal.io")
 KNOWN_VULNERABILITIES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"

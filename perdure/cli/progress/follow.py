@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from perdure import server
 from perdure.agents.catalog import catalog
@@ -16,12 +17,14 @@ from perdure.cli.connection import revived
 from perdure.cli.inputs.piped_answers import PipedAnswers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View
-from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
 from perdure.graph.values import Value, is_dict
 from perdure.monitoring.report import RunReport
+from perdure.monitoring.view import RunView
 from perdure.protocol.payloads import RunResult, RunStatus
-from perdure.runs import Run
+
+if TYPE_CHECKING:
+    from perdure.client import GraphClient
 
 FIRST, SLOWEST, GROWTH = 0.15, 1.0, 1.2
 """Seconds between two looks at a run: at first, at most, and by what they grow."""
@@ -43,14 +46,15 @@ FINAL_STATUS_TIMEOUT_S = 1.0
 class Follower:
     """One run and what was seen of it.
 
-    `answers` tells whether somebody can be asked here, `piped` holds answers that were given beforehand.
+    `answers` says whether somebody can be asked here, `piped` holds answers that were given beforehand.
+    `client` is that of a durable run: its embedded server is kept up, and others may answer too.
     """
 
-    client: GraphClient
-    run: Run
+    run: RunView
     view: View
     document: Mapping[str, Value]
     answers: bool = False
+    client: GraphClient | None = None
     piped: PipedAnswers | None = None
     _board: ProgressTable = field(init=False)
     _console: int = 0
@@ -92,7 +96,8 @@ class Follower:
         while True:
             await asyncio.sleep(delay)
             try:
-                await revived(self.client)
+                if self.client is not None:
+                    await revived(self.client)
                 await self._look()
                 answered = time.monotonic()
             except ConnectionFailed as error:
@@ -105,7 +110,12 @@ class Follower:
             delay = min(delay * GROWTH, SLOWEST)
 
     def _is_stopped(self) -> bool:
-        return self.client.embedded is not None and server.was_stopped(self.client.settings)
+        client = self._embedded()
+        return client is not None and server.was_stopped(client.settings)
+
+    def _embedded(self) -> GraphClient | None:
+        """The client, where its server is the embedded one."""
+        return self.client if self.client is not None and self.client.embedded is not None else None
 
     async def _look(self) -> None:
         status = await self._status()
@@ -126,8 +136,9 @@ class Follower:
         if time.monotonic() - self._reported < REPORT_INTERVAL_S:
             return await self.run.status(self._console)
         self._reported = time.monotonic()
-        if self.client.embedded is not None:
-            server.check_space(self.client.settings.home)
+        client = self._embedded()
+        if client is not None:
+            server.check_space(client.settings.home)
         report = await self.run.report(self._console)
         self._explain(report)
         return report.status
@@ -192,6 +203,9 @@ class Follower:
         if not line:  # the end of the input
             self.answers = False
             self._asked.discard(path)
+            if self.client is None:
+                self._tell("the input has ended, and nobody else can answer: the run is stopped")
+                await self.run.cancel()
             return
         await self._give(path, line.rstrip("\r\n"))
         self._asked.discard(path)
@@ -203,7 +217,7 @@ class Follower:
             self.view.lines([str(error)])
 
     async def _end(self, result: RunResult | None) -> None:
-        if self._console or may_print(self.document):
+        if self._console or self.client is None or may_print(self.document):
             try:
                 status = await asyncio.wait_for(self.run.status(self._console), FINAL_STATUS_TIMEOUT_S)
             except TimeoutError:
@@ -213,6 +227,11 @@ class Follower:
         if result is not None:
             self._board.finish(result.states, result.errors, time.time())
             self.view.show(self._board)
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at this terminal who can answer."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 
 def may_print(document: Value) -> bool:

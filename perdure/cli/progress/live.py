@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perdure.cli import output
-from perdure.cli.progress.progress_table import STATE_MARKS, ProgressTable, Row, duration, fitting
+from perdure.cli.progress.progress_table import ProgressTable, Row, duration, fitting
+from perdure.engine.state import STATE_MARKS
 
 STYLES = {
     "executing": "cyan",

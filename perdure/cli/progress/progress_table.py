@@ -7,22 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.engine.state import TERMINAL_STATES
 from perdure.graph.values import Value, is_dict, ordered_keys
 from perdure.protocol.payloads import NodeStatus, RunStatus
 
-STATE_MARKS: Final = {
-    "waiting": "·",
-    "queued": "…",
-    "executing": "▶",
-    "completed": "✓",
-    "injected": "✓",
-    "failed": "✗",
-    "timed-out": "✗",
-    "skipped": "–",
-    "abort": "■",
-}
 RUNNING_STATES: Final = ("queued", "executing")
-FINAL_STATES: Final = ("completed", "failed", "timed-out", "skipped", "abort")
+_TOLD_STATES: Final = (TERMINAL_STATES - {"injected"}) | {"executing"}
 _MARK: Final = re.compile(r"(@\d+)?(#\d+)?$")
 
 
@@ -142,7 +132,7 @@ class ProgressTable:
         """``node state`` for each node that began or ended since the last call."""
         lines: list[str] = []
         for name, seen in self.nodes.items():
-            if seen.state != seen.told and seen.state in (*FINAL_STATES, "executing"):
+            if seen.state != seen.told and seen.state in _TOLD_STATES:
                 lines.append(f"{name} {seen.state}")
             seen.told = seen.state
         return lines

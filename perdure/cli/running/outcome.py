@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from perdure.cli import output
 from perdure.cli.running.shorten import shortened
-from perdure.errors import RunCancelled, RunFailed, UsageError
+from perdure.errors import RunCancelled, RunFailed, UsageError, with_hint
 from perdure.graph.reference import parse_reference
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 from perdure.graph.wording import suggestion
@@ -70,6 +70,7 @@ async def reported(
         if show.path is not None and error.result is not None and not show.json:
             output.result(_text(at(error.result.all, show.path), show))
         return 1
+    _hint_never_ran(document, result)
     if deliver is not None:
         return deliver(result)
     if show.json:
@@ -144,8 +145,23 @@ def agent_of(document: Mapping[str, Value], node: str) -> str:
     return str(spec.get("agent", "")) if is_dict(spec) else ""
 
 
+def _hint_never_ran(document: Mapping[str, Value], result: RunResult) -> None:
+    for node in never_ran(document, result):
+        finding = f"{node} has isResult, and did not run: it is {result.states.get(node, 'waiting')}"
+        output.note(with_hint(finding, "look at its if and unless, and at the nodes that it waits for"))
+
+
+def never_ran(document: Mapping[str, Value], result: RunResult) -> list[str]:
+    """The isResult nodes of the graph itself that came to no result, though the run came to its end."""
+    return [name for name in _result_nodes(document) if name not in result.results]
+
+
 def has_results(document: Mapping[str, Value]) -> bool:
     """Whether a node of the graph itself is an isResult node."""
+    return bool(_result_nodes(document))
+
+
+def _result_nodes(document: Mapping[str, Value]) -> list[str]:
     nodes = document.get("nodes")
-    specs = nodes.values() if is_dict(nodes) else ()
-    return any(is_dict(node) and js_truthy(node.get("isResult")) for node in specs)
+    rows = nodes.items() if is_dict(nodes) else ()
+    return [str(name) for name, node in rows if is_dict(node) and js_truthy(node.get("isResult"))]

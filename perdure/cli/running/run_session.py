@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from perdure.cli import output, problems
 from perdure.cli.connection import ServerStart, connected
 from perdure.cli.inputs.graphs import Agents
 from perdure.cli.inputs.piped_answers import piped_answers
-from perdure.cli.progress.follow import Follower
+from perdure.cli.progress.follow import Follower, can_ask
 from perdure.cli.progress.views import view
 from perdure.cli.running import outcome, queue_choice
 from perdure.client import GraphClient
@@ -142,9 +141,9 @@ async def _follow(
     deliver: outcome.Deliver | None = None,
 ) -> int:
     shown = view()
-    can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    piped = None if can_ask else piped_answers()
-    follower = Follower(client, run, shown, document, answers=can_ask, piped=piped)
+    answers = can_ask()
+    piped = None if answers else piped_answers()
+    follower = Follower(run, shown, document, answers=answers, client=client, piped=piped)
     return await outcome.reported(run.id, document, show, follower.follow(), deliver)
 
 

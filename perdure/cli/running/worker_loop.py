@@ -23,7 +23,7 @@ from perdure.cli.running import queue_choice
 from perdure.cli.running.health import served
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed
-from perdure.monitoring.report import RPC_TIMEOUT, rpc_error, short
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
 from perdure.worker import serve
 
 SERVER_POLL_INTERVAL_S = 2.0

@@ -20,6 +20,9 @@ MODULES = (
     "perdure.monitoring.report",
     "perdure.runs",
     "perdure.settings",
+    "perdure.memory.run",
+    "perdure.memory.shell",
+    "perdure.monitoring.view",
     "perdure.testing",
     "perdure.worker",
 )

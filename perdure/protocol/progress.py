@@ -1,4 +1,4 @@
-"""What people see of a run: status rows, console lines, the details shown in the Temporal UI."""
+"""What people see of a run, in both shells: status rows, console lines, the details in the Temporal UI."""
 
 from __future__ import annotations
 
@@ -7,34 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from temporalio.common import RawValue
-
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeState
+from perdure.engine.state import STATE_MARKS, TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.protocol.payloads import NodeStatus, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
-from perdure.protocol.wire import beside
 
 MAX_STATUS_ROW_COUNT = 200
 MAX_DETAIL_ROW_COUNT = 40
 MAX_RUN_CONSOLE_COUNT = 1_000
 MAX_RUN_LINE_CHARS = 8_000
 MAX_STREAM_TAIL_COUNT = 20
-
-_MARKS = {
-    NodeState.WAITING: "·",
-    NodeState.QUEUED: "…",
-    NodeState.EXECUTING: "▶",
-    NodeState.COMPLETED: "✓",
-    NodeState.INJECTED: "✓",
-    NodeState.FAILED: "✗",
-    NodeState.TIMED_OUT: "✗",
-    NodeState.SKIPPED: "–",
-    NodeState.ABORT: "■",
-}
 
 
 @dataclass(slots=True)
@@ -45,11 +30,15 @@ class RunProgress:
     counts: dict[str, int] = field(default_factory=dict[str, int])
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
-    _console: deque[str] = field(default_factory=lambda: deque[str](maxlen=MAX_RUN_CONSOLE_COUNT))
+    max_console: int = MAX_RUN_CONSOLE_COUNT
+    _console: deque[str] = field(init=False)
     _console_count: int = 0
     _streams: deque[StreamTail] = field(
         default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAM_TAIL_COUNT)
     )
+
+    def __post_init__(self) -> None:
+        self._console = deque[str](maxlen=self.max_console)
 
     def observe(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
@@ -64,13 +53,19 @@ class RunProgress:
 
     def state(self) -> dict[str, Value]:
         """What the next run of a chain goes on with."""
-        return {"counts": dict(self.counts), "console": list(self._console), "lines": self._console_count}
+        return {
+            "counts": dict(self.counts),
+            "console": list(self._console),
+            "lines": self._console_count,
+            "since": [[run, name, since] for (run, name), since in self._since.items()],
+        }
 
     def resume(self, state: Mapping[str, Value]) -> None:
         """Goes on with what the run before has left."""
         self.counts = dict(state["counts"])
         self._console.extend(state["console"])
         self._console_count = state["lines"]
+        self._since = {(run, name): since for run, name, since in state.get("since", ())}
 
     def sent_to(self, path: str, queue: str) -> None:
         """A call went out to a task queue."""
@@ -81,13 +76,9 @@ class RunProgress:
         self._console.append(text[:MAX_RUN_LINE_CHARS])
         self._console_count += 1
 
-    def arrived_beside(self, path: str, result: RawValue) -> None:
-        """What came with a result: console lines, the end of a stream."""
-        for line in beside(result, "console") or ():
-            self.add_console(line)
-        stream = beside(result, "stream")
-        if stream:
-            self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
+    def add_stream(self, path: str, stream: Mapping[str, Value]) -> None:
+        """A call has ended: the end of what it has streamed, as fields of a StreamTail."""
+        self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
 
     def status(
         self, scheduler: Scheduler | None, console_from: int, questions: Sequence[HumanPrompt]
@@ -151,7 +142,7 @@ def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:
 
 
 def _table(rows: Sequence[tuple[str, NodeState]], total: int) -> str:
-    lines = [f"| {_MARKS[state]} | {path} | {state} |" for path, state in rows]
+    lines = [f"| {STATE_MARKS[state]} | {path} | {state} |" for path, state in rows]
     hidden = total - len(lines)
     more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
     return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])

@@ -8,8 +8,7 @@ import pytest
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.protocol.wire import pack
-from perdure.workflows.progress import (
+from perdure.protocol.progress import (
     MAX_DETAIL_ROW_COUNT,
     MAX_RUN_CONSOLE_COUNT,
     MAX_RUN_LINE_CHARS,
@@ -86,12 +85,21 @@ def test_the_next_run_of_a_chain_continues_counts_and_console() -> None:
     assert (status.counts, list(status.console), status.console_offset) == ({"completed": 3}, ["line"], 1)
 
 
-def test_what_comes_beside_a_result() -> None:
+def test_the_next_run_of_a_chain_knows_since_when_a_node_runs() -> None:
+    progress, scheduler, _ = playing({"a": {"agent": "x"}})
+    following = RunProgress("demo")
+    following.resume(progress.state())
+    assert [row.since for row in following.status(scheduler, 0, []).nodes] == [1_000]
+    older = {name: value for name, value in progress.state().items() if name != "since"}
+    following.resume(older)
+    assert [row.since for row in following.status(scheduler, 0, []).nodes] == [0]
+
+
+def test_the_end_of_a_stream() -> None:
     progress = RunProgress("demo")
     stream = {"attempt": 1, "offset": 3, "text": "tail"}
-    progress.arrived_beside("a", pack(None, console=["one", "two"], stream=stream))
+    progress.add_stream("a", stream)
     status = progress.status(None, 0, [])
-    assert list(status.console) == ["one", "two"]
     assert [(tail.path, tail.offset, tail.text) for tail in status.streams] == [("a", 3, "tail")]
 
 

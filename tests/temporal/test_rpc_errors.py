@@ -6,7 +6,7 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, PerdureError, RunFailed, UsageError
-from perdure.monitoring.report import rpc_error
+from perdure.temporal.rpc_errors import rpc_error
 
 
 @pytest.mark.parametrize(

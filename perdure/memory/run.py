@@ -1,0 +1,160 @@
+"""A run in this process, watched in the same way as a durable one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from perdure.agents.catalog import Agents
+from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.messages import RunAgent, RunOptions
+from perdure.engine.state import GraphRun
+from perdure.errors import RunCancelled, RunFailed, UsageError
+from perdure.graph.values import Value
+from perdure.memory.shell import MemoryEnvironment, memory_shell
+from perdure.monitoring.report import RunReport
+from perdure.monitoring.view import StreamPiece
+from perdure.protocol.payloads import RunResult, RunStatus
+from perdure.protocol.progress import RunProgress
+
+MAX_MEMORY_CONSOLE_COUNT = 100_000
+"""Console lines that a run keeps."""
+
+
+class MemoryRun:
+    """One run, which begins in the running event loop as it is made: a perdure.monitoring.view.RunView.
+
+    Arguments and errors are those of perdure.memory.shell.memory_shell. Console lines are kept for `status`,
+    and shown by ``environment.console`` as well. Nodes that wait for a person wait for `answer`; where nobody
+    `answers`, they fail, unless the environment has an `ask`.
+    """
+
+    def __init__(
+        self,
+        graph: Mapping[str, Value],
+        agents: Agents = (),
+        inputs: Mapping[str, Value] | None = None,
+        *,
+        options: RunOptions | None = None,
+        environment: MemoryEnvironment | None = None,
+        name: str = "graph",
+        answers: bool = True,
+    ) -> None:
+        self.id = "memory"
+        self._outside = environment or MemoryEnvironment()
+        self._progress = RunProgress(name, max_console=MAX_MEMORY_CONSOLE_COUNT)
+        self._started = datetime.now(UTC)
+        self._closed: datetime | None = None
+        self._cancelled = False
+        self._open: dict[str, tuple[HumanPrompt, asyncio.Future[str]]] = {}
+        self._lengths: dict[tuple[str, int], int] = {}
+        self._readers: list[asyncio.Queue[StreamPiece | None]] = []
+        watched = replace(
+            self._outside,
+            console=self._show,
+            observe=self._observe,
+            ask=self._outside.ask or (self._ask if answers else None),
+            stream=self._emit,
+        )
+        self._shell = memory_shell(graph, agents, inputs, options=options, environment=watched)
+        self._task = asyncio.ensure_future(self._run())
+
+    async def status(self, console_from: int = 0) -> RunStatus:
+        """What its nodes do, what it asks, and its console from a line on."""
+        questions = [question for question, _ in self._open.values()]
+        return self._progress.status(self._shell.scheduler, console_from, questions)
+
+    async def report(self, console_from: int = 0) -> RunReport:
+        """How it is."""
+        status = await self.status(console_from)
+        return RunReport(
+            id=self.id,
+            state=self._state(),
+            name=self._progress.name,
+            started=self._started,
+            closed=self._closed,
+            status=status,
+        )
+
+    def _state(self) -> str:
+        if self._closed is None:
+            return "running"
+        if self._cancelled:
+            return "cancelled"
+        return "failed" if self._task.exception() else "completed"
+
+    async def answer(self, path: str, value: str) -> None:
+        """Answers the question at `path`, or the only one of a node with this id. Raises UsageError."""
+        named = [place for place, (question, _) in self._open.items() if question.node == path]
+        place = path if path in self._open or len(named) != 1 else named[0]
+        if place not in self._open:
+            paths = ", ".join(self._open) or "no node"
+            raise UsageError(f"no single question is open at {path!r}; waiting for an answer: {paths}")
+        question, answered = self._open[place]
+        refusal = question.refusal(value)
+        if refusal is not None:
+            raise UsageError(refusal)
+        if not answered.done():
+            answered.set_result(value)
+
+    async def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:
+        """What agents stream from now on, as it comes, until the run ends."""
+        del interval, from_now
+        if self._closed is not None:
+            return
+        queue: asyncio.Queue[StreamPiece | None] = asyncio.Queue()
+        self._readers.append(queue)
+        try:
+            while (piece := await queue.get()) is not None:
+                yield piece
+        finally:
+            self._readers.remove(queue)
+
+    async def result(self) -> RunResult:
+        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped."""
+        return await asyncio.shield(self._task)
+
+    async def cancel(self) -> None:
+        """Stops the run; agents that run are cancelled."""
+        self._cancelled = True
+        self._shell.abort()
+
+    async def _run(self) -> RunResult:
+        try:
+            result = await self._shell.run()
+        except RunFailed as error:
+            if self._cancelled:
+                raise RunCancelled(f"run {self.id!r} was cancelled", error.result) from None
+            raise
+        finally:
+            self._closed = datetime.now(UTC)
+            for queue in self._readers:
+                queue.put_nowait(None)
+        if self._cancelled:
+            raise RunCancelled(f"run {self.id!r} was cancelled", result)
+        return result
+
+    async def _ask(self, question: HumanPrompt) -> str:
+        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._open[question.path] = (question, answered)
+        try:
+            return await answered
+        finally:
+            del self._open[question.path]
+
+    async def _emit(self, command: RunAgent, attempt: int, text: str) -> None:
+        offset = self._lengths.get((command.path, attempt), 0)
+        self._lengths[command.path, attempt] = offset + len(text)
+        for queue in self._readers:
+            queue.put_nowait(StreamPiece(command.path, attempt, offset, text))
+
+    def _show(self, line: str) -> None:
+        self._progress.add_console(line)
+        self._outside.console(line)
+
+    def _observe(self, run: GraphRun, node: str) -> None:
+        self._progress.observe(run, node)
+        if self._outside.observe is not None:
+            self._outside.observe(run, node)

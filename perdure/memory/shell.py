@@ -1,0 +1,246 @@
+"""Carries out the commands of a scheduler in the running event loop: the same language, the same agents.
+
+A run takes what a durable run takes and comes to the same result. It serves unit tests, simulation and
+`perdure run --in-memory`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import assert_never
+
+from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.catalog import Agents, agents_by_name, catalog
+from perdure.agents.filters import AgentFilter, applying
+from perdure.agents.invoke import close_clients, context_of, invoke, normal
+from perdure.engine.board import Observer
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.engine.human_tasks import HumanPrompt, human_prompt
+from perdure.engine.messages import (
+    Abort,
+    AgentCompleted,
+    CancelCall,
+    Command,
+    Console,
+    Event,
+    Fetch,
+    Finish,
+    RunAgent,
+    RunOptions,
+    Settle,
+    Settled,
+    StartTimer,
+    TimerFired,
+)
+from perdure.engine.outcomes import failure_of
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.turn_order import TurnOrder
+from perdure.errors import EngineError, RunFailed, TransientError
+from perdure.graph.check import modernized
+from perdure.graph.values import Value, normalize
+from perdure.protocol.payloads import RunResult
+from perdure.settings import Settings
+
+MAX_BACKOFF_S = 600.0
+"""Seconds between two attempts after a transient failure, at most."""
+
+Ask = Callable[[HumanPrompt], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEnvironment:
+    """What a run in memory has around it, besides its graph and agents.
+
+    `console` shows the lines of nodes and agents, `observe` is told of every change of a node's
+    state, `ask` answers the nodes that wait for a person (without it they fail), `filters` stand
+    around the agents, `local_models` gives the base URL of models on this machine, and `stream` is handed
+    what agents stream, with the number of the attempt.
+    """
+
+    settings: Settings = field(default_factory=Settings.from_env)
+    console: Callable[[str], None] = print
+    observe: Observer | None = None
+    ask: Ask | None = None
+    filters: Sequence[AgentFilter] = ()
+    local_models: Callable[[], Awaitable[str]] | None = None
+    stream: Callable[[RunAgent, int, str], Awaitable[None]] | None = None
+
+
+def memory_shell(
+    graph: Mapping[str, Value],
+    agents: Agents = (),
+    inputs: Mapping[str, Value] | None = None,
+    *,
+    options: RunOptions | None = None,
+    environment: MemoryEnvironment | None = None,
+) -> MemoryShell:
+    """The shell for one run. `agents` are added to those shipped; `inputs` go into static nodes.
+
+    Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
+    """
+    environment = environment or MemoryEnvironment()
+    known = {**catalog(), **agents_by_name(agents)}
+    scheduler = Scheduler(
+        modernized(normalize(graph)),
+        (options or RunOptions()).injecting(inputs or {}),
+        agents=known,
+        observe=environment.observe,
+        event_steps=MAX_EVENT_STEP_COUNT,
+    )
+    return MemoryShell(scheduler, known, environment)
+
+
+@dataclass(slots=True)
+class MemoryShell:
+    """Carries out the commands of one Scheduler in the running event loop.
+
+    Answers that are known at once are given in turns, so that agents which do not wait finish in
+    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names.
+    """
+
+    scheduler: Scheduler
+    agents: Mapping[str, Agent]
+    environment: MemoryEnvironment = field(default_factory=MemoryEnvironment)
+    _turns: TurnOrder = field(default_factory=TurnOrder)
+    _has_events: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
+    _finish: Finish | None = None
+
+    async def run(self) -> RunResult:
+        """Runs to the end. Raises RunFailed when a node failed."""
+        try:
+            self._carry_out(self.scheduler.start(_now_ms()))
+            while self._finish is None:
+                event = await self._next()
+                self._carry_out(self.scheduler.handle(event, _now_ms()))
+        finally:
+            for task in self._open.values():
+                task.cancel()
+            await close_clients()
+        return self._result(self._finish)
+
+    def abort(self) -> None:
+        """Stops the run; it ends with the results it has."""
+        self._arrive(Abort())
+
+    async def _next(self) -> Event:
+        await asyncio.sleep(0)
+        while (event := self._turns.next()) is None:
+            self._has_events.clear()
+            await self._has_events.wait()
+        return event
+
+    def _arrive(self, event: Event) -> None:
+        self._turns.arrive(event)
+        self._has_events.set()
+
+    def _carry_out(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case RunAgent():
+                    self._call(command)
+                case Settle(call, turns):
+                    self._turns.expect(call, Settled(call), turns)
+                case StartTimer(call, milliseconds):
+                    self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
+                case CancelCall(call):
+                    task = self._open.pop(call, None)
+                    if task is not None:
+                        task.cancel()
+                case Console(_, text):
+                    self.environment.console(text)
+                case Finish():
+                    self._finish = command
+                case Fetch():
+                    raise EngineError("nothing is distant in memory")
+                case _:
+                    assert_never(command)
+
+    def _call(self, command: RunAgent) -> None:
+        agent = self.agents.get(command.agent)
+        asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
+        given = () if asks else self.environment.filters
+        filters = applying(given, command.agent, command.node) if given else ()
+        if agent is None and not filters:  # bypassAgentIds allows it, and nobody could answer
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
+        elif agent is not None and agent.pure and not filters:
+            self._pure(agent, command)
+        else:
+            self._open[command.call] = asyncio.create_task(self._wait_for(agent, command, filters))
+
+    def _pure(self, agent: Agent, command: RunAgent) -> None:
+        """Answers in turn; what fails for now is called again as any other agent is."""
+        try:
+            result = normal(agent.name, agent.call(command.inputs, command.params, self._context(command)))
+        except Exception as error:
+            failure = failure_of(error)
+            if failure.transient:
+                self._open[command.call] = asyncio.create_task(self._wait_for(agent, command, ()))
+            else:
+                self._turns.expect(command.call, failure.answer(command.call))
+        else:
+            self._turns.expect(command.call, AgentCompleted(command.call, result))
+
+    async def _wait_for(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
+        try:
+            if agent is not None and agent.human and self.environment.ask is not None:
+                result = await self._answer(human_prompt(command), self.environment.ask)
+            else:
+                result = await self._tried(agent, command, filters)
+            event: Event = AgentCompleted(command.call, result)
+        except Exception as error:
+            event = failure_of(error).answer(command.call)
+        self._open.pop(command.call, None)
+        self._arrive(event)
+
+    async def _tried(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
+        """The agent's result; after transient failures it is called again, as in a durable run."""
+        options, params, attempt = command.options, {**command.params}, 1
+        pause = options.backoff or 1.0
+        while True:
+            context = self._context(command, attempt)
+            try:
+                return await invoke(agent, command.inputs, params, context, options.timeout, filters)
+            except TransientError as error:
+                await asyncio.sleep(pause if error.retry_after is None else error.retry_after)
+            attempt += 1
+            pause = min(pause * 2, MAX_BACKOFF_S)
+
+    async def _answer(self, asked: HumanPrompt, ask: Ask) -> Value:
+        answer = await ask(asked)
+        while asked.refusal(answer) is not None:
+            answer = await ask(asked)
+        return asked.result(answer)
+
+    async def _timer(self, call: int, milliseconds: float) -> None:
+        await asyncio.sleep(milliseconds / 1000)
+        self._open.pop(call, None)
+        self._arrive(TimerFired(call))
+
+    def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
+        stream = self.environment.stream
+        streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
+        return context_of(
+            command,
+            run="memory",
+            attempt=attempt,
+            idempotency_key=command.key,
+            settings=self.environment.settings,
+            log=self.environment.console,
+            local_models=self.environment.local_models,
+            **streams,
+        )
+
+    def _result(self, finish: Finish) -> RunResult:
+        result = RunResult.of(finish, self.scheduler.root)
+        if finish.failure is not None:
+            raise RunFailed(finish.failure, result)
+        return result
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,36 @@
+"""Names that stand in histories, in requests and on servers. They never change.
+
+A run that began under an older version goes on under a newer one only if both use the same names;
+tests/repo/test_wire_names.py pins them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+WORKFLOW: Final = "Graph"
+"""The type of the one workflow."""
+
+DIRECTORY: Final = "perdure.agents"
+"""The local activity by which a run asks its worker which agents there are."""
+
+SEGMENT: Final = "perdure.segment"
+"""The local activity that answers many calls of pure agents at once."""
+
+FETCH: Final = "perdure.fetch"
+"""The local activity that reads a value of the store for a run whose control flow depends on it."""
+
+KEEP: Final = "perdure.keep"
+"""The local activity that brings large values of a run to the store."""
+
+OWN_NAMES_PREFIX: Final = "perdure."
+"""With this begin the names of Perdure's own activities; no node may call one as an agent."""
+
+TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
+"""The error type by which a local activity asks to be called again as a remote one."""
+
+GRAPH_ATTRIBUTE: Final = "PerdureGraph"
+"""The search attribute that holds the name of a run's graph."""
+
+STATUS_ATTRIBUTE: Final = "PerdureStatus"
+"""The search attribute that holds how a run stands: running, completed or failed."""
