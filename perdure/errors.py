@@ -25,7 +25,7 @@
             +-- CannotKeep        what a run has made cannot be brought to the store
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
 
-Each says what was found and, where something helps, what to do: as attributes, so that whoever shows an error
+Each says what is wrong and, if something helps, what to do: as attributes, so that whoever shows an error
 in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
 
 Agents raise AgentError and its subclasses. Any other exception that leaves an agent is treated as an
@@ -72,7 +72,7 @@ def with_hint(finding: str, hint: str) -> str:
 
 
 class PerdureError(Exception):
-    """The root of every exception that Perdure raises on purpose: what was found, and what helps.
+    """The root of every exception that Perdure raises on purpose: the finding, and a hint.
 
     `finding` begins with the place, where there is one; `hint` is empty where nothing is to be done.
     """
@@ -271,7 +271,7 @@ class CannotKeep(FinalError):
 
 
 class HistoryFull(FinalError):
-    """A run of a history of `length` events can neither go on, nor be carried on in a new one."""
+    """A run of a history of `length` events can neither continue, nor be continued in a new one."""
 
     def __init__(self, length: int) -> None:
         super().__init__(

@@ -136,10 +136,10 @@ class Segment:
         return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
 
     def _taken_over(self, request: SegmentRequest) -> Lookahead:
-        given = from_plain(RunRequest, request.request)
-        placement = Placement(from_plain(AgentRegistry, request.directory), given.options.bypass_agents)
+        run_request = from_plain(RunRequest, request.request)
+        placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
         scheduler, commands = restore(
-            request.scheduler, given.options, placement.names, event_steps=placement.event_steps
+            request.scheduler, run_request.options, placement.names, event_steps=placement.event_steps
         )
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])

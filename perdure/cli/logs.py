@@ -26,7 +26,7 @@ class Seldom(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[str, float] = {}
+        self._last_shown: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line is due."""
@@ -34,9 +34,11 @@ class Seldom(logging.Filter):
         if _CORE not in text:
             return True
         kind = "away" if _AWAY.search(text) else re.sub(r"\d+", "", text.partition("{")[0])
-        due = time.monotonic() - self._told.get(kind, -REPEATED_LOG_INTERVAL_S) >= REPEATED_LOG_INTERVAL_S
+        due = (
+            time.monotonic() - self._last_shown.get(kind, -REPEATED_LOG_INTERVAL_S) >= REPEATED_LOG_INTERVAL_S
+        )
         if due:
-            self._told[kind] = time.monotonic()
+            self._last_shown[kind] = time.monotonic()
         return due
 
 
@@ -55,7 +57,7 @@ class Line(logging.Formatter):
 
 def configure(*, verbose: bool, worker: bool = False) -> None:
     """Sets up Python's loggers. Call once, before the SDK is used."""
-    if not verbose:  # of runs that are given up half-way, such as those open when a worker ends
+    if not verbose:  # of runs that are abandoned half-way, such as those open when a worker ends
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     handler: logging.Handler = logging.NullHandler()
     if verbose or worker:

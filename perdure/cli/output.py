@@ -20,7 +20,7 @@ _reserved: list[TextIO | None] = []
 
 
 class Interrupted(Exception):
-    """Ctrl-C while a run goes on elsewhere; the message tells how to come back."""
+    """Ctrl-C while a run continues elsewhere; the message says how to come back."""
 
 
 def prepare() -> None:

@@ -9,7 +9,7 @@ Invariants
     The same value has the same name in every process: a retry that stores its result again adds nothing.
     What comes beside an answer (console lines, a stream) is not stored with its value.
     A value that is read is a copy for whoever asked; only parts are taken from shared objects, which
-    nobody changes.
+    no code changes.
 
 Rejected
     A payload codec that swaps bytes for a key, the usual form of the pattern: it sees bytes and not
@@ -118,10 +118,10 @@ class ClaimCheck:
 
         Raises SizeExceeded, ObjectMissing, ObjectCorrupt, StoreUnavailable; FunctionError from references.
         """
-        wanted = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
-        if not wanted:
+        blobs = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
+        if not blobs:
             return value
-        data = {digest: await self._get(digest) for digest in wanted}
+        data = {digest: await self._get(digest) for digest in blobs}
 
         def load(stored: BlobRef) -> Value:
             return self._share(stored.digest, data[stored.digest])
@@ -134,7 +134,7 @@ class ClaimCheck:
                 return from_payload(data[distant.digest])
             return _copied(distant, load, meter)
 
-        largest = max(stored.size for stored in wanted.values())
+        largest = max(stored.size for stored in blobs.values())
         if largest < THREADED_CODEC_BYTES:
             return replaced(value, redeemed)
         return await asyncio.to_thread(replaced, value, redeemed)

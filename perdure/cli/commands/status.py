@@ -45,8 +45,8 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
         run = client.get(args.id)
         report = await run.report()
         ended = await end_of(run) if report.closed is not None else None
-    told = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
-    output.result(told if args.json else output.plain(told))
+    report_text = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
+    output.result(report_text if args.json else output.plain(report_text))
     return 0
 
 
