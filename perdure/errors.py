@@ -21,6 +21,7 @@
             +-- ObjectCorrupt     a large value is damaged
             +-- NoStore           a value is in a store, and this process has none
             +-- ValueTooLarge     a value is too large to pass through Temporal
+            +-- SizeExceeded      a value would be larger than one may be: it is not built
             +-- CannotKeep        what a run has made cannot be brought to the store
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
 
@@ -251,6 +252,17 @@ class ValueTooLarge(FinalError):
         super().__init__(
             f"a value of {size / 1e6:.1f} MB cannot pass: at most {limit / 1e6:.0f} MB without a store",
             hint="set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)",
+        )
+
+
+class SizeExceeded(FinalError):
+    """A value would have `size` bytes or more, above the `limit` of one value: it is not built."""
+
+    def __init__(self, size: int, limit: int, place: str = "") -> None:
+        self.size, self.limit = size, limit
+        super().__init__(
+            f"{place}the value would be {size / 1e6:.1f} MB or more; at most {limit / 1e6:.0f} MB",
+            hint="pass references (a file, an address), or parts of the data",
         )
 
 

@@ -26,6 +26,7 @@ from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.deferred import copied
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_object
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
@@ -185,7 +186,7 @@ class AgentActivities:
     ) -> Value:
         inputs, params = call.inputs, call.params
         if delivery.far:
-            inputs, params = await self.claims.redeem([inputs, params])
+            inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:

@@ -40,6 +40,7 @@ from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turn_order import TurnOrder
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.encoding import encode
@@ -194,7 +195,7 @@ class Segment:
         try:
             return self.claims.redeem_at_hand(value)
         except LookupError:
-            return self._wait_for(self.claims.redeem(value))
+            return self._wait_for(self.claims.redeem(value, MAX_VALUE_BYTES))
 
     def _wait_for(self, work: Coroutine[Any, Any, Value]) -> Value:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()

@@ -14,7 +14,8 @@ from perdure.agents.loop_watchdog import OpenCall
 from perdure.agents.threads import in_thread
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
-from perdure.errors import AgentError, AgentTimeout, PerdureError
+from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
+from perdure.graph.sizes import bounded
 from perdure.graph.values import Value, normalize
 from perdure.protocol.payloads import AgentCall
 
@@ -110,9 +111,11 @@ async def _call(
 
 
 def normal(agent: str, result: Any) -> Value:
-    """What an agent returned, as a value of the language. Raises AgentError for what is none."""
+    """What an agent returned, as a value of the language. Raises AgentError for what is none or too large."""
     try:
-        return normalize(result)
+        return normalize(bounded(result))
+    except SizeExceeded as error:
+        raise SizeExceeded(error.size, error.limit, f"{agent}: ") from error
     except TypeError as error:
         raise AgentError(f"{agent}: {error}") from error
 

@@ -173,10 +173,10 @@ def test_names_that_are_suggested() -> None:
 
 
 def test_rules_of_a_property_filter() -> None:
-    items, rules = [{}] * 1_000, {"include": ["a"] * 1_000}
-    assert len(call("propertyFilterAgent", {"array": items}, rules)) == 1_000
+    inputs = {"array": [[{}] * 1_000]}
+    assert len(call("propertyFilterAgent", inputs, {"include": ["a"] * 1_000})) == 1_000
     with pytest.raises(AgentError, match="1,001 rules for 1,000 objects"):
-        call("propertyFilterAgent", {"array": items}, {"include": ["a"] * 1_001})
+        call("propertyFilterAgent", inputs, {"include": ["a"] * 1_001})
 
 
 def test_keys_of_a_template_with_braces() -> None:
