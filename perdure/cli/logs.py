@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 
-from perdure.cli import output
+from perdure.graph.text.shown import line, plain
 
 SDK = "temporalio"
 OWN_LOGGER = "perdure"
@@ -52,7 +52,16 @@ class Line(logging.Formatter):
             match = _REASON.search(text)
             reason = match[1] if match else "no reason given"
             text = f"the Temporal server does not answer ({reason}); trying again"
-        return f"{self.formatTime(record)} {record.levelname.lower()} {output.plain(text)}"
+        return f"{self.formatTime(record)} {record.levelname.lower()} {line(text)}"
+
+
+class Verbose(logging.Formatter):
+    """A record with its traceback, which is indented: no message can look like a record of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines."""
+        first, *rest = plain(super().format(record)).split("\n")
+        return "\n    ".join([first, *rest])
 
 
 def configure(*, verbose: bool, worker: bool = False) -> None:
@@ -62,7 +71,7 @@ def configure(*, verbose: bool, worker: bool = False) -> None:
     handler: logging.Handler = logging.NullHandler()
     if verbose or worker:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
+        handler.setFormatter(Verbose("%(asctime)s %(name)s %(message)s") if verbose else Line())
     if not verbose:
         handler.addFilter(Seldom())
     for name in (SDK, OWN_LOGGER):
