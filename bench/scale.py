@@ -110,7 +110,7 @@ async def serve(address: str, home: str) -> int:
     """The worker: ends with its standard input, and then prints what it has cost."""
     temporal = await Client.connect(address, plugins=[TimedPlugin()])
     agents = {**catalog(), **load_agents("bench.agents")}
-    options = WorkerOptions(agents=agents, settings=Settings(home=Path(home)))
+    options = WorkerOptions(agents=agents, settings=Settings(home=Path(home), queues=("*",)))
     async with build_worker(temporal, QUEUE, options):
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)

@@ -171,7 +171,7 @@ async def shared() -> AsyncIterator[None]:
 async def fresh() -> AsyncIterator[Session]:
     """A session on a server of its own, without workers."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(home=Path(folder), server_idle=IDLE)
+        settings = Settings(home=Path(folder), server_idle=IDLE, queues=("*",))
         graphs = await connect(settings)
         assert graphs.embedded is not None
         async with AsyncExitStack() as stack:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perdure.client import connect as connect
     from perdure.engine.messages import Quotas as Quotas
     from perdure.engine.messages import RunOptions as RunOptions
+    from perdure.worker import serving as serving
     from perdure.workflows.run_graph import graph_request as graph_request
     from perdure.workflows.run_graph import run_graph as run_graph
 
@@ -31,6 +32,7 @@ _HOMES = {
     "connect": "perdure.client",
     "graph_request": "perdure.workflows.run_graph",
     "run_graph": "perdure.workflows.run_graph",
+    "serving": "perdure.worker",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "connect",
     "graph_request",
     "run_graph",
+    "serving",
 ]
 
 

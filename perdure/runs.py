@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,7 +23,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.errors import RunFailed, UsageError
+from perdure.errors import PerdureError, RunFailed, UsageError
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
@@ -31,6 +33,11 @@ from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
+
+WAITING_NOTICE_S = 5.0
+"""Seconds after which somebody who waits for a result is told what the run waits for."""
+
+logger = logging.getLogger(__name__)
 
 QUERY_TIMEOUT = timedelta(seconds=3)
 
@@ -50,7 +57,11 @@ class Run:
         return self.temporal.get_workflow_handle(self.id, result_type=RunResult)
 
     async def result(self) -> RunResult:
-        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped."""
+        """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped.
+
+        What a run waits for that nobody serves, or nobody answers, is logged once, as a warning.
+        """
+        warning = asyncio.ensure_future(self._warn_where_it_waits())
         try:
             return await self._redeemed(await self.handle.result())
         except WorkflowFailureError as error:
@@ -60,6 +71,21 @@ class Run:
             raise failure from error
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
+        finally:
+            warning.cancel()
+
+    async def _warn_where_it_waits(self) -> None:
+        await asyncio.sleep(WAITING_NOTICE_S)
+        with suppress(PerdureError):
+            report = await self.report()
+            for queue in report.unserved:
+                logger.warning(
+                    "run %r waits for a worker on queue %r: perdure worker --queue %s, or in this process "
+                    "async with perdure.serving(client, queue=%r)",
+                    *(self.id, queue, queue, queue),
+                )
+            for asked in () if report.status is None else report.status.questions:
+                logger.warning("run %r waits for an answer at %r: %s", self.id, asked.path, asked.message)
 
     async def _redeemed(self, result: RunResult) -> RunResult:
         """The result with its large values, which are in the store."""

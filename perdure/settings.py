@@ -38,6 +38,7 @@ class Settings:
     file_writes: bool = False
     allow_hosts: tuple[str, ...] = ()
     queue: str = "perdure"
+    queues: tuple[str, ...] = ()
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0
@@ -165,7 +166,7 @@ def _is_on(name: str, text: str) -> bool:
     return text.lower() not in ("0", "false", "no")
 
 
-def _hosts(name: str, text: str) -> tuple[str, ...]:
+def _names(name: str, text: str) -> tuple[str, ...]:
     del name
     return tuple(text.replace(",", " ").split())
 
@@ -214,11 +215,13 @@ _PROVIDERS: Final = {
 # fmt: off
 VARIABLES: Final = (
     _own("PERDURE_QUEUE", _text, "`perdure`", "the task queue of runs and workers that name none"),
+    _own("PERDURE_QUEUES", _names, "none",
+         "task queues that nodes may name, beside the run's and its agents' own; `*` for any"),
     _own("PERDURE_HOME", _folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", _folder, "the working folder", "the only folder that file agents may touch"),
     _own("PERDURE_FILE_WRITES", _is_on, "`0`", "`1` lets file agents write there"),
-    _own("PERDURE_ALLOW_HOSTS", _hosts, "none",
+    _own("PERDURE_ALLOW_HOSTS", _names, "none",
          "hosts that graphs may reach although they are not public, such as `localhost:8080 10.0.0.7`"),
     _own("PERDURE_LOCAL_ACTIVITIES", _is_on, "`1`",
          "`0` gives every agent an activity of its own on a task queue"),

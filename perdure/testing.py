@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from perdure.agents.agent import agent
+from perdure.agents.catalog import Agents
 from perdure.engine.messages import RunOptions
 from perdure.errors import FinalError, UsageError
 from perdure.graph.values import Value
 from perdure.memory.run import MemoryRun
-from perdure.memory.shell import Agents, MemoryEnvironment, MemoryShell, memory_shell
+from perdure.memory.shell import MemoryEnvironment, MemoryShell, memory_shell
 from perdure.protocol.payloads import RunResult
 
 __all__ = [

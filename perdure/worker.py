@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,9 +14,11 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from perdure.activities.activity import AgentActivities
 from perdure.agents.agent import Agent
+from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter
 from perdure.agents.invoke import close_clients
 from perdure.agents.loop_watchdog import watched
+from perdure.client import GraphClient
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 
@@ -81,6 +83,29 @@ def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
         graceful_shutdown_timeout=timedelta(seconds=options.settings.grace),
         deployment_config=options.versioning,
     )
+
+
+@asynccontextmanager
+async def serving(
+    client: GraphClient,
+    agents: Agents = (),
+    *,
+    queue: str | None = None,
+    filters: Sequence[AgentFilter] = (),
+) -> AsyncGenerator[None]:
+    """Serves runs in this process as long as the context lasts: the shipped agents, and `agents` of your own.
+
+        async with await connect() as client, serving(client, [shout]):
+            run = await client.start(graph)
+            result = await run.result()
+
+    `queue` is that of runs which name none. At the end, agents that run may finish within the grace period.
+    """
+    options = WorkerOptions(
+        agents={**catalog(), **agents_by_name(agents)}, settings=client.settings, filters=filters
+    )
+    async with build_worker(client.temporal, queue or client.settings.queue, options):
+        yield
 
 
 async def serve(

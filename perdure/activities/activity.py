@@ -21,6 +21,7 @@ from perdure.activities.segment import Segment, key_of
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
 from perdure.engine.plan_cache import plan_of
@@ -97,9 +98,11 @@ class AgentActivities:
             others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
             human=sorted(agent.name for agent in agents if agent.human),
             queues={agent.name: agent.queue for agent in agents if agent.queue},
+            allowed_queues=[self.settings.queue, *self.settings.queues],
             local_activities=self.settings.local_activities,
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
+            event_steps=MAX_EVENT_STEP_COUNT,
         )
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:

@@ -103,7 +103,9 @@ class Segment:
         self._run, self._began = beginning.run, time.perf_counter()
         request = from_plain(RunRequest, beginning.request)
         placement = Placement(directory, request.options.bypass_agents)
-        scheduler = Scheduler(request.document, request.options, agents=placement.names)
+        scheduler = Scheduler(
+            request.document, request.options, agents=placement.names, event_steps=placement.event_steps
+        )
         ahead = self._ahead(scheduler, beginning.now, placement)
         ahead.begin()
         return self._played(ahead)
@@ -135,7 +137,9 @@ class Segment:
     def _taken_over(self, request: SegmentRequest) -> Lookahead:
         given = from_plain(RunRequest, request.request)
         placement = Placement(from_plain(AgentRegistry, request.directory), given.options.bypass_agents)
-        scheduler, commands = restore(request.scheduler, given.options, placement.names)
+        scheduler, commands = restore(
+            request.scheduler, given.options, placement.names, event_steps=placement.event_steps
+        )
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])
         return ahead

@@ -9,12 +9,12 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from perdure.agents.agent import Agent, declared
 from perdure.agents.filters import AgentFilter
@@ -97,6 +97,10 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     tools.merge,
 )
 """The function of every agent that comes with Perdure."""
+
+
+Agents: TypeAlias = Mapping[str, Agent] | Iterable[Callable[..., Any]]
+"""Agents by their names, or functions with the decorator."""
 
 
 def catalog() -> dict[str, Agent]:
@@ -236,3 +240,11 @@ def _by_name(functions: Iterable[Callable[..., Any]], place: str) -> dict[str, A
             f"{place}: no agents in it. Decorate a function with @agent(NAME) from perdure.agents.agent."
         )
     return agents
+
+
+def agents_by_name(agents: Agents) -> dict[str, Agent]:
+    """Agents by name, from a mapping or from decorated functions."""
+    if isinstance(agents, Mapping):
+        return dict(cast(Mapping[str, Agent], agents))
+    declarations = [declared(function) for function in agents]
+    return {item.name: item for item in declarations if item is not None}

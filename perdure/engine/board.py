@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeAlias
 
+from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -39,12 +41,19 @@ class Rules:
     """What holds for a whole run.
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
-    graphs instead of functions and are no commands.
+    graphs instead of functions and are no commands. `event_steps` is the fuel of one event
+    (perdure.engine.fuel).
     """
 
     options: RunOptions
     agents: frozenset[str] | None
     own: frozenset[str]
+    event_steps: float = inf
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether fuel and the bounds of numbers hold, as they do for all runs but old ones."""
+        return self.event_steps < inf
 
 
 # Not frozen, as Outcome is not.
@@ -75,6 +84,7 @@ class Board:
     quotas: Quotas = field(default_factory=Quotas)
     used_calls: int = 0
     used_iterations: int = 0
+    fuel: Fuel = field(default_factory=Fuel)
 
     @property
     def root(self) -> GraphRun:
@@ -97,6 +107,22 @@ class Board:
         self.used_iterations += 1
         if self.used_iterations > self.quotas.iterations:
             raise QuotaExceeded("iterations", self.quotas.iterations, "iterations of loops")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many graphs are open that a node may open no second one."""
+        return len(self.runs) >= MAX_OPEN_GRAPH_COUNT and self.fuel.per_event < inf
+
+    def pause(self) -> None:
+        """This event has had its steps: what is left to do goes on when a timer has fired."""
+        if self.fuel.pause is None:
+            self.fuel.pause = self.new_call()
+            self.send(self.root, "", StartTimer(self.fuel.pause, PAUSE_MS))
+
+    def put_off(self, run: GraphRun, name: str = "") -> None:
+        """Puts off an iteration of `run`, or the graphs that its node `name` is to open."""
+        self.fuel.put_off[run.id, name] = None
+        self.pause()
 
     def add_run(
         self, plan: Plan, parent: tuple[GraphRun, str] | None = None, index: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
+from perdure.engine.fuel import GRAPH_STEP_COUNT
 from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import Finish
 from perdure.engine.node_lifecycle import NodeLifecycle
@@ -31,6 +32,7 @@ class GraphLifecycle:
         if loops.is_endless(run):
             self.end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
             return
+        self.board.fuel.take(GRAPH_STEP_COUNT + len(run.nodes))
         try:
             self._inject(run)
             missing = loops.missing_statics(run)
@@ -74,12 +76,16 @@ class GraphLifecycle:
         force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
         try:
             while loops.advance(run, force):
+                self.board.fuel.take(1 + len(run.nodes))
                 self.board.count_iteration()
                 self._inject(run)
                 self._show_statics(run)
                 if not self._nodes.queue_ready(run):
                     break
                 if not run.is_idle:
+                    return
+                if self.board.fuel.is_spent:
+                    self.board.put_off(run)
                     return
         except ValueNeeded as unknown:
             self._fetches.send(run, "", unknown, "iterate")

@@ -82,8 +82,16 @@ class NestedGraphs:
             del self.board.runs[child.id]
         elif nested.failed is None:
             nested.failed = outcome.failure
-        if nested.opening:
-            return
+        if not nested.opening:
+            self._continue(run, name, nested)
+
+    def open_more(self, run: GraphRun, name: str) -> None:
+        """Begins the graphs of a node that were put off."""
+        nested = run.nodes[name].nested
+        if nested is not None and nested.outcome is None and not nested.opening:
+            self._continue(run, name, nested)
+
+    def _continue(self, run: GraphRun, name: str, nested: Nested) -> None:
         if nested.failed is None:
             self._open_more(run, name, nested)
         decided = self._outcome(nested)
@@ -129,6 +137,11 @@ class NestedGraphs:
         nested.opening = True
         room = _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
         while nested.opened < len(nested.starts) and len(nested.children) < room:
+            if nested.children and self.board.is_full:
+                break
+            if self.board.fuel.is_spent:
+                self.board.put_off(run, name)
+                break
             start = nested.starts[nested.opened]
             nested.opened += 1
             self.report("opened", self._child(run, name, nested, start))
@@ -151,7 +164,8 @@ class NestedGraphs:
         if known is not None and not wanted.refused:
             return known[1]
         try:
-            plan = checked_plan(wanted.document, self.rules.options.graphs, self.rules.agents)
+            rules = self.rules
+            plan = checked_plan(wanted.document, rules.options.graphs, rules.agents, rules.is_bounded)
         except GraphError as error:
             problem = error.problems[0]
             raise BadCall(problem.graphai or problem.finding, suppressible=True) from error

@@ -62,6 +62,7 @@ class NodeLifecycle:
         waiters = run.plan.waiters.get(name)
         if waiters is None:
             return
+        self.board.fuel.take(len(waiters))
         run.holds += 1
         try:
             for waiter in waiters:
@@ -101,7 +102,7 @@ class NodeLifecycle:
             return False
         self.board.move(run, name, NodeState.QUEUED)
         slots = self.board.slots
-        if slots.take_at_once(plan.label):
+        if not self.board.fuel.is_spent and slots.take_at_once(plan.label):
             self._start(run, name)
         else:
             slots.push(run.id, name, plan.priority, plan.label)
@@ -113,7 +114,15 @@ class NodeLifecycle:
         while self._put_off:
             self.execute(*self._put_off.popleft())
 
+    def start_queued(self) -> None:
+        """Starts what is queued, as far as there are slots."""
+        while self.board.slots.lanes and self._dispatch():
+            pass
+
     def _dispatch(self) -> bool:
+        if self.board.fuel.is_spent:
+            self.board.pause()
+            return False
         ticket = self.board.slots.pop()
         if ticket is None:
             return False
@@ -146,6 +155,7 @@ class NodeLifecycle:
     def _attempt(self, run: GraphRun, name: str) -> bool:
         """Calls the node's agent; False when that failed at once and may be tried again."""
         node, plan = run.nodes[name], run.plan.computed[name]
+        self.board.fuel.take()
         try:
             inputs = node_semantics.inputs_of(run, plan)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
@@ -162,6 +172,7 @@ class NodeLifecycle:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
+            self.board.count_call()
             return not self.fail(run, name, NodeState.FAILED, str(error))
         if plan.console is not None:
             self.board.show(run, name, node_semantics.console_before(plan, inputs))
@@ -277,7 +288,7 @@ class NodeLifecycle:
             node.deadline = None
         slots = self.board.slots
         slots.release(run.plan.computed[name].label)
-        while slots.lanes and self._dispatch():
-            pass
+        if slots.lanes:
+            self.start_queued()
         if not run.active and run.is_idle and run.outcome is None:
             self._report("idle", run)

@@ -45,22 +45,28 @@ def plan_of(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = 
 
 
 def checked_plan(
-    document: Mapping[str, Value], graphs: Mapping[str, Value] | None, agents: frozenset[str] | None
+    document: Mapping[str, Value],
+    graphs: Mapping[str, Value] | None,
+    agents: frozenset[str] | None,
+    bounded: bool = True,
 ) -> Plan:
-    """The plan of a document that may name `agents`, None for any. Raises GraphError."""
+    """The plan of a document that may name `agents`, None for any; `bounded` as in first_problem.
+
+    Raises GraphError.
+    """
     try:
         key = _Key(document, graphs)
     except (TypeError, ValueError):
-        _raise(first_problem(document, agents))
+        _raise(first_problem(document, agents, bounded=bounded))
         return compile_plan(document, graphs)
-    _raise(_problem(key, agents))
+    _raise(_problem(key, agents, bounded))
     return _plan(key)
 
 
 def problem_of(document: Mapping[str, Value]) -> Problem | None:
     """The first problem of a document, whatever agents there are."""
     try:
-        return _problem(_Key(document, None), None)
+        return _problem(_Key(document, None), None, True)
     except (TypeError, ValueError):
         return first_problem(document)
 
@@ -76,5 +82,5 @@ def _plan(key: _Key) -> Plan:
 
 
 @lru_cache(maxsize=CACHED_PLAN_COUNT)
-def _problem(key: _Key, agents: frozenset[str] | None) -> Problem | None:
-    return first_problem(key.document, agents)
+def _problem(key: _Key, agents: frozenset[str] | None, bounded: bool) -> Problem | None:
+    return first_problem(key.document, agents, bounded=bounded)

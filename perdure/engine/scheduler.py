@@ -16,11 +16,13 @@ Between two events a run can be written down and taken up again elsewhere (snaps
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import inf
 from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Observer, Rules
 from perdure.engine.call_answers import CallAnswers
+from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.graph_lifecycle import GraphLifecycle
 from perdure.engine.lifecycle_events import GraphEvent
@@ -38,6 +40,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.nested import NestedGraphs
 from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Outcome
@@ -63,10 +66,11 @@ class Scheduler:
         *,
         agents: Collection[str] | None = None,
         observe: Observer | None = None,
+        event_steps: float = inf,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents)
-        plan = checked_plan(document, rules.options.graphs, rules.agents)
-        board = Board(Slots(plan.concurrency, plan.labels), observe, quotas=rules.options.quotas)
+        rules = rules_of(options or RunOptions(), agents, event_steps)
+        plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
+        board = new_board(plan, rules, observe)
         _prepare(board.add_run(plan), rules.options)
         self._play(board, rules)
 
@@ -100,6 +104,7 @@ class Scheduler:
     def start(self, now_ms: int) -> list[Command]:
         """Begins the run; `now_ms` is the time in milliseconds since the epoch."""
         self.board.clock.now_ms = now_ms
+        self.board.fuel.refill()
         self.graphs.begin(self.root)
         return self._commands()
 
@@ -108,6 +113,7 @@ class Scheduler:
         self.board.clock.now_ms = now_ms
         if self.board.finished:
             return []
+        self.board.fuel.refill()
         match event:
             case AgentCompleted():
                 self.answers.answer(event.call, Outcome(event.result))
@@ -119,6 +125,8 @@ class Scheduler:
                 self.answers.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
                 self.answers.finish_turn(call)
+            case TimerFired(call) if call == self.board.fuel.pause:
+                self._end_pause(call)
             case TimerFired(call):
                 self.answers.time_out(call)
             case Abort():
@@ -137,6 +145,21 @@ class Scheduler:
             case "ended":
                 self.nested.over(run)
 
+    def _end_pause(self, call: int) -> None:
+        """What was put off goes on: iterations and rows first, then nodes that wait in the queue."""
+        board, fuel = self.board, self.board.fuel
+        del board.calls[call]
+        fuel.pause, put_off, fuel.put_off = None, fuel.put_off, {}
+        for number, name in put_off:
+            run = board.runs.get(number)
+            if run is None or run.outcome is not None:
+                continue
+            if name:
+                self.nested.open_more(run, name)
+            elif run.is_idle:
+                self.graphs.iterate(run)
+        self.nodes.start_queued()
+
     def _is_fetch(self, call: int) -> bool:
         flight = self.board.calls.get(call)
         return flight is not None and isinstance(flight.command, Fetch)
@@ -152,12 +175,19 @@ class Scheduler:
         self.graphs.finish(self.root, failure, aborted=True)
 
 
-def rules_of(options: RunOptions, agents: Collection[str] | None) -> Rules:
+def rules_of(options: RunOptions, agents: Collection[str] | None, event_steps: float = inf) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any."""
     if agents is None:
-        return Rules(options, None, frozenset(GRAPH_AGENTS))
+        return Rules(options, None, frozenset(GRAPH_AGENTS), event_steps)
     known = frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
-    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents))
+    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents), event_steps)
+
+
+def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:
+    """An empty board for a run of `plan`."""
+    quotas = rules.options.quotas
+    fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps)
+    return Board(Slots(plan.concurrency, plan.labels), observe, quotas=quotas, fuel=fuel)
 
 
 def _prepare(run: GraphRun, options: RunOptions) -> None:

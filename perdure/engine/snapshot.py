@@ -22,6 +22,7 @@ order in which answers that have arrived are due (turn_order.py), which is the s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import inf
 from typing import Final
 
 from perdure.engine.agent_calls import agent_call
@@ -29,8 +30,7 @@ from perdure.engine.board import Board, InFlight, Observer, Starting
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
-from perdure.engine.scheduler import Scheduler, rules_of
-from perdure.engine.slots import Slots
+from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.starts import Rows, Start, numbers, ranges
 from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.errors import UsageError
@@ -72,6 +72,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "runs": [_run_data(run, known, light) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
         "known": board.resolved.written(),
+        **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
     }
 
@@ -81,6 +82,7 @@ def restore(
     options: RunOptions | None = None,
     agents: Collection[str] | None = None,
     observe: Observer | None = None,
+    event_steps: float = inf,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
 
@@ -92,13 +94,14 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it go on with the run."
         )
-    rules = rules_of(options or RunOptions(), agents)
+    rules = rules_of(options or RunOptions(), agents, event_steps)
     documents: list[Mapping[str, Value]] = data["documents"]
     plans = [plan_of(document, rules.options.graphs) for document in documents]
-    board = Board(Slots(plans[0].concurrency, plans[0].labels), observe, quotas=rules.options.quotas)
+    board = new_board(plans[0], rules, observe)
     board.used_calls, board.used_iterations = data["used"]
     board.clock.now_ms, board.finished = data["now"], data["finished"]
     board.last_call, board.last_run = data["last_call"], data["last_run"]
+    board.fuel.resume(data.get("steps", 0), data.get("pause"), data.get("put_off", ()))
     board.resolved.remember(data.get("known", {}))
     runs: list[Mapping[str, Value]] = data["runs"]
     for item in runs:

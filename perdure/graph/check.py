@@ -8,14 +8,15 @@ texts: GraphAI's validators; checked against its recordings.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 from typing import Any, Final
 
 from perdure.errors import Problem
-from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PLACEMENTS, STATIC_KEYS, SUCCESSORS, is_computed
+from perdure.graph.bounds import BOUNDS, bound_problems
+from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, STATIC_KEYS, SUCCESSORS, is_computed
 from perdure.graph.javascript import to_string
+from perdure.graph.perdure_keys import perdure_key_problems
 from perdure.graph.reference import parse_reference
-from perdure.graph.relations import relation_problems, sources
+from perdure.graph.relations import function_problems, pass_through_problems, relation_problems
 from perdure.graph.values import (
     UNDEFINED,
     Value,
@@ -26,13 +27,19 @@ from perdure.graph.values import (
     js_truthy,
     ordered_keys,
 )
-from perdure.graph.wording import suggestion, validation
+from perdure.graph.wording import Suggestions, validation
 
 ENDLESS_LOOP: Final = "endless-loop"
 
 
-def problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Problem]:
-    """Every problem of the graph `data`; `agents` are the names it may use, None for any."""
+def problems(
+    data: Value, agents: Collection[str] | None = None, names: Suggestions | None = None
+) -> Iterator[Problem]:
+    """Every problem of the graph `data`; `agents` are the names it may use, None for any.
+
+    `names` makes the suggestions, where several graphs share them.
+    """
+    names = names or Suggestions()
     if not is_dict(data):
         finding = "a graph is a mapping with the key 'nodes'"
         yield Problem("not-a-graph", "", finding, "write nodes: at the top", graphai="TypeError")
@@ -41,28 +48,33 @@ def problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Pro
     if problem is not None:
         yield problem
         return
-    yield from _graph_key_problems(data)
+    yield from _graph_key_problems(data, names)
     yield from _loop_problems(data)
     yield from _concurrency_problems(data)
     for node_id in ordered_keys(data["nodes"]):
-        yield from _node_problems(node_id, data["nodes"][node_id])
+        yield from _node_problems(node_id, data["nodes"][node_id], names)
     if not all(is_object(node) for node in data["nodes"].values()):
         return
-    yield from _agent_problems(data["nodes"], agents)
-    yield from relation_problems(data["nodes"])
+    yield from _agent_problems(data["nodes"], agents, names)
+    yield from relation_problems(data["nodes"], names)
     for node_id in ordered_keys(data["nodes"]):
         if is_computed(data["nodes"][node_id]):
             yield from _construction_problems(node_id, data["nodes"][node_id])
-    yield from _pass_through_problems(data["nodes"])
+    yield from pass_through_problems(data["nodes"], names)
+    yield from function_problems(data)
     yield from _endless_loop_problems(data)
+    yield from bound_problems(data)
 
 
-def first_problem(data: Value, agents: Collection[str] | None = None) -> Problem | None:
-    """The problem that GraphAI reports, None for a graph that it accepts.
+def first_problem(
+    data: Value, agents: Collection[str] | None = None, *, bounded: bool = True
+) -> Problem | None:
+    """The problem that GraphAI reports, None for a graph that it accepts; BOUNDS are for `bounded` graphs.
 
     An endless loop is none: the caller of the run may still replace it by a count.
     """
-    return next((problem for problem in problems(data, agents) if problem.code != ENDLESS_LOOP), None)
+    passed = (ENDLESS_LOOP,) if bounded else (ENDLESS_LOOP, BOUNDS)
+    return next((problem for problem in problems(data, agents) if problem.code not in passed), None)
 
 
 def _nodes_problem(data: dict[str, Value]) -> Problem | None:
@@ -83,14 +95,14 @@ def _nodes_problem(data: dict[str, Value]) -> Problem | None:
     return validation("nodes", "nodes", text, hint, f"Invalid Graph Data: {text}")
 
 
-def _graph_key_problems(data: dict[str, Value]) -> Iterator[Problem]:
+def _graph_key_problems(data: dict[str, Value], names: Suggestions) -> Iterator[Problem]:
     for key in ordered_keys(data):
         if key not in GRAPH_KEYS:
             yield validation(
                 "unknown-key",
                 key,
                 f"a graph has no key {key!r}",
-                suggestion(key, GRAPH_KEYS),
+                names.hint(key, GRAPH_KEYS),
                 f"Graph Data does not allow {key}",
             )
 
@@ -159,7 +171,7 @@ def _positive_integer(value: Value, place: str, name: str) -> Iterator[Problem]:
         yield validation("concurrency", place, text, "give a whole number, 1 or more", text)
 
 
-def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
+def _node_problems(node_id: str, node: Value, names: Suggestions) -> Iterator[Problem]:
     place = f"nodes.{node_id}"
     if not is_dict(node):
         if not is_list(node):
@@ -176,17 +188,17 @@ def _node_problems(node_id: str, node: Value) -> Iterator[Problem]:
     unknown = [key for key in node if key not in keys and not (both and key == "value")]
     for key in ordered_keys(unknown):
         finding = f"a {kind.lower()} node has no key {key!r}"
-        hint = suggestion(key, keys) if "agent" in node else _static_hint(key)
+        hint = names.hint(key, keys) if "agent" in node else _static_hint(key, names)
         text = f"{kind} node does not allow {key}"
         yield validation("unknown-key", f"{place}.{key}", finding, hint, text)
     if "agent" in node:
         yield from _own_key_problems(place, node)
 
 
-def _static_hint(key: str) -> str:
+def _static_hint(key: str, names: Suggestions) -> str:
     if key in COMPUTED_KEYS:
         return "without agent: a node is static; name its agent"
-    return suggestion(key, STATIC_KEYS)
+    return names.hint(key, STATIC_KEYS)
 
 
 def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
@@ -199,23 +211,12 @@ def _own_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
         if key != "fileName":
             finding = f"graphLoader has no key {key!r}: it reads a file"
             yield Problem("graph-loader", f"{place}.graphLoader.{key}", finding, "give it fileName only")
-    if "queue" in node and not (isinstance(node["queue"], str) and node["queue"]):
-        yield Problem("queue", f"{place}.queue", "queue names a task queue", "give a text such as 'gpu'")
-    if "placement" in node and node["placement"] not in PLACEMENTS:
-        hint = f"one of {', '.join(PLACEMENTS)}"
-        yield Problem("placement", f"{place}.placement", "no such placement", hint)
-    if "backoff" in node and not (is_number(node["backoff"]) and node["backoff"] > 0):
-        hint = "give a number such as 2"
-        yield Problem("backoff", f"{place}.backoff", "backoff is a time in seconds above 0", hint)
-    if "deadline" in node and not (is_number(node["deadline"]) and node["deadline"] > 0):
-        hint = "give a number such as 60000"
-        yield Problem("deadline", f"{place}.deadline", "deadline is a time in milliseconds above 0", hint)
-    if "batch" in node and not (is_number(node["batch"]) and 1 <= node["batch"] <= 1000):
-        hint = "give a number such as 100"
-        yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", hint)
+    yield from perdure_key_problems(place, node)
 
 
-def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> Iterator[Problem]:
+def _agent_problems(
+    nodes: dict[str, Value], agents: Collection[str] | None, names: Suggestions
+) -> Iterator[Problem]:
     if agents is None:
         return
     for node_id in ordered_keys(nodes):
@@ -224,8 +225,8 @@ def _agent_problems(nodes: dict[str, Value], agents: Collection[str] | None) -> 
         if not isinstance(name, str) or name in agents or name[:1] == ":" or "queue" in node:
             continue
         successor = SUCCESSORS.get(name)
-        near = [successor] if successor in agents else get_close_matches(name, agents, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "perdure agents lists those that are shipped"
+        near = successor if successor in agents else names.near(name, agents)
+        hint = f"did you mean {near!r}?" if near else "perdure agents lists those that are shipped"
         hint += "; your own come with --agents MODULE"
         text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."
         yield validation("unknown-agent", f"nodes.{node_id}.agent", f"no agent {name!r}", hint, text)
@@ -264,21 +265,6 @@ def _construction_problems(node_id: str, node: dict[str, Value]) -> Iterator[Pro
             text = f"Invalid data source {to_string(value)}"
             finding = f"{key} takes a reference, not {to_string(value)!r}"
             yield Problem("not-a-reference", f"{place}.{key}", finding, "write ':node.prop'", graphai=text)
-
-
-def _pass_through_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
-    """References that only passThrough makes are not validated before the nodes are linked."""
-    for node_id in ordered_keys(nodes):
-        node = nodes[node_id]
-        if not is_computed(node) or not js_truthy(node.get("passThrough")):
-            continue
-        for source in sources(node["passThrough"]):
-            if source not in nodes:
-                text = f"createNode: invalid input {source} for node, {node_id}"
-                place = f"nodes.{node_id}.passThrough"
-                yield Problem(
-                    "unknown-node", place, f"no node {source!r}", suggestion(source, nodes), graphai=text
-                )
 
 
 def modernized(data: Any) -> Any:

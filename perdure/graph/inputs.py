@@ -13,7 +13,7 @@ from perdure.graph.wording import suggestion
 def check_inputs(graph: Value, names: Iterable[str]) -> None:
     """Raises UsageError for a name that is no static node of `graph`, a document without problems."""
     nodes: dict[str, Value] = graph["nodes"] if is_dict(graph) and is_dict(graph.get("nodes")) else {}
-    statics = [key for key, node in nodes.items() if not is_computed(node)]
+    statics = {key for key, node in nodes.items() if not is_computed(node)}
     for name in names:
         if name not in statics:
             finding = "is computed" if name in nodes else "is no node of the graph"

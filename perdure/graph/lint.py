@@ -16,7 +16,6 @@ from perdure.graph.reference import parse_reference
 from perdure.graph.values import Value, is_dict, is_list, ordered_keys
 
 _EMBEDDED: Final = re.compile(r"(?<![\w:$\\{/])(:([A-Za-z_]\w*)(?:\.\$?\w+)*)")
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
 _KEY_NAMES: Final = frozenset(
     {"apikey", "authorization", "password", "secret", "clientsecret", "accesstoken", "authtoken", "xapikey"}
 )
@@ -46,10 +45,20 @@ def _embedded_references(place: str, node: dict[str, Value], nodes: Collection[s
         for where, _, text in _strings(f"{place}.{key}", key, node.get(key)):
             if parse_reference(text) is not None:
                 continue
-            for match in _EMBEDDED.finditer(_PLACEHOLDER.sub("", text)):
+            for match in _EMBEDDED.finditer(_without_placeholders(text)):
                 if match[2] in nodes:
                     finding = f"{match[1]!r} inside a longer string is plain text, not a reference"
                     yield Problem("plain-reference", where, finding, f"write ${{{match[1]}}}")
+
+
+def _without_placeholders(text: str) -> str:
+    """`text` without each ``${...}``. One pattern would need quadratic time for ``${${${``."""
+    kept: list[str] = []
+    done = 0
+    while (start := text.find("${", done)) >= 0 and (end := text.find("}", start)) >= 0:
+        kept.append(text[done:start])
+        done = end + 1
+    return "".join([*kept, text[done:]])
 
 
 def _literal_keys(place: str, node: dict[str, Value]) -> Iterator[Problem]:

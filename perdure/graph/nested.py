@@ -10,12 +10,16 @@ from perdure.errors import Problem
 from perdure.graph.check import problems
 from perdure.graph.fields import GRAPH_RUNNERS, MAP_INDEX
 from perdure.graph.values import Value, is_dict, js_truthy, ordered_keys
+from perdure.graph.wording import Suggestions
 
 ROW: Final = "row"
 
 
-def nested_problems(data: Value, agents: Collection[str] | None = None) -> Iterator[Problem]:
+def nested_problems(
+    data: Value, agents: Collection[str] | None = None, names: Suggestions | None = None
+) -> Iterator[Problem]:
     """Every problem of the graphs inside nodes of `data`, at any depth; none where `data` is no graph."""
+    names = names or Suggestions()
     levels = [("", data)]
     while levels:
         prefix, graph = levels.pop()
@@ -31,7 +35,7 @@ def nested_problems(data: Value, agents: Collection[str] | None = None) -> Itera
                 continue
             place = f"{prefix}nodes.{node_id}.graph"
             inner = with_inputs(node)
-            for problem in problems(inner, agents):
+            for problem in problems(inner, agents, names):
                 where = f"{place}.{problem.place}" if problem.place else place
                 yield replace(problem, place=where, nested=True)
             levels.append((f"{place}.", inner))

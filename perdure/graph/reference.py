@@ -25,6 +25,15 @@ _DOT = re.compile(r"(?<!\()\.(?!\))")
 _INDEX = re.compile(r"\$([0-9]+)")
 _LAST: Final = "$last"
 
+MAX_FUNCTIONS_COUNT: Final = 32
+"""Functions that one reference calls. Each may walk through the whole value, so a long chain on a long
+text would take the product of both: minutes, in a document of some kilobytes."""
+
+TOO_LONG_HINT: Final = "let a node in between have a part of the functions, or use an agent"
+
+SHOWN_REFERENCE_CHARS: Final = 500
+"""Characters of a reference that a message repeats."""
+
 MAX_CACHED_REFERENCE_CHARS: Final = 200
 """Characters of a reference that is not kept for its next use: the checks and the plan have one each."""
 
@@ -99,14 +108,23 @@ class Reference:
         """The steps as written, e.g. ``("items", "$0", "trim()")``."""
         return tuple(step.prop for step in self.steps)
 
+    @property
+    def too_long(self) -> str:
+        """What is wrong with a reference that calls more functions than one may; "" for others."""
+        count = sum(isinstance(step, FunctionCall) for step in self.steps)
+        over = f"calls {count} functions, and a reference may call {MAX_FUNCTIONS_COUNT}"
+        return over if count > MAX_FUNCTIONS_COUNT else ""
+
     def read(self, value: Value) -> Value:
         """What the steps make of `value`, the result of the node. Parts of `value` are not copied.
 
         Raises:
-            FunctionError: from a function that has no result, such as jsonParse() of no JSON.
+            FunctionError: from a function that has no result, such as jsonParse() of no JSON, and from
+                one function more than MAX_FUNCTIONS_COUNT.
         """
         if not self.node:
             return UNDEFINED
+        calls = 0
         try:
             for index, step in enumerate(self.steps):
                 if value.__class__ is dict and step.__class__ is Key:  # what nearly all steps are
@@ -114,15 +132,15 @@ class Reference:
                     continue
                 if isinstance(value, Deferred):
                     return self._later(value, index)
-                if (
-                    isinstance(step, FunctionCall)
-                    and step.inside
-                    and next(deferred_in(value), None) is not None
-                ):
-                    return self._later(Composite(value), index)
+                if isinstance(step, FunctionCall):
+                    calls += 1
+                    if calls > MAX_FUNCTIONS_COUNT:
+                        raise FunctionError(self.too_long, hint=TOO_LONG_HINT)
+                    if step.inside and next(deferred_in(value), None) is not None:
+                        return self._later(Composite(value), index)
                 value = step.read(value)
         except (FunctionError, RecursionError) as error:
-            raise FunctionError(f"{self.text}: {error}") from error
+            raise FunctionError(f"{self.text[:SHOWN_REFERENCE_CHARS]}: {error}") from error
         return value
 
     def _later(self, source: Deferred, start: int) -> Value:

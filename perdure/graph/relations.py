@@ -1,4 +1,4 @@
-"""Checks of how nodes refer to each other: unknown nodes, cycles, nothing that can start.
+"""Checks of how nodes refer to each other: unknown nodes, cycles, nothing that can start, long chains.
 
 Split from check.py, which calls it; the order of findings is GraphAI's.
 """
@@ -9,11 +9,18 @@ from collections.abc import Iterator
 
 from perdure.errors import Problem
 from perdure.graph.fields import is_computed
-from perdure.graph.reference import parse_reference
+from perdure.graph.reference import (
+    MAX_FUNCTIONS_COUNT,
+    TOO_LONG_HINT,
+    Reference,
+    parse_path,
+    parse_reference,
+)
 from perdure.graph.template_compiler import references_in
-from perdure.graph.values import Value, is_dict, is_object, js_truthy, ordered_keys
-from perdure.graph.wording import suggestion, validation
+from perdure.graph.values import Value, is_dict, is_list, is_object, js_truthy, ordered_keys
+from perdure.graph.wording import Suggestions, validation
 
+_WITH_FUNCTIONS = ("inputs", "passThrough", "output", "if", "unless", "agent", "graph", "update")
 _KINDS = (("inputs", "Inputs"), ("if", "If"), ("unless", "Unless"), ("graph", "Graph"), ("agent", "Agent"))
 
 
@@ -22,7 +29,7 @@ def sources(value: Value) -> list[str]:
     return [reference.node for reference in references_in(value)]
 
 
-def relation_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
+def relation_problems(nodes: dict[str, Value], names: Suggestions) -> Iterator[Problem]:
     """Every reference to an unknown node, then what can never run."""
     needs: dict[str, set[str]] = {}
     for node_id in ordered_keys(nodes):
@@ -43,8 +50,8 @@ def relation_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
                     continue
                 finding = f"refers to {source!r}, and there is no such node"
                 text = f"{kind} not match: NodeId {node_id}, Inputs: {source}"
-                yield validation("unknown-node", place, finding, suggestion(source, nodes), text)
-    yield from _update_problems(nodes)
+                yield validation("unknown-node", place, finding, names.hint(source, nodes), text)
+    yield from _update_problems(nodes, names)
     yield from _order_problems(nodes, needs)
 
 
@@ -56,7 +63,7 @@ def _is_checked(key: str, value: Value) -> bool:
     return js_truthy(value)
 
 
-def _update_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
+def _update_problems(nodes: dict[str, Value], names: Suggestions) -> Iterator[Problem]:
     for node_id in ordered_keys(nodes):
         node = nodes[node_id]
         if is_computed(node) or not is_dict(node) or not js_truthy(node.get("update")):
@@ -69,7 +76,50 @@ def _update_problems(nodes: dict[str, Value]) -> Iterator[Problem]:
         elif reference.node not in nodes:
             text = f"Update not match: NodeId {node_id}, update: {update}"
             finding = f"refers to {reference.node!r}, and there is no such node"
-            yield validation("unknown-node", place, finding, suggestion(reference.node, nodes), text)
+            yield validation("unknown-node", place, finding, names.hint(reference.node, nodes), text)
+
+
+def function_problems(data: dict[str, Value]) -> Iterator[Problem]:
+    """Every reference that calls more functions than one may. GraphAI has no such limit."""
+    for node_id in ordered_keys(data["nodes"]):
+        node = data["nodes"][node_id]
+        for key in _WITH_FUNCTIONS if is_dict(node) else ():
+            if key in node and (key != "graph" or isinstance(node[key], str)):
+                for reference in _long_references(node[key], paths=key == "output"):
+                    place = f"nodes.{node_id}.{key}"
+                    yield Problem("too-many-functions", place, reference.too_long, TOO_LONG_HINT)
+    loop = data.get("loop")
+    for reference in _long_references(loop.get("while"), paths=False) if is_dict(loop) else ():
+        yield Problem("too-many-functions", "loop.while", reference.too_long, TOO_LONG_HINT)
+
+
+def _long_references(value: Value, *, paths: bool) -> Iterator[Reference]:
+    """The references in `value` that call too many functions; `paths` tells to look for paths too."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if is_dict(item):
+            pending.extend(item.values())
+        elif is_list(item):
+            pending.extend(item)
+        elif isinstance(item, str) and item.count("(") > MAX_FUNCTIONS_COUNT:
+            path = parse_path(item) if paths else None
+            yield from (each for each in [*references_in(item), *filter(None, [path])] if each.too_long)
+
+
+def pass_through_problems(nodes: dict[str, Value], names: Suggestions) -> Iterator[Problem]:
+    """References that only passThrough makes are not validated before the nodes are linked."""
+    for node_id in ordered_keys(nodes):
+        node = nodes[node_id]
+        if not is_computed(node) or not js_truthy(node.get("passThrough")):
+            continue
+        for source in sources(node["passThrough"]):
+            if source not in nodes:
+                text = f"createNode: invalid input {source} for node, {node_id}"
+                place = f"nodes.{node_id}.passThrough"
+                yield Problem(
+                    "unknown-node", place, f"no node {source!r}", names.hint(source, nodes), graphai=text
+                )
 
 
 def _order_problems(nodes: dict[str, Value], needs: dict[str, set[str]]) -> Iterator[Problem]:
@@ -103,9 +153,9 @@ def _order_problems(nodes: dict[str, Value], needs: dict[str, set[str]]) -> Iter
 
 def _cycle(left: dict[str, set[str]]) -> str:
     """One cycle among nodes of which each waits for another one of them."""
-    path = [next(iter(left))]
-    while True:
-        following = min(left[path[-1]])
-        if following in path:
-            return " <- ".join([*path[path.index(following) :], following])
-        path.append(following)
+    following = next(iter(left))
+    path: dict[str, int] = {}
+    while following not in path:
+        path[following] = len(path)
+        following = min(left[following])
+    return " <- ".join([*list(path)[path[following] :], following])

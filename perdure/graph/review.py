@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from perdure.errors import Problem
 from perdure.graph.check import ENDLESS_LOOP, modernized, problems
@@ -12,6 +13,10 @@ from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
 from perdure.graph.text.document import Document, Spot
 from perdure.graph.values import Value
+from perdure.graph.wording import Suggestions
+
+MAX_ID_PARTS_COUNT: Final = 100
+"""Dots of an id, and one, up to which it is located: all ways to divide a longer one would be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +37,18 @@ def review(document: Document, agents: Collection[str] | None = None, *, is_boun
     A loop without an end of its own is a warning where something else ends it: quotas (`is_bounded`), or
     a person whom a node asks in every pass.
     """
-    data = modernized(document.data)
+    data, names = modernized(document.data), Suggestions()
 
     def placed(unplaced: Iterator[Problem]) -> tuple[Problem, ...]:
         return tuple(_located(document.spots, problem) for problem in unplaced)
 
-    found = placed(problems(data, agents))
+    found = placed(problems(data, agents, names))
     bounded = is_bounded or any(node.get("agent") in PERSON_AGENTS for _, node in every_node(data))
     mild = tuple(problem for problem in found if bounded and problem.code == ENDLESS_LOOP)
     return Review(
         data=data,
         problems=tuple(problem for problem in found if problem not in mild),
-        nested=placed(nested_problems(data, agents)),
+        nested=placed(nested_problems(data, agents, names)),
         warnings=mild + placed(warnings(document.data)),
     )
 
@@ -59,7 +64,7 @@ def _located(spots: Spot | None, problem: Problem) -> Problem:
 def _spot(spot: Spot, parts: Sequence[str]) -> Spot:
     """The spot of a dotted place. An id may hold dots itself: the longest key that fits is taken."""
     while parts:
-        for count in range(len(parts), 0, -1):
+        for count in range(min(len(parts), MAX_ID_PARTS_COUNT), 0, -1):
             child = spot.child(".".join(parts[:count]))
             if child is not None:
                 spot, parts = child, parts[count:]

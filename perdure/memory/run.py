@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from perdure.agents.catalog import Agents
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunAgent, RunOptions
 from perdure.engine.state import GraphRun
 from perdure.errors import RunCancelled, RunFailed, UsageError
 from perdure.graph.values import Value
-from perdure.memory.shell import Agents, MemoryEnvironment, memory_shell
+from perdure.memory.shell import MemoryEnvironment, memory_shell
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunResult, RunStatus

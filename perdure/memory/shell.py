@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, assert_never, cast
+from typing import assert_never
 
-from perdure.agents.agent import Agent, AgentContext, declared
-from perdure.agents.catalog import catalog
+from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.board import Observer
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
     Abort,
@@ -48,7 +49,6 @@ MAX_BACKOFF_S = 600.0
 """Seconds between two attempts after a transient failure, at most."""
 
 Ask = Callable[[HumanPrompt], Awaitable[str]]
-Agents = dict[str, Agent] | Iterable[Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,22 +83,15 @@ def memory_shell(
     Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
     """
     environment = environment or MemoryEnvironment()
-    known = {**catalog(), **named(agents)}
+    known = {**catalog(), **agents_by_name(agents)}
     scheduler = Scheduler(
         modernized(normalize(graph)),
         (options or RunOptions()).injecting(inputs or {}),
         agents=known,
         observe=environment.observe,
+        event_steps=MAX_EVENT_STEP_COUNT,
     )
     return MemoryShell(scheduler, known, environment)
-
-
-def named(agents: Agents) -> dict[str, Agent]:
-    """Agents by name, from a mapping or from decorated functions."""
-    if isinstance(agents, dict):
-        return cast(dict[str, Agent], agents)
-    declarations = [declared(function) for function in agents]
-    return {item.name: item for item in declarations if item is not None}
 
 
 @dataclass(slots=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from perdure.engine.messages import RunAgent
+from perdure.errors import FinalError
 from perdure.graph.values import Value
+from perdure.protocol.names import OWN_NAMES_PREFIX
 from perdure.protocol.records import from_plain
 
 
@@ -35,10 +38,13 @@ class FilterScope:
 class AgentRegistry:
     """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
 
-    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for;
+    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for, and
+    `allowed_queues` are those that nodes may name beside these, "*" for any; None, of workers of
+    earlier versions, allows any.
     `local_activities` is the setting, `store` tells whether there is one; `filters` are the fields of
     a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
-    a SegmentResult, None where that is to be asked for.
+    a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
+    (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
     """
 
     pure: Sequence[str] = ()
@@ -49,6 +55,8 @@ class AgentRegistry:
     store: bool = False
     filters: Sequence[Mapping[str, Value]] = ()
     first: Mapping[str, Value] | None = None
+    event_steps: int | None = None
+    allowed_queues: Sequence[str] | None = None
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -62,6 +70,7 @@ class Placement:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store
+        self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
@@ -92,6 +101,24 @@ class Placement:
     def queue(self, command: RunAgent) -> str | None:
         """The task queue that the node or its agent asks for."""
         return command.options.queue or self._directory.queues.get(command.agent)
+
+    def refusal(self, command: RunAgent, queue: str) -> FinalError | None:
+        """Why the call may not be sent, in a run on this `queue`.
+
+        The name of an agent is the type of an activity: without a list, a graph could call whatever the
+        workers of other applications offer in the namespace, on the authority of this one.
+        """
+        wanted, allowed = command.options.queue, self._directory.allowed_queues
+        if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
+            return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
+        if wanted is None or allowed is None or "*" in allowed:
+            return None
+        if wanted in (queue, *allowed, *self._directory.queues.values()):
+            return None
+        return FinalError(
+            f"{command.path}: graphs may not use the task queue {wanted!r}",
+            hint=f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={wanted}",
+        )
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""

@@ -74,7 +74,12 @@ class ActivityDispatcher:
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
 
     def call_agent(self, command: RunAgent) -> None:
-        """Sends a call, now or when there is room."""
+        """Sends a call, now or when there is room; one that may not be sent fails."""
+        refusal = self.placement.refusal(command, self.queue)
+        if refusal is not None:
+            self.turns.drop(command.call)
+            self._arrive(AgentFailed(command.call, str(refusal), final=True))
+            return
         if self.placement.is_local(command):
             self.turns.expect(command.call)
             self.local.choose(command.call)

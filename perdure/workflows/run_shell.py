@@ -12,6 +12,7 @@ from typing import assert_never
 from temporalio import workflow
 from temporalio.common import RawValue
 
+from perdure.engine.fuel import PAUSE_MS
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -138,7 +139,8 @@ class RunShell:
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self._placement.names
-        return Scheduler(request.document, request.options, agents=agents, observe=self._progress.observe)
+        observe, steps = self._progress.observe, self._placement.event_steps
+        return Scheduler(request.document, request.options, agents=agents, observe=observe, event_steps=steps)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
@@ -147,7 +149,9 @@ class RunShell:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
         agents, observe = self._placement.names, self._progress.observe
-        scheduler, commands = restore(state["scheduler"], self._request.options, agents, observe)
+        scheduler, commands = restore(
+            state["scheduler"], self._request.options, agents, observe, self._placement.event_steps
+        )
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 
@@ -169,9 +173,14 @@ class RunShell:
         return RunResult.of(finish, scheduler.root)
 
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
-        """Hands on the answers that are there, in their order."""
+        """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, answers = None, self._segments.answers
-        while finish is None and not self._segments.is_open and (event := self._turns.next()) is not None:
+        fuel = scheduler.board.fuel
+        until = fuel.activation_end
+        while finish is None and not self._segments.is_open and fuel.used < until:
+            event = self._turns.next()
+            if event is None:
+                break
             then = answers.time_of(event)
             finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         return finish
@@ -179,6 +188,10 @@ class RunShell:
     async def _wait(self, scheduler: Scheduler, limits: RunLimits) -> None:
         """Sends what there is room for, and waits until something has happened."""
         limits.check(self._share.total)
+        if self._turns.has_next() and not self._segments.is_open:  # this activation has done enough
+            await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
+            self._now = now_ms(self._host)
+            return
         if not self._continuation.is_holding:
             self._outbox.pump()
         if not self._segments.is_open:

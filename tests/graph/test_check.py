@@ -10,6 +10,9 @@ from perdure.graph.check import first_problem, modernized, problems
 AGENTS = ("copyAgent", "nestedAgent")
 
 
+UP_TO, TEN_YEARS = "give {} a number up to {}", "315,360,000,000"
+
+
 def copy(**keys: Any) -> dict[str, Any]:
     return {"agent": "copyAgent", **keys}
 
@@ -156,6 +159,30 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
     (graph(a=copy(queue="")), "queue", "nodes.a.queue", "give a text such as 'gpu'", ""),
     (graph(a=copy(placement="gpu")), "placement", "nodes.a.placement", "one of activity, local", ""),
     (graph(a=copy(deadline=0)), "deadline", "nodes.a.deadline", "give a number such as 60000", ""),
+    (graph(a=copy(retry=1001)), "bounds", "nodes.a.retry", "give retry a number up to 1,000", ""),
+    (graph(a=copy(retry="1e300")), "bounds", "nodes.a.retry", "give retry a number up to 1,000", ""),
+    (
+        graph(a=copy(timeout=4e11)),
+        "bounds",
+        "nodes.a.timeout",
+        "give timeout a number up to 315,360,000,000",
+        "",
+    ),
+    (
+        graph(a=copy(deadline=4e11)),
+        "bounds",
+        "nodes.a.deadline",
+        "give deadline a number up to 315,360,000,000",
+        "",
+    ),
+    (graph(a=copy(backoff=1e5)), "bounds", "nodes.a.backoff", "give backoff a number up to 86,400", ""),
+    (
+        graph(a=copy()) | {"concurrency": 1_000_001},
+        "bounds",
+        "concurrency",
+        "give concurrency a number up to 1,000,000",
+        "",
+    ),
     (graph(a=copy(batch=1001)), "batch", "nodes.a.batch", "give a number such as 100", ""),
     (graph(a=copy(backoff=0)), "backoff", "nodes.a.backoff", "give a number such as 2", ""),
     (

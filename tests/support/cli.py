@@ -99,6 +99,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "PATH": PATH,
         "HOME": str(home),
         "PERDURE_HOME": str(home),
+        "PERDURE_QUEUES": "*",
         "PYTHONPATH": str(ROOT),
         **more,
     }

@@ -25,7 +25,7 @@ async def connected(home: Path) -> AsyncIterator[GraphClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEMPORAL_ADDRESS", raising=False)
         patch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
-        client = await connect(Settings(home=home))
+        client = await connect(Settings(home=home, queues=("*",)))
     try:
         yield client
     finally:

@@ -39,7 +39,13 @@ class Crew:
 
     def _start(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
         # Nothing of this process's environment: it may name another server, or another home.
-        env = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT), **self.env, **more}
+        env = {
+            "PERDURE_HOME": str(self.home),
+            "PERDURE_QUEUES": "*",
+            "PYTHONPATH": str(ROOT),
+            **self.env,
+            **more,
+        }
         self.home.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             process = subprocess.Popen(

@@ -26,10 +26,14 @@ pytestmark = [pytest.mark.unit, pytest.mark.anyio]
 class Calls:
     """An outbox with a host, and what it hands on."""
 
-    def __init__(self, *, store: bool = False, remote: RemoteWindow | None = None) -> None:
+    def __init__(
+        self, *, store: bool = False, remote: RemoteWindow | None = None, allowed: list[str] | None = None
+    ) -> None:
         self.host, self.turns, self.woken = FakeHost(), TurnOrder(), 0
         self.share = WorkflowTaskBudget(self.host, self.wake)
-        placement = Placement(AgentRegistry(others=["x"], store=store, queues={"elsewhere": "theirs"}))
+        placement = Placement(
+            AgentRegistry(others=["x"], store=store, queues={"elsewhere": "theirs"}, allowed_queues=allowed)
+        )
         self.progress = RunProgress("demo")
         self.outbox = ActivityDispatcher(
             self.host, placement, "q", self.progress, self.turns, self.share, self.wake, local=LocalWindow(2)
@@ -221,3 +225,30 @@ async def test_a_run_that_is_over_cancels_what_is_on_its_way() -> None:
     calls.outbox.pump()
     await calls.host.settle()
     assert (calls.sent, calls.host.find("n1").task.cancelled()) == (["n1"], True)
+
+
+@pytest.mark.parametrize(
+    ("agent", "queue", "refused"),
+    [
+        ("x", "q", None),
+        ("x", "theirs", None),
+        ("x", "gpu", None),
+        ("transfer", "payments", "n1: graphs may not use the task queue 'payments'"),
+        ("perdure.keep", "q", "n1: 'perdure.keep' is an activity of Perdure, not an agent"),
+        ("perdure.agents", None, "n1: 'perdure.agents' is an activity of Perdure, not an agent"),
+    ],
+)
+async def test_a_node_names_queues_that_are_allowed(agent: str, queue: str, refused: str | None) -> None:
+    calls = Calls(allowed=["gpu"])
+    calls.call(1, agent=agent, options=NodeOptions(queue=queue))
+    calls.outbox.pump()
+    assert calls.sent == ([] if refused else ["n1"])
+    failures = [each.message.splitlines()[0] for each in calls.handed_on() if isinstance(each, AgentFailed)]
+    assert failures == ([refused] if refused else [])
+
+
+async def test_workers_of_earlier_versions_list_no_queues() -> None:
+    calls = Calls(allowed=None)
+    calls.call(1, options=NodeOptions(queue="payments"))
+    calls.outbox.pump()
+    assert calls.sent == ["n1"]

@@ -191,7 +191,7 @@ async def test_what_is_too_large_ends_typed_where_there_is_no_store(client: Grap
         return "x" * 2_100_000
 
     bare = replace(client, settings=replace(client.settings, store=None), claims=ClaimCheck(None, 0))
-    with pytest.raises(RunFailed, match=r"2\.1 MB cannot pass.*set PERDURE_STORE"):
+    with pytest.raises(RunFailed, match=r"2\.1 MB cannot pass[^\0]*set PERDURE_STORE"):
         await run(bare, "huge-result", {"a": {"agent": "huge"}}, huge)
     half = {"agent": "copyAgent", "params": {"namedKey": "v"}, "inputs": {"v": ":v"}}
     nodes = {"v": {"value": "x" * 1_500_000}, "a": half, "b": half}
@@ -273,7 +273,7 @@ async def test_the_same_id_attaches_and_another_body_conflicts(client: GraphClie
         with pytest.raises(RunConflict, match="another graph or other inputs"):
             await client.start(graph, {"v": 2}, id="same", queue="test-same")
         description = await again.describe()
-        assert set(await description.memo()) == {"graph", "body"}
+        assert set(description.memo) == {"graph", "body", "started"}
         names = {pair.key.name for pair in description.typed_search_attributes}
         assert names >= {"PerdureGraph", "PerdureStatus"}
 

@@ -15,7 +15,8 @@ from perdure.errors import AgentError
 from perdure.graph.javascript import parse, to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 
-_FENCED = re.compile(r"```(?:\w+)?\s*([\s\S]*?)\s*```")
+_FENCE = "```"
+_WORD = re.compile(r"\w*")
 
 
 def first(*values: Value, default: Value = None) -> Value:
@@ -137,11 +138,21 @@ def found(text: Value) -> Value:
     """The object in `text`, alone or in a fenced block; None where there is none."""
     if not isinstance(text, str):
         return None
-    fenced = _FENCED.search(text.strip())
     try:
-        return parsed(fenced[1] if fenced else text.strip(), None)
+        return parsed(_unfenced(text.strip()), None)
     except AgentError:
         return None
+
+
+def _unfenced(text: str) -> str:
+    """What the first code block of `text` holds, without blanks around it; `text` where there is none.
+
+    Searched step by step: one pattern for it all would need cubic time for a block that is never closed.
+    """
+    opening = text.find(_FENCE)
+    inside = _WORD.match(text, opening + len(_FENCE)) if opening >= 0 else None
+    closing = text.find(_FENCE, inside.end()) if inside else -1
+    return text[inside.end() : closing].strip() if inside and closing >= 0 else text
 
 
 @dataclass

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 from perdure.agents.agent import Sample, agent
 from perdure.agents.schema import anything, array, either, fields, flag, mapping, number, text
 from perdure.agents.shipped.objects import (
+    Sum,
     deep_merge,
     members,
-    plus,
     require_inputs,
     require_list,
     spread,
@@ -65,13 +64,16 @@ def copy(inputs: dict[str, Value], params: dict[str, Value]) -> Value:
 )
 def total(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]:
     """`+` over the values of each key; a falsy sum so far is replaced."""
-    sums: dict[str, Value] = {}
+    sums: dict[str, Sum] = {}
     for item in _addends("totalAgent", inputs):
         for part in item if is_list(item) else [item]:
             for key, value in members(part, "totalAgent: an element of namedInputs.array").items():
-                known = sums.get(key, UNDEFINED)
-                sums[key] = plus(known, value) if js_truthy(known) else value
-    return sums if js_truthy(params.get("flatResponse", UNDEFINED)) else {"data": sums}
+                if sums.get(key):
+                    sums[key].add(value)
+                else:
+                    sums[key] = Sum(value)
+    data: dict[str, Value] = {key: each.value() for key, each in sums.items()}
+    return data if js_truthy(params.get("flatResponse", UNDEFINED)) else {"data": data}
 
 
 @agent(
@@ -89,7 +91,10 @@ def total(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value
 )
 def data_sum(inputs: dict[str, Value], params: dict[str, Value]) -> Value:
     """0 `+` each element in turn: text concatenates."""
-    result = reduce(plus, _addends("dataSumTemplateAgent", inputs), 0)
+    added = Sum(0)
+    for item in _addends("dataSumTemplateAgent", inputs):
+        added.add(item)
+    result = added.value()
     return result if js_truthy(params.get("flatResponse", UNDEFINED)) else {"result": result}
 
 
@@ -119,8 +124,7 @@ def _addends(name: str, inputs: dict[str, Value]) -> list[Value]:
 def data_object_merge(inputs: dict[str, Value], params: dict[str, Value]) -> Value:
     """The objects of `array` merged in depth, from the left."""
     place = "dataObjectMergeTemplateAgent: namedInputs.array"
-    empty: Any = {}
-    data = reduce(deep_merge, require_list(inputs.get("array", UNDEFINED), place), empty)
+    data = deep_merge({}, require_list(inputs.get("array", UNDEFINED), place))
     return data if js_truthy(params.get("flatResponse", UNDEFINED)) else {"data": data}
 
 

@@ -7,7 +7,7 @@ Source: ECMA-262, and deepmerge 4 for `deep_merge`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from perdure.errors import AgentError
@@ -123,6 +123,30 @@ def plus(left: Value, right: Value) -> Value:
     return number(float(to_number(left)) + float(to_number(right)))
 
 
+class Sum:
+    """`first + second + ...`, from the left. Text is joined at the end: each `+` would copy it all."""
+
+    def __init__(self, value: Value) -> None:
+        self._value = value
+        self._texts: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._texts) or js_truthy(self._value)
+
+    def add(self, value: Value) -> None:
+        """Adds `value` as `plus` does."""
+        if self._texts:
+            self._texts.append(to_string(value))
+            return
+        self._value = plus(self._value, value)
+        if isinstance(self._value, str) and self._value:
+            self._texts = [self._value]
+
+    def value(self) -> Value:
+        """The sum so far."""
+        return pair_surrogates("".join(self._texts)) if self._texts else self._value
+
+
 def array_length(count: Value, place: str) -> int:
     """The length of `new Array(count)`: 1 for what is no number. Raises AgentError where it cannot be."""
     if not is_number(count):
@@ -160,20 +184,30 @@ def first(value: Value, place: str) -> Value:
     raise AgentError(f"{place} is {kind(value)}, not a list")
 
 
-def deep_merge(target: Value, source: Value) -> Value:
-    """deepmerge(target, source): objects by key, lists one after the other, else the source.
+def deep_merge(target: Value, sources: Iterable[Value]) -> Value:
+    """Deepmerge of all: objects by key, lists one after the other, else the later one. A new value.
 
-    Raises AgentError where `source` is null.
+    Merged into one copy: a copy for each step would take the square of their number.
+    Raises AgentError where a source is null.
     """
-    if is_list(source):
-        return [_clone(item) for item in ([*target, *source] if is_list(target) else source)]
-    if is_list(target):
-        return _clone(source)
-    known = target if is_dict(target) else {}
-    merged = {key: _clone(item) for key, item in known.items()}
-    for key, item in members(source, "what is to be merged").items():
-        merged[key] = deep_merge(known[key], item) if key in known and is_object(item) else _clone(item)
+    merged = _clone(target)
+    for source in sources:
+        merged = _merge_into(merged, source)
     return merged
+
+
+def _merge_into(merged: Value, source: Value) -> Value:
+    if is_list(source):
+        if not is_list(merged):
+            return _clone(source)
+        merged.extend(map(_clone, source))
+        return merged
+    if is_list(merged):
+        return _clone(source)
+    known = merged if is_dict(merged) else {}
+    for key, item in members(source, "what is to be merged").items():
+        known[key] = _merge_into(known[key], item) if key in known and is_object(item) else _clone(item)
+    return known
 
 
 def _clone(value: Value) -> Value:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final
 
 from perdure.agents.agent import Sample, agent
 from perdure.agents.schema import anything, array, either, fields, mapping, number, text
 from perdure.agents.shipped.objects import first, member, members, option, require_list
+from perdure.errors import AgentError
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, strict_equal
 
 _PLACE = "propertyFilterAgent"
+
+MAX_RULE_USES_COUNT: Final = 1_000_000
+"""Objects times rules of one call: some seconds of work."""
+
 _FROM = number("index in `array` of the value")
 
 
@@ -67,9 +72,21 @@ def property_filter(inputs: dict[str, Value], params: dict[str, Value]) -> Value
     if js_truthy(data):
         target = first(data, f"{_PLACE}: namedInputs.array")
         if is_list(target):
+            _check_work(len(target), params)
             return [_filtered(each, index, data, params) for index, each in enumerate(target)]
         return _filtered(target, 0, data, params)
     return _filtered(item, 0, [], params) if js_truthy(item) else False
+
+
+def _check_work(objects: int, params: dict[str, Value]) -> None:
+    """Raises AgentError where the product of objects and rules is beyond MAX_RULE_USES_COUNT."""
+    given: list[Any] = [params.get(key) for key in ("include", "exclude", "inject", "inspect", "swap")]
+    rules = sum(len(each) for each in given if is_object(each) or isinstance(each, str))
+    if objects * rules > MAX_RULE_USES_COUNT:
+        finding = (
+            f"{rules:,} rules for {objects:,} objects are more than {MAX_RULE_USES_COUNT:,} uses of a rule"
+        )
+        raise AgentError(f"{_PLACE}: {finding}", hint="map the list in parts")
 
 
 def _filtered(target: Value, index: int, data: Value, params: dict[str, Value]) -> dict[str, Value]:

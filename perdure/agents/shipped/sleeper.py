@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from asyncio import sleep
-from functools import reduce
 from typing import Final
 
 from perdure.agents.agent import AgentContext, Sample, agent
@@ -92,4 +91,4 @@ async def sleeper_debug(inputs: dict[str, Value], params: dict[str, Value], cont
 
 def _merged(name: str, inputs: dict[str, Value], params: dict[str, Value]) -> Value:
     parts = require_list(option(inputs, "array", []), f"{name}: namedInputs.array")
-    return reduce(deep_merge, parts, option(params, "value", {}))
+    return deep_merge(option(params, "value", {}), parts)

@@ -10,12 +10,13 @@ from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.schema import anything, array, fields, number, text
 from perdure.agents.shipped.objects import array_length, kind, option, plus
 from perdure.errors import AgentError
+from perdure.graph.functions import code_block
 from perdure.graph.javascript import WHITESPACE, parse, stringify, to_number, to_string, trim
 from perdure.graph.values import UNDEFINED, Value, js_truthy
 
+_UTF_16 = ("utf-16-le", "surrogatepass")
 _GAPS = re.compile(f"[{WHITESPACE}_-]+")
 _SPACES = re.compile(f"[{WHITESPACE}]+")
-_CODE_BLOCK = re.compile(r"\n```[a-zA-Z]*([\s\S]*?)\n```")
 
 
 @agent(
@@ -47,8 +48,9 @@ _CODE_BLOCK = re.compile(r"\n```[a-zA-Z]*([\s\S]*?)\n```")
 def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]:
     """Chunks that start every chunkSize - overlap units; the last may be empty."""
     source = _text("stringSplitterAgent", inputs)
-    units = source.encode("utf-16-le", "surrogatepass")
-    length = len(units) // 2
+    plain = source.isascii()
+    units = b"" if plain else source.encode(*_UTF_16)
+    length = len(source) if plain else len(units) // 2
     size = option(params, "chunkSize", 2048)
     overlap = option(params, "overlap", _floor(float(to_number(size)) / 8))
     step = float(to_number(size)) - float(to_number(overlap))
@@ -58,7 +60,7 @@ def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[
     for index in range(count):
         start = index * step
         first, last = sorted((_clamp(start, length), _clamp(to_number(plus(start, size)), length)))
-        contents.append(units[2 * first : 2 * last].decode("utf-16-le", "surrogatepass"))
+        contents.append(source[first:last] if plain else units[2 * first : 2 * last].decode(*_UTF_16))
     return {"contents": contents, "count": count, "chunkSize": size, "overlap": overlap}
 
 
@@ -90,8 +92,8 @@ def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
     data, given = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
     if js_truthy(data):
         return {"text": stringify(data, 2)}
-    block = _CODE_BLOCK.search("\n" + to_string(given))
-    source = block[1] if block else to_string(option(inputs, "text", ""))
+    block = code_block(to_string(given))
+    source = to_string(option(inputs, "text", "")) if block is UNDEFINED else to_string(block)
     try:
         return {"data": parse(source)}
     except (ValueError, RecursionError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from perdure.settings import Settings
 
 if TYPE_CHECKING:
     from perdure.monitoring.report import PendingCall, RunReport
-    from perdure.protocol.payloads import NodeStatus, RunResult
+    from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
     from perdure.runs import Run
 
+OPEN_STATES = ("queued", "executing")
 EXAMPLES = """\
 examples:
   perdure status nightly-3
@@ -79,12 +80,7 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
     elif report.status is not None:
         if report.status.iteration:
             shown.append(f"  iteration {report.status.iteration}")
-        shown += [_node_line(row, now) for row in report.status.nodes]
-        shown += [
-            f"  {asked.path} waits for an answer to {asked.message!r}: "
-            f"perdure answer {report.id} {asked.path} TEXT"
-            for asked in report.status.questions
-        ]
+        shown += _node_lines(report, report.status, now)
     elif report.state == "running":
         shown.append("  no worker answers for it: what its nodes are doing is not known")
     if report.cancelling:
@@ -99,6 +95,19 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
         for queue in report.unserved
     ]
     return shown
+
+
+def _node_lines(report: RunReport, status: RunStatus, now: datetime) -> list[str]:
+    """The nodes, and what they ask; of a run that was ended from outside, how far they had come."""
+    if report.closed is not None:
+        cut = [replace(row, state="abort") if row.state in OPEN_STATES else row for row in status.nodes]
+        return [_node_line(row, now) for row in cut]
+    asked = [
+        f"  {asked.path} waits for an answer to {asked.message!r}: "
+        f"perdure answer {report.id} {asked.path} TEXT"
+        for asked in status.questions
+    ]
+    return [_node_line(row, now) for row in status.nodes] + asked
 
 
 def _since(report: RunReport, now: datetime) -> str:

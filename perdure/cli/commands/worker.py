@@ -49,6 +49,7 @@ def main(args: argparse.Namespace) -> int:
     settings = Settings.from_env()
     if args.concurrency is not None:
         settings = replace(settings, concurrency=count("--concurrency", args.concurrency, 1, "calls", 100))
+    settings = replace(settings, queues=(*settings.queues, *args.queue))
     agents = graphs.agents_of(args.agents, args.filters)
     return connection.run(_main(args, agents, settings, connection.begin(settings)))
 

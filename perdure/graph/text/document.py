@@ -23,7 +23,7 @@ class Spot:
         """The spot of one item; None where there is no such item."""
         if isinstance(self.items, dict):
             return self.items.get(str(key))
-        if self.items is None or not str(key).isdecimal() or int(key) >= len(self.items):
+        if self.items is None or not str(key).isdecimal() or float(key) >= len(self.items):
             return None
         return self.items[int(key)]
 

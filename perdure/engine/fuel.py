@@ -1,0 +1,94 @@
+"""Fuel: how much the scheduler does before it lets its shell breathe.
+
+Why. Temporal stops a workflow task whose code runs for two seconds, and then gives the same run to
+another worker, which does the same. Without a bound, a graph of a hundred bytes (a loop whose nodes
+are all skipped, a map of maps of maps, a graph that maps itself) keeps one worker after another busy
+and never ends.
+
+Invariant. Handling one event takes at most `per_event` *steps* and then what it is in the middle of: a
+bounded number of calls in a row. A step, some five microseconds, is an attempt to call an agent, a node
+that hears of a result, a node of a graph that begins or iterates; to open a graph takes several. Steps
+are counted, not timed, so every replay pauses at the same places. What is left waits in the queue of
+nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together are bounded by the
+quota `steps`.
+
+Rejected: a clock, because a replay on another machine would pause elsewhere and send other commands;
+an exception that unwinds and starts over, because half of the event has had its effect by then; and
+fuel for each activation instead of each event, because a segment plays in one go the events that the
+run hands on in several, and both must pause at the same event.
+
+`per_event` comes from the worker that opened the run, in its recorded registry of agents: runs of older
+versions have none, and never pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+from perdure.errors import QuotaExceeded
+
+MAX_EVENT_STEP_COUNT: Final = 50_000
+"""Steps for one event: about a quarter of a second."""
+
+MAX_ACTIVATION_EVENT_COUNT: Final = 2
+"""Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""
+
+MAX_OPEN_GRAPH_COUNT: Final = 4_000
+"""Graphs of a run that are open at a time; beyond it each node with graphs has one open."""
+
+GRAPH_STEP_COUNT: Final = 25
+"""Steps that it takes to open a graph, besides one for each of its nodes."""
+
+PAUSE_MS: Final = 1
+"""Milliseconds of a pause: as short as a timer can be."""
+
+
+@dataclass(slots=True)
+class Fuel:
+    """The steps of one run. `left` are those of the event in hand; `limit` is the quota.
+
+    `pause` is the call of the timer that ends a pause, None where there is none. `put_off` are the
+    graphs (with no node) that are to iterate and the nodes that are to open more graphs.
+    """
+
+    per_event: float = inf
+    limit: float = inf
+    left: float = inf
+    used: int = 0
+    pause: int | None = None
+    put_off: dict[tuple[int, str], None] = field(default_factory=dict[tuple[int, str], None])
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether this event has had its steps."""
+        return self.left <= 0
+
+    @property
+    def activation_end(self) -> float:
+        """How many steps may be used by the end of the activation that begins now."""
+        return self.used + MAX_ACTIVATION_EVENT_COUNT * self.per_event
+
+    def refill(self) -> None:
+        """Another event is in hand."""
+        self.left = self.per_event
+
+    def take(self, steps: int = 1) -> None:
+        """Counts `steps`. Raises QuotaExceeded where the run has used up all of its own."""
+        self.left -= steps
+        self.used += steps
+        if self.used > self.limit and self.per_event < inf:
+            raise QuotaExceeded("steps", self.limit, "steps of the scheduler")
+
+    def written(self) -> dict[str, object]:
+        """What a snapshot holds of this; nothing for a run that never pauses."""
+        if self.per_event == inf:
+            return {}
+        return {"steps": self.used, "pause": self.pause, "put_off": [list(item) for item in self.put_off]}
+
+    def resume(self, steps: int, pause: int | None, put_off: Sequence[Sequence[object]]) -> None:
+        """Takes over what `written` gave."""
+        self.used, self.pause = steps, pause
+        self.put_off = {(int(str(run)), str(name)): None for run, name in put_off}

@@ -1,0 +1,189 @@
+"""Every shipped agent on the worst text for it: time that grows as the text does, and no faster."""
+
+import inspect
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agents.agent import AgentContext
+from perdure.agents.catalog import catalog
+from perdure.agents.llm import messages
+from perdure.agents.shipped import fetch_xml
+from perdure.errors import AgentError
+from perdure.net import url
+from perdure.settings import Settings
+
+AGENTS = catalog()
+SIZES = ((65_536, 0.2), (1_000_000, 4.0))
+"""Bytes, and seconds of CPU time: four times what a quiet machine may take. What is quadratic takes hours."""
+
+ELSEWHERE = {
+    "openAIAgent", "openAIFetchAgent", "openAIImageAgent", "anthropicAgent", "geminiAgent", "groqAgent",
+    "stringEmbeddingsAgent", "fetchAgent", "vanillaFetchAgent", "wikipediaAgent",
+    "fileReadAgent", "fileWriteAgent", "textInputAgent",
+    "sleeperAgent", "sleeperAgentDebug", "sleepAndMergeAgent", "streamMockAgent",
+}  # fmt: skip
+"""Agents that call others, or wait; what they do with a text of others is in PARTS."""
+
+Case = tuple[Any, Any]
+
+
+def times(text: str, size: int) -> str:
+    return text * (size // len(text))
+
+
+def texts(text: str, size: int) -> list[str]:
+    return [text] * (size // (len(text) + 3))
+
+
+WORST: dict[str, Callable[[int], list[Case]]] = {
+    "arrayFindFirstExistsAgent": lambda n: [({"array": [None] * (n // 5) + [1]}, {})],
+    "arrayFlatAgent": lambda n: [({"array": [[[1]]] * (n // 6)}, {"depth": 2})],
+    "arrayJoinAgent": lambda n: [({"array": texts("\ud83d", n)}, {"separator": "\ude00"})],
+    "arrayToObjectAgent": lambda n: [({"items": [{"k": str(i)} for i in range(n // 14)]}, {"key": "k"})],
+    "popAgent": lambda n: [({"array": texts("a", n)}, {})],
+    "pushAgent": lambda n: [({"array": texts("a", n), "items": texts("a", n)}, {})],
+    "shiftAgent": lambda n: [({"array": texts("a", n)}, {})],
+    "compareAgent": lambda n: [
+        ({"array": [times("a", n), "==", times("a", n)]}, {}),
+        ({"leftValue": times("1", n), "rightValue": times("2", n)}, {"operator": ">="}),
+    ],
+    "copyAgent": lambda n: [({"text": times("a", n)}, {"namedKey": "text"})],
+    "dataObjectMergeTemplateAgent": lambda n: [({"array": [{"k": {str(i): i}} for i in range(n // 16)]}, {})],
+    "dataSumTemplateAgent": lambda n: [({"array": texts("1", n)}, {}), ({"array": [1.5] * (n // 4)}, {})],
+    "lookupDictionaryAgent": lambda n: [({"namedKey": times("a", n)}, {times("a", n): 1})],
+    "mergeObjectAgent": lambda n: [({"items": [{str(i): i} for i in range(n // 12)]}, {})],
+    "totalAgent": lambda n: [
+        ({"array": [{f"k{i}": 1} for i in range(n // 12)]}, {}),
+        ({"array": [{"a": "b"}] * (n // 10)}, {}),
+    ],
+    "images2messageAgent": lambda n: [({"array": [times("a", n)]}, {"imageType": "png"})],
+    "dotProductAgent": lambda n: [({"matrix": [[1.5]] * (n // 6), "vector": [2.5]}, {})],
+    "sortByValuesAgent": lambda n: [({"array": texts("a", n), "values": [1.5] * (n // 4)}, {})],
+    "pathUtilsAgent": lambda n: [
+        ({"path": times("../a/", n)}, {"method": "normalize"}),
+        ({"dirs": texts("../a", n)}, {"method": "resolve"}),
+    ],
+    "copyMessageAgent": lambda n: [({}, {"count": n // 4, "message": "a"})],
+    "copy2ArrayAgent": lambda n: [({"item": "a"}, {"count": n // 4})],
+    "countingAgent": lambda n: [({}, {"count": n // 4})],
+    "echoAgent": lambda n: [({}, {"text": times("a", n)})],
+    "mergeNodeIdAgent": lambda n: [({"array": [{str(i): i} for i in range(n // 12)]}, {})],
+    "propertyFilterAgent": lambda n: [
+        ({"array": [[{"a": 1}] * (n // 10), "h"]}, {"include": ["a"], "alter": {"a": {"1": "x"}}}),
+        ({"item": {str(i): i for i in range(n // 14)}}, {"exclude": [str(i) for i in range(n // 14)]}),
+        ({"array": [[{}] * (n // 4), 1]}, {"inject": [{"propId": "a", "from": 1}] * (n // 50)}),
+    ],
+    "stringTemplateAgent": lambda n: [
+        ({f"k{i}": "v" for i in range(n // 14)}, {"template": times("${k1}${k22}${k333}", n)}),
+        ({"${" * i: "v" for i in range(1, 200)}, {"template": times("${", n) + "}"}),
+        ({"a}" * (n // 8): "v", "a": ""}, {"template": times("${a}", n)}),
+        ({f"k{i}": "v" for i in range(n // 14)}, {"template": texts("${k1}", n)}),
+    ],
+    "consoleAgent": lambda n: [({"text": times("\u009b", n // 2)}, {})],
+    "jsonParserAgent": lambda n: [
+        ({"text": "```" + times("a", n)}, {}),
+        ({"text": times("\n```a", n)}, {}),
+        ({"text": times("```json\n", n)}, {}),
+        ({"text": times("[", n)}, {}),
+        ({"text": "[" + times("[],", n) + "1]"}, {}),
+        ({"text": times('{"a":', n)}, {}),
+        ({"text": '"' + times("\\u0000", n) + '"'}, {}),
+        ({"text": times("9", n)}, {}),
+        ({"data": texts("\ud83d\x00", n)}, {}),
+    ],
+    "stringCaseVariantsAgent": lambda n: [
+        ({"text": times(" -_", n)}, {}),
+        ({"text": times("a b-", n)}, {}),
+        ({"text": times("\u0130", n // 2)}, {}),
+    ],
+    "stringSplitterAgent": lambda n: [
+        ({"text": times("a", n)}, {"chunkSize": 1, "overlap": 0}),
+        ({"text": times("\U0001f600", n // 4)}, {"chunkSize": 3, "overlap": 1}),
+    ],
+    "tokenBoundStringsAgent": lambda n: [
+        ({"chunks": [times(text, n // 4)]}, {}) for text in ("a", " ", "^", "\U0001f600", "'s", "\n ")
+    ],
+    "toolsAgent.data": lambda n: [({"passthrough": {"a": 1}, "agentName": times("a", n)}, {})],
+    "toolsAgent.merge": lambda n: [
+        ({"llmToolCalls": [{"name": "a"}] * (n // 12), "data": [1] * (n // 12)}, {})
+    ],
+}
+
+PARTS: dict[str, Callable[[int], list[Callable[[], Any]]]] = {
+    "the object in a model's answer": lambda n: [
+        lambda: messages.found("```" + times(" ", n) + "x"),
+        lambda: messages.found("```" + times("a", n)),
+        lambda: messages.found(times("``` \n", n)),
+    ],
+    "the calls of tools in an answer": lambda n: [
+        lambda: messages.tool_calls({"tool_calls": [{"function": {"arguments": times("[", n)}}]}),
+        lambda: messages.tool_calls({"tool_calls": [{"function": {"arguments": "["}}] * (n // 30)}),
+    ],
+    "XML": lambda n: [
+        lambda: fetch_xml.parse("<a>" + times("<b/>", n) + "</a>"),
+        lambda: fetch_xml.parse("<a>" + times("&#65;<b/>", n) + "</a>"),
+        lambda: fetch_xml.parse("<a " + " ".join(f'a{i}="1"' for i in range(n // 12)) + "/>"),
+        lambda: fetch_xml.parse(times("<a>", n)),
+    ],
+    "URLs": lambda n: [
+        lambda: url.parse("http://a/" + times("../", n)),
+        lambda: url.parse("http://a/" + times("a/", n)),
+        lambda: url.parse("http://" + times("1", n) + "/"),
+        lambda: url.parse("http://" + times("1.", n) + "/"),
+        lambda: url.parse("http://" + times("\u0fda", n // 3)),
+        lambda: url.parse("http://" + times("a@", n)),
+        lambda: url.parse("http://a/?" + times("%", n)),
+        lambda: url.parse("http://[" + times(":", n) + "]/"),
+    ],
+}
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    with suppress(AgentError, ValueError):  # to refuse is as fast
+        work()
+    return time.process_time() - start
+
+
+def called(name: str, case: Case, home: Path) -> Callable[[], Any]:
+    agent, (inputs, params) = AGENTS[name], case
+    context = AgentContext(agent=name, settings=Settings(home=home))
+
+    def work() -> None:
+        result = agent.call(inputs, params, context)
+        assert not inspect.isawaitable(result)
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where the data of tokens is, which takes a while to load."""
+    path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", "")
+        called("tokenBoundStringsAgent", ({"chunks": ["a"]}, {}), path)()
+    return path
+
+
+@pytest.mark.parametrize(("size", "limit_s"), SIZES)
+@pytest.mark.parametrize("name", WORST)
+def test_agents(name: str, size: int, limit_s: float, home: Path) -> None:
+    taken = [seconds(called(name, case, home)) for case in WORST[name](size)]
+    assert [round(each, 3) for each in taken if each > limit_s] == []
+
+
+@pytest.mark.parametrize(("size", "limit_s"), SIZES)
+@pytest.mark.parametrize("name", PARTS)
+def test_what_others_say(name: str, size: int, limit_s: float) -> None:
+    taken = [seconds(work) for work in PARTS[name](size)]
+    assert [round(each, 3) for each in taken if each > limit_s] == []
+
+
+def test_every_agent_has_its_worst_text() -> None:
+    assert {*WORST, *ELSEWHERE} == set(AGENTS)

@@ -1,0 +1,133 @@
+"""Long work pauses, in the same places whenever it is played, and its results are those without a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT, MAX_OPEN_GRAPH_COUNT, Fuel
+from perdure.engine.messages import (
+    AgentCompleted,
+    Finish,
+    Quotas,
+    RunAgent,
+    RunOptions,
+    Settle,
+    Settled,
+    StartTimer,
+    TimerFired,
+)
+from perdure.engine.scheduler import Scheduler
+from perdure.engine.snapshot import restore, snapshot
+from perdure.errors import QuotaExceeded
+from tests.support.drive import graph, nested, rows, work
+
+SKIPPED = {"agent": "copyAgent", "if": ":no", "defaultValue": {"d": 1}, "inputs": {"x": 1}}
+IDLE_LOOP = graph(t={"value": True, "update": ":t"}, no={"value": False}, c=SKIPPED)
+FAILING = graph(a={"value": "x"}, b=work(retry=900, inputs={"x": ":a.jsonParse()"}), c=work(isResult=True))
+ITSELF = {
+    "agent": "mapAgent",
+    "inputs": {"rows": list(range(10)), "g": ":g"},
+    "graph": ":g",
+    "isResult": True,
+}
+RECURSIVE = graph(g={"value": {"nodes": {"g": {}, "m": ITSELF}}}, m=ITSELF)
+
+
+def play(document: Any, steps: float, written: bool = False, **options: Any) -> tuple[Finish | None, int]:
+    """The end of a run, and how often it paused; `written` writes it down and restores it at each event."""
+    settings = RunOptions(**options)
+    scheduler = Scheduler(document, settings, event_steps=steps)
+    waiting, pauses, finish = list(scheduler.start(0)), 0, None
+    while waiting:
+        command = waiting.pop(0)
+        match command:
+            case RunAgent():
+                event: Any = AgentCompleted(command.call, {"n": 1})
+            case Settle():
+                event = Settled(command.call)
+            case StartTimer():
+                event, pauses = TimerFired(command.call), pauses + 1
+            case Finish():
+                finish = command
+                continue
+            case _:
+                continue
+        if written:
+            scheduler, again = restore(snapshot(scheduler), settings, event_steps=steps)
+            assert {item.call for item in again} <= {command.call, *(item.call for item in waiting)}
+        waiting += scheduler.handle(event, 0)
+    return finish, pauses
+
+
+PAUSING: Mapping[str, Any] = {
+    "a loop": IDLE_LOOP | {"loop": {"count": 50}},
+    "a loop of calls": graph(n={"value": 0, "update": ":a.n"}, a=work(isResult=True))
+    | {"loop": {"count": 9}},
+    "a map": graph(m=rows(*range(40)), after=work(inputs={"x": ":m"}, isResult=True)),
+    "a map of skipped nodes": graph(
+        m=rows(*range(40)) | {"graph": {"nodes": {"no": {"value": False}, "c": SKIPPED}}}
+    ),
+    "graphs in each other": graph(n=nested(), m=rows(1, 2, 3), z=work(isResult=True)),
+    "many nodes": graph(s={"value": 1}, **{f"n{i}": work(inputs={"x": ":s"}) for i in range(60)}),
+    "retries": FAILING,
+}
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["played on", "restored at each event"])
+@pytest.mark.parametrize("name", PAUSING)
+def test_pauses_change_no_result(name: str, written: bool) -> None:
+    whole, none = play(PAUSING[name], float("inf"))
+    paused, pauses = play(PAUSING[name], 3, written)
+    assert (none, paused) == (0, whole)
+    assert pauses > 0
+
+
+def test_a_pause_is_in_the_same_place_whatever_came_before() -> None:
+    assert play(PAUSING["a map"], 10) == play(PAUSING["a map"], 10, written=True)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [IDLE_LOOP | {"loop": {"while": ":t"}}, RECURSIVE],
+    ids=["an idle loop", "a graph that maps itself"],
+)
+def test_endless_work_ends_with_the_quota(document: Any) -> None:
+    with pytest.raises(QuotaExceeded, match="steps=1000000"):
+        play(document, 1_000, quotas=Quotas(steps=100_000, depth=1e9))
+
+
+def test_a_run_without_fuel_never_pauses_and_has_no_quota_of_steps() -> None:
+    finish, pauses = play(IDLE_LOOP | {"loop": {"count": 2_000}}, float("inf"), quotas=Quotas(steps=10))
+    assert (finish is not None, pauses) == (True, 0)
+
+
+def test_attempts_that_fail_at_once_are_calls() -> None:
+    with pytest.raises(QuotaExceeded, match="calls=1000"):
+        play(FAILING, float("inf"), quotas=Quotas(calls=100))
+
+
+def test_open_graphs_are_bounded() -> None:
+    calls = work(inputs={"x": ":row"})
+    numbers = list(range(400))
+    inner = graph(r={"value": numbers}, m=rows() | {"inputs": {"rows": ":r"}}, c=calls)
+    document = graph(m=rows(*range(400)) | {"graph": inner}) | {"concurrency": 10_000}
+    scheduler = Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT)
+    commands = scheduler.start(0)
+    while (pause := scheduler.board.fuel.pause) is not None:
+        commands = scheduler.handle(TimerFired(pause), 0)
+    assert commands
+    assert MAX_OPEN_GRAPH_COUNT <= len(scheduler.board.runs) < MAX_OPEN_GRAPH_COUNT + 400
+
+
+def test_a_loop_pauses_within_the_steps_of_an_event() -> None:
+    scheduler = Scheduler(IDLE_LOOP | {"loop": {"while": ":t"}}, event_steps=MAX_EVENT_STEP_COUNT)
+    commands = scheduler.start(0)
+    assert [type(command) for command in commands] == [StartTimer]
+    assert MAX_EVENT_STEP_COUNT <= scheduler.board.fuel.used < MAX_EVENT_STEP_COUNT + 100 < 60_000
+
+
+def test_an_activation_has_the_steps_of_two_events() -> None:
+    assert Fuel(per_event=10, used=5).activation_end == 25

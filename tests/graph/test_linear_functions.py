@@ -1,0 +1,173 @@
+"""Functions of references and checks on the worst texts: time that grows as the text does, and no faster."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from perdure.errors import FunctionError, Problem
+from perdure.graph.check import first_problem, problems
+from perdure.graph.functions import FUNCTIONS
+from perdure.graph.reference import MAX_FUNCTIONS_COUNT, parse_reference
+from perdure.graph.review import review
+from perdure.graph.text.load import load
+from perdure.graph.values import UNDEFINED, Value
+
+SIZES = ((65_536, 0.2), (1_000_000, 4.0))
+"""Bytes, and seconds of CPU time: four times what a quiet machine may take. What is quadratic takes hours."""
+
+WORST: dict[str, Callable[[int], list[Value]]] = {
+    "add(1)": lambda n: [1.5],
+    "average()": lambda n: [["1"] * (n // 4)],
+    "codeBlock()": lambda n: ["```" + "a" * n, "\n```a" * (n // 5), "```" + " " * n],
+    "codeBlockOrRaw()": lambda n: ["```" + "a" * n, "\n```a" * (n // 5)],
+    "default(a)": lambda n: [UNDEFINED],
+    "equal(a)": lambda n: ["a" * n, 1.5],
+    "flat()": lambda n: [[[1]] * (n // 4)],
+    "isEmpty()": lambda n: [[1] * (n // 2)],
+    "join(-)": lambda n: [["\ud83d", "\ude00"] * (n // 20), [[["a"]]] * (n // 8)],
+    "jsonParse()": lambda n: [
+        "[" * n,
+        "[" + "[]," * (n // 3) + "1]",
+        '{"a":' * (n // 5),
+        "9" * n,
+        '"' + "\\" * n,
+    ],
+    "keys()": lambda n: [{str(i): 1 for i in range(n // 8)}],
+    "length()": lambda n: [[1] * (n // 2)],
+    "max()": lambda n: [["1.5"] * (n // 6)],
+    "mean()": lambda n: [["x"] * (n // 4)],
+    "min()": lambda n: [[[1]] * (n // 4)],
+    "not()": lambda n: [True],
+    "slice(1,-1)": lambda n: ["\U0001f600" * (n // 4)],
+    "split(,)": lambda n: ["," * n],
+    "split(--)": lambda n: ["-" * n],
+    "sum()": lambda n: [["a"] * (n // 4), [1.5] * (n // 4), ["\ud83d", "\ude00"] * (n // 20)],
+    "toJSON()": lambda n: [["\ud800"] * (n // 8), [{"a": 1.5}] * (n // 10)],
+    "toLowerCase()": lambda n: ["\u0130" * (n // 2)],
+    "toNumber()": lambda n: ["1" * n, "0x" + "f" * n, "." * n, "1e" * (n // 2), " " * n],
+    "toString()": lambda n: [1e300],
+    "toUpperCase()": lambda n: ["\u00df" * (n // 2)],
+    "trim()": lambda n: [" " * n, " a" * (n // 2)],
+    "values()": lambda n: [{str(i): 1 for i in range(n // 8)}],
+}
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def read(step: str, value: Value) -> Value:
+    reference = parse_reference(f":node.{step}")
+    assert reference is not None
+    try:
+        return reference.read(value)
+    except FunctionError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(("size", "limit_s"), SIZES)
+@pytest.mark.parametrize("step", WORST)
+def test_functions(step: str, size: int, limit_s: float) -> None:
+    taken = [seconds(lambda value=value: read(step, value)) for value in WORST[step](size)]
+    assert [round(each, 3) for each in taken if each > limit_s] == []
+
+
+def test_every_function_has_its_worst_text() -> None:
+    assert {step.partition("(")[0] for step in WORST} == set(FUNCTIONS)
+
+
+# A chain takes the product of its length and the text: its length is bounded.
+
+LONGEST = ".trim()" * MAX_FUNCTIONS_COUNT
+CALLS_ONE_MORE = f"calls {MAX_FUNCTIONS_COUNT + 1} functions, and a reference may call {MAX_FUNCTIONS_COUNT}"
+
+
+def test_longest_chain() -> None:
+    assert read(LONGEST[1:], " a ") == "a"
+    assert read(f"{LONGEST[1:]}.trim()", " a ") == (
+        f":node{LONGEST}.trim(): {CALLS_ONE_MORE}\n"
+        "  hint: let a node in between have a part of the functions, or use an agent"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "node"),
+    [
+        ("nodes.b.inputs", {"inputs": {"a": [f":a{LONGEST}.trim()"]}}),
+        ("nodes.b.inputs", {"inputs": {"a": f"x${{:a{LONGEST}.trim()}}"}}),
+        ("nodes.b.passThrough", {"passThrough": {"a": f":a{LONGEST}.trim()"}}),
+        ("nodes.b.output", {"output": {"a": f".a{LONGEST}.trim()"}}),
+        ("nodes.b.if", {"if": f":a{LONGEST}.trim()"}),
+        ("nodes.b.unless", {"unless": f":a{LONGEST}.trim()"}),
+        ("nodes.b.agent", {"agent": f":a{LONGEST}.trim()"}),
+        ("nodes.b.graph", {"graph": f":a{LONGEST}.trim()"}),
+        ("nodes.b.update", {"agent": None, "update": f":a{LONGEST}.trim()"}),
+    ],
+)
+def test_too_long_chains(place: str, node: dict[str, Value]) -> None:
+    given = {"agent": "copyAgent", **node}
+    if given["agent"] is None:
+        del given["agent"]
+    found = first_problem({"nodes": {"a": {"value": 1}, "c": {"agent": "copyAgent"}, "b": given}})
+    assert found == Problem(
+        "too-many-functions",
+        place,
+        CALLS_ONE_MORE,
+        "let a node in between have a part of the functions, or use an agent",
+    )
+
+
+def test_too_long_condition_of_a_loop() -> None:
+    graph = {"nodes": {"a": {"agent": "copyAgent"}}, "loop": {"while": f":a{LONGEST}.trim()"}}
+    assert [(found.code, found.place) for found in problems(graph)] == [("too-many-functions", "loop.while")]
+
+
+# Checks of large documents full of mistakes.
+
+FAULTY: dict[str, Callable[[int], dict[str, Value]]] = {
+    "references": lambda n: {
+        f"node{i}": {"agent": "copyAgent", "inputs": {"x": f":mode{i}"}} for i in range(n)
+    },
+    "updates": lambda n: (
+        {"a": {"agent": "copyAgent"}} | {f"node{i}": {"update": f":mode{i}"} for i in range(n)}
+    ),
+    "pass through": lambda n: {
+        f"node{i}": {"agent": "copyAgent", "passThrough": {"x": f":mode{i}"}} for i in range(n)
+    },
+    "agents": lambda n: {f"node{i}": {"agent": f"copyAgint{i}"} for i in range(n)},
+    "keys": lambda n: {f"node{i}": {"agent": "copyAgent", f"inputt{i}": 1} for i in range(n)},
+    "a cycle": lambda n: {
+        f"n{i}": {"agent": "copyAgent", "inputs": {"a": f":n{(i + 1) % n}"}} for i in range(n)
+    },
+    "nested": lambda n: {
+        f"node{i}": {"agent": "nestedAgent", "graph": {"nodes": {"a": {"agent": f"copyAgint{i}"}}}}
+        for i in range(n)
+    },
+    "long names": lambda n: {"a" * 20 * n: {"agent": "copyAgent", "inputs": {"x": ":" + "ab" * 10 * n}}},
+    "places": lambda n: {"." * n: {"agent": "copyAgent", "inputs": {"x": ":mode"}}},
+    "text": lambda n: {"a": {"agent": "copyAgent", "inputs": {"x": "${" * 10 * n}}},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_checks(fault: str) -> None:
+    nodes = FAULTY[fault](4000)
+    document = load(json.dumps({"nodes": nodes}), json=True)
+    agents = {"copyAgent", "nestedAgent", *(f"agent{i}" for i in range(100))}
+
+    def check() -> None:
+        review(document, agents)
+
+    assert seconds(check) < 4
+
+
+def test_only_the_first_findings_have_suggestions() -> None:
+    nodes: dict[str, Value] = {f"node{i}": {"agent": "copyAgent"} for i in range(40)}
+    nodes |= {f"wrong{i}": {"agent": "copyAgent", "inputs": {"x": f":nodi{i}"}} for i in range(40)}
+    hints = [found.hint for found in problems({"nodes": nodes})]
+    assert [hint[:12] for hint in hints] == ["did you mean"] * 20 + [""] * 20
