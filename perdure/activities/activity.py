@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -18,6 +16,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment, key_of
+from perdure.activities.segment_threads import SegmentThreads
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
@@ -27,6 +26,7 @@ from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.deferred import copied
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_object
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
@@ -43,9 +43,6 @@ MAX_LOCAL_RESULT_BYTES = 48_000
 
 MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
-
-MAX_ACTIVE_SEGMENTS_COUNT = 3
-"""Segments at work. Python runs one at a time; in threads of their own, for agents use those of asyncio."""
 
 MAX_CALL_CONSOLE_COUNT = 200
 """Console lines that one call may leave behind."""
@@ -81,12 +78,10 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
-    _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(MAX_ACTIVE_SEGMENTS_COUNT, "perdure-segment"), repr=False
-    )
+    _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
     def all(self) -> list[Callable[..., object]]:
-        """What a Temporal worker is given."""
+        """What a Temporal worker is started with."""
         return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
@@ -107,7 +102,7 @@ class AgentActivities:
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:
             segment = self._new_segment()
-            first = await self._in_thread(self._first, segment, beginning, directory)
+            first = await self._threads.run(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
@@ -123,13 +118,7 @@ class AgentActivities:
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         segment = self._new_segment()
-        return pack(await self._in_thread(segment.play, unpack(request, SegmentRequest)))
-
-    async def _in_thread(self, work: Callable[..., Result], *args: Any) -> Result:
-        """The result of `work`, which sees that it is in an activity."""
-        context = copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: context.run(work, *args))
+        return pack(await self._threads.run(segment.play, unpack(request, SegmentRequest)))
 
     def _new_segment(self) -> Segment:
         return Segment(
@@ -141,10 +130,10 @@ class AgentActivities:
         )
 
     @activity.defn(name=FETCH)
-    async def fetch(self, wanted: RawValue) -> RawValue:
+    async def fetch(self, payload: RawValue) -> RawValue:
         """What a run has to know of a value that is not in it: (the value, whether all of it)."""
         try:
-            distant, whole = unpack(wanted)
+            distant, whole = unpack(payload)
             return pack(await self.claims.answer(distant, whole))
         except PerdureError as error:
             raise _application_error(error) from error
@@ -197,7 +186,7 @@ class AgentActivities:
     ) -> Value:
         inputs, params = call.inputs, call.params
         if delivery.far:
-            inputs, params = await self.claims.redeem([inputs, params])
+            inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:
@@ -236,7 +225,7 @@ class AgentActivities:
     def _context(
         self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Heartbeat | None = None
     ) -> AgentContext:
-        """What the agent of a call sees; without a `pulse` it streams to nobody."""
+        """What the agent of a call sees; without a `pulse` what it streams is dropped."""
         beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return context_of(
             call,

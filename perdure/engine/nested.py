@@ -12,8 +12,9 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
-from perdure.errors import BadCall, GraphError
+from perdure.errors import BadCall, GraphError, SizeExceeded
 from perdure.graph.deferred import Projection
+from perdure.graph.sizes import bounded
 from perdure.graph.values import Value, js_truthy
 
 MAX_OPEN_ROW_COUNT = 500
@@ -118,7 +119,10 @@ class NestedGraphs:
                     (row, Projection(source, ((f"${index}", True),))) for index, row in enumerate(rows)
                 )
             results = [row_results[row] for row in range(total)]
-            return Outcome(value=collect(nested.agent, nested.params, results))
+            collected = collect(nested.agent, nested.params, results)
+            return Outcome(value=bounded(collected, stored=False))
+        except SizeExceeded as error:
+            return Outcome(failure=str(error))
         except BadCall as error:
             return _suppressible(nested, error)
 

@@ -33,7 +33,7 @@ from perdure.engine.nested import NestedGraphs
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
-from perdure.errors import AgentError, FunctionError
+from perdure.errors import AgentError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
 
@@ -172,8 +172,9 @@ class NodeLifecycle:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
+            final = isinstance(error, SizeExceeded)  # it would be as large again
             self.board.count_call()
-            return not self.fail(run, name, NodeState.FAILED, str(error))
+            return not self.fail(run, name, NodeState.FAILED, str(error), final)
         if plan.console is not None:
             self.board.show(run, name, node_semantics.console_before(plan, inputs))
         self.board.count_call()
@@ -209,7 +210,7 @@ class NodeLifecycle:
             except ValueNeeded as unknown:
                 self._fetches.request_value(run, name, unknown, "result", outcome.value)
             except (FunctionError, AgentError) as error:
-                failure = str(error)
+                failure, final = str(error), final or isinstance(error, SizeExceeded)
         # A result is handed on with the slot for the graph still there, a failure without it.
         if reserved:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)

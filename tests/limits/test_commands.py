@@ -34,7 +34,7 @@ from perdure.graph.text.load import load
 from perdure.local import api
 from perdure.settings import Settings
 from perdure.storage import Store
-from perdure.storage.backend import Found
+from perdure.storage.backend import ObjectInfo
 from perdure.storage.memory import Memory
 from tests.support import ROOT
 from tests.support.durable import embedded
@@ -186,7 +186,7 @@ class Slow(Memory):
 @pytest.mark.anyio
 async def test_objects_that_are_removed_at_once() -> None:
     backend = Slow("limits")
-    objects = tuple(Found(f"{number:064x}", 1, 0.0) for number in range(30))
+    objects = tuple(ObjectInfo(f"{number:064x}", 1, 0.0) for number in range(30))
     garbage = Garbage(objects=objects, count=30, size=30, runs=1)
     await remove_garbage(Store(backend), garbage, 1.0, lambda what, count: None)
     assert backend.most == 8

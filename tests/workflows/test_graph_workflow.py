@@ -274,7 +274,7 @@ async def test_the_same_id_attaches_and_another_body_conflicts(client: GraphClie
             await client.start(graph, {"v": 2}, id="same", queue="test-same")
         description = await again.describe()
         assert set(description.memo) == {"graph", "body", "started"}
-        names = {pair.key.name for pair in description.typed_search_attributes}
+        names = set(description.info.search_attributes.indexed_fields)
         assert names >= {"PerdureGraph", "PerdureStatus"}
 
 
