@@ -11,7 +11,7 @@ from pathlib import Path
 
 from perdure.cli import logs
 from tests.poison.case import Case
-from tests.poison.corpus import CORPUS
+from tests.poison.corpus import CORPUS, SHORT
 from tests.poison.play import play
 from tests.poison.world import world
 from tests.support.cli import lacks_program
@@ -22,15 +22,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.poison", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="cases; all of them without")
     parser.add_argument("--kind", action="append", choices=kinds, help="all cases of this kind")
+    parser.add_argument("--short", action="store_true", help="those that pytest plays")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     given = parser.parse_args()
-    unknown = [name for name in given.names if name not in CORPUS]
+    names = [*given.names, *(SHORT if given.short else ())]
+    unknown = [name for name in names if name not in CORPUS]
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; --list shows the cases")
     chosen = [
         case
         for case in CORPUS.values()
-        if case.name in given.names or case.kind in (given.kind or ()) or not (given.names or given.kind)
+        if case.name in names or case.kind in (given.kind or ()) or not (names or given.kind)
     ]
     if given.list:
         print("\n".join(f"{case.kind:8}  {case.name}" for case in chosen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,3 +47,8 @@ def raw(data: bytes, encoding: bytes = b"json/plain", **metadata: bytes) -> RawV
     """A payload as it is; underscores in the names of `metadata` stand for dashes."""
     named = {name.replace("_", "-"): value for name, value in metadata.items()}
     return RawValue(Payload(metadata={"encoding": encoding, **named}, data=data))
+
+
+def request(document: Any = None, **fields: Any) -> RawValue:
+    """The argument of a start, as a plain client sends it."""
+    return raw(json.dumps({"document": document, **fields}).encode())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from tests.poison.case import Case, graph, one
+from tests.poison.case import Case, graph, one, request
 
 NOT_JSON = {"value": "not json"}
 FENCE = "```" + "a" * 65_536
@@ -312,12 +313,18 @@ NUMBERS = {
 
 
 def cases() -> list[Case]:
-    """All of them."""
+    """All of them. What Perdure's client would refuse is also started by a stranger."""
     kinds = {"work": WORK, "text": TEXT, "size": SIZE, "many": MANY, "names": NAMES, "numbers": NUMBERS}
     wait = {"200 sleepers", "duration: 1e300"}
     many = {"retry without end": 3, "long steps": 8}
-    return [
+    found = [
         Case(name=name, kind=kind, document=document, may_wait=name in wait, times=many.get(name, 1))
         for kind, documents in kinds.items()
         for name, document in documents.items()
     ]
+    by_strangers = [
+        replace(case, name=f"{case.name}, by a stranger", start=[request(case.document)])
+        for case in found
+        if case.kind == "numbers" or case.name.startswith(("retry", "loop", "repeat"))
+    ]
+    return found + by_strangers

@@ -14,7 +14,9 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError
 
+from perdure import errors
 from perdure.errors import PerdureError
+from perdure.graph.text.shown import line
 from perdure.runs import Run
 from tests.poison.case import Case
 from tests.poison.world import World, p95, settled
@@ -59,7 +61,7 @@ class Verdict:
         head = (
             f"{'MISSED' if self.missed else 'held  '}  {self.case.kind:8}  {self.case.name:38.38}  {figures}"
         )
-        ends = ", ".join(sorted(set(self.ends)))[:150].replace("\n", " ")
+        ends = line(", ".join(sorted(set(self.ends)))[:150])
         return "\n".join([f"{head}  {ends}", *(f"        MISSED: {what}" for what in self.missed)])
 
 
@@ -138,7 +140,7 @@ async def _typed(handle: WorkflowHandle[Any, Any], verdict: Verdict) -> None:
         await handle.result()
     except Exception as error:
         cause = error.__cause__
-        own = isinstance(cause, ApplicationError) and cause.type in ("RunFailed", "GraphError", "UsageError")
+        own = isinstance(cause, ApplicationError) and hasattr(errors, cause.type or "")
         verdict.must(own or isinstance(cause, CancelledError), f"untyped end: {cause!r:.200}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.common import RawValue
 
-from tests.poison.case import Case, graph, one, raw
+from tests.poison.case import Case, graph, one, raw, request
 
 GOOD = one("copyAgent")
 SLEEPS = one("sleeperAgent", params={"duration": 1})
@@ -17,7 +17,7 @@ STORED = graph(s={"value": None}, a={"agent": "copyAgent", "inputs": {"x": ":s"}
 
 
 def _request(**fields: Any) -> list[RawValue]:
-    return [raw(json.dumps({"document": GOOD, **fields}).encode())]
+    return [request(**{"document": GOOD, **fields})]
 
 
 def _marked(mark: bytes, document: Any = STORED) -> list[RawValue]:
