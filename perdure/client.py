@@ -174,7 +174,7 @@ class GraphClient:
     def get(self, id: str) -> Run:
         """The run with this id, whoever started it.
 
-        Asks nobody, and so is not awaited, unlike `start`: whether there is such a run is seen by the
+        Sends no request, and so is not awaited, unlike `start`: whether there is such a run is seen by the
         first call of one of its methods, which raises UsageError where there is none.
         """
         return Run(self.temporal, id, self.claims, local=self.embedded is not None)
@@ -185,8 +185,8 @@ class GraphClient:
         A run that continues as new is several executions at the server, and one line here.
         """
         latest = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus != 'ContinuedAsNew'"
-        wanted = f"{latest} AND ({query})" if query else latest
-        async for run in listed(self.temporal, wanted, limit):
+        full_query = f"{latest} AND ({query})" if query else latest
+        async for run in listed(self.temporal, full_query, limit):
             yield run if run.name else replace(run, name=await self.get(run.id).recorded_name())
 
     async def workers(self, queue: str) -> set[str]:

@@ -21,10 +21,11 @@
             +-- ObjectCorrupt     a large value is damaged
             +-- NoStore           a value is in a store, and this process has none
             +-- ValueTooLarge     a value is too large to pass through Temporal
+            +-- SizeExceeded      a value would be larger than one may be: it is not built
             +-- CannotKeep        what a run has made cannot be brought to the store
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
 
-Each says what was found and, where something helps, what to do: as attributes, so that whoever shows an error
+Each says what is wrong and, if something helps, what to do: as attributes, so that whoever shows an error
 in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
 
 Agents raise AgentError and its subclasses. Any other exception that leaves an agent is treated as an
@@ -71,7 +72,7 @@ def with_hint(finding: str, hint: str) -> str:
 
 
 class PerdureError(Exception):
-    """The root of every exception that Perdure raises on purpose: what was found, and what helps.
+    """The root of every exception that Perdure raises on purpose: the finding, and a hint.
 
     `finding` begins with the place, where there is one; `hint` is empty where nothing is to be done.
     """
@@ -254,12 +255,23 @@ class ValueTooLarge(FinalError):
         )
 
 
+class SizeExceeded(FinalError):
+    """A value would have `size` bytes or more, above the `limit` of one value: it is not built."""
+
+    def __init__(self, size: int, limit: int, place: str = "") -> None:
+        self.size, self.limit = size, limit
+        super().__init__(
+            f"{place}the value would be {size / 1e6:.1f} MB or more; at most {limit / 1e6:.0f} MB",
+            hint="pass references (a file, an address), or parts of the data",
+        )
+
+
 class CannotKeep(FinalError):
     """What the run has made cannot be brought to the store."""
 
 
 class HistoryFull(FinalError):
-    """A run of a history of `length` events can neither go on, nor be carried on in a new one."""
+    """A run of a history of `length` events can neither continue, nor be continued in a new one."""
 
     def __init__(self, length: int) -> None:
         super().__init__(

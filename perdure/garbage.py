@@ -4,7 +4,7 @@ An object is needed while its name, 64 hex digits, stands anywhere in the histor
 server still has: in a payload, its metadata, a memo, a failure. Histories are searched as they are,
 so that this need not know how a reference is written.
 
-What is put or referred to while this goes on is safe: a history can only take up a name that it was
+What is put or referred to during the collection is safe: a history can only take up a name that it was
 handed by another history, or one that was put just now, and then the object is young again.
 """
 
@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.monitoring.descriptions import executions
-from perdure.storage import Found, Store
+from perdure.storage import ObjectInfo, Store
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 
 ALL_RUNS_QUERY: Final = "WorkflowType = 'Graph'"
@@ -37,40 +37,40 @@ _DIGEST_CHARS: Final = 64
 _READABLE: Final = (b"json/", b"binary/null", b"binary/plain", b"binary/protobuf")
 
 ProgressCallback = Callable[[str, int], None]
-"""Is told what is being done, and how many of these are done."""
+"""Called with what is being done, and how many of these are done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Garbage:
-    """What was found: `objects` are old and in no history; `count` and `size` are of all there are."""
+    """The garbage of a store: `objects` are old and in no history; `count` and `size` are of all objects."""
 
-    objects: tuple[Found, ...]
+    objects: tuple[ObjectInfo, ...]
     count: int
     size: int
     runs: int
 
 
-async def find_garbage(temporal: Client, store: Store, before: float, told: ProgressCallback) -> Garbage:
+async def find_garbage(temporal: Client, store: Store, before: float, progress: ProgressCallback) -> Garbage:
     """The objects that were put before `before` (seconds since 1970) and that no run refers to.
 
     Raises StoreUnavailable; ConnectionFailed where the server does not show all histories; UsageError
     where they cannot be read, or where the server has no run at all: it must be another one's store.
     """
-    old: dict[str, Found] = {}
+    old: dict[str, ObjectInfo] = {}
     count = size = 0
     async for item in store.list():
         count, size = count + 1, size + item.size
         if item.modified < before:
             old[item.name] = item
-        told("objects listed", count)
+        progress("objects listed", count)
     runs = 0
     if old:
-        live, runs = await _referred_to(temporal, frozenset(old), told)
+        live, runs = await _referred_to(temporal, frozenset(old), progress)
         if not runs:
             raise UsageError(
                 f"the server has no run in namespace {temporal.namespace!r}, so it is hardly the one that "
                 f"the store {store.place} belongs to; nothing is removed",
-                hint="correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or PERDURE_STORE; a store that nobody "
+                hint="correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or PERDURE_STORE; a store that no run "
                 "needs any more, delete yourself",
             )
         old = {name: item for name, item in old.items() if name not in live}
@@ -78,30 +78,30 @@ async def find_garbage(temporal: Client, store: Store, before: float, told: Prog
 
 
 async def remove_garbage(
-    store: Store, garbage: Garbage, before: float, told: ProgressCallback
-) -> list[Found]:
+    store: Store, garbage: Garbage, before: float, progress: ProgressCallback
+) -> list[ObjectInfo]:
     """Removes what is still as old as it was; returns what was removed. Raises StoreUnavailable."""
-    removed: list[Found] = []
+    removed: list[ObjectInfo] = []
     for start in range(0, len(garbage.objects), CONCURRENT_REQUEST_COUNT):
         some = garbage.objects[start : start + CONCURRENT_REQUEST_COUNT]
         done = await asyncio.gather(*(store.remove(item.name, before) for item in some))
         removed += [item for item, gone in zip(some, done, strict=True) if gone]
-        told("objects removed", len(removed))
+        progress("objects removed", len(removed))
     await store.tidy(before)
     return removed
 
 
 async def _referred_to(
-    temporal: Client, wanted: frozenset[str], told: ProgressCallback
+    temporal: Client, candidates: frozenset[str], progress: ProgressCallback
 ) -> tuple[set[str], int]:
-    """Those of the `wanted` names that are in a history, and the number of runs."""
+    """Those of the `candidates` that are in a history, and the number of runs."""
     live: set[str] = set()
     runs = 0
     async for some in _runs(temporal):
-        for names in await asyncio.gather(*(_names(temporal, *run, wanted) for run in some)):
+        for names in await asyncio.gather(*(_names(temporal, *run, candidates) for run in some)):
             live |= names
         runs += len(some)
-        told("runs read", runs)
+        progress("runs read", runs)
     return live, runs
 
 
@@ -117,14 +117,14 @@ async def _runs(temporal: Client) -> AsyncIterator[list[tuple[str, str]]]:
         yield some
 
 
-async def _names(temporal: Client, id: str, run_id: str, wanted: frozenset[str]) -> set[str]:
+async def _names(temporal: Client, id: str, run_id: str, candidates: frozenset[str]) -> set[str]:
     handle: Any = temporal.get_workflow_handle(id, run_id=run_id)
     codec = temporal.data_converter.payload_codec
     names: set[str] = set()
     try:
         async for event in handle.fetch_history_events(rpc_timeout=RPC_TIMEOUT):
             for text in (event.SerializeToString(), *await _decoded(event, codec, id)):
-                names |= names_in(text, wanted)
+                names |= names_in(text, candidates)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:  # its time is over since it was listed
             return names
@@ -135,14 +135,14 @@ async def _names(temporal: Client, id: str, run_id: str, wanted: frozenset[str])
     return names
 
 
-def names_in(text: bytes, wanted: frozenset[str]) -> set[str]:
-    """Those of the `wanted` names that stand in `text`, whatever is beside them."""
+def names_in(text: bytes, candidates: frozenset[str]) -> set[str]:
+    """Those of the `candidates` that are in `text`, whatever surrounds them."""
     return {
         name
         for match in _HEX.findall(text)
         for digits in (match.decode(),)
         for start in range(len(digits) - _DIGEST_CHARS + 1)
-        if (name := digits[start : start + _DIGEST_CHARS]) in wanted
+        if (name := digits[start : start + _DIGEST_CHARS]) in candidates
     }
 
 

@@ -94,17 +94,17 @@ def _reduced(kind: Any) -> Any:
 copyreg.pickle(_Extended, _reduced)
 
 
-def data_converter(given: DataConverter | None) -> DataConverter:
+def data_converter(converter: DataConverter | None) -> DataConverter:
     """The user's data converter (payloads, failures, codec), which converts Perdure's own types as well."""
-    base = given or DataConverter.default
+    base = converter or DataConverter.default
     return dataclasses.replace(base, payload_converter_class=extended(base.payload_converter_class))
 
 
 class GraphPlugin(SimplePlugin):
     """Give it to Client.connect (workers inherit it) and to Replayer.
 
-    The workflow runs outside of Temporal's sandbox: nobody's code but Perdure's is in it. With `sandbox`
-    it runs inside, all its modules loaded anew for each run, where clocks and chance are refused: tests
+    The workflow runs outside Temporal's sandbox: it holds no code but Perdure's. With `sandbox`
+    it runs inside, all its modules loaded again for each run, where clocks and chance are refused: tests
     replay every history so. Other workflows of a worker run as they would without this plugin.
     """
 

@@ -92,7 +92,7 @@ class Run:
         return from_plain(RunResult, await self.claims.redeem(to_plain(result)))
 
     async def cancel(self) -> None:
-        """Asks the run to stop: running agents are told, and no node starts any more."""
+        """Asks the run to stop: running agents are notified, and no further node starts."""
         try:
             await self.handle.cancel(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
@@ -124,7 +124,7 @@ class Run:
         """Answers the question of a node that waits for a person.
 
         `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
-        when nobody asks there, or the answer is not taken, and ConnectionFailed when the server does
+        when no node asks there, or the answer is rejected, and ConnectionFailed when the server does
         not tell whether it is: ask for the status then, or answer again.
         """
         try:

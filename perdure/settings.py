@@ -66,16 +66,16 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings that `environ` (default: the process environment) asks for."""
-        found, wrong = _read(os.environ if environ is None else environ)
+        values, wrong = _read(os.environ if environ is None else environ)
         if wrong:
             raise wrong[0]
-        return cls(**found)
+        return cls(**values)
 
 
 def lenient() -> tuple[Settings, list[UsageError]]:
     """The settings without the variables that cannot be read, and what is wrong with those."""
-    found, wrong = _read(os.environ)
-    return Settings(**found), wrong
+    values, wrong = _read(os.environ)
+    return Settings(**values), wrong
 
 
 def names(prefix: str) -> tuple[str, ...]:
@@ -112,11 +112,11 @@ def tiktoken_folder(default: Path) -> Path:
 
 def days(name: str, text: str, most: float = math.inf, example: int = 7) -> float:
     """The days that `text`, the value of `name`, says. Raises UsageError below an hour, or above `most`."""
-    found = _number(text)
-    if not 1 / 24 <= found <= most or math.isinf(found):
+    number = _number(text)
+    if not 1 / 24 <= number <= most or math.isinf(number):
         upper = " up" if math.isinf(most) else f" to {most:g}"
         raise _refused(name, text, f"a number of days from 0.042 (an hour){upper}", example)
-    return found
+    return number
 
 
 def count(name: str, text: str, least: int, unit: str, example: int, most: int | None = None) -> int:
@@ -128,10 +128,10 @@ def count(name: str, text: str, least: int, unit: str, example: int, most: int |
 
 
 def _seconds(name: str, text: str) -> float:
-    found = _number(text)
-    if not 0 < found < math.inf:
+    number = _number(text)
+    if not 0 < number < math.inf:
         raise _refused(name, text, "a number of seconds above 0", 600)
-    return found
+    return number
 
 
 def _number(text: str) -> float:
@@ -141,8 +141,8 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _refused(name: str, text: str, wanted: str, example: Any) -> UsageError:
-    return UsageError(f"{name}: {text!r} is not {wanted}", hint=f"set it to {example}, say", variable=name)
+def _refused(name: str, text: str, expected: str, example: Any) -> UsageError:
+    return UsageError(f"{name}: {text!r} is not {expected}", hint=f"set it to {example}, say", variable=name)
 
 
 def _port(name: str, text: str) -> int:
@@ -216,7 +216,7 @@ _PROVIDERS: Final = {
 VARIABLES: Final = (
     _own("PERDURE_QUEUE", _text, "`perdure`", "the task queue of runs and workers that name none"),
     _own("PERDURE_QUEUES", _names, "none",
-         "task queues that nodes may name, beside the run's and its agents' own; `*` for any"),
+         "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any"),
     _own("PERDURE_HOME", _folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", _folder, "the working folder", "the only folder that file agents may touch"),
@@ -267,7 +267,7 @@ VARIABLES: Final = (
 
 def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
     """The fields that `env` sets, and what is wrong with the variables that cannot be read."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     wrong: list[UsageError] = []
     for variable in VARIABLES:
         if text := env.get(variable.name):
@@ -277,22 +277,22 @@ def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
                 wrong.append(error)
                 continue
             if variable.key:
-                found.setdefault(variable.field, {})[variable.key] = value
+                values.setdefault(variable.field, {})[variable.key] = value
             else:
-                found[variable.field] = value
-    return found, wrong + _unpaired(env, found)
+                values[variable.field] = value
+    return values, wrong + _unpaired(env, values)
 
 
-def _unpaired(env: Mapping[str, str], found: dict[str, Any]) -> list[UsageError]:
-    """Takes a deployment without a build, or a build without a deployment, out of `found`."""
+def _unpaired(env: Mapping[str, str], values: dict[str, Any]) -> list[UsageError]:
+    """Takes a deployment without a build, or a build without a deployment, out of `values`."""
     pair = ("PERDURE_DEPLOYMENT", "PERDURE_BUILD_ID")
-    given = [name for name in pair if env.get(name)]
-    if len(given) == len(pair) and "deployment" in found:
+    set_names = [name for name in pair if env.get(name)]
+    if len(set_names) == len(pair) and "deployment" in values:
         return []
-    found.pop("deployment", None)
-    found.pop("build_id", None)
-    if len(given) != 1:
+    values.pop("deployment", None)
+    values.pop("build_id", None)
+    if len(set_names) != 1:
         return []
-    other = pair[1 - pair.index(given[0])]
-    finding = f"{given[0]}: is of no use without {other}"
-    return [UsageError(finding, hint="set both or none", variable=given[0])]
+    other = pair[1 - pair.index(set_names[0])]
+    finding = f"{set_names[0]}: is of no use without {other}"
+    return [UsageError(finding, hint="set both or none", variable=set_names[0])]

@@ -31,9 +31,9 @@ class WorkerOptions:
     """How a worker serves. `cached_runs` open runs are kept in memory, others are replayed.
 
     All workers that may begin a run, and that may serve its agents, are to have the same `filters`.
-    The settings tell how long agents may go on after the worker was told to stop, and which build of which
+    The settings say how long agents may continue after the worker was stopped, and which build of which
     deployment it is, if it is one: then runs stay with the build that began them until they continue as
-    new, and go on with the build that is current then.
+    new, and continue with the build that is current then.
     """
 
     agents: Mapping[str, Agent]

@@ -26,6 +26,7 @@ from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.deferred import copied
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_object
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
@@ -80,7 +81,7 @@ class AgentActivities:
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
     def all(self) -> list[Callable[..., object]]:
-        """What a Temporal worker is given."""
+        """What a Temporal worker is started with."""
         return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
 
     @activity.defn(name=DIRECTORY)
@@ -130,10 +131,10 @@ class AgentActivities:
         )
 
     @activity.defn(name=FETCH)
-    async def fetch(self, wanted: RawValue) -> RawValue:
+    async def fetch(self, payload: RawValue) -> RawValue:
         """What a run has to know of a value that is not in it: (the value, whether all of it)."""
         try:
-            distant, whole = unpack(wanted)
+            distant, whole = unpack(payload)
             return pack(await self.claims.answer(distant, whole))
         except PerdureError as error:
             raise _application_error(error) from error
@@ -186,7 +187,7 @@ class AgentActivities:
     ) -> Value:
         inputs, params = call.inputs, call.params
         if delivery.far:
-            inputs, params = await self.claims.redeem([inputs, params])
+            inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:
@@ -225,7 +226,7 @@ class AgentActivities:
     def _context(
         self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Heartbeat | None = None
     ) -> AgentContext:
-        """What the agent of a call sees; without a `pulse` it streams to nobody."""
+        """What the agent of a call sees; without a `pulse` what it streams is dropped."""
         beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return context_of(
             call,

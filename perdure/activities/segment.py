@@ -40,6 +40,7 @@ from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turn_order import TurnOrder
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.encoding import encode
@@ -135,10 +136,10 @@ class Segment:
         return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
 
     def _taken_over(self, request: SegmentRequest) -> Lookahead:
-        given = from_plain(RunRequest, request.request)
-        placement = Placement(from_plain(AgentRegistry, request.directory), given.options.bypass_agents)
+        run_request = from_plain(RunRequest, request.request)
+        placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
         scheduler, commands = restore(
-            request.scheduler, given.options, placement.names, event_steps=placement.event_steps
+            request.scheduler, run_request.options, placement.names, event_steps=placement.event_steps
         )
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places])
@@ -194,7 +195,7 @@ class Segment:
         try:
             return self.claims.redeem_at_hand(value)
         except LookupError:
-            return self._wait_for(self.claims.redeem(value))
+            return self._wait_for(self.claims.redeem(value, MAX_VALUE_BYTES))
 
     def _wait_for(self, work: Coroutine[Any, Any, Value]) -> Value:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()

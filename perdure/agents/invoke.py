@@ -14,7 +14,8 @@ from perdure.agents.loop_watchdog import OpenCall
 from perdure.agents.threads import in_thread
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
-from perdure.errors import AgentError, AgentTimeout, PerdureError
+from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
+from perdure.graph.sizes import bounded
 from perdure.graph.values import Value, normalize
 from perdure.protocol.payloads import AgentCall
 
@@ -47,8 +48,8 @@ async def invoke(
     """What `unlimited` gives, within `timeout` milliseconds; without a timeout, the `call_limit` of the
     settings holds: an agent that hangs is not to keep its slot.
 
-    A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
-    there is no way to stop a thread, but it holds up nobody.
+    A function that is neither async nor pure runs in a thread of its own, which continues after a timeout:
+    there is no way to stop a thread, but no other call waits for it.
     """
     if timeout is None and agent is not None and agent.pure and not filters:
         # It runs in the event loop, where no limit reaches it.
@@ -110,9 +111,11 @@ async def _call(
 
 
 def normal(agent: str, result: Any) -> Value:
-    """What an agent returned, as a value of the language. Raises AgentError for what is none."""
+    """What an agent returned, as a value of the language. Raises AgentError for what is none or too large."""
     try:
-        return normalize(result)
+        return normalize(bounded(result))
+    except SizeExceeded as error:
+        raise SizeExceeded(error.size, error.limit, f"{agent}: ") from error
     except TypeError as error:
         raise AgentError(f"{agent}: {error}") from error
 

@@ -26,7 +26,7 @@ PASSING = "+run"
 """Ends the identity of a worker that lives no longer than the command that needs it."""
 
 CONNECT_NOTICE_DELAY_S = 1.5
-"""Seconds of silence before people are told what is waited for."""
+"""Seconds without an answer before a notice says what the command waits for."""
 
 
 class ServerStart:
@@ -37,18 +37,18 @@ class ServerStart:
         self._lease.take()
         if server.status(settings) is None:
             output.note(f"starting the embedded Temporal server; its data is in {settings.home}")
-        self._found: Future[server.EmbeddedServer] = Future()
+        self._server: Future[server.EmbeddedServer] = Future()
         threading.Thread(target=self._start, args=(settings,), daemon=True).start()
 
     def _start(self, settings: Settings) -> None:
         try:
-            self._found.set_result(server.ensure(settings))
+            self._server.set_result(server.ensure(settings))
         except BaseException as error:
-            self._found.set_exception(error)
+            self._server.set_exception(error)
 
     async def ready(self) -> None:
         """Waits until it is up; keeps it up for as long as this process lives. Raises ConnectionFailed."""
-        await asyncio.wrap_future(self._found)
+        await asyncio.wrap_future(self._server)
 
     def close(self) -> None:
         """This process does not need it any more."""
@@ -56,7 +56,7 @@ class ServerStart:
 
 
 def begin(settings: Settings) -> ServerStart | None:
-    """Starts the embedded server where it is certain that it is wanted; call before loading the SDK."""
+    """Starts the embedded server if it is certainly needed; call before loading the SDK."""
     return None if temporal_may_be_configured() else ServerStart(settings)
 
 
@@ -69,14 +69,16 @@ async def connected(
 
     logs.quiet_core()
     loop = asyncio.get_running_loop()
-    told = loop.call_later(CONNECT_NOTICE_DELAY_S, output.note, "waiting for the Temporal server to answer …")
+    notice = loop.call_later(
+        CONNECT_NOTICE_DELAY_S, output.note, "waiting for the Temporal server to answer …"
+    )
     identity = f"{os.getpid()}@{socket.gethostname()}{PASSING if passing else ''}"
     try:
         if opening is not None:
             await opening.ready()
         client = await connect(settings, identity=identity)
     finally:
-        told.cancel()
+        notice.cancel()
     try:
         yield client
     except ConnectionFailed:

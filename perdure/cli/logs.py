@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 
-from perdure.cli import output
+from perdure.graph.text.shown import line, plain
 
 SDK = "temporalio"
 OWN_LOGGER = "perdure"
@@ -26,7 +26,7 @@ class Seldom(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[str, float] = {}
+        self._last_shown: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line is due."""
@@ -34,9 +34,11 @@ class Seldom(logging.Filter):
         if _CORE not in text:
             return True
         kind = "away" if _AWAY.search(text) else re.sub(r"\d+", "", text.partition("{")[0])
-        due = time.monotonic() - self._told.get(kind, -REPEATED_LOG_INTERVAL_S) >= REPEATED_LOG_INTERVAL_S
+        due = (
+            time.monotonic() - self._last_shown.get(kind, -REPEATED_LOG_INTERVAL_S) >= REPEATED_LOG_INTERVAL_S
+        )
         if due:
-            self._told[kind] = time.monotonic()
+            self._last_shown[kind] = time.monotonic()
         return due
 
 
@@ -50,17 +52,26 @@ class Line(logging.Formatter):
             match = _REASON.search(text)
             reason = match[1] if match else "no reason given"
             text = f"the Temporal server does not answer ({reason}); trying again"
-        return f"{self.formatTime(record)} {record.levelname.lower()} {output.plain(text)}"
+        return f"{self.formatTime(record)} {record.levelname.lower()} {line(text)}"
+
+
+class Verbose(logging.Formatter):
+    """A record with its traceback, which is indented: no message can look like a record of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines."""
+        first, *rest = plain(super().format(record)).split("\n")
+        return "\n    ".join([first, *rest])
 
 
 def configure(*, verbose: bool, worker: bool = False) -> None:
     """Sets up Python's loggers. Call once, before the SDK is used."""
-    if not verbose:  # of runs that are given up half-way, such as those open when a worker ends
+    if not verbose:  # of runs that are abandoned half-way, such as those open when a worker ends
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     handler: logging.Handler = logging.NullHandler()
     if verbose or worker:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s") if verbose else Line())
+        handler.setFormatter(Verbose("%(asctime)s %(name)s %(message)s") if verbose else Line())
     if not verbose:
         handler.addFilter(Seldom())
     for name in (SDK, OWN_LOGGER):

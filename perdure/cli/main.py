@@ -50,14 +50,14 @@ examples:
   perdure COMMAND --help                   more about a command
 
 exit codes: 0 done, 1 the run failed, 2 the graph or the call is wrong, 3 no server or no worker,
-130 interrupted (the run goes on)
+130 interrupted (the run continues)
 """
 
 BUG_EXIT_CODE = 70
 
 
 class Verbosity:
-    """Whether -v was given: before the command, or after it."""
+    """Whether -v is set: before the command, or after it."""
 
     asked = False
 
@@ -155,6 +155,6 @@ def _code(error: PerdureError) -> int:
 def _bug(error: Exception) -> int:
     if Verbosity.asked:
         output.note("".join(traceback.format_exception(error)))
-    told = f"{type(error).__name__}: {error}".partition("\n")[0]
-    output.note(f"perdure: {told}\nthis is a bug in perdure; run with -v for the traceback")
+    problem = f"{type(error).__name__}: {error}".partition("\n")[0]
+    output.note(f"perdure: {problem}\nthis is a bug in perdure; run with -v for the traceback")
     return BUG_EXIT_CODE

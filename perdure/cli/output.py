@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from perdure.graph.javascript import stringify
+from perdure.graph.text.shown import escaped, line, plain
 from perdure.graph.values import normalize
-
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _reserved: list[TextIO | None] = []
 """Where results go once stdout is reserved: one stream, or None where the caller has closed it."""
 
 
 class Interrupted(Exception):
-    """Ctrl-C while a run goes on elsewhere; the message tells how to come back."""
+    """Ctrl-C while a run continues elsewhere; the message says how to come back."""
 
 
 def prepare() -> None:
@@ -59,25 +56,20 @@ def note(text: str) -> None:
     _write(sys.stderr, plain(text) + "\n")
 
 
-def plain(text: str) -> str:
-    """`text` without what would move or colour the terminal: it may come from a graph or a model."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", _COLOUR.sub("", text))
-
-
 def json_text(value: Any) -> str:
     """JSON with two spaces, as GraphAI prints results."""
-    return str(stringify(normalize(value), 2))
+    return escaped(str(stringify(normalize(value), 2)))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side, without lines; the last one may be as long as it likes."""
-    cells = [list(heads), *([plain(cell).replace("\n", " ") for cell in row] for row in rows)]
+    cells = [list(heads), *([line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(heads) - 1)]
-    lines = [
+    rows_of_text = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in cells
     ]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(each.rstrip() for each in rows_of_text)
 
 
 def flush() -> None:

@@ -70,12 +70,12 @@ class Lease:
 
 
 def idle(folder: Path, name: str) -> bool:
-    """Whether nobody holds a lease at this moment."""
+    """Whether no process holds a lease at this moment."""
     return not held(folder / f"{name}.lease", fcntl.LOCK_EX)
 
 
 def retire(folder: Path, name: str) -> bool:
-    """Called by a daemon that wants to end: True if nobody holds a lease, and then nobody gets one
+    """Called by a daemon that wants to end: True if no process holds a lease, and then no process gets one
     until this process is gone, so that the next command starts a new daemon and never meets a
     dying one.
     """
@@ -89,7 +89,7 @@ def retire(folder: Path, name: str) -> bool:
 
 
 class IdleWatch:
-    """Tells a daemon for how long nobody used it. A lease that came and went between two calls counts."""
+    """How long a daemon has been unused. A lease that came and went between two calls counts."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder

@@ -7,10 +7,10 @@ import socket
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port of `host`, an address of this machine, that nobody listens on now.
+    """A TCP port of `host`, an address of this machine, that no process listens on now.
 
     It lies below the ports that systems give to outgoing connections: a client that keeps trying
-    to reach a daemon that is down could otherwise be given the daemon's own port, and keep it.
+    to reach a daemon that is down could otherwise be assigned the daemon's own port, and keep it.
 
     Raises:
         OSError: the machine has no such address.

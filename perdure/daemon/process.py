@@ -68,7 +68,7 @@ def ensure(
     Args:
         folder: where the files of the daemon are; made with mode 0700 if missing.
         name: what the files are called.
-        command: the command line that serves on the loopback port given. It starts detached, in a
+        command: the command line that serves on the loopback port passed to it. It starts detached, in a
             session of its own, with umask 077, in `folder`, with its output appended to
             ``name.log``. The port is that of the last time if it is free. The command is asked
             again, with another port, where somebody else took the port meanwhile.
@@ -130,7 +130,7 @@ def was_stopped(folder: Path, name: str) -> bool:
 def _start(recipe: _Recipe, attempts: int = 3) -> Running:
     port = _last_port(recipe) or free_port()
     while True:
-        # Before the new one holds the lock: nobody may take the old pid for that of the new one.
+        # Before the new one holds the lock: no reader may take the old pid for that of the new one.
         recipe.file("json").unlink(missing_ok=True)
         leader, process = _spawn(recipe, port)
         try:
@@ -173,7 +173,7 @@ def _spawn(recipe: _Recipe, port: int) -> tuple[Running, subprocess.Popen[bytes]
         leader = Running(process.pid, f"127.0.0.1:{port}", time.time(), dict(recipe.extra()))
         _write(recipe.file("json"), leader)
     except OSError as error:
-        if process:  # nobody could find it again
+        if process:  # no process could find it again
             process.kill()
             process.wait()
         raise ConnectionFailed(f"cannot start {recipe.name} ({' '.join(command)}): {error}") from error

@@ -12,8 +12,9 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
-from perdure.errors import BadCall, GraphError
+from perdure.errors import BadCall, GraphError, SizeExceeded
 from perdure.graph.deferred import Projection
+from perdure.graph.sizes import bounded
 from perdure.graph.values import Value, js_truthy
 
 MAX_OPEN_ROW_COUNT = 500
@@ -118,7 +119,10 @@ class NestedGraphs:
                     (row, Projection(source, ((f"${index}", True),))) for index, row in enumerate(rows)
                 )
             results = [row_results[row] for row in range(total)]
-            return Outcome(value=collect(nested.agent, nested.params, results))
+            collected = collect(nested.agent, nested.params, results)
+            return Outcome(value=bounded(collected, stored=False))
+        except SizeExceeded as error:
+            return Outcome(failure=str(error))
         except BadCall as error:
             return _suppressible(nested, error)
 
@@ -139,7 +143,7 @@ class NestedGraphs:
         while nested.opened < len(nested.starts) and len(nested.children) < room:
             if nested.children and self.board.is_full:
                 break
-            if self.board.fuel.is_spent:
+            if self.board.fuel.left <= 0:
                 self.board.put_off(run, name)
                 break
             start = nested.starts[nested.opened]

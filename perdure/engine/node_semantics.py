@@ -13,16 +13,20 @@ from typing import Any, Final, cast
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
-from perdure.errors import AgentError
+from perdure.errors import AgentError, SizeExceeded
 from perdure.graph import evaluate
 from perdure.graph.deferred import Composite, Deferred, Merged, described
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.reference import Reference
+from perdure.graph.sizes import MAX_VALUE_BYTES, bounded, size_of
 from perdure.graph.template import Scope, Template, clean
 from perdure.graph.template_compiler import compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
 _NONE: Final = frozenset[str]()
+
+_SIZED: Final = frozenset({list, dict, *Deferred.__subclasses__()})
+"""The types of values that are measured, beside text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,24 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
     rendered: Any = plan.inputs.render(run)
+    if len(plan.inputs.references) > 1:  # what one reference reads is a value, and so within the bound
+        _check_size(rendered)
     if plan.probe is None:
         return rendered
     return clean({key: run.resolved.resolve_shallow(value) for key, value in rendered.items()})
+
+
+def _check_size(inputs: dict[str, Value]) -> None:
+    """Raises SizeExceeded where the inputs are more than a value may be."""
+    total = 0
+    for value in inputs.values():
+        kind = value.__class__
+        if kind is str:
+            total += len(value)
+        elif kind in _SIZED:
+            total += size_of(value)
+    if total > MAX_VALUE_BYTES:
+        raise SizeExceeded(total, MAX_VALUE_BYTES)
 
 
 def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Mapping[str, Value]:
@@ -153,8 +172,8 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
         return result
     over = _members(plan.pass_through, run)
     if far:
-        return Merged(result if isinstance(result, Deferred) else Composite(result), over)
-    return evaluate.merged(result, over)
+        return bounded(Merged(result if isinstance(result, Deferred) else Composite(result), over))
+    return bounded(evaluate.merged(result, over))
 
 
 def mapped(run: GraphRun, plan: ComputedPlan, whole: Value) -> Value:
@@ -162,7 +181,7 @@ def mapped(run: GraphRun, plan: ComputedPlan, whole: Value) -> Value:
     if plan.output is None:
         return whole
     members = _members(plan.output, Self(whole, run.now_ms))
-    return {**members, **_members(plan.pass_through, run)} if plan.pass_through else members
+    return bounded({**members, **_members(plan.pass_through, run)} if plan.pass_through else members)
 
 
 def is_missing(run: GraphRun, plan: ComputedPlan, whole: Value) -> bool:

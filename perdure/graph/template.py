@@ -17,6 +17,7 @@ from perdure.errors import FunctionError
 from perdure.graph.deferred import Composite, Concat, Deferred, Projection, deferred_in
 from perdure.graph.javascript import pair_surrogates, to_string
 from perdure.graph.reference import Reference
+from perdure.graph.sizes import joined_text
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object
 
 
@@ -146,7 +147,7 @@ def joined(parts: Iterable[Value]) -> Value:
     values = list(parts)
     if any(not isinstance(part, str) and _is_distant(part) for part in values):
         return Concat(tuple(values))
-    return pair_surrogates("".join(map(to_string, values)))
+    return pair_surrogates(joined_text(map(to_string, values)))
 
 
 def _is_distant(value: Value) -> bool:

@@ -97,8 +97,8 @@ def embedding_request(request: Json, width: int) -> EmbeddingRequest:
     return EmbeddingRequest(_texts(request.get("input")), encoding == "base64")
 
 
-def _texts(given: object) -> tuple[str, ...]:
-    texts = cast("list[object]", given) if isinstance(given, list) else [given]
+def _texts(text_or_list: object) -> tuple[str, ...]:
+    texts = cast("list[object]", text_or_list) if isinstance(text_or_list, list) else [text_or_list]
     if not texts or len(texts) > MAX_REQUEST_TEXT_COUNT:
         raise RequestRefused(
             f"input has {len(texts)} texts; it can have 1 to {MAX_REQUEST_TEXT_COUNT}", param="input"

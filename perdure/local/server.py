@@ -2,7 +2,7 @@
 
 It serves GET /v1/models and POST /v1/embeddings, /v1/chat/completions and /v1/completions, on
 loopback only. Whatever model a request names, the local ones answer, and say who they are. It ends
-by itself when nobody used it for a while.
+by itself when it is idle for a while.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True  # the body may not have been read
                 self._send(error.status, {"error": error.error})
             except (ConnectionError, TimeoutError):
-                self.close_connection = True  # nobody is there to be told
+                self.close_connection = True  # no reader is left
 
     def _admit(self) -> None:
         """Refuse what comes by way of a web page: under another host's name, or from another origin."""
@@ -187,7 +187,7 @@ def _cores() -> int:
 
 
 def serve(arguments: argparse.Namespace) -> None:
-    """Serve until nobody used the models for `idle` seconds. Prints what a reader of the log needs."""
+    """Serve until the models were idle for `idle` seconds. Prints what a reader of the log needs."""
     model, folder = chat_model(arguments.model), arguments.home / "models"
     # One core stays free: threads that wait for one another on a busy core are ten times slower.
     threads = max(1, min(8, _cores() - 1))

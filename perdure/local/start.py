@@ -42,8 +42,8 @@ async def ensure(
     """The base URL of the local models, such as "http://127.0.0.1:23456/v1".
 
     Fetches those that are missing and starts the process that serves them, as far as needed.
-    `progress` hears of downloads, on the event loop. The process ends by itself when nobody asked
-    it anything for `idle` seconds; it then starts again with the next call of this function.
+    `progress` is called for downloads, on the event loop. The process ends by itself when no request
+    came for `idle` seconds; it then starts again with the next call of this function.
 
     Raises FinalError, which names the hint, where a model cannot be fetched or the process does not start.
     """

@@ -27,8 +27,8 @@ class MemoryRun:
     """One run, which begins in the running event loop as it is made: a perdure.monitoring.view.RunView.
 
     Arguments and errors are those of perdure.memory.shell.memory_shell. Console lines are kept for `status`,
-    and shown by ``environment.console`` as well. Nodes that wait for a person wait for `answer`; where nobody
-    `answers`, they fail, unless the environment has an `ask`.
+    and shown by ``environment.console`` as well. Nodes that wait for a person wait for `answer`; without
+    `answers` they fail, unless the environment has an `ask`.
     """
 
     def __init__(

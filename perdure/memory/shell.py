@@ -55,7 +55,7 @@ Ask = Callable[[HumanPrompt], Awaitable[str]]
 class MemoryEnvironment:
     """What a run in memory has around it, besides its graph and agents.
 
-    `console` shows the lines of nodes and agents, `observe` is told of every change of a node's
+    `console` shows the lines of nodes and agents, `observe` is called for every change of a node's
     state, `ask` answers the nodes that wait for a person (without it they fail), `filters` stand
     around the agents, `local_models` gives the base URL of models on this machine, and `stream` is handed
     what agents stream, with the number of the attempt.
@@ -98,7 +98,7 @@ def memory_shell(
 class MemoryShell:
     """Carries out the commands of one Scheduler in the running event loop.
 
-    Answers that are known at once are given in turns, so that agents which do not wait finish in
+    Answers that are known at once are delivered in turns, so that agents which do not wait finish in
     GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names.
     """
 
@@ -163,9 +163,9 @@ class MemoryShell:
     def _call(self, command: RunAgent) -> None:
         agent = self.agents.get(command.agent)
         asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
-        given = () if asks else self.environment.filters
-        filters = applying(given, command.agent, command.node) if given else ()
-        if agent is None and not filters:  # bypassAgentIds allows it, and nobody could answer
+        filters_here = () if asks else self.environment.filters
+        filters = applying(filters_here, command.agent, command.node) if filters_here else ()
+        if agent is None and not filters:  # bypassAgentIds allows it, and no one could answer
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif agent is not None and agent.pure and not filters:
             self._pure(agent, command)

@@ -11,6 +11,7 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import STATE_MARKS, TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.reference import Reference
+from perdure.graph.text.shown import markdown
 from perdure.graph.values import Value
 from perdure.protocol.payloads import NodeStatus, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
@@ -142,7 +143,7 @@ def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:
 
 
 def _table(rows: Sequence[tuple[str, NodeState]], total: int) -> str:
-    lines = [f"| {STATE_MARKS[state]} | {path} | {state} |" for path, state in rows]
+    lines = [f"| {STATE_MARKS[state]} | {markdown(path)} | {state} |" for path, state in rows]
     hidden = total - len(lines)
     more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
     return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])

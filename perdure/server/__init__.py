@@ -1,4 +1,4 @@
-"""The embedded Temporal server: found, started when needed, shared by commands, stopped when idle.
+"""The embedded Temporal server: located, started when needed, shared by commands, stopped when idle.
 
 `ensure` starts a supervisor (perdure.server.supervisor), which runs `temporal server start-dev` as
 its child on one SQLite file in the user's data directory, and stops it when no command has held a
@@ -125,7 +125,7 @@ def stop(settings: Settings) -> bool:
 
 
 def was_stopped(settings: Settings) -> bool:
-    """Whether the last server of `settings.home` was ended by `stop`: nobody is to start it by himself."""
+    """Whether `stop` ended the last server of `settings.home`: no command starts it on its own then."""
     return daemon.was_stopped(settings.home.absolute(), SERVER_NAME)
 
 
@@ -180,12 +180,12 @@ def check_space(home: Path, least: int | None = None) -> None:
     if free < (MIN_RUN_SPACE_BYTES if least is None else least):
         raise ConnectionFailed(
             f"{home}: the disk is full ({free >> 10} KiB free)",
-            hint="free some space, then call again; nothing is lost, and open runs go on by themselves",
+            hint="free some space, then call again; nothing is lost, and open runs continue by themselves",
         )
 
 
 def _check_file(database: Path) -> None:
-    # The supervisor looks now and then only: until then, a run would go to a file that nobody finds again.
+    # The supervisor looks now and then only: until then, a run would go to a file that no server opens again.
     if (
         daemon.running(database.parent, SERVER_NAME)
         and marker.read(database) == "made"

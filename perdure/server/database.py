@@ -19,14 +19,14 @@ from perdure.daemon.locks import open_lock
 from perdure.errors import ConnectionFailed
 from perdure.server import marker
 
-ANEW = "put it back from a backup, or move it and temporal.made away to begin with an empty one"
+RESTORE_HINT = "put it back from a backup, or move it and temporal.made away to begin with an empty one"
 
 FINDINGS = {
     "SQLITE_READONLY": ("cannot be written", "make the file and its folder writable (chmod u+w)"),
     "SQLITE_BUSY": ("is open in another program", "close that program; a second server is never started"),
     "SQLITE_FULL": ("cannot grow: the disk is full", "free some space; nothing is lost"),
-    "SQLITE_NOTADB": ("is not a database", ANEW),
-    "SQLITE_CORRUPT": ("is damaged", ANEW),
+    "SQLITE_NOTADB": ("is not a database", RESTORE_HINT),
+    "SQLITE_CORRUPT": ("is damaged", RESTORE_HINT),
     "SQLITE_CANTOPEN": ("cannot be opened", "make the file and its folder readable and writable"),
     "SQLITE_IOERR": (
         "cannot be read or written",
@@ -124,7 +124,7 @@ def check_content(database: Path, file: sqlite3.Connection) -> None:
     pages, size = (file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     tables = {row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if database.stat().st_size < pages * size or not {"namespaces", "executions"} <= tables:
-        raise ConnectionFailed(f"{database} is cut off or not a database of Temporal", hint=ANEW)
+        raise ConnectionFailed(f"{database} is cut off or not a database of Temporal", hint=RESTORE_HINT)
 
 
 def _check_version(database: Path, file: sqlite3.Connection, version: int) -> None:

@@ -27,7 +27,7 @@ SERVER_STOP_TIMEOUT_S = 8.0
 """Seconds that the server has to end by itself."""
 
 MAX_LOG_BYTES = 16 << 20
-"""Bytes after which the log begins anew: a full disk is not to be filled with complaints about it."""
+"""Bytes after which the log starts again: a full disk is not to be filled with complaints about it."""
 
 SUPERVISOR_POLL_INTERVAL_S = 2.0
 """Seconds between two looks at the leases, the log and the file; fewer where `--idle` is short."""
@@ -114,7 +114,7 @@ class ReadySignal:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the server until it is idle, told to end, or dead. 0 after an orderly end, else 1."""
+    """Run the server until it is idle, signalled to end, or dead. 0 after an orderly end, else 1."""
     order = _parse(argv)
     os.umask(0o077)
     bell = ReadySignal()
@@ -161,10 +161,10 @@ def _await_ready(order: ServerArgs, server: subprocess.Popen[bytes], bell: Ready
 def _set_retention(order: ServerArgs) -> None:
     """Tells the namespace how long to keep ended runs: `start-dev` makes it with a day, and has no option.
 
-    It comes before the marker, so that no run of a new server can end, and be given its day, before.
+    It comes before the marker, so that no run of a new server can end before, and get its retention of a day.
     """
     seconds = round(order.retention * 86_400)
-    told = subprocess.run(
+    completed = subprocess.run(
         [
             *(str(order.program), "operator", "namespace", "update", "--namespace", "default"),
             *("--retention", f"{seconds}s", "--address", f"127.0.0.1:{order.port}", "--disable-config-file"),
@@ -175,8 +175,8 @@ def _set_retention(order: ServerArgs) -> None:
         text=True,
         check=False,
     )
-    if told.returncode:
-        _say(f"ended runs are kept for a day only: {told.stderr.strip()}")
+    if completed.returncode:
+        _say(f"ended runs are kept for a day only: {completed.stderr.strip()}")
 
 
 def _watch(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal) -> int:
@@ -192,7 +192,7 @@ def _watch(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal
             database.set_aside_if_empty(order.database)
             return 1
         if leases.seconds() > order.idle and daemon.retire(order.home, SERVER_NAME):
-            _say(f"nobody used the server for {order.idle:g} s: it ends")
+            _say(f"no process used the server for {order.idle:g} s: it ends")
             return 0
         cap_log()
         bell.wait(min(SUPERVISOR_POLL_INTERVAL_S, order.idle / 4))

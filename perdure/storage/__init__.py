@@ -13,12 +13,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from perdure.errors import UsageError
-from perdure.storage.backend import Backend, Found
+from perdure.storage.backend import Backend, ObjectInfo
 from perdure.storage.folder import Folder
 from perdure.storage.memory import Memory
 from perdure.storage.objects import Store
 
-__all__ = ["Found", "Store", "backend_of", "open_store"]
+__all__ = ["ObjectInfo", "Store", "backend_of", "open_store"]
 
 REMOTE = ("s3", "gs", "az")
 URL_HINT = "give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"

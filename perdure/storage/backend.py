@@ -19,7 +19,7 @@ RENEWAL_INTERVAL_S: Final = HOUR_S / 6
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObjectInfo:
     """An object in a list: its name, its bytes, and when it was put last (seconds since 1970)."""
 
     name: str
@@ -43,7 +43,7 @@ class Backend(Protocol):
         """The bytes of an object, None where there is none."""
         ...
 
-    def list(self) -> AsyncGenerator[Found]:
+    def list(self) -> AsyncGenerator[ObjectInfo]:
         """Every object, in no order."""
         ...
 

@@ -9,7 +9,7 @@ Invariants
     The same value has the same name in every process: a retry that stores its result again adds nothing.
     What comes beside an answer (console lines, a stream) is not stored with its value.
     A value that is read is a copy for whoever asked; only parts are taken from shared objects, which
-    nobody changes.
+    no code changes.
 
 Rejected
     A payload codec that swaps bytes for a key, the usual form of the pattern: it sees bytes and not
@@ -37,6 +37,7 @@ from perdure.errors import FinalError, NoStore
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
+from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
 from perdure.graph.values import Value, is_dict, is_list
 from perdure.protocol.encoding import encode
 from perdure.protocol.wire import from_payload, pack, to_payload
@@ -112,25 +113,28 @@ class ClaimCheck:
             return shrunk
         return await self._put(value, None)
 
-    async def redeem(self, value: Value) -> Value:
-        """A copy of `value` with nothing distant in it.
+    async def redeem(self, value: Value, limit: int | None = None) -> Value:
+        """A copy of `value` with nothing distant in it, of at most `limit` bytes.
 
-        Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and FunctionError from references.
+        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, StoreUnavailable; FunctionError from references.
         """
-        wanted = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
-        if not wanted:
+        blobs = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
+        if not blobs:
             return value
-        data = {digest: await self._get(digest) for digest in wanted}
+        data = {digest: await self._get(digest) for digest in blobs}
 
         def load(stored: BlobRef) -> Value:
             return self._share(stored.digest, data[stored.digest])
 
+        meter = Meter(limit)
+
         def redeemed(distant: Deferred) -> Value:
             if isinstance(distant, BlobRef):
+                meter.add(distant.size)
                 return from_payload(data[distant.digest])
-            return _copied(distant, load)
+            return _copied(distant, load, meter)
 
-        largest = max(stored.size for stored in wanted.values())
+        largest = max(stored.size for stored in blobs.values())
         if largest < THREADED_CODEC_BYTES:
             return replaced(value, redeemed)
         return await asyncio.to_thread(replaced, value, redeemed)
@@ -141,8 +145,9 @@ class ClaimCheck:
         def redeemed(distant: Deferred) -> Value:
             if isinstance(distant, BlobRef):
                 raise LookupError
-            return _copied(distant, lambda stored: self._shared[stored.digest][1])
+            return _copied(distant, lambda stored: self._shared[stored.digest][1], meter)
 
+        meter = Meter(MAX_VALUE_BYTES)
         return replaced(value, redeemed)
 
     async def answer(self, distant: Deferred, whole: bool) -> Value:
@@ -206,9 +211,12 @@ class ClaimCheck:
         return shared[1]
 
 
-def _copied(distant: Deferred, load: Load) -> Value:
-    """The value of what is distant, none of it shared with what `load` gives."""
-    return copied(evaluate(distant, load))
+def _copied(distant: Deferred, load: Load, meter: Meter) -> Value:
+    """The value of what is distant, none of it shared with what `load` gives. Raises SizeExceeded."""
+    value = evaluate(distant, load)
+    if meter.limit is not None:
+        meter.add(size_of(value, meter.limit))
+    return copied(value)
 
 
 def _size(value: Value) -> int:

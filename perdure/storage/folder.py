@@ -7,7 +7,7 @@ partial/…                  one that is being written
 Invariants
     An object appears under its name whole or not at all: it is written to `partial`, synced, renamed.
     `write` returns once bytes and names are on disk, those of new folders included. An object that is
-    there already is dated anew instead of written, and its folder synced if it is so young that its
+    there already gets a new date instead of being written, and its folder synced if it is so young that its
     writer may not have come to that yet.
     What is removed was older than asked at the moment of removal: the file is renamed first and dated
     again; a writer that renews it meanwhile either made it in time, and it is put back, or finds it
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from perdure.errors import StoreUnavailable
-from perdure.storage.backend import OBJECT_NAME, Found
+from perdure.storage.backend import OBJECT_NAME, ObjectInfo
 
 GONE = ".gone"
 UNSETTLED_S = 60.0
@@ -61,7 +61,7 @@ class Folder:
         """See Backend."""
         return await self._outside(lambda: self._read(self._path(name)))
 
-    async def list(self) -> AsyncGenerator[Found]:
+    async def list(self) -> AsyncGenerator[ObjectInfo]:
         """See Backend."""
         for part in await self._outside(lambda: _names(self._objects)):
             for item in await self._outside(lambda part=part: list(self._scan(part))):
@@ -138,14 +138,14 @@ class Folder:
             )
         return None
 
-    def _scan(self, part: str) -> Iterator[Found]:
+    def _scan(self, part: str) -> Iterator[ObjectInfo]:
         for inner in _names(self._objects / part):
             for file in _names(self._objects / part / inner):
                 name = file.removesuffix(GONE)
                 if OBJECT_NAME.fullmatch(name):
                     with suppress(FileNotFoundError):
                         facts = (self._objects / part / inner / file).stat()
-                        yield Found(name, facts.st_size, facts.st_mtime)
+                        yield ObjectInfo(name, facts.st_size, facts.st_mtime)
 
     def _tidy(self, before: float) -> int:
         count = 0

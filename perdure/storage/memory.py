@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import ClassVar
 
-from perdure.storage.backend import Found
+from perdure.storage.backend import ObjectInfo
 
 
 class Memory:
@@ -32,10 +32,10 @@ class Memory:
         data, _ = self._objects.get(name, (None, 0.0))
         return data
 
-    async def list(self) -> AsyncGenerator[Found]:
+    async def list(self) -> AsyncGenerator[ObjectInfo]:
         """See Backend."""
         for name, (data, modified) in list(self._objects.items()):
-            yield Found(name, len(data), modified)
+            yield ObjectInfo(name, len(data), modified)
 
     async def remove(self, name: str, before: float) -> bool:
         """See Backend."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
-from perdure.storage.backend import MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, Found
+from perdure.storage.backend import MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
 from perdure.storage.cache import ObjectCache
 
 CACHE_BYTES = 128_000_000
@@ -29,7 +29,7 @@ THREADED_HASH_BYTES = 1_000_000
 class Store:
     """Objects in one place, used from one event loop.
 
-    `cache_bytes` bounds what is kept in memory, `timeout` (seconds) every call, `patience` (seconds)
+    `cache_bytes` bounds what is kept in memory, `timeout` (seconds) every call, `missing_delays_s`
     is how often and how long `get` waits before an object counts as missing.
     """
 
@@ -39,11 +39,11 @@ class Store:
         *,
         cache_bytes: int = CACHE_BYTES,
         timeout: float = OBJECT_TIMEOUT_S,
-        patience: tuple[float, ...] = MISSING_OBJECT_DELAYS_S,
+        missing_delays_s: tuple[float, ...] = MISSING_OBJECT_DELAYS_S,
     ) -> None:
         self._backend = backend
         self._timeout = timeout
-        self._patience = patience
+        self._missing_delays_s = missing_delays_s
         self._reading: dict[str, asyncio.Task[bytes]] = {}
         self.cache = ObjectCache(cache_bytes)
 
@@ -82,7 +82,7 @@ class Store:
             task.add_done_callback(lambda done: self._read_done(digest, done))
         return await asyncio.shield(task)  # one who gives up does not take it from the others
 
-    async def list(self) -> AsyncGenerator[Found]:
+    async def list(self) -> AsyncGenerator[ObjectInfo]:
         """Every object there is, in no order. Raises StoreUnavailable."""
         async for item in self._backend.list():
             yield item
@@ -106,7 +106,7 @@ class Store:
     async def _read(self, name: str) -> bytes:
         async with self._limited("read", name):
             data = await self._backend.read(name)
-            for pause in self._patience:
+            for pause in self._missing_delays_s:
                 if data is not None:
                     break
                 await asyncio.sleep(pause)
@@ -129,7 +129,7 @@ class Store:
     def _read_done(self, name: str, task: asyncio.Task[bytes]) -> None:
         del self._reading[name]
         if not task.cancelled():
-            task.exception()  # those who asked have it; when all have given up, nobody needs it
+            task.exception()  # those who asked have it; when all have given up, it is dropped
 
     @asynccontextmanager
     async def _limited(self, what: str, name: str) -> AsyncGenerator[None]:

@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from perdure.errors import StoreUnavailable, UsageError
-from perdure.storage.backend import OBJECT_NAME, RENEWAL_INTERVAL_S, Found
+from perdure.storage.backend import OBJECT_NAME, RENEWAL_INTERVAL_S, ObjectInfo
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -69,7 +69,7 @@ class Remote:
                 continue
             if known is not None and known["size"] == len(data) and _is_fresh(known):
                 return
-            await self._told(obstore.put_async(self._bucket, key, data, use_multipart=False))
+            await self._request(obstore.put_async(self._bucket, key, data, use_multipart=False))
             if known is None:
                 return
             # It was old: a collector may have looked at it just before, and remove it now.
@@ -78,24 +78,24 @@ class Remote:
 
     async def read(self, name: str) -> bytes | None:
         """See Backend."""
-        return await self._found(self._get(f"{OBJECTS}/{name}"))
+        return await self._or_none(self._get(f"{OBJECTS}/{name}"))
 
-    async def list(self) -> AsyncGenerator[Found]:
+    async def list(self) -> AsyncGenerator[ObjectInfo]:
         """See Backend."""
         async for item in self._items(OBJECTS):
             name = item["path"].rpartition("/")[2]
             if OBJECT_NAME.fullmatch(name):
-                yield Found(name, item["size"], item["last_modified"].timestamp())
+                yield ObjectInfo(name, item["size"], item["last_modified"].timestamp())
 
     async def remove(self, name: str, before: float) -> bool:
         """See Backend. A removal that fails may still be carried out: then the sign stays, and gets stale."""
         key, sign = f"{OBJECTS}/{name}", f"{REMOVING}/{name}"
-        await self._told(obstore.put_async(self._bucket, sign, b"", use_multipart=False))
+        await self._request(obstore.put_async(self._bucket, sign, b"", use_multipart=False))
         known = await self._head(key)
         old = known is not None and known["last_modified"].timestamp() < before
         if old:
-            await self._told(obstore.delete_async(self._bucket, key))
-        await self._told(obstore.delete_async(self._bucket, sign))
+            await self._request(obstore.delete_async(self._bucket, key))
+        await self._request(obstore.delete_async(self._bucket, sign))
         return old
 
     async def tidy(self, before: float) -> int:
@@ -103,7 +103,7 @@ class Remote:
         count = 0
         async for item in self._items(REMOVING):
             if item["last_modified"].timestamp() < before:
-                await self._told(obstore.delete_async(self._bucket, item["path"]))
+                await self._request(obstore.delete_async(self._bucket, item["path"]))
                 count += 1
         return count
 
@@ -112,7 +112,7 @@ class Remote:
             self._bucket, prefix, chunk_size=1000
         )
         while True:
-            page = await self._told(anext(pages, None))
+            page = await self._request(anext(pages, None))
             if page is None:
                 return
             for item in page:
@@ -123,20 +123,20 @@ class Remote:
         return sign is not None and time.time() - sign["last_modified"].timestamp() < STALE_REMOVAL_S
 
     async def _head(self, key: str) -> ObjectMeta | None:
-        return await self._found(obstore.head_async(self._bucket, key))
+        return await self._or_none(obstore.head_async(self._bucket, key))
 
     async def _get(self, key: str) -> bytes:
         answer = await obstore.get_async(self._bucket, key)
         return bytes(await answer.bytes_async())
 
-    async def _found(self, call: Awaitable[Result]) -> Result | None:
+    async def _or_none(self, call: Awaitable[Result]) -> Result | None:
         """What is asked for; None where there is no such object."""
         try:
-            return await self._told(call, missing=True)
+            return await self._request(call, missing=True)
         except FileNotFoundError:
             return None
 
-    async def _told(self, call: Awaitable[Result], *, missing: bool = False) -> Result:
+    async def _request(self, call: Awaitable[Result], *, missing: bool = False) -> Result:
         """What is asked for. `missing` lets FileNotFoundError through where the bucket itself is there."""
         try:
             return await call

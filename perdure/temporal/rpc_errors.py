@@ -62,7 +62,7 @@ def rpc_error(error: RPCError, what: str) -> Exception:
         return UsageError(f"{what} is expired or unknown", hint="perdure list shows the runs there are")
     if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
         return ConnectionFailed(
-            f"the Temporal server lets nobody in for {what} with these credentials: {short(error)}",
+            f"the Temporal server rejected the credentials for {what}: {short(error)}",
             hint="see TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_NAMESPACE",
         )
     if error.status in NO_ANSWER or _is_busy(error):

@@ -142,7 +142,7 @@ def test_stdin_that_ends_too_early(perdure: Cli):
     graph = perdure.write("talk.yaml", TALK)
     done = piped(perdure, "Anna\n", "run", graph, "--in-memory")
     assert done.returncode == 1
-    assert "nobody answers 'Your age': stdin has no more lines" in done.stderr
+    assert "no answer to 'Your age': stdin has no more lines" in done.stderr
 
 
 def test_a_missing_file_tells_where_files_are_looked_for(perdure: Cli):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perdure.cli.commands import store as command
-from perdure.storage import Found, open_store
+from perdure.storage import ObjectInfo, open_store
 from tests.support.cli import HELLO, Cli
 from tests.support.stored import age
 
@@ -109,7 +109,7 @@ def test_amounts():
 
 def test_the_oldest():
     assert command.oldest([]) is None
-    objects = [Found("a", 1, time.time()), Found("b", 1, 0.0)]
+    objects = [ObjectInfo("a", 1, time.time()), ObjectInfo("b", 1, 0.0)]
     assert (command.oldest(objects) or "")[:4] in ("1969", "1970")
 
 

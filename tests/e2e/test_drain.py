@@ -96,7 +96,7 @@ async def test_no_agent_keeps_a_worker_from_ending(
         assert code == 0
         return
     assert code == 1
-    assert logged(crew, f"go on elsewhere, from the beginning: {agent} (n, for ")
+    assert logged(crew, f"are executed elsewhere, from the beginning: {agent} (n, for ")
 
 
 async def test_an_agent_that_blocks_the_event_loop_is_named(client: GraphClient, crew: Crew) -> None:

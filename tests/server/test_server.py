@@ -314,7 +314,7 @@ def test_it_ends_when_nobody_uses_it_and_not_before(settings: Settings) -> None:
         time.sleep(1.2)
         assert server.status(quick) == embedded
     assert eventually(lambda: server.status(quick) is None)
-    assert "nobody used the server" in (settings.home / "temporal.log").read_text()
+    assert "no process used the server" in (settings.home / "temporal.log").read_text()
 
 
 @needs_program

@@ -27,7 +27,7 @@ def made() -> Iterator[tuple[Bucket, Server]]:
 
 def fresh() -> Store:
     """A store without memory of what was put."""
-    return Store(backend_of("s3://b/p"), patience=())
+    return Store(backend_of("s3://b/p"), missing_delays_s=())
 
 
 def sent(server: Server) -> list[str]:
@@ -76,7 +76,7 @@ async def test_refusals_tell_what_to_look_at(made: tuple[Bucket, Server]) -> Non
             await fresh().put(DATA)
     stored.answers = [Answer(status=503)]  # repeated by the library
     await fresh().put(DATA)
-    elsewhere = Store(backend_of("s3://other/p"), patience=())
+    elsewhere = Store(backend_of("s3://other/p"), missing_delays_s=())
     with pytest.raises(StoreUnavailable, match="s3://other/p"):  # a missing bucket, not a missing object
         await elsewhere.get(NAME)
     with pytest.raises(StoreUnavailable, match="s3://other/p"):

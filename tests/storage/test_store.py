@@ -97,7 +97,7 @@ async def test_what_was_removed_can_be_put_again(place: tuple[str, Age]) -> None
 async def test_missing(place: tuple[str, Age]) -> None:
     store = open_store(place[0])
     await store.put(b"another")  # so that the folder is a store
-    eager = Store(backend_of(place[0]), patience=(0.01,))
+    eager = Store(backend_of(place[0]), missing_delays_s=(0.01,))
     with pytest.raises(ObjectMissing, match=f"(?s)object {NAME} is not in the store .*PERDURE_STORE must be"):
         await eager.get(NAME)
     assert issubclass(ObjectMissing, FinalError)
@@ -184,7 +184,7 @@ async def test_many_who_ask_at_once_read_once_and_one_may_give_up() -> None:
 async def test_a_failed_read_is_not_remembered() -> None:
     backend = Slow(None)
     backend.go.set()
-    store = Store(backend, patience=())
+    store = Store(backend, missing_delays_s=())
     for _ in range(2):
         with pytest.raises(ObjectMissing):
             await store.get(NAME)

@@ -90,5 +90,5 @@ def _placement(agent: Agent) -> str:
 
 def _sample(sample: Sample) -> dict[str, Any]:
     facts = {"inputs": sample.inputs, "params": sample.params, "graph": sample.graph}
-    given = {key: value for key, value in facts.items() if value not in (None, {})}
-    return {**given, "result": sample.result}
+    sample_facts = {key: value for key, value in facts.items() if value not in (None, {})}
+    return {**sample_facts, "result": sample.result}

@@ -9,7 +9,7 @@ from perdure.settings import Settings
 
 EXAMPLES = """\
 examples:
-  perdure answer chat-1 question "Yes, go on"
+  perdure answer chat-1 question "Yes, continue"
   perdure status chat-1                    shows what is asked
 """
 

@@ -1,4 +1,4 @@
-"""Stops a run: agents that are running are told, and no node starts any more."""
+"""Stops a run: running agents are notified, and no further node starts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def _main(id: str, settings: Settings, opening: connection.ServerStart | N
         await run.cancel()
         queue = description.task_queue
         if client.embedded is not None and not await client.workers(queue):
-            # Only a worker can carry it out; the agents' results are not wanted any more.
+            # Only a worker can carry it out; the agents' results are no longer needed.
             await stack.enter_async_context(queue_choice.hosted(client, queue, graphs.agents_of([])))
         try:
             await asyncio.wait_for(run.result(), CANCEL_TIMEOUT_S)

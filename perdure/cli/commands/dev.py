@@ -1,6 +1,6 @@
 """Server, web pages and a worker in the foreground, for the time that you work on graphs.
 
-Ctrl-C ends the worker, and the server if this command has started it and nobody else uses it.
+Ctrl-C ends the worker, and the server if this command started it and no other process uses it.
 """
 
 from __future__ import annotations
@@ -68,5 +68,5 @@ async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Setti
             await asyncio.to_thread(server.stop, settings)
             output.note("the server has stopped; runs stay as they are")
         else:
-            output.note("others use the server: it goes on, and stops when it is idle")
+            output.note("other processes use the server: it keeps running, and stops when it is idle")
     return code

@@ -56,8 +56,8 @@ def main(args: argparse.Namespace) -> int:
 def lines(finding: Finding) -> list[str]:
     """One line of the table, and what to do below it."""
     text = output.plain(finding.finding).replace("\n", " ")
-    told = [f"{FINDING_MARKS[finding.state]} {finding.check:<{CHECK_COLUMN_CHARS}} {text}"]
-    return told + [
+    output_lines = [f"{FINDING_MARKS[finding.state]} {finding.check:<{CHECK_COLUMN_CHARS}} {text}"]
+    return output_lines + [
         f"  {'':<{CHECK_COLUMN_CHARS}} → {line}" for line in output.plain(finding.hint).splitlines()
     ]
 

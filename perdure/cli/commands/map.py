@@ -32,7 +32,7 @@ examples:
   perdure map graph.yaml --rows q.csv --out a.csv --failed again.csv            rows to run again
 
 exit codes: 0 every row has its results, 1 rows failed, 2 the graph, the rows or the call is wrong,
-3 no server or no worker, 130 interrupted (the run goes on)
+3 no server or no worker, 130 interrupted (the run continues)
 """
 ROWS: Final = "rows"
 MAP: Final = "map"
@@ -106,7 +106,7 @@ def filled(
     document: Mapping[str, Value], table: Sequence[rows.Row], columns: Sequence[str]
 ) -> list[dict[str, Value]]:
     """The rows with the graph's own values where a row has no such column. Raises UsageError."""
-    found: list[dict[str, Value]] = []
+    rows: list[dict[str, Value]] = []
     for number, row in enumerate(table, 1):
         values: dict[str, Value] = {}
         for column in columns:
@@ -114,15 +114,15 @@ def filled(
             if column not in row and "value" not in node:
                 raise UsageError(f"row {number} has no {column!r}, and the node has no value of its own")
             values[column] = row[column] if column in row else node["value"]
-        found.append(values)
-    return found
+        rows.append(values)
+    return rows
 
 
 def with_values(document: Mapping[str, Value], inputs: Mapping[str, Value]) -> dict[str, Value]:
     """The graph with the inputs that are the same for every row."""
     nodes: dict[str, Value] = document["nodes"]
-    given = {key: {**nodes[key], "value": value} for key, value in inputs.items()}
-    return {**document, "nodes": {**nodes, **given}}
+    static_nodes = {key: {**nodes[key], "value": value} for key, value in inputs.items()}
+    return {**document, "nodes": {**nodes, **static_nodes}}
 
 
 def mapped(

@@ -1,6 +1,6 @@
 """Waits for the end of a run and prints its results, as `perdure run` does.
 
-Beside the embedded server, a run that nobody serves any more goes on here.
+With the embedded server, a run that no worker serves any more continues in this command.
 """
 
 from __future__ import annotations

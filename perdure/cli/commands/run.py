@@ -1,7 +1,7 @@
 """Runs a graph and prints its results as JSON.
 
 With no server configured, Perdure starts its own on this machine and serves the run itself; what has
-run is kept, and a run that was interrupted goes on with `perdure result ID`. With TEMPORAL_ADDRESS or
+run is kept, and an interrupted run continues with `perdure result ID`. With TEMPORAL_ADDRESS or
 a Temporal profile, that server is used, and its workers if it has any.
 """
 

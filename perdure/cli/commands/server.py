@@ -11,7 +11,7 @@ from perdure.settings import Settings
 EXAMPLES = """\
 examples:
   perdure server status                    where it is, and its web pages
-  perdure server stop                      runs stay as they are and go on with the next start
+  perdure server stop                      runs stay as they are and continue after the next start
 """
 
 

@@ -36,9 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Draws it."""
-    given = args.graph
-    if given == graphs.STDIN or given.lower().endswith(ENDINGS) or Path(given).is_file():
-        _print(modernized(graphs.read(given).data), args.format)
+    source = args.graph
+    if source == graphs.STDIN or source.lower().endswith(ENDINGS) or Path(source).is_file():
+        _print(modernized(graphs.read(source).data), args.format)
         return 0
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
@@ -55,7 +55,7 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
 
 
 async def states_of(run: Run) -> Mapping[str, str]:
-    """The states of its nodes, as the run or its result tells them; none where nobody can tell."""
+    """The states of its nodes, from the run or its result; empty when neither is available."""
     report = await run.report()
     ended = await end_of(run) if report.closed is not None else None
     if ended is not None:

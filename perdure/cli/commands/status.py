@@ -12,6 +12,7 @@ from perdure.cli import connection, logs, output
 from perdure.cli.progress.progress_table import duration
 from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
+from perdure.graph.text.shown import line
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
         run = client.get(args.id)
         report = await run.report()
         ended = await end_of(run) if report.closed is not None else None
-    told = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
-    output.result(told if args.json else output.plain(told))
+    report_text = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
+    output.result(report_text)
     return 0
 
 
@@ -94,7 +95,7 @@ def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str
         f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
         for queue in report.unserved
     ]
-    return shown
+    return [*map(line, shown)]
 
 
 def _node_lines(report: RunReport, status: RunStatus, now: datetime) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.cli import connection, logs, output
 from perdure.errors import UsageError
 from perdure.settings import Settings, days, temporal_may_be_configured
-from perdure.storage import Found, Store, open_store
+from perdure.storage import ObjectInfo, Store, open_store
 
 if TYPE_CHECKING:
     from perdure.garbage import Garbage
@@ -68,7 +68,7 @@ def _store(settings: Settings, *, embedded: bool) -> Store:
 
 async def _info(store: Store, *, as_json: bool) -> int:
     progress = ListingProgress()
-    objects: list[Found] = []
+    objects: list[ObjectInfo] = []
     async for item in store.list():
         objects.append(item)
         progress("objects listed", len(objects))
@@ -102,12 +102,12 @@ async def _gc(
     if args.json:
         output.result(output.json_text(plain(store, garbage, removed)))
     else:
-        output.result(told(store, garbage, removed, removal=args.yes))
+        output.result(summary(store, garbage, removed, removal=args.yes))
     return 0
 
 
-def plain(store: Store, garbage: Garbage, removed: Sequence[Found]) -> dict[str, Any]:
-    """What was found and done, for programs."""
+def plain(store: Store, garbage: Garbage, removed: Sequence[ObjectInfo]) -> dict[str, Any]:
+    """The garbage and what was removed, for programs."""
     return {
         "store": store.place,
         "runs": garbage.runs,
@@ -119,7 +119,7 @@ def plain(store: Store, garbage: Garbage, removed: Sequence[Found]) -> dict[str,
     }
 
 
-def told(store: Store, garbage: Garbage, removed: Sequence[Found], *, removal: bool) -> str:
+def summary(store: Store, garbage: Garbage, removed: Sequence[ObjectInfo], *, removal: bool) -> str:
     """The same for people."""
     lines = [f"store    {store.place}", f"holds    {garbage.count:,} objects, {amount(garbage.size)}"]
     if removal:
@@ -138,7 +138,7 @@ def amount(size: int) -> str:
     return f"{size} bytes"
 
 
-def oldest(objects: Sequence[Found]) -> str | None:
+def oldest(objects: Sequence[ObjectInfo]) -> str | None:
     """The day and time when the oldest was put."""
     if not objects:
         return None
@@ -146,7 +146,7 @@ def oldest(objects: Sequence[Found]) -> str | None:
     return when.isoformat(sep=" ", timespec="seconds")
 
 
-def _size(objects: Sequence[Found]) -> int:
+def _size(objects: Sequence[ObjectInfo]) -> int:
     return sum(item.size for item in objects)
 
 

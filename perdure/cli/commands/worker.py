@@ -1,4 +1,4 @@
-"""Serves agents, and the runs that call them, until it is told to stop.
+"""Serves agents, and the runs that call them, until it receives a signal to stop.
 
 A server that was configured is waited for where it does not answer, at the start and at any time later;
 the embedded one is started again where it has crashed.

@@ -1,6 +1,6 @@
 """The SQLite file of the embedded server, looked at without touching it.
 
-While a server has it open nobody else can read it, so only its head and its mode are looked at. At
+While a server has it open no other process can read it, so only its head and its mode are looked at. At
 rest it is read as a file that does not change, which needs no lock and leaves no file beside it. A
 write-ahead log, which a server that was killed leaves behind, belongs to it: then a copy of both is
 read, as reading in place would work the log off.
@@ -22,7 +22,7 @@ from perdure import server
 from perdure.cli.doctor.framework import Finding, failed, fine, warning
 from perdure.errors import ConnectionFailed
 from perdure.server import marker
-from perdure.server.database import ANEW, FINDINGS, check_content
+from perdure.server.database import FINDINGS, RESTORE_HINT, check_content
 from perdure.settings import Settings
 
 DATABASE_CHECK = "database"
@@ -51,7 +51,11 @@ def database(settings: Settings) -> list[Finding]:
         finding, _ = FINDINGS["SQLITE_READONLY"]
         return [failed(DATABASE_CHECK, f"{path} {finding} (mode {mode:04o})", f"chmod u+rw {path}")]
     if state != "made" and not path.stat().st_size:
-        return [fine(DATABASE_CHECK, f"{path}: a first start that was cut short; the next one begins anew")]
+        return [
+            fine(
+                DATABASE_CHECK, f"{path}: a first start that was cut short; the next one starts from scratch"
+            )
+        ]
     return [_content(path, mode, settings), *_private(path, mode)]
 
 
@@ -65,7 +69,7 @@ def _content(path: Path, mode: int, settings: Settings) -> Finding:
     head, size = _head(path), path.stat().st_size
     up = server.status(settings) is not None
     if not head.startswith(SQLITE_HEADER) and not (up and not size):
-        return failed(DATABASE_CHECK, f"{path} {FINDINGS['SQLITE_NOTADB'][0]}", ANEW)
+        return failed(DATABASE_CHECK, f"{path} {FINDINGS['SQLITE_NOTADB'][0]}", RESTORE_HINT)
     journal = "WAL" if head[18:19] == b"\x02" else "no WAL"
     what = f"{path}, {size / (1 << 20):.1f} MiB, {journal}, mode {mode:04o}"
     if up:
@@ -122,8 +126,8 @@ def _verdict(readable: Path, path: Path, what: str) -> Finding:
             )
         return _broken(path, error)
     if said != [("ok",)]:
-        told = "; ".join(str(row[0]).replace("\n", " ") for row in said)
-        return failed(DATABASE_CHECK, f"{path} is damaged: {told[:300]}", ANEW)
+        damage = "; ".join(str(row[0]).replace("\n", " ") for row in said)
+        return failed(DATABASE_CHECK, f"{path} is damaged: {damage[:300]}", RESTORE_HINT)
     return fine(DATABASE_CHECK, f"{what}, integrity ok")
 
 

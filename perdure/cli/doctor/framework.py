@@ -60,8 +60,8 @@ async def checked(
     except PerdureError as error:
         return [failed(name, error.finding, error.hint)]
     except Exception as error:
-        told = f"{type(error).__name__}: {error}".partition("\n")[0]
-        return [failed(name, f"cannot be looked at: {told}", "")]
+        problem = f"{type(error).__name__}: {error}".partition("\n")[0]
+        return [failed(name, f"cannot be looked at: {problem}", "")]
 
 
 async def looked_at(

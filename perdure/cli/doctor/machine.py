@@ -35,9 +35,9 @@ TEMPORAL = (
 def python() -> list[Finding]:
     """The interpreter, and the packages with what Perdure's own metadata asks of them."""
     versions = {name: _version(name) for name in SHOWN_PACKAGES}
-    told = ", ".join(f"{name} {findings}" for name, findings in versions.items() if findings)
+    packages = ", ".join(f"{name} {findings}" for name, findings in versions.items() if findings)
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    findings = [fine("python", f"{system}; perdure {__version__}, {told}")]
+    findings = [fine("python", f"{system}; perdure {__version__}, {packages}")]
     if sys.version_info < (3, 11):  # noqa: UP036 -- it may be run where nothing checked this
         findings = [failed("python", f"{system}: too old", "use Python 3.11 or newer")]
     old = [text for text in _requirements() if not _met(text)]
@@ -75,17 +75,17 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def settings_read(wrong: list[UsageError]) -> list[Finding]:
     """What the environment says: `wrong` are the refusals of variables that cannot be read."""
-    given = names("PERDURE_")
+    set_names = names("PERDURE_")
     known = sorted(known_names())
     findings = [failed("settings", error.finding, error.hint) for error in wrong]
-    for name in sorted(set(given) - set(known)):
+    for name in sorted(set(set_names) - set(known)):
         findings.append(warning("settings", f"{name}: there is no such setting", _near(name, known)))
     for name in names("TEMPORAL_"):
         near = get_close_matches(name, TEMPORAL, n=1, cutoff=0.9)
         if near and name not in TEMPORAL:
             findings.append(warning("settings", f"{name}: Temporal has no such variable", f"write {near[0]}"))
-    told = ", ".join(given) if given else "all as they are by default"
-    return findings or [fine("settings", told)]
+    summary = ", ".join(set_names) if set_names else "all as they are by default"
+    return findings or [fine("settings", summary)]
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -160,14 +160,16 @@ def models(settings: Settings) -> list[Finding]:
         return [warning("models", "neither a key nor local models: agents that ask a model fail", hint)]
     place = settings.home.absolute() / "models"
     try:
-        wanted = (chat_model(settings.local_model), MINILM)
+        models = (chat_model(settings.local_model), MINILM)
     except FinalError as error:
         return [*findings, failed("models", error.finding, error.hint)]
     answering = "" if keys else "; they answer for every agent, as there is no key"
-    absent = [model.name for model in wanted if not model.is_fetched(place)]
+    absent = [model.name for model in models if not model.is_fetched(place)]
     if not absent:
-        told = f"here: {', '.join(model.name for model in wanted)}{answering}"
-        return [*findings, fine("models", told)]
-    size = sum(model.size for model in wanted if model.name in absent) >> 20
-    told = f"fetched when a graph needs them ({size} MiB, or now: perdure models fetch): {', '.join(absent)}"
-    return [*findings, fine("models", told)]
+        summary = f"here: {', '.join(model.name for model in models)}{answering}"
+        return [*findings, fine("models", summary)]
+    size = sum(model.size for model in models if model.name in absent) >> 20
+    summary = (
+        f"fetched when a graph needs them ({size} MiB, or now: perdure models fetch): {', '.join(absent)}"
+    )
+    return [*findings, fine("models", summary)]

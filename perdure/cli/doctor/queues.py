@@ -42,8 +42,8 @@ MAX_CHECKED_QUEUE_COUNT = 50
 
 @dataclass(slots=True)
 class Needs:
-    """What open runs wait for: ids of runs by queue. `newest` is the latest time the server told; `long` are
-    the calls that take long, each with the id of its run.
+    """What open runs wait for: ids of runs by queue. `newest` is the latest time that the server
+    reported; `long` are the calls that take long, each with the id of its run.
     """
 
     runs: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
@@ -55,10 +55,10 @@ class Needs:
         """The run needs this queue."""
         self.runs.setdefault(queue, set()).add(run)
 
-    def hear(self, told: datetime | None) -> None:
+    def hear(self, reported: datetime | None) -> None:
         """The server wrote this time down."""
-        if told is not None and (self.newest is None or told > self.newest):
-            self.newest = told
+        if reported is not None and (self.newest is None or reported > self.newest):
+            self.newest = reported
 
 
 async def needs_of(temporal: Client) -> Needs:
@@ -104,8 +104,8 @@ def long_calls(needs: Needs) -> list[Finding]:
 
 async def queues(temporal: Client, needs: Needs, default: str, *, local: bool) -> list[Finding]:
     """Each queue that is needed, and the default one, with its workers or the command that starts one."""
-    wanted = sorted(needs.runs.items(), key=lambda item: -len(item[1]))
-    names = list(dict.fromkeys([default, *(name for name, _ in wanted)]))
+    by_runs = sorted(needs.runs.items(), key=lambda item: -len(item[1]))
+    names = list(dict.fromkeys([default, *(name for name, _ in by_runs)]))
     findings = [
         await _queue(temporal, name, sorted(needs.runs.get(name, ())), default, local)
         for name in names[:MAX_CHECKED_QUEUE_COUNT]
@@ -125,12 +125,14 @@ async def _queue(temporal: Client, name: str, runs: Sequence[str], default: str,
     serving = sorted(await workers(temporal, name, local=local))
     need = f"{len(runs)} open run{'s'[: len(runs) != 1]}"
     if serving:
-        told = f"{name}: {len(serving)} worker{'s'[: len(serving) != 1]} ({', '.join(serving[:3])}), {need}"
+        summary = (
+            f"{name}: {len(serving)} worker{'s'[: len(serving) != 1]} ({', '.join(serving[:3])}), {need}"
+        )
         stuck = await unrouted(temporal, name)
         return (
-            fine(QUEUE_CHECK, told)
+            fine(QUEUE_CHECK, summary)
             if stuck is None
-            else warning(QUEUE_CHECK, f"{told}; {stuck[0]}", stuck[1])
+            else warning(QUEUE_CHECK, f"{summary}; {stuck[0]}", stuck[1])
         )
     if not runs:
         return fine(QUEUE_CHECK, f"{name}: no worker and no open run; perdure run serves its own run")

@@ -43,7 +43,7 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
         how, hint = f"{address}, by {_source()}", ""
     elif embedded is not None:
         config["target_host"] = embedded.address
-        how, hint = running(embedded), "perdure server stop; the next command starts it anew"
+        how, hint = running(embedded), "perdure server stop; the next command starts it again"
     else:
         return not_running(settings)
     try:
@@ -58,8 +58,8 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
 
 
 def _source() -> str:
-    given = names("TEMPORAL_")
-    return "TEMPORAL_ADDRESS" if "TEMPORAL_ADDRESS" in given else "Temporal's file of profiles"
+    variables = names("TEMPORAL_")
+    return "TEMPORAL_ADDRESS" if "TEMPORAL_ADDRESS" in variables else "Temporal's file of profiles"
 
 
 async def _asked(temporal: Client, settings: Settings, *, local: bool) -> list[Finding]:
@@ -87,19 +87,19 @@ async def _version(temporal: Client, address: str) -> list[Finding]:
     return [version(answer.server_version, address)]
 
 
-def version(told: str, address: str) -> Finding:
+def version(reported: str, address: str) -> Finding:
     """Whether this version of Temporal Server has the holes that are known."""
     if address.rpartition(":")[0].endswith(CLOUD):
-        return fine("version", f"Temporal Cloud ({told or 'it tells no version'})")
-    match = re.match(r"(\d+)\.(\d+)\.(\d+)", told)
+        return fine("version", f"Temporal Cloud ({reported or 'it reports no version'})")
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", reported)
     if not match:
-        return warning("version", f"the server says {told!r} of its version", "look it up at the server")
+        return warning("version", f"the server says {reported!r} of its version", "look it up at the server")
     number = tuple(map(int, match.groups()))
     if (1, 29, 5) <= number < (1, 30) or number > (1, 30, 2):
-        return fine("version", f"Temporal Server {told}")
+        return fine("version", f"Temporal Server {reported}")
     return warning(
         "version",
-        f"Temporal Server {told} has known holes: {KNOWN_VULNERABILITIES}",
+        f"Temporal Server {reported} has known vulnerabilities: {KNOWN_VULNERABILITIES}",
         "upgrade to 1.29.5 or newer of 1.29, newer than 1.30.2 of 1.30, or any later version",
     )
 
@@ -150,7 +150,7 @@ def clock(newest: datetime | None, *, local: bool, now: datetime | None = None) 
     """Whether this clock is behind the server's.
 
     Temporal tells the time of no answer, only those at which something happened. A time that is still
-    to come here shows that this clock is behind; one that is ahead cannot be told from silence.
+    to come here shows that this clock is behind; one that is ahead looks like silence.
     """
     if local:
         return fine("clock", "the server is on this machine")

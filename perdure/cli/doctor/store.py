@@ -36,12 +36,12 @@ async def store(settings: Settings) -> list[Finding]:
         if not place.exists() or any(each.hint for each in findings):
             return findings
     try:
-        told = await _round_trip(url)
+        summary = await _round_trip(url)
     except PerdureError as error:
         return [failed(STORE_CHECK, error.finding, error.hint or STORE_HINT)]
     except ImportError as error:
         return [failed(STORE_CHECK, str(error), STORE_HINT)]
-    return [fine(STORE_CHECK, told)]
+    return [fine(STORE_CHECK, summary)]
 
 
 async def _round_trip(url: str) -> str:

@@ -1,4 +1,4 @@
-"""What commands are given: graph files, agents of the user's own, inputs."""
+"""The arguments of commands: graph files, agents of the user's own, inputs."""
 
 from __future__ import annotations
 
@@ -156,10 +156,10 @@ def file_value(path: str) -> Value:
         ) from None
 
 
-def quotas_of(given: Sequence[str]) -> Quotas:
+def quotas_of(assignments: Sequence[str]) -> Quotas:
     """The quotas of NAME=N texts."""
     quotas: dict[str, float] = {}
-    for text in given:
+    for text in assignments:
         name, _, number = text.partition("=")
         try:
             quotas[name] = float(number)

@@ -26,9 +26,9 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
     """
     folder = Path(source).absolute().parent
     graphs: dict[str, Value] = {}
-    wanted = _wanted(document, "")
-    while wanted:
-        name, place = wanted.pop()
+    named = _named_graphs(document, "")
+    while named:
+        name, place = named.pop()
         if name in graphs:
             continue
         if len(graphs) == MAX_LOADED_FILE_COUNT:
@@ -43,11 +43,11 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
                 [_problem(place, f"{name!r}: {str(error).partition(chr(10))[0]}")], source
             ) from error
         graphs[name] = data
-        wanted += _wanted(data, f"{place} > {name}: ")
+        named += _named_graphs(data, f"{place} > {name}: ")
     return graphs
 
 
-def _wanted(document: Value, prefix: str) -> list[tuple[str, str]]:
+def _named_graphs(document: Value, prefix: str) -> list[tuple[str, str]]:
     """The file names that a graph and the graphs inside it ask for, each with its place."""
     return [
         (loader["fileName"], f"{place}.graphLoader")

@@ -46,7 +46,7 @@ FINAL_STATUS_TIMEOUT_S = 1.0
 class Follower:
     """One run and what was seen of it.
 
-    `answers` says whether somebody can be asked here, `piped` holds answers that were given beforehand.
+    `answers` says whether a person can be asked here, `piped` holds answers that were piped in beforehand.
     `client` is that of a durable run: its embedded server is kept up, and others may answer too.
     """
 
@@ -59,7 +59,7 @@ class Follower:
     _board: ProgressTable = field(init=False)
     _console: int = 0
     _reported: float = field(default_factory=time.monotonic)
-    _told: set[str] = field(default_factory=set[str])
+    _shown_notices: set[str] = field(default_factory=set[str])
     _asked: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
@@ -104,7 +104,7 @@ class Follower:
                 if time.monotonic() - answered > SERVER_OUTAGE_TIMEOUT_S or self._is_stopped():
                     raise
                 self._tell(
-                    f"{error}\n  the run goes on when it does; this command waits "
+                    f"{error}\n  the run continues when it does; this command waits "
                     f"{SERVER_OUTAGE_TIMEOUT_S:g} s for it"
                 )
             delay = min(delay * GROWTH, SLOWEST)
@@ -167,8 +167,8 @@ class Follower:
             self._tell(f"{self.run.id} waits for a worker on queue {queue!r}: perdure worker --queue {queue}")
 
     def _tell(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+        if text not in self._shown_notices:
+            self._shown_notices.add(text)
             self.view.lines([text])
 
     async def _stream(self) -> None:
@@ -204,7 +204,7 @@ class Follower:
             self.answers = False
             self._asked.discard(path)
             if self.client is None:
-                self._tell("the input has ended, and nobody else can answer: the run is stopped")
+                self._tell("the input has ended, and no one else can answer: the run is stopped")
                 await self.run.cancel()
             return
         await self._give(path, line.rstrip("\r\n"))

@@ -1,4 +1,4 @@
-"""The progress of a run as a table on the terminal that is drawn anew."""
+"""The progress of a run as a table on the terminal that is redrawn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME_COLUMN_CHARS = 32
 
 
 class LiveView:
-    """One line for each node, drawn anew four times a second."""
+    """One line for each node, redrawn four times a second."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

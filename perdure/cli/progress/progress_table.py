@@ -1,4 +1,4 @@
-"""What is known of a run while it goes on: rows for its nodes, and lines for what has changed. Pure."""
+"""What is known of a run while it executes: rows for its nodes, and lines for what has changed. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perdure.graph.values import Value, is_dict, ordered_keys
 from perdure.protocol.payloads import NodeStatus, RunStatus
 
 RUNNING_STATES: Final = ("queued", "executing")
-_TOLD_STATES: Final = (TERMINAL_STATES - {"injected"}) | {"executing"}
+_REPORTED_STATES: Final = (TERMINAL_STATES - {"injected"}) | {"executing"}
 _MARK: Final = re.compile(r"(@\d+)?(#\d+)?$")
 
 
@@ -39,7 +39,7 @@ class _Seen:
     total: int = 0
     inside: list[str] = field(default_factory=list[str])
     about: str = ""
-    told: str = "waiting"
+    reported: str = "waiting"
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class ProgressTable:
         return cls({name: _Seen(agent) for name, agent in agents.items()})
 
     def hear(self, status: RunStatus) -> None:
-        """The run has told how it is."""
+        """The run has reported its status."""
         self.iteration = status.iteration
         for seen in self.nodes.values():
             seen.inside.clear()
@@ -132,9 +132,9 @@ class ProgressTable:
         """``node state`` for each node that began or ended since the last call."""
         lines: list[str] = []
         for name, seen in self.nodes.items():
-            if seen.state != seen.told and seen.state in _TOLD_STATES:
+            if seen.state != seen.reported and seen.state in _REPORTED_STATES:
                 lines.append(f"{name} {seen.state}")
-            seen.told = seen.state
+            seen.reported = seen.state
         return lines
 
 

@@ -19,12 +19,12 @@ def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
     """Starts the local models when an agent needs them; None where they are missing or switched off."""
     if settings.local_model == OFF or not local.installed():
         return None
-    told: list[str] = []
+    last_notice: list[str] = []
 
     def tell(progress: local.Progress) -> None:
         text = progress_text(progress)
-        if text not in told[-1:]:
-            told[:] = [text]
+        if text not in last_notice[-1:]:
+            last_notice[:] = [text]
             output.note(text)
 
     one_at_a_time = asyncio.Lock()

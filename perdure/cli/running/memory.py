@@ -68,7 +68,7 @@ def _taking(piped: PipedAnswers | None, shown: View) -> Ask | None:
     async def take(asked: HumanPrompt) -> str:
         line = await asyncio.to_thread(piped.wait)
         if line is None:
-            raise FinalError(f"nobody answers {asked.message!r}: stdin has no more lines")
+            raise FinalError(f"no answer to {asked.message!r}: stdin has no more lines")
         shown.lines([f"{asked.message}: {line}"])
         return line
 

@@ -1,6 +1,6 @@
 """Which task queue a run goes to, and the worker that a command runs beside it.
 
-Workers of one queue must be alike: each may be given any call. So a command that serves its own run
+Workers of one queue must be alike: each may receive any call. So a command that serves its own run
 does it on a queue of its own, whose name stands for the agents and settings that it has: commands
 that are called alike share it, others do not get in between. Workers in the foreground beside the
 embedded server serve the queue of that name too, and so find what such a command left behind.
@@ -48,39 +48,39 @@ def own_queue(settings: Settings, modules: Sequence[str]) -> str:
     return f"{settings.queue}-{digest}"
 
 
-def served_queues(client: GraphClient, wanted: Sequence[str], modules: Sequence[str]) -> list[str]:
+def served_queues(client: GraphClient, queues: Sequence[str], modules: Sequence[str]) -> list[str]:
     """The queues that a worker in the foreground serves."""
-    if wanted:
-        return list(dict.fromkeys(wanted))
+    if queues:
+        return list(dict.fromkeys(queues))
     own = [own_queue(client.settings, modules)] if client.embedded is not None else []
     return [client.settings.queue, *own]
 
 
 async def place_of(
-    client: GraphClient, agents: Agents, wanted: str | None, unknown: GraphError | None = None
+    client: GraphClient, agents: Agents, queue: str | None, unknown: GraphError | None = None
 ) -> QueueChoice:
     """Where a new run goes. `unknown` are the findings of agents that this command does not have.
 
-    It is raised where nobody else serves the queue, who might have them.
+    It is raised if no other worker serves the queue, which might have them.
     """
-    shared = wanted or client.settings.queue
+    shared = queue or client.settings.queue
     if unknown is not None:
         if await is_served(client, shared):
             return QueueChoice(shared, host=False)
         if not all(problem.nested for problem in unknown.problems):
             raise unknown
     own = own_queue(client.settings, agents.origins)
-    if wanted is None and (client.embedded is not None or agents.origins):
+    if queue is None and (client.embedded is not None or agents.origins):
         return QueueChoice(own, host=not await is_served(client, own))
     return QueueChoice(shared, host=bool(agents.origins) or not await is_served(client, shared))
 
 
-async def detached_queue(client: GraphClient, agents: Agents, wanted: str | None) -> str:
-    """Where a run goes that nobody waits for: to workers like this command, else to those of all."""
+async def detached_queue(client: GraphClient, agents: Agents, queue: str | None) -> str:
+    """The queue of a detached run: that of workers like this command, else the shared one."""
     own = own_queue(client.settings, agents.origins)
-    if wanted is None and client.embedded is not None and await is_served(client, own):
+    if queue is None and client.embedded is not None and await is_served(client, own):
         return own
-    return wanted or client.settings.queue
+    return queue or client.settings.queue
 
 
 async def is_served(client: GraphClient, queue: str) -> bool:
@@ -105,16 +105,16 @@ def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> W
 async def hosted(client: GraphClient, queue: str, agents: Agents) -> AsyncGenerator[None]:
     """Serves the queue in this process. At the end, waits for what runs, as long as the grace period."""
     output.reserve()
-    told: asyncio.TimerHandle | None = None
+    notice: asyncio.TimerHandle | None = None
     try:
         async with build_worker(client.temporal, queue, options(client.settings, agents)):
             try:
                 yield
             finally:
                 loop = asyncio.get_running_loop()
-                told = loop.call_later(
+                notice = loop.call_later(
                     CONNECT_NOTICE_DELAY_S, output.note, "finishing what other runs have begun here …"
                 )
     finally:
-        if told is not None:
-            told.cancel()
+        if notice is not None:
+            notice.cancel()

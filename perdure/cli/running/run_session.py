@@ -1,4 +1,4 @@
-"""A run and the command that waits for it: started or found, served where nobody else does, followed."""
+"""A run and the command that waits for it: started or joined, served if necessary, followed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from perdure.runs import Run
 from perdure.settings import Settings
 
 DETACH_TIMEOUT_S = 1.0
-"""Seconds that a worker is given to say goodbye when the command is interrupted."""
+"""Seconds that a worker has to finish when the command is interrupted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class RunCommand:
 
 
 async def run(order: RunCommand, settings: Settings, opening: ServerStart | None) -> int:
-    """Starts the run and waits for its end, unless it is to go on alone."""
+    """Starts the run and waits for its end, unless it is detached."""
     async with connected(settings, opening, passing=True) as client:
         if client.embedded is not None:
             server.check_space(settings.home)
@@ -118,7 +118,7 @@ async def _detach(order: RunCommand, client: GraphClient) -> int:
 async def _host(
     client: GraphClient, queue: str, document: dict[str, Value], agents: Agents, leave: Leave
 ) -> None:
-    """Serves a run that was started elsewhere, if nobody does and its agents are known here."""
+    """Serves a run that was started elsewhere, if no worker does and its agents are known here."""
     if await queue_choice.is_served(client, queue):
         return
     reviewed = review(Document(document), agents.names())
@@ -155,7 +155,7 @@ class Leave(AsyncExitStack):
 
 @asynccontextmanager
 async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
-    """A stack; a signal leaves it early. The run goes on. Raises output.Interrupted then."""
+    """A stack; a signal leaves it early, raising output.Interrupted. The run continues."""
     task = asyncio.current_task()
     signalled: list[int] = []
 
@@ -191,6 +191,6 @@ def _detach_message(run: Run | None, agents: Agents) -> str:
     if run is None:
         return "interrupted before the run had started, or at the very moment: perdure list"
     return (
-        f"interrupted; the run goes on when it is served\n"
+        f"interrupted; the run continues when it is served\n"
         f"  come back: perdure result {run.id}{agents.options}\n  stop it: perdure cancel {run.id}"
     )

@@ -38,7 +38,7 @@ FIRST, SLOWEST = 1.0, 10.0
 """Seconds until a server that did not answer is asked again: at first, and at most."""
 
 REPEATED_NOTICE_INTERVAL_S = 60.0
-"""Seconds after which people are told the same thing again."""
+"""Seconds after which the same notice is shown again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ async def serve_patiently(
 ) -> int:
     """Serves until a signal: the server may come later, or go and come back.
 
-    `serve_once` serves until the stop that it is given; it ends early by raising ConnectionFailed,
+    `serve_once` serves until the stop that it is passed; it ends early by raising ConnectionFailed,
     which is passed on only where no server `may_come`. `grace` is that of `serve_until_stopped`.
     """
     stop = Stop()
     _on_signals(stop, grace)
-    delay, told, when = FIRST, "", 0.0
+    delay, last_notice, when = FIRST, "", 0.0
     try:
         while not stop.asked.is_set():
             began = time.monotonic()
@@ -68,9 +68,9 @@ async def serve_patiently(
             except ConnectionFailed as error:
                 if stop.asked.is_set() or not may_come():
                     raise
-                if str(error) != told or began - when > REPEATED_NOTICE_INTERVAL_S:
-                    told, when = str(error), time.monotonic()
-                    output.note(f"perdure: {told}\n  the worker keeps trying")
+                if str(error) != last_notice or began - when > REPEATED_NOTICE_INTERVAL_S:
+                    last_notice, when = str(error), time.monotonic()
+                    output.note(f"perdure: {last_notice}\n  the worker keeps trying")
             delay = (
                 FIRST if time.monotonic() - began > REPEATED_NOTICE_INTERVAL_S else min(delay * 2, SLOWEST)
             )
@@ -92,7 +92,7 @@ async def serve_until_stopped(
 ) -> int:
     """Serves the queues, as a build of a deployment if `versioned` and the settings name one: 0.
 
-    A signal, or `stop` where it is given, lets what runs end, for as long as the grace period. What has
+    A signal, or `stop` if it is passed, lets what runs end, for as long as the grace period. What has
     not ended then, even though it was cancelled, ends with the process: its exit code is 1. A second
     signal ends it at once.
 
@@ -142,7 +142,7 @@ async def _serve(
     except RuntimeError as error:
         if "failed" not in str(error):  # what the SDK says when its polls or its validation are refused
             raise
-        raise ConnectionFailed(f"the server does not let the worker go on: {short(error)}") from error
+        raise ConnectionFailed(f"the server does not let the worker continue: {short(error)}") from error
     finally:
         watching.cancel()
         (failed,) = await asyncio.gather(watching, return_exceptions=True)
@@ -160,7 +160,7 @@ async def _check_namespace(client: GraphClient) -> None:
 
 def _on_signals(stop: Stop, grace: float) -> None:
     """Handlers that need no event loop: an agent may block it, and the worker must end all the same."""
-    told = threading.Event()
+    signalled = threading.Event()
     loop = asyncio.get_running_loop()
 
     def begin() -> None:
@@ -169,15 +169,15 @@ def _on_signals(stop: Stop, grace: float) -> None:
 
     def on_signal(number: int, frame: object) -> None:
         del frame
-        if told.is_set():
+        if signalled.is_set():
             os._exit(128 + number)  # every line was flushed as it was written
-        told.set()
+        signalled.set()
         loop.call_soon_threadsafe(begin)
 
     def at_last() -> None:
-        told.wait()
+        signalled.wait()
         if not stop.done.wait(grace + AGENT_CLEANUP_S):
-            output.note(f"agents that did not end go on elsewhere, from the beginning: {open_calls()}")
+            output.note(f"agents that did not end are executed elsewhere, from the beginning: {open_calls()}")
             os._exit(1)
 
     threading.Thread(target=at_last, name="perdure-deadline", daemon=True).start()

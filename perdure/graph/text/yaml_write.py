@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from perdure.graph.javascript import stringify
+from perdure.graph.text.shown import ACTING, escaped
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, ordered_keys
 
 _PLAIN: Final = re.compile(r"[A-Za-z_/][\w ./()+-]*(?<! )")
 _TAKEN: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 """Words that YAML, or its older version, takes for something else than text."""
 
-_ESCAPED: Final = re.compile(r"[^\S \n]|[\x00-\x09\x0b-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
+_UNUSUAL_SPACE: Final = re.compile(r"[^\S \n]")
 
 
 def write_yaml(value: Value) -> str:
@@ -64,7 +65,9 @@ def _item(value: Value, indent: str) -> Iterator[str]:
 
 def _is_block(text: str) -> bool:
     """Whether a literal block holds the text exactly: nothing to escape, no line end too many."""
-    return not (text[0].isspace() or text.endswith("\n\n") or _ESCAPED.search(text))
+    return not (
+        text[0].isspace() or text.endswith("\n\n") or _UNUSUAL_SPACE.search(text) or ACTING.search(text)
+    )
 
 
 def _scalar(value: Value) -> str:
@@ -76,4 +79,4 @@ def _scalar(value: Value) -> str:
 def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.isascii() and text.lower() not in _TAKEN:
         return text
-    return str(stringify(text))
+    return escaped(str(stringify(text)))
