@@ -98,6 +98,7 @@ class AgentActivities:
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
             event_steps=MAX_EVENT_STEP_COUNT,
+            asks_queues=True,
         )
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:
