@@ -54,6 +54,19 @@ def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[
     }
 
 
+def foreign(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
+    """Keyword arguments of workflow.start_activity for an activity that is no agent of Perdure's.
+
+    It need not send heartbeats, and the node's `retry` decides about a second attempt.
+    """
+    limits = (
+        {} if options.timeout is None else {"start_to_close_timeout": timedelta(milliseconds=options.timeout)}
+    )
+    known = remote(options, path, queue)
+    del known["heartbeat_timeout"]
+    return {**known, **limits, "retry_policy": RetryPolicy(maximum_attempts=1)}
+
+
 def local(options: NodeOptions, path: str) -> dict[str, Any]:
     """Keyword arguments of workflow.start_local_activity."""
     return {
