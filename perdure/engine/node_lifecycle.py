@@ -13,7 +13,7 @@ Invariants
     A node that holds a slot gives it back in `_leave`, once, or in `Board.stop`.
     Between two events, no queued node waits for a slot that is free.
     The result of a node with a graph is passed on while its second slot still counts; a failure is
-    recorded after that slot is given back. The bound in slots.py rests on this.
+    recorded after that slot is released. The bound in slots.py rests on this.
 
 Rejected: a work list instead of recursion. It would start nodes breadth first, in another order than
 GraphAI as soon as slots are scarce. Python's stack is finite, though: starts that are nested more than
@@ -49,20 +49,21 @@ class NodeLifecycle:
     ) -> None:
         self.board = board
         self.rules = rules
+        self._fuel = board.fuel
         self._nested = nested
         self._fetches = fetches
         self._report = report
         self._depth = 0
         self._put_off: deque[tuple[GraphRun, str]] = deque()
 
-    # Told of results, queued, started
+    # Notified of results, queued, started
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
         waiters = run.plan.waiters.get(name)
         if waiters is None:
             return
-        self.board.fuel.take(len(waiters))
+        self._fuel.left -= len(waiters)
         run.holds += 1
         try:
             for waiter in waiters:
@@ -102,7 +103,7 @@ class NodeLifecycle:
             return False
         self.board.move(run, name, NodeState.QUEUED)
         slots = self.board.slots
-        if not self.board.fuel.is_spent and slots.take_at_once(plan.label):
+        if self._fuel.left > 0 and slots.take_at_once(plan.label):
             self._start(run, name)
         else:
             slots.push(run.id, name, plan.priority, plan.label)
@@ -110,7 +111,7 @@ class NodeLifecycle:
         return True
 
     def catch_up(self) -> None:
-        """Starts what was put off; to be called when nothing else is going on."""
+        """Starts what was put off; to be called when the event has been handled otherwise."""
         while self._put_off:
             self.execute(*self._put_off.popleft())
 
@@ -120,7 +121,7 @@ class NodeLifecycle:
             pass
 
     def _dispatch(self) -> bool:
-        if self.board.fuel.is_spent:
+        if self._fuel.left <= 0:
             self.board.pause()
             return False
         ticket = self.board.slots.pop()
@@ -155,7 +156,7 @@ class NodeLifecycle:
     def _attempt(self, run: GraphRun, name: str) -> bool:
         """Calls the node's agent; False when that failed at once and may be tried again."""
         node, plan = run.nodes[name], run.plan.computed[name]
-        self.board.fuel.take()
+        self._fuel.left -= 1
         try:
             inputs = node_semantics.inputs_of(run, plan)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
