@@ -132,6 +132,6 @@ def _read(mark: Sequence[Any]) -> Deferred:
 
 def _blob(digest: Any, size: Any, kind: Any, length: Any, keys: Any) -> BlobRef:
     numbers_fit = isinstance(size, int) and size >= 0 and isinstance(length, int)
-    if not (isinstance(digest, str) and isinstance(kind, str) and numbers_fit):
+    if not (isinstance(digest, str) and kind in ("object", "list", "string") and numbers_fit):
         raise ValueError("the reference to a stored value is malformed")
     return BlobRef(digest, size, kind, length, None if keys is None else tuple(keys))

@@ -30,14 +30,14 @@ from perdure.workflows.startup import start_up
 class GraphWorkflow:
     """Runs one graph: the document comes in the request, the results go out in a RunResult."""
 
-    def __new__(cls, *arguments: object) -> Self:  # pyright: ignore[reportInconsistentConstructor] -- to refuse
+    def __new__(cls, *arguments: object) -> Self:
         """Refuses a start with more arguments than one, or none: `__init__` is never called then."""
         if len(arguments) != 1:
             raise UsageError(f"a run takes one argument, its request, and not {len(arguments)}")
         return super().__new__(cls)
 
     @workflow.init
-    def __init__(self, request: RawValue) -> None:
+    def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor]
         is_continued = workflow.info().continued_run_id is not None
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None
