@@ -1,4 +1,4 @@
-"""The agents of a worker, as a run is told of them, and where a call of one therefore goes.
+"""The agents of a worker, as a run sees them, and where a call of one therefore goes.
 
 The workflow and the segments of its worker ask the same questions here, so that they agree.
 """
@@ -83,7 +83,7 @@ class Placement:
         """Whether null may stand in for the agent."""
         return agent in self._bypassed
 
-    def is_nobody(self, command: RunAgent) -> bool:
+    def is_answered_with_null(self, command: RunAgent) -> bool:
         """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
         name = command.agent
         if name not in self._bypassed or name in self.names:
@@ -111,16 +111,16 @@ class Placement:
         The name of an agent is the type of an activity: without a list, a graph could call whatever the
         workers of other applications offer in the namespace, on the authority of this one.
         """
-        wanted, allowed = command.options.queue, self._directory.allowed_queues
+        requested, allowed = command.options.queue, self._directory.allowed_queues
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if wanted is None or allowed is None or "*" in allowed:
+        if requested is None or allowed is None or "*" in allowed:
             return None
-        if wanted in (queue, *allowed, *self._directory.queues.values()):
+        if requested in (queue, *allowed, *self._directory.queues.values()):
             return None
         return FinalError(
-            f"{command.path}: graphs may not use the task queue {wanted!r}",
-            hint=f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={wanted}",
+            f"{command.path}: graphs may not use the task queue {requested!r}",
+            hint=f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={requested}",
         )
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:

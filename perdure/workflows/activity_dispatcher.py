@@ -14,7 +14,7 @@ Invariants
 
 Rejected
     A task per call that waits for a semaphore: a map of 100,000 rows would have as many tasks, and the
-    order in which they go on would be the event loop's.
+    order in which they continue would be the event loop's.
     To begin everything and let the server queue it: its limit on pending activities ends the run.
 """
 
@@ -93,14 +93,14 @@ class ActivityDispatcher:
         self._waiting.append(command)
 
     def drop(self, call: int) -> None:
-        """Nobody waits for this call any more."""
+        """The call is abandoned."""
         self._open.drop(call)
         self.local.forget(call)
         self._queues.drop(call)
         self._waiting = deque(command for command in self._waiting if command.call != call)
 
     def close(self) -> None:
-        """The run is over: whatever is still running is told to stop."""
+        """The run is over: whatever is still running is cancelled."""
         self._waiting.clear()
         self._open.close()
         self._queues.close()
@@ -234,18 +234,18 @@ class ActivityDispatcher:
     def _take(
         self, batch: list[RunAgent], still_open: list[RunAgent], result: RawValue, was_local: bool
     ) -> None:
-        """The results of an activity; those that nobody waits for any more are left out."""
+        """The results of an activity; those of abandoned calls are left out."""
         if was_local:
             self.share.add(len(result.payload.data), calls=0)
         self._keep_beside(batch[0].path, result)
         if batch[0].options.batch > 1 and not was_local:
-            given = batches.answers(batch, result)
+            answers = batches.answers(batch, result)
         else:
-            given = [AgentCompleted(batch[0].call, unpack(result))]
-        self.share.count(sum(map(_size, given)))
-        wanted = {command.call for command in still_open}
-        for answer in given:
-            if answer.call not in wanted:
+            answers = [AgentCompleted(batch[0].call, unpack(result))]
+        self.share.count(sum(map(_size, answers)))
+        open_calls = {command.call for command in still_open}
+        for answer in answers:
+            if answer.call not in open_calls:
                 continue
             if isinstance(answer, RunAgent):
                 self._waiting.append(replace(answer, options=replace(answer.options, batch=1)))

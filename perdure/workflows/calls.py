@@ -1,4 +1,4 @@
-"""Calls of agents, in Temporal's words: what an activity is given, what its failure means."""
+"""Calls of agents, in Temporal's words: the input of an activity, what its failure means."""
 
 from __future__ import annotations
 
