@@ -1,6 +1,7 @@
 """Starts of the workflow that no client of Perdure sends: each ends typed, none is repeated for ever."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -94,6 +95,7 @@ async def test_every_malformed_start_ends_typed(client: GraphClient) -> None:
         ends = await asyncio.wait_for(
             asyncio.gather(*(end(client, queue, name, start) for name, start in STARTS.items())), 60
         )
+    gc.collect()  # the SDK never awaits the coroutine of a run whose arguments are too many: it warns here
     assert {name: kind for name, kind in zip(STARTS, ends, strict=True) if kind != "UsageError"} == {
         "well-formed": "completed",
         "document 5": "GraphError",
