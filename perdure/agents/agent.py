@@ -1,4 +1,4 @@
-"""Agents: the decorator that declares one, what it is told about itself, what it may call.
+"""Agents: the decorator that declares one, what it knows about its call, what it may call.
 
 An agent is a function, sync or async, that takes any of the keyword arguments `inputs`, `params`
 and `context`, and returns a value of the language (see perdure.graph.values):
@@ -126,10 +126,10 @@ class Agent:
 
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
         """Calls the function with the arguments it takes: a value, or an awaitable of one."""
-        given: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
-        if len(self.arguments) < len(given):
-            given = {name: given[name] for name in self.arguments}
-        return self.function(**given) if self.typed is None else self.typed.call(self.function, given)
+        values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
+        if len(self.arguments) < len(values):
+            values = {name: values[name] for name in self.arguments}
+        return self.function(**values) if self.typed is None else self.typed.call(self.function, values)
 
 
 def agent(
@@ -148,8 +148,8 @@ def agent(
     """Declares the decorated function to be the agent `name`.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints of
-    `inputs`, `params` and the return value say: given schemas are what people read, the hints are what
-    every call is checked by. `queue` is the task queue its calls go to unless a node names another.
+    `inputs`, `params` and the return value say: explicit schemas are documentation, the hints are what
+    every call is checked against. `queue` is the task queue its calls go to unless a node names another.
     Raises TypeError for a function with other arguments, or with hints that have no schema.
     """
 

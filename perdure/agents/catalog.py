@@ -224,8 +224,8 @@ def _is_ours(filename: str) -> bool:
 
 
 def _agents_of(module: ModuleType, place: str) -> dict[str, Agent]:
-    given = [value for value in vars(module).values() if callable(value) and declared(value)]
-    return _by_name([function for function in given if function not in SHIPPED], place)
+    functions = [value for value in vars(module).values() if callable(value) and declared(value)]
+    return _by_name([function for function in functions if function not in SHIPPED], place)
 
 
 def _by_name(functions: Iterable[Callable[..., Any]], place: str) -> dict[str, Agent]:

@@ -19,14 +19,14 @@ from perdure.graph.text.yaml_write import write_yaml
 HEAD: Final = """\
 # Agents
 
-What comes with Perdure. This page is generated (`python -m perdure.agents.document`); the same is
-told by `perdure agents` and `perdure agents NAME`, about your own agents as well.
+What comes with Perdure. This page is generated (`python -m perdure.agents.document`);
+`perdure agents` and `perdure agents NAME` show the same, for your own agents as well.
 
 A *pure* agent is a quick function of its inputs and params. It runs in the worker that advances the
 run, as a local activity; other agents run as activities of their own, on any worker that serves their
 task queue. Graph agents run as nodes of the same run: the engine carries them out.
 
-In the tables, a bold name has to be given. Numbers are doubles, as everywhere in a graph.
+In the tables, a bold name is required. Numbers are doubles, as everywhere in a graph.
 """
 
 ENGINE: Final = "in the engine: its nodes are nodes of the run"

@@ -6,7 +6,7 @@
 
     AgentFilter("louder", louder, agents=("shout",))
 
-Filters that apply to a call run in the order they are given, the first outermost, in nested graphs
+Filters that apply to a call run in the order of the list, the first outermost, in nested graphs
 as well. They count against the node's `timeout`, and what they raise is the node's failure. They do
 not see what the engine carries out itself: graph agents (whose nodes they do see) and agents that
 wait for a person. A name in `bypass_agents` that is no agent is for filters to answer: `call.agent`
@@ -46,7 +46,7 @@ Filter: TypeAlias = Callable[[FilteredCall, Next], Awaitable[Value]]
 class AgentFilter:
     """A filter, and the calls that it applies to.
 
-    It applies to every call where neither `agents` nor `nodes` is given, else to calls of one of
+    It applies to every call if neither `agents` nor `nodes` is set, else to calls of one of
     these agents, and to calls by nodes of one of these ids, whichever graph they are in. An empty
     tuple names none. `filter_params` are defaults for the `filterParams` of the node, and win over
     those of later filters. `pure` promises a quick function without I/O: with any other filter a
@@ -70,7 +70,7 @@ class AgentFilter:
 
     @property
     def scope(self) -> FilterScope:
-        """What it applies to, as a run is told."""
+        """What it applies to, as runs see it."""
         return FilterScope(agents=self.agents, nodes=self.nodes, pure=self.pure)
 
 
@@ -84,8 +84,8 @@ async def through(filters: Sequence[AgentFilter], call: FilteredCall, last: Next
     if not filters:
         return await last(call)
     first, rest = filters[0], filters[1:]
-    given = {**first.filter_params, **spread(call.context.filter_params)}
-    call = replace(call, context=replace(call.context, filter_params=given))
+    filter_params = {**first.filter_params, **spread(call.context.filter_params)}
+    call = replace(call, context=replace(call.context, filter_params=filter_params))
 
     async def following(handed_on: FilteredCall, /) -> Value:
         return await through(rest, handed_on, last)

@@ -48,8 +48,8 @@ async def invoke(
     """What `unlimited` gives, within `timeout` milliseconds; without a timeout, the `call_limit` of the
     settings holds: an agent that hangs is not to keep its slot.
 
-    A function that is neither async nor pure runs in a thread of its own, which goes on after a timeout:
-    there is no way to stop a thread, but it holds up nobody.
+    A function that is neither async nor pure runs in a thread of its own, which continues after a timeout:
+    there is no way to stop a thread, but no other call waits for it.
     """
     if timeout is None and agent is not None and agent.pure and not filters:
         # It runs in the event loop, where no limit reaches it.

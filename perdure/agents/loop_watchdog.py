@@ -34,7 +34,7 @@ MAX_SHOWN_CALLS_COUNT = 5
 class OpenCall:
     """A call of an agent, open for as long as this context lasts.
 
-    It tells its place in the run, the code of its function, and since when it goes on.
+    It names its position in the run, the code of its function, and when it began.
     """
 
     agent: str
@@ -87,13 +87,13 @@ class _Watch:
         self._thread = thread
         self._tick = tick
         self._missed = 0
-        self._told = 0.0
+        self._reported_at = 0.0
 
     def run(self) -> None:
         while not self.end.wait(self._tick):
             self._missed += 1
-            if self._missed > BLOCKED_TICK_COUNT and not self._told:
-                self._told = time.monotonic()
+            if self._missed > BLOCKED_TICK_COUNT and not self._reported_at:
+                self._reported_at = time.monotonic()
                 LOG.warning(
                     "the event loop has not moved for %g s: %s",
                     BLOCKED_TICK_COUNT * self._tick,
@@ -106,10 +106,10 @@ class _Watch:
 
     def _answer(self) -> None:
         self._missed = 0
-        if self._told:
-            late = time.monotonic() - self._told + BLOCKED_TICK_COUNT * self._tick
+        if self._reported_at:
+            late = time.monotonic() - self._reported_at + BLOCKED_TICK_COUNT * self._tick
             LOG.warning("the event loop moves again, after %.0f s", late)
-            self._told = 0.0
+            self._reported_at = 0.0
 
 
 BLOCKED_HINT = (

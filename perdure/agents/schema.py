@@ -35,7 +35,7 @@ def flag(description: str = "") -> Schema:
 
 
 def array(description: str = "", items: Schema | None = None) -> Schema:
-    """A list, of `items` where given."""
+    """A list, of `items` if set."""
     return _described({"type": "array", "items": items} if items else {"type": "array"}, description)
 
 

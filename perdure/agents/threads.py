@@ -2,7 +2,7 @@
 
 A pool of threads has an end: a few functions that never return take all of it, and then nothing else
 that needs it runs, and the process waits for them when it ends. A daemon thread for each call costs
-some 50 µs, and one that hangs is nobody's concern but its own.
+some 50 µs, and one that hangs blocks nothing else.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LOG = logging.getLogger("perdure")
 Result = TypeVar("Result")
 
 _left_alone: set[threading.Thread] = set()
-"""Threads that go on although nobody waits for them: of this process, as threads are."""
+"""Threads that continue although their calls were abandoned: of this process, as threads are."""
 
 
 async def in_thread(name: str, function: Callable[..., Result], *args: Any) -> Result:
     """The result of `function(*args)`, which runs in a new daemon thread called `name`.
 
-    It sees the context variables of the caller. Where the caller is cancelled, the thread goes on: nothing
-    can stop it; a warning tells how many such threads there are. What would end the event loop, such as
+    It sees the context variables of the caller. If the caller is cancelled, the thread continues: nothing
+    can stop it; a warning says how many such threads there are. What would end the event loop, such as
     SystemExit, is raised as RuntimeError. Raises TransientError where the system has no more threads.
     """
     loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ async def in_thread(name: str, function: Callable[..., Result], *args: Any) -> R
         except BaseException as raised:
             error = _passable(raised)
         _left_alone.discard(threading.current_thread())
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: no caller is left
             loop.call_soon_threadsafe(_settle, future, result, error)
 
     thread = threading.Thread(target=work, name=name, daemon=True)
@@ -55,13 +55,13 @@ async def in_thread(name: str, function: Callable[..., Result], *args: Any) -> R
     except asyncio.CancelledError:
         if thread.is_alive():
             _left_alone.add(thread)
-            LOG.warning("%s goes on in its thread, though nobody waits for it any more; %s", name, _number())
+            LOG.warning("%s continues in its thread, though its call was abandoned; %s", name, _number())
         raise
 
 
 def _number() -> str:
     alive = sum(thread.is_alive() for thread in list(_left_alone))
-    return f"{alive} thread{'s'[: alive != 1]} of agents that were given up go on in this process"
+    return f"{alive} thread{'s'[: alive != 1]} of abandoned calls still running in this process"
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

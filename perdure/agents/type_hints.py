@@ -52,12 +52,12 @@ class Typed:
         """What the hint of "inputs", "params" or "return" says; None where it says nothing."""
         return self.hints[of].schema if of in self.hints else None
 
-    def call(self, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    def call(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Calls `function` with its arguments as the types it asks for: a value, or an awaitable.
 
         Raises FinalError for arguments that do not fit, AgentError for such a result.
         """
-        result = function(**{name: self._read(name, value) for name, value in given.items()})
+        result = function(**{name: self._read(name, value) for name, value in arguments.items()})
         if "return" not in self.hints:
             return result
         return self._awaited(result) if inspect.isawaitable(result) else self._written(result)

@@ -2,7 +2,7 @@
 
 GraphAI takes any number. A graph that says `retry: 1e300` or `timeout: 1e300` would keep a worker busy
 for ever, or ask the server for a timer that it does not have; so numbers beyond these are refused before
-the run starts. Runs that started before the bounds existed go on without them.
+the run starts. Runs that started before the bounds existed continue without them.
 """
 
 from __future__ import annotations

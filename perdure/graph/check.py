@@ -112,10 +112,10 @@ def _loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
     if not js_truthy(loop):
         return
     rule = loop if is_dict(loop) else {}
-    given = [key for key in ("count", "while") if rule.get(key, UNDEFINED) is not UNDEFINED]
-    if len(given) == 1:
+    set_keys = [key for key in ("count", "while") if rule.get(key, UNDEFINED) is not UNDEFINED]
+    if len(set_keys) == 1:
         return
-    text = "Both count and while cannot be set" if given else "Either count or while is required in loop"
+    text = "Both count and while cannot be set" if set_keys else "Either count or while is required in loop"
     yield validation("loop", "loop", text, "give loop either count or while", f"Loop: {text}")
 
 

@@ -9,15 +9,15 @@ Why
     through a graph of which no node but two looks inside.
 
 Invariants
-    To make an expression and evaluate it later gives what evaluating first would have given; a property
+    To make an expression and evaluate it later has the result of evaluating first; a property
     over random graphs holds that (tests/property).
     What can be decided without the value is: a stored value is large, and so never falsy; a list's
-    length and an object's few keys are beside its hash.
-    Expressions are immutable; what is known of one is found by its content (engine.resolved_values).
+    length and an object's few keys are stored with its hash.
+    Expressions are immutable; what is known of one is looked up by its content (engine.resolved_values).
 
 Rejected
     Proxies that load on first use: the workflow would do I/O, at a moment that depends on a cache.
-    Marked strings or objects in JSON: a value of a user could imitate one. They are told apart by type
+    Marked strings or objects in JSON: a value of a user could imitate one. They differ by type
     here, and by the payload's metadata on the wire.
 """
 
@@ -171,7 +171,7 @@ def copied(value: Value) -> Value:
 
 
 def described(value: Value) -> Value:
-    """`value` for people: what is not here is told in words."""
+    """`value` for people: what is not present is described."""
     return replaced(value, str)
 
 

@@ -1,8 +1,8 @@
-"""Deferred values computed, where the objects of the store are at hand.
+"""Deferred values computed, where the objects of the store are available.
 
 Why it is here, and pure: an expression must mean what it means on values that are present. So this
 uses the very functions of references and templates (`Reference.read`, `joined`, `clean`, `merged`) and
-is given only a function that loads an object. Activities evaluate inputs of agents with it, and the
+receives only a function that loads an object. Activities evaluate inputs of agents with it, and the
 fetch of a run evaluates what decides.
 
 Invariant
@@ -24,7 +24,7 @@ from perdure.graph.template import clean, joined
 from perdure.graph.values import Value, is_dict, is_list
 
 Load = Callable[[BlobRef], Value]
-"""Gives the value of an object; nobody changes it."""
+"""Returns the value of an object, which no caller changes."""
 
 
 def evaluate(value: Value, load: Load) -> Value:

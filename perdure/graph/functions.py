@@ -44,7 +44,7 @@ _WORD = r"[A-Za-z0-9!#$%&()*+,\-/:;<=>?@"
 def bind(prop: str) -> tuple[Bound, ...] | None:
     """The functions that a step like ``slice(0,3)`` may mean; None where it is no call at all.
 
-    A name nobody registered, and an argument that no pattern takes, bind nothing: the step then
+    An unregistered name, and an argument that no pattern takes, bind nothing: the step then
     reads as a key, in most cases undefined.
     """
     call = _CALL.fullmatch(prop)

@@ -1,4 +1,4 @@
-"""A picture of a graph: Mermaid text as `graphai -m` prints it, with the states of a run if given.
+"""A picture of a graph: Mermaid text as `graphai -m` prints it, with the states of a run if passed.
 
 Checked against recordings of GraphAI's command line. Edges come from `inputs` and `update`, not
 from `if`, `unless` and `agent`. A node that is no object is drawn as a static node.

@@ -90,11 +90,11 @@ def with_inputs(node: dict[str, Value]) -> Value:
     if not is_dict(graph) or not is_dict(nodes):
         return graph
     inputs, params = node.get("inputs"), node.get("params")
-    given = ordered_keys(inputs) if is_dict(inputs) else []
+    names = ordered_keys(inputs) if is_dict(inputs) else []
     if node["agent"] == "mapAgent":
-        given = [key for key in given if key != "rows"]
+        names = [key for key in names if key != "rows"]
     if node["agent"] != "nestedAgent":
         row_key = params.get("rowKey") if is_dict(params) else None
-        given += [row_key if isinstance(row_key, str) and row_key else ROW, MAP_INDEX]
-    added: dict[str, Value] = {key: {} for key in given if key not in nodes}
+        names += [row_key if isinstance(row_key, str) and row_key else ROW, MAP_INDEX]
+    added: dict[str, Value] = {key: {} for key in names if key not in nodes}
     return {**graph, "nodes": {**nodes, **added}}

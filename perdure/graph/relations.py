@@ -125,11 +125,11 @@ def pass_through_problems(nodes: dict[str, Value], names: Suggestions) -> Iterat
 def _order_problems(nodes: dict[str, Value], needs: dict[str, set[str]]) -> Iterator[Problem]:
     """Peels off, wave by wave, what can run; what is left is a cycle or hangs on one."""
     consumers: dict[str, list[str]] = {}
-    for node_id, wanted in needs.items():
-        for source in wanted:
+    for node_id, sources in needs.items():
+        for source in sources:
             consumers.setdefault(source, []).append(node_id)
-    left = {node_id: {source for source in wanted if source in needs} for node_id, wanted in needs.items()}
-    ready = [node_id for node_id, wanted in left.items() if not wanted]
+    left = {node_id: {source for source in sources if source in needs} for node_id, sources in needs.items()}
+    ready = [node_id for node_id, sources in left.items() if not sources]
     if not ready:
         finding = "no node can start" if needs else "there is no computed node"
         hint = "give one node an agent whose inputs are static or absent"

@@ -21,7 +21,7 @@ MAX_ID_PARTS_COUNT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A document as it will run, and what was found: `problems` stop it, those of `nested` graphs stop
+    """A document as it will run, and the findings: `problems` stop it, those of `nested` graphs stop
     the node that holds the graph, `warnings` stop nothing.
     """
 
@@ -42,12 +42,12 @@ def review(document: Document, agents: Collection[str] | None = None, *, is_boun
     def placed(unplaced: Iterator[Problem]) -> tuple[Problem, ...]:
         return tuple(_located(document.spots, problem) for problem in unplaced)
 
-    found = placed(problems(data, agents, names))
+    findings = placed(problems(data, agents, names))
     bounded = is_bounded or any(node.get("agent") in PERSON_AGENTS for _, node in every_node(data))
-    mild = tuple(problem for problem in found if bounded and problem.code == ENDLESS_LOOP)
+    mild = tuple(problem for problem in findings if bounded and problem.code == ENDLESS_LOOP)
     return Review(
         data=data,
-        problems=tuple(problem for problem in found if problem not in mild),
+        problems=tuple(problem for problem in findings if problem not in mild),
         nested=placed(nested_problems(data, agents, names)),
         warnings=mild + placed(warnings(document.data)),
     )

@@ -88,7 +88,7 @@ _GRAPH: Final[dict[str, Schema]] = {
 }
 
 _STATIC: Final[dict[str, Schema]] = {
-    "value": _any("The value. Without one, the run must be given it as an input."),
+    "value": _any("The value. Without one, the run needs it as an input."),
     "update": _reference("Where the value of the next iteration of the loop comes from."),
     "isResult": _any("Whether the value belongs to the results of the run.", default=False),
     "console": _any("Shown when a loop updates the value: true, or {after: true}."),
@@ -96,7 +96,7 @@ _STATIC: Final[dict[str, Schema]] = {
 
 _COMPUTED: Final[dict[str, Schema]] = {
     "inputs": _any(
-        "What the agent is given, by name. References and ${:templates} at any depth are filled in.",
+        "What the agent receives, by name. References and ${:templates} at any depth are filled in.",
         type=["object", "string", "boolean", "null"],
         examples=[{"text": ":prompt", "prompt": "Summarize: ${:article.body}"}],
     ),
@@ -119,7 +119,7 @@ _COMPUTED: Final[dict[str, Schema]] = {
         "description": "The graph that nestedAgent or mapAgent runs, or a reference to one.",
         "anyOf": [{"not": {"type": "string"}}, {"type": "string", "pattern": "^(:|$)"}],
     },
-    "graphLoader": _any("Names a graph that was given with the run.", examples=[{"fileName": "child.yaml"}]),
+    "graphLoader": _any("Names a graph that was passed with the run.", examples=[{"fileName": "child.yaml"}]),
     "isResult": _any("Whether the result belongs to the results of the run.", default=False),
     "priority": _any("Of the nodes that are ready, those with a higher number run first.", default=0),
     "label": _any("Limits how many such nodes run at once: see concurrency.labels.", type="string"),

@@ -1,4 +1,4 @@
-"""Templates compiled: references, texts and utilities found in `inputs`, `passThrough` and `output`.
+"""Templates compiled: references, strings and utilities of `inputs`, `passThrough` and `output`.
 
 What a document says once is taken apart once, before the run; template.py renders it many times.
 """

@@ -151,7 +151,7 @@ def test_people_are_not_answered_for() -> None:
 
     document = graph(n={"agent": "textInputAgent", "isResult": True})
     assert run(document, AgentFilter("a", answer), ask=ask)["n"]["text"] == "me"
-    with pytest.raises(RunFailed, match="nobody is there to answer"):
+    with pytest.raises(RunFailed, match="no one is there to answer"):
         run(document, AgentFilter("a", answer))
 
 

@@ -41,5 +41,5 @@ def test_the_sample_is_what_an_answer_gives() -> None:
 
 
 def test_without_a_person_the_node_fails() -> None:
-    with pytest.raises(RunFailed, match="nobody is there to answer: Who are you"):
+    with pytest.raises(RunFailed, match="no one is there to answer: Who are you"):
         run_in_memory(GRAPH)

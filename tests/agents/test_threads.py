@@ -69,7 +69,7 @@ async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture
         await asyncio.gather(*(call() for _ in range(50)))
         assert await in_thread("t", lambda: 1) == 1
         assert await asyncio.to_thread(lambda: 2) == 2
-        assert "agent hang (n) goes on in its thread, though nobody waits for it any more" in logged.text
+        assert "agent hang (n) continues in its thread, though its call was abandoned" in logged.text
         assert "50 threads of agents" in logged.records[-1].message
     finally:
         release.set()
@@ -90,7 +90,7 @@ async def test_without_a_timeout_the_limit_of_the_worker_holds(logged: pytest.Lo
     try:
         with pytest.raises(AgentTimeout, match=r"0\.05 s that this worker allows (?s:.*) PERDURE_CALL_LIMIT"):
             await invoke(hang.agent, {}, {}, context)
-        assert "1 thread of agents that were given up" in logged.text
+        assert "1 thread of abandoned calls" in logged.text
     finally:
         release.set()
     with pytest.raises(AgentError, match=r"^TimeoutError: my own$"):

@@ -173,5 +173,5 @@ def caching(cache: ResultCacheBackend, also: Collection[str] = ()) -> Filter:
 
 
 def _with_cache(call: FilteredCall, results: ResultCache) -> FilteredCall:
-    given = {**spread(call.context.filter_params), "cache": results}
-    return replace(call, context=replace(call.context, filter_params=given))
+    filter_params = {**spread(call.context.filter_params), "cache": results}
+    return replace(call, context=replace(call.context, filter_params=filter_params))

@@ -47,19 +47,19 @@ def remote(base_url: str | None = None) -> Filter:
     """A filter that has agents run at ``filterParams.server``, or at `base_url` where there is none.
 
     Without both the agent runs here. `base_url` may be anywhere; what a graph names is reached as
-    `Settings.allow_hosts` says. ``config.headers`` are sent along, but only to `base_url` if given.
+    `Settings.allow_hosts` says. ``config.headers`` are sent along, but only to `base_url` if it is set.
     """
 
     async def run_remotely(call: FilteredCall, next: Next) -> Value:
-        given = spread(call.context.filter_params).get("server", UNDEFINED)
-        if js_truthy(given):
-            url, guard = _named_by_graph(call, given), _guard(call)
+        server_param = spread(call.context.filter_params).get("server", UNDEFINED)
+        if js_truthy(server_param):
+            url, guard = _named_by_graph(call, server_param), _guard(call)
         elif base_url is not None:
             url = f"{base_url.rstrip('/')}/{quote(call.context.agent, safe='')}"
             guard = _guard(call).trusting(base_url)
         else:
             return await next(call)
-        server = given if is_dict(given) else {}
+        server = server_param if is_dict(server_param) else {}
         if js_truthy(server.get("isDebug", UNDEFINED)):
             call.context.log(f"{call.context.path}: POST {url}")
         headers = _headers(call, trusted=base_url is None or not server)
@@ -88,10 +88,10 @@ def _named_by_graph(call: FilteredCall, server: Value) -> str:
 
 
 def _headers(call: FilteredCall, *, trusted: bool) -> dict[str, str]:
-    given = call.context.config.get("headers") if trusted else None
+    config_headers = call.context.config.get("headers") if trusted else None
     headers = {
         name: to_string(value)
-        for name, value in (given.items() if is_dict(given) else ())
+        for name, value in (config_headers.items() if is_dict(config_headers) else ())
         if name.lower() not in _OURS
     }
     streams = call.context.is_result

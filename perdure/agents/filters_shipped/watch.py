@@ -34,7 +34,7 @@ def streaming(receive: Callable[[FilteredCall, Value], Awaitable[None]]) -> Filt
 
 
 def stepping(pause: Callable[[FilteredCall, Value], Awaitable[None]]) -> Filter:
-    """A filter that awaits `pause(call, result)` after each call, before the run goes on."""
+    """A filter that awaits `pause(call, result)` after each call, before the run continues."""
 
     async def step(call: FilteredCall, next: Next) -> Value:
         result = await next(call)

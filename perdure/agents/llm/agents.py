@@ -32,7 +32,7 @@ DEFAULT_TEMPERATURE = 0.7
 _LINES = either(text(), array(items=text()))
 ASKED: dict[str, Any] = {
     "prompt": {**_LINES, "description": "what to ask; the lines of a list become one text"},
-    "system": {**_LINES, "description": "what the model is told beforehand"},
+    "system": {**_LINES, "description": "the instructions to the model"},
     "mergeablePrompts": {**_LINES, "description": "a prompt made of inputs and params"},
     "mergeableSystem": {**_LINES, "description": "a system text made of inputs and params"},
     "messages": array("the conversation so far"),

@@ -43,26 +43,26 @@ def merged(inputs: Mapping[str, Value], params: Mapping[str, Value], key: str, o
 class ChatRequest:
     """What an agent was asked: all options (inputs over params), the system text, the prompt."""
 
-    given: Mapping[str, Value]
+    options: Mapping[str, Value]
     system: Value
     prompt: Value
 
     @classmethod
     def of(cls, inputs: Value, params: Mapping[str, Value]) -> ChatRequest:
-        """The talk that a call's inputs and params describe."""
-        given = {**params, **inputs}
+        """The request that a call's inputs and params describe."""
+        options = {**params, **inputs}
         return cls(
-            given=given,
-            system=merged(inputs, params, "mergeableSystem", given.get("system", UNDEFINED)),
-            prompt=merged(inputs, params, "mergeablePrompts", given.get("prompt", UNDEFINED)),
+            options=options,
+            system=merged(inputs, params, "mergeableSystem", options.get("system", UNDEFINED)),
+            prompt=merged(inputs, params, "mergeablePrompts", options.get("prompt", UNDEFINED)),
         )
 
     def option(self, *keys: str, default: Value = None) -> Value:
-        """The first option of `keys` that is given."""
-        return first(*(self.given.get(key, UNDEFINED) for key in keys), default=default)
+        """The first option of `keys` that is set."""
+        return first(*(self.options.get(key, UNDEFINED) for key in keys), default=default)
 
     def history(self) -> list[Value]:
-        """The earlier messages, as given."""
+        """The earlier messages, unchanged."""
         messages = self.option("messages", default=[])
         return list(messages) if is_list(messages) else [messages]
 
@@ -70,12 +70,12 @@ class ChatRequest:
         """System text, history, then `message` (where the agent takes one) or the prompt, then an image."""
         system = [{"role": "system", "content": self.system}] if js_truthy(self.system) else []
         listed = [*system, *self.history()]
-        given = self.given.get("message", UNDEFINED)
-        if message and js_truthy(given):
-            listed.append(given)
+        options = self.options.get("message", UNDEFINED)
+        if message and js_truthy(options):
+            listed.append(options)
         elif js_truthy(self.prompt):
             listed.append({"role": "user", "content": self.prompt})
-        pictures = self.given.get("images", UNDEFINED)
+        pictures = self.options.get("images", UNDEFINED)
         if images and is_list(pictures) and pictures:
             url = {"url": pictures[0], "detail": "high"}
             listed.append({"role": "user", "content": [{"type": "image_url", "image_url": url}]})
@@ -134,7 +134,7 @@ def parsed(text: Value, finish: Value) -> Value:
     return value if is_dict(value) or is_list(value) else None
 
 
-def found(text: Value) -> Value:
+def json_object(text: Value) -> Value:
     """The object in `text`, alone or in a fenced block; None where there is none."""
     if not isinstance(text, str):
         return None

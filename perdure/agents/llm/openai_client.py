@@ -205,7 +205,7 @@ def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
 
 
 def _without_strangers(to: Endpoint) -> Callable[[httpx2.Request], Awaitable[None]]:
-    """A hook that takes from a request what the `openai` package found in the environment.
+    """A hook that takes from a request what the `openai` package read from the environment.
 
     Such headers (from OPENAI_ORG_ID, OPENAI_CUSTOM_HEADERS and so on) are meant for OpenAI alone.
     """

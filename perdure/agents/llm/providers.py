@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.llm.agents import ANSWER, ASKED, CONNECTION, DEFAULT_TEMPERATURE, answer, ask, named_model
-from perdure.agents.llm.messages import ChatRequest, found
+from perdure.agents.llm.messages import ChatRequest, json_object
 from perdure.agents.schema import fields
 from perdure.errors import FinalError
 from perdure.graph.javascript import stringify, to_string
@@ -47,7 +47,7 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
     messages = talk.history()
     if js_truthy(talk.prompt):
         messages.append({"role": "user", "content": talk.prompt})
-    wanted = talk.option("response_format")
+    response_format = talk.option("response_format")
     system = _anthropic_system(talk, messages)
     others = [message for message in messages if not (is_dict(message) and message.get("role") == "system")]
     tools = talk.option("tools")
@@ -62,16 +62,16 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
     completion, clock = await ask("anthropic", body, options, context, talk)
     result = answer(completion, messages, clock)
     result["messages"] = messages
-    result["responseFormat"] = found(result["text"]) if js_truthy(wanted) else None
+    result["responseFormat"] = json_object(result["text"]) if js_truthy(response_format) else None
     _also_named(result, {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"})
     return result
 
 
 def _anthropic_system(talk: ChatRequest, messages: list[Value]) -> Value:
-    """The system text: the given one, with the wanted form, else the one that opens the history."""
-    wanted, system = talk.option("response_format"), talk.system
-    if js_truthy(wanted):
-        form = f"Answer with nothing but a JSON object of this form:\n{stringify(wanted, 2)}"
+    """The request's system prompt with its response format, else the one that opens the history."""
+    response_format, system = talk.option("response_format"), talk.system
+    if js_truthy(response_format):
+        form = f"Answer with nothing but a JSON object of this form:\n{stringify(response_format, 2)}"
         return f"{form}\n\n{to_string(system)}" if js_truthy(system) else form
     if js_truthy(system) or not messages:
         return system
@@ -151,11 +151,11 @@ def _with_ids(message: Value) -> Value:
     return {**message, "tool_calls": calls}
 
 
-def _gemini_format(wanted: Value) -> Value:
+def _gemini_format(response_format: Value) -> Value:
     """`response_format` as the interface takes it: GraphAI's type "schema" is a JSON schema too."""
-    if not is_dict(wanted) or wanted.get("type") not in ("schema", "json_schema"):
+    if not is_dict(response_format) or response_format.get("type") not in ("schema", "json_schema"):
         return None
-    schema = wanted.get("json_schema")
+    schema = response_format.get("json_schema")
     return {"type": "json_schema", "json_schema": {"name": "answer", **(schema if is_dict(schema) else {})}}
 
 

@@ -24,7 +24,7 @@ _COUNT = number("how many")
     pure=True,
     description="Returns its params",
     category="test",
-    params=anything("what to return; with `filterParams`, what the filters were given"),
+    params=anything("what to return; with `filterParams`, what the filters received"),
     output=mapping(),
     samples=[Sample(params={"answer": 42}, result={"answer": 42})],
 )

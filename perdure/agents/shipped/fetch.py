@@ -24,7 +24,7 @@ _WITHOUT_BODY = ("GET", "HEAD")
 
 _REQUEST: dict[str, Any] = {
     "url": text("where to; http or https"),
-    "method": text("GET without a body, POST with one, unless given"),
+    "method": text("GET without a body, POST with one, unless set"),
     "headers": mapping("header names and values"),
     "queryParams": mapping("replaces the query of the URL"),
     "body": anything("sent as JSON"),
@@ -85,11 +85,11 @@ async def vanilla_fetch(inputs: Value, params: Mapping[str, Value], context: Age
     Raises TransientError for 429, 5xx and a broken network, FinalError for a request that is wrong or
     out of bounds, AgentError (``HTTP error: 404``) for other statuses and unreadable answers.
     """
-    given = {**params, **inputs}
-    if not js_truthy(given.get("url", UNDEFINED)):
+    request = {**params, **inputs}
+    if not js_truthy(request.get("url", UNDEFINED)):
         raise FinalError("fetchAgent: no url")
     headers = {**_mapping(params.get("headers")), **_mapping(inputs.get("headers"))}
-    call = _authorized(_prepare(given, headers), context)
+    call = _authorized(_prepare(request, headers), context)
     if call.method not in METHODS:
         raise FinalError(f"fetchAgent: invalid method: {call.method}")
     if call.method in _WITH_BODY and call.body is None:
@@ -167,9 +167,9 @@ def _mapping(value: Value) -> dict[str, Value]:
     return dict(value) if is_dict(value) else {}
 
 
-def _prepare(given: Mapping[str, Value], headers: Mapping[str, Value]) -> _Call:
-    method, body, query = (given.get(key, UNDEFINED) for key in ("method", "body", "queryParams"))
-    address = to_string(given.get("url", UNDEFINED))
+def _prepare(request: Mapping[str, Value], headers: Mapping[str, Value]) -> _Call:
+    method, body, query = (request.get(key, UNDEFINED) for key in ("method", "body", "queryParams"))
+    address = to_string(request.get("url", UNDEFINED))
     try:
         target = url.parse(address)
     except ValueError as error:

@@ -17,7 +17,7 @@ MAX_FILE_BYTES = 20_000_000
 """Bytes of a file that is read or written."""
 
 MAX_BUFFER_BYTES = 1_000_000
-"""Bytes given as a list of numbers, which takes many times the room."""
+"""Bytes as a list of numbers, which takes many times the room."""
 
 
 @agent(

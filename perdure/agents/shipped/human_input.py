@@ -34,4 +34,4 @@ from perdure.graph.values import Value
 )
 def text_input(params: Mapping[str, Value]) -> Value:
     """Asks a person for a text, and waits for it as long as it takes."""
-    raise FinalError(f"nobody is there to answer: {params.get('message', 'Enter')}")
+    raise FinalError(f"no one is there to answer: {params.get('message', 'Enter')}")

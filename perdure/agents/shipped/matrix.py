@@ -107,8 +107,8 @@ def _dot_numbers(matrix: list[Value], vector: list[Value]) -> list[Value] | None
 def sort_by_values(inputs: dict[str, Value], params: dict[str, Value]) -> list[Value]:
     """The elements by falling value; equal ones stay in order."""
     array, values = (inputs.get(key, UNDEFINED) for key in ("array", "values"))
-    for key, given in (("array", array), ("values", values)):
-        if not js_truthy(given):
+    for key, argument in (("array", array), ("values", values)):
+        if not js_truthy(argument):
             raise AgentError(f"sortByValue: namedInputs.{key} is UNDEFINED!")
     if not is_list(array):
         raise AgentError(f"sortByValuesAgent: namedInputs.array is {kind(array)}, not a list")

@@ -42,15 +42,15 @@ def path_utils(inputs: dict[str, Value], params: dict[str, Value], context: Agen
     method = params.get("method", UNDEFINED)
     if not js_truthy(method):
         raise AgentError(f"{_NAME}: params.method is UNDEFINED!")
-    given = {**params, **inputs}
+    options = {**params, **inputs}
     if method == "normalize":
-        path = given.get("path", UNDEFINED)
+        path = options.get("path", UNDEFINED)
         if not js_truthy(path):
             raise AgentError(f"{_NAME}: path is UNDEFINED!")
         return {"path": _normalized(_part(path))}
     if method not in ("resolve", "join"):
         raise AgentError(f"{_NAME} no file")
-    parts: Any = given.get("dirs", UNDEFINED)
+    parts: Any = options.get("dirs", UNDEFINED)
     if not is_list(parts):
         raise AgentError(f"{_NAME}: dir is not Array!")
     if method == "join":

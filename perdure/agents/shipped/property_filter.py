@@ -80,8 +80,8 @@ def property_filter(inputs: dict[str, Value], params: dict[str, Value]) -> Value
 
 def _check_work(objects: int, params: dict[str, Value]) -> None:
     """Raises AgentError where the product of objects and rules is beyond MAX_RULE_USES_COUNT."""
-    given: list[Any] = [params.get(key) for key in ("include", "exclude", "inject", "inspect", "swap")]
-    rules = sum(len(each) for each in given if is_object(each) or isinstance(each, str))
+    rule_params: list[Any] = [params.get(key) for key in ("include", "exclude", "inject", "inspect", "swap")]
+    rules = sum(len(each) for each in rule_params if is_object(each) or isinstance(each, str))
     if objects * rules > MAX_RULE_USES_COUNT:
         finding = (
             f"{rules:,} rules for {objects:,} objects are more than {MAX_RULE_USES_COUNT:,} uses of a rule"

@@ -42,8 +42,8 @@ _BRACE = re.compile(r"\$\{|\}")
 def string_template(inputs: dict[str, Value], params: dict[str, Value]) -> Value:
     """The template with the first `${key}` of each key replaced.
 
-    A text that is nothing but `${key}` becomes the value itself. All places are found before any
-    is filled: what is inserted is never looked through for further places.
+    A string that is nothing but `${key}` becomes the value itself. All placeholders are located before any
+    is filled: inserted values are never searched for further placeholders.
     """
     template = params.get("template", UNDEFINED)
     if template is UNDEFINED and js_truthy(inputs.get("text", UNDEFINED)):

@@ -89,10 +89,10 @@ def _clamp(index: float, length: int) -> int:
 )
 def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
     """`{text}` where there is data to write, else `{data}`. Raises AgentError for what is not JSON."""
-    data, given = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
+    data, text = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
     if js_truthy(data):
         return {"text": stringify(data, 2)}
-    block = code_block(to_string(given))
+    block = code_block(to_string(text))
     source = to_string(option(inputs, "text", "")) if block is UNDEFINED else to_string(block)
     try:
         return {"data": parse(source)}
@@ -159,7 +159,7 @@ def console(inputs: dict[str, Value], context: AgentContext) -> dict[str, Value]
 
 
 def _text(name: str, inputs: dict[str, Any]) -> str:
-    given = inputs.get("text", UNDEFINED)
-    if isinstance(given, str):
-        return given
-    raise AgentError(f"{name}: namedInputs.text is {kind(given)}, not a string")
+    text = inputs.get("text", UNDEFINED)
+    if isinstance(text, str):
+        return text
+    raise AgentError(f"{name}: namedInputs.text is {kind(text)}, not a string")

@@ -17,7 +17,7 @@ from perdure.graph.values import UNDEFINED, Value, is_list, js_truthy
     pure=True,
     description="Internal to toolsAgent: what its passthrough holds for one tool",
     category="graph",
-    inputs=fields(passthrough=anything("by name of agent"), agentName=text("whose part is wanted")),
+    inputs=fields(passthrough=anything("by name of agent"), agentName=text("whose part is the result")),
     output=anything("that part; an empty dictionary where it is missing or falsy"),
     samples=[
         Sample(

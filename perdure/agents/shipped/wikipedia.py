@@ -48,9 +48,9 @@ _BUSY = ("ratelimited", "maxlag", "readonly", "internal_api_error", "toomany", "
 async def wikipedia(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
     """Finds the first article for a query: {content, ns, title, pageid}, or UNDEFINED for none.
 
-    GraphAI's agent gives UNDEFINED for every failure. Here only "not found" does: a rate limit or a
-    broken network raises TransientError, because a run that survives crashes must not take a passing
-    fault for an empty encyclopedia. Other failures raise AgentError.
+    GraphAI's agent returns UNDEFINED for every failure. Here only a missing article does that:
+    a rate limit or a broken network raises TransientError, because a run that survives crashes must not
+    take a transient fault for an empty encyclopedia. Other failures raise AgentError.
     """
     query = inputs.get("query", UNDEFINED)
     if not js_truthy(query):

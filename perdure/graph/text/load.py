@@ -43,7 +43,7 @@ def load(
 
 
 def load_value(text: str) -> Value:
-    """The value of a small YAML text, as given on a command line. Raises GraphError."""
+    """The value of a small YAML text, such as an argument of a command. Raises GraphError."""
     return load(text).data
 
 

@@ -1,6 +1,6 @@
 """Where YAML's scalars start and end: the part of the scanner that reads characters.
 
-Scalars are found by search instead of character by character, which makes the reader about twice as
+Scalars are located by search instead of character by character, which makes the reader about twice as
 fast as PyYAML's own. Everything runs in time linear in the text.
 """
 
@@ -103,7 +103,7 @@ class ScalarScanner(Scanner):
         return ScalarToken(fold(source), True, mark, self.get_mark())
 
     def continuation(self, end: int) -> int:
-        """Where a plain scalar goes on after the line end at `end`; 0 where it does not."""
+        """Where a plain scalar continues after the line end at `end`; 0 if it does not."""
         text = self.text
         while True:
             spaces = past(SPACES, text, end + 1)

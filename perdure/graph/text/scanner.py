@@ -82,7 +82,7 @@ class TextScanner(ScalarScanner, Parser):
             if key.required:
                 self.fail(
                     "a key without ':'",
-                    "write 'key: value' on one line, or indent a text that goes on",
+                    "write 'key: value' on one line, or indent the lines that continue a text",
                     key.mark,
                 )
             del self.possible_simple_keys[level]
