@@ -216,7 +216,7 @@ _PROVIDERS: Final = {
 VARIABLES: Final = (
     _own("PERDURE_QUEUE", _text, "`perdure`", "the task queue of runs and workers that name none"),
     _own("PERDURE_QUEUES", _names, "none",
-         "task queues that nodes may name, beside the run's and its agents' own; `*` for any"),
+         "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any"),
     _own("PERDURE_HOME", _folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", _folder, "the working folder", "the only folder that file agents may touch"),

@@ -48,7 +48,10 @@ PAUSE_MS: Final = 1
 
 @dataclass(slots=True)
 class Fuel:
-    """The steps of one run. `left` are those of the event in hand; `limit` is the quota.
+    """The steps of one run. `limit` is the quota, `earlier` the steps of the events before.
+
+    `left` are the steps of the event in hand. Whatever takes a step counts it down, here and in the
+    lifecycles; it is a plain field because that happens several times for every node.
 
     `pause` is the call of the timer that ends a pause, None where there is none. `put_off` are the
     graphs (with no node) that are to iterate and the nodes that are to open more graphs.
@@ -57,14 +60,14 @@ class Fuel:
     per_event: float = inf
     limit: float = inf
     left: float = inf
-    used: int = 0
+    earlier: int = 0
     pause: int | None = None
     put_off: dict[tuple[int, str], None] = field(default_factory=dict[tuple[int, str], None])
 
     @property
-    def is_spent(self) -> bool:
-        """Whether this event has had its steps."""
-        return self.left <= 0
+    def used(self) -> int:
+        """The steps of the run so far; 0 for a run that never pauses."""
+        return 0 if self.per_event == inf else self.earlier + int(self.per_event - self.left)
 
     @property
     def activation_end(self) -> float:
@@ -72,14 +75,11 @@ class Fuel:
         return self.used + MAX_ACTIVATION_EVENT_COUNT * self.per_event
 
     def refill(self) -> None:
-        """Another event is in hand."""
-        self.left = self.per_event
-
-    def take(self, steps: int = 1) -> None:
-        """Counts `steps`. Raises QuotaExceeded where the run has used up all of its own."""
-        self.left -= steps
-        self.used += steps
-        if self.used > self.limit and self.per_event < inf:
+        """Another event is in hand. Raises QuotaExceeded where the run has used up its steps."""
+        if self.per_event == inf:
+            return
+        self.earlier, self.left = self.used, self.per_event
+        if self.earlier > self.limit:
             raise QuotaExceeded("steps", self.limit, "steps of the scheduler")
 
     def written(self) -> dict[str, object]:
@@ -90,5 +90,5 @@ class Fuel:
 
     def resume(self, steps: int, pause: int | None, put_off: Sequence[Sequence[object]]) -> None:
         """Takes over what `written` gave."""
-        self.used, self.pause = steps, pause
+        self.earlier, self.pause = steps, pause
         self.put_off = {(int(str(run)), str(name)): None for run, name in put_off}

@@ -32,7 +32,7 @@ class GraphLifecycle:
         if loops.is_endless(run):
             self.end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
             return
-        self.board.fuel.take(GRAPH_STEP_COUNT + len(run.nodes))
+        self.board.fuel.left -= GRAPH_STEP_COUNT + len(run.nodes)
         try:
             self._inject(run)
             missing = loops.missing_statics(run)
@@ -76,7 +76,7 @@ class GraphLifecycle:
         force = self.rules.options.force_loop and run.parent is None  # GraphAI does not hand it inwards
         try:
             while loops.advance(run, force):
-                self.board.fuel.take(1 + len(run.nodes))
+                self.board.fuel.left -= 1 + len(run.nodes)
                 self.board.count_iteration()
                 self._inject(run)
                 self._show_statics(run)
@@ -84,7 +84,7 @@ class GraphLifecycle:
                     break
                 if not run.is_idle:
                     return
-                if self.board.fuel.is_spent:
+                if self.board.fuel.left <= 0:
                     self.board.put_off(run)
                     return
         except ValueNeeded as unknown:

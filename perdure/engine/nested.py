@@ -143,7 +143,7 @@ class NestedGraphs:
         while nested.opened < len(nested.starts) and len(nested.children) < room:
             if nested.children and self.board.is_full:
                 break
-            if self.board.fuel.is_spent:
+            if self.board.fuel.left <= 0:
                 self.board.put_off(run, name)
                 break
             start = nested.starts[nested.opened]

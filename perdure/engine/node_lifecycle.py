@@ -49,6 +49,7 @@ class NodeLifecycle:
     ) -> None:
         self.board = board
         self.rules = rules
+        self._fuel = board.fuel
         self._nested = nested
         self._fetches = fetches
         self._report = report
@@ -62,7 +63,7 @@ class NodeLifecycle:
         waiters = run.plan.waiters.get(name)
         if waiters is None:
             return
-        self.board.fuel.take(len(waiters))
+        self._fuel.left -= len(waiters)
         run.holds += 1
         try:
             for waiter in waiters:
@@ -102,7 +103,7 @@ class NodeLifecycle:
             return False
         self.board.move(run, name, NodeState.QUEUED)
         slots = self.board.slots
-        if not self.board.fuel.is_spent and slots.take_at_once(plan.label):
+        if self._fuel.left > 0 and slots.take_at_once(plan.label):
             self._start(run, name)
         else:
             slots.push(run.id, name, plan.priority, plan.label)
@@ -120,7 +121,7 @@ class NodeLifecycle:
             pass
 
     def _dispatch(self) -> bool:
-        if self.board.fuel.is_spent:
+        if self._fuel.left <= 0:
             self.board.pause()
             return False
         ticket = self.board.slots.pop()
@@ -155,7 +156,7 @@ class NodeLifecycle:
     def _attempt(self, run: GraphRun, name: str) -> bool:
         """Calls the node's agent; False when that failed at once and may be tried again."""
         node, plan = run.nodes[name], run.plan.computed[name]
-        self.board.fuel.take()
+        self._fuel.left -= 1
         try:
             inputs = node_semantics.inputs_of(run, plan)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)

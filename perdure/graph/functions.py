@@ -36,6 +36,9 @@ from perdure.graph.values import (
     ordered_keys,
 )
 
+MAX_SPLIT_COUNT: Final = 1_000_000
+"""Parts of a text."""
+
 _CALL = re.compile(r"([a-zA-Z]+)\(([^)]*)\)")
 _SPACE = f"[{WHITESPACE}]"
 _WORD = r"[A-Za-z0-9!#$%&()*+,\-/:;<=>?@"
@@ -206,6 +209,8 @@ def _offset(digits: str) -> int:
 
 @function("split", on="string", argument=f"([-_:;.,{WHITESPACE}]+)")
 def _split(text: str, separator: str) -> Value:
+    if text.count(separator) >= MAX_SPLIT_COUNT:
+        raise FunctionError(f"split() into more than {MAX_SPLIT_COUNT:,} parts")
     return text.split(separator)
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from json.encoder import encode_basestring as _quote
 from typing import Any, Final
 
@@ -38,6 +39,11 @@ _SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _RADIX = re.compile(r"0(?:[xX](?P<x>[0-9a-fA-F]+)|[oO](?P<o>[0-7]+)|[bB](?P<b>[01]+))")
 _BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+_MARK = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
+
+MAX_JSON_MARK_COUNT: Final = 1_000_000
+"""Brackets and commas of a JSON text: about the number of its values."""
 
 
 def trim(text: str) -> str:
@@ -197,14 +203,23 @@ def _scalar(value: Value) -> str:
 
 
 def parse(text: str) -> Value:
-    """JSON.parse, for at most MAX_DEPTH levels.
+    """JSON.parse, for at most MAX_DEPTH levels and MAX_JSON_MARK_COUNT values.
 
     Raises:
-        ValueError: for what nests deeper, NaN, trailing commas and everything else outside JSON.
+        ValueError: for what nests deeper, more values, NaN, trailing commas and everything else outside JSON.
     """
+    if text.count("[") + text.count("{") + text.count(",") > MAX_JSON_MARK_COUNT:
+        _refuse_count(text)
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _refuse_depth(text)
     return _DECODER.decode(text)
+
+
+def _refuse_count(text: str) -> None:
+    """Counts before anything is built: a list of lists takes forty times the room of its text."""
+    marks = sum(match[0][0] != '"' for match in islice(_MARK.finditer(text), 2 * MAX_JSON_MARK_COUNT + 2))
+    if marks > MAX_JSON_MARK_COUNT:
+        raise ValueError(f"more than {MAX_JSON_MARK_COUNT:,} values")
 
 
 def _refuse_depth(text: str) -> None:

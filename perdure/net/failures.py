@@ -18,6 +18,9 @@ from urllib.parse import quote
 
 from perdure.errors import AgentError, FinalError, TransientError
 
+MIN_RETRY_AFTER_S = 1.0
+"""Seconds: a service that asks for a shorter pause is asked again after this one."""
+
 MAX_RETRY_AFTER_S = 600.0
 """Seconds: a service that asks for a longer pause is asked again after this one."""
 
@@ -43,7 +46,7 @@ def of_status(
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that the service asks to wait, in 0..600; None where it does not say.
+    """Seconds that the service asks to wait, in 1..600; None where it does not say.
 
     Reads ``retry-after-ms``, then ``retry-after`` as seconds or as an HTTP date (RFC 9110 §10.2.3).
     """
@@ -53,7 +56,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
             seconds = float(known[name]) * unit
         except (KeyError, ValueError):
             continue
-        return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+        return None if math.isnan(seconds) else min(max(seconds, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
     try:
         date = parsedate_to_datetime(known["retry-after"])
     except (KeyError, ValueError):
@@ -61,7 +64,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
     seconds = (date - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return min(max(seconds, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -21,6 +21,17 @@ from perdure.version import VERSION
 
 USER_AGENT = f"perdure/{VERSION} (https://pypi.org/project/perdure)"
 
+MAX_GZIP_RATIO = 200
+"""Times that an answer may grow by decompression; what people write shrinks to a tenth."""
+
+FREE_UNZIPPED_BYTES = 1_000_000
+"""Bytes up to which the ratio is not looked at."""
+
+MAX_TINY_CHUNK_COUNT = 10_000
+"""Chunks of an answer, from which on they must have TINY_CHUNK_BYTES on average."""
+
+TINY_CHUNK_BYTES = 16
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _OF_THE_CONNECTION = frozenset(
@@ -191,13 +202,19 @@ async def _unzip(pieces: AsyncIterator[bytes], request: Request, bounds: Bounds)
     # Never asks zlib for more than the rest of the limit: one small piece can hold a gigabyte.
     out = bytearray()
     decoder = None
+    size = 0
     async for piece in pieces:
         rest = piece
+        size += len(piece)
         while rest:
             decoder = decoder or zlib.decompressobj(zlib.MAX_WBITS | 16)
             out += decoder.decompress(rest, bounds.decoded - len(out) + 1)
             if len(out) > bounds.decoded:
                 raise _too_big(request, bounds.decoded, "decompressed ")
+            if len(out) > max(FREE_UNZIPPED_BYTES, MAX_GZIP_RATIO * (size - len(decoder.unconsumed_tail))):
+                raise AgentError(
+                    f"{_site(request.url)}: the answer decompresses to {MAX_GZIP_RATIO} times its size"
+                )
             rest = decoder.unconsumed_tail
             if decoder.eof:
                 rest, decoder = decoder.unused_data, None
@@ -208,8 +225,12 @@ async def _unzip(pieces: AsyncIterator[bytes], request: Request, bounds: Bounds)
 
 async def _counted(answer: httpx2.Response, request: Request, bounds: Bounds) -> AsyncGenerator[bytes, None]:
     size = 0
+    count = 0
     async for piece in answer.aiter_raw():
         size += len(piece)
+        count += 1
+        if count > MAX_TINY_CHUNK_COUNT and size < count * TINY_CHUNK_BYTES:
+            raise AgentError(f"{_site(request.url)}: the answer comes in chunks of a few bytes")
         if size > bounds.wire:
             raise _too_big(request, bounds.wire, "")
         yield piece

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from perdure import AgentContext, agent
+from perdure.agents.catalog import catalog
 from perdure.engine.outcomes import failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.resolved_values import ResolvedValues, ValueNeeded, key_of
 from perdure.errors import AgentError, FinalError, TransientError, UsageError
 from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.reference import parse_reference
-from perdure.graph.wording import suggestion
+from perdure.graph.wording import Suggestions, suggestion
 from perdure.settings import Settings
 from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
@@ -159,3 +160,32 @@ def agent_that_fails(times: int) -> Any:
         return 1
 
     return fails
+
+
+def test_functions_of_a_reference() -> None:
+    references = [parse_reference(":a" + ".trim()" * count) for count in (32, 33)]
+    assert [bool(each and each.too_long) for each in references] == [False, True]
+
+
+def test_names_that_are_suggested() -> None:
+    suggestions = Suggestions()
+    assert [suggestions.near("inputz", ["inputs"]) for _ in range(21)] == ["inputs"] * 20 + [None]
+
+
+def test_rules_of_a_property_filter() -> None:
+    inputs = {"array": [[{}] * 1_000]}
+    assert len(call("propertyFilterAgent", inputs, {"include": ["a"] * 1_000})) == 1_000
+    with pytest.raises(AgentError, match="1,001 rules for 1,000 objects"):
+        call("propertyFilterAgent", inputs, {"include": ["a"] * 1_001})
+
+
+def test_keys_of_a_template_with_braces() -> None:
+    keys = {f"{index}}}x": "v" for index in range(21)}
+    with pytest.raises(AgentError, match="21 inputs have a closing brace"):
+        call("stringTemplateAgent", keys, {"template": "t"})
+    keys.popitem()
+    assert call("stringTemplateAgent", keys, {"template": "t"}) == "t"
+
+
+def call(name: str, inputs: Any, params: Any) -> Any:
+    return catalog()[name].call(inputs, params, AgentContext())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from perdure.agents.agent import AgentContext
-from perdure.errors import FinalError
+from perdure.errors import AgentTimeout, FinalError
 from perdure.graph.values import Value
 from perdure.net.egress import PORTS, Guard, GuardedTransport
 
@@ -33,6 +33,10 @@ AZURE_VERSION = "2025-04-01-preview"
 _NO_KEY = "none"  # servers that want no key get this one: the client must send some
 _AZURE = ".openai.azure.com"
 _MAX_ANSWER_BYTES = 50_000_000
+
+MAX_MODEL_CALL_S = 3600.0
+"""Seconds of one request to a model, whatever trickles in meanwhile."""
+
 _SENT_ANYWHERE = frozenset(
     {
         "accept",
@@ -160,7 +164,19 @@ _kept: dict[asyncio.AbstractEventLoop, dict[tuple[Endpoint, Guard], AsyncOpenAI]
 
 @asynccontextmanager
 async def client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpenAI]:
-    """A client for `to`: kept for later calls where it is the operator's, closed at the end where not."""
+    """A client for `to`: kept for later calls where it is the operator's, closed at the end where not.
+
+    Raises AgentTimeout where it is used for longer than MAX_MODEL_CALL_S.
+    """
+    try:
+        async with asyncio.timeout(MAX_MODEL_CALL_S), _client(to, context) as one:
+            yield one
+    except TimeoutError:
+        raise AgentTimeout(MAX_MODEL_CALL_S) from None
+
+
+@asynccontextmanager
+async def _client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpenAI]:
     guard = Guard.of(context.settings.allow_hosts)
     guard = guard.trusting(to.base_url) if to.trusted else guard
     if not to.shared:
@@ -185,12 +201,14 @@ def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
     from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- takes a second to import
 
     http = httpx2.AsyncClient(
-        transport=GuardedTransport(guard, keep_alive=True, largest=0 if to.trusted else _MAX_ANSWER_BYTES),
+        transport=GuardedTransport(guard, keep_alive=True, largest=_MAX_ANSWER_BYTES),
         trust_env=False,
         follow_redirects=False,
         # A small model on a busy machine may think for minutes before its first token.
         timeout=httpx2.Timeout(60.0, connect=10.0, read=300.0),
-        event_hooks={"request": [] if to.trusted and to.provider == "openai" else [_without_strangers(to)]},
+        event_hooks={
+            "request": [_uncompressed if to.trusted and to.provider == "openai" else _without_strangers(to)]
+        },
     )
     # Temporal repeats a failed call; a second layer of repetitions would hide and multiply it.
     if to.host.endswith(_AZURE):
@@ -202,6 +220,11 @@ def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
             http_client=http,
         )
     return AsyncOpenAI(api_key=to.key, base_url=to.base_url, max_retries=0, http_client=http)
+
+
+async def _uncompressed(request: httpx2.Request) -> None:
+    """Asks for an answer whose bytes can be counted."""
+    request.headers["Accept-Encoding"] = "identity"
 
 
 def _without_strangers(to: Endpoint) -> Callable[[httpx2.Request], Awaitable[None]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.schema import anything, fields, flag, mapping, one_of, text
 from perdure.agents.shipped import fetch_xml
+from perdure.agents.threads import in_thread
 from perdure.errors import AgentError, FinalError
 from perdure.graph.javascript import parse, stringify, to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
@@ -17,6 +19,11 @@ from perdure.net import failures, url
 
 if TYPE_CHECKING:
     from perdure.net import web
+
+THREADED_BODY_BYTES = 250_000
+"""Bytes from which an answer is decoded beside the event loop."""
+
+_decoding = Lock()
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
 _WITH_BODY = ("POST", "PUT", "PATCH")
@@ -100,7 +107,7 @@ async def vanilla_fetch(inputs: Value, params: Mapping[str, Value], context: Age
     reply = await _send(call, context)
     if not reply.ok:
         return _failed(reply, kind, suppressed=js_truthy(params.get("supressError", UNDEFINED)))
-    data = _read(reply, kind)
+    data = await _decoded(reply, kind)
     return {"data": data} if params.get("flatResponse") is False else data
 
 
@@ -140,7 +147,7 @@ async def fetch(inputs: Value, params: Mapping[str, Value], context: AgentContex
     reply = await _send(call, context)
     if not reply.ok:
         return _failed(reply, kind, suppressed=not js_truthy(params.get("throwError", UNDEFINED)))
-    return _read(reply, kind)
+    return await _decoded(reply, kind)
 
 
 def _authorized(call: _Call, context: AgentContext) -> _Call:
@@ -236,6 +243,18 @@ def _failed(reply: web.Reply, kind: str, *, suppressed: bool) -> Value:
         except (ValueError, RecursionError):
             error = reply.text  # a proxy's page: the status says enough
     return {"onError": {"message": message, "status": reply.status, "error": error}}
+
+
+async def _decoded(reply: web.Reply, kind: str) -> Value:
+    """What the answer says; a large one is read in a thread, one at a time, while the event loop beats on."""
+    if len(reply.body) < THREADED_BODY_BYTES:
+        return _read(reply, kind)
+    return await in_thread("a large answer", _read_alone, reply, kind)
+
+
+def _read_alone(reply: web.Reply, kind: str) -> Value:
+    with _decoding:
+        return _read(reply, kind)
 
 
 def _read(reply: web.Reply, kind: str) -> Value:

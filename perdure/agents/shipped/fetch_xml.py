@@ -16,6 +16,9 @@ from perdure.graph.values import Value
 MAX_XML_DEPTH = 200
 """Elements within elements; more would exhaust the stack of whoever walks the result."""
 
+MAX_XML_ELEMENT_COUNT = 200_000
+"""Elements and attributes of a document."""
+
 
 @dataclass
 class _Element:
@@ -44,10 +47,15 @@ def parse(text: str) -> Value:
     A document type declaration is refused: entities defined there can grow without bound.
     """
     stack = [_Element("")]
+    count = 0
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1 + len(attributes)
+        if count > MAX_XML_ELEMENT_COUNT:
+            raise AgentError(f"the XML has more than {MAX_XML_ELEMENT_COUNT:,} elements and attributes")
         if len(stack) > MAX_XML_DEPTH:
             raise AgentError(f"the XML is nested deeper than {MAX_XML_DEPTH} elements")
         element = _Element(name)

@@ -10,6 +10,7 @@ from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.schema import anything, array, fields, flag, one_of, text
 from perdure.errors import FinalError
 from perdure.graph.javascript import to_string
+from perdure.graph.sizes import MAX_VALUE_BYTES, Meter
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 from perdure.net import confined_files
 
@@ -61,15 +62,18 @@ def file_read(inputs: Value, params: Mapping[str, Value], context: AgentContext)
     if js_truthy(files):
         if not is_list(files):
             raise FinalError("fileReadAgent: inputs.array is not a list of file names")
-        return {"array": [_read(context, to_string(folder), name, kind) for name in files]}
+        meter = Meter(MAX_VALUE_BYTES)
+        return {"array": [_read(context, to_string(folder), name, kind, meter) for name in files]}
     if js_truthy(file):
         return {"data": _read(context, to_string(folder), file, kind)}
     raise FinalError("fileReadAgent no file")
 
 
-def _read(context: AgentContext, folder: str, name: Value, kind: Value) -> Value:
+def _read(context: AgentContext, folder: str, name: Value, kind: Value, meter: Meter | None = None) -> Value:
     path, parts = confined_files.locate(context.settings.file_root, folder, to_string(name))
     content = confined_files.read(context.settings.file_root, path, parts, MAX_FILE_BYTES)
+    if meter is not None:
+        meter.add(len(content))
     if kind == "text":
         return content.decode("utf-8-sig", "replace")
     if kind == "base64":

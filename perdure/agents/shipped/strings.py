@@ -12,6 +12,7 @@ from perdure.agents.shipped.objects import array_length, kind, option, plus
 from perdure.errors import AgentError
 from perdure.graph.functions import code_block
 from perdure.graph.javascript import WHITESPACE, parse, stringify, to_number, to_string, trim
+from perdure.graph.sizes import MAX_VALUE_BYTES, Meter
 from perdure.graph.values import UNDEFINED, Value, js_truthy
 
 _UTF_16 = ("utf-16-le", "surrogatepass")
@@ -57,9 +58,11 @@ def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[
     parts = _floor(length / step) + 1 if step else math.nan
     count = array_length(parts, "stringSplitterAgent: the number of chunks")
     contents: list[str] = []
+    meter = Meter(MAX_VALUE_BYTES)
     for index in range(count):
         start = index * step
         first, last = sorted((_clamp(start, length), _clamp(to_number(plus(start, size)), length)))
+        meter.add(last - first)
         contents.append(source[first:last] if plain else units[2 * first : 2 * last].decode(*_UTF_16))
     return {"contents": contents, "count": count, "chunkSize": size, "overlap": overlap}
 
