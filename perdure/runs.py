@@ -35,7 +35,7 @@ from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 
 WAITING_NOTICE_S = 5.0
-"""Seconds after which somebody who waits for a result is told what the run waits for."""
+"""Seconds after which a caller that waits for a result is notified of what the run waits for."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Run:
     async def result(self) -> RunResult:
         """Waits for the end. Raises RunFailed when a node failed, RunCancelled when it was stopped.
 
-        What a run waits for that nobody serves, or nobody answers, is logged once, as a warning.
+        What a run waits for, and no worker serves or no one answers, is logged once, as a warning.
         """
         warning = asyncio.ensure_future(self._warn_where_it_waits())
         try:

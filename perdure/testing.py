@@ -41,7 +41,7 @@ def run_in_memory(
 ) -> RunResult:
     """Runs `graph` to its end. `agents` are added to those shipped; `inputs` go into static nodes.
 
-    `environment` is what the run has around it, such as filters or somebody who answers questions.
+    `environment` is what the run has around it, such as filters or a function that answers questions.
 
     Raises GraphError for a graph that is wrong, RunFailed, whose `result` holds what there is, when a node
     failed, and UsageError where an event loop runs, as in a notebook: there, await `run_in_memory_async`.

@@ -11,7 +11,7 @@ LAYERS = {
     "unit": "graph engine limits memory property protocol storage test_settings",
     "integration": """activities agents net cli conformance differential examples monitoring replay temporal
         workflows test_garbage test_runs""",
-    "system": "bench chaos daemon deployment e2e faults local server",
+    "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
 }
 """What a test of each folder, or file beside the folders, needs. A unit test needs no server, an
@@ -19,11 +19,18 @@ integration test needs one, a system test starts and ends processes. A file that
 says so with `pytestmark`.
 """
 
-SHARED = {"chaos": "chaos", "e2e": "crashes", "faults": "crashes", "local": "local", "workflows": "workflows"}
+SHARED = {
+    "chaos": "chaos",
+    "e2e": "crashes",
+    "faults": "crashes",
+    "local": "local",
+    "poison": "crashes",
+    "workflows": "workflows",
+}
 """Folders whose tests stay together. They share a server or the models; or they are about what dies and
 how soon it is back, and want no company of their kind."""
 
-FIRST = ("chaos", "e2e", "faults", "bench", "cli", "conformance", "workflows", "local", "engine")
+FIRST = ("chaos", "e2e", "faults", "poison", "bench", "cli", "conformance", "workflows", "local", "engine")
 """What takes long begins first where processes share out the tests: nothing long is left for the end."""
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from perdure.activities.failures import application_error, fitting_cause
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment, key_of
 from perdure.activities.segment_threads import SegmentThreads
@@ -22,7 +22,7 @@ from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import AgentCompleted, RunAgent
-from perdure.engine.outcomes import MAX_MESSAGE_CHARS, encoded, failure_of
+from perdure.engine.outcomes import encoded, failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, PerdureError
 from perdure.graph.deferred import copied
@@ -98,6 +98,7 @@ class AgentActivities:
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
             event_steps=MAX_EVENT_STEP_COUNT,
+            asks_queues=True,
         )
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:
@@ -136,7 +137,7 @@ class AgentActivities:
             distant, whole = unpack(payload)
             return pack(await self.claims.answer(distant, whole))
         except PerdureError as error:
-            raise _application_error(error) from error
+            raise application_error(error) from fitting_cause(error)
 
     @activity.defn(name=KEEP)
     async def keep(self, value: RawValue, limit: int) -> RawValue:
@@ -144,7 +145,7 @@ class AgentActivities:
         try:
             return pack(await self.claims.shrink(unpack(value), limit))
         except PerdureError as error:
-            raise _application_error(error) from error
+            raise application_error(error) from fitting_cause(error)
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
@@ -168,7 +169,7 @@ class AgentActivities:
                 else await self.claims.packed(result, **delivery.beside())
             )
         except Exception as error:
-            raise _application_error(error) from (error if len(str(error)) <= MAX_MESSAGE_CHARS else None)
+            raise application_error(error) from fitting_cause(error)
         finally:
             beating.cancel()
         if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT_BYTES:
@@ -258,12 +259,3 @@ def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
         deep = {name: value for name, value in shared.items() if is_object(value)}
         return True, [from_plain(AgentCall, {**shared, **copied(deep), **call}) for call in data["calls"]]
     return False, [from_plain(AgentCall, data)]
-
-
-def _application_error(error: Exception) -> ApplicationError:
-    """The failure, of a type by which the retry policy and the scheduler know what to do."""
-    failure = failure_of(error)
-    delay = None if failure.retry_after_s is None else timedelta(seconds=failure.retry_after_s)
-    return ApplicationError(
-        failure.message, type=failure.kind, next_retry_delay=delay, non_retryable=not failure.transient
-    )

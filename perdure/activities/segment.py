@@ -146,7 +146,9 @@ class Segment:
         return ahead
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
-        return Lookahead(scheduler, TurnOrder(), now, placement.is_pure, placement.is_nobody, self._answer)
+        return Lookahead(
+            scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
+        )
 
     def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         if self._answers and self._is_full():

@@ -7,7 +7,9 @@ import re
 import sys
 import time
 import warnings
+from typing import Any, cast
 
+from perdure.agents.code_place import code_place
 from perdure.graph.text.shown import line, plain
 
 SDK = "temporalio"
@@ -16,9 +18,12 @@ OWN_LOGGER = "perdure"
 REPEATED_LOG_INTERVAL_S = 30.0
 """Seconds between two lines that tell the same."""
 
+MAX_LOGGED_REASON_CHARS = 1_000
+"""Characters of an error in a log line."""
+
 _CORE = "[sdk_core::"
 _AWAY = re.compile(r"gRPC call \w+ retried|Network error")
-_REASON = re.compile(r'message: "([^"]+)"')
+_REASON = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
 
 
 class Seldom(logging.Filter):
@@ -43,16 +48,36 @@ class Seldom(logging.Filter):
 
 
 class Line(logging.Formatter):
-    """Time, level and message on one line, without a traceback."""
+    """Time, level and message on one line; in place of a traceback, what failed, why and where."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         text = record.getMessage().partition("\n")[0]
         if _CORE in text and _AWAY.search(text):
             match = _REASON.search(text)
-            reason = match[1] if match else "no reason given"
+            reason = match[1].replace('\\"', '"') if match else "no reason given"
             text = f"the Temporal server does not answer ({reason}); trying again"
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            text = f"{_failed(record) or text}: {_reason(error)}"
         return f"{self.formatTime(record)} {record.levelname.lower()} {line(text)}"
+
+
+def _failed(record: logging.LogRecord) -> str:
+    """Which call of an activity the record is about, if it is about one."""
+    details: Any = getattr(record, "temporal_activity", None)
+    if not isinstance(details, dict):
+        return ""
+    known = cast("dict[str, Any]", details)
+    names = ("activity_type", "activity_id", "workflow_id", "attempt")
+    agent, node, run, attempt = (known.get(name) for name in names)
+    return f"agent {agent} failed in node {node} of run {run}, attempt {attempt}"
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).partition("\n")[0][:MAX_LOGGED_REASON_CHARS] or type(error).__name__
+    place = code_place(error)
+    return f"{text} ({place})" if place else text
 
 
 class Verbose(logging.Formatter):

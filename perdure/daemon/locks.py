@@ -163,7 +163,7 @@ def acquire(lock: int, mode: int, timeout: float, reason: str) -> None:
     """Lock the descriptor, waiting at most `timeout` seconds.
 
     Raises:
-        ConnectionFailed: somebody else holds it for longer, which `reason` explains.
+        ConnectionFailed: another process holds it for longer, which `reason` explains.
     """
     deadline = time.monotonic() + timeout
     while True:

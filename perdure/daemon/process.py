@@ -71,7 +71,7 @@ def ensure(
         command: the command line that serves on the loopback port passed to it. It starts detached, in a
             session of its own, with umask 077, in `folder`, with its output appended to
             ``name.log``. The port is that of the last time if it is free. The command is asked
-            again, with another port, where somebody else took the port meanwhile.
+            again, with another port, if another process took the port meanwhile.
         ready: tells whether the address serves. Called often: cheap, and false instead of raising.
         timeout: seconds until it must be up.
         env: variables to add to the environment of the daemon.

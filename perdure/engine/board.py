@@ -69,7 +69,7 @@ class InFlight:
 
 @dataclass(slots=True)
 class Board:
-    """Everything that changes while a run goes on."""
+    """Everything that changes while a run executes."""
 
     slots: Slots
     observe: Observer | None = None
@@ -114,7 +114,7 @@ class Board:
         return len(self.runs) >= MAX_OPEN_GRAPH_COUNT and self.fuel.per_event < inf
 
     def pause(self) -> None:
-        """This event has had its steps: what is left to do goes on when a timer has fired."""
+        """This event has had its steps: the remaining work continues when a timer has fired."""
         if self.fuel.pause is None:
             self.fuel.pause = self.new_call()
             self.send(self.root, "", StartTimer(self.fuel.pause, PAUSE_MS))
@@ -160,7 +160,7 @@ class Board:
         self.commands.append(command)
 
     def cancel(self, call: int | None) -> None:
-        """Nobody waits for this call any more."""
+        """The call is abandoned."""
         if call is not None and self.calls.pop(call, None) is not None:
             self.commands.append(CancelCall(call))
 
@@ -170,18 +170,18 @@ class Board:
             self.commands.append(Console(run.path_of(name), text))
 
     def move(self, run: GraphRun, name: str, state: NodeState) -> None:
-        """Moves a node by the table of transitions, and tells the observer."""
+        """Moves a node by the table of transitions, and notifies the observer."""
         run.move(name, state)
         if self.observe is not None:
             self.observe(run, name)
 
     def moved(self, run: GraphRun, name: str) -> None:
-        """Tells the observer that a node is in another state."""
+        """Notifies the observer that a node is in another state."""
         if self.observe is not None:
             self.observe(run, name)
 
     def discard(self, children: Iterable[int]) -> None:
-        """Stops inner graphs that nobody waits for any more, and forgets them."""
+        """Stops abandoned inner graphs, and forgets them."""
         doomed = [run for child in children for run in self.runs[child].walk(self.runs)]
         self.stop(doomed)
         for run in doomed:

@@ -117,10 +117,10 @@ def _refuse_crowd(name: str, slots: Slots) -> None:
 
 
 def _nested(graph: Value, inputs: dict[str, Value]) -> Preparation:
-    given = graph.get("nodes") if is_dict(graph) else None
-    if given is None or given is UNDEFINED:
+    nodes_param = graph.get("nodes") if is_dict(graph) else None
+    if nodes_param is None or nodes_param is UNDEFINED:
         raise BadCall("the graph of a nested node is no graph: it has no nodes")
-    nodes: dict[str, Value] = {key: _copied(node) for key, node in spread(given).items()}
+    nodes: dict[str, Value] = {key: _copied(node) for key, node in spread(nodes_param).items()}
     values: dict[str, Value] = {}
     refused = False
     for key in ordered_keys(inputs):
@@ -154,8 +154,8 @@ def _copied(node: Value) -> dict[str, Value]:
 def _mapped(inputs: dict[str, Value], params: Mapping[str, Value], graph: Value) -> Preparation:
     rows = _rows(inputs.get("rows"), graph)
     count = _limited(rows.length if isinstance(rows, BlobRef) else len(rows), params.get("limit"))
-    given = params.get("rowKey")
-    row_key = "row" if given is None or given is UNDEFINED else to_string(given)
+    key_param = params.get("rowKey")
+    row_key = "row" if key_param is None or key_param is UNDEFINED else to_string(key_param)
     document = spread(graph)
     nodes, values = _nodes_of_rows(inputs, row_key, document.get("nodes"))
     expand = params.get("expandKeys")
@@ -187,10 +187,10 @@ def _rows(rows: Value, graph: Value) -> Value:
 
 
 def _nodes_of_rows(
-    inputs: dict[str, Value], row_key: str, given: Value
+    inputs: dict[str, Value], row_key: str, nodes_param: Value
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     """The nodes of the graph with a static one for each input, and the values that these start with."""
-    nodes: dict[str, Value] = {**spread(given), MAP_INDEX: {}}
+    nodes: dict[str, Value] = {**spread(nodes_param), MAP_INDEX: {}}
     values: dict[str, Value] = {}
     for key in ordered_keys(inputs):
         node_id = row_key if key == "rows" else key
@@ -208,20 +208,20 @@ def _limited(count: int, limit: Value) -> int:
     """`rows.length = limit` of JavaScript, where `limit` is less."""
     if not js_truthy(limit):
         return count
-    wanted = to_number(limit)
-    if not wanted < count:
+    length = to_number(limit)
+    if not length < count:
         return count
-    if wanted < 0 or wanted != int(wanted):
+    if length < 0 or length != int(length):
         raise BadCall(f"mapAgent: limit {to_string(limit)} is no number of rows")
-    return int(wanted)
+    return int(length)
 
 
 def _invalid(row_key: str, columns: Sequence[str], expand: Value, nodes: Mapping[str, Value]) -> str | None:
     """Why no row can be started."""
     if isinstance(expand, str) and expand:
         return "mapAgent: expandKeys is not a list"
-    wanted = (row_key, MAP_INDEX, *columns)
-    wrong = next((key for key in wanted if key not in nodes or is_computed(nodes[key])), None)
+    required = (row_key, MAP_INDEX, *columns)
+    wrong = next((key for key in required if key not in nodes or is_computed(nodes[key])), None)
     return None if wrong is None else f"injectValue with Invalid nodeId, {wrong}"
 
 
@@ -232,8 +232,8 @@ def collect(name: str, params: Mapping[str, Value], results: Sequence[Value]) ->
     """
     kind = GRAPH_AGENTS[name]
     if not kind.rows:
-        wanted = kind.result_node if kind.document is not None else params.get("resultNodeId")
-        return results[0].get(to_string(wanted), UNDEFINED) if js_truthy(wanted) else results[0]
+        result_node = kind.result_node if kind.document is not None else params.get("resultNodeId")
+        return results[0].get(to_string(result_node), UNDEFINED) if js_truthy(result_node) else results[0]
     if not results:
         raise BadCall(
             f"{name}: there are no rows, so there is no result",

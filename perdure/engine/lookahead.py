@@ -49,15 +49,15 @@ from perdure.graph.values import Value
 class Lookahead:
     """A copy of a run. `answer` gives the answer of a pure agent, or None to stop before it.
 
-    `is_pure` and `is_nobody` tell of a call whether it may be answered here, and whether it is one
-    of those that null answers. `console` is what was shown, `finish` how the run ended, once it has.
+    `is_pure` and `is_answered_with_null` say whether a call may be answered here, and whether null
+    is its answer. `console` is what was shown, `finish` how the run ended, once it has.
     """
 
     scheduler: Scheduler
     turns: TurnOrder
     now_ms: int
     is_pure: Callable[[RunAgent], bool]
-    is_nobody: Callable[[RunAgent], bool]
+    is_answered_with_null: Callable[[RunAgent], bool]
     answer: Callable[[RunAgent], AgentCompleted | AgentFailed | None]
     waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
     console: list[str] = field(default_factory=list[str])
@@ -101,7 +101,7 @@ class Lookahead:
             match command:
                 case RunAgent():
                     call = command.call
-                    if self.is_nobody(command):
+                    if self.is_answered_with_null(command):
                         self.turns.expect(call, AgentCompleted(call, None))
                     elif self.is_pure(command):
                         self.waiting[call] = command

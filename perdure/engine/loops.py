@@ -14,7 +14,7 @@ from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
 def advance(run: GraphRun, force: bool) -> bool:
     """Ends an iteration; True when another begins, its nodes fresh and its static values set.
 
-    `force` lets the loop go on after errors. Static nodes are updated after the last pass too.
+    `force` lets the loop continue after errors. Static nodes are updated after the last pass too.
     May raise FunctionError.
     """
     if run.rule is None or (not force and run.errors()):
@@ -24,7 +24,7 @@ def advance(run: GraphRun, force: bool) -> bool:
     update(run, previous)
     for name in run.plan.statics:
         set_result(run, name)
-    if not _wanted(run):
+    if not _continues(run):
         return False
     run.iteration += 1
     run.renew()
@@ -80,7 +80,7 @@ def missing_statics(run: GraphRun) -> list[str]:
     ]
 
 
-def _wanted(run: GraphRun) -> bool:
+def _continues(run: GraphRun) -> bool:
     rule = run.rule or {}
     count = rule.get("count", UNDEFINED)
     # JavaScript's loose `<`: what is no number is never greater

@@ -99,7 +99,7 @@ class RunOptions:
         return replace(self, injects=(*self.injects, *inputs.items())) if inputs else self
 
 
-# Not frozen, though nobody may change it: one is made for every call, and freezing trebles its cost.
+# Not frozen, though no code may change it: one is made for every call, and freezing trebles its cost.
 @dataclass(slots=True)
 class RunAgent:
     """Call an agent; answer with AgentCompleted or AgentFailed.
@@ -146,10 +146,10 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """The run's course depends on a value that is not here: answer with Fetched or AgentFailed.
+    """The run's control flow depends on a value that is not here: answer with Fetched or AgentFailed.
 
     The answer is all of the value where `whole` is set, else a small value or the BlobRef of a large
-    one. `then` tells what is to go on; `result` is what an agent has returned by then. `told` is what
+    one. `then` says what continues; `result` is what an agent has returned by then. `told` is what
     was fetched for the same decision before, by its keys (perdure.engine.resolved_values).
     """
 
@@ -163,7 +163,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class CancelCall:
-    """Nobody waits for this call or timer any more: stop it."""
+    """The call or timer is abandoned: stop it."""
 
     call: CallId
 

@@ -27,7 +27,7 @@ MAX_BATCHED_ROW_COUNT = 2_000
 """... but no more than this."""
 
 NODE_PLAN_CACHE_COUNT = 100
-"""Plans that are kept for further use; a graph that is computed anew each time would fill the memory."""
+"""Plans that are kept for further use; graphs that are computed again each time would fill the memory."""
 
 
 class Withheld(Exception):
@@ -59,15 +59,15 @@ class NestedGraphs:
             self.board.send(run, name, StartTimer(node.timer, timeout))
         kind = GRAPH_AGENTS[nested.agent]
         try:
-            wanted = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
-            self._take(nested, wanted, graph)
+            prepared = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
+            self._take(nested, prepared, graph)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
             return
         self._open_more(run, name, nested)
         outcome = self._outcome(nested)
         if outcome is not None:
-            self._decide(run, name, nested, outcome, kind.turns - (1 if wanted.starts else 2))
+            self._decide(run, name, nested, outcome, kind.turns - (1 if prepared.starts else 2))
 
     def over(self, child: GraphRun) -> None:
         """A graph inside a node has ended: with the first failure, or the last graph, the node does."""
@@ -126,15 +126,15 @@ class NestedGraphs:
         except BadCall as error:
             return _suppressible(nested, error)
 
-    def _take(self, nested: Nested, wanted: Preparation, graph: Value) -> None:
+    def _take(self, nested: Nested, prepared: Preparation, graph: Value) -> None:
         """Notes what is to be run. Raises BadCall when it cannot be."""
-        if not wanted.starts:
+        if not prepared.starts:
             return
-        nested.plan = self._plan(wanted, graph)
-        invalid = wanted.starts[0].invalid
+        nested.plan = self._plan(prepared, graph)
+        invalid = prepared.starts[0].invalid
         if invalid is not None:
             raise BadCall(invalid, suppressible=True)
-        nested.starts, nested.want_all, nested.rule = wanted.starts, wanted.want_all, wanted.rule
+        nested.starts, nested.want_all, nested.rule = prepared.starts, prepared.want_all, prepared.rule
 
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""
@@ -161,21 +161,21 @@ class NestedGraphs:
         child.renew()
         return child
 
-    def _plan(self, wanted: Preparation, graph: Value) -> Plan:
+    def _plan(self, prepared: Preparation, graph: Value) -> Plan:
         """The plan of a nested graph: one for all rows, iterations and inputs of the same shape."""
-        key = (id(graph), tuple(wanted.document["nodes"]))
+        key = (id(graph), tuple(prepared.document["nodes"]))
         known = self._plans.get(key)
-        if known is not None and not wanted.refused:
+        if known is not None and not prepared.refused:
             return known[1]
         try:
             rules = self.rules
-            plan = checked_plan(wanted.document, rules.options.graphs, rules.agents, rules.is_bounded)
+            plan = checked_plan(prepared.document, rules.options.graphs, rules.agents, rules.is_bounded)
         except GraphError as error:
             problem = error.problems[0]
             raise BadCall(problem.graphai or problem.finding, suppressible=True) from error
         if len(self._plans) >= NODE_PLAN_CACHE_COUNT:
             self._plans.clear()
-        self._plans[key] = (graph, plan)  # holding the graph keeps its id from being given again
+        self._plans[key] = (graph, plan)  # holding the graph keeps its id from being reused
         return plan
 
 

@@ -13,7 +13,7 @@ Invariants
     A node that holds a slot gives it back in `_leave`, once, or in `Board.stop`.
     Between two events, no queued node waits for a slot that is free.
     The result of a node with a graph is passed on while its second slot still counts; a failure is
-    recorded after that slot is given back. The bound in slots.py rests on this.
+    recorded after that slot is released. The bound in slots.py rests on this.
 
 Rejected: a work list instead of recursion. It would start nodes breadth first, in another order than
 GraphAI as soon as slots are scarce. Python's stack is finite, though: starts that are nested more than
@@ -56,7 +56,7 @@ class NodeLifecycle:
         self._depth = 0
         self._put_off: deque[tuple[GraphRun, str]] = deque()
 
-    # Told of results, queued, started
+    # Notified of results, queued, started
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
@@ -111,7 +111,7 @@ class NodeLifecycle:
         return True
 
     def catch_up(self) -> None:
-        """Starts what was put off; to be called when nothing else is going on."""
+        """Starts what was put off; to be called when the event has been handled otherwise."""
         while self._put_off:
             self.execute(*self._put_off.popleft())
 

@@ -1,6 +1,6 @@
 """What one node means: when it is ready, what its agent is called with, what its result is.
 
-Everything here reads a GraphRun and decides; nothing is queued, started or told to anybody.
+Everything here reads a GraphRun and decides; nothing is queued, started or reported.
 Expressions may raise FunctionError (bad JSON in jsonParse); the scheduler makes it the node's failure.
 """
 
@@ -119,11 +119,11 @@ def _check_size(inputs: dict[str, Value]) -> None:
 
 def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Mapping[str, Value]:
     """The node's params under those that `inputs.params` gave; its own, not a copy, where it gave none."""
-    given = inputs.get("params")
-    if given is None:
+    from_inputs = inputs.get("params")
+    if from_inputs is None:
         return plan.params
-    given = run.resolved.resolve(given)
-    return {**plan.params, **given} if is_dict(given) else plan.params
+    from_inputs = run.resolved.resolve(from_inputs)
+    return {**plan.params, **from_inputs} if is_dict(from_inputs) else plan.params
 
 
 def nested_inputs(run: GraphRun, inputs: dict[str, Value]) -> dict[str, Value]:
@@ -194,18 +194,18 @@ def is_missing(run: GraphRun, plan: ComputedPlan, whole: Value) -> bool:
 
 def console_before(plan: ComputedPlan, inputs: Value) -> str | None:
     """What `console` shows before the agent runs."""
-    wanted = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
-    if wanted is True:
+    shown = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
+    if shown is True:
         return to_string(stringify(described(inputs), 2))
-    return to_string(wanted) if js_truthy(wanted) else None
+    return to_string(shown) if js_truthy(shown) else None
 
 
 def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
     """What `console` shows of the result."""
-    wanted = console if isinstance(console, bool) else spread(console).get("after")
+    shown = console if isinstance(console, bool) else spread(console).get("after")
     result = described(result)
-    if wanted is True:
+    if shown is True:
         return result if isinstance(result, str) else to_string(stringify(result, 2))
-    if is_dict(wanted):
-        return to_string(stringify(compile_output(wanted).render(Self(result, run.now_ms)), 2))
-    return to_string(wanted) if js_truthy(wanted) else None
+    if is_dict(shown):
+        return to_string(stringify(compile_output(shown).render(Self(result, run.now_ms)), 2))
+    return to_string(shown) if js_truthy(shown) else None

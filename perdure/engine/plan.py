@@ -28,7 +28,7 @@ class StaticPlan:
     console: Value = None
 
 
-# Not frozen, though nobody may change it: one is made for every node, and freezing trebles its cost.
+# Not frozen, though no code may change it: one is made for every node, and freezing trebles its cost.
 @dataclass(slots=True, kw_only=True)
 class ComputedPlan:
     """A node that calls an agent, with everything of it that can be parsed before the run.
@@ -160,9 +160,9 @@ def _has(node: dict[str, Value], key: str) -> bool:
 
 
 def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> ComputedPlan:
-    given = node["inputs"] if _has(node, "inputs") else None
-    raw = spread(given)
-    inputs = compile_inputs(given if isinstance(given, str) else raw)
+    inputs_field = node["inputs"] if _has(node, "inputs") else None
+    raw = spread(inputs_field)
+    inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
     agent = parse_reference(node["agent"])
     pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
     graph = _graph(node, graphs)

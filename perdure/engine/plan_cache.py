@@ -16,7 +16,7 @@ from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value
 
 CACHED_PLAN_COUNT: Final = 64
-"""Plans, and verdicts of the checks: graphs that are computed anew each time must not fill the memory."""
+"""Plans, and verdicts of the checks: graphs that are computed again each time must not fill the memory."""
 
 
 class _Key:

@@ -35,7 +35,7 @@ MAX_RESOLVED_BYTES: Final = 100_000
 
 
 class ValueNeeded(Exception):
-    """The run cannot go on here without a value: with all of it where `whole` is set."""
+    """The run cannot continue here without a value: with all of it if `whole` is set."""
 
     def __init__(self, distant: Deferred, whole: bool) -> None:
         self.distant = distant
@@ -57,21 +57,21 @@ class ResolvedValues:
         return self._read(value, whole=False)
 
     def resolve(self, value: Value) -> Value:
-        """`value` with nothing distant in it. Raises ValueNeeded."""
+        """`value` with nothing deferred in it. Raises ValueNeeded."""
         if isinstance(value, Deferred):
             return self._read(value, whole=True)
         if is_object(value) and next(deferred_in(value), None) is not None:
             return self._read(Composite(value), whole=True)
         return value
 
-    def remember(self, told: Mapping[str, Value]) -> None:
+    def remember(self, values: Mapping[str, Value]) -> None:
         """Remembers values by their keys: all of them, however many others are forgotten for that."""
-        for key, value in told.items():
+        for key, value in values.items():
             if key in self._values:
                 self._forget(key)
             self._values[key] = value
             self._bytes += _size(value)
-        while len(self._values) > len(told) and (
+        while len(self._values) > len(values) and (
             len(self._values) > MAX_RESOLVED_COUNT or self._bytes > MAX_RESOLVED_BYTES
         ):
             self._forget(next(iter(self._values)))

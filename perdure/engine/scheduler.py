@@ -55,7 +55,7 @@ class Scheduler:
 
     One that is named like an agent of the engine takes its place, as in GraphAI.
 
-    `observe` is told of every change of a node's state. Raises GraphError for a graph that GraphAI
+    `observe` is called for every change of a node's state. Raises GraphError for a graph that GraphAI
     would refuse, UsageError for an inject into a node that is not static.
     """
 
@@ -76,7 +76,7 @@ class Scheduler:
 
     @classmethod
     def resumed(cls, board: Board, rules: Rules) -> Scheduler:
-        """A scheduler that goes on with a board (perdure.engine.snapshot)."""
+        """A scheduler that continues a board (perdure.engine.snapshot)."""
         scheduler = cls.__new__(cls)
         scheduler._play(board, rules)
         return scheduler
@@ -146,7 +146,7 @@ class Scheduler:
                 self.nested.over(run)
 
     def _end_pause(self, call: int) -> None:
-        """What was put off goes on: iterations and rows first, then nodes that wait in the queue."""
+        """Continues what was put off: iterations and rows first, then nodes that wait in the queue."""
         board, fuel = self.board, self.board.fuel
         del board.calls[call]
         fuel.pause, put_off, fuel.put_off = None, fuel.put_off, {}
@@ -169,7 +169,7 @@ class Scheduler:
         return self.board.take_commands()
 
     def _abort(self) -> None:
-        """GraphAI's abort: what runs is told to stop, the rest stays as it is."""
+        """GraphAI's abort: what runs is cancelled, the rest stays as it is."""
         self.board.stop(list(self.root.walk(self.board.runs)))
         failure = next(iter(self.root.errors().values()), None)
         self.graphs.finish(self.root, failure, aborted=True)

@@ -15,7 +15,7 @@ Rejected
     Pickled objects: a run outlives versions, and the layout of classes would be frozen with it.
     A log of the events so far: it grows with the run, which is why the run continues as new.
 
-Not in it are the caller's options and the names of agents, which `restore` is given again, and the
+Not in it are the caller's options and the names of agents, which `restore` receives again, and the
 order in which answers that have arrived are due (turn_order.py), which is the shell's.
 """
 
@@ -92,7 +92,7 @@ def restore(
     if data.get("format") not in READABLE_FORMATS:
         raise UsageError(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
-            "Let a worker of the version that wrote it go on with the run."
+            "Let a worker of the version that wrote it continue the run."
         )
     rules = rules_of(options or RunOptions(), agents, event_steps)
     documents: list[Mapping[str, Value]] = data["documents"]
@@ -194,8 +194,8 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
     command = flight.command
     if isinstance(command, Fetch):
-        wanted = {"distant": command.distant, "whole": command.whole, "then": command.then}
-        return data | wanted | {"result": command.result, "told": command.told}
+        fetch = {"distant": command.distant, "whole": command.whole, "then": command.then}
+        return data | fetch | {"result": command.result, "told": command.told}
     if isinstance(command, RunAgent):
         return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
     if isinstance(command, StartTimer):

@@ -108,7 +108,7 @@ class NodeRun:
     nested: Nested | None = None
 
 
-# Not frozen, though nobody may change it, nor a tuple: one is made for every answer.
+# Not frozen, though no code may change it, nor a tuple: one is made for every answer.
 @dataclass(slots=True)
 class Outcome:
     """How a nested graph, or the node that runs it, ended: a value or a message."""
@@ -121,8 +121,8 @@ class Outcome:
 class Nested:
     """The graphs that a node runs, and how they ended so far; `call` is the node's.
 
-    `starts` are all of them, of which `opened` have begun; `children` are those that go on, and
-    `results` what the others gave, by row; those `kept` are in lists of the store, with their rows.
+    `starts` are all of them, of which `opened` have begun; `children` are those still running, and
+    `results` what the others returned, by row; those `kept` are in lists of the store, with their rows.
     Where results are `withheld`, they are known elsewhere. While it is `opening`, nothing is decided;
     `failed` is the message of the first graph that did.
     """
@@ -148,8 +148,8 @@ class Nested:
 class GraphRun:
     """One execution of one graph, over all its iterations.
 
-    `values` are the initial values given from outside (by injectValue, or as inputs of a nested
-    graph): each iteration starts with them. `want_all` tells whether a nested run hands back all
+    `values` are the initial values passed from outside (by injectValue, or as inputs of a nested
+    graph): each iteration starts with them. `want_all` says whether a nested run returns all
     results or those of its isResult nodes. `rule` is the graph's `loop`.
 
     `active` is the number of nodes in an ACTIVE state, which `move` alone changes. `holds` counts what
@@ -210,9 +210,9 @@ class GraphRun:
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
-        given, plan = self.values, self.plan
+        initial, plan = self.values, self.plan
         self.nodes = {
-            name: NodeRun(value=given.get(name, static.value)) for name, static in plan.statics.items()
+            name: NodeRun(value=initial.get(name, static.value)) for name, static in plan.statics.items()
         }
         for name, computed in plan.computed.items():
             self.nodes[name] = NodeRun(pending=computed.needs)

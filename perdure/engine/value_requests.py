@@ -46,18 +46,18 @@ class ValueRequests:
     ) -> CallId:
         """Asks for a value and returns the number of the call; without a `name`, the graph continues."""
         call = self._board.new_call()
-        told: Mapping[str, Value] = {}
+        values: Mapping[str, Value] = {}
         if self._deciding is not None and self._deciding[0] == (run.id, run.iteration, name, then):
-            told = self._deciding[1]
-        wanted = Fetch(
+            values = self._deciding[1]
+        request = Fetch(
             call=call,
             distant=unknown.distant,
             whole=unknown.whole,
             then=then,
             result=result,
-            told=told,
+            told=values,
         )
-        self._board.send(run, name, wanted)
+        self._board.send(run, name, request)
         return call
 
     def resolve_value(self, run: GraphRun, name: str, fetch: Fetch, value: Value) -> None:
@@ -66,9 +66,9 @@ class ValueRequests:
         A decision may take several values. Each Fetch for it has those before it, so that it comes to an
         end however much is forgotten, or however often the run is resumed elsewhere meanwhile.
         """
-        told = {**fetch.told, key_of(fetch.distant, fetch.whole): value}
-        self._board.resolved.remember(told)
-        self._deciding = (run.id, run.iteration, name, fetch.then), told
+        values = {**fetch.told, key_of(fetch.distant, fetch.whole): value}
+        self._board.resolved.remember(values)
+        self._deciding = (run.id, run.iteration, name, fetch.then), values
 
     def over(self) -> None:
         """What followed from the last value has been done."""

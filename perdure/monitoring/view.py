@@ -40,7 +40,7 @@ class RunView(Protocol):
     async def status(self, console_from: int = 0) -> RunStatus | None:
         """What the run itself says: nodes, open questions, and its console from a line on.
 
-        None when nobody answers for it in time.
+        None when no worker answers for it in time.
         """
         ...
 

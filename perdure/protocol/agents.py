@@ -1,4 +1,4 @@
-"""The agents of a worker, as a run is told of them, and where a call of one therefore goes.
+"""The agents of a worker, as a run sees them, and where a call of one therefore goes.
 
 The workflow and the segments of its worker ask the same questions here, so that they agree.
 """
@@ -45,6 +45,7 @@ class AgentRegistry:
     a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
     a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
     (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
+    `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them.
     """
 
     pure: Sequence[str] = ()
@@ -57,6 +58,7 @@ class AgentRegistry:
     first: Mapping[str, Value] | None = None
     event_steps: int | None = None
     allowed_queues: Sequence[str] | None = None
+    asks_queues: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -70,6 +72,7 @@ class Placement:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store
+        self.asks_queues = directory.asks_queues
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
@@ -80,7 +83,7 @@ class Placement:
         """Whether null may stand in for the agent."""
         return agent in self._bypassed
 
-    def is_nobody(self, command: RunAgent) -> bool:
+    def is_answered_with_null(self, command: RunAgent) -> bool:
         """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
         name = command.agent
         if name not in self._bypassed or name in self.names:
@@ -108,16 +111,16 @@ class Placement:
         The name of an agent is the type of an activity: without a list, a graph could call whatever the
         workers of other applications offer in the namespace, on the authority of this one.
         """
-        wanted, allowed = command.options.queue, self._directory.allowed_queues
+        requested, allowed = command.options.queue, self._directory.allowed_queues
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if wanted is None or allowed is None or "*" in allowed:
+        if requested is None or allowed is None or "*" in allowed:
             return None
-        if wanted in (queue, *allowed, *self._directory.queues.values()):
+        if requested in (queue, *allowed, *self._directory.queues.values()):
             return None
         return FinalError(
-            f"{command.path}: graphs may not use the task queue {wanted!r}",
-            hint=f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={wanted}",
+            f"{command.path}: graphs may not use the task queue {requested!r}",
+            hint=f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={requested}",
         )
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:

@@ -1,6 +1,6 @@
-"""Names that stand in histories, in requests and on servers. They never change.
+"""Names in histories, in requests and on servers. They never change.
 
-A run that began under an older version goes on under a newer one only if both use the same names;
+A run that began under an older version continues under a newer one only if both use the same names;
 tests/repo/test_wire_names.py pins them.
 """
 

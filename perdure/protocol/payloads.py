@@ -60,7 +60,7 @@ class RunResult:
         )
 
 
-# Not frozen, though nobody may change it: two are made for every call, and freezing trebles their cost.
+# Not frozen, though no code may change it: two are made for every call, and freezing trebles their cost.
 @dataclass(slots=True, kw_only=True)
 class AgentCall:
     """One call of an agent, as its activity receives it.
@@ -103,7 +103,7 @@ class BatchCall:
 class FirstSegmentRequest:
     """A run that begins, for its worker to play ahead: the fields of its RunRequest, its id, its time.
 
-    `now` is in milliseconds since the epoch. Of a run that `continues` another only the graph is told.
+    `now` is in milliseconds since the epoch. Of a run that `continues` another, only the graph is reported.
     """
 
     request: Mapping[str, Value]

@@ -25,7 +25,7 @@ MAX_STREAM_TAIL_COUNT = 20
 
 @dataclass(slots=True)
 class RunProgress:
-    """Keeps little while the run goes on, and builds what is asked for when it is asked."""
+    """Keeps little while the run executes, and builds what is asked for when it is asked."""
 
     name: str
     counts: dict[str, int] = field(default_factory=dict[str, int])
@@ -53,7 +53,7 @@ class RunProgress:
                 self._queues.pop(run.path_of(name), None)
 
     def state(self) -> dict[str, Value]:
-        """What the next run of a chain goes on with."""
+        """What the next run of a chain continues with."""
         return {
             "counts": dict(self.counts),
             "console": list(self._console),
@@ -62,7 +62,7 @@ class RunProgress:
         }
 
     def resume(self, state: Mapping[str, Value]) -> None:
-        """Goes on with what the run before has left."""
+        """Continues with what the previous run has left."""
         self.counts = dict(state["counts"])
         self._console.extend(state["console"])
         self._console_count = state["lines"]

@@ -92,7 +92,7 @@ class Folder:
             return
         try:
             self._create(path, data)
-        except FileNotFoundError:  # somebody removed folders that were made already
+        except FileNotFoundError:  # another process removed folders that were made already
             self._made.clear()
             self._create(path, data)
 

@@ -14,7 +14,7 @@ Invariants
 
 Rejected
     A task per call that waits for a semaphore: a map of 100,000 rows would have as many tasks, and the
-    order in which they go on would be the event loop's.
+    order in which they continue would be the event loop's.
     To begin everything and let the server queue it: its limit on pending activities ends the run.
 """
 
@@ -39,8 +39,9 @@ from perdure.protocol.records import to_lean
 from perdure.protocol.wire import beside, pack, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
-from perdure.workflows.calls import agent_call, failure
+from perdure.workflows.calls import agent_call, failure, foreign_failure
 from perdure.workflows.host import Host
+from perdure.workflows.queue_agents import QueueAgents
 from perdure.workflows.run_values import MAX_INLINE_BYTES, packed
 from perdure.workflows.task_budget import WorkflowTaskBudget
 
@@ -72,6 +73,10 @@ class ActivityDispatcher:
     _open: OpenCalls = field(default_factory=OpenCalls)
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
+    _queues: QueueAgents = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._queues = QueueAgents(self.host, self.placement, self.queue)
 
     def call_agent(self, command: RunAgent) -> None:
         """Sends a call, now or when there is room; one that may not be sent fails."""
@@ -88,15 +93,17 @@ class ActivityDispatcher:
         self._waiting.append(command)
 
     def drop(self, call: int) -> None:
-        """Nobody waits for this call any more."""
+        """The call is abandoned."""
         self._open.drop(call)
         self.local.forget(call)
+        self._queues.drop(call)
         self._waiting = deque(command for command in self._waiting if command.call != call)
 
     def close(self) -> None:
-        """The run is over: whatever is still running is told to stop."""
+        """The run is over: whatever is still running is cancelled."""
         self._waiting.clear()
         self._open.close()
+        self._queues.close()
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
@@ -113,6 +120,12 @@ class ActivityDispatcher:
     def _send(self, command: RunAgent) -> None:
         """Sends a call, with those that may share its activity; large inputs go to the store first."""
         run, is_bypassed = self.host.run_id(), self.placement.is_bypassed(command.agent)
+        if command.call not in self.local:
+            if self._queues.is_unknown(command):
+                self._hold(command)
+                return
+            if self._queues.is_foreign(command):
+                command = replace(command, options=replace(command.options, batch=1))
         if command.options.batch > 1 and command.call not in self.local:
             batch = batches.taken(command, self._waiting)
             self._pack_and_start(batch, batches.request(batch, run, is_bypassed))
@@ -120,6 +133,18 @@ class ActivityDispatcher:
             self._pack_and_start(
                 [command], pack(to_lean(agent_call(command, run, is_bypassed)), limited=False)
             )
+
+    def _hold(self, command: RunAgent) -> None:
+        """The call waits for its queue to say which agents it has."""
+        self.progress.sent_to(command.path, command.options.queue or self.queue)
+        if self._queues.hold(command, lambda held: self._resume(command.call, held)):
+            self.share.add(0)
+            self.remote.add(command.call, 0)
+
+    def _resume(self, asked_for: int, held: list[RunAgent]) -> None:
+        self.remote.remove(asked_for)
+        self._waiting.extendleft(reversed(held))
+        self.wake()
 
     def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         if len(arguments.payload.data) <= MAX_INLINE_BYTES:
@@ -165,7 +190,10 @@ class ActivityDispatcher:
         queue = self.placement.queue(first) or self.queue
         for command in batch:
             self.progress.sent_to(command.path, queue)
-        options = activity_options.remote(first.options, first.path, queue, len(batch))
+        if self._queues.is_foreign(first):
+            options = activity_options.foreign(first.options, first.path, queue)
+        else:
+            options = activity_options.remote(first.options, first.path, queue, len(batch))
         return self.host.start_activity(first.agent, arguments, **options)
 
     def _answered(self, batch: list[RunAgent], task: asyncio.Task[Any], was_local: bool) -> None:
@@ -183,7 +211,7 @@ class ActivityDispatcher:
             self.local.forget(batch[0].call)
             self._waiting.extendleft(reversed(still_open))
         else:
-            self._fail(still_open, lambda call: failure(call, error))
+            self._fail_by(still_open, error, was_local)
         self.wake()
 
     def _keep_beside(self, path: str, result: RawValue) -> None:
@@ -198,21 +226,26 @@ class ActivityDispatcher:
         for command in batch:
             self._arrive(make(command.call))
 
+    def _fail_by(self, batch: list[RunAgent], error: BaseException, was_local: bool) -> None:
+        for command in batch:
+            is_foreign = not was_local and self._queues.is_foreign(command)
+            self._arrive(foreign_failure(command, error) if is_foreign else failure(command.call, error))
+
     def _take(
         self, batch: list[RunAgent], still_open: list[RunAgent], result: RawValue, was_local: bool
     ) -> None:
-        """The results of an activity; those that nobody waits for any more are left out."""
+        """The results of an activity; those of abandoned calls are left out."""
         if was_local:
             self.share.add(len(result.payload.data), calls=0)
         self._keep_beside(batch[0].path, result)
         if batch[0].options.batch > 1 and not was_local:
-            given = batches.answers(batch, result)
+            answers = batches.answers(batch, result)
         else:
-            given = [AgentCompleted(batch[0].call, unpack(result))]
-        self.share.count(sum(map(_size, given)))
-        wanted = {command.call for command in still_open}
-        for answer in given:
-            if answer.call not in wanted:
+            answers = [AgentCompleted(batch[0].call, unpack(result))]
+        self.share.count(sum(map(_size, answers)))
+        open_calls = {command.call for command in still_open}
+        for answer in answers:
+            if answer.call not in open_calls:
                 continue
             if isinstance(answer, RunAgent):
                 self._waiting.append(replace(answer, options=replace(answer.options, batch=1)))

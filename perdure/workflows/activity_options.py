@@ -1,6 +1,6 @@
 """How a call of an agent becomes an activity: where, how long, how often.
 
-Three kinds of failure are told apart by the error's type (activities/activity.py raises them).
+The error's type distinguishes three kinds of failure (activities/activity.py raises them).
 TransientError is repeated here, with backoff, and does not count against the node's `retry`. The
 types in FINAL_ERROR_TYPES are not repeated here: the scheduler applies the node's `retry` to AgentError and
 Timeout, and gives up at once on the others. A worker that dies is noticed by its heartbeat.
@@ -30,7 +30,7 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After this long without a sign of life an attempt counts as lost."""
 
 CALL_DEADLINE = timedelta(days=7)
-"""A call is given up when no attempt has succeeded, or no worker has come, by then."""
+"""A call fails when no attempt has succeeded, or no worker has come, by then."""
 
 SERVER_TIMEOUT_MARGIN = timedelta(seconds=10)
 """A node's `timeout` is kept inside the activity; the server steps in this much later."""
@@ -52,6 +52,19 @@ def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[
         "heartbeat_timeout": HEARTBEAT_TIMEOUT,
         **_limits(options, CALL_DEADLINE),
     }
+
+
+def foreign(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
+    """Keyword arguments of workflow.start_activity for an activity that is no agent of Perdure's.
+
+    It need not send heartbeats, and the node's `retry` decides about a second attempt.
+    """
+    limits = (
+        {} if options.timeout is None else {"start_to_close_timeout": timedelta(milliseconds=options.timeout)}
+    )
+    known = remote(options, path, queue)
+    del known["heartbeat_timeout"]
+    return {**known, **limits, "retry_policy": RetryPolicy(maximum_attempts=1)}
 
 
 def local(options: NodeOptions, path: str) -> dict[str, Any]:

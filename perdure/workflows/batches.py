@@ -1,4 +1,4 @@
-"""Calls that share an activity: what it is given, and the answer to each from what it gave."""
+"""Calls that share an activity: its input, and the answer to each from its result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
 
 
 def request(batch: list[RunAgent], run: str, is_bypassed: bool) -> RawValue:
-    """What the activity is given."""
+    """The input of the activity."""
     shared = to_lean(agent_call(batch[0], run, is_bypassed))
     for name in PER_CALL_FIELDS:
         shared.pop(name, None)
@@ -47,7 +47,7 @@ def request(batch: list[RunAgent], run: str, is_bypassed: bool) -> RawValue:
 
 
 def _own(command: RunAgent, first: RunAgent) -> dict[str, Value]:
-    """What a call is given that the first one is not."""
+    """The fields of a call that differ from the first one's."""
     own = {name: getattr(command, name) for name in PER_CALL_FIELDS}
     for name in SHARED_FIELDS:
         value = getattr(command, name)

@@ -81,10 +81,10 @@ class OpenCalls:
 
     def take(self, batch: list[RunAgent], task: asyncio.Task[Any]) -> list[RunAgent]:
         """`task` is done: those calls of its batch that were not cancelled meanwhile."""
-        wanted = [command for command in batch if self._tasks.get(command.call) is task]
-        for command in wanted:
+        still_open = [command for command in batch if self._tasks.get(command.call) is task]
+        for command in still_open:
             del self._tasks[command.call]
-        return wanted
+        return still_open
 
     def drop(self, call: int) -> None:
         """The call was cancelled; so is its task, once no other call shares it."""

@@ -1,12 +1,18 @@
-"""Calls of agents, in Temporal's words: what an activity is given, what its failure means."""
+"""Calls of agents, in Temporal's words: the input of an activity, what its failure means."""
 
 from __future__ import annotations
 
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+from typing import Final
+
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
 from perdure.engine.messages import AgentFailed, RunAgent
-from perdure.engine.outcomes import failure_of_kind
+from perdure.engine.outcomes import cut, failure_of_kind
+from perdure.errors import AgentError
 from perdure.protocol.payloads import AgentCall
+
+NOT_REGISTERED: Final = ("NotFoundError", "ActivityNotRegisteredError")
+"""The types by which Temporal's SDKs say that a worker does not have an activity."""
 
 
 def agent_call(command: RunAgent, run: str, bypassed: bool) -> AgentCall:
@@ -40,3 +46,25 @@ def failure(call: int, error: BaseException) -> AgentFailed:
         because = f": {last}" if last is not None else ""
         return AgentFailed(call, f"no worker finished it in time ({cause.message}){because}", final=True)
     return AgentFailed(call, str(cause or error), final=True)
+
+
+def foreign_failure(command: RunAgent, error: BaseException) -> AgentFailed:
+    """What the failure of an activity means that is no agent of Perdure's: the agent's own error.
+
+    It counts against `retry`, unless the activity has marked it as not retryable.
+    """
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        return AgentFailed(command.call, cut(_told(command, cause)), final=cause.non_retryable)
+    if isinstance(cause, TimeoutError) and cause.type == TimeoutType.START_TO_CLOSE:
+        return AgentFailed(command.call, f"timeout: {command.agent} did not answer in time", "timed-out")
+    return failure(command.call, error)
+
+
+def _told(command: RunAgent, cause: ApplicationError) -> str:
+    if cause.type in NOT_REGISTERED:
+        finding = f"the worker of queue {command.options.queue!r} has no activity {command.agent!r}"
+        return str(AgentError(finding, hint="register it there, or correct `agent` or `queue` of the node"))
+    return (
+        f"{cause.type}: {cause.message}" if cause.type and cause.message else cause.message or str(cause.type)
+    )

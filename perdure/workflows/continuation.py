@@ -1,8 +1,8 @@
-"""Continue-as-new: when a run's history has grown, it goes on in a new run with the same id.
+"""Continue-as-new: when a run's history has grown, it continues in a new run with the same id.
 
-First the calls that are on their way are waited for, and no new ones are sent; what was not sent,
-timers and open questions go along in the scheduler's snapshot and are sent anew. Where calls take
-longer than DRAIN, the run goes on as it is and tries again STEP events later, until its history is
+First it waits for the calls in flight, and sends no new ones; unsent calls, timers and open
+questions go along in the scheduler's snapshot and are sent again. Where calls take
+longer than DRAIN, the run continues as it is and tries again STEP events later, until its history is
 long: then it waits. An agent that works for hours is never called twice for the history's sake.
 """
 
@@ -50,8 +50,8 @@ class Continuation:
         length = self.host.history_events()
         if length > MAX_HISTORY_EVENT_COUNT or self.host.history_bytes() > MAX_HISTORY_BYTES:
             raise HistoryFull(length)
-        wanted = length >= self.events or self.host.suggests_continuing()
-        self.is_holding = wanted and length >= self._not_before
+        is_due = length >= self.events or self.host.suggests_continuing()
+        self.is_holding = is_due and length >= self._not_before
         return self.is_holding
 
     def wait(self) -> None:
@@ -60,12 +60,12 @@ class Continuation:
             self._timer = asyncio.create_task(self._drain())
 
     def give_up(self) -> None:
-        """The run cannot be carried on now: tries again later."""
+        """The run cannot continue as new now: tries again later."""
         self._not_before = self.host.history_events() + RETRY_STEP_EVENT_COUNT
         self.wake()
 
     def close(self) -> None:
-        """The run is over, or goes on in another."""
+        """The run is over, or continues in another."""
         if self._timer is not None:
             self._timer.cancel()
 

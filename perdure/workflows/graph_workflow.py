@@ -62,7 +62,7 @@ class GraphWorkflow:
     def _check_answer(self, answer: Answer) -> None:
         path = answer.path
         shell = self._shell
-        refusal = HumanTasks().nobody_asks(path) if shell is None else shell.refusal(path, answer.value)
+        refusal = HumanTasks().no_question(path) if shell is None else shell.refusal(path, answer.value)
         if refusal is not None:
             raise UsageError(refusal)
 

@@ -19,7 +19,7 @@ class HumanTasks:
         self._open[command.call] = (command.node, human_prompt(command))
 
     def close(self, call: int) -> None:
-        """The question was answered, or nobody waits for it any more."""
+        """The question was answered or abandoned."""
         self._open.pop(call, None)
 
     def questions(self) -> list[HumanPrompt]:
@@ -34,7 +34,7 @@ class HumanTasks:
         named = [(call, asked) for call, (node, asked) in self._open.items() if node == path]
         return named[0] if len(named) == 1 else None
 
-    def nobody_asks(self, path: str) -> str:
+    def no_question(self, path: str) -> str:
         """Why an answer to `path` is not taken."""
         paths = ", ".join(asked.path for asked in self.questions()) or "no node"
         return f"no single question is open at {path!r}; waiting for an answer: {paths}"

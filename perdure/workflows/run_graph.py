@@ -57,7 +57,7 @@ async def run_graph(
 ) -> RunResult:
     """Runs a graph as a child workflow of the workflow that calls this, and returns its result.
 
-    Temporal makes an `id` where none is given; the `queue` is by default that of the workflow. A cancelled
+    Temporal makes an `id` if none is passed; the `queue` is by default that of the workflow. A cancelled
     workflow cancels its graph. Raises temporalio.exceptions.ChildWorkflowError where the graph fails: its
     cause is an ApplicationError of type RunFailed, GraphError or UsageError.
     """

@@ -25,7 +25,7 @@ _STATUS_KEY = SearchAttributeKey.for_keyword(names.STATUS_ATTRIBUTE)
 
 @dataclass(slots=True)
 class RunLimits:
-    """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is told when time is up."""
+    """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is called when time is up."""
 
     host: Host
     quotas: Quotas
@@ -58,7 +58,7 @@ class RunLimits:
 
 
 def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
-    """The end of a run that must not go on, with what it has."""
+    """The end of a run that must not continue, with what it has."""
     commands = scheduler.handle(Abort(), now_ms)
     finish = next(command for command in commands if isinstance(command, Finish))
     return replace(finish, failure=message)

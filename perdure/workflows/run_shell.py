@@ -113,7 +113,7 @@ class RunShell:
     def refusal(self, path: str, value: object) -> str | None:
         """Why the question at `path` does not take this answer, None where it does."""
         asked = self._people.find(path)
-        return self._people.nobody_asks(path) if asked is None else asked[1].refusal(value)
+        return self._people.no_question(path) if asked is None else asked[1].refusal(value)
 
     def answer(self, path: str, value: object) -> None:
         """A person answers the question of a node."""
@@ -265,7 +265,7 @@ class RunShell:
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self._people.ask(command)
-        elif placement.is_nobody(command):
+        elif placement.is_answered_with_null(command):
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif placement.is_pure(command):
             self._segments.call_agent(command)

@@ -54,14 +54,14 @@ class Values:
 
     def fetch(self, command: Fetch) -> None:
         """Asks to know a value."""
-        wanted = pack([command.distant, command.whole], limited=False)
+        payload = pack([command.distant, command.whole], limited=False)
         summary = str(command.distant)[:100]
-        task = self.host.start_local_activity(FETCH, wanted, summary=summary, **_STORE_ACTIVITY_OPTIONS)
+        task = self.host.start_local_activity(FETCH, payload, summary=summary, **_STORE_ACTIVITY_OPTIONS)
         self._open[command.call] = task
         task.add_done_callback(lambda done: self._fetched(command.call, done))
 
     def drop(self, call: int) -> None:
-        """Nobody waits for this value any more."""
+        """The request for the value is abandoned."""
         task = self._open.pop(call, None)
         if task is not None:
             task.cancel()

@@ -5,7 +5,7 @@ snapshot to the segment, and gives its answers to the calls that they belong to,
 makes later included.
 
 Invariants
-    While a segment is open, no event is handed on: its answers belong to the state that it was given.
+    While a segment is open, no event is handed on: its answers belong to the state that it received.
     A segment that fails costs nothing but time: its calls become activities of their own, as does a call
     that a segment leaves alone.
     The snapshot is the input of a local activity, and so is never in the history; its answers are.
@@ -51,7 +51,7 @@ class Segments:
     """The pure calls of one run. `remotely` sends one as an activity of its own.
 
     While a segment is open nothing else may happen to the run: its answers belong to the state that
-    it was given. Where they carry the run to its end, `end` is its result.
+    it received. Where they carry the run to its end, `end` is its result.
     """
 
     host: Host
@@ -97,10 +97,10 @@ class Segments:
             self.answers.add(*read_segment_answer(answer))
 
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
-        """Plays what the last segment has answered: when somebody asks for what came of it, not before."""
-        is_pure, is_nobody = self.placement.is_pure, self.placement.is_nobody
+        """Plays what the last segment has answered: when the outcome is asked for, not before."""
+        is_pure, is_answered_with_null = self.placement.is_pure, self.placement.is_answered_with_null
         answers = self.answers
-        ahead = Lookahead(scheduler, self.turns, answers.now_ms, is_pure, is_nobody, answers.take)
+        ahead = Lookahead(scheduler, self.turns, answers.now_ms, is_pure, is_answered_with_null, answers.take)
         if not begun:
             ahead.begin()
         ahead.play()
@@ -108,7 +108,7 @@ class Segments:
             self.progress.add_console(line)
 
     def drop(self, call: int) -> None:
-        """Nobody waits for this call any more."""
+        """The call is abandoned."""
         self._waiting.pop(call, None)
 
     def close(self) -> None:
@@ -122,14 +122,14 @@ class Segments:
         if not self._waiting or not self.share.has_room():
             return
         options = replace(self.request.options, injects=(), previous_results=None)
-        given = replace(self.request, document={}, options=options, state=None)
+        fields = replace(self.request, document={}, options=options, state=None)
         request = SegmentRequest(
             scheduler=snapshot(scheduler, light=True),
             places=self.turns.written(),
             directory=to_plain(self.directory),
             now=now_ms,
             run=self.host.run_id(),
-            request=to_lean(given),
+            request=to_lean(fields),
         )
         self._open = self.host.start_local_activity(
             SEGMENT,

@@ -26,7 +26,7 @@ END_OF_TASK_TIMER_S: Final = 0.001
 class WorkflowTaskBudget:
     """Counts what this workflow task has sent and waited for, and in `total` the bytes of the run, both ways.
 
-    `wake` is told when the next workflow task has begun.
+    `wake` is called when the next workflow task has begun.
     """
 
     host: Host
@@ -60,7 +60,7 @@ class WorkflowTaskBudget:
         ):
             return True
         if self._end_of_task is None:
-            # Local activities alone would go on inside this workflow task, whatever they return.
+            # Local activities alone would continue inside this workflow task, whatever they return.
             self._end_of_task = asyncio.create_task(
                 self.host.sleep(END_OF_TASK_TIMER_S, "end of a workflow task")
             )

@@ -116,9 +116,9 @@ WORST: dict[str, Callable[[int], list[Case]]] = {
 
 PARTS: dict[str, Callable[[int], list[Callable[[], Any]]]] = {
     "the object in a model's answer": lambda n: [
-        lambda: messages.found("```" + times(" ", n) + "x"),
-        lambda: messages.found("```" + times("a", n)),
-        lambda: messages.found(times("``` \n", n)),
+        lambda: messages.json_object("```" + times(" ", n) + "x"),
+        lambda: messages.json_object("```" + times("a", n)),
+        lambda: messages.json_object(times("``` \n", n)),
     ],
     "the calls of tools in an answer": lambda n: [
         lambda: messages.tool_calls({"tool_calls": [{"function": {"arguments": times("[", n)}}]}),

@@ -70,7 +70,7 @@ async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture
         assert await in_thread("t", lambda: 1) == 1
         assert await asyncio.to_thread(lambda: 2) == 2
         assert "agent hang (n) continues in its thread, though its call was abandoned" in logged.text
-        assert "50 threads of agents" in logged.records[-1].message
+        assert "50 threads of abandoned calls" in logged.records[-1].message
     finally:
         release.set()
 

@@ -1,6 +1,7 @@
 """What a worker's log says, and how often."""
 
 import logging
+import sys
 
 import pytest
 
@@ -43,3 +44,25 @@ def test_lines_for_people() -> None:
     lines = [logs.Line().format(record(text)) for text in (CORE + AWAY.format("x", 3), "one\ntwo")]
     assert lines[0].endswith(" warning the Temporal server does not answer (tcp connect error); trying again")
     assert lines[1].endswith(" warning one")
+
+
+def test_the_reason_of_an_outage_is_whole() -> None:
+    away = CORE + r'gRPC call poll retried: Status { message: "no peer: desc = \"refused\", port 1" }'
+    line = logs.Line().format(record(away))
+    assert line.endswith('does not answer (no peer: desc = "refused", port 1); trying again')
+
+
+def test_a_failed_activity_is_logged_with_its_reason_and_place() -> None:
+    try:
+        raise ValueError("no crane\nsecond line")
+    except ValueError:
+        failed = logging.LogRecord("x", logging.WARNING, "", 0, "Completing activity", (), sys.exc_info())
+    failed.temporal_activity = {
+        "activity_type": "lift",
+        "activity_id": "a.b",
+        "workflow_id": "r1",
+        "attempt": 2,
+    }
+    line = logs.Line().format(failed)
+    assert " warning agent lift failed in node a.b of run r1, attempt 2: no crane (test_logs.py:" in line
+    assert line.endswith(" in test_a_failed_activity_is_logged_with_its_reason_and_place)")

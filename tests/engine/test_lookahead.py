@@ -66,7 +66,7 @@ class Run:
     def is_pure(self, command: RunAgent) -> bool:
         return (len(command.node) + command.retry + self.salt) % 4 != 0
 
-    def is_nobody(self, command: RunAgent) -> bool:
+    def is_answered_with_null(self, command: RunAgent) -> bool:
         return (len(command.path) + self.salt) % 11 == 0
 
     def answer(self, command: RunAgent) -> AgentCompleted | AgentFailed:
@@ -97,7 +97,7 @@ class Run:
             answered.append((command.path, self.answer(command)))
             return answered[-1][1]
 
-        ahead = Lookahead(scheduler, TurnOrder(), self.now, self.is_pure, self.is_nobody, answer)
+        ahead = Lookahead(scheduler, TurnOrder(), self.now, self.is_pure, self.is_answered_with_null, answer)
         ahead.resume(commands, due)
         stopped = ahead.play()
         assert stopped is None or left[0] < 0
@@ -121,7 +121,7 @@ class Run:
         for command in commands:
             match command:
                 case RunAgent(call=call):
-                    if self.is_nobody(command):
+                    if self.is_answered_with_null(command):
                         self.turns.expect(call, AgentCompleted(call, None))
                     elif self.is_pure(command):
                         taken = self.taking(command)

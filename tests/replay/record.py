@@ -17,6 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
 from perdure import local
 from perdure.agents.agent import agent
 from perdure.agents.catalog import catalog
@@ -45,8 +49,24 @@ async def record(names: Sequence[str]) -> None:
 async def _record_graph(client: GraphClient, path: Path) -> None:
     document: Any = load(path.read_bytes()).data
     agents = {**catalog(), "slowAgent": slow.agent}
-    async with durable.started(client, path.stem, document, agents, client.settings) as run:
+    temporal = await Client.connect(client.temporal.service_client.config.target_host)
+    async with (
+        Worker(temporal, task_queue="another", activities=[upper, broken]),
+        durable.started(client, path.stem, document, agents, client.settings) as run,
+    ):
         await _keep(run, path.stem)
+
+
+@activity.defn
+async def upper(call: dict[str, Any]) -> str:
+    """An activity of a worker that is not Perdure's."""
+    return call["inputs"]["text"].upper()
+
+
+@activity.defn
+async def broken(call: dict[str, Any]) -> str:
+    """One that fails."""
+    raise ValueError(call["inputs"]["text"])
 
 
 @agent("slowAgent", pure=True)

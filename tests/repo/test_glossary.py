@@ -1,6 +1,8 @@
-"""Docs use the project's words: those of glossary.toml, and none that it avoids."""
+"""Docs and code use the project's words: those of glossary.toml, and none that it avoids."""
 
+import io
 import re
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -14,6 +16,14 @@ PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/*/*
 
 OPEN = {"agents.md"}
 """Pages that are generated from the words of the code."""
+
+CODE = GLOSSARY["code"]
+NAMES = frozenset(CODE["names"])
+PROSE = re.compile(CODE["prose"], re.I)
+EXCEPTIONS = frozenset(CODE["except"])
+PACKAGE = ROOT / "perdure"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TEXTS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 
 
 def prose(text: str) -> str:
@@ -37,6 +47,42 @@ def avoided(text: str) -> list[str]:
 )
 def test_words_of_a_page(page: Path) -> None:
     assert avoided(prose(page.read_text())) == []
+
+
+def avoided_in_code(source: str) -> list[str]:
+    """A line for each name to avoid, and for each such word of a comment or string."""
+    lines: list[str] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and token.string not in EXCEPTIONS:
+            if NAMES.intersection(token.string.lower().split("_")):
+                lines.append(f"line {token.start[0]}: name {token.string!r}")
+        elif token.type in TEXTS:
+            text = re.sub(r"`[^`\n]+`|^\w*[\"']\w+[\"']$", "", token.string)
+            for match in PROSE.finditer(text):
+                lines.append(f"line {token.start[0]}: text {match[0]!r}")
+    return lines
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
+def test_words_of_a_module(module: Path) -> None:
+    assert avoided_in_code(module.read_text()) == []
+
+
+def test_what_is_avoided_in_code_is_noticed() -> None:
+    source = '"""It goes\non; nobody waits."""\nwanted = found_rows  # told\n'
+    source += 'status = NOT_FOUND, fetch.told, "told"\n'
+    assert avoided_in_code(source) == [
+        "line 1: text 'nobody'",
+        "line 3: name 'wanted'",
+        "line 3: name 'found_rows'",
+        "line 3: text 'told'",
+    ]
+
+
+def test_exceptions_are_used_and_have_a_reason() -> None:
+    names = {word for module in MODULES for word in re.findall(r"\w+", module.read_text())}
+    assert not EXCEPTIONS - names
+    assert all(CODE["except"].values())
 
 
 def test_what_is_avoided_is_noticed() -> None:

@@ -20,23 +20,28 @@ from tests.support.detector import stuck_runs
 
 
 @asynccontextmanager
-async def embedded(home: Path) -> AsyncIterator[GraphClient]:
-    """A client of a new server with its data in `home`, whatever server the environment names.
-
-    At the end, no run of it may be stuck: one that nothing will ever move.
-    """
-    settings = Settings(home=home, queues=("*",))
+async def connected(home: Path) -> AsyncIterator[GraphClient]:
+    """A client of a server with its data in `home`, whatever server the environment names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEMPORAL_ADDRESS", raising=False)
         patch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
-        client = await connect(settings)
+        client = await connect(Settings(home=home, queues=("*",)))
     try:
         yield client
-        with suppress(RPCError):  # some tests take the server away
-            assert await stuck_runs(client) == []
     finally:
         client.close()
-        server.stop(settings)
+
+
+@asynccontextmanager
+async def embedded(home: Path) -> AsyncIterator[GraphClient]:
+    """The same, of a server that ends with it. Then no run may be stuck: one that nothing will ever move."""
+    try:
+        async with connected(home) as client:
+            yield client
+            with suppress(RPCError):  # some tests take the server away
+                assert await stuck_runs(client) == []
+    finally:
+        server.stop(Settings(home=home))
 
 
 @asynccontextmanager

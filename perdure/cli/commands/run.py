@@ -147,7 +147,7 @@ def prepared(args: argparse.Namespace, *, strict: bool) -> Prepared:
 
 
 def _checked(seen: Review, source: str, *, strict: bool) -> GraphError | None:
-    """The findings of unknown agents, which another worker may have; others are told here.
+    """The findings of unknown agents, which another worker may have; others are reported here.
 
     Raises GraphError for what stops the graph; with `strict`, an unknown agent does.
     """

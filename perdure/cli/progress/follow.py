@@ -147,7 +147,7 @@ class Follower:
         self.view.lines(status.console)
         self._console = status.console_offset
         self._board.hear(status)
-        if not (self.answers and self._asked):  # then somebody types where the board would be
+        if not (self.answers and self._asked):  # then a person types where the table would be
             self.view.show(self._board)
 
     def _explain(self, report: RunReport) -> None:
@@ -230,7 +230,7 @@ class Follower:
 
 
 def can_ask() -> bool:
-    """Whether somebody sits at this terminal who can answer."""
+    """Whether a person at this terminal can answer."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 

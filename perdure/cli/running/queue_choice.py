@@ -90,7 +90,7 @@ async def is_served(client: GraphClient, queue: str) -> bool:
 
 def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> WorkerOptions:
     """How the workers of this process serve. Only `versioned` ones are of a build: what a command serves
-    beside its own work must not wait until somebody makes its build the current one.
+    besides its own work must not wait until its build is made the current one.
     """
     return WorkerOptions(
         agents=agents.known,

@@ -174,7 +174,7 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
     try:
         yield leave
     except (asyncio.CancelledError, ConnectionFailed) as error:
-        # The worker has no server to take leave of, or somebody waits for the command to end.
+        # The worker has no server to take leave of, or a user waits for the command to end.
         with suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(leave.aclose(), DETACH_TIMEOUT_S)
         if isinstance(error, ConnectionFailed) or not signalled:

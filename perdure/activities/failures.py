@@ -1,0 +1,66 @@
+"""What fails an activity, small enough to be kept whole.
+
+The server keeps the last failure of a repeated activity only up to 4 KB, text, stack traces and causes
+together. In place of a larger one it writes "Failure exceeds size limit.", and the reason is lost while the
+activity repeats. So the message comes first and is cut, and the causes with their stack traces follow only
+as far as they fit. Their place in the agent's code is kept in any case. To drop causes always was rejected:
+Temporal's UI is where people look for a stack trace.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from temporalio.exceptions import ApplicationError
+
+from perdure.agents.code_place import code_place
+from perdure.engine.outcomes import failure_of
+
+MAX_ACTIVITY_MESSAGE_BYTES: Final = 1_200
+"""Bytes of the message of a failure."""
+
+MAX_ACTIVITY_CAUSE_BYTES: Final = 1_800
+"""Bytes of its causes and their stack traces; the SDK adds that of the activity and some names."""
+
+
+def application_error(error: Exception) -> ApplicationError:
+    """The failure, of a type by which the retry policy and the scheduler know what to do."""
+    failure = failure_of(error)
+    delay = None if failure.retry_after_s is None else timedelta(seconds=failure.retry_after_s)
+    return ApplicationError(
+        shortened(failure.message),
+        type=failure.kind,
+        next_retry_delay=delay,
+        non_retryable=not failure.transient,
+    )
+
+
+def shortened(message: str) -> str:
+    """The beginning of `message`, of at most MAX_ACTIVITY_MESSAGE_BYTES, and how much more there was."""
+    data = message.encode(errors="replace")
+    if len(data) <= MAX_ACTIVITY_MESSAGE_BYTES:
+        return message
+    kept = data[:MAX_ACTIVITY_MESSAGE_BYTES].decode(errors="ignore")
+    return f"{kept} … ({len(message) - len(kept)} characters more)"
+
+
+def fitting_cause(error: Exception) -> BaseException | None:
+    """The error with all its causes if they fit, else where the first of them was raised."""
+    if sum(map(_bytes, _chain(error))) <= MAX_ACTIVITY_CAUSE_BYTES:
+        return error
+    place = code_place(error)
+    return RuntimeError(f"raised at {place}") if place else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _bytes(error: BaseException) -> int:
+    text = "".join((type(error).__name__, str(error), *traceback.format_tb(error.__traceback__)))
+    return len(text.encode(errors="replace"))

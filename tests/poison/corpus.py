@@ -1,0 +1,23 @@
+"""All cases by name, and those that CI plays."""
+
+from __future__ import annotations
+
+from tests.poison import graphs, starts, web
+
+CORPUS = {case.name: case for case in (*graphs.cases(), *web.cases(), *starts.cases())}
+
+SHORT = (
+    "retry without end",
+    "retry without end, by a stranger",
+    "loop of nothing",
+    "nested in itself",
+    "timeout: 1e+300, by a stranger",
+    "control characters",
+    "open code block",
+    "page deep",
+    "page gzip-zeros",
+    "operator's model nonsense",
+    "graph's model deep",
+    "message an unknown signal",
+)
+"""Some of each kind that hold: what CI plays with one worker."""
