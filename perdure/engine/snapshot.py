@@ -253,8 +253,8 @@ def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
         opened=data["opened"],
         withheld=data["withheld"],
         children=list(data["children"]),
-        results=dict(zip(numbers(data["rows"]), data["results"], strict=True)),
-        kept=[(numbers(rows), stored) for rows, stored in data["kept"]],
+        results=dict(zip(numbers(data["rows"], len(data["results"])), data["results"], strict=True)),
+        kept=[(numbers(rows, data["opened"]), stored) for rows, stored in data["kept"]],
         failed=data["failed"],
         outcome=_outcome(data["outcome"]),
     )

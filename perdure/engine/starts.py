@@ -76,6 +76,8 @@ def ranges(rows: Sequence[int]) -> list[list[int]]:
     return pairs
 
 
-def numbers(pairs: Sequence[Sequence[int]]) -> list[int]:
-    """What `ranges` was made of."""
+def numbers(pairs: Sequence[Sequence[int]], limit: int) -> list[int]:
+    """What `ranges` was made of. Raises ValueError for more than `limit` numbers, and makes none of them."""
+    if sum(last + 1 - first for first, last in pairs) > limit:
+        raise ValueError(f"there are more than {limit} rows")
     return [row for first, last in pairs for row in range(first, last + 1)]

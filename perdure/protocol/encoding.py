@@ -117,7 +117,7 @@ def _written(distant: Deferred) -> list[Value]:
 def _read(mark: Sequence[Any]) -> Deferred:
     match mark:
         case ["stored", digest, size, kind, length, keys]:
-            return BlobRef(digest, size, kind, length, None if keys is None else tuple(keys))
+            return _blob(digest, size, kind, length, keys)
         case ["part", source, steps, cleaned]:
             return Projection(_read(source), tuple((text, functions) for text, functions in steps), cleaned)
         case ["whole", value, places]:
@@ -128,3 +128,10 @@ def _read(mark: Sequence[Any]) -> Deferred:
             return Merged(_read(base), _restored(over, places))
         case _:
             raise ValueError(f"a place of this kind is unknown here: {mark[:1]!r}")
+
+
+def _blob(digest: Any, size: Any, kind: Any, length: Any, keys: Any) -> BlobRef:
+    numbers_fit = isinstance(size, int) and size >= 0 and isinstance(length, int)
+    if not (isinstance(digest, str) and kind in ("object", "list", "string") and numbers_fit):
+        raise ValueError("the reference to a stored value is malformed")
+    return BlobRef(digest, size, kind, length, None if keys is None else tuple(keys))

@@ -8,6 +8,7 @@ the recorded histories in tests/replay.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -17,7 +18,7 @@ from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import Answer, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
-from perdure.protocol.wire import unpack
+from perdure.protocol.requests import read_request
 from perdure.workflows.host import TemporalHost
 from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.run_limits import ended
@@ -29,15 +30,29 @@ from perdure.workflows.startup import start_up
 class GraphWorkflow:
     """Runs one graph: the document comes in the request, the results go out in a RunResult."""
 
+    def __new__(cls, *arguments: object) -> Self:
+        """Refuses a start with more arguments than one, or none: `__init__` is never called then."""
+        if len(arguments) != 1:
+            raise UsageError(f"a run takes one argument, its request, and not {len(arguments)}")
+        return super().__new__(cls)
+
     @workflow.init
-    def __init__(self, request: RawValue) -> None:
-        self._request: RunRequest = unpack(request, RunRequest)
+    def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor]
+        is_continued = workflow.info().continued_run_id is not None
+        self._request = RunRequest(document={})
+        self._refusal: UsageError | None = None
+        try:
+            self._request = read_request(request, is_continued=is_continued)
+        except UsageError as error:
+            self._refusal = error  # `run` raises it: an exception here would leave its coroutine unawaited
         self._shell: RunShell | None = None
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
         del request
+        if self._refusal is not None:
+            raise self._refusal
         host = TemporalHost()
         now = now_ms(host)
         opening = await start_up(self._request, now)
