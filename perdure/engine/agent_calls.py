@@ -30,11 +30,14 @@ def agent_call(
     config = rules.options.config
     if config:
         config = node_semantics.config_of(config, agent, whole=node.reserved)
+    key = run.key_of(name)
+    if plan.repeat_until is not None and node.retries:
+        key = f"{key}#{node.retries}"  # a repetition is other work: under one key its answer never changed
     return RunAgent(  # by position: by name it takes more than twice as long
         node.call or 0,
         name,
         run.path_of(name),
-        run.key_of(name),
+        key,
         agent,
         inputs,
         params,

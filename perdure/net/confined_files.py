@@ -16,20 +16,33 @@ from pathlib import Path
 
 from perdure.errors import AgentError, FinalError
 
+_WIDE = ("/", "/home", "/root", "/Users", "/opt", "/srv", "/mnt", "/media", "/tmp", "/var", "/private")
+_OF_THE_SYSTEM = {
+    *("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr"),
+    *("Applications", "Library", "System"),
+}
+
 
 def locate(root: Path, folder: str, name: str) -> tuple[str, list[str]]:
     """The absolute path that `name` in `folder` means, and its parts below `root`.
 
     `folder` is relative to `root`, or absolute and inside it; `name` is relative to `folder` even where
-    it begins with a slash (as Node's path.join has it). Raises FinalError for what lies outside.
+    it begins with a slash (as Node's path.join has it). Raises FinalError for what lies outside or is hidden.
     """
     base = os.path.abspath(root)
+    _check_root(base)
     named = _can_name_a_file(folder + name)
     full = os.path.normpath(os.path.join(base, folder) + "/" + name) if named else ""
     for top in dict.fromkeys((base, os.path.realpath(base))):
         inside = os.path.relpath(full, top) if named else ".."
         if inside != ".." and not inside.startswith("../"):
-            return full, [] if inside == "." else inside.split("/")
+            parts = [] if inside == "." else inside.split("/")
+            if any(part.startswith(".") for part in parts):
+                raise FinalError(
+                    f"{_shown(os.path.join(folder, name))} is hidden: graphs use no names with a leading dot",
+                    hint="such files hold keys and settings; give the file another name where it is meant",
+                )
+            return full, parts
     raise FinalError(
         f"{_shown(os.path.join(folder, name))} is not inside the folder for files",
         hint="give a path below it; the worker chooses the folder with PERDURE_FILE_ROOT",
@@ -78,7 +91,7 @@ def write(root: Path, path: str, parts: list[str], content: bytes) -> None:
         draft = f".{secrets.token_hex(8)}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with open(os.open(draft, flags, 0o666, dir_fd=folder), "wb") as file:
+            with open(os.open(draft, flags, 0o600, dir_fd=folder), "wb") as file:
                 if mode is not None:
                     os.fchmod(file.fileno(), stat.S_IMODE(mode))
                 file.write(content)
@@ -108,6 +121,16 @@ def _parent(root: Path, path: str, parts: list[str]) -> Generator[tuple[int, str
         yield folder, parts[-1]
     finally:
         os.close(folder)
+
+
+def _check_root(root: str) -> None:
+    """Raises FinalError for a folder that holds more than files for graphs: it may hold keys and programs."""
+    real = os.path.realpath(root)
+    if real in (os.path.realpath(os.path.expanduser("~")), *_WIDE) or real.split("/")[1] in _OF_THE_SYSTEM:
+        raise FinalError(
+            f"{_shown(root)} is not a folder for files of graphs: a home, or a folder of the system",
+            hint="start the worker with PERDURE_FILE_ROOT, a folder that holds such files and nothing else",
+        )
 
 
 def _can_name_a_file(path: str) -> bool:

@@ -79,7 +79,11 @@ async def test_what_is_sent() -> None:
                 "body": {"k": [1.5, UNDEFINED]},
             },
             {"headers": {"X-One": "0", "X-Two": "2"}, "method": "put"},
-            context(server.host, config={"authorization": "Bearer t"}, idempotency_key="key-1"),
+            context(
+                server.host,
+                config={"authorization": "Bearer t", "authorizationHosts": [server.url[7:]]},
+                idempotency_key="key-1",
+            ),
         )
     assert (seen["method"], seen["path"], seen["body"]) == ("PUT", "/a", '{"k":[1.5,null]}')
     assert seen["query"] == {"q": "a b~*é", "n": "2"}
@@ -226,6 +230,23 @@ async def test_redirects(status: int, method: str, then: str) -> None:
     assert seen["headers"]["accept"] == "a/b"
     # Another port is another origin: nothing that may be a secret goes there.
     assert not {"authorization", "x-api-key"} & seen["headers"].keys()
+
+
+@pytest.mark.anyio
+async def test_authorization_of_config_goes_to_its_hosts_and_is_shown_to_nobody() -> None:
+    with serve(echo) as server:
+        place = server.url.removeprefix("http://")
+        for listed in ([], None, "all", [server.host + ":1"], ["example.com"]):
+            config = {"authorization": "Bearer t", "authorizationHosts": listed}
+            with pytest.raises(FinalError, match="not for") as refused:
+                await vanilla_fetch({"url": server.url}, {}, context(server.host, config=config))
+            assert refused.value.hint == f"where it is, list it: config.authorizationHosts: [{place}]"
+        assert server.seen == []
+        around = context(server.host, config={"authorization": "Bearer t", "authorizationHosts": [place]})
+        given = {"url": server.url, "headers": {"authorization": "mine", "X": "1"}}
+        shown = await vanilla_fetch(given, {"debug": True}, around)
+        assert shown["headers"] == {"X": "1", "Authorization": "***"}
+        assert (await vanilla_fetch(given, {}, around))["headers"]["authorization"] == "Bearer t"
 
 
 @pytest.mark.anyio

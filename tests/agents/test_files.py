@@ -115,9 +115,7 @@ def test_base_dir_outside(root: Path, base: str) -> None:
             read(root, {"file": name}, baseDir=base.format(root=root), outputType="text")
 
 
-@pytest.mark.parametrize(
-    "name", ["%2e%2e/secret.txt", "..\\secret.txt", "A.TXT", "no/such.txt", "~/x", "sub/up/../secret.txt"]
-)
+@pytest.mark.parametrize("name", ["%2e%2e/secret.txt", "A.TXT", "no/such.txt", "~/x", "sub/up/../secret.txt"])
 def test_names_that_are_only_names(root: Path, name: str) -> None:
     with pytest.raises(AgentError, match=r"^ENOENT: no such file or directory, open '"):
         read(root, {"file": name})
@@ -326,3 +324,35 @@ def test_a_path_that_is_the_root_itself(tmp_path: Path) -> None:
     assert (path, parts) == (str(tmp_path), [])
     with pytest.raises(FinalError, match="folder for files itself"):
         confined_files.read(tmp_path, path, parts, 10)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/", "/etc", "/etc/ssl", "/proc/self", "/usr/share", "/home", "/var", str(Path.home())]
+)
+def test_folders_that_are_not_for_files_of_graphs(folder: str) -> None:
+    with pytest.raises(FinalError, match="not a folder for files of graphs") as refused:
+        read(Path(folder), {"file": "passwd"})
+    assert "PERDURE_FILE_ROOT" in refused.value.hint
+
+
+def test_a_link_to_such_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/")
+    with pytest.raises(FinalError, match="not a folder for files of graphs"):
+        read(tmp_path / "link", {"file": "etc/passwd"})
+
+
+@pytest.mark.parametrize(
+    "name", [".env", ".git/config", "sub/.env", ".../x", "..\\secret.txt", "sub/../.env"]
+)
+def test_hidden_files(root: Path, name: str) -> None:
+    (root / ".env").write_text("KEY=secret")
+    with pytest.raises(FinalError, match="is hidden: graphs use no names with a leading dot"):
+        read(root, {"file": name})
+    with pytest.raises(FinalError, match="is hidden"):
+        write(root, {"file": name, "text": "x"})
+    assert (root / ".env").read_text() == "KEY=secret"
+
+
+def test_only_the_owner_reads_what_is_written(root: Path) -> None:
+    write(root, {"file": "new.txt", "text": "x"})
+    assert stat.S_IMODE((root / "new.txt").stat().st_mode) == 0o600

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -440,15 +441,51 @@ async def test_the_keys_of_the_environment_are_those_of_the_settings(monkeypatch
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-async def test_the_operators_site_named_by_the_graph_gets_the_key() -> None:
+@pytest.mark.parametrize(
+    ("named", "gets"),
+    [
+        ("/v1", KEY),
+        ("/v1/", KEY),
+        ("/v2", "none"),
+        ("/", "none"),
+        ("/v1/../key", "none"),
+        ("/key/generate?x=", "none"),
+        ("/v1?x=", "none"),
+        ("/v1#x", "none"),
+        ("/V1", "none"),
+    ],
+)
+@pytest.mark.parametrize("config", [{}, {"apiKey": "sk-config"}])
+async def test_a_base_url_of_the_graph_gets_a_key_if_it_is_the_operators(
+    named: str, gets: str, config: dict[str, Any]
+) -> None:
     with serve(lambda _: said("x")) as server:
         settings = Settings(
             keys={"openai": KEY}, base_urls={"openai": f"{server.url}/v1"}, allow_hosts=(server.host,)
         )
-        params = {"baseURL": f"{server.url}/v2"}
-        await openai_chat({"prompt": "p"}, params, AgentContext(settings=settings))
-    assert server.seen[0].path == "/v2/chat/completions"
-    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+        with suppress(AgentError):
+            await openai_chat(
+                {"prompt": "p"},
+                {"baseURL": server.url + named},
+                AgentContext(settings=settings, config=config),
+            )
+    if gets == KEY and config:
+        gets = "sk-config"
+    assert [seen.headers["authorization"] for seen in server.seen] == [f"Bearer {gets}"]
+
+
+async def test_a_key_of_config_goes_to_the_url_of_config() -> None:
+    with serve(lambda _: said("x")) as server:
+        config = {"apiKey": "sk-config", "baseURL": server.url}
+        around = AgentContext(settings=Settings(allow_hosts=(server.host,)), config=config)
+        await openai_chat({"prompt": "p"}, {}, around)
+        await openai_chat({"prompt": "p"}, {"baseURL": server.url + "/other"}, around)
+        await openai_chat({"prompt": "p"}, {"baseURL": server.url + "/other", "apiKey": "sk-graph"}, around)
+    assert [seen.headers["authorization"] for seen in server.seen] == [
+        "Bearer sk-config",
+        "Bearer none",
+        "Bearer sk-graph",
+    ]
 
 
 async def test_a_key_of_the_graph_goes_to_the_operators_site() -> None:

@@ -52,6 +52,7 @@ class World:
         wanted += [] if filters is None else ["--filters", str(filters)]
         env = {
             "PERDURE_HOME": str(self.home),
+            "PERDURE_QUEUES": "*",
             "PYTHONPATH": str(ROOT),
             "TEMPORAL_ADDRESS": self.client.temporal.service_client.config.target_host,
             "TEMPORAL_CONFIG_FILE": str(self.home / "none.toml"),

@@ -215,11 +215,12 @@ async def _place(
 ) -> Endpoint:
     from perdure.agents.llm import openai_client  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
+    url = _text(options.get("baseURL"))
     return await openai_client.endpoint(
         provider,
         context,
-        key=_text(options.get("apiKey")),
-        url=_text(options.get("baseURL")),
+        key=openai_client.key_of(provider, options, context, url),
+        url=url,
         azure_version=_text(options.get("apiVersion")),
         local=local,
     )

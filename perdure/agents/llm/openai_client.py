@@ -6,7 +6,7 @@ Every shipped model agent speaks OpenAI's protocol; the other providers offer it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ import httpx2
 
 from perdure.agents.agent import AgentContext
 from perdure.errors import AgentTimeout, FinalError
-from perdure.net.egress import Guard, GuardedTransport
+from perdure.graph.values import Value
+from perdure.net.egress import PORTS, Guard, GuardedTransport
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -102,12 +103,12 @@ async def endpoint(
 
 
 def _of_graph(provider: str, context: AgentContext, *, key: str, url: str, azure_version: str) -> Endpoint:
-    """The endpoint at a URL from the graph: the worker's key goes to the provider's own site only."""
+    """The endpoint at a URL from the graph: the worker's key goes to the provider's own base URL only.
+
+    Any other path of the same host may be another service, such as the administration of a gateway.
+    """
     settings = context.settings
-    guard = Guard.of(settings.allow_hosts)
-    parsed = guard.check(url)
-    known = (settings.base_urls.get(provider, ""), BASE_URLS[provider])
-    trusted = any(_origin(httpx2.URL(one)) == _origin(parsed) for one in known if one)
+    trusted = is_operators(provider, context, url)
     own_key = settings.keys.get(provider, "") if trusted else ""
     return Endpoint(
         provider=provider,
@@ -118,8 +119,30 @@ def _of_graph(provider: str, context: AgentContext, *, key: str, url: str, azure
     )
 
 
-def _origin(url: httpx2.URL) -> tuple[str, bytes, int | None]:
-    return url.scheme, url.raw_host.lower(), url.port
+def _base(url: httpx2.URL) -> tuple[str, bytes, int | None, bytes, str]:
+    """What must be the same in both: all of a URL, whether its path ends in a slash or not."""
+    port = url.port or PORTS.get(url.scheme)
+    return url.scheme, url.raw_host.lower(), port, url.raw_path.rstrip(b"/"), url.fragment
+
+
+def key_of(provider: str, options: Mapping[str, Value], context: AgentContext, url: str) -> str:
+    """The key that a call gives: not that of `config` where the graph has named the `url`.
+
+    `config` is the caller's, and its key would go to whatever server the graph names.
+    """
+    key, config = options.get("apiKey"), context.config
+    if not isinstance(key, str):
+        return ""
+    if not url or key != config.get("apiKey") or options.get("baseURL") == config.get("baseURL"):
+        return key
+    return key if is_operators(provider, context, url) else ""
+
+
+def is_operators(provider: str, context: AgentContext, url: str) -> bool:
+    """Whether `url` is the base URL of the settings, or of the provider itself."""
+    known = (context.settings.base_urls.get(provider, ""), BASE_URLS[provider])
+    parsed = Guard.of(context.settings.allow_hosts).check(url)
+    return any(_base(httpx2.URL(one)) == _base(parsed) for one in known if one)
 
 
 def _nothing(provider: str, agent: str, *, local: bool) -> FinalError:

@@ -43,11 +43,12 @@ async def string_embeddings(inputs: Value, params: Mapping[str, Value], context:
     texts = _texts(inputs)
     options = {**context.config, **params}
     model = named_model(options, DEFAULT_EMBEDDING_MODEL)
+    url = _base(options.get("baseURL"))
     to = await openai_client.endpoint(
         "openai",
         context,
-        key=options["apiKey"] if isinstance(options.get("apiKey"), str) else "",
-        url=_base(options.get("baseURL")),
+        key=openai_client.key_of("openai", options, context, url),
+        url=url,
     )
     vectors: list[Value] = []
     try:

@@ -41,17 +41,22 @@ _DEBUG = flag("gives the request back instead of sending it")
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
-    """A request before it is sent; `headers` as the graph gave them, `body` as JSON text."""
+    """A request before it is sent; `body` as JSON text.
+
+    `headers` are as the graph gave them, but for the one that is `hidden`, which no graph sees.
+    """
 
     method: str
     url: str
     headers: Mapping[str, Value]
     body: str | None
+    hidden: str = ""
 
     def shown(self) -> Value:
         """What the param `debug` gives."""
         body = UNDEFINED if self.body is None else self.body
-        return {"url": self.url, "method": self.method, "headers": dict(self.headers), "body": body}
+        headers = {name: "***" if name == self.hidden else value for name, value in self.headers.items()}
+        return {"url": self.url, "method": self.method, "headers": headers, "body": body}
 
 
 @agent(
@@ -81,7 +86,8 @@ class _Call:
     ],
 )
 async def vanilla_fetch(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
-    """Calls an HTTP API; inputs go over params, `config.authorization` is sent as the header.
+    """Calls an HTTP API; inputs go over params, `config.authorization` is sent as the header to
+    `config.authorizationHosts`.
 
     Raises TransientError for 429, 5xx and a broken network, FinalError for a request that is wrong or
     out of bounds, AgentError (``HTTP error: 404``) for other statuses and unreadable answers.
@@ -90,9 +96,7 @@ async def vanilla_fetch(inputs: Value, params: Mapping[str, Value], context: Age
     if not js_truthy(request.get("url", UNDEFINED)):
         raise FinalError("fetchAgent: no url")
     headers = {**_mapping(params.get("headers")), **_mapping(inputs.get("headers"))}
-    if js_truthy(context.config.get("authorization")):
-        headers["Authorization"] = context.config["authorization"]
-    call = _prepare(request, headers)
+    call = _authorized(_prepare(request, headers), context)
     if call.method not in METHODS:
         raise FinalError(f"fetchAgent: invalid method: {call.method}")
     if call.method in _WITH_BODY and call.body is None:
@@ -144,6 +148,26 @@ async def fetch(inputs: Value, params: Mapping[str, Value], context: AgentContex
     if not reply.ok:
         return _failed(reply, kind, suppressed=not js_truthy(params.get("throwError", UNDEFINED)))
     return await _decoded(reply, kind)
+
+
+def _authorized(call: _Call, context: AgentContext) -> _Call:
+    """The call with `config.authorization`, if there is one: it is the caller's, and the URL the graph's.
+
+    So it is sent to the hosts of `config.authorizationHosts` alone. Raises FinalError for others.
+    """
+    secret = context.config.get("authorization")
+    if not js_truthy(secret):
+        return call
+    listed: Value = context.config.get("authorizationHosts")
+    target = url.parse(call.url)
+    place = target.host if target.port is None else f"{target.host}:{target.port}"
+    if not is_list(listed) or place not in listed:
+        raise FinalError(
+            f"fetchAgent: config.authorization is not for {place}",
+            hint=f"where it is, list it: config.authorizationHosts: [{place}]",
+        )
+    headers = {name: value for name, value in call.headers.items() if name.lower() != "authorization"}
+    return replace(call, headers={**headers, "Authorization": secret}, hidden="Authorization")
 
 
 def _mapping(value: Value) -> dict[str, Value]:

@@ -15,6 +15,7 @@ from perdure.graph.text.load import load
 from perdure.graph.values import Value, is_dict
 from perdure.net import confined_files
 
+GRAPH_FILE_NAMES = (".yaml", ".yml", ".json")
 MAX_LOADED_FILE_COUNT = 1_000
 MAX_LOADED_FILE_BYTES = 1_000_000
 
@@ -33,6 +34,8 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
             continue
         if len(graphs) == MAX_LOADED_FILE_COUNT:
             raise GraphError([_problem(place, f"asks for more than {MAX_LOADED_FILE_COUNT} graphs")], source)
+        if not name.endswith(GRAPH_FILE_NAMES):
+            raise GraphError([_problem(place, f"{name!r} is not a .yaml, .yml or .json file")], source)
         try:
             path, parts = confined_files.locate(folder, "", name)
             data = modernized(
@@ -42,6 +45,8 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
             raise GraphError(
                 [_problem(place, f"{name!r}: {str(error).partition(chr(10))[0]}")], source
             ) from error
+        if not is_dict(data) or "nodes" not in data:
+            raise GraphError([_problem(place, f"{name!r} is no graph: it has no nodes")], source)
         graphs[name] = data
         named += _named_graphs(data, f"{place} > {name}: ")
     return graphs
