@@ -57,9 +57,9 @@ def read_request(raw: RawValue, *, is_continued: bool) -> RunRequest:
 def _check(kind: type[Any], data: Mapping[str, Any], place: str = "") -> None:
     for name, hint in _hints(kind):
         if name in data and not _fits(data[name], hint):
-            found = type(data[name]).__name__
+            kind_name = type(data[name]).__name__
             raise UsageError(
-                f"{place}{name}: a value of type {found} does not belong here", hint=_REQUEST_HINT
+                f"{place}{name}: a value of type {kind_name} does not belong here", hint=_REQUEST_HINT
             )
 
 

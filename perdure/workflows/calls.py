@@ -55,13 +55,13 @@ def foreign_failure(command: RunAgent, error: BaseException) -> AgentFailed:
     """
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError):
-        return AgentFailed(command.call, cut(_told(command, cause)), final=cause.non_retryable)
+        return AgentFailed(command.call, cut(_message_of(command, cause)), final=cause.non_retryable)
     if isinstance(cause, TimeoutError) and cause.type == TimeoutType.START_TO_CLOSE:
         return AgentFailed(command.call, f"timeout: {command.agent} did not answer in time", "timed-out")
     return failure(command.call, error)
 
 
-def _told(command: RunAgent, cause: ApplicationError) -> str:
+def _message_of(command: RunAgent, cause: ApplicationError) -> str:
     if cause.type in NOT_REGISTERED:
         finding = f"the worker of queue {command.options.queue!r} has no activity {command.agent!r}"
         return str(AgentError(finding, hint="register it there, or correct `agent` or `queue` of the node"))

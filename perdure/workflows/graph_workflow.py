@@ -37,7 +37,7 @@ class GraphWorkflow:
         return super().__new__(cls)
 
     @workflow.init
-    def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor]
+    def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor] -- __new__ takes any number of arguments, to refuse them
         is_continued = workflow.info().continued_run_id is not None
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None

@@ -54,23 +54,23 @@ class QueueAgents:
 
     def is_unknown(self, command: RunAgent) -> bool:
         """Whether the call has to wait until its queue has said which agents it has."""
-        wanted = command.options.queue
-        if not self.placement.asks_queues or wanted is None or wanted == self.queue:
+        queue = command.options.queue
+        if not self.placement.asks_queues or queue is None or queue == self.queue:
             return False
-        return wanted not in self._names
+        return queue not in self._names
 
     def is_foreign(self, command: RunAgent) -> bool:
         """Whether the call goes to an activity that is no agent of a worker of Perdure."""
-        wanted = command.options.queue
-        if not self.placement.asks_queues or wanted is None or self.placement.is_bypassed(command.agent):
+        queue = command.options.queue
+        if not self.placement.asks_queues or queue is None or self.placement.is_bypassed(command.agent):
             return False
-        names = self.placement.names if wanted == self.queue else self._names[wanted]
+        names = self.placement.names if queue == self.queue else self._names[queue]
         return names is not None and command.agent not in names
 
     def hold(self, command: RunAgent, answered: Callable[[list[RunAgent]], None]) -> bool:
         """Keeps the call until its queue has answered; True where that had to be asked.
 
-        `answered` is given all calls that were kept for the queue and not dropped.
+        `answered` receives all calls that were kept for the queue and not dropped.
         """
         queue = command.options.queue or self.queue
         is_first = queue not in self._held

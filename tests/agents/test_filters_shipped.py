@@ -27,7 +27,7 @@ from perdure.engine.messages import RunOptions
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.settings import Settings
-from perdure.testing import run_in_memory
+from perdure.testing import MemoryEnvironment, run_in_memory_async
 from tests.support.servers import Answer, Seen, Server, json_answer, serve
 
 pytestmark = pytest.mark.anyio
@@ -364,7 +364,8 @@ async def test_nodes_of_a_graph_run_elsewhere() -> None:
     with serve(shout) as server:
         filters = [AgentFilter("remote", remote(f"{server.url}/api/"), agents=("shouter",))]
         options = RunOptions(bypass_agents=["shouter"])
-        result = await asyncio.to_thread(run_in_memory, document, filters=filters, options=options)
+        environment = MemoryEnvironment(filters=filters)
+        result = await run_in_memory_async(document, options=options, environment=environment)
     assert result.results == {
         "here": {"text": "a"},
         "rows": [{"there": {"text": "B"}}, {"there": {"text": "C"}}],

@@ -158,5 +158,5 @@ def test_what_people_read_cannot_drive_the_terminal(text, shown):
 def test_a_table():
     rows = [["a", "long one", "x"], ["bcd", "s", "two\nlines"]]
     assert output.table(("id", "what", "more"), rows) == (
-        "id   what      more\na    long one  x\nbcd  s         two lines"
+        "id   what      more\na    long one  x\nbcd  s         two\\nlines"
     )
