@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,11 @@ async def started_plainly(client: GraphClient, id: str, document: Any, **request
 
 
 def worker(client: GraphClient) -> Any:
-    return build_worker(client.temporal, "plain", WorkerOptions(agents=catalog(), settings=client.settings))
+    return build_worker(
+        client.temporal,
+        "plain",
+        WorkerOptions(agents=catalog(), settings=replace(client.settings, queues=("nobody",))),
+    )
 
 
 async def test_a_run_without_a_memo_is_known_by_what_started_it(plain: GraphClient) -> None:
@@ -99,11 +104,11 @@ async def test_a_paused_run_is_told_as_paused(plain: GraphClient) -> None:
 async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
     run = await plain.start(WAITING, id="call", queue="plain")
     async with worker(plain):
-        await until(run, lambda report: bool(report.pending))
+        call = (await until(run, lambda report: bool(report.pending))).pending[0]
         request = PauseActivityRequest(
             namespace="default",
             execution=WorkflowExecution(workflow_id="call"),
-            id="a",
+            id=call.path,
             identity="ops",
             reason="night",
         )
@@ -113,8 +118,8 @@ async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
         with pytest.raises(RunFailed):
             await run.result()
     expected = (
-        "  call a of fetchAgent is paused at the server by ops (night): "
-        "temporal activity unpause -w call --activity-id a"
+        f"  call {call.path} of {call.agent} is paused at the server by ops (night): "
+        f"temporal activity unpause -w call --activity-id {call.path}"
     )
     assert expected in told(report)
 

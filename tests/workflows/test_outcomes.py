@@ -25,7 +25,7 @@ FAILURES = {
     "final": lambda: FinalError("never"),
     "foreign": lambda: KeyError("x"),
     "timeout": lambda: TimeoutError("the crane did not answer"),
-    "long": lambda: AgentError("x" * 9_000),
+    "long": lambda: AgentError("x" * 1_000),
 }
 
 
