@@ -25,6 +25,9 @@ MAX_PAGE_ROW_COUNT: Final = 200
 MAX_BAR_COUNT: Final = 400
 """Bars of a timeline; those that took longest are kept."""
 
+MAX_CONSOLE_LINE_COUNT: Final = 200
+"""Lines of the console that are shown: the newest."""
+
 MAX_VALUE_CHARS: Final = 65_536
 """Characters of a value that are shown; the whole can be downloaded."""
 
@@ -53,6 +56,13 @@ class _Box:
 
     phases: Counter[Phase] = field(default_factory=Counter[Phase])
     nodes: list[NodeModel] = field(default_factory=list[NodeModel])
+
+
+def state(model: RunModel) -> dict[str, Any]:
+    """What a page of the run shows at first sight, and follows."""
+    lines = model.console[-MAX_CONSOLE_LINE_COUNT:]
+    console = [{"address": line.address, "text": line.text, "time": line.time} for line in lines]
+    return {"run": summary(model), "boxes": boxes(model), "console": console}
 
 
 def summary(model: RunModel) -> dict[str, Any]:
