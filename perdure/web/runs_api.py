@@ -32,6 +32,17 @@ MAX_WAIT_S: Final = 60.0
 """Seconds that a request for a result may wait."""
 
 MAX_LIST_COUNT: Final = 500
+ANSWER_BODY: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["path", "value"],
+    "additionalProperties": False,
+    "properties": {
+        "path": {"type": "string", "description": "the place of the question in the run"},
+        "value": {"description": "the answer: a string, or what fills the form"},
+        "who": {"type": "string", "description": "who answers"},
+        "id": {"type": "string", "description": "the same for every repeat of one answer"},
+    },
+}
 KEEP_ALIVE_S: Final = 15.0
 """Seconds without an event after which a comment keeps the stream open."""
 
