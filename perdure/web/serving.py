@@ -38,6 +38,15 @@ class WebServer:
         return f"{self.url}/#t={self.token}"
 
 
+class _Server(uvicorn.Server):
+    """One that leaves signals to its caller."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
 def token_of(home: Path) -> str:
     """The token of this home, made at first use and readable by its user only."""
     file = home / TOKEN_FILE
@@ -76,8 +85,7 @@ async def serving(
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    server = uvicorn.Server(config)
-    server.capture_signals = _no_signals  # pyright: ignore[reportAttributeAccessIssue] -- they are the caller's
+    server = _Server(config)
     task = asyncio.ensure_future(server.serve([listener]))
     try:
         while not server.started and not task.done():
@@ -99,7 +107,3 @@ def _listener(host: str, port: int) -> socket.socket:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
     return listener
 
-
-@contextmanager
-def _no_signals() -> Iterator[None]:
-    yield
