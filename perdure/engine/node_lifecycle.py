@@ -26,6 +26,7 @@ from collections import deque
 
 from perdure.engine import node_semantics
 from perdure.engine.agent_calls import agent_call, may_call
+from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle_events import Report
 from perdure.engine.messages import StartTimer
@@ -270,6 +271,7 @@ class NodeLifecycle:
         self.board.move(run, name, state)
         if not final and node.retries < run.plan.computed[name].retry:
             node.retries += 1
+            node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
         node.result = UNDEFINED
         node.error = message
