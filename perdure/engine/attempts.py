@@ -8,7 +8,7 @@ Why
 
 Invariants
     An attempt that ended in an orderly way was written down by its worker. So one that is in the server's
-    number and not in the account is one that nobody could report: it was lost.
+    number and not in the account is one that could not be reported: it was lost.
     What is unknown does not count: an account that is missing where there must have been one was kept by a
     worker of an earlier version.
 
@@ -34,10 +34,10 @@ MAX_LAST_FAILURE_CHARS: Final = 500
 MAX_RETRY_PAUSE_S: Final = 600.0
 """Seconds between two attempts, unless a service asks for more."""
 
-RETRY_JITTER: Final = 0.2
+RETRY_JITTER_FACTOR: Final = 0.2
 """By what part of it a pause may be longer: calls that failed together are not to come back together."""
 
-DEADLINE_MARGIN: Final = 0.05
+DEADLINE_MARGIN_FACTOR: Final = 0.05
 """The part of a deadline by which a repeated attempt ends before it ..."""
 
 MAX_DEADLINE_MARGIN_S: Final = 0.5
@@ -205,7 +205,7 @@ def pause_s(failures: int, backoff: float, retry_after: float | None, chance: fl
     steps = failures - 1 if retry_after is None else failures - 3
     growing = min(backoff * 2.0 ** min(max(steps, 0), 30), MAX_RETRY_PAUSE_S)
     pause = growing if retry_after is None else max(retry_after, growing if steps >= 0 else 0.0)
-    return pause * (1 + RETRY_JITTER * chance)
+    return pause * (1 + RETRY_JITTER_FACTOR * chance)
 
 
 def attempt_s(deadline_ms: float | None, passed_s: float, account: AttemptAccount) -> float | None:
@@ -217,7 +217,7 @@ def attempt_s(deadline_ms: float | None, passed_s: float, account: AttemptAccoun
     if deadline_ms is None or not account.last:
         return None
     whole = deadline_ms / 1000
-    return max(whole - passed_s - min(whole * DEADLINE_MARGIN, MAX_DEADLINE_MARGIN_S), 0.0)
+    return max(whole - passed_s - min(whole * DEADLINE_MARGIN_FACTOR, MAX_DEADLINE_MARGIN_S), 0.0)
 
 
 def deadline_failure(milliseconds: float, last: str) -> Failure:

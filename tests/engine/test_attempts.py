@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from perdure.engine.attempts import (
-    MAX_LAST_FAILURE_CHARS,
     AttemptAccount,
     account_at,
     attempt_s,
@@ -152,4 +151,4 @@ def test_seconds_of_an_attempt(
 
 
 def test_the_last_failure_is_cut() -> None:
-    assert len(AttemptAccount().after_transient("x" * 9_999).last) == MAX_LAST_FAILURE_CHARS
+    assert len(AttemptAccount().after_transient("x" * 9_999).last) == 500

@@ -76,6 +76,7 @@ def test_error_types() -> None:
         "FinalError",
         "UnknownAgent",
         "ValueTooLarge",
+        "DeadlineExceeded",
         "TooLargeForLocal",
     }
 
