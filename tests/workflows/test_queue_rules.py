@@ -1,4 +1,4 @@
-"""However a run is started: its agents are on a queue that its worker allows, and no activities of Perdure."""
+"""However a run is started, its agents are on a queue that its worker allows, and none is an own activity."""
 
 from __future__ import annotations
 
