@@ -94,6 +94,7 @@ class RunShell:
 
     async def run(self) -> RunResult:
         """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
+        self._placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play()
         workflow.set_current_details(self._progress.final(result.states))
         return result
