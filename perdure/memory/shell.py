@@ -19,7 +19,6 @@ from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
-from perdure.engine.board import Observer
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
@@ -41,6 +40,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.outcomes import failure_of
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import Observer
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError, RunFailed
 from perdure.graph.check import modernized

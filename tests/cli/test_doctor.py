@@ -155,8 +155,13 @@ def test_its_hints_prepare_a_plain_server(alone: Cli, plain: str) -> None:
     assert not {"attributes", "queue", "clock"} & states(done).keys()
     do(found(done)["namespace"][0]["hint"].partition(", or ")[0], {**alone.env, **env})
 
-    wait_until(lambda: states(alone("doctor", "--json", **env)).get("attributes") == ["warning"])
-    done = alone("doctor", "--json", **env)
+    def prepared() -> Done | None:
+        """What is reported once all parts of the server know the namespace: each has a cache of its own."""
+        done = alone("doctor", "--json", **env)
+        known = states(done)["namespace"] == ["ok"] and "Namespace acme is not found" not in done.out
+        return done if known else None
+
+    done = wait_until(prepared)
     got = found(done)
     assert done.code == 0, done.out
     assert got["namespace"][0]["finding"].endswith("kept for 30 days")

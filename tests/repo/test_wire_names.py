@@ -41,7 +41,7 @@ FIELDS = {
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
     HumanPrompt: "path message role required node",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " asks_queues keys_by_work",
+    " own_queue asks_queues keys_by_work",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }
