@@ -43,7 +43,7 @@ def as_json(value: Value, status: int = 200) -> Response:
 
 
 def error_body(error: PerdureError) -> dict[str, Any]:
-    """What is said of an error: its class, finding and hint, and the problems of a graph with their places."""
+    """What is said of an error: class, finding and hint, and the problems of a graph with their places."""
     about: dict[str, Any] = {"type": type(error).__name__, "finding": error.finding, "hint": error.hint}
     if isinstance(error, GraphError):
         about["problems"] = [_problem(problem) for problem in error.problems]

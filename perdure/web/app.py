@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -37,13 +37,14 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
     hub = Hub(client)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         del app
         yield
         hub.close()
 
+    unknown = Route("/{path:path}", _unknown)
     routes: list[BaseRoute] = [
-        Mount("/api/v1", routes=[*runs_api.ROUTES, *inbox_api.ROUTES, *openapi.ROUTES]),
+        Mount("/api/v1", routes=[*runs_api.ROUTES, *inbox_api.ROUTES, *openapi.ROUTES, unknown]),
     ]
     if page:
         routes += [
@@ -51,7 +52,7 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
             Route("/", _index, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
-    routes.append(Route("/{path:path}", _unknown))
+    routes.append(unknown)
     app = Starlette(routes=routes, exception_handlers={PerdureError: on_error}, lifespan=lifespan)
     app.state.client, app.state.hub = client, hub
     return Guard(app, token, hosts)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -78,8 +78,8 @@ class Watch:
         for task in self._tasks:
             task.cancel()
 
-    async def events(self) -> AsyncIterator[tuple[str, Any]]:
-        """For one viewer: ``state`` with what is different from what it has seen, ``stream``, ``end``, ``error``."""
+    async def events(self) -> AsyncGenerator[tuple[str, Any]]:
+        """For one viewer: ``state`` with what differs from what it has seen; stream, end, error."""
         viewer = _Viewer()
         self._viewers.add(viewer)
         viewer.wake.set()
@@ -157,7 +157,7 @@ class Hub:
         self._client = client
         self._watches: dict[str, Watch] = {}
 
-    async def events(self, id: str) -> AsyncIterator[tuple[str, Any]]:
+    async def events(self, id: str) -> AsyncGenerator[tuple[str, Any]]:
         """What a viewer of this run is sent, until the run or the viewer is gone."""
         watch = self._watches.get(id)
         if watch is None:

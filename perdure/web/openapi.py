@@ -76,7 +76,11 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
     },
     "result": {"wait": "seconds to wait for the end, at most 60"},
     "graph": {"around": "of a graph with more than 300 nodes, the node to draw with its neighbours"},
-    "rows": {"offset": "the first row", "limit": "at most this many (50)", "phase": "only rows in this state"},
+    "rows": {
+        "offset": "the first row",
+        "limit": "at most this many (50)",
+        "phase": "only rows in this state",
+    },
 }
 """Parameters of the query with what they mean, by the same names."""
 
@@ -102,7 +106,9 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     name = route.endpoint.__name__
-    path = [{"name": key, "in": "path", "required": True, "schema": _STRING} for key in route.param_convertors]
+    path = [
+        {"name": key, "in": "path", "required": True, "schema": _STRING} for key in route.param_convertors
+    ]
     query = [
         {"name": key, "in": "query", "description": text, "schema": _STRING}
         for key, text in QUERIES.get(name, {}).items()

@@ -110,11 +110,8 @@ async def start(request: Request) -> Response:
     queue = body.get("queue")
     if not isinstance(id, str | None) or not isinstance(queue, str | None):
         raise UsageError("id and queue are strings")
-    run = await _client(request).start(
-        graph, inputs, id=id, name=_text(body, "name", "graph"), queue=queue
-    )
-    answer = as_json({"id": run.id, "url": f"/api/v1/runs/{run.id}"}, 201)
-    return answer
+    run = await _client(request).start(graph, inputs, id=id, name=_text(body, "name", "graph"), queue=queue)
+    return as_json({"id": run.id, "url": f"/api/v1/runs/{run.id}"}, 201)
 
 
 async def list_runs(request: Request) -> Response:
@@ -130,8 +127,13 @@ async def list_runs(request: Request) -> Response:
     if chosen.get("search"):
         parts.append(f"WorkflowId STARTS_WITH {_quoted(chosen['search'])}")
     found = [
-        {"id": run.id, "state": run.state, "graph": run.name, "started": run.started.isoformat(),
-         "closed": None if run.closed is None else run.closed.isoformat()}
+        {
+            "id": run.id,
+            "state": run.state,
+            "graph": run.name,
+            "started": run.started.isoformat(),
+            "closed": None if run.closed is None else run.closed.isoformat(),
+        }
         async for run in _client(request).list(limit, " AND ".join(parts))
     ]
     return as_json({"runs": found})

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from perdure.client import GraphClient
 from perdure.errors import UsageError
 from perdure.web.app import application
 
-DEFAULT_PORT: Final = 8321
 GRACE_S: Final = 2
 """Seconds that open event streams have to end."""
 
@@ -42,7 +41,7 @@ class _Server(uvicorn.Server):
     """One that leaves signals to its caller."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Captures none."""
         yield
 
@@ -65,8 +64,8 @@ def token_of(home: Path) -> str:
 
 @asynccontextmanager
 async def serving(
-    client: GraphClient, *, host: str = "127.0.0.1", port: int = DEFAULT_PORT, page: bool = True
-) -> AsyncIterator[WebServer]:
+    client: GraphClient, *, host: str = "127.0.0.1", port: int = 0, page: bool = True
+) -> AsyncGenerator[WebServer]:
     """Serves while the block runs. With port 0 the system chooses one.
 
     Raises UsageError where the port is taken.
@@ -104,6 +103,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+        ) from error
     return listener
-

@@ -1,4 +1,4 @@
-"""A run as the page shows it: the boxes of the picture with their states, rows of a map, bars of the timeline.
+"""A run as the page shows it: boxes of the picture with their states, rows of a map, bars of the timeline.
 
 Every view is made of the read model (perdure.history.model), and small whatever the size of the run: a map of
 ten thousand rows is one box with counts and a strip of STRIP_CELL_COUNT cells.
@@ -15,6 +15,7 @@ from perdure.graph.deferred import described
 from perdure.graph.javascript import stringify
 from perdure.graph.values import UNDEFINED, Value
 from perdure.history.model import Attempt, NodeModel, Phase, RunModel
+from perdure.pictures.picture import edges_of
 
 STRIP_CELL_COUNT: Final = 100
 """Cells of the strip that stands for the rows of a map."""
@@ -86,7 +87,6 @@ def summary(model: RunModel) -> dict[str, Any]:
                 "path": question.prompt.path,
                 "message": question.prompt.message,
                 "required": question.prompt.required,
-                "since": question.since,
             }
             for question in model.questions
         ],
@@ -204,12 +204,16 @@ def _row_view(row: int, phase: Phase, nodes: Iterable[NodeModel]) -> dict[str, A
         "phase": str(phase),
         "seconds": (max(ends) - min(starts)) / 1000 if starts and ends else None,
         "failure": next((node.failure for node in items if node.failure is not None), None),
-        "nodes": [{"address": node.address, "node": node.node, "phase": str(node.phase)} for node in items],
+        "nodes": [
+            {"address": node.address, "node": node.node, "phase": str(node.phase)}
+            for node in items
+            if node.agent is not None
+        ],
     }
 
 
 def node_view(node: NodeModel, values: Mapping[str, Value]) -> dict[str, Any]:
-    """One node, all of it. `values` are its inputs, params and result, with large ones fetched or described."""
+    """One node, all of it. `values` are its inputs, params and result, with large ones fetched."""
     return {
         "address": node.address,
         "node": node.node,
@@ -280,16 +284,19 @@ def timeline(model: RunModel) -> dict[str, Any]:
 
 
 def critical_path(model: RunModel) -> frozenset[str]:
-    """The addresses that the end had to wait for: from the node that ended last, always the input that came last.
+    """The addresses that the end had to wait for: from the node that ended last, the input that came last.
 
-    Only what the run's own graph shows is followed; a node with a graph counts as one.
+    It is that of the run's own graph, in its last pass; a node with a graph counts as one.
     """
-    ended = [node for node in model.inside(None) if node.ended is not None and node.started is not None]
+    nodes = {node.node: node for node in model.inside(None) if node.ended is not None}
+    sources: dict[str, list[str]] = {}
+    for source, target, kind in edges_of(model.graph.get("nodes", {})):
+        if kind != "update":
+            sources.setdefault(target, []).append(source)
     path: set[str] = set()
-    current = max(ended, key=lambda node: node.ended or 0, default=None)
+    current = max(nodes.values(), key=lambda node: node.ended or 0, default=None)
     while current is not None and current.address not in path:
         path.add(current.address)
-        begun = current.ready if current.ready is not None else current.started
-        before = [node for node in ended if node.address not in path and (node.ended or 0) <= (begun or 0)]
+        before = [nodes[name] for name in sources.get(current.node, ()) if name in nodes]
         current = max(before, key=lambda node: node.ended or 0, default=None)
     return frozenset(path)
