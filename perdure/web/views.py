@@ -257,12 +257,12 @@ def _attempt_view(attempt: Attempt) -> dict[str, Any]:
 
 
 def timeline(model: RunModel) -> dict[str, Any]:
-    """A bar for each node run that took time, at most MAX_BAR_COUNT: the longest, in order of their start."""
+    """A bar for each node run that took time, at most MAX_BAR_COUNT: the critical path and the longest."""
     timed = [node for node in model.nodes.values() if node.started is not None and node.rows is None]
     now = model.ended or max((line.time for line in model.transitions), default=model.started or 0)
-    timed.sort(key=lambda node: (node.ended or now) - (node.started or now), reverse=True)
-    kept = sorted(timed[:MAX_BAR_COUNT], key=lambda node: (node.started or 0, node.address))
     critical = critical_path(model)
+    timed.sort(key=lambda node: (node.address not in critical, (node.started or now) - (node.ended or now)))
+    kept = sorted(timed[:MAX_BAR_COUNT], key=lambda node: (node.started or 0, node.address))
     return {
         "started": model.started,
         "now": now,
