@@ -288,7 +288,7 @@ def critical_path(model: RunModel) -> frozenset[str]:
 
     It is that of the run's own graph, in its last pass; a node with a graph counts as one.
     """
-    nodes = {node.node: node for node in model.inside(None) if node.ended is not None}
+    nodes = {node.node: node for node in model.inside(None) if node.ended is not None and node.agent}
     sources: dict[str, list[str]] = {}
     for source, target, kind in edges_of(model.graph.get("nodes", {})):
         if kind != "update":

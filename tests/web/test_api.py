@@ -8,7 +8,7 @@ import httpx2
 import jsonschema
 import pytest
 
-from perdure.agents.agent import agent
+from perdure.agents.agent import agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.web.serving import WebServer
@@ -53,7 +53,7 @@ def half(inputs: dict[str, Any]) -> float:
 
 
 def _worker(client: GraphClient, queue: str) -> Any:
-    agents = {**catalog(), "half": half}
+    agents = {**catalog(), "half": declared(half)}
     return build_worker(client.temporal, queue, WorkerOptions(agents=agents, settings=client.settings))
 
 
