@@ -99,6 +99,7 @@ class AgentActivities:
             filters=[to_plain(each.scope) for each in self.filters],
             event_steps=MAX_EVENT_STEP_COUNT,
             asks_queues=True,
+            times_questions=True,
         )
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:

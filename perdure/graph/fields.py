@@ -36,7 +36,7 @@ COMPUTED_KEYS: Final = GRAPHAI_COMPUTED_KEYS + PERDURE_COMPUTED_KEYS
 
 GRAPH_RUNNERS: Final = ("nestedAgent", "mapAgent")
 """The agents that run the graph of their node; others do not look at it."""
-PERSON_AGENTS: Final = ("textInputAgent",)
+PERSON_AGENTS: Final = ("textInputAgent", "humanInputAgent")
 """The shipped agents that wait for a person."""
 
 SUCCESSORS: Final = {

@@ -46,6 +46,8 @@ class AgentRegistry:
     a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
     (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
     `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them.
+    `times_questions` says that the run keeps the times of questions, lists who is asked in a search
+    attribute, and accepts answers by signal.
     """
 
     pure: Sequence[str] = ()
@@ -59,6 +61,7 @@ class AgentRegistry:
     event_steps: int | None = None
     allowed_queues: Sequence[str] | None = None
     asks_queues: bool = False
+    times_questions: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -73,6 +76,7 @@ class Placement:
         self.human = frozenset(directory.human)
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
+        self.times_questions = directory.times_questions
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

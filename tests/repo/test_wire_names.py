@@ -12,7 +12,8 @@ import pytest
 from temporalio import activity, workflow
 
 from perdure.activities.activity import AgentActivities
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
 from perdure.protocol.names import WORKFLOW
@@ -24,8 +25,8 @@ from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state injects config graphs bypass_agents force_loop
-        loop_count previous_results events quotas""",
+    payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
+        bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed""",
@@ -34,12 +35,14 @@ FIELDS = {
     payloads.SegmentRequest: "scheduler places directory request now run",
     payloads.SegmentResult: "answers alone console end seconds",
     payloads.StreamTail: "attempt offset text path",
-    payloads.Answer: "path value",
+    Answer: "path value who id",
+    Receipt: "path already early count need who at digest",
     payloads.NodeStatus: "path state agent queue since retries error done total",
-    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
-    HumanPrompt: "path message role required node",
+    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early",
+    HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
+        asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " asks_queues",
+    " asks_queues times_questions",
     FilterScope: "agents nodes pure",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
