@@ -134,6 +134,12 @@ def test_the_earlier_limit_holds() -> None:
     assert (event.result["text"], event.result["how"]) == ("x", "timeout")
 
 
+def test_a_long_answer_is_quoted_in_part() -> None:
+    questions, _ = opened({})
+    questions.take(answer("x" * 101), 0)
+    assert str(questions.refusal(answer("y"), never)).endswith(f"UTC: {'x' * 100}…")
+
+
 def test_early_answers_are_bounded() -> None:
     questions = Questions()
     for number in range(100):
@@ -207,7 +213,8 @@ def test_a_run_that_continues_answers_the_same(seed: int) -> None:
         ("computed.anything", True),
         ("any", True),
         ("askew", False),
-        ("ask" * 400, False),
+        ("computed." + "x" * 991, True),
+        ("computed." + "x" * 992, False),
     ],
 )
 def test_paths_that_may_ask(path: str, may: bool) -> None:

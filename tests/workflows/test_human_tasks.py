@@ -182,3 +182,13 @@ async def test_a_worker_dies_with_the_answer(client: GraphClient) -> None:
         await run.answer("b", "end", who="anna")
         result = await run.result()
     assert [result.all[node]["text"] for node in ("a", "b")] == ["once", "end"]
+
+
+async def test_a_name_is_short(client: GraphClient) -> None:
+    async with working(client, "names"):
+        run = await client.start(asking(), queue="names")
+        await asked(run)
+        with pytest.raises(UsageError, match="names who answers in at most 200 characters"):
+            await run.answer("ask", "x", who="a" * 201)
+        await run.answer("ask", "x", who="a" * 200)
+        await run.result()
