@@ -50,7 +50,7 @@ from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
-from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY, knows_attributes
+from perdure.temporal.search_attributes import GRAPH_KEY, knows_attributes
 
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
@@ -131,10 +131,6 @@ class GraphClient:
             document=await self.claims.keep_statics(request.document),
             options=replace(request.options, injects=injects),
         )
-        attributes = [
-            SearchAttributePair(GRAPH_KEY, request.name),
-            SearchAttributePair(STATUS_KEY, "running"),
-        ]
         arguments: dict[str, Any] = {
             "id": run_id,
             "task_queue": request.queue,
@@ -146,11 +142,9 @@ class GraphClient:
         }
         run = self.get(run_id)
         try:
-            if self.embedded is not None or await knows_attributes(
-                self.temporal, {GRAPH_KEY.name, STATUS_KEY.name}
-            ):
-                arguments["search_attributes"] = TypedSearchAttributes(attributes)
-                request = replace(request, indexed=True)
+            if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH_KEY.name}):
+                pair = SearchAttributePair(GRAPH_KEY, request.name)
+                arguments["search_attributes"] = TypedSearchAttributes([pair])
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
