@@ -63,6 +63,8 @@ class AgentContext:
     `attempt` counts deliveries of this call, from 1: it grows when a worker died. The
     `idempotency_key` is the same for every delivery of a call, over restarts and continue-as-new.
     `emit` streams pieces of the result, `log` adds a text to the console output of the run.
+    `filter_params` hold what filters gave as well; `node_filter_params` are those of the node alone, and
+    None while no filter was there.
     `local_models` gives the base URL of the small models on this machine, starting them where
     needed; it is None where they are not installed.
     """
@@ -79,6 +81,7 @@ class AgentContext:
     verbose: bool = False
     config: Mapping[str, Value] = field(default_factory=dict[str, Value])
     filter_params: Value = field(default_factory=dict[str, Value])
+    node_filter_params: Value = None
     settings: Settings = field(default_factory=Settings)
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere
