@@ -61,8 +61,8 @@ def remote(base_url: str | None = None) -> Filter:
         else:
             return await next(call)
         server = server_param if is_dict(server_param) else {}
-        own = call.context.node_filter_params if call.context.node_filter_params is not None else {}
-        by_graph = js_truthy(spread(own).get("server", UNDEFINED))
+        own = spread(call.context.node_filter_params)
+        by_graph = js_truthy(own.get("server", UNDEFINED))
         if js_truthy(server.get("isDebug", UNDEFINED)):
             call.context.log(f"{call.context.path}: POST {url}")
         headers = _headers(call, trusted=not by_graph)
