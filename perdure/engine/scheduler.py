@@ -15,7 +15,7 @@ Between two events a run can be written down and taken up again elsewhere (snaps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from typing import assert_never
 
@@ -25,7 +25,7 @@ from perdure.engine.call_answers import CallAnswers
 from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.graph_lifecycle import GraphLifecycle
-from perdure.engine.lifecycle_events import GraphEvent
+from perdure.engine.lifecycle_events import GraphEvents
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -84,17 +84,13 @@ class Scheduler:
     def _play(self, board: Board, rules: Rules) -> None:
         self.board = board
         self.rules = rules
-        fetches = ValueRequests(board)
-        self.nested = NestedGraphs(board, rules, self.react)
-        self.nodes = NodeLifecycle(board, rules, self.nested, fetches, self.react)
+        fetches, events = ValueRequests(board), GraphEvents()
+        self.nested = NestedGraphs(board, rules, events)
+        self.nodes = NodeLifecycle(board, rules, self.nested, fetches, events)
         self.answers = CallAnswers(board, self.nodes)
-        self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, self.react)
-        self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, self.react)
-        self._reactions: dict[GraphEvent, Callable[[GraphRun], None]] = {
-            "opened": self.graphs.begin,
-            "idle": self.graphs.proceed,
-            "ended": self.nested.over,
-        }
+        self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
+        self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
+        events.opened, events.idle, events.ended = self.graphs.begin, self.graphs.proceed, self.nested.over
 
     @property
     def root(self) -> GraphRun:
@@ -140,10 +136,6 @@ class Scheduler:
             case _:
                 assert_never(event)
         return self._commands()
-
-    def react(self, event: GraphEvent, run: GraphRun) -> None:
-        """What follows when a part of the scheduler reports what has happened to a graph."""
-        self._reactions[event](run)
 
     def _end_pause(self, call: int) -> None:
         """Continues what was put off: iterations and rows first, then nodes that wait in the queue."""
