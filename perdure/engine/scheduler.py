@@ -3,10 +3,10 @@
 Theory of operation
     `start` begins the root graph; `handle` takes one event. Both return the commands that follow,
     in order. A node is queued when it waits for nothing, started when a slot is free (slots.py),
-    and over when its call is answered and no retry is left (node_life.py). A graph is over when
-    none of its nodes is queued or running and its loop has ended (graph_life.py). A node of a
-    nested graph or map has graphs inside (nested.py); when they are over it settles, by a turn of
-    its own, so that shells decide in which order. What a node means is in nodes.py, loops in
+    and over when its call is answered and no retry is left (lifecycle/nodes.py). A graph is over when
+    none of its nodes is queued or running and its loop has ended (lifecycle/graphs.py). A node of a
+    nested graph or map has graphs inside (lifecycle/nested.py); when they are over it settles, by a turn
+    of its own, so that shells decide in which order. What a node means is in node_semantics.py, loops in
     loops.py, the table of states in state.py; all that changes is on one board (board.py).
 
 The same events give the same commands: order is document order, and sets are for membership only.
@@ -21,11 +21,14 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Rules
-from perdure.engine.call_answers import CallAnswers
 from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.graph_lifecycle import GraphLifecycle
-from perdure.engine.lifecycle_events import GraphEvents
+from perdure.engine.lifecycle.call_answers import CallAnswers
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.graphs import GraphLifecycle
+from perdure.engine.lifecycle.nested import NestedGraphs
+from perdure.engine.lifecycle.nodes import NodeLifecycle
+from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -38,13 +41,10 @@ from perdure.engine.messages import (
     Settled,
     TimerFired,
 )
-from perdure.engine.nested import NestedGraphs
-from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
-from perdure.engine.value_arrivals import ValueArrivals
 from perdure.engine.value_requests import ValueRequests
 from perdure.errors import UsageError
 from perdure.graph.values import Value

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
-from perdure.engine.lifecycle_events import GraphEvents
+from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan

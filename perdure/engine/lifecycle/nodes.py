@@ -1,7 +1,7 @@
 """The lifecycle of a node: notified of results, queued, started, concluded, over.
 
 What a node means is in node_semantics.py; here is when it happens. How a node continues once a value has
-arrived that it depends on is in value_arrivals.py.
+arrived that it depends on is in lifecycle/value_arrivals.py.
 
 Why it is recursive
     GraphAI completes a node, notifies its dependents, and starts those that are ready and have a slot,
@@ -26,9 +26,9 @@ from collections import deque
 
 from perdure.engine import node_semantics
 from perdure.engine.board import Board, Rules
-from perdure.engine.lifecycle_events import GraphEvents
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.messages import StartTimer
-from perdure.engine.nested import NestedGraphs
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests

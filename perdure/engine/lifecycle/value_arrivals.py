@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from perdure.engine import node_semantics
 from perdure.engine.board import Board
-from perdure.engine.graph_lifecycle import GraphLifecycle
-from perdure.engine.lifecycle_events import GraphEvents
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.graphs import GraphLifecycle
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.messages import Fetch
-from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
@@ -26,13 +26,13 @@ class ValueArrivals:
         self,
         board: Board,
         fetches: ValueRequests,
-        node_life: NodeLifecycle,
+        node_lifecycle: NodeLifecycle,
         graphs: GraphLifecycle,
         events: GraphEvents,
     ) -> None:
         self._board = board
         self._fetches = fetches
-        self._nodes = node_life
+        self._nodes = node_lifecycle
         self._graphs = graphs
         self._events = events
 

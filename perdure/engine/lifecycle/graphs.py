@@ -5,9 +5,9 @@ from __future__ import annotations
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import GRAPH_STEP_COUNT
-from perdure.engine.lifecycle_events import GraphEvents
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.messages import Finish
-from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
@@ -22,13 +22,13 @@ class GraphLifecycle:
         self,
         board: Board,
         rules: Rules,
-        node_life: NodeLifecycle,
+        node_lifecycle: NodeLifecycle,
         fetches: ValueRequests,
         events: GraphEvents,
     ) -> None:
         self.board = board
         self.rules = rules
-        self._nodes = node_life
+        self._nodes = node_lifecycle
         self._fetches = fetches
         self._events = events
 
