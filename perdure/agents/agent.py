@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from perdure.agents.type_hints import Typed, typed
 from perdure.graph.values import Value
@@ -60,8 +60,9 @@ class AgentContext:
 
     `node` is the id in its own graph, `path` the place in the whole run, such as
     ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
-    `attempt` counts deliveries of this call, from 1: it grows when a worker died. The
-    `idempotency_key` is the same for every delivery of a call, over restarts and continue-as-new.
+    `attempt` counts deliveries of this call, from 1: it grows when a worker died, or when the call failed for
+    now. The `idempotency_key` is the same for all of them, over restarts and continue-as-new; each failure
+    that `retry` allows, and other inputs at the same place, change it.
     `emit` streams pieces of the result, `log` adds a text to the console output of the run.
     `local_models` gives the base URL of the small models on this machine, starting them where
     needed; it is None where they are not installed.
@@ -83,6 +84,10 @@ class AgentContext:
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
+
+
+NO_CONTEXT: Final = AgentContext()
+"""For agents that do not ask for theirs: to make one takes longer than many a pure agent."""
 
 
 @dataclass(frozen=True, kw_only=True)

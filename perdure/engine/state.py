@@ -91,7 +91,7 @@ class NodeRun:
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
     one that may time it out, `reserved` tells that it holds a second slot for the graph that it carries;
-    `deadline` is the timer of all its attempts.
+    `deadline` is the timer of all its attempts, `last_failure` what the one before has failed with.
     """
 
     state: NodeState = NodeState.WAITING
@@ -101,6 +101,7 @@ class NodeRun:
     skip: bool = False
     retries: int = 0
     error: str | None = None
+    last_failure: str | None = None
     call: int | None = None
     timer: int | None = None
     deadline: int | None = None

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections import deque
 
 from perdure.engine import node_semantics
+from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nested import NestedGraphs
@@ -272,6 +273,7 @@ class NodeLifecycle:
         run.move(name, state, self._observe)
         if not final and node.retries < run.plan.computed[name].retry:
             node.retries += 1
+            node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
         node.result = UNDEFINED
         node.error = message
