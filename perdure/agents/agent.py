@@ -163,16 +163,13 @@ def agent(
 
     def declare(function: Function) -> Function:
         hints = typed(name, function)
-        derived = hints.schema if hints is not None else _nothing
         declared = Agent(
             name=name,
             function=function,
             pure=pure,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
-            inputs=derived("inputs") if inputs is None else inputs,
-            params=derived("params") if params is None else params,
-            output=derived("return") if output is None else output,
+            **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
             queue=queue,
             human=human,
@@ -183,6 +180,18 @@ def agent(
         return function
 
     return declare
+
+
+def _schemas(
+    hints: Typed | None, inputs: Schema | None, params: Schema | None, output: Schema | None
+) -> dict[str, Any]:
+    """The schemas that were declared; where there is none, what the type hints say."""
+    derived = hints.schema if hints is not None else _nothing
+    return {
+        "inputs": derived("inputs") if inputs is None else inputs,
+        "params": derived("params") if params is None else params,
+        "output": derived("return") if output is None else output,
+    }
 
 
 def declared(function: Callable[..., Any]) -> Agent | None:
