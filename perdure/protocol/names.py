@@ -26,6 +26,9 @@ KEEP: Final = "perdure.keep"
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 
+AGENT_ABSENT: Final = "AgentAbsent"
+"""The error type by which a worker hands a call back whose agent it does not have."""
+
 GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 
