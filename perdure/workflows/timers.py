@@ -20,7 +20,7 @@ class Timers:
 
     def start(self, call: int, milliseconds: float) -> None:
         """Starts a timer of the scheduler, which is notified with TimerFired."""
-        summary = "timeout of a node with a graph"
+        summary = "timeout or deadline of a node"
         self.call_later(call, milliseconds, summary, lambda: self.arrive(TimerFired(call)))
 
     def call_later(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:

@@ -82,6 +82,6 @@ def test_what_another_version_knows() -> None:
 def test_a_status_holds_records() -> None:
     plain = to_plain(STATUS)
     assert plain["questions"] == [to_plain(HumanPrompt(path="ask", message="Name?"))]
-    assert plain["streams"] == [{"attempt": 1, "offset": 0, "text": "tail", "path": "a"}]
+    assert plain["streams"] == [{"attempt": 1, "offset": 0, "text": "tail", "path": "a", "account": None}]
     assert from_plain(RunStatus, plain) == STATUS
     assert from_plain(RunStatus, {"name": "old"}) == RunStatus(name="old")
