@@ -41,7 +41,8 @@ WAITING_NOTICE_S = 5.0
 
 logger = logging.getLogger(__name__)
 
-QUERY_TIMEOUT = timedelta(seconds=3)
+QUERY_TIMEOUT = timedelta(seconds=10)
+"""A worker that has just started replays the run first: seconds, if it is large."""
 
 
 @dataclass(frozen=True, slots=True)

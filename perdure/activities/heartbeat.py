@@ -24,7 +24,7 @@ BEATS_PER_TIMEOUT_COUNT = 3
 STREAM_BEAT_INTERVAL_S = 0.1
 """Seconds between two heartbeats of an agent that streams."""
 
-STREAM_WINDOW_CHARS = 16_000
+STREAM_WINDOW_CHARS = 4_000
 """Characters of the stream that one heartbeat carries: those before them were sent already."""
 
 FINAL_STREAM_S = 3.0

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from perdure import daemon
 from perdure.errors import ConnectionFailed
-from perdure.protocol.names import GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE
+from perdure.protocol.names import GRAPH_ATTRIBUTE
 from perdure.server import SERVER_NAME, database, marker
 from perdure.server.probe import serves
 
@@ -48,7 +48,7 @@ DYNAMIC = (
     'frontend.httpAllowedHosts=["disabled.invalid"]',
 )
 
-SEARCH_ATTRIBUTES = (GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE)
+SEARCH_ATTRIBUTES = (GRAPH_ATTRIBUTE,)
 
 
 @dataclass(frozen=True, kw_only=True)
