@@ -20,7 +20,7 @@ from pathlib import Path
 
 from perdure import daemon
 from perdure.errors import ConnectionFailed
-from perdure.protocol.names import GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE
+from perdure.protocol.names import GRAPH_ATTRIBUTE
 from perdure.server import SERVER_NAME, database, marker
 from perdure.server.probe import serves
 
@@ -47,7 +47,7 @@ DYNAMIC = (
     "matching.numTaskqueueWritePartitions=1",
 )
 
-SEARCH_ATTRIBUTES = (GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE)
+SEARCH_ATTRIBUTES = (GRAPH_ATTRIBUTE,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -574,3 +574,17 @@ def test_the_environment_says_how_long_and_how_safely() -> None:
 def test_settings_that_make_no_sense_are_refused(environ: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=next(iter(environ))):
         Settings.from_env(environ)
+
+
+@needs_program
+def test_the_web_pages_keep_their_address(settings: Settings) -> None:
+    first = server.ensure(settings)
+    server.stop(settings)
+    assert server.ensure(settings).ui_url == first.ui_url
+    server.stop(settings)
+    host, _, port = (first.ui_url or "").removeprefix("http://").rpartition(":")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host, int(port)))
+        other.listen()
+        assert server.ensure(settings).ui_url != first.ui_url
