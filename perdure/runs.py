@@ -218,7 +218,7 @@ class Run:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
         is_open = description.closed is None
-        pending = tuple(pending_calls(description))
+        pending = tuple(await pending_calls(self.temporal, description))
         queues = sorted({call.queue for call in pending} | {description.task_queue})
         unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
         is_served = description.task_queue not in unserved

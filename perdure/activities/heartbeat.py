@@ -77,10 +77,14 @@ class Heartbeat:
         since = max(self._recent[0][1], self.offset)
         return to_plain(StreamTail(self.attempt, since, self.text[since - self.offset :]))
 
+    def tail(self) -> StreamTail:
+        """What a heartbeat carries."""
+        return StreamTail(self.attempt, self.offset, self.text, account=self.account)
+
     def send(self) -> None:
         """Beats now."""
         self._sent = asyncio.get_running_loop().time()
         if self.text or self.account is not None:
-            activity.heartbeat(StreamTail(self.attempt, self.offset, self.text, account=self.account))
+            activity.heartbeat(self.tail())
         else:
             activity.heartbeat()
