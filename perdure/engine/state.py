@@ -122,10 +122,10 @@ class Outcome:
 class Nested:
     """The graphs that a node runs, and how they ended so far; `call` is the node's.
 
-    `starts` are all of them, of which `opened` have begun; `children` are those still running, and
-    `results` what the others returned, by row; those `kept` are in lists of the store, with their rows.
-    Where results are `withheld`, they are known elsewhere. While it is `opening`, nothing is decided;
-    `failed` is the message of the first graph that did.
+    `starts` are all of them, of which `opened` have begun, `room` at a time (0 until the first has);
+    `children` are those still running, and `results` what the others returned, by row; those `kept` are in
+    lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
+    `opening`, nothing is decided; `failed` is the message of the first graph that did.
     """
 
     call: int
@@ -136,6 +136,7 @@ class Nested:
     want_all: bool = False
     rule: Mapping[str, Value] | None = None
     opened: int = 0
+    room: int = 0
     withheld: bool = False
     children: list[int] = field(default_factory=list[int])
     results: dict[int, Value] = field(default_factory=dict[int, Value])

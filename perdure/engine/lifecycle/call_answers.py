@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perdure.engine.attempts import deadline_message
 from perdure.engine.board import Board
-from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.state import GraphRun, NodeState, Outcome
 
 
