@@ -10,6 +10,7 @@ from starlette.responses import Response
 from perdure.errors import (
     ConnectionFailed,
     GraphError,
+    NotFound,
     PerdureError,
     Problem,
     RunCancelled,
@@ -22,6 +23,7 @@ from perdure.graph.text.shown import escaped
 from perdure.graph.values import Value, normalize
 
 STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
+    (NotFound, 404),
     (RunConflict, 409),
     (GraphError, 422),
     (ConnectionFailed, 503),
@@ -30,10 +32,6 @@ STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
     (UsageError, 400),
 )
 """The HTTP status for each class of errors; others are 500."""
-
-
-class NotFound(UsageError):
-    """There is no such run, node or route."""
 
 
 def as_json(value: Value, status: int = 200) -> Response:
@@ -54,8 +52,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     """The answer to a request that failed."""
     del request
     assert isinstance(error, PerdureError)
-    unknown = isinstance(error, NotFound) or "is expired or unknown" in error.finding
-    status = 404 if unknown else next((code for kind, code in STATUS_OF if isinstance(error, kind)), 500)
+    status = next((code for kind, code in STATUS_OF if isinstance(error, kind)), 500)
     return as_json(error_body(error), status)
 
 

@@ -15,11 +15,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from perdure.client import GraphClient
-from perdure.errors import PerdureError
+from perdure.errors import NotFound, PerdureError
 from perdure.pictures.states import stylesheet
 from perdure.web import inbox_api, openapi, runs_api
-from perdure.web.answers import NotFound, on_error
-from perdure.web.guard import Guard
+from perdure.web.answers import on_error
+from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -44,7 +44,10 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
 
     unknown = Route("/{path:path}", _unknown)
     routes: list[BaseRoute] = [
-        Mount("/api/v1", routes=[*runs_api.ROUTES, *inbox_api.ROUTES, *openapi.ROUTES, unknown]),
+        Mount(
+            "/api/v1",
+            routes=[*runs_api.RUN_ROUTES, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown],
+        ),
     ]
     if page:
         routes += [
@@ -55,7 +58,7 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
     routes.append(unknown)
     app = Starlette(routes=routes, exception_handlers={PerdureError: on_error}, lifespan=lifespan)
     app.state.client, app.state.hub = client, hub
-    return Guard(app, token, hosts)
+    return RequestGuard(app, token, hosts)
 
 
 async def _index(request: Request) -> Response:

@@ -11,7 +11,7 @@ Invariants
 
 Rejected
     A cookie for the token: cookies ignore the port, so every other service on this address would
-    be handed it. A token inside the page: whoever reaches the port would be given it.
+    get it. A token inside the page: whoever reaches the port would get it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PROTECTED: Final = ("/api/", "/agents")
 _OWN_SITES: Final = frozenset({"", "none", "same-origin"})
 
 
-class Guard:
+class RequestGuard:
     """The application behind it, for those who may.
 
     Args:
@@ -83,8 +83,8 @@ class Guard:
             return 403, "requests from other sites are refused", "use the page of this server"
         if not path.startswith(PROTECTED):
             return None
-        given = headers.get("authorization", "").removeprefix("Bearer ").encode()
-        if not hmac.compare_digest(given, self._token):
+        token = headers.get("authorization", "").removeprefix("Bearer ").encode()
+        if not hmac.compare_digest(token, self._token):
             return 401, "the token is missing or wrong", "send it as Authorization: Bearer TOKEN"
         return None
 

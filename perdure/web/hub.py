@@ -5,10 +5,10 @@ Why
     cost about what one does, and a page of a run on which nothing happens must cost nothing.
 
 Invariants
-    One Watch for each run that somebody looks at. It asks the server for the run's description, which costs
+    One Watch for each run that is being viewed. It asks the server for the run's description, which costs
     milliseconds, replays the history only if there are new events, and spends at most a fifth of its time
     on that. It adds nothing to the history and needs no worker. It ends when its last viewer is gone.
-    A viewer who is slow is handed the newest state, not every one in between.
+    A viewer who is slow is sent the newest state, not every one in between.
 
 Rejected
     A query for every viewer: each costs the worker a replay after a restart, and needs a worker.
@@ -21,7 +21,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ class _Viewer:
 
 
 class Watch:
-    """A run that somebody looks at."""
+    """A run that is being viewed."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -167,8 +167,9 @@ class Hub:
                 return
             watch = self._watches[id] = Watch(self._client.get(id))
         try:
-            async for event in watch.events():
-                yield event
+            async with aclosing(watch.events()) as events:
+                async for event in events:
+                    yield event
         finally:
             if not watch.is_watched and self._watches.get(id) is watch:
                 del self._watches[id]

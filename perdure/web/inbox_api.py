@@ -26,4 +26,4 @@ async def pending(request: Request) -> Response:
     return as_json({"questions": asked})
 
 
-ROUTES: Final = [Route("/pending", pending, methods=["GET"])]
+INBOX_ROUTES: Final = [Route("/pending", pending, methods=["GET"])]

@@ -138,7 +138,7 @@ def _operation(route: Route) -> dict[str, Any]:
 async def describe(request: Request) -> Response:
     """This description."""
     del request
-    return as_json(document([*runs_api.ROUTES, *inbox_api.ROUTES, *ROUTES]))
+    return as_json(document([*runs_api.RUN_ROUTES, *inbox_api.INBOX_ROUTES, *DESCRIPTION_ROUTES]))
 
 
-ROUTES: Final = [Route("/openapi.json", describe, methods=["GET"])]
+DESCRIPTION_ROUTES: Final = [Route("/openapi.json", describe, methods=["GET"])]

@@ -21,6 +21,7 @@ from perdure.history.model import RunModel
 from perdure.pictures.picture import picture
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
+from perdure.web import timeline as bars
 from perdure.web import views
 from perdure.web.answers import as_json
 from perdure.web.hub import Hub
@@ -126,7 +127,7 @@ async def list_runs(request: Request) -> Response:
         parts.append(f"PerdureGraph = {_quoted(chosen['graph'])}")
     if chosen.get("search"):
         parts.append(f"WorkflowId STARTS_WITH {_quoted(chosen['search'])}")
-    found = [
+    listed = [
         {
             "id": run.id,
             "state": run.state,
@@ -136,7 +137,7 @@ async def list_runs(request: Request) -> Response:
         }
         async for run in _client(request).list(limit, " AND ".join(parts))
     ]
-    return as_json({"runs": found})
+    return as_json({"runs": listed})
 
 
 def _quoted(text: str) -> str:
@@ -161,12 +162,12 @@ async def result(request: Request) -> Response:
         return as_json({"state": "running"}, 202)
     except RunFailed as error:
         state = "cancelled" if isinstance(error, RunCancelled) else "failed"
-        given = _given(error.result) if isinstance(error.result, RunResult) else {}
-        return as_json({"state": state, "failure": error.finding, **given})
-    return as_json({"state": "completed", **_given(ended)})
+        outcome = _outcome(error.result) if isinstance(error.result, RunResult) else {}
+        return as_json({"state": state, "failure": error.finding, **outcome})
+    return as_json({"state": "completed", **_outcome(ended)})
 
 
-def _given(ended: RunResult) -> dict[str, Value]:
+def _outcome(ended: RunResult) -> dict[str, Value]:
     return {"results": dict(ended.results), "errors": dict(ended.errors), "states": dict(ended.states)}
 
 
@@ -180,9 +181,9 @@ async def graph(request: Request) -> Response:
 async def node(request: Request) -> Response:
     """One node: inputs, params, result, attempts, console."""
     run = _run(request)
-    found = (await run.history()).node(request.path_params["address"])
-    values = {"inputs": found.inputs, "params": found.params, "result": found.result}
-    return as_json(views.node_view(found, {name: await run.value(value) for name, value in values.items()}))
+    model = (await run.history()).node(request.path_params["address"])
+    values = {"inputs": model.inputs, "params": model.params, "result": model.result}
+    return as_json(views.node_view(model, {name: await run.value(value) for name, value in values.items()}))
 
 
 async def rows(request: Request) -> Response:
@@ -195,8 +196,8 @@ async def rows(request: Request) -> Response:
 
 
 async def timeline(request: Request) -> Response:
-    """When each node ran."""
-    return as_json(views.timeline(await _run(request).history()))
+    """When each node executed."""
+    return as_json(bars.timeline(await _run(request).history()))
 
 
 async def pending(request: Request) -> Response:
@@ -249,7 +250,7 @@ async def _lines(hub: Hub, id: str) -> AsyncIterator[str]:
                 await asyncio.wait([upcoming])
 
 
-ROUTES: Final = [
+RUN_ROUTES: Final = [
     Route("/runs", list_runs, methods=["GET"]),
     Route("/runs", start, methods=["POST"]),
     Route("/runs/{id}", get, methods=["GET"]),

@@ -1,4 +1,4 @@
-"""A run as the page shows it: boxes of the picture with their states, rows of a map, bars of the timeline.
+"""A run as the page shows it: boxes of the picture with their states, rows of a map, a node.
 
 Every view is made of the read model (perdure.history.model), and small whatever the size of the run: a map of
 ten thousand rows is one box with counts and a strip of STRIP_CELL_COUNT cells.
@@ -15,16 +15,12 @@ from perdure.graph.deferred import described
 from perdure.graph.javascript import stringify
 from perdure.graph.values import UNDEFINED, Value
 from perdure.history.model import Attempt, NodeModel, Phase, RunModel
-from perdure.pictures.picture import edges_of
 
 STRIP_CELL_COUNT: Final = 100
 """Cells of the strip that stands for the rows of a map."""
 
 MAX_PAGE_ROW_COUNT: Final = 200
 """Rows of a map that one answer has."""
-
-MAX_BAR_COUNT: Final = 400
-"""Bars of a timeline; those that took longest are kept."""
 
 MAX_CONSOLE_LINE_COUNT: Final = 200
 """Lines of the console that are shown: the newest."""
@@ -136,7 +132,7 @@ def _box_view(box: _Box, strips: Mapping[str, str]) -> dict[str, Any]:
 
 def _row_phases(model: RunModel) -> dict[str, dict[int, Phase]]:
     """The worst phase of each row, by the address of its map. Rows that are not open yet have none."""
-    found: dict[str, dict[int, Phase]] = {}
+    by_map: dict[str, dict[int, Phase]] = {}
     maps: dict[str, tuple[str, int]] = {}
     for node in model.nodes.values():
         if node.parent is None:
@@ -145,11 +141,11 @@ def _row_phases(model: RunModel) -> dict[str, dict[int, Phase]]:
         if own is None:
             continue
         maps[node.address] = own
-        rows = found.setdefault(own[0], {})
+        rows = by_map.setdefault(own[0], {})
         before = rows.get(own[1])
         if before is None or _RANK[node.phase] < _RANK[before]:
             rows[own[1]] = node.phase
-    return found
+    return by_map
 
 
 def _strips(model: RunModel) -> dict[str, str]:
@@ -226,7 +222,7 @@ def node_view(node: NodeModel, values: Mapping[str, Value]) -> dict[str, Any]:
         "started": node.started,
         "ended": node.ended,
         "retries": node.retries,
-        "attempts": [_attempt_view(attempt) for attempt in node.attempts],
+        "attempts": [attempt_view(attempt) for attempt in node.attempts],
         "failure": node.failure,
         "console": list(node.console),
         "usage": node.usage,
@@ -243,7 +239,8 @@ def shown_value(value: Value) -> dict[str, Any] | None:
     return {"text": text[:MAX_VALUE_CHARS], "chars": len(text), "cut": len(text) > MAX_VALUE_CHARS}
 
 
-def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
+    """One attempt."""
     return {
         "number": attempt.number,
         "worker": attempt.worker,
@@ -254,49 +251,3 @@ def _attempt_view(attempt: Attempt) -> dict[str, Any]:
         "failure": attempt.failure,
         "due": attempt.due,
     }
-
-
-def timeline(model: RunModel) -> dict[str, Any]:
-    """A bar for each node run that took time, at most MAX_BAR_COUNT: the critical path and the longest."""
-    timed = [node for node in model.nodes.values() if node.started is not None and node.rows is None]
-    now = model.ended or max((line.time for line in model.transitions), default=model.started or 0)
-    critical = critical_path(model)
-    timed.sort(key=lambda node: (node.address not in critical, (node.started or now) - (node.ended or now)))
-    kept = sorted(timed[:MAX_BAR_COUNT], key=lambda node: (node.started or 0, node.address))
-    return {
-        "started": model.started,
-        "now": now,
-        "hidden": len(timed) - len(kept),
-        "bars": [
-            {
-                "address": node.address,
-                "agent": node.agent,
-                "phase": str(node.phase),
-                "ready": node.ready,
-                "started": node.started,
-                "ended": node.ended,
-                "critical": node.address in critical,
-                "attempts": [_attempt_view(attempt) for attempt in node.attempts],
-            }
-            for node in kept
-        ],
-    }
-
-
-def critical_path(model: RunModel) -> frozenset[str]:
-    """The addresses that the end had to wait for: from the node that ended last, the input that came last.
-
-    It is that of the run's own graph, in its last pass; a node with a graph counts as one.
-    """
-    nodes = {node.node: node for node in model.inside(None) if node.ended is not None and node.agent}
-    sources: dict[str, list[str]] = {}
-    for source, target, kind in edges_of(model.graph.get("nodes", {})):
-        if kind != "update":
-            sources.setdefault(target, []).append(source)
-    path: set[str] = set()
-    current = max(nodes.values(), key=lambda node: node.ended or 0, default=None)
-    while current is not None and current.address not in path:
-        path.add(current.address)
-        before = [nodes[name] for name in sources.get(current.node, ()) if name in nodes]
-        current = max(before, key=lambda node: node.ended or 0, default=None)
-    return frozenset(path)

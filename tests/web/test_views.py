@@ -1,7 +1,7 @@
 """What the page shows of a run: small views of a read model, whatever its size."""
 
 from perdure.history.model import NodeModel, Phase, RowCounts, RunModel
-from perdure.web import views
+from perdure.web import inbox_api, runs_api, timeline, views
 
 GRAPH = {
     "nodes": {
@@ -87,11 +87,11 @@ def test_the_last_pass_of_a_loop_is_shown() -> None:
 
 
 def test_the_timeline_keeps_the_longest_bars_and_marks_the_critical_path() -> None:
-    shown = views.timeline(_model())
+    shown = timeline.timeline(_model())
     assert len(shown["bars"]) == 400
     assert shown["hidden"] == 602
     assert {bar["address"] for bar in shown["bars"] if bar["critical"]} == {"slow", "end"}
-    assert views.critical_path(_model()) == {"end", "m", "slow"}
+    assert timeline.critical_path(_model()) == {"end", "m", "slow"}
 
 
 def test_long_values_and_consoles_are_cut() -> None:
@@ -99,3 +99,8 @@ def test_long_values_and_consoles_are_cut() -> None:
     assert shown is not None
     assert (len(shown["text"]), shown["chars"], shown["cut"]) == (65_536, 100_002, True)
     assert views.MAX_CONSOLE_LINE_COUNT == 200
+
+
+def test_limits_of_lists() -> None:
+    assert inbox_api.MAX_INBOX_RUN_COUNT == 200
+    assert runs_api.MAX_LIST_COUNT == 500

@@ -14,7 +14,7 @@ examples:
   perdure ui                               prints the link, and opens it in a browser
   perdure ui --no-open --port 9000
 """
-DEFAULT_PORT = 8321
+WEB_PORT_ID = 8321
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         type=int,
-        default=DEFAULT_PORT,
+        default=WEB_PORT_ID,
         metavar="N",
-        help=f"the port ({DEFAULT_PORT}); 0: any free one",
+        help=f"the port ({WEB_PORT_ID}); 0: any free one",
     )
     parser.add_argument("--expose", action="store_true", help="allow a --host that other machines can reach")
 
