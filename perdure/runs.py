@@ -44,7 +44,7 @@ QUERY_TIMEOUT = timedelta(seconds=3)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, started here or elsewhere. `local` tells that its server is the embedded one."""
+    """A run, started here or elsewhere. `local` says whether its server is the embedded one."""
 
     temporal: Client
     id: str
@@ -125,7 +125,7 @@ class Run:
 
         `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
         when no node asks there, or the answer is rejected, and ConnectionFailed when the server does
-        not tell whether it is: ask for the status then, or answer again.
+        not confirm it: ask for the status then, or answer again.
         """
         try:
             answer = Answer(path=path, value=await self.claims.keep(value))
@@ -138,7 +138,7 @@ class Run:
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             if isinstance(error.__cause__, RPCError):
                 raise rpc_error(error.__cause__, f"run {self.id!r}") from error
-            raise asyncio.CancelledError from error  # it is how the SDK tells of that
+            raise asyncio.CancelledError from error  # the SDK reports a cancellation in this way
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 

@@ -60,8 +60,8 @@ class _Delivery:
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
-    def beside(self) -> dict[str, Any]:
-        """What goes out beside the result."""
+    def metadata(self) -> dict[str, Any]:
+        """The metadata that is sent with the result."""
         return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
 
 
@@ -69,8 +69,8 @@ class _Delivery:
 class AgentActivities:
     """The activities of one worker: its agents, and the directory of them.
 
-    What an agent streams goes out with its heartbeats, and what it logs beside its result: neither
-    adds an event to the history.
+    What an agent streams is sent with its heartbeats, and what it logs with its result: neither adds an
+    event to the history.
     """
 
     agents: Mapping[str, Agent]
@@ -109,7 +109,7 @@ class AgentActivities:
 
     def _first(self, segment: Segment, beginning: FirstSegmentRequest, directory: AgentRegistry) -> Value:
         """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
-        with suppress(Exception):  # what is wrong with it, the run will tell
+        with suppress(Exception):  # the run itself reports what is wrong with the graph
             if not beginning.continues:
                 return to_plain(segment.begin(beginning, directory))
             plan_of(beginning.request["document"], beginning.request.get("graphs"))
@@ -164,9 +164,9 @@ class AgentActivities:
             else:
                 result = await self._called(agent, calls[0], delivery)
             raw = (
-                pack(result, **delivery.beside())
+                pack(result, **delivery.metadata())
                 if batch
-                else await self.claims.packed(result, **delivery.beside())
+                else await self.claims.packed(result, **delivery.metadata())
             )
         except Exception as error:
             raise application_error(error) from fitting_cause(error)
@@ -227,7 +227,7 @@ class AgentActivities:
         self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Heartbeat | None = None
     ) -> AgentContext:
         """What the agent of a call sees; without a `pulse` what it streams is dropped."""
-        beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
+        streaming: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return context_of(
             call,
             run=run,
@@ -235,7 +235,7 @@ class AgentActivities:
             settings=self.settings,
             log=log,
             local_models=self.local_models,
-            **beside,
+            **streaming,
         )
 
     def _unknown(self, name: str, queue: str) -> ApplicationError:

@@ -40,7 +40,7 @@ class Sample:
 
 
 class Emit(Protocol):
-    """Sends a piece of the result to whoever watches the run, while the agent still works."""
+    """Sends a piece of the result to those who watch the run, while the agent still works."""
 
     async def __call__(self, piece: Value, /) -> None:  # noqa: D102 -- part of the data model, as in D105
         ...
@@ -62,7 +62,7 @@ class AgentContext:
     ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
     `attempt` counts deliveries of this call, from 1: it grows when a worker died. The
     `idempotency_key` is the same for every delivery of a call, over restarts and continue-as-new.
-    `emit` streams pieces of the result, `log` adds a text to the console output of the run.
+    `emit` streams pieces of the result, `log` adds a line to the console output of the run.
     `local_models` gives the base URL of the small models on this machine, starting them where
     needed; it is None where they are not installed.
     """
@@ -121,7 +121,7 @@ class Agent:
 
     @cached_property
     def code(self) -> CodeType | None:
-        """The code of the function, by which a stack tells whose it is."""
+        """The code of the function, which identifies the agent in a stack."""
         return getattr(inspect.unwrap(self.function), "__code__", None)
 
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:

@@ -33,4 +33,4 @@ GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 
 STATUS_ATTRIBUTE: Final = "PerdureStatus"
-"""The search attribute that holds how a run stands: running, completed or failed."""
+"""The search attribute that holds the state of a run: running, completed or failed."""

@@ -25,7 +25,7 @@ _BUSY = ("ratelimited", "maxlag", "readonly", "internal_api_error", "toomany", "
     inputs=fields("query", query=text("what to search for")),
     params=fields(
         lang=text("the edition, such as en or ja (en)"),
-        summary=flag("gives a summary object, not the text"),
+        summary=flag("return a summary object, not the text"),
     ),
     output=fields(
         content=anything("the plain text, or with `summary` {title, extract, …}"),
@@ -78,7 +78,9 @@ class _Site:
         self.language = to_string(language).lower() if js_truthy(language) else "en"
         # The language becomes part of a host name: nothing else may.
         if not _LANGUAGE.fullmatch(self.language):
-            raise FinalError(f"wikipediaAgent: params.lang {self.language[:40]!r} is no language such as en")
+            raise FinalError(
+                f"wikipediaAgent: params.lang {self.language[:40]!r}: expected a code such as en"
+            )
         self._url = context.settings.wikipedia_url.replace("{lang}", self.language)
         self._allowed = context.settings.allow_hosts
 

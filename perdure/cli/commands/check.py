@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """0 where there is no problem, else 2. Problems of nested graphs count."""
+    """0 if there is no problem, else 2. Problems of nested graphs count."""
     names = graphs.agents_of(args.agents).names()
     findings: list[dict[str, Any]] = []
     lines: list[str] = []
