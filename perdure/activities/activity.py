@@ -94,6 +94,7 @@ class AgentActivities:
             human=sorted(agent.name for agent in agents if agent.human),
             queues={agent.name: agent.queue for agent in agents if agent.queue},
             allowed_queues=[self.settings.queue, *self.settings.queues],
+            own_queue=activity.info().task_queue,
             local_activities=self.settings.local_activities,
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],

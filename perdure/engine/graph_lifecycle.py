@@ -52,8 +52,7 @@ class GraphLifecycle:
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""
         for name in run.plan.statics:
-            if loops.set_result(run, name):
-                self.board.moved(run, name)
+            if loops.set_result(run, name, self.board.observe):
                 self._nodes.notify(run, name, queue=False)
 
     def proceed(self, run: GraphRun) -> None:

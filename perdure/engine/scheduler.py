@@ -15,12 +15,12 @@ Between two events a run can be written down and taken up again elsewhere (snaps
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 from typing import assert_never
 
 from perdure.engine import loops
-from perdure.engine.board import Board, Observer, Rules
+from perdure.engine.board import Board, Rules
 from perdure.engine.call_answers import CallAnswers
 from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
@@ -43,7 +43,7 @@ from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
-from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
 from perdure.engine.value_arrivals import ValueArrivals
 from perdure.engine.value_requests import ValueRequests
 from perdure.errors import UsageError
@@ -90,6 +90,11 @@ class Scheduler:
         self.answers = CallAnswers(board, self.nodes)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, self.react)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, self.react)
+        self._reactions: dict[GraphEvent, Callable[[GraphRun], None]] = {
+            "opened": self.graphs.begin,
+            "idle": self.graphs.proceed,
+            "ended": self.nested.over,
+        }
 
     @property
     def root(self) -> GraphRun:
@@ -110,10 +115,11 @@ class Scheduler:
 
     def handle(self, event: Event, now_ms: int) -> list[Command]:
         """The commands that follow from one event; none once the run has finished."""
-        self.board.clock.now_ms = now_ms
-        if self.board.finished:
+        board = self.board
+        board.clock.now_ms = now_ms
+        if board.finished:
             return []
-        self.board.fuel.refill()
+        board.fuel.refill()
         match event:
             case AgentCompleted():
                 self.answers.answer(event.call, Outcome(event.result))
@@ -125,7 +131,7 @@ class Scheduler:
                 self.answers.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
                 self.answers.finish_turn(call)
-            case TimerFired(call) if call == self.board.fuel.pause:
+            case TimerFired(call) if call == board.fuel.pause:
                 self._end_pause(call)
             case TimerFired(call):
                 self.answers.time_out(call)
@@ -137,13 +143,7 @@ class Scheduler:
 
     def react(self, event: GraphEvent, run: GraphRun) -> None:
         """What follows when a part of the scheduler reports what has happened to a graph."""
-        match event:
-            case "opened":
-                self.graphs.begin(run)
-            case "idle":
-                self.graphs.proceed(run)
-            case "ended":
-                self.nested.over(run)
+        self._reactions[event](run)
 
     def _end_pause(self, call: int) -> None:
         """Continues what was put off: iterations and rows first, then nodes that wait in the queue."""
@@ -165,8 +165,12 @@ class Scheduler:
         return flight is not None and isinstance(flight.command, Fetch)
 
     def _commands(self) -> list[Command]:
-        self.nodes.catch_up()
-        return self.board.take_commands()
+        """The commands since the last time, in order."""
+        if self.nodes.put_off:
+            self.nodes.catch_up()
+        board = self.board
+        commands, board.commands = board.commands, []
+        return commands
 
     def _abort(self) -> None:
         """GraphAI's abort: what runs is cancelled, the rest stays as it is."""

@@ -25,14 +25,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from perdure.engine.agent_calls import agent_call
-from perdure.engine.board import Board, InFlight, Observer, Starting
+from perdure.engine.board import Board, InFlight, Starting
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
+from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.starts import Rows, Start, numbers, ranges
-from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Outcome
+from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Observer, Outcome
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
 

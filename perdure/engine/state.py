@@ -7,10 +7,10 @@ them share a `Clock`, which only tells the time of the event that is being handl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
@@ -196,8 +196,11 @@ class GraphRun:
         """`@loop`."""
         return self.result(LOOP_INDEX)
 
-    def move(self, name: str, to: NodeState) -> None:
-        """Moves a node by the table, or raises InvalidTransition with the node's story."""
+    def move(self, name: str, to: NodeState, observe: Observer | None = None) -> None:
+        """Moves a node by the table and notifies `observe`.
+
+        Raises InvalidTransition with the node's story.
+        """
         node = self.nodes[name]
         change = _CHANGES[node.state].get(to)
         if change is None:
@@ -206,7 +209,10 @@ class GraphRun:
                 f"(retries {node.retries}, call {node.call}, waiting for {sorted(node.pending)})"
             )
         node.state = to
-        self.active += change
+        if change:
+            self.active += change
+        if observe is not None:
+            observe(self, name)
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
@@ -246,3 +252,7 @@ class GraphRun:
         for node in self.nodes.values():
             for child in node.nested.children if node.nested else ():
                 yield from runs[child].walk(runs)
+
+
+Observer: TypeAlias = Callable[[GraphRun, str], None]
+"""Hears of a node that is in another state."""

@@ -17,7 +17,6 @@ from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
-from perdure.engine.board import Observer
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
@@ -38,6 +37,7 @@ from perdure.engine.messages import (
 )
 from perdure.engine.outcomes import failure_of
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import Observer
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError, RunFailed, TransientError
 from perdure.graph.check import modernized

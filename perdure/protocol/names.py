@@ -23,9 +23,6 @@ FETCH: Final = "perdure.fetch"
 KEEP: Final = "perdure.keep"
 """The local activity that brings large values of a run to the store."""
 
-OWN_NAMES_PREFIX: Final = "perdure."
-"""With this begin the names of Perdure's own activities; no node may call one as an agent."""
-
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import STATE_MARKS, TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.reference import Reference
 from perdure.graph.text.shown import markdown
 from perdure.graph.values import Value
+from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import NodeStatus, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
 
@@ -25,9 +27,13 @@ MAX_STREAM_TAIL_COUNT = 20
 
 @dataclass(slots=True)
 class RunProgress:
-    """Keeps little while the run executes, and builds what is asked for when it is asked."""
+    """Keeps little while the run executes, and builds what is asked for when it is asked.
+
+    A replay brings a `journal`, which hears of everything.
+    """
 
     name: str
+    journal: RunJournal | None = None
     counts: dict[str, int] = field(default_factory=dict[str, int])
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
@@ -51,6 +57,23 @@ class RunProgress:
             self._since.pop((run.id, name), None)
             if self._queues:
                 self._queues.pop(run.path_of(name), None)
+        if self.journal is not None:
+            self.journal.moved(run, name)
+
+    def begun(self, scheduler: Scheduler) -> None:
+        """The run is played by this scheduler."""
+        if self.journal is not None:
+            self.journal.begun(scheduler)
+
+    def called(self, command: RunAgent) -> None:
+        """An agent is called."""
+        if self.journal is not None:
+            self.journal.called(command)
+
+    def answered(self, event: Event) -> None:
+        """An answer is handed on."""
+        if self.journal is not None:
+            self.journal.answered(event)
 
     def state(self) -> dict[str, Value]:
         """What the next run of a chain continues with."""
@@ -68,12 +91,16 @@ class RunProgress:
         self._console_count = state["lines"]
         self._since = {(run, name): since for run, name, since in state.get("since", ())}
 
-    def sent_to(self, path: str, queue: str) -> None:
-        """A call went out to a task queue."""
+    def sent_to(self, path: str, queue: str, activity: str = "") -> None:
+        """A call went out to a task queue, in the activity that is named after the path `activity`."""
         self._queues[path] = queue
+        if self.journal is not None and activity:
+            self.journal.sent(path, activity)
 
-    def add_console(self, text: str) -> None:
+    def add_console(self, text: str, path: str = "") -> None:
         """A node has something to show."""
+        if self.journal is not None:
+            self.journal.shown(path, text)
         self._console.append(text[:MAX_RUN_LINE_CHARS])
         self._console_count += 1
 

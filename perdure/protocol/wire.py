@@ -52,7 +52,7 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
 
 
 def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:
-    """A payload that passes Temporal's converters untouched. `metadata` is added to that of the payload, as JSON."""
+    """A payload that passes Temporal's converters untouched. `metadata` becomes part of its own, as JSON."""
     payload = to_payload(value, limited=limited)
     for name, data in metadata.items():
         if data:

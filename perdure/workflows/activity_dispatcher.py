@@ -189,7 +189,7 @@ class ActivityDispatcher:
         first = batch[0]
         queue = self.placement.queue(first) or self.queue
         for command in batch:
-            self.progress.sent_to(command.path, queue)
+            self.progress.sent_to(command.path, queue, first.path)
         if self._queues.is_foreign(first):
             options = activity_options.foreign(first.options, first.path, queue)
         else:
@@ -217,7 +217,7 @@ class ActivityDispatcher:
     def _keep_metadata(self, path: str, result: RawValue) -> None:
         """What came with a result: console lines, the end of a stream."""
         for line in metadata_of(result, "console") or ():
-            self.progress.add_console(line)
+            self.progress.add_console(line, path)
         stream = metadata_of(result, "stream")
         if stream:
             self.progress.add_stream(path, stream)

@@ -15,6 +15,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import Answer, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
@@ -28,7 +29,10 @@ from perdure.workflows.startup import start_up
 
 @workflow.defn(name=WORKFLOW, failure_exception_types=[PerdureError], sandboxed=False)
 class GraphWorkflow:
-    """Runs one graph: the document comes in the request, the results go out in a RunResult."""
+    """Runs one graph: the document comes in the request, the results go out in a RunResult.
+
+    What replays a history may set `journal` before the run begins.
+    """
 
     def __new__(cls, *arguments: object) -> Self:
         """Refuses a start with more arguments than one, or none: `__init__` is never called then."""
@@ -46,6 +50,7 @@ class GraphWorkflow:
         except UsageError as error:
             self._refusal = error  # `run` raises it: an exception here would leave its coroutine unawaited
         self._shell: RunShell | None = None
+        self.journal: RunJournal | None = None
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
@@ -56,7 +61,7 @@ class GraphWorkflow:
         host = TemporalHost()
         now = now_ms(host)
         opening = await start_up(self._request, now)
-        shell = self._shell = RunShell(host, self._request, opening, now)
+        shell = self._shell = RunShell(host, self._request, opening, now, self.journal)
         try:
             result = await shell.run()
         except GraphError as error:
@@ -66,6 +71,11 @@ class GraphWorkflow:
         finally:
             shell.close()
         return await ended(host, self._request, result, shell.has_store)
+
+    @property
+    def shell(self) -> RunShell | None:
+        """The run, once its worker has said which agents there are: for replays."""
+        return self._shell
 
     @workflow.update
     async def answer(self, answer: Answer) -> None:

@@ -13,6 +13,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -31,6 +32,7 @@ from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
+from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
@@ -49,12 +51,14 @@ from perdure.workflows.timers import Timers
 class RunShell:
     """One run, or one of the runs that continue each other. `now_ms` is the time at which it begins."""
 
-    def __init__(self, host: Host, request: RunRequest, opening: Startup, now_ms: int) -> None:
+    def __init__(
+        self, host: Host, request: RunRequest, opening: Startup, now_ms: int, journal: RunJournal | None
+    ) -> None:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self._placement = Placement(opening.directory, request.options.bypass_agents)
-        self._progress = RunProgress(request.name)
+        self._progress = RunProgress(request.name, journal)
         self._people = HumanTasks()
         self._turns = TurnOrder()
         if state is not None:
@@ -90,20 +94,15 @@ class RunShell:
 
     async def run(self) -> RunResult:
         """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
+        self._placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play()
         workflow.set_current_details(self._progress.final(result.states))
         return result
 
     def close(self) -> None:
         """Whatever is still on its way is cancelled."""
-        for part in (
-            self._outbox,
-            self._segments,
-            self._values,
-            self._share,
-            self._continuation,
-            self._timers,
-        ):
+        parts = (self._outbox, self._segments, self._values, self._share, self._continuation, self._timers)
+        for part in parts:
             part.close()
 
     def notify(self) -> None:
@@ -125,15 +124,20 @@ class RunShell:
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
-        is_over = self._segments.end is not None
-        scheduler = self._caught_up() if is_over else self._scheduler
-        return self._progress.status(scheduler, console_from, [] if is_over else self._people.questions())
+        return self._progress.status(self.scheduler(), console_from, self.questions())
 
-    def _caught_up(self) -> Scheduler:
-        """The run at its end, which its last segment has come to and the run itself has not."""
+    def questions(self) -> list[HumanPrompt]:
+        """What people are asked now."""
+        return [] if self._segments.end is not None else self._people.questions()
+
+    def scheduler(self) -> Scheduler | None:
+        """The run as it is, also at its end, which only its last segment may have come to; None before it."""
         begun = self._scheduler is not None
+        if self._segments.end is None:
+            return self._scheduler
         scheduler = self._scheduler = self._scheduler or self._new_scheduler()
         if not scheduler.finished:
+            self._progress.begun(scheduler)
             self._segments.play_to_end(scheduler, begun)
         return scheduler
 
@@ -158,6 +162,7 @@ class RunShell:
     async def _play(self) -> RunResult:
         scheduler, commands = self._begin()
         self._scheduler = scheduler
+        self._progress.begun(scheduler)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(commands) or self._hand_on(scheduler)
@@ -181,6 +186,7 @@ class RunShell:
             event = self._turns.next()
             if event is None:
                 break
+            self._progress.answered(event)
             then = answers.time_of(event)
             finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         return finish
@@ -252,8 +258,8 @@ class RunShell:
                     self._timers.start(call, milliseconds)
                 case CancelCall(call):
                     self._drop(call)
-                case Console(_, text):
-                    self._progress.add_console(text)
+                case Console(path, text):
+                    self._progress.add_console(text, path)
                 case Finish():
                     return command
                 case _:
@@ -262,6 +268,7 @@ class RunShell:
 
     def _call(self, command: RunAgent) -> None:
         placement = self._placement
+        self._progress.called(command)
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self._people.ask(command)
