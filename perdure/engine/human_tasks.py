@@ -30,8 +30,8 @@ class HumanPrompt:
         if isinstance(answer, BlobRef) and answer.kind == "string":
             return None
         if not isinstance(answer, str):
-            return f"{self.path} takes a text"
-        return f"{self.path} requires a text that is not empty" if self.required and not answer else None
+            return f"{self.path} takes a string"
+        return f"{self.path} requires a string that is not empty" if self.required and not answer else None
 
     def result(self, answer: Value) -> Value:
         """The node's result: the text, and a chat message that holds it."""

@@ -48,7 +48,7 @@ async def test_a_person_answers_once(client: GraphClient) -> None:
     }
     async with started(client, "person", {"nodes": nodes}, catalog(), client.settings) as going:
         await until_asked(going)
-        with pytest.raises(UsageError, match="requires a text that is not empty"):
+        with pytest.raises(UsageError, match="requires a string that is not empty"):
             await going.answer("who", "")
         with pytest.raises(UsageError, match="waiting for an answer: who"):
             await going.answer("hi", "x")
