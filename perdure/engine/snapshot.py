@@ -154,7 +154,7 @@ def _node_data(
         data["state"] = str(node.state)
     elif static is None and node.pending != run.plan.computed[name].needs:
         data["pending"] = sorted(node.pending)
-    for key in ("skip", "retries", "error", "call", "timer", "deadline", "reserved"):
+    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"):
         if getattr(node, key) != getattr(_FRESH, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
@@ -235,6 +235,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> No
     node.pending = set(data.get("pending", node.pending)) if waits else set()
     node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
     node.retries, node.error = data.get("retries", 0), data.get("error")
+    node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
         node.nested = _nested(data["nested"], plans)

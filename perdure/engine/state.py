@@ -91,7 +91,7 @@ class NodeRun:
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
     one that may time it out, `reserved` says that it holds a second slot for the graph that it carries;
-    `deadline` is the timer of all its attempts.
+    `deadline` is the timer of all its attempts, `last_failure` the failure of the one before.
     """
 
     state: NodeState = NodeState.WAITING
@@ -101,6 +101,7 @@ class NodeRun:
     skip: bool = False
     retries: int = 0
     error: str | None = None
+    last_failure: str | None = None
     call: int | None = None
     timer: int | None = None
     deadline: int | None = None
@@ -121,10 +122,10 @@ class Outcome:
 class Nested:
     """The graphs that a node runs, and how they ended so far; `call` is the node's.
 
-    `starts` are all of them, of which `opened` have begun; `children` are those still running, and
-    `results` what the others returned, by row; those `kept` are in lists of the store, with their rows.
-    Where results are `withheld`, they are known elsewhere. While it is `opening`, nothing is decided;
-    `failed` is the message of the first graph that did.
+    `starts` are all of them, of which `opened` have begun, `room` at a time (0 until the first has);
+    `children` are those still running, and `results` what the others returned, by row; those `kept` are in
+    lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
+    `opening`, nothing is decided; `failed` is the message of the first graph that did.
     """
 
     call: int
@@ -135,6 +136,7 @@ class Nested:
     want_all: bool = False
     rule: Mapping[str, Value] | None = None
     opened: int = 0
+    room: int = 0
     withheld: bool = False
     children: list[int] = field(default_factory=list[int])
     results: dict[int, Value] = field(default_factory=dict[int, Value])

@@ -1,6 +1,6 @@
 """Requests for values that are not in the run, by nodes and graphs whose control flow depends on them.
 
-What happens when a value arrives is in value_arrivals.py.
+What happens when a value arrives is in lifecycle/value_arrivals.py.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class AgentRegistry:
     a SegmentResult, None if they have to be called. `event_steps` is the fuel of an event of the run
     (perdure.engine.fuel): workers of older versions send none, and their runs never pause.
     `own_queue` is the one on which the worker was asked: the run's agents are there, or on an allowed one.
-    `asks_queues`: the run asks the queues that nodes name for their agents before it calls them.
+    `asks_queues` says that the run asks the queues that nodes name for their agents before it calls them,
+    and `keys_by_work` that idempotency keys cover the inputs and the attempt (perdure.protocol.idempotency).
     """
 
     pure: Sequence[str] = ()
@@ -61,6 +62,7 @@ class AgentRegistry:
     allowed_queues: Sequence[str] | None = None
     own_queue: str | None = None
     asks_queues: bool = False
+    keys_by_work: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -75,6 +77,7 @@ class Placement:
         self.human = frozenset(directory.human)
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
+        self.keys_by_work = directory.keys_by_work
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

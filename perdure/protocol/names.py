@@ -26,8 +26,11 @@ KEEP: Final = "perdure.keep"
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 
+AGENT_ABSENT: Final = "AgentAbsent"
+"""The error type by which a worker hands a call back whose agent it does not have."""
+
 GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 
 STATUS_ATTRIBUTE: Final = "PerdureStatus"
-"""The search attribute that holds the state of a run: running, completed or failed."""
+"""The search attribute in which runs of older clients say how they ended; ExecutionStatus says more."""

@@ -119,7 +119,7 @@ class ActivityDispatcher:
 
     def _send(self, command: RunAgent) -> None:
         """Sends a call, with those that may share its activity; large inputs go to the store first."""
-        run, is_bypassed = self.host.run_id(), self.placement.is_bypassed(command.agent)
+        run = self.host.run_id()
         if command.call not in self.local:
             if self._queues.is_unknown(command):
                 self._hold(command)
@@ -128,10 +128,10 @@ class ActivityDispatcher:
                 command = replace(command, options=replace(command.options, batch=1))
         if command.options.batch > 1 and command.call not in self.local:
             batch = batches.taken(command, self._waiting)
-            self._pack_and_start(batch, batches.request(batch, run, is_bypassed))
+            self._pack_and_start(batch, batches.request(batch, run, self.placement))
         else:
             self._pack_and_start(
-                [command], pack(to_lean(agent_call(command, run, is_bypassed)), limited=False)
+                [command], pack(to_lean(agent_call(command, run, self.placement)), limited=False)
             )
 
     def _hold(self, command: RunAgent) -> None:

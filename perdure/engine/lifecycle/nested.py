@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
-from perdure.engine.lifecycle_events import Report
+from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
@@ -36,11 +36,11 @@ class Withheld(Exception):
 
 @dataclass(slots=True)
 class NestedGraphs:
-    """Opens and closes the graphs inside nodes; `report` hears of each that is on the board."""
+    """Opens and closes the graphs inside nodes; `events` hear of each that is on the board."""
 
     board: Board
     rules: Rules
-    report: Report
+    events: GraphEvents
     _plans: dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]] = field(
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
@@ -141,8 +141,10 @@ class NestedGraphs:
         """Begins graphs while there is room for them."""
         nested.opening = True
         starts, children, fuel = nested.starts, nested.children, self.board.fuel
-        total, room = len(starts), _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
-        while nested.opened < total and len(children) < room:
+        total = len(starts)
+        if not nested.room:
+            nested.room = _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
+        while nested.opened < total and len(children) < nested.room:
             if children and self.board.is_full:
                 break
             if fuel.left <= 0:
@@ -150,7 +152,7 @@ class NestedGraphs:
                 break
             start = starts[nested.opened]
             nested.opened += 1
-            self.report("opened", self._child(run, name, nested, start))
+            self.events.opened(self._child(run, name, nested, start))
         nested.opening = False
 
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:

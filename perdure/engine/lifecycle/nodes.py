@@ -1,7 +1,7 @@
 """The lifecycle of a node: notified of results, queued, started, concluded, over.
 
 What a node means is in node_semantics.py; here is when it happens. How a node continues once a value has
-arrived that it depends on is in value_arrivals.py.
+arrived that it depends on is in lifecycle/value_arrivals.py.
 
 Why it is recursive
     GraphAI completes a node, notifies its dependents, and starts those that are ready and have a slot,
@@ -25,10 +25,11 @@ from __future__ import annotations
 from collections import deque
 
 from perdure.engine import node_semantics
+from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
-from perdure.engine.lifecycle_events import Report
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.messages import StartTimer
-from perdure.engine.nested import NestedGraphs
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
@@ -41,10 +42,10 @@ MAX_NESTED_DISPATCH_DEPTH = 40
 
 
 class NodeLifecycle:
-    """Moves the nodes of all graphs of a run; `report` hears of each graph in which nothing is under way."""
+    """Moves the nodes of all graphs of a run; `events` hear of each graph that is idle."""
 
     def __init__(
-        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, report: Report
+        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, events: GraphEvents
     ) -> None:
         self.board = board
         self.rules = rules
@@ -52,7 +53,7 @@ class NodeLifecycle:
         self._observe = board.observe
         self._nested = nested
         self._fetches = fetches
-        self._report = report
+        self._events = events
         self._depth = 0
         self.put_off: deque[tuple[GraphRun, str]] = deque()
 
@@ -272,6 +273,7 @@ class NodeLifecycle:
         run.move(name, state, self._observe)
         if not final and node.retries < run.plan.computed[name].retry:
             node.retries += 1
+            node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
         node.result = UNDEFINED
         node.error = message
@@ -294,5 +296,5 @@ class NodeLifecycle:
         slots.release(run.plan.computed[name].label)
         while slots.lanes and self._dispatch():
             pass
-        if not run.active and run.is_idle and run.outcome is None:
-            self._report("idle", run)
+        if not run.active and not run.holds and run.outcome is None:
+            self._events.idle(run)
