@@ -60,6 +60,10 @@ class _Delivery:
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
+    def near(self, call: AgentCall) -> Value:
+        """What the result of a call may have in common with the store: inputs that it got copies of."""
+        return call.inputs if self.far else None
+
     def beside(self) -> dict[str, Any]:
         """What goes out beside the result."""
         return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
@@ -160,14 +164,10 @@ class AgentActivities:
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         try:
             if batch:
-                result: Value = await self._together(agent, calls, delivery)
+                raw = pack(await self._together(agent, calls, delivery), **delivery.beside())
             else:
                 result = await self._called(agent, calls[0], delivery)
-            raw = (
-                pack(result, **delivery.beside())
-                if batch
-                else await self.claims.packed(result, **delivery.beside())
-            )
+                raw = await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.beside())
         except Exception as error:
             raise application_error(error) from fitting_cause(error)
         finally:
@@ -219,7 +219,7 @@ class AgentActivities:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)
-            return encoded(AgentCompleted(0, await self.claims.keep(result, above)))
+            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.near(call))))
         except Exception as error:
             return encoded(failure_of(error))
 
