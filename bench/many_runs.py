@@ -6,9 +6,11 @@ import asyncio
 import statistics
 from collections.abc import Awaitable, Callable
 
+from temporalio.client import WorkflowExecutionStatus
+
 from bench import graphs, hand_written
 from bench.harness import Claim, Comparison, Curve, Options, Series, alternate
-from bench.processes import memory
+from bench.processes import Failed, memory
 from bench.session import HAND, NOWHERE, PERDURE, QUEUES, Handle, Session, durable
 
 BOUND = 1.15
@@ -59,12 +61,19 @@ async def _fill(
     for count in range(steps + 1):
         handles = await asyncio.gather(*(start() for _ in range(step)))
         for handle in handles:
-            while not (await handle.describe()).raw_description.pending_activities:
-                await asyncio.sleep(POLL)
+            await _until_called(handle)
         used = memory(session.workers[name].pid)
         if used is not None:
             points.append(((count + 1) * step, used))
     return points
+
+
+async def _until_called(handle: Handle) -> None:
+    """Waits until the run waits for its activity. Raises Failed if it has ended instead."""
+    while not (description := await handle.describe()).raw_description.pending_activities:
+        if description.status != WorkflowExecutionStatus.RUNNING:
+            raise Failed(f"a run that should stay open has ended: {description.status}")
+        await asyncio.sleep(POLL)
 
 
 def _add(compared: Comparison, name: str, points: list[tuple[float, float]]) -> None:

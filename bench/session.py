@@ -113,7 +113,7 @@ class Session:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *(own if who == PERDURE else plain),
-                env=environment(PERDURE_HOME=str(self.home)),
+                env=environment(PERDURE_HOME=str(self.home), PERDURE_QUEUES=NOWHERE),
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,
@@ -171,7 +171,7 @@ async def shared() -> AsyncIterator[None]:
 async def fresh() -> AsyncIterator[Session]:
     """A session on a server of its own, without workers."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(home=Path(folder), server_idle=IDLE, queues=("*",))
+        settings = Settings(home=Path(folder), server_idle=IDLE)
         graphs = await connect(settings)
         assert graphs.embedded is not None
         async with AsyncExitStack() as stack:

@@ -24,6 +24,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from perdure.errors import PerdureError, RunFailed, UsageError
+from perdure.graph.values import Value
+from perdure.history.model import RunModel
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
@@ -39,7 +41,8 @@ WAITING_NOTICE_S = 5.0
 
 logger = logging.getLogger(__name__)
 
-QUERY_TIMEOUT = timedelta(seconds=3)
+QUERY_TIMEOUT = timedelta(seconds=10)
+"""A worker that has just started replays the run first: seconds, if it is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,21 @@ class Run:
                 return
             await asyncio.sleep(interval)
 
+    async def history(self) -> RunModel:
+        """All that is known of the run, open or over: its nodes, their times, attempts, inputs and results.
+
+        No worker is needed: the history of the run is replayed here, which takes milliseconds, and seconds
+        for 10,000 nodes. Large values in it are references into the store; `value` fetches them. Raises
+        UsageError when the server knows no such run, or has removed its history.
+        """
+        from perdure.history.read import read_run  # noqa: PLC0415 -- loads what replays, for its callers only
+
+        return await read_run(self.temporal, self.id)
+
+    async def value(self, value: Value) -> Value:
+        """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""
+        return await self.claims.redeem(value)
+
     async def describe(self) -> RunDescription:
         """What the server itself knows of the run. Raises UsageError when it knows no such run."""
         return await described(self.temporal, self.id)
@@ -192,7 +210,7 @@ class Run:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
         is_open = description.closed is None
-        pending = tuple(pending_calls(description))
+        pending = tuple(await pending_calls(self.temporal, description))
         queues = sorted({call.queue for call in pending} | {description.task_queue})
         unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
         is_served = description.task_queue not in unserved

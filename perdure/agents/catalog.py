@@ -95,6 +95,8 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     providers.groq,
     tools.data,
     tools.merge,
+    tools.offered,
+    tools.refusal,
 )
 """The function of every agent that comes with Perdure."""
 

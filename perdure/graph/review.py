@@ -31,8 +31,14 @@ class Review:
     warnings: tuple[Problem, ...] = ()
 
 
-def review(document: Document, agents: Collection[str] | None = None, *, is_bounded: bool = False) -> Review:
-    """Checks the whole document; `agents` are the names it may use, None for any.
+def review(
+    document: Document,
+    agents: Collection[str] | None = None,
+    *,
+    queues: Collection[str] | None = None,
+    is_bounded: bool = False,
+) -> Review:
+    """Checks the whole document; `agents` are the names it may use, `queues` the task queues, None for any.
 
     A loop without an end of its own is a warning where something else ends it: quotas (`is_bounded`), or
     a person whom a node asks in every pass.
@@ -49,7 +55,7 @@ def review(document: Document, agents: Collection[str] | None = None, *, is_boun
         data=data,
         problems=tuple(problem for problem in findings if problem not in mild),
         nested=placed(nested_problems(data, agents, names)),
-        warnings=mild + placed(warnings(document.data)),
+        warnings=mild + placed(warnings(document.data, queues)),
     )
 
 

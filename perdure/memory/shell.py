@@ -7,22 +7,24 @@ A run takes what a durable run takes and comes to the same result. It serves uni
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
-from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
-from perdure.engine.board import Observer
+from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import HumanPrompt, human_prompt
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
+    AgentFailed,
     CancelCall,
     Command,
     Console,
@@ -38,15 +40,14 @@ from perdure.engine.messages import (
 )
 from perdure.engine.outcomes import failure_of
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import Observer
 from perdure.engine.turn_order import TurnOrder
-from perdure.errors import EngineError, RunFailed, TransientError
+from perdure.errors import EngineError, RunFailed
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
+from perdure.protocol.idempotency import work_key
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
-
-MAX_BACKOFF_S = 600.0
-"""Seconds between two attempts after a transient failure, at most."""
 
 Ask = Callable[[HumanPrompt], Awaitable[str]]
 
@@ -175,7 +176,8 @@ class MemoryShell:
     def _pure(self, agent: Agent, command: RunAgent) -> None:
         """Answers in turn; what fails for now is called again as any other agent is."""
         try:
-            result = normal(agent.name, agent.call(command.inputs, command.params, self._context(command)))
+            context = self._context(command) if agent.sees_context else NO_CONTEXT
+            result = normal(agent.name, agent.call(command.inputs, command.params, context))
         except Exception as error:
             failure = failure_of(error)
             if failure.transient:
@@ -186,29 +188,41 @@ class MemoryShell:
             self._turns.expect(command.call, AgentCompleted(command.call, result))
 
     async def _wait_for(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
+        event: AgentCompleted | AgentFailed
         try:
             if agent is not None and agent.human and self.environment.ask is not None:
                 result = await self._answer(human_prompt(command), self.environment.ask)
+                event = AgentCompleted(command.call, result)
             else:
-                result = await self._tried(agent, command, filters)
-            event: Event = AgentCompleted(command.call, result)
+                event = await self._tried(agent, command, filters)
         except Exception as error:
             event = failure_of(error).answer(command.call)
         self._open.pop(command.call, None)
         self._arrive(event)
 
-    async def _tried(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
-        """The agent's result; after transient failures it is called again, as in a durable run."""
-        options, params, attempt = command.options, {**command.params}, 1
-        pause = options.backoff or 1.0
+    async def _tried(
+        self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]
+    ) -> AgentCompleted | AgentFailed:
+        """The agent's answer; after transient failures it is called again, as in a durable run."""
+        options, params, account = command.options, {**command.params}, AttemptAccount()
+        began = time.monotonic()
         while True:
-            context = self._context(command, attempt)
+            context = self._context(command, account.transient + 1)
+            deadline = asyncio.timeout(attempt_s(options.deadline, time.monotonic() - began, account))
             try:
-                return await invoke(agent, command.inputs, params, context, options.timeout, filters)
-            except TransientError as error:
-                await asyncio.sleep(pause if error.retry_after is None else error.retry_after)
-            attempt += 1
-            pause = min(pause * 2, MAX_BACKOFF_S)
+                async with deadline:
+                    result = await invoke(agent, command.inputs, params, context, options.timeout, filters)
+                return AgentCompleted(command.call, result)
+            except Exception as error:
+                if deadline.expired():
+                    return deadline_failure(options.deadline or 0, account.last).answer(command.call)
+                failure = failure_of(error)
+            passed = time.monotonic() - began
+            after = verdict(failure, account, self.environment.settings, options, passed, random.random())
+            if not after.failure.transient:
+                return after.failure.answer(command.call)
+            account = after.account
+            await asyncio.sleep(after.pause_s)
 
     async def _answer(self, asked: HumanPrompt, ask: Ask) -> Value:
         answer = await ask(asked)
@@ -224,11 +238,12 @@ class MemoryShell:
     def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
         stream = self.environment.stream
         streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
+        key = work_key("memory", command.key, command.retry, command.inputs, command.params)
         return context_of(
             command,
             run="memory",
             attempt=attempt,
-            idempotency_key=command.key,
+            idempotency_key=key,
             settings=self.environment.settings,
             log=self.environment.console,
             local_models=self.environment.local_models,

@@ -16,9 +16,9 @@ from perdure.protocol.records import INLINE
 class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
-    `queue` is the task queue for agents that name none; `indexed` says that the server knows Perdure's
-    search attributes. In a run that continues as new, `state` is what the run before it has come to,
-    and the document is in it. On the wire the fields of `options` stand beside the others.
+    `queue` is the task queue for agents that name none; clients of older versions set `indexed`: their runs
+    write their end in a search attribute. In a run that continues as new, `state` is what the run before it
+    has come to, and the document is in it. On the wire the fields of `options` stand beside the others.
     """
 
     document: Mapping[str, Value]
@@ -66,8 +66,9 @@ class AgentCall:
     """One call of an agent, as its activity receives it.
 
     `run` is the first execution's run id and `key` the path in the run: together they are the same
-    for every delivery of the same work. `timeout` is in milliseconds. A `bypassed` agent may be
-    unknown: then filters answer, or the result is null.
+    for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
+    milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
+    `keyed_by_work` tells that the idempotency key covers the inputs and the attempt.
     """
 
     agent: str
@@ -85,6 +86,8 @@ class AgentCall:
     verbose: bool = False
     timeout: float | None = None
     bypassed: bool = False
+    deadline: float | None = None
+    keyed_by_work: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +152,14 @@ class StreamTail:
     """The end of what an attempt has streamed: `text` begins at character `offset` of it all.
 
     `path` is the place of the call in the run; in a heartbeat, where the server knows it, it is empty.
+    There, `account` holds the fields of the AttemptAccount of a call that was repeated.
     """
 
     attempt: int
     offset: int
     text: str
     path: str = ""
+    account: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,23 +12,26 @@ from typing import Self
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 
 from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import Answer, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.requests import read_request
 from perdure.workflows.host import TemporalHost
 from perdure.workflows.human_tasks import HumanTasks
-from perdure.workflows.run_limits import ended
+from perdure.workflows.run_limits import EndError, ended
 from perdure.workflows.run_shell import RunShell, now_ms
 from perdure.workflows.startup import start_up
 
 
 @workflow.defn(name=WORKFLOW, failure_exception_types=[PerdureError], sandboxed=False)
 class GraphWorkflow:
-    """Runs one graph: the document comes in the request, the results go out in a RunResult."""
+    """Runs one graph: the document comes in the request, the results go out in a RunResult.
+
+    What replays a history may set `journal` before the run begins.
+    """
 
     def __new__(cls, *arguments: object) -> Self:
         """Refuses a start with more arguments than one, or none: `__init__` is never called then."""
@@ -46,26 +49,32 @@ class GraphWorkflow:
         except UsageError as error:
             self._refusal = error  # `run` raises it: an exception here would leave its coroutine unawaited
         self._shell: RunShell | None = None
+        self.journal: RunJournal | None = None
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
-        """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
+        """Runs to the end. Fails with an EndError of type RunFailed, GraphError or UsageError."""
         del request
         if self._refusal is not None:
             raise self._refusal
         host = TemporalHost()
         now = now_ms(host)
         opening = await start_up(self._request, now)
-        shell = self._shell = RunShell(host, self._request, opening, now)
+        shell = self._shell = RunShell(host, self._request, opening, now, self.journal)
         try:
             result = await shell.run()
         except GraphError as error:
-            raise ApplicationError(str(error), error.problems[0].graphai, type="GraphError") from error
+            raise EndError(str(error), error.problems[0].graphai, type="GraphError") from None
         except UsageError as error:
-            raise ApplicationError(str(error), type="UsageError") from error
+            raise EndError(str(error), type="UsageError") from None
         finally:
             shell.close()
-        return await ended(host, self._request, result, shell.has_store)
+        return await ended(host, self._request, result, shell.has_store, shell.progress.place_of(result))
+
+    @property
+    def shell(self) -> RunShell | None:
+        """The run, once its worker has said which agents there are: for replays."""
+        return self._shell
 
     @workflow.update
     async def answer(self, answer: Answer) -> None:

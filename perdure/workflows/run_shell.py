@@ -13,6 +13,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -31,6 +32,7 @@ from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
+from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
@@ -49,29 +51,31 @@ from perdure.workflows.timers import Timers
 class RunShell:
     """One run, or one of the runs that continue each other. `now_ms` is the time at which it begins."""
 
-    def __init__(self, host: Host, request: RunRequest, opening: Startup, now_ms: int) -> None:
+    def __init__(
+        self, host: Host, request: RunRequest, opening: Startup, now_ms: int, journal: RunJournal | None
+    ) -> None:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self._placement = Placement(opening.directory, request.options.bypass_agents)
-        self._progress = RunProgress(request.name)
+        self.progress = RunProgress(request.name, journal)
         self._people = HumanTasks()
         self._turns = TurnOrder()
         if state is not None:
-            self._progress.resume(state["progress"])
+            self.progress.resume(state["progress"])
             self._turns.resume(state["places"])
         self._has_events = False
         self._scheduler: Scheduler | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
-            host, self._placement, request.queue, self._progress, self._turns, self._share, self.notify
+            host, self._placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
         self._segments = Segments(
             host,
             request,
             opening.directory,
             self._placement,
-            self._progress,
+            self.progress,
             self._turns,
             self._share,
             self.notify,
@@ -90,20 +94,15 @@ class RunShell:
 
     async def run(self) -> RunResult:
         """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
+        self._placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play()
-        workflow.set_current_details(self._progress.final(result.states))
+        workflow.set_current_details(self.progress.final(result.states))
         return result
 
     def close(self) -> None:
         """Whatever is still on its way is cancelled."""
-        for part in (
-            self._outbox,
-            self._segments,
-            self._values,
-            self._share,
-            self._continuation,
-            self._timers,
-        ):
+        parts = (self._outbox, self._segments, self._values, self._share, self._continuation, self._timers)
+        for part in parts:
             part.close()
 
     def notify(self) -> None:
@@ -125,21 +124,26 @@ class RunShell:
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
-        is_over = self._segments.end is not None
-        scheduler = self._caught_up() if is_over else self._scheduler
-        return self._progress.status(scheduler, console_from, [] if is_over else self._people.questions())
+        return self.progress.status(self.scheduler(), console_from, self.questions())
 
-    def _caught_up(self) -> Scheduler:
-        """The run at its end, which its last segment has come to and the run itself has not."""
+    def questions(self) -> list[HumanPrompt]:
+        """What people are asked now."""
+        return [] if self._segments.end is not None else self._people.questions()
+
+    def scheduler(self) -> Scheduler | None:
+        """The run as it is, also at its end, which only its last segment may have come to; None before it."""
         begun = self._scheduler is not None
+        if self._segments.end is None:
+            return self._scheduler
         scheduler = self._scheduler = self._scheduler or self._new_scheduler()
         if not scheduler.finished:
+            self.progress.begun(scheduler)
             self._segments.play_to_end(scheduler, begun)
         return scheduler
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self._placement.names
-        observe, steps = self._progress.observe, self._placement.event_steps
+        observe, steps = self.progress.observe, self._placement.event_steps
         return Scheduler(request.document, request.options, agents=agents, observe=observe, event_steps=steps)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
@@ -148,7 +152,7 @@ class RunShell:
         if state is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        agents, observe = self._placement.names, self._progress.observe
+        agents, observe = self._placement.names, self.progress.observe
         scheduler, commands = restore(
             state["scheduler"], self._request.options, agents, observe, self._placement.event_steps
         )
@@ -158,6 +162,7 @@ class RunShell:
     async def _play(self) -> RunResult:
         scheduler, commands = self._begin()
         self._scheduler = scheduler
+        self.progress.begun(scheduler)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(commands) or self._hand_on(scheduler)
@@ -181,6 +186,7 @@ class RunShell:
             event = self._turns.next()
             if event is None:
                 break
+            self.progress.answered(event)
             then = answers.time_of(event)
             finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         return finish
@@ -197,7 +203,7 @@ class RunShell:
         if not self._segments.is_open:
             await self._look_ahead(scheduler)
         if not self._segments.is_open:
-            workflow.set_current_details(self._progress.markdown(scheduler))
+            workflow.set_current_details(self.progress.markdown(scheduler, self._people.questions()))
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
@@ -228,7 +234,7 @@ class RunShell:
         state = {
             "scheduler": snapshot(scheduler),
             "places": self._turns.written(),
-            "progress": self._progress.state(),
+            "progress": self.progress.state(),
             "began": self._began,
             "bytes": self._share.total,
         }
@@ -252,8 +258,8 @@ class RunShell:
                     self._timers.start(call, milliseconds)
                 case CancelCall(call):
                     self._drop(call)
-                case Console(_, text):
-                    self._progress.add_console(text)
+                case Console(path, text):
+                    self.progress.add_console(text, path)
                 case Finish():
                     return command
                 case _:
@@ -262,6 +268,7 @@ class RunShell:
 
     def _call(self, command: RunAgent) -> None:
         placement = self._placement
+        self.progress.called(command)
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self._people.ask(command)

@@ -34,6 +34,6 @@ class Timers:
             timer.cancel()
 
     async def _run(self, call: int, milliseconds: float) -> None:
-        await self.host.sleep(milliseconds / 1000, "timeout of a node with a graph")
+        await self.host.sleep(milliseconds / 1000, "timeout or deadline of a node")
         self._open.pop(call, None)
         self.arrive(TimerFired(call))

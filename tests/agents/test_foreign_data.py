@@ -112,3 +112,12 @@ async def test_the_operators_models_are_bounded_as_well() -> None:
         settings = Settings(keys={"openai": "k"}, base_urls={"openai": f"{server.url}/v1"})
         with pytest.raises(AgentError, match="larger than 50,000,000"):
             await openai_chat({"prompt": "x"}, {}, AgentContext(agent="openAIAgent", settings=settings))
+
+
+@pytest.mark.anyio
+async def test_a_model_that_answers_too_deeply() -> None:
+    headers = {"Content-Type": "application/json"}
+    with serve(lambda _: Answer(headers=headers, body=b"[" * 500_000)) as server:
+        settings = Settings(keys={"openai": "k"}, base_urls={"openai": f"{server.url}/v1"})
+        with pytest.raises(AgentError, match="it is nested too deeply"):
+            await openai_chat({"prompt": "x"}, {}, AgentContext(agent="openAIAgent", settings=settings))

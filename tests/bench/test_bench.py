@@ -15,20 +15,17 @@ from bench.__main__ import COMPARISONS
 from bench.harness import Claim, Comparison, Curve, Series
 from bench.processes import ROOT, environment
 
-QUICK = ("chain", "fan", "map", "events", "plan", "replay", "runs")
-"""The comparisons that end within a minute; the others are played by `python -m bench` itself."""
-
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     file = tmp_path_factory.mktemp("bench") / "results.json"
-    words = [sys.executable, "-m", "bench", *QUICK, "--quick", "--json", str(file)]
+    words = [sys.executable, "-m", "bench", "--quick", "--json", str(file)]
     ended = subprocess.run(words, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert ended.returncode == 0, ended.stderr
     return json.loads(file.read_text())["comparisons"]
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_quick(name: str, results: dict[str, Any]) -> None:
     compared = results[name]
     broken = {each["name"]: each["error"] for each in compared["series"] if each["error"]}

@@ -157,12 +157,13 @@ class _Handler(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline().strip()) != b"":
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
+        body = self.rfile.read(length)  # else closing would reset the connection, and the answer be lost
         kind, _, name = path.partition("/")
         if kind == "page":
             return PAGES[name]
         if kind == "model":  # an endpoint that the graph names
             return ANSWERS[name.partition("/")[0]]
-        return ANSWERS[json.loads(self.rfile.read(length))["model"]]
+        return ANSWERS[json.loads(body)["model"]]
 
 
 class _Server(socketserver.ThreadingTCPServer):

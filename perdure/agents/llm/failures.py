@@ -43,6 +43,8 @@ def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError
         failure = _in_stream(error.body, error.message)
     elif isinstance(error, AgentError):
         failure = error
+    elif isinstance(error, RecursionError):
+        failure = AgentError("gave a malformed answer: it is nested too deeply")
     else:
         failure = AgentError(f"gave a malformed answer: {to_text(error)}")
     return _placed(failure, to, context)
