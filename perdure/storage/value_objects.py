@@ -36,7 +36,7 @@ EXTENTS: Final = "perdure-extents"
 """The metadata of a delta that says what its value consists of."""
 
 MAX_BASE_COUNT: Final = 4
-"""Earlier values that one is compared with: the largest of those that its call was given."""
+"""Earlier values that one is compared with: the largest of the inputs of its call."""
 
 MAX_BASE_FACTOR: Final = 4
 """An earlier value that is larger than so many times the new one is not compared with it."""
