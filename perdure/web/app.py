@@ -32,7 +32,7 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
         client: What reaches the runs. It stays the caller's to close.
         token: What every request for data has to carry (perdure.web.guard).
         hosts: The values of Host under which it is reached.
-        page: Whether the page is served beside the API.
+        page: Whether the page is served in addition to the API.
     """
     hub = Hub(client)
 

@@ -11,7 +11,7 @@ Invariants
 
 Rejected
     A cookie for the token: cookies ignore the port, so every other service on this address would
-    get it. A token inside the page: whoever reaches the port would get it.
+    get it. A token inside the page: anyone who reaches the port would get it.
 """
 
 from __future__ import annotations

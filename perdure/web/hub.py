@@ -127,7 +127,7 @@ class Watch:
                 self._wake()
 
     def _show(self, model: RunModel) -> bool:
-        """Hands the viewers what is new; tells whether anything is."""
+        """Hands the viewers what is new; returns whether anything is."""
         state = views.state(model)
         is_changed = state != self._state
         if is_changed:

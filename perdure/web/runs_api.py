@@ -75,7 +75,7 @@ async def body_of(request: Request) -> dict[str, Value]:
     except (PerdureError, UnicodeDecodeError) as error:
         raise UsageError(f"the body is not JSON: {error}") from error
     if not is_dict(value):
-        raise UsageError("the body is no JSON object")
+        raise UsageError("the body is not a JSON object")
     return value
 
 
@@ -94,7 +94,7 @@ def number(request: Request, name: str, default: float, most: float) -> float:
 def _text(body: dict[str, Value], name: str, default: str | None = None) -> str:
     value = body.get(name, default)
     if not isinstance(value, str):
-        raise UsageError(f"{name} is {'missing' if value is None else 'no string'}")
+        raise UsageError(f"{name} is {'missing' if value is None else 'not a string'}")
     return value
 
 
@@ -150,7 +150,7 @@ async def get(request: Request) -> Response:
 
 
 async def result(request: Request) -> Response:
-    """The result, waited for as many seconds as `wait` says: 202 while there is none."""
+    """The result, waited for as many seconds as `wait` says: 202 if there is none yet."""
     wait = number(request, "wait", 0, MAX_WAIT_S)
     run = _run(request)
     if wait == 0 and (await run.describe()).closed is None:

@@ -232,7 +232,7 @@ def node_view(node: NodeModel, values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def shown_value(value: Value) -> dict[str, Any] | None:
-    """A value as indented JSON, cut at MAX_VALUE_CHARS; None where there is none."""
+    """A value as indented JSON, cut at MAX_VALUE_CHARS; None for no value."""
     if value is UNDEFINED:
         return None
     text = str(stringify(described(value), 2))
