@@ -40,7 +40,7 @@ MAX_TITLE_CHARS: Final = 32
 
 _NEIGHBOUR_STEP_COUNT = 2
 _CHAR_PX, _SMALL_CHAR_PX = 7.6, 6.4
-_COUNT_CHARS, _MAP_COUNT_CHARS = 8, 22  # room next to the name of the agent for "3/20", "18/20 rows, 2 failed"
+_COUNT_CHARS, _MAP_COUNT_CHARS = 8, 22  # room for "3/20", "18/20 rows, 2 failed"
 _NODE_HEIGHT_PX, _MIN_NODE_WIDTH_PX, _PADDING_PX = 44.0, 96.0, 12.0
 _STRIP_HEIGHT_PX = 14.0
 _LAYOUT: Final = {"preset": "process_map", "options": {"spacing": {"layer_gap": 40.0, "node_gap": 36.0}}}

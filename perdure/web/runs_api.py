@@ -227,7 +227,7 @@ async def events(request: Request) -> Response:
 
 
 async def _lines(hub: Hub, id: str) -> AsyncIterator[str]:
-    """The events as text, with a comment where there is none for a while."""
+    """The events as text, with a comment after a while without one."""
     async with aclosing(hub.events(id)) as source:
         upcoming: asyncio.Task[Any] | None = None
         try:
