@@ -6,8 +6,8 @@ and so would every command that looks at such a run, or at a list with one in it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from temporalio.api.common.v1 import Memo, WorkflowExecution
@@ -25,6 +25,8 @@ from temporalio.service import RPCError
 
 from perdure.graph.values import Value
 from perdure.monitoring.report import PendingCall, RunSummary
+from perdure.protocol.names import DIRECTORY
+from perdure.protocol.payloads import RunStatus
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
 from perdure.temporal.search_attributes import GRAPH_KEY
 
@@ -175,6 +177,23 @@ def pending_calls(description: RunDescription) -> list[PendingCall]:
     if description.closed is not None:
         return []
     return [_pending_call(item, description.task_queue) for item in description.raw.pending_activities]
+
+
+def with_nodes(calls: Sequence[PendingCall], status: RunStatus | None) -> tuple[PendingCall, ...]:
+    """The calls, with nodes in place of the question that their queue has to answer before they are sent.
+
+    A run asks each queue that its nodes name for its agents (perdure.workflows.queue_agents). Without a
+    `status`, the question stays: only the run knows which of its nodes wait for the answer.
+    """
+    shown: list[PendingCall] = []
+    for call in calls:
+        is_question = call.agent == DIRECTORY and call.path.startswith(f"{DIRECTORY}@")
+        rows = status.nodes if status is not None and is_question else ()
+        waiting = [row for row in rows if row.queue == call.queue and row.state == "executing"]
+        shown += [
+            replace(call, path=row.path, agent=str(row.agent), activity_id=call.path) for row in waiting
+        ] or [call]
+    return tuple(shown)
 
 
 def _pending_call(item: PendingActivityInfo, queue: str) -> PendingCall:

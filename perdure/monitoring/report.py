@@ -12,7 +12,8 @@ from perdure.protocol.payloads import RunStatus
 class PendingCall:
     """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
     when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
-    where the server does not say, None for a call that is not paused.
+    where the server does not say, None for a call that is not paused. `activity_id` is what the server
+    calls it, where that is not its path.
     """
 
     path: str
@@ -23,6 +24,7 @@ class PendingCall:
     last_failure: str | None = None
     since: int = 0
     paused: str | None = None
+    activity_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
