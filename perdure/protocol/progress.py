@@ -11,6 +11,7 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import STATE_MARKS, TERMINAL_STATES, GraphRun, NodeState
+from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.reference import Reference
 from perdure.graph.text.shown import markdown
 from perdure.graph.values import Value
@@ -52,7 +53,7 @@ class RunProgress:
         state = run.nodes[name].state
         if state is NodeState.EXECUTING:
             self._since[run.id, name] = run.clock.now_ms
-        elif state in TERMINAL_STATES:
+        elif state in TERMINAL_STATES and name != LOOP_INDEX:
             self.counts[state] = self.counts.get(state, 0) + 1
             self._since.pop((run.id, name), None)
             if self._queues:

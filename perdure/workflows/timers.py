@@ -1,4 +1,4 @@
-"""The timers of nodes: timeouts of those with a graph, and deadlines."""
+"""The timers of a run: timeouts of nodes with a graph, deadlines, and pauses in long work."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import Event, TimerFired
+from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
 
 
@@ -18,9 +19,9 @@ class Timers:
     arrive: Callable[[Event], None]
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
 
-    def start(self, call: int, milliseconds: float) -> None:
-        """Starts a timer."""
-        self._open[call] = asyncio.create_task(self._run(call, milliseconds))
+    def start(self, call: int, milliseconds: float, summary: str) -> None:
+        """Starts a timer, which Temporal's UI shows with this summary."""
+        self._open[call] = asyncio.create_task(self._run(call, milliseconds, summary[:MAX_SUMMARY_CHARS]))
 
     def drop(self, call: int) -> None:
         """Cancels a timer, if there is one of this call."""
@@ -33,7 +34,7 @@ class Timers:
         for timer in self._open.values():
             timer.cancel()
 
-    async def _run(self, call: int, milliseconds: float) -> None:
-        await self.host.sleep(milliseconds / 1000, "timeout of a node with a graph")
+    async def _run(self, call: int, milliseconds: float, summary: str) -> None:
+        await self.host.sleep(milliseconds / 1000, summary)
         self._open.pop(call, None)
         self.arrive(TimerFired(call))
