@@ -50,7 +50,7 @@ from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
-from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY, knows_attributes
+from perdure.temporal.search_attributes import GRAPH_KEY, knows_attributes
 
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
@@ -128,11 +128,9 @@ class GraphClient:
         request = await self._with_stored_values(request)
         run = self.get(run_id)
         try:
-            if self.embedded is not None or await knows_attributes(
-                self.temporal, {GRAPH_KEY.name, STATUS_KEY.name}
-            ):
-                arguments["search_attributes"] = _first_attributes(request)
-                request = replace(request, indexed=True)
+            if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH_KEY.name}):
+                pair = SearchAttributePair(GRAPH_KEY, request.name)
+                arguments["search_attributes"] = TypedSearchAttributes([pair])
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
@@ -255,13 +253,6 @@ def _start_arguments(request: RunRequest, run_id: str) -> dict[str, Any]:
         "static_summary": request.name[:200],
         "rpc_timeout": RPC_TIMEOUT,
     }
-
-
-def _first_attributes(request: RunRequest) -> TypedSearchAttributes:
-    """The search attributes with which a run starts."""
-    return TypedSearchAttributes(
-        [SearchAttributePair(GRAPH_KEY, request.name), SearchAttributePair(STATUS_KEY, "running")]
-    )
 
 
 def _body(request: RunRequest) -> str:

@@ -41,7 +41,8 @@ WAITING_NOTICE_S = 5.0
 
 logger = logging.getLogger(__name__)
 
-QUERY_TIMEOUT = timedelta(seconds=3)
+QUERY_TIMEOUT = timedelta(seconds=10)
+"""A worker that has just started replays the run first: seconds, if it is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ class Run:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
         is_open = description.closed is None
-        pending = pending_calls(description)
+        pending = await pending_calls(self.temporal, description)
         queues = sorted({call.queue for call in pending} | {description.task_queue})
         unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
         status = None if description.task_queue in unserved else await self.status(console_from)

@@ -18,6 +18,7 @@ from perdure.activities.failures import application_error, fitting_cause
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
+from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
@@ -80,6 +81,7 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
+    _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
     def all(self) -> list[Callable[..., object]]:
@@ -162,11 +164,11 @@ class AgentActivities:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
         attempt.check(info.activity_type)
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = _Delivery(attempt.begin(), not is_plain(args[0]), context)
+        delivery = _Delivery(attempt.pulse, not is_plain(args[0]), context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         deadline = asyncio.timeout(attempt.limit_s())
         try:
-            async with deadline:
+            async with deadline, self._suspects.entered(attempt):
                 raw = await self._packed(agent, batch, calls, delivery)
         except asyncio.CancelledError:
             if activity.is_worker_shutdown():

@@ -8,14 +8,18 @@ The details go out with the failure that they precede: the SDK sends the last he
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, cast
 
 from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from perdure.activities.failures import application_error
 from perdure.activities.heartbeat import Heartbeat
@@ -26,6 +30,10 @@ from perdure.engine.outcomes import Failure
 from perdure.protocol.names import AGENT_ABSENT
 from perdure.protocol.records import to_lean
 from perdure.settings import Settings
+
+LOG = logging.getLogger("perdure")
+
+ACCOUNT_RPC_TIMEOUT: Final = timedelta(seconds=3)
 
 ABSENT_PAUSE_S: Final = 2.0
 """Seconds until a call that met a worker without its agent is offered again."""
@@ -56,11 +64,24 @@ class Attempt:
         """Of the call, the same for all its attempts."""
         return f"{self.info.workflow_run_id}/{self.info.activity_id}"
 
-    def begin(self) -> Heartbeat:
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the call has lost its worker, and would fail if it did so once more."""
+        return 0 < self.account.lost >= self.settings.lost_attempts - 1
+
+    async def begin(self) -> None:
         """Leaves the account for whatever comes after this attempt, which may not be able to."""
-        if self.info.attempt > 1:
-            self._record()
-        return self.pulse
+        if self.info.is_local or self.info.attempt == 1:
+            return
+        if self.account.lost or self.account.blocked:
+            info, text = self.info, "agent %s in node %s of run %s: attempt %d follows others, of which %s"
+            names = (info.activity_type, info.activity_id, info.workflow_id, info.attempt)
+            LOG.warning(text, *names, self.account)
+        await self._leave(self.account)
+
+    async def wait(self) -> None:
+        """Leaves an account for which this attempt does not count, until it begins."""
+        await self._leave(self.account.after_stop())
 
     def check(self, agent: str) -> None:
         """Raises ApplicationError where the attempts before this one were enough."""
@@ -113,9 +134,17 @@ class Attempt:
         return 1.0 if policy is None else policy.initial_interval.total_seconds()
 
     def _record(self) -> None:
+        """Sends the account with the failure that follows."""
         if not self.info.is_local:
             self.pulse.account = to_lean(self.account)
             self.pulse.send()
+
+    async def _leave(self, account: AttemptAccount) -> None:
+        """Waits until the server has the account: what comes next may end this process."""
+        self.pulse.account = to_lean(account)
+        handle = activity.client().get_async_activity_handle(task_token=self.info.task_token)
+        with suppress(RPCError, AsyncActivityCancelledError):  # the next heartbeat hears of it
+            await handle.heartbeat(self.pulse.tail(), rpc_timeout=ACCOUNT_RPC_TIMEOUT)
 
 
 def recorded_account(details: Sequence[Any]) -> object:

@@ -24,7 +24,7 @@ BEATS_PER_TIMEOUT_COUNT = 3
 STREAM_BEAT_INTERVAL_S = 0.1
 """Seconds between two heartbeats of an agent that streams."""
 
-STREAM_WINDOW_CHARS = 16_000
+STREAM_WINDOW_CHARS = 4_000
 """Characters of the stream that one heartbeat carries: those before them were sent already."""
 
 FINAL_STREAM_S = 3.0
@@ -77,10 +77,14 @@ class Heartbeat:
         since = max(self._recent[0][1], self.offset)
         return to_plain(StreamTail(self.attempt, since, self.text[since - self.offset :]))
 
+    def tail(self) -> StreamTail:
+        """What a heartbeat carries."""
+        return StreamTail(self.attempt, self.offset, self.text, account=self.account)
+
     def send(self) -> None:
         """Beats now."""
         self._sent = asyncio.get_running_loop().time()
         if self.text or self.account is not None:
-            activity.heartbeat(StreamTail(self.attempt, self.offset, self.text, account=self.account))
+            activity.heartbeat(self.tail())
         else:
             activity.heartbeat()

@@ -64,6 +64,8 @@ class AgentContext:
     now. The `idempotency_key` is the same for all of them, over restarts and continue-as-new; each failure
     that `retry` allows, and other inputs at the same place, change it.
     `emit` streams pieces of the result, `log` adds a text to the console output of the run.
+    `filter_params` hold what filters gave as well; `node_filter_params` are those of the node alone, and
+    None while no filter was there.
     `local_models` gives the base URL of the small models on this machine, starting them where
     needed; it is None where they are not installed.
     """
@@ -80,6 +82,7 @@ class AgentContext:
     verbose: bool = False
     config: Mapping[str, Value] = field(default_factory=dict[str, Value])
     filter_params: Value = field(default_factory=dict[str, Value])
+    node_filter_params: Value = None
     settings: Settings = field(default_factory=Settings)
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere

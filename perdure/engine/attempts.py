@@ -87,6 +87,17 @@ class AttemptAccount:
         """How many there were."""
         return self.transient + self.lost + self.blocked + self.stopped + self.absent + self.unknown
 
+    def __str__(self) -> str:
+        """For people: how many of which kind, such as ``2 failed for now, 1 lost``; "" for none."""
+        kinds = {
+            "failed for now": self.transient,
+            "lost": self.lost,
+            "blocked the event loop": self.blocked,
+            "stopped with the worker": self.stopped,
+            "met a worker without the agent": self.absent,
+        }
+        return ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+
     def after_transient(self, message: str) -> AttemptAccount:
         """With one more that failed for now."""
         return replace(self, transient=self.transient + 1, last=message[:MAX_LAST_FAILURE_CHARS])

@@ -13,7 +13,8 @@ class PendingCall:
     """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
     when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
     where the server does not say, None for a call that is not paused. `activity_id` is what the server
-    calls it, where that is not its path.
+    calls it, where that is not its path. `account` says how the attempts before
+    this one have ended, "" where there were none or that is not known.
     """
 
     path: str
@@ -25,6 +26,7 @@ class PendingCall:
     since: int = 0
     paused: str | None = None
     activity_id: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

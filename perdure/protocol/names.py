@@ -36,4 +36,4 @@ GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 
 STATUS_ATTRIBUTE: Final = "PerdureStatus"
-"""The search attribute that holds how a run stands: running, completed or failed."""
+"""The search attribute in which runs of older clients say how they ended; ExecutionStatus says more."""

@@ -16,9 +16,9 @@ from perdure.protocol.records import INLINE
 class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
-    `queue` is the task queue for agents that name none; `indexed` says that the server knows Perdure's
-    search attributes. In a run that continues as new, `state` is what the run before it has come to,
-    and the document is in it. On the wire the fields of `options` stand beside the others.
+    `queue` is the task queue for agents that name none; clients of older versions set `indexed`: their runs
+    write their end in a search attribute. In a run that continues as new, `state` is what the run before it
+    has come to, and the document is in it. On the wire the fields of `options` stand beside the others.
     """
 
     document: Mapping[str, Value]

@@ -12,7 +12,6 @@ from typing import Self
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.protocol.journal import RunJournal
@@ -22,7 +21,7 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.requests import read_request
 from perdure.workflows.host import TemporalHost
 from perdure.workflows.human_tasks import HumanTasks
-from perdure.workflows.run_limits import ended
+from perdure.workflows.run_limits import EndError, ended
 from perdure.workflows.run_shell import RunShell, now_ms
 from perdure.workflows.startup import start_up
 
@@ -54,7 +53,7 @@ class GraphWorkflow:
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
-        """Runs to the end. Fails with an ApplicationError of type RunFailed, GraphError or UsageError."""
+        """Runs to the end. Fails with an EndError of type RunFailed, GraphError or UsageError."""
         del request
         if self._refusal is not None:
             raise self._refusal
@@ -65,12 +64,12 @@ class GraphWorkflow:
         try:
             result = await shell.run()
         except GraphError as error:
-            raise ApplicationError(str(error), error.problems[0].graphai, type="GraphError") from error
+            raise EndError(str(error), error.problems[0].graphai, type="GraphError") from None
         except UsageError as error:
-            raise ApplicationError(str(error), type="UsageError") from error
+            raise EndError(str(error), type="UsageError") from None
         finally:
             shell.close()
-        return await ended(host, self._request, result, shell.has_store)
+        return await ended(host, self._request, result, shell.has_store, shell.progress.place_of(result))
 
     @property
     def shell(self) -> RunShell | None:

@@ -58,24 +58,24 @@ class RunShell:
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self._placement = Placement(opening.directory, request.options.bypass_agents)
-        self._progress = RunProgress(request.name, journal)
+        self.progress = RunProgress(request.name, journal)
         self._people = HumanTasks()
         self._turns = TurnOrder()
         if state is not None:
-            self._progress.resume(state["progress"])
+            self.progress.resume(state["progress"])
             self._turns.resume(state["places"])
         self._has_events = False
         self._scheduler: Scheduler | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
-            host, self._placement, request.queue, self._progress, self._turns, self._share, self.notify
+            host, self._placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
         self._segments = Segments(
             host,
             request,
             opening.directory,
             self._placement,
-            self._progress,
+            self.progress,
             self._turns,
             self._share,
             self.notify,
@@ -96,7 +96,7 @@ class RunShell:
         """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
         self._placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play()
-        workflow.set_current_details(self._progress.final(result.states))
+        workflow.set_current_details(self.progress.final(result.states))
         return result
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class RunShell:
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
-        return self._progress.status(self.scheduler(), console_from, self.questions())
+        return self.progress.status(self.scheduler(), console_from, self.questions())
 
     def questions(self) -> list[HumanPrompt]:
         """What people are asked now."""
@@ -137,13 +137,13 @@ class RunShell:
             return self._scheduler
         scheduler = self._scheduler = self._scheduler or self._new_scheduler()
         if not scheduler.finished:
-            self._progress.begun(scheduler)
+            self.progress.begun(scheduler)
             self._segments.play_to_end(scheduler, begun)
         return scheduler
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self._placement.names
-        observe, steps = self._progress.observe, self._placement.event_steps
+        observe, steps = self.progress.observe, self._placement.event_steps
         return Scheduler(request.document, request.options, agents=agents, observe=observe, event_steps=steps)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
@@ -152,7 +152,7 @@ class RunShell:
         if state is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        agents, observe = self._placement.names, self._progress.observe
+        agents, observe = self._placement.names, self.progress.observe
         scheduler, commands = restore(
             state["scheduler"], self._request.options, agents, observe, self._placement.event_steps
         )
@@ -162,7 +162,7 @@ class RunShell:
     async def _play(self) -> RunResult:
         scheduler, commands = self._begin()
         self._scheduler = scheduler
-        self._progress.begun(scheduler)
+        self.progress.begun(scheduler)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(scheduler, commands) or self._hand_on(scheduler)
@@ -186,7 +186,7 @@ class RunShell:
             event = self._turns.next()
             if event is None:
                 break
-            self._progress.answered(event)
+            self.progress.answered(event)
             then = answers.time_of(event)
             commands = scheduler.handle(event, self._now if then is None else then)
             finish = self._carry_out(scheduler, commands)
@@ -204,7 +204,7 @@ class RunShell:
         if not self._segments.is_open:
             await self._look_ahead(scheduler)
         if not self._segments.is_open:
-            workflow.set_current_details(self._progress.markdown(scheduler))
+            workflow.set_current_details(self.progress.markdown(scheduler, self._people.questions()))
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
@@ -235,7 +235,7 @@ class RunShell:
         state = {
             "scheduler": snapshot(scheduler),
             "places": self._turns.written(),
-            "progress": self._progress.state(),
+            "progress": self.progress.state(),
             "began": self._began,
             "bytes": self._share.total,
         }
@@ -260,7 +260,7 @@ class RunShell:
                 case CancelCall(call):
                     self._drop(call)
                 case Console(path, text):
-                    self._progress.add_console(text, path)
+                    self.progress.add_console(text, path)
                 case Finish():
                     return command
                 case _:
@@ -269,7 +269,7 @@ class RunShell:
 
     def _call(self, command: RunAgent) -> None:
         placement = self._placement
-        self._progress.called(command)
+        self.progress.called(command)
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self._people.ask(command)

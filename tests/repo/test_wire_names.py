@@ -17,11 +17,11 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
-from perdure.protocol.names import AGENT_ABSENT, SEGMENTS_IN_TURN, WORKFLOW
+from perdure.protocol.names import AGENT_ABSENT, SEGMENTS_IN_TURN, STATUS_ATTRIBUTE, WORKFLOW
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
-from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY
+from perdure.temporal.search_attributes import GRAPH_KEY
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
@@ -100,4 +100,4 @@ def test_metadata() -> None:
 
 
 def test_search_attributes() -> None:
-    assert (GRAPH_KEY.name, STATUS_KEY.name) == ("PerdureGraph", "PerdureStatus")
+    assert (GRAPH_KEY.name, STATUS_ATTRIBUTE) == ("PerdureGraph", "PerdureStatus")
