@@ -1,4 +1,4 @@
-"""The timers of a run: timeouts of nodes with a graph, deadlines, and pauses in long work."""
+"""The timers of a run: timeouts of nodes with a graph, deadlines, pauses, and the times of questions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ class Timers:
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
 
     def start(self, call: int, milliseconds: float, summary: str) -> None:
-        """Starts a timer, which Temporal's UI shows with this summary."""
-        self._open[call] = asyncio.create_task(self._run(call, milliseconds, summary[:MAX_SUMMARY_CHARS]))
+        """Starts a timer of the scheduler, which is notified with TimerFired; Temporal's UI shows the summary."""
+        self.call_later(call, milliseconds, summary, lambda: self.arrive(TimerFired(call)))
+
+    def call_later(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
+        """Starts a timer that calls `fired`; the timer of this call that runs already is cancelled."""
+        self.drop(call)
+        self._open[call] = asyncio.create_task(self._run(call, milliseconds, summary, fired))
 
     def drop(self, call: int) -> None:
         """Cancels a timer, if there is one of this call."""
@@ -34,7 +39,7 @@ class Timers:
         for timer in self._open.values():
             timer.cancel()
 
-    async def _run(self, call: int, milliseconds: float, summary: str) -> None:
-        await self.host.sleep(milliseconds / 1000, summary)
+    async def _run(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
+        await self.host.sleep(milliseconds / 1000, summary[:MAX_SUMMARY_CHARS])
         self._open.pop(call, None)
-        self.arrive(TimerFired(call))
+        fired()
