@@ -284,12 +284,9 @@ class RunShell:
 
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""
-        self._turns.drop(call)
         self.people.close(call)
-        self._segments.drop(call)
-        self._values.drop(call)
-        self._outbox.drop(call)
-        self._timers.drop(call)
+        for part in (self._turns, self._segments, self._values, self._outbox, self._timers):
+            part.drop(call)
 
 
 def now_ms(host: Host) -> int:

@@ -20,7 +20,7 @@ class Timers:
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
 
     def start(self, call: int, milliseconds: float, summary: str) -> None:
-        """Starts a timer of the scheduler, which is notified with TimerFired; Temporal's UI shows the summary."""
+        """Starts a timer of the scheduler, which is notified with TimerFired."""
         self.call_later(call, milliseconds, summary, lambda: self.arrive(TimerFired(call)))
 
     def call_later(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
