@@ -30,6 +30,7 @@ COMMANDS = {
     "status": "how a run is, and what it waits for",
     "result": "wait for a run, and print its results",
     "answer": "answer a node that waits for a person",
+    "pending": "what people are asked by the open runs",
     "cancel": "stop a run",
     "terminate": "end a run at once, where cancel does not stop it",
     "list": "the runs there are",
