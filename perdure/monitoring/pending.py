@@ -25,7 +25,7 @@ class PendingQuestion:
 
 
 async def pending_filter(temporal: Client, who: str | None) -> str:
-    """Temporal's list filter for open runs that ask, or for all open runs if the server cannot tell."""
+    """Temporal's list filter for open runs that ask, or for all open runs without the search attribute."""
     query = "ExecutionStatus = 'Running'"
     if not await knows_attributes(temporal, {ASKS_ATTRIBUTE}):
         return query
