@@ -18,6 +18,7 @@ _HIDDEN: Final = (
 ACTING: Final = re.compile(f"[\x00-\x08\x0b-\x1f{_HIDDEN}\ud800-\udfff]")
 """What is never shown as it is; line ends and tabs are apart."""
 
+_HINT: Final = "\n  hint: "
 _IN_JSON: Final = re.compile(f"[{_HIDDEN}]")
 
 
@@ -29,6 +30,12 @@ def plain(text: str) -> str:
 def line(text: str) -> str:
     """`text` as one line for a terminal or a log: a line end in it could forge the next line."""
     return plain(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def message(text: str) -> str:
+    """A finding and its hint, if it has one: one line each, whatever lines a graph or an agent put in."""
+    finding, mark, hint = text.rpartition(_HINT)
+    return f"{line(finding)}{mark}{line(hint)}" if mark else line(text)
 
 
 def escaped(text: str) -> str:
