@@ -66,9 +66,18 @@ class Problem:
         return with_hint(f"{where}: {self.finding} [{self.code}]", self.hint)
 
 
+_HINT = "\n  hint: "
+
+
 def with_hint(finding: str, hint: str) -> str:
     """Both in the one form in which people read them: the hint on a line of its own."""
-    return f"{finding}\n  hint: {hint}" if hint else finding
+    return f"{finding}{_HINT}{hint}" if hint else finding
+
+
+def without_hint(text: str) -> tuple[str, str]:
+    """The finding and the hint that `with_hint` joined; the hint is empty if there is none."""
+    finding, mark, hint = text.rpartition(_HINT)
+    return (finding, hint) if mark else (text, "")
 
 
 class PerdureError(Exception):

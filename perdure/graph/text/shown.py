@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from perdure.errors import with_hint, without_hint
+
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _HIDDEN: Final = (
     "\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"
@@ -18,7 +20,6 @@ _HIDDEN: Final = (
 ACTING: Final = re.compile(f"[\x00-\x08\x0b-\x1f{_HIDDEN}\ud800-\udfff]")
 """What is never shown as it is; line ends and tabs are apart."""
 
-_HINT: Final = "\n  hint: "
 _IN_JSON: Final = re.compile(f"[{_HIDDEN}]")
 
 
@@ -34,8 +35,8 @@ def line(text: str) -> str:
 
 def message(text: str) -> str:
     """A finding and its hint, if it has one: one line each, whatever lines a graph or an agent put in."""
-    finding, mark, hint = text.rpartition(_HINT)
-    return f"{line(finding)}{mark}{line(hint)}" if mark else line(text)
+    finding, hint = without_hint(text)
+    return with_hint(line(finding), line(hint))
 
 
 def escaped(text: str) -> str:
