@@ -3,6 +3,7 @@
     PerdureError                  finding, hint
     +-- GraphError                the graph is wrong: one or more Problems (exit code 2)
     +-- UsageError                the call is wrong: an unknown option, a missing file (exit code 2)
+    |   +-- NotFound              it names a run, a node or a route that does not exist
     +-- ConnectionFailed          no server, or no worker, answers (exit code 3)
     +-- RunFailed                 a run ended without a result (exit code 1)
     |   +-- RunCancelled          it was cancelled
@@ -111,6 +112,10 @@ class UsageError(PerdureError):
     def __init__(self, finding: str, *, hint: str = "", variable: str = "") -> None:
         super().__init__(finding, hint=hint)
         self.variable = variable
+
+
+class NotFound(UsageError):
+    """The call names a run, a node or a route that does not exist."""
 
 
 class ConnectionFailed(PerdureError):

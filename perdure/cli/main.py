@@ -36,6 +36,8 @@ COMMANDS = {
     "list": "the runs there are",
     "agents": "the agents there are, or all about one",
     "schema": "the graph language as a JSON Schema",
+    "ui": "the live page: runs, their graphs as they execute, questions",
+    "serve": "the HTTP API, without the page",
     "dev": "server, web pages and a worker in the foreground",
     "worker": "serve agents",
     "server": "the embedded server: status, stop",
