@@ -45,7 +45,8 @@ class AgentRegistry:
     a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
     a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
     (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
-    `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them.
+    `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them,
+    `strict_json` that a result with NaN or nested too deeply fails its node: JSON does not have the former.
     """
 
     pure: Sequence[str] = ()
@@ -59,6 +60,7 @@ class AgentRegistry:
     event_steps: int | None = None
     allowed_queues: Sequence[str] | None = None
     asks_queues: bool = False
+    strict_json: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -73,6 +75,7 @@ class Placement:
         self.human = frozenset(directory.human)
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
+        self.strict_json = directory.strict_json
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

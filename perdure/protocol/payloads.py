@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
@@ -42,6 +43,9 @@ class RunResult:
     messages, `states` every node to its last state.
     """
 
+    #: Whether fields may be in the store as a whole.
+    MAY_BE_STORED: ClassVar[bool] = True
+
     results: Mapping[str, Value] = field(default_factory=dict[str, Value])
     all: Mapping[str, Value] = field(default_factory=dict[str, Value])
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -70,6 +74,8 @@ class AgentCall:
     unknown: then filters answer, or the result is null.
     """
 
+    MAY_BE_STORED: ClassVar[bool] = True
+
     agent: str
     inputs: Value
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -94,6 +100,8 @@ class BatchCall:
     The result is a list with (completed, result), (failed, message, state, final) or (again,) for
     each: the last where the world failed and the call is to be repeated.
     """
+
+    MAY_BE_STORED: ClassVar[bool] = True
 
     calls: Sequence[Mapping[str, Value]]
     shared: Mapping[str, Value] = field(default_factory=dict[str, Value])

@@ -29,18 +29,19 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
-from perdure.errors import FinalError, NoStore
+from perdure.errors import FinalError, MalformedPayload, NoStore, ObjectCorrupt
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
 from perdure.graph.values import Value, is_dict, is_list
-from perdure.protocol.encoding import encode
-from perdure.protocol.wire import from_payload, pack, to_payload
+from perdure.protocol.encoding import UNREADABLE, encode
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
 
@@ -116,7 +117,8 @@ class ClaimCheck:
     async def redeem(self, value: Value, limit: int | None = None) -> Value:
         """A copy of `value` with nothing distant in it, of at most `limit` bytes.
 
-        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, StoreUnavailable; FunctionError from references.
+        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, MalformedPayload, StoreUnavailable; FunctionError
+        from references.
         """
         blobs = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
         if not blobs:
@@ -135,9 +137,13 @@ class ClaimCheck:
             return _copied(distant, load, meter)
 
         largest = max(stored.size for stored in blobs.values())
-        if largest < THREADED_CODEC_BYTES:
-            return replaced(value, redeemed)
-        return await asyncio.to_thread(replaced, value, redeemed)
+        try:
+            if largest < THREADED_CODEC_BYTES:
+                return replaced(value, redeemed)
+            return await asyncio.to_thread(replaced, value, redeemed)
+        except UNREADABLE as error:  # what is said about an object is not true of it
+            reason = f"{type(error).__name__}: {error}"[:MAX_UNREADABLE_CHARS]
+            raise MalformedPayload(f"a value of the store is not what it should be: {reason}") from error
 
     def redeem_at_hand(self, value: Value) -> Value:
         """The same, where parts are asked for of objects that were just read. Raises LookupError."""
@@ -190,7 +196,11 @@ class ClaimCheck:
     async def _get(self, digest: str) -> Payload:
         if self.store is None:
             raise NoStore
-        payload = Payload.FromString(await self.store.get(digest))
+        data = await self.store.get(digest)
+        try:
+            payload = Payload.FromString(data)
+        except DecodeError as error:
+            raise ObjectCorrupt(f"object {digest} in the store {self.store.place} is no value") from error
         return payload if self.codec is None else (await self.codec.decode([payload]))[0]
 
     def _share(self, digest: str, payload: Payload) -> Value:

@@ -39,7 +39,7 @@ FIELDS = {
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
     HumanPrompt: "path message role required node",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " asks_queues",
+    " asks_queues strict_json",
     FilterScope: "agents nodes pure",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
