@@ -50,7 +50,7 @@ from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
-from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY, knows_attributes
+from perdure.temporal.search_attributes import GRAPH_KEY, knows_attributes
 
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
@@ -124,33 +124,13 @@ class GraphClient:
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
         request.options.quotas.checked()
-        body = _body(request)
-        injects = [(name, await self.claims.keep(value)) for name, value in request.options.injects]
-        request = replace(
-            request,
-            document=await self.claims.keep_statics(request.document),
-            options=replace(request.options, injects=injects),
-        )
-        attributes = [
-            SearchAttributePair(GRAPH_KEY, request.name),
-            SearchAttributePair(STATUS_KEY, "running"),
-        ]
-        arguments: dict[str, Any] = {
-            "id": run_id,
-            "task_queue": request.queue,
-            "memo": {"graph": request.name, "body": body, STARTED: datetime.now(UTC).isoformat()},
-            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-            "static_summary": request.name[:200],
-            "rpc_timeout": RPC_TIMEOUT,
-        }
+        body, arguments = _body(request), _start_arguments(request, run_id)
+        request = await self._with_stored_values(request)
         run = self.get(run_id)
         try:
-            if self.embedded is not None or await knows_attributes(
-                self.temporal, {GRAPH_KEY.name, STATUS_KEY.name}
-            ):
-                arguments["search_attributes"] = TypedSearchAttributes(attributes)
-                request = replace(request, indexed=True)
+            if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH_KEY.name}):
+                pair = SearchAttributePair(GRAPH_KEY, request.name)
+                arguments["search_attributes"] = TypedSearchAttributes([pair])
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
@@ -159,6 +139,15 @@ class GraphClient:
         if id is not None:
             await self._compare(run, body, _body(request))
         return run
+
+    async def _with_stored_values(self, request: RunRequest) -> RunRequest:
+        """The request with its large values in the store."""
+        injects = [(name, await self.claims.keep(value)) for name, value in request.options.injects]
+        return replace(
+            request,
+            document=await self.claims.keep_statics(request.document),
+            options=replace(request.options, injects=injects),
+        )
 
     async def _compare(self, run: Run, body: str, kept: str) -> None:
         description = await run.describe()
@@ -251,6 +240,19 @@ def _reason(error: Exception) -> str:
     """What was wrong, without the layers of the SDK's core that it passed through."""
     messages = re.findall(r'(?:message|error): "([^"]+)"', str(error))
     return messages[-1] if messages else short(error)
+
+
+def _start_arguments(request: RunRequest, run_id: str) -> dict[str, Any]:
+    """What Temporal receives beside the request."""
+    return {
+        "id": run_id,
+        "task_queue": request.queue,
+        "memo": {"graph": request.name, "body": _body(request), STARTED: datetime.now(UTC).isoformat()},
+        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+        "static_summary": request.name[:200],
+        "rpc_timeout": RPC_TIMEOUT,
+    }
 
 
 def _body(request: RunRequest) -> str:

@@ -13,10 +13,12 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from perdure.activities.failures import typed_failures
+from perdure.activities.attempt import Attempt
+from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
-from perdure.activities.segment import Segment, key_of
+from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
+from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
@@ -29,6 +31,7 @@ from perdure.graph.deferred import Deferred, copied
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_dict, is_object
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
 from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import from_plain, to_plain
@@ -60,6 +63,10 @@ class _Delivery:
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
+    def near(self, call: AgentCall) -> Value:
+        """What the result of a call may have in common with the store: inputs that it got copies of."""
+        return call.inputs if self.far else None
+
     def beside(self) -> dict[str, Any]:
         """What goes out beside the result."""
         return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
@@ -78,6 +85,7 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
+    _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
     def all(self) -> list[Callable[..., object]]:
@@ -94,11 +102,14 @@ class AgentActivities:
             human=sorted(agent.name for agent in agents if agent.human),
             queues={agent.name: agent.queue for agent in agents if agent.queue},
             allowed_queues=[self.settings.queue, *self.settings.queues],
+            own_queue=activity.info().task_queue,
             local_activities=self.settings.local_activities,
             store=self.claims.store is not None,
             filters=[to_plain(each.scope) for each in self.filters],
             event_steps=MAX_EVENT_STEP_COUNT,
             asks_queues=True,
+            keys_by_work=True,
+            times_questions=True,
             strict_json=True,
         )
         with typed_failures():
@@ -155,18 +166,24 @@ class AgentActivities:
         agent = self.agents.get(info.activity_type)
         with typed_failures():
             batch, calls = _calls(args)
+        attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline)
         if agent is None and not calls[0].bypassed:
-            raise self._unknown(info.activity_type, info.task_queue)
+            raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
+        attempt.check(info.activity_type)
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = _Delivery(Heartbeat(attempt=info.attempt), not is_plain(args[0]), context)
+        delivery = _Delivery(attempt.pulse, not is_plain(args[0]), context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
+        deadline = asyncio.timeout(attempt.limit_s())
         try:
-            with typed_failures():
-                if batch:
-                    raw = pack(await self._together(agent, calls, delivery), **delivery.beside())
-                else:
-                    result = await self._called(agent, calls[0], delivery)
-                    raw = await self.claims.packed(result, **delivery.beside())
+            async with deadline, self._suspects.entered(attempt):
+                raw = await self._packed(agent, batch, calls, delivery)
+        except asyncio.CancelledError:
+            if activity.is_worker_shutdown():
+                attempt.stopped()
+            raise
+        except Exception as error:
+            failed = attempt.late() if deadline.expired() else attempt.failed(failure_of(error))
+            raise failed from fitting_cause(error)
         finally:
             beating.cancel()
         if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT_BYTES:
@@ -179,6 +196,16 @@ class AgentActivities:
             )
         return raw
 
+    async def _packed(
+        self, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], delivery: _Delivery
+    ) -> RawValue:
+        """The results of all calls, or the result of the one."""
+        if batch:
+            results = await self._together(agent, calls, delivery)
+            return pack(results, **delivery.beside())
+        result = await self._called(agent, calls[0], delivery)
+        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.beside())
+
     async def _called(
         self, agent: Agent | None, call: AgentCall, delivery: _Delivery, limited: bool = True
     ) -> Value:
@@ -188,7 +215,10 @@ class AgentActivities:
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:
-            context = self._context(call, call.run, delivery.console.append, delivery.pulse)
+            key = place_key(call.run, call.key)
+            if call.keyed_by_work:
+                key = work_key(call.run, call.key, call.retry, call.inputs, call.params)
+            context = self._context(call, call.run, key, delivery.console.append, delivery.pulse)
         if limited or call.timeout is not None:
             return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
         return await unlimited(agent, inputs, params, context, filters, call.path)
@@ -216,30 +246,35 @@ class AgentActivities:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)
-            return encoded(AgentCompleted(0, await self.claims.keep(result, above)))
+            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.near(call))))
         except Exception as error:
             return encoded(failure_of(error))
 
     def _context(
-        self, call: AgentCall | RunAgent, run: str, log: Callable[[str], None], pulse: Heartbeat | None = None
+        self,
+        call: AgentCall | RunAgent,
+        run: str,
+        key: str,
+        log: Callable[[str], None],
+        pulse: Heartbeat | None = None,
     ) -> AgentContext:
         """What the agent of a call sees; without a `pulse` what it streams is dropped."""
         beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return context_of(
             call,
             run=run,
-            idempotency_key=key_of(run, call.key),
+            idempotency_key=key,
             settings=self.settings,
             log=log,
             local_models=self.local_models,
             **beside,
         )
 
-    def _unknown(self, name: str, queue: str) -> ApplicationError:
+    def _absence(self, name: str, queue: str) -> tuple[str, str]:
+        """That this worker does not have the agent, and a hint."""
         near = get_close_matches(name, self.agents, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
-        message = f"the worker of queue {queue!r} has no agent {name!r}; {hint}"
-        return ApplicationError(message, type="UnknownAgent", non_retryable=True)
+        return f"the worker of queue {queue!r} has no agent {name!r}", hint
 
 
 async def _stopped(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 from temporalio.exceptions import ApplicationError
 
 from perdure.agents.code_place import code_place
-from perdure.engine.outcomes import failure_of
+from perdure.engine.outcomes import Failure, failure_of
 
 MAX_ACTIVITY_MESSAGE_BYTES: Final = 1_200
 """Bytes of the message of a failure."""
@@ -27,10 +27,14 @@ MAX_ACTIVITY_CAUSE_BYTES: Final = 1_800
 """Bytes of its causes and their stack traces; the SDK adds that of the activity and some names."""
 
 
-def application_error(error: Exception) -> ApplicationError:
-    """The failure, of a type by which the retry policy and the scheduler know what to do."""
-    failure = failure_of(error)
-    delay = None if failure.retry_after_s is None else timedelta(seconds=failure.retry_after_s)
+def application_error(error: Exception | Failure, delay: timedelta | None = None) -> ApplicationError:
+    """The failure, of a type by which the retry policy and the scheduler know what to do.
+
+    `delay` is the pause before the next attempt, where the retry policy is not to choose it.
+    """
+    failure = error if isinstance(error, Failure) else failure_of(error)
+    if delay is None and failure.retry_after_s is not None:
+        delay = timedelta(seconds=failure.retry_after_s)
     return ApplicationError(
         shortened(failure.message),
         type=failure.kind,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ BEATS_PER_TIMEOUT_COUNT = 3
 STREAM_BEAT_INTERVAL_S = 0.1
 """Seconds between two heartbeats of an agent that streams."""
 
-STREAM_WINDOW_CHARS = 16_000
+STREAM_WINDOW_CHARS = 4_000
 """Characters of the stream that one heartbeat carries: those before them were sent already."""
 
 FINAL_STREAM_S = 3.0
@@ -32,9 +33,13 @@ FINAL_STREAM_S = 3.0
 
 @dataclass(slots=True)
 class Heartbeat:
-    """What was streamed in this attempt: `text` begins at character `offset` of it all."""
+    """What was streamed in this attempt: `text` begins at character `offset` of it all.
+
+    `account` is that of the attempts before it (perdure.activities.attempt), which the next one needs.
+    """
 
     attempt: int
+    account: Mapping[str, Any] | None = None
     text: str = ""
     offset: int = 0
     _sent: float = 0.0
@@ -48,7 +53,7 @@ class Heartbeat:
         self._beats = True
         while True:
             await asyncio.sleep(timeout.total_seconds() / BEATS_PER_TIMEOUT_COUNT)
-            self._send()
+            self.send()
 
     async def emit(self, piece: Value, /) -> None:
         """Streams a piece: text as it is, anything else as a line of JSON."""
@@ -62,7 +67,7 @@ class Heartbeat:
             self.offset += len(self.text) - STREAM_WINDOW_CHARS
             self.text = self.text[-STREAM_WINDOW_CHARS:]
         if self._beats and now - self._sent >= STREAM_BEAT_INTERVAL_S:
-            self._send()
+            self.send()
             await asyncio.sleep(0)
 
     def last(self) -> dict[str, Any] | None:
@@ -72,9 +77,14 @@ class Heartbeat:
         since = max(self._recent[0][1], self.offset)
         return to_plain(StreamTail(self.attempt, since, self.text[since - self.offset :]))
 
-    def _send(self) -> None:
+    def tail(self) -> StreamTail:
+        """What a heartbeat carries."""
+        return StreamTail(self.attempt, self.offset, self.text, account=self.account)
+
+    def send(self) -> None:
+        """Beats now."""
         self._sent = asyncio.get_running_loop().time()
-        if self.text:
-            activity.heartbeat(StreamTail(self.attempt, self.offset, self.text))
+        if self.text or self.account is not None:
+            activity.heartbeat(self.tail())
         else:
             activity.heartbeat()

@@ -25,13 +25,12 @@ Rejected
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import invoke, normal
 from perdure.engine.lookahead import Lookahead
@@ -44,6 +43,7 @@ from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.encoding import encode
+from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.payloads import (
     FirstSegmentRequest,
     RunRequest,
@@ -77,9 +77,6 @@ MAX_SEGMENT_CONSOLE_COUNT: Final = 1_000
 
 MAX_SEGMENT_LINE_CHARS: Final = 8_000
 
-NO_CONTEXT: Final = AgentContext()
-"""For agents that do not ask for theirs: to make one takes longer than many a pure agent."""
-
 
 @dataclass(slots=True)
 class Segment:
@@ -87,7 +84,7 @@ class Segment:
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
-    context: Callable[[RunAgent, str, Callable[[str], None]], AgentContext]
+    context: Callable[[RunAgent, str, str, Callable[[str], None]], AgentContext]
     claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
     _asked: float = field(default_factory=time.perf_counter)
@@ -98,6 +95,7 @@ class Segment:
     _answers: list[list[Value]] = field(default_factory=list[list[Value]])
     _console: list[str] = field(default_factory=list[str])
     _run: str = ""
+    _keys_by_work: bool = False
 
     def begin(self, beginning: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
@@ -146,6 +144,7 @@ class Segment:
         return ahead
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
+        self._keys_by_work = placement.keys_by_work
         return Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
@@ -167,7 +166,7 @@ class Segment:
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
-            result, size = self._wait_for(self.claims.keep(result)), 500
+            result, size = self._wait_for(self.claims.keep(result, near=command.inputs)), 500
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
@@ -186,7 +185,10 @@ class Segment:
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
         if not filters and not agent.sees_context:
             return normal(agent.name, agent.call(inputs, params, NO_CONTEXT))
-        context = self.context(command, self._run, self._console.append)
+        key = place_key(self._run, command.key)
+        if self._keys_by_work:
+            key = work_key(self._run, command.key, command.retry, command.inputs, command.params)
+        context = self.context(command, self._run, key, self._console.append)
         if not filters:
             return normal(agent.name, agent.call(inputs, params, context))
         call = invoke(agent, inputs, params, context, command.options.timeout, filters)
@@ -207,8 +209,3 @@ class Segment:
         self._answers.append(segment_answer(command.path, answer))
         self._bytes += len(answer.message) + len(command.path) + 40
         return answer
-
-
-def key_of(run: str, key: str) -> str:
-    """The idempotency key of a call: the same for every delivery of the same work."""
-    return hashlib.sha256(f"{run}/{key}".encode()).hexdigest()

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from perdure.agents.type_hints import Typed, typed
 from perdure.graph.values import Value
@@ -60,9 +60,12 @@ class AgentContext:
 
     `node` is the id in its own graph, `path` the place in the whole run, such as
     ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
-    `attempt` counts deliveries of this call, from 1: it grows when a worker died. The
-    `idempotency_key` is the same for every delivery of a call, over restarts and continue-as-new.
+    `attempt` counts deliveries of this call, from 1: it grows when a worker died, or when the call failed for
+    now. The `idempotency_key` is the same for all of them, over restarts and continue-as-new; each failure
+    that `retry` allows, and other inputs at the same place, change it.
     `emit` streams pieces of the result, `log` adds a text to the console output of the run.
+    `filter_params` hold what filters gave as well; `node_filter_params` are those of the node alone, and
+    None while no filter was there.
     `local_models` gives the base URL of the small models on this machine, starting them where
     needed; it is None where they are not installed.
     """
@@ -79,10 +82,15 @@ class AgentContext:
     verbose: bool = False
     config: Mapping[str, Value] = field(default_factory=dict[str, Value])
     filter_params: Value = field(default_factory=dict[str, Value])
+    node_filter_params: Value = None
     settings: Settings = field(default_factory=Settings)
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
+
+
+NO_CONTEXT: Final = AgentContext()
+"""For agents that do not ask for theirs: to make one takes longer than many a pure agent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,16 +163,13 @@ def agent(
 
     def declare(function: Function) -> Function:
         hints = typed(name, function)
-        derived = hints.schema if hints is not None else _nothing
         declared = Agent(
             name=name,
             function=function,
             pure=pure,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
-            inputs=derived("inputs") if inputs is None else inputs,
-            params=derived("params") if params is None else params,
-            output=derived("return") if output is None else output,
+            **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
             queue=queue,
             human=human,
@@ -175,6 +180,18 @@ def agent(
         return function
 
     return declare
+
+
+def _schemas(
+    hints: Typed | None, inputs: Schema | None, params: Schema | None, output: Schema | None
+) -> dict[str, Any]:
+    """The schemas that were declared; where there is none, what the type hints say."""
+    derived = hints.schema if hints is not None else _nothing
+    return {
+        "inputs": derived("inputs") if inputs is None else inputs,
+        "params": derived("params") if params is None else params,
+        "output": derived("return") if output is None else output,
+    }
 
 
 def declared(function: Callable[..., Any]) -> Agent | None:

@@ -84,8 +84,13 @@ async def through(filters: Sequence[AgentFilter], call: FilteredCall, last: Next
     if not filters:
         return await last(call)
     first, rest = filters[0], filters[1:]
-    filter_params = {**first.filter_params, **spread(call.context.filter_params)}
-    call = replace(call, context=replace(call.context, filter_params=filter_params))
+    context = call.context
+    known, own = context.filter_params, context.node_filter_params
+    filter_params = {**first.filter_params, **spread(known)}
+    context = replace(
+        context, filter_params=filter_params, node_filter_params=spread(known) if own is None else own
+    )
+    call = replace(call, context=context)
 
     async def following(handed_on: FilteredCall, /) -> Value:
         return await through(rest, handed_on, last)

@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
+from typing import Final
 
 LOG = logging.getLogger("perdure")
 
@@ -28,6 +30,9 @@ BLOCKED_TICK_COUNT = 5
 
 MAX_SHOWN_CALLS_COUNT = 5
 """Calls that one warning names."""
+
+MAX_BLOCKED_CALLS_COUNT = 100
+"""Calls of which it is known for their next attempt that they have blocked the event loop."""
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +46,7 @@ class OpenCall:
     path: str
     code: CodeType | None = None
     since: float = field(init=False, default=0.0)
+    activity: str = field(init=False, default_factory=lambda: ACTIVITY.get())
 
     def __enter__(self) -> None:
         self.since = time.monotonic()
@@ -49,13 +55,31 @@ class OpenCall:
     def __exit__(self, *_: object) -> None:
         _open.discard(self)
 
+    def blocks(self, place: str) -> None:
+        """It was seen to block the event loop there."""
+        if self.activity:
+            _blocked[self.activity] = place
+            if len(_blocked) > MAX_BLOCKED_CALLS_COUNT:
+                del _blocked[next(iter(_blocked))]
+
     def __str__(self) -> str:
         """For people."""
         return f"{self.agent} ({self.path}, for {time.monotonic() - self.since:.0f} s)"
 
 
+ACTIVITY: Final[ContextVar[str]] = ContextVar("activity", default="")
+"""The call that the running task makes for Temporal, by a name that is the same for all its attempts."""
+
 _open: set[OpenCall] = set()
 """Of this process, as its threads are."""
+
+_blocked: dict[str, str] = {}
+"""Where calls have blocked the event loop, by the name of their activity; the oldest first."""
+
+
+def blocked_at(activity: str) -> str:
+    """Where a former attempt of the activity has blocked the event loop of this process; "" if none has."""
+    return _blocked.pop(activity, "")
 
 
 def open_calls() -> str:
@@ -126,6 +150,7 @@ def report(thread: int) -> str:
     while frame is not None:
         call = calls.get(frame.f_code)
         if call is not None:
+            call.blocks(f"at {_place(frame)}")
             return f"agent {call} blocks it at {_place(frame)}; {BLOCKED_HINT}"
         frame = frame.f_back
     return f"it is at {place or 'no place that is known'}; open calls: {open_calls()}; {BLOCKED_HINT}"

@@ -16,7 +16,7 @@ A daemon must not close the descriptors that it inherits, and must not leave its
 """
 
 from perdure.daemon.locks import IdleWatch, Lease, idle, make_private, retire
-from perdure.daemon.ports import answers, free_port
+from perdure.daemon.ports import answers, free_port, is_free
 from perdure.daemon.process import Running, ensure, running, stop, was_stopped
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ensure",
     "free_port",
     "idle",
+    "is_free",
     "make_private",
     "retire",
     "running",

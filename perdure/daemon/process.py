@@ -36,7 +36,7 @@ class Running:
     extra: dict[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Recipe:
     folder: Path
     name: str
@@ -84,22 +84,19 @@ def ensure(
     if process and _leads(process.pid) and ready(process.address):
         return process
     make_private(folder)
-    recipe = _Recipe(
-        folder=folder,
-        name=name,
-        command=command,
-        ready=ready,
-        env=env or {},
-        extra=extra,
-        deadline=time.monotonic() + timeout,
-    )
+    recipe = _Recipe(folder, name, command, ready, env or {}, extra, time.monotonic() + timeout)
     with locked(recipe.file("lock"), timeout, f"another command is starting or stopping {name}"):
-        process = running(folder, name)
-        if process and _leads(process.pid):
-            return _wait(recipe, process)
-        if process:  # its leader was killed, and what it left behind would never retire
-            _end(recipe.file("alive"), process.pid, grace=5.0)
-        return _start(recipe)
+        return _running_or_started(recipe)
+
+
+def _running_or_started(recipe: _Recipe) -> Running:
+    """What `ensure` does while it holds the lock, so that no other command does the same."""
+    process = running(recipe.folder, recipe.name)
+    if process and _leads(process.pid):
+        return _wait(recipe, process)
+    if process:  # its leader was killed, and what it left behind would never retire
+        _end(recipe.file("alive"), process.pid, grace=5.0)
+    return _start(recipe)
 
 
 def running(folder: Path, name: str) -> Running | None:

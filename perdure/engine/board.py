@@ -5,7 +5,7 @@ What decides is elsewhere; the board records, and can take whole graphs off agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 from typing import TypeAlias
@@ -26,10 +26,9 @@ from perdure.engine.messages import (
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
-from perdure.engine.state import Clock, GraphRun, NodeState
+from perdure.engine.state import Clock, GraphRun, NodeState, Observer
 from perdure.errors import QuotaExceeded
 
-Observer: TypeAlias = Callable[[GraphRun, str], None]
 Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
 
 ROOT_RUN_ID = 1
@@ -144,11 +143,6 @@ class Board:
         self.runs[run.id] = run
         return run
 
-    def take_commands(self) -> list[Command]:
-        """The commands since the last time, in order."""
-        taken, self.commands = self.commands, []
-        return taken
-
     def send(self, run: GraphRun, name: str, command: Starting) -> None:
         """Sends a command that will be answered."""
         self.calls[command.call] = InFlight(run.id, name, command, self.clock.now_ms)
@@ -168,17 +162,6 @@ class Board:
         """Sends what a node's `console` asks to show, if anything."""
         if text is not None:
             self.commands.append(Console(run.path_of(name), text))
-
-    def move(self, run: GraphRun, name: str, state: NodeState) -> None:
-        """Moves a node by the table of transitions, and notifies the observer."""
-        run.move(name, state)
-        if self.observe is not None:
-            self.observe(run, name)
-
-    def moved(self, run: GraphRun, name: str) -> None:
-        """Notifies the observer that a node is in another state."""
-        if self.observe is not None:
-            self.observe(run, name)
 
     def discard(self, children: Iterable[int]) -> None:
         """Stops abandoned inner graphs, and forgets them."""
@@ -212,4 +195,4 @@ class Board:
         if node.reserved:
             self.slots.close_nested(run.id, label)
         self.slots.release(label)
-        self.move(run, name, NodeState.ABORT)
+        run.move(name, NodeState.ABORT, self.observe)

@@ -78,7 +78,8 @@ class Fuel:
         """Another event is in hand. Raises QuotaExceeded where the run has used up its steps."""
         if self.per_event == inf:
             return
-        self.earlier, self.left = self.used, self.per_event
+        self.earlier += int(self.per_event - self.left)
+        self.left = self.per_event
         if self.earlier > self.limit:
             raise QuotaExceeded("steps", self.limit, "steps of the scheduler")
 

@@ -6,7 +6,7 @@ the agent's result of theirs. Neither runs anything. See docs/language.md, "Nest
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +54,7 @@ _UPDATE_TEXT: Final[Mapping[str, Value]] = {
 class GraphAgent:
     """How a graph agent differs from nestedAgent: one run per row, or a graph of its own.
 
+    `needs` is an agent in that graph, without which a run takes the `earlier` graph.
     `turns` are those of GraphAI's event loop between the end of the last graph and that of the
     agent, one less for a graph that ends as soon as it begins; `refusal_turns` those that it takes
     to refuse a call.
@@ -61,6 +62,8 @@ class GraphAgent:
 
     rows: bool = False
     document: Mapping[str, Value] | None = None
+    needs: str = ""
+    earlier: Mapping[str, Value] | None = None
     result_node: str | None = None
     turns: int = 4
     refusal_turns: int = 1
@@ -70,9 +73,19 @@ GRAPH_AGENTS: Final[Mapping[str, GraphAgent]] = {
     "nestedAgent": GraphAgent(refusal_turns=2),
     "mapAgent": GraphAgent(rows=True),
     "stringUpdateTextAgent": GraphAgent(document=_UPDATE_TEXT, result_node="resultText", turns=3),
-    "toolsAgent": GraphAgent(document=tools.TOOLS, result_node=tools.RESULT_NODE, turns=3),
+    "toolsAgent": GraphAgent(
+        document=tools.TOOLS,
+        needs=tools.OFFERED_AGENT,
+        earlier=tools.EARLIER_TOOLS,
+        result_node=tools.RESULT_NODE,
+        turns=3,
+    ),
     "toolsSequentialAgent": GraphAgent(
-        document=tools.TOOLS_IN_SEQUENCE, result_node=tools.RESULT_NODE, turns=3
+        document=tools.TOOLS_IN_SEQUENCE,
+        needs=tools.OFFERED_AGENT,
+        earlier=tools.EARLIER_TOOLS_IN_SEQUENCE,
+        result_node=tools.RESULT_NODE,
+        turns=3,
     ),
 }
 
@@ -92,16 +105,24 @@ class Preparation:
 
 
 def prepare(
-    name: str, inputs: dict[str, Value], params: Mapping[str, Value], graph: Value, slots: Slots
+    name: str,
+    inputs: dict[str, Value],
+    params: Mapping[str, Value],
+    graph: Value,
+    slots: Slots,
+    agents: Collection[str] | None = None,
 ) -> Preparation:
     """What the graph agent `name` runs. `graph` is None where the node has none at all.
+
+    `agents` are those that the run may call, None for any.
 
     Raises BadCall with GraphAI's message.
     """
     kind = GRAPH_AGENTS[name]
     if kind.document is not None:
         _refuse_crowd("nestedAgent", slots)
-        return _nested(kind.document, inputs)
+        is_earlier = kind.earlier is not None and agents is not None and kind.needs not in agents
+        return _nested(kind.earlier if is_earlier else kind.document, inputs)
     if graph is None:
         raise BadCall("Please update graphai to 0.5.19 or higher")
     if not kind.rows and not js_truthy(graph):

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from perdure.engine.lifecycle.nested import Withheld
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -38,7 +39,6 @@ from perdure.engine.messages import (
     Settle,
     Settled,
 )
-from perdure.engine.nested import Withheld
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError, QuotaExceeded

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.engine.state import GraphRun, NodeState
-from perdure.graph.fields import LOOP_INDEX
+from perdure.engine.state import GraphRun, NodeState, Observer
 from perdure.graph.javascript import to_number
-from perdure.graph.reference import Reference
 from perdure.graph.values import UNDEFINED, Value, js_truthy, truthy
 
 
@@ -20,15 +18,16 @@ def advance(run: GraphRun, force: bool) -> bool:
     if run.rule is None or (not force and run.errors()):
         return False
     previous = run.results(True, hidden=True)
-    _foresee(run, previous)
-    update(run, previous)
+    updates = _updates(run, previous)  # before anything changes: it may raise ValueNeeded
+    _foresee_condition(run, previous, updates)
+    _set_values(run, updates)
     for name in run.plan.statics:
         set_result(run, name)
     if not _continues(run):
         return False
     run.iteration += 1
     run.renew()
-    update(run, previous)
+    _set_values(run, updates)
     return True
 
 
@@ -40,44 +39,48 @@ def is_endless(run: GraphRun) -> bool:
 
 def update(run: GraphRun, previous: Mapping[str, Value]) -> None:
     """Gives every static node with `update` its value from one snapshot of results."""
+    _set_values(run, _updates(run, previous))
+
+
+def _updates(run: GraphRun, previous: Mapping[str, Value]) -> dict[str, Value]:
+    """The next values of the static nodes with `update`. May raise ValueNeeded or FunctionError."""
+    updates: dict[str, Value] = {}
     for name, static in run.plan.statics.items():
-        if static.update is not None:
-            run.nodes[name].value = _updated(run, static.update, previous)
+        source = static.update
+        if source is not None:
+            value = source.read(previous.get(source.node, UNDEFINED))
+            updates[name] = run.resolved.resolve_shallow(value)
+    return updates
 
 
-def _updated(run: GraphRun, source: Reference, previous: Mapping[str, Value]) -> Value:
-    return run.resolved.resolve_shallow(source.read(previous.get(source.node, UNDEFINED)))
+def _set_values(run: GraphRun, updates: Mapping[str, Value]) -> None:
+    for name, value in updates.items():
+        run.nodes[name].value = value
 
 
-def _foresee(run: GraphRun, previous: Mapping[str, Value]) -> None:
-    """Raises ValueNeeded, before anything changes, for a value that the end of an iteration depends on."""
-    updates = {name: static.update for name, static in run.plan.statics.items() if static.update is not None}
-    values = {name: _updated(run, source, previous) for name, source in updates.items()}
+def _foresee_condition(run: GraphRun, previous: Mapping[str, Value], updates: Mapping[str, Value]) -> None:
+    """Raises ValueNeeded for a value that `loop.while` will depend on once the nodes are updated."""
     condition = run.plan.loop_while
     if condition is not None:
-        value = values.get(condition.node, UNDEFINED)
+        value = updates.get(condition.node, UNDEFINED)
         if value is UNDEFINED:
             value = previous.get(condition.node, UNDEFINED)
         run.resolved.resolve_shallow(condition.read(value))
 
 
-def set_result(run: GraphRun, name: str) -> bool:
+def set_result(run: GraphRun, name: str, observe: Observer | None = None) -> bool:
     """Makes a static node's value its result, where it has one."""
     node = run.nodes[name]
     if node.value is UNDEFINED:
         return False
-    run.move(name, NodeState.INJECTED)
     node.result = node.value
+    run.move(name, NodeState.INJECTED, observe)
     return True
 
 
 def missing_statics(run: GraphRun) -> list[str]:
     """Static nodes without a value that nothing will ever give one."""
-    return [
-        name
-        for name, static in run.plan.statics.items()
-        if name != LOOP_INDEX and static.update is None and run.nodes[name].result is UNDEFINED
-    ]
+    return [name for name in run.plan.required if run.nodes[name].result is UNDEFINED]
 
 
 def _continues(run: GraphRun) -> bool:

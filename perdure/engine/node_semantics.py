@@ -7,10 +7,12 @@ Expressions may raise FunctionError (bad JSON in jsonParse); the scheduler makes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
+from perdure.engine.board import Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.messages import RunAgent
 from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
 from perdure.errors import AgentError, SizeExceeded
@@ -60,22 +62,16 @@ def forget(run: GraphRun, waiter: str, source: str) -> bool:
     """
     plan, node = run.plan.computed[waiter], run.nodes[waiter]
     if plan.probe is None:
-        if isinstance(node.pending, set):
-            node.pending.discard(source)
-        else:
-            node.pending = _without(node.pending, source)
+        pending = node.pending
+        if isinstance(pending, set):
+            pending.discard(source)
+        elif source in pending:  # all fresh nodes share this set, so it stays as it is
+            node.pending = _NONE if len(pending) == 1 else {*pending} - {source}
     elif (node.pending or plan.probe_may_fail) and any(
         run.resolved.resolve_shallow(value) is not UNDEFINED for value in _flat(_members(plan.probe, run))
     ):
         node.pending = _NONE
     return not node.pending
-
-
-def _without(pending: frozenset[str], source: str) -> set[str] | frozenset[str]:
-    """`pending` without `source`; all fresh nodes share theirs, so it stays as it is."""
-    if len(pending) == 1:
-        return _NONE if source in pending else pending
-    return {*pending} - {source}
 
 
 def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
@@ -97,7 +93,7 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
     rendered: Any = plan.inputs.render(run)
-    if len(plan.inputs.references) > 1:  # what one reference reads is a value, and so within the bound
+    if plan.is_measured:
         _check_size(rendered)
     if plan.probe is None:
         return rendered
@@ -159,6 +155,47 @@ def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[s
     if whole:
         return config
     return {**spread(config.get("global")), **spread(config.get(agent))}
+
+
+def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
+    """Whether there is such an agent; which agents another task queue has is not known here."""
+    agents = rules.agents
+    return agents is None or agent in agents or plan.options.queue is not None
+
+
+def agent_call(
+    rules: Rules, run: GraphRun, name: str, agent: str, inputs: Value, params: Mapping[str, Value]
+) -> RunAgent:
+    """The command that calls `agent` for a node, under the call that the node has."""
+    node, plan = run.nodes[name], run.plan.computed[name]
+    options = plan.options
+    if run.batch > 1 and options.batch == 1:
+        options = replace(options, batch=run.batch)
+    config = rules.options.config
+    if config:
+        config = config_of(config, agent, whole=node.reserved)
+    if not run.iteration and not node.retries:  # as path_of and key_of, which most nodes need not ask
+        path, key = run.path + name, run.key + name
+    else:
+        path, key = run.path_of(name), run.key_of(name)
+        if plan.repeat_until is not None and node.retries:
+            key = f"{key}#{node.retries}"  # it is other work: under one key its answer would never change
+    return RunAgent(  # by position: by name it takes more than twice as long
+        node.call or 0,
+        name,
+        path,
+        key,
+        agent,
+        inputs,
+        params,
+        config,
+        plan.filter_params,
+        node.retries,
+        plan.is_result,
+        run.plan.version,
+        run.plan.verbose,
+        options,
+    )
 
 
 def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:

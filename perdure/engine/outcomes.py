@@ -32,7 +32,7 @@ from perdure.graph.values import Value
 MAX_MESSAGE_CHARS: Final = 8_000
 """Characters of an error that go into the history."""
 
-FailureKind = Literal["AgentError", "TransientError", "Timeout", "FinalError"]
+FailureKind = Literal["AgentError", "TransientError", "Timeout", "FinalError", "DeadlineExceeded"]
 """How a failure is named as the type of Temporal's ApplicationError."""
 
 
@@ -56,7 +56,7 @@ class Failure:
         if self.transient:
             return "TransientError"
         if self.state == "timed-out":
-            return "Timeout"
+            return "DeadlineExceeded" if self.final else "Timeout"
         return "FinalError" if self.final else "AgentError"
 
     def answer(self, call: CallId) -> AgentFailed:
@@ -79,7 +79,7 @@ def failure_of(error: BaseException) -> Failure:
 
 def failure_of_kind(kind: str | None, message: str) -> Failure:
     """What a failure means of which the kind has crossed: of an agent here, or of any other activity."""
-    state = "timed-out" if kind == "Timeout" else "failed"
+    state = "timed-out" if kind in ("Timeout", "DeadlineExceeded") else "failed"
     return Failure(message, state, final=kind not in ("AgentError", "Timeout"))
 
 

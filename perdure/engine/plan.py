@@ -36,11 +36,13 @@ class ComputedPlan:
     `needs` are the nodes it waits for. `graph` is the nested document itself, or the reference that
     will give it. `probe` is `inputs` without `params`, by which anyInput decides; one that may fail
     is looked at on every result, even when the node has started: the failure is that of the node
-    which gave the result.
+    which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
+    several references, and what one of them reads is within the bound.
     """
 
     agent: str | Reference
     inputs: Template
+    is_measured: bool = False
     needs: frozenset[str] = frozenset()
     probe: Template | None = None
     probe_may_fail: bool = False
@@ -65,7 +67,8 @@ class ComputedPlan:
 class Plan:
     """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes.
 
-    `batch` is the largest of its nodes.
+    `required` are the static nodes that nothing updates: they must have a value. `batch` is the largest of
+    its nodes.
     """
 
     document: Mapping[str, Value]
@@ -74,6 +77,7 @@ class Plan:
     computed: Mapping[str, ComputedPlan]
     waiters: Mapping[str, tuple[str, ...]]
     result_nodes: tuple[str, ...]
+    required: tuple[str, ...] = ()
     loop: Mapping[str, Value] | None = None
     loop_while: Reference | None = None
     concurrency: int = DEFAULT_CONCURRENCY
@@ -102,6 +106,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         computed=computed,
         waiters=_waiters(computed),
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
+        required=tuple(name for name, static in statics.items() if static.update is None),
         loop=loop if is_dict(loop) else None,
         loop_while=parse_reference(loop.get("while")) if is_dict(loop) else None,
         concurrency=int(limits["global"]),
@@ -179,6 +184,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
+        is_measured=len(inputs.references) > 1,
         needs=frozenset(filter(None, sources)),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),

@@ -3,10 +3,10 @@
 Theory of operation
     `start` begins the root graph; `handle` takes one event. Both return the commands that follow,
     in order. A node is queued when it waits for nothing, started when a slot is free (slots.py),
-    and over when its call is answered and no retry is left (node_life.py). A graph is over when
-    none of its nodes is queued or running and its loop has ended (graph_life.py). A node of a
-    nested graph or map has graphs inside (nested.py); when they are over it settles, by a turn of
-    its own, so that shells decide in which order. What a node means is in nodes.py, loops in
+    and over when its call is answered and no retry is left (lifecycle/nodes.py). A graph is over when
+    none of its nodes is queued or running and its loop has ended (lifecycle/graphs.py). A node of a
+    nested graph or map has graphs inside (lifecycle/nested.py); when they are over it settles, by a turn
+    of its own, so that shells decide in which order. What a node means is in node_semantics.py, loops in
     loops.py, the table of states in state.py; all that changes is on one board (board.py).
 
 The same events give the same commands: order is document order, and sets are for membership only.
@@ -20,12 +20,15 @@ from math import inf
 from typing import assert_never
 
 from perdure.engine import loops
-from perdure.engine.board import Board, Observer, Rules
-from perdure.engine.call_answers import CallAnswers
+from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.graph_lifecycle import GraphLifecycle
-from perdure.engine.lifecycle_events import GraphEvent
+from perdure.engine.lifecycle.call_answers import CallAnswers
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.graphs import GraphLifecycle
+from perdure.engine.lifecycle.nested import NestedGraphs
+from perdure.engine.lifecycle.nodes import NodeLifecycle
+from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -38,13 +41,10 @@ from perdure.engine.messages import (
     Settled,
     TimerFired,
 )
-from perdure.engine.nested import NestedGraphs
-from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
-from perdure.engine.state import GraphRun, NodeState, Outcome
-from perdure.engine.value_arrivals import ValueArrivals
+from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
 from perdure.engine.value_requests import ValueRequests
 from perdure.errors import UsageError
 from perdure.graph.values import Value
@@ -84,12 +84,13 @@ class Scheduler:
     def _play(self, board: Board, rules: Rules) -> None:
         self.board = board
         self.rules = rules
-        fetches = ValueRequests(board)
-        self.nested = NestedGraphs(board, rules, self.react)
-        self.nodes = NodeLifecycle(board, rules, self.nested, fetches, self.react)
+        fetches, events = ValueRequests(board), GraphEvents()
+        self.nested = NestedGraphs(board, rules, events)
+        self.nodes = NodeLifecycle(board, rules, self.nested, fetches, events)
         self.answers = CallAnswers(board, self.nodes)
-        self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, self.react)
-        self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, self.react)
+        self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
+        self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
+        events.opened, events.idle, events.ended = self.graphs.begin, self.graphs.proceed, self.nested.over
 
     @property
     def root(self) -> GraphRun:
@@ -110,10 +111,11 @@ class Scheduler:
 
     def handle(self, event: Event, now_ms: int) -> list[Command]:
         """The commands that follow from one event; none once the run has finished."""
-        self.board.clock.now_ms = now_ms
-        if self.board.finished:
+        board = self.board
+        board.clock.now_ms = now_ms
+        if board.finished:
             return []
-        self.board.fuel.refill()
+        board.fuel.refill()
         match event:
             case AgentCompleted():
                 self.answers.answer(event.call, Outcome(event.result))
@@ -125,7 +127,7 @@ class Scheduler:
                 self.answers.answer(call, Outcome(failure=message), NodeState(state), final)
             case Settled(call):
                 self.answers.finish_turn(call)
-            case TimerFired(call) if call == self.board.fuel.pause:
+            case TimerFired(call) if call == board.fuel.pause:
                 self._end_pause(call)
             case TimerFired(call):
                 self.answers.time_out(call)
@@ -134,16 +136,6 @@ class Scheduler:
             case _:
                 assert_never(event)
         return self._commands()
-
-    def react(self, event: GraphEvent, run: GraphRun) -> None:
-        """What follows when a part of the scheduler reports what has happened to a graph."""
-        match event:
-            case "opened":
-                self.graphs.begin(run)
-            case "idle":
-                self.graphs.proceed(run)
-            case "ended":
-                self.nested.over(run)
 
     def _end_pause(self, call: int) -> None:
         """Continues what was put off: iterations and rows first, then nodes that wait in the queue."""
@@ -165,8 +157,12 @@ class Scheduler:
         return flight is not None and isinstance(flight.command, Fetch)
 
     def _commands(self) -> list[Command]:
-        self.nodes.catch_up()
-        return self.board.take_commands()
+        """The commands since the last time, in order."""
+        if self.nodes.put_off:
+            self.nodes.catch_up()
+        board = self.board
+        commands, board.commands = board.commands, []
+        return commands
 
     def _abort(self) -> None:
         """GraphAI's abort: what runs is cancelled, the rest stays as it is."""

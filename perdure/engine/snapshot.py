@@ -25,14 +25,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from perdure.engine.agent_calls import agent_call
-from perdure.engine.board import Board, InFlight, Observer, Starting
+from perdure.engine.board import Board, InFlight, Starting
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
+from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.starts import Rows, Start, numbers, ranges
-from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Outcome
+from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Observer, Outcome
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
 
@@ -154,7 +154,7 @@ def _node_data(
         data["state"] = str(node.state)
     elif static is None and node.pending != run.plan.computed[name].needs:
         data["pending"] = sorted(node.pending)
-    for key in ("skip", "retries", "error", "call", "timer", "deadline", "reserved"):
+    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"):
         if getattr(node, key) != getattr(_FRESH, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
@@ -235,6 +235,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> No
     node.pending = set(data.get("pending", node.pending)) if waits else set()
     node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
     node.retries, node.error = data.get("retries", 0), data.get("error")
+    node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
         node.nested = _nested(data["nested"], plans)

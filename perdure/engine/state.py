@@ -7,10 +7,10 @@ them share a `Clock`, which only tells the time of the event that is being handl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
@@ -91,7 +91,7 @@ class NodeRun:
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
     one that may time it out, `reserved` tells that it holds a second slot for the graph that it carries;
-    `deadline` is the timer of all its attempts.
+    `deadline` is the timer of all its attempts, `last_failure` what the one before has failed with.
     """
 
     state: NodeState = NodeState.WAITING
@@ -101,6 +101,7 @@ class NodeRun:
     skip: bool = False
     retries: int = 0
     error: str | None = None
+    last_failure: str | None = None
     call: int | None = None
     timer: int | None = None
     deadline: int | None = None
@@ -121,10 +122,10 @@ class Outcome:
 class Nested:
     """The graphs that a node runs, and how they ended so far; `call` is the node's.
 
-    `starts` are all of them, of which `opened` have begun; `children` are those still running, and
-    `results` what the others returned, by row; those `kept` are in lists of the store, with their rows.
-    Where results are `withheld`, they are known elsewhere. While it is `opening`, nothing is decided;
-    `failed` is the message of the first graph that did.
+    `starts` are all of them, of which `opened` have begun, `room` at a time (0 until the first has);
+    `children` are those still running, and `results` what the others returned, by row; those `kept` are in
+    lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
+    `opening`, nothing is decided; `failed` is the message of the first graph that did.
     """
 
     call: int
@@ -135,6 +136,7 @@ class Nested:
     want_all: bool = False
     rule: Mapping[str, Value] | None = None
     opened: int = 0
+    room: int = 0
     withheld: bool = False
     children: list[int] = field(default_factory=list[int])
     results: dict[int, Value] = field(default_factory=dict[int, Value])
@@ -196,8 +198,11 @@ class GraphRun:
         """`@loop`."""
         return self.result(LOOP_INDEX)
 
-    def move(self, name: str, to: NodeState) -> None:
-        """Moves a node by the table, or raises InvalidTransition with the node's story."""
+    def move(self, name: str, to: NodeState, observe: Observer | None = None) -> None:
+        """Moves a node by the table and notifies `observe`.
+
+        Raises InvalidTransition with the node's story.
+        """
         node = self.nodes[name]
         change = _CHANGES[node.state].get(to)
         if change is None:
@@ -206,7 +211,10 @@ class GraphRun:
                 f"(retries {node.retries}, call {node.call}, waiting for {sorted(node.pending)})"
             )
         node.state = to
-        self.active += change
+        if change:
+            self.active += change
+        if observe is not None:
+            observe(self, name)
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
@@ -246,3 +254,7 @@ class GraphRun:
         for node in self.nodes.values():
             for child in node.nested.children if node.nested else ():
                 yield from runs[child].walk(runs)
+
+
+Observer: TypeAlias = Callable[[GraphRun, str], None]
+"""Hears of a node that is in another state."""

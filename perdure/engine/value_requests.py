@@ -1,6 +1,6 @@
 """Requests for values that are not in the run, by nodes and graphs whose control flow depends on them.
 
-What happens when a value arrives is in value_arrivals.py.
+What happens when a value arrives is in lifecycle/value_arrivals.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ValueRequests:
         """The node continues, as `then` says, when the value is known; `result` is what its agent gave."""
         node = run.nodes[name]
         if node.state not in (NodeState.WAITING, NodeState.EXECUTING):
-            self._board.move(run, name, NodeState.EXECUTING)
+            run.move(name, NodeState.EXECUTING, self._board.observe)
         node.call = self.send(run, name, unknown, then, result)
 
     def wait(self, run: GraphRun, name: str, unknown: ValueNeeded) -> None:

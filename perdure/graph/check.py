@@ -12,7 +12,14 @@ from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.graph.bounds import BOUNDS, bound_problems
-from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, STATIC_KEYS, SUCCESSORS, is_computed
+from perdure.graph.fields import (
+    COMPUTED_KEYS,
+    GRAPH_KEYS,
+    OWN_NAMES_PREFIX,
+    STATIC_KEYS,
+    SUCCESSORS,
+    is_computed,
+)
 from perdure.graph.javascript import to_string
 from perdure.graph.perdure_keys import perdure_key_problems
 from perdure.graph.reference import parse_reference
@@ -222,8 +229,10 @@ def _agent_problems(
     for node_id in ordered_keys(nodes):
         node = nodes[node_id]
         name = node.get("agent") if is_computed(node) else None
-        if not isinstance(name, str) or name in agents or name[:1] == ":" or "queue" in node:
+        if not isinstance(name, str) or name in agents or name[:1] == ":":
             continue
+        if "queue" in node and not name.startswith(OWN_NAMES_PREFIX):
+            continue  # the workers of that queue know their agents
         successor = SUCCESSORS.get(name)
         near = successor if successor in agents else names.near(name, agents)
         hint = f"did you mean {near!r}?" if near else "perdure agents lists those that are shipped"

@@ -34,9 +34,12 @@ PERDURE_COMPUTED_KEYS: Final = ("queue", "placement", "backoff", "deadline", "ba
 
 COMPUTED_KEYS: Final = GRAPHAI_COMPUTED_KEYS + PERDURE_COMPUTED_KEYS
 
+OWN_NAMES_PREFIX: Final = "perdure."
+"""With this begin the names of Perdure's own activities; no node may call one as an agent."""
+
 GRAPH_RUNNERS: Final = ("nestedAgent", "mapAgent")
 """The agents that run the graph of their node; others do not look at it."""
-PERSON_AGENTS: Final = ("textInputAgent",)
+PERSON_AGENTS: Final = ("textInputAgent", "humanInputAgent")
 """The shipped agents that wait for a person."""
 
 SUCCESSORS: Final = {

@@ -24,9 +24,17 @@ _SECRET_MIN_CHARACTERS: Final = 8
 """A shorter string under the name of a key is a placeholder."""
 
 
-def warnings(data: Value) -> Iterator[Problem]:
-    """Every warning about the graph `data` and the graphs inside it."""
+def warnings(data: Value, queues: Collection[str] | None = None) -> Iterator[Problem]:
+    """Every warning about the graph `data` and the graphs inside it.
+
+    `queues` are those that nodes may name, None for any.
+    """
     for place, node in every_node(data):
+        queue = node.get("queue")
+        if queues is not None and isinstance(queue, str) and queue and queue not in queues:
+            finding = f"the settings here do not allow the task queue {queue!r}, so the node would fail"
+            hint = f"start the run's worker with PERDURE_QUEUES={queue}, or with --queue {queue}"
+            yield Problem("queue-not-allowed", f"{place}.queue", finding, hint)
         if "agentId" in node and "agent" not in node:
             yield Problem("old-agent-id", f"{place}.agentId", "agentId is the old spelling", "write agent")
     for prefix, nodes in every_graph(data):

@@ -9,6 +9,7 @@ from typing import Final
 from perdure.errors import Problem
 from perdure.graph.check import ENDLESS_LOOP, modernized, problems
 from perdure.graph.fields import PERSON_AGENTS
+from perdure.graph.human_input import human_node_problems
 from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
 from perdure.graph.text.document import Document, Spot
@@ -31,8 +32,14 @@ class Review:
     warnings: tuple[Problem, ...] = ()
 
 
-def review(document: Document, agents: Collection[str] | None = None, *, is_bounded: bool = False) -> Review:
-    """Checks the whole document; `agents` are the names it may use, None for any.
+def review(
+    document: Document,
+    agents: Collection[str] | None = None,
+    *,
+    queues: Collection[str] | None = None,
+    is_bounded: bool = False,
+) -> Review:
+    """Checks the whole document; `agents` are the names it may use, `queues` the task queues, None for any.
 
     A loop without an end of its own is a warning where something else ends it: quotas (`is_bounded`), or
     a person whom a node asks in every pass.
@@ -47,9 +54,10 @@ def review(document: Document, agents: Collection[str] | None = None, *, is_boun
     mild = tuple(problem for problem in findings if bounded and problem.code == ENDLESS_LOOP)
     return Review(
         data=data,
-        problems=tuple(problem for problem in findings if problem not in mild),
+        problems=tuple(problem for problem in findings if problem not in mild)
+        + placed(human_node_problems(every_node(data))),
         nested=placed(nested_problems(data, agents, names)),
-        warnings=mild + placed(warnings(document.data)),
+        warnings=mild + placed(warnings(document.data, queues)),
     )
 
 

@@ -38,6 +38,10 @@ ENCODED_TEXT_CHARS: Final = 1_000_000
 """Characters from which a text outside ASCII is encoded to be measured."""
 
 
+_SCALARS: Final = frozenset({int, float, bool, type(None)})
+_SIZED: Final = (Deferred, list, tuple, dict)
+
+
 def size_of(value: Value, limit: int = MAX_VALUE_BYTES, *, stored: bool = True) -> int:
     """About the bytes of `value`; some number above `limit` where there are more.
 
@@ -63,7 +67,7 @@ def size_of(value: Value, limit: int = MAX_VALUE_BYTES, *, stored: bool = True) 
                 total += len(item) if len(item) < ENCODED_TEXT_CHARS else _text_size(item)
             elif kind is dict or kind is list:
                 pending.append(item)
-            elif isinstance(item, Deferred | list | tuple | dict):
+            elif kind not in _SCALARS and isinstance(item, _SIZED):
                 total += _size_of_other(item, limit, stored)
             if total > limit:
                 break

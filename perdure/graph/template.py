@@ -119,7 +119,10 @@ class Mapping:
 
     def render(self, scope: Scope) -> dict[str, Value]:
         """Every key, UNDEFINED under those whose reference reads nothing."""
-        return {key: member.render(scope) for key, member in self.members}
+        rendered: dict[str, Value] = {}
+        for key, member in self.members:  # faster than a comprehension, for a few members
+            rendered[key] = member.render(scope)
+        return rendered
 
 
 @dataclass(frozen=True, slots=True)

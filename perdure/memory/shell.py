@@ -7,22 +7,24 @@ A run takes what a durable run takes and comes to the same result. It serves uni
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
-from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
-from perdure.engine.board import Observer
+from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.engine.human_tasks import HumanPrompt, human_prompt
+from perdure.engine.human_paths import may_ask
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
+    AgentFailed,
     CancelCall,
     Command,
     Console,
@@ -38,17 +40,15 @@ from perdure.engine.messages import (
 )
 from perdure.engine.outcomes import failure_of
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import Observer
 from perdure.engine.turn_order import TurnOrder
-from perdure.errors import EngineError, RunFailed, TransientError
+from perdure.errors import EngineError, RunFailed
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
+from perdure.memory.human_tasks import Ask, MemoryHumanTasks
+from perdure.protocol.idempotency import work_key
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
-
-MAX_BACKOFF_S = 600.0
-"""Seconds between two attempts after a transient failure, at most."""
-
-Ask = Callable[[HumanPrompt], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,11 @@ def memory_shell(
     *,
     options: RunOptions | None = None,
     environment: MemoryEnvironment | None = None,
+    answers: bool = False,
 ) -> MemoryShell:
     """The shell for one run. `agents` are added to those shipped; `inputs` go into static nodes.
+
+    With `answers`, nodes that wait for a person wait for `MemoryShell.people.answer`.
 
     Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
     """
@@ -91,7 +94,7 @@ def memory_shell(
         observe=environment.observe,
         event_steps=MAX_EVENT_STEP_COUNT,
     )
-    return MemoryShell(scheduler, known, environment)
+    return MemoryShell(scheduler, known, environment, answers)
 
 
 @dataclass(slots=True)
@@ -99,16 +102,22 @@ class MemoryShell:
     """Carries out the commands of one Scheduler in the running event loop.
 
     Answers that are known at once are delivered in turns, so that agents which do not wait finish in
-    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names.
+    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names. Questions
+    that no `ask` answers wait for `people.answer` if `answers` is set; otherwise their nodes fail.
     """
 
     scheduler: Scheduler
     agents: Mapping[str, Agent]
     environment: MemoryEnvironment = field(default_factory=MemoryEnvironment)
+    answers: bool = False
     _turns: TurnOrder = field(default_factory=TurnOrder)
     _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
+    people: MemoryHumanTasks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.people = MemoryHumanTasks(self.environment.ask, self._arrive, self._is_never_asked)
 
     async def run(self) -> RunResult:
         """Runs to the end. Raises RunFailed when a node failed."""
@@ -120,6 +129,7 @@ class MemoryShell:
         finally:
             for task in self._open.values():
                 task.cancel()
+            self.people.end()
             await close_clients()
         return self._result(self._finish)
 
@@ -133,6 +143,10 @@ class MemoryShell:
             self._has_events.clear()
             await self._has_events.wait()
         return event
+
+    def _is_never_asked(self, path: str) -> bool:
+        human = {name for name, agent in self.agents.items() if agent.human}
+        return self._finish is not None or not may_ask(self.scheduler.root, human, path)
 
     def _arrive(self, event: Event) -> None:
         self._turns.arrive(event)
@@ -148,6 +162,7 @@ class MemoryShell:
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
+                    self.people.close(call)
                     task = self._open.pop(call, None)
                     if task is not None:
                         task.cancel()
@@ -163,6 +178,9 @@ class MemoryShell:
     def _call(self, command: RunAgent) -> None:
         agent = self.agents.get(command.agent)
         asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
+        if asks and (self.answers or self.environment.ask is not None):
+            self.people.ask(command)
+            return
         filters_here = () if asks else self.environment.filters
         filters = applying(filters_here, command.agent, command.node) if filters_here else ()
         if agent is None and not filters:  # bypassAgentIds allows it, and no one could answer
@@ -175,7 +193,8 @@ class MemoryShell:
     def _pure(self, agent: Agent, command: RunAgent) -> None:
         """Answers in turn; what fails for now is called again as any other agent is."""
         try:
-            result = normal(agent.name, agent.call(command.inputs, command.params, self._context(command)))
+            context = self._context(command) if agent.sees_context else NO_CONTEXT
+            result = normal(agent.name, agent.call(command.inputs, command.params, context))
         except Exception as error:
             failure = failure_of(error)
             if failure.transient:
@@ -186,35 +205,37 @@ class MemoryShell:
             self._turns.expect(command.call, AgentCompleted(command.call, result))
 
     async def _wait_for(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
+        event: AgentCompleted | AgentFailed
         try:
-            if agent is not None and agent.human and self.environment.ask is not None:
-                result = await self._answer(human_prompt(command), self.environment.ask)
-            else:
-                result = await self._tried(agent, command, filters)
-            event: Event = AgentCompleted(command.call, result)
+            event = await self._tried(agent, command, filters)
         except Exception as error:
             event = failure_of(error).answer(command.call)
         self._open.pop(command.call, None)
         self._arrive(event)
 
-    async def _tried(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> Value:
-        """The agent's result; after transient failures it is called again, as in a durable run."""
-        options, params, attempt = command.options, {**command.params}, 1
-        pause = options.backoff or 1.0
+    async def _tried(
+        self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]
+    ) -> AgentCompleted | AgentFailed:
+        """The agent's answer; after transient failures it is called again, as in a durable run."""
+        options, params, account = command.options, {**command.params}, AttemptAccount()
+        began = time.monotonic()
         while True:
-            context = self._context(command, attempt)
+            context = self._context(command, account.transient + 1)
+            deadline = asyncio.timeout(attempt_s(options.deadline, time.monotonic() - began, account))
             try:
-                return await invoke(agent, command.inputs, params, context, options.timeout, filters)
-            except TransientError as error:
-                await asyncio.sleep(pause if error.retry_after is None else error.retry_after)
-            attempt += 1
-            pause = min(pause * 2, MAX_BACKOFF_S)
-
-    async def _answer(self, asked: HumanPrompt, ask: Ask) -> Value:
-        answer = await ask(asked)
-        while asked.refusal(answer) is not None:
-            answer = await ask(asked)
-        return asked.result(answer)
+                async with deadline:
+                    result = await invoke(agent, command.inputs, params, context, options.timeout, filters)
+                return AgentCompleted(command.call, result)
+            except Exception as error:
+                if deadline.expired():
+                    return deadline_failure(options.deadline or 0, account.last).answer(command.call)
+                failure = failure_of(error)
+            passed = time.monotonic() - began
+            after = verdict(failure, account, self.environment.settings, options, passed, random.random())
+            if not after.failure.transient:
+                return after.failure.answer(command.call)
+            account = after.account
+            await asyncio.sleep(after.pause_s)
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await asyncio.sleep(milliseconds / 1000)
@@ -224,11 +245,12 @@ class MemoryShell:
     def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
         stream = self.environment.stream
         streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
+        key = work_key("memory", command.key, command.retry, command.inputs, command.params)
         return context_of(
             command,
             run="memory",
             attempt=attempt,
-            idempotency_key=command.key,
+            idempotency_key=key,
             settings=self.environment.settings,
             log=self.environment.console,
             local_models=self.environment.local_models,

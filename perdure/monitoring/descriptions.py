@@ -24,8 +24,10 @@ from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError
 
+from perdure.engine.attempts import account_at
 from perdure.graph.values import Value
 from perdure.monitoring.report import PendingCall, RunSummary
+from perdure.protocol.payloads import StreamTail
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
 from perdure.temporal.search_attributes import GRAPH_KEY
 
@@ -181,14 +183,27 @@ def _by_whom(identity: str, reason: str) -> str:
     return " ".join([*([f"by {identity}"] if identity else []), *([f"({reason})"] if reason else [])])
 
 
-def pending_calls(description: RunDescription) -> list[PendingCall]:
+async def pending_calls(temporal: Client, description: RunDescription) -> list[PendingCall]:
     """The calls of an open run that the server waits for."""
     if description.closed is not None:
         return []
-    return [_pending_call(item, description.task_queue) for item in description.raw.pending_activities]
+    return [
+        _pending_call(item, description.task_queue, await _account(temporal, item))
+        for item in description.raw.pending_activities
+    ]
 
 
-def _pending_call(item: PendingActivityInfo, queue: str) -> PendingCall:
+async def _account(temporal: Client, item: PendingActivityInfo) -> str:
+    """How the attempts of a call have ended, from its last heartbeat."""
+    if item.attempt < 2 or not item.heartbeat_details.payloads:
+        return ""
+    with suppress(Exception):  # it is of a foreign activity, or encoded by a codec that is not here
+        (tail,) = await temporal.data_converter.decode(item.heartbeat_details.payloads, [StreamTail])
+        return "" if tail.account is None else str(account_at(item.attempt, tail.account))
+    return ""
+
+
+def _pending_call(item: PendingActivityInfo, queue: str, account: str) -> PendingCall:
     started = item.state in (
         PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
         PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED,
@@ -203,4 +218,5 @@ def _pending_call(item: PendingActivityInfo, queue: str) -> PendingCall:
         last_failure=item.last_failure.message or None,
         queue=item.activity_options.task_queue.name or queue,
         paused=_by_whom(manual.identity, manual.reason) if item.paused else None,
+        account=account,
     )

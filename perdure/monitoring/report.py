@@ -12,7 +12,8 @@ from perdure.protocol.payloads import RunStatus
 class PendingCall:
     """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
     when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
-    where the server does not say, None for a call that is not paused.
+    where the server does not say, None for a call that is not paused. `account` says how the attempts before
+    this one have ended, "" where there were none or that is not known.
     """
 
     path: str
@@ -23,6 +24,7 @@ class PendingCall:
     last_failure: str | None = None
     since: int = 0
     paused: str | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from math import inf
 
 from perdure.engine.messages import RunAgent
-from perdure.errors import FinalError
+from perdure.errors import FinalError, UsageError
+from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
-from perdure.protocol.names import OWN_NAMES_PREFIX
 from perdure.protocol.records import from_plain
 
 
@@ -45,8 +45,12 @@ class AgentRegistry:
     a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
     a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
     (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
+    `own_queue` is the one on which the worker was asked: the run's agents are there, or on an allowed one.
     `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them,
-    `strict_json` that a result with NaN or nested too deeply fails its node: JSON does not have the former.
+    and `keys_by_work` that idempotency keys cover the inputs and the attempt (perdure.protocol.idempotency).
+    `times_questions` says that the run keeps the times of questions, lists who is asked in a search
+    attribute, and accepts answers by signal; `strict_json` that a result with NaN, which is not JSON, or one
+    that nests too deeply fails its node.
     """
 
     pure: Sequence[str] = ()
@@ -59,7 +63,10 @@ class AgentRegistry:
     first: Mapping[str, Value] | None = None
     event_steps: int | None = None
     allowed_queues: Sequence[str] | None = None
+    own_queue: str | None = None
     asks_queues: bool = False
+    keys_by_work: bool = False
+    times_questions: bool = False
     strict_json: bool = False
 
     def names(self) -> list[str]:
@@ -75,6 +82,8 @@ class Placement:
         self.human = frozenset(directory.human)
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
+        self.keys_by_work = directory.keys_by_work
+        self.times_questions = directory.times_questions
         self.strict_json = directory.strict_json
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
@@ -114,18 +123,36 @@ class Placement:
         The name of an agent is the type of an activity: without a list, a graph could call whatever the
         workers of other applications offer in the namespace, on the authority of this one.
         """
-        requested, allowed = command.options.queue, self._directory.allowed_queues
+        requested = command.options.queue
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if requested is None or allowed is None or "*" in allowed:
-            return None
-        if requested in (queue, *allowed, *self._directory.queues.values()):
+        if requested is None or requested == queue or self._allows(requested):
             return None
         return FinalError(
-            f"{command.path}: graphs may not use the task queue {requested!r}",
-            hint=f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={requested}",
+            f"{command.path}: graphs may not use the task queue {requested!r}", hint=_allow(requested)
         )
+
+    def check_run_queue(self, queue: str) -> None:
+        """Raises UsageError where a run may not have its agents on this `queue`.
+
+        Who starts a run need not be a client of Perdure, and may be less trusted than its worker.
+        """
+        own = self._directory.own_queue
+        if own is not None and queue != own and not self._allows(queue):
+            raise UsageError(
+                f"queue: the run is on {own!r}, and it may not have its agents on {queue!r}",
+                hint=_allow(queue),
+            )
+
+    def _allows(self, queue: str) -> bool:
+        """Whether the worker allows a queue that is not the run's own."""
+        allowed = self._directory.allowed_queues
+        return allowed is None or "*" in allowed or queue in (*allowed, *self._directory.queues.values())
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
         return any(scope.covers(agent, node) for scope in self._scopes if pure or not scope.pure)
+
+
+def _allow(queue: str) -> str:
+    return f"where it serves agents for graphs, start the run's worker with PERDURE_QUEUES={queue}"

@@ -23,14 +23,20 @@ FETCH: Final = "perdure.fetch"
 KEEP: Final = "perdure.keep"
 """The local activity that brings large values of a run to the store."""
 
-OWN_NAMES_PREFIX: Final = "perdure."
-"""With this begin the names of Perdure's own activities; no node may call one as an agent."""
-
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
+
+AGENT_ABSENT: Final = "AgentAbsent"
+"""The error type by which a worker hands a call back whose agent it does not have."""
 
 GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 
+ASKS_ATTRIBUTE: Final = "PerdureAsks"
+"""The search attribute that lists who is asked by a run's open questions."""
+
+ANSWER_SIGNAL: Final = "perdure.answer"
+"""The signal that holds an answer, for runs that no worker serves at the moment."""
+
 STATUS_ATTRIBUTE: Final = "PerdureStatus"
-"""The search attribute that holds how a run stands: running, completed or failed."""
+"""The search attribute in which runs of older clients say how they ended; ExecutionStatus says more."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
 from perdure.engine.state import GraphRun
 from perdure.graph.values import Value
@@ -17,9 +17,10 @@ from perdure.protocol.records import INLINE
 class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
-    `queue` is the task queue for agents that name none; `indexed` says that the server knows Perdure's
-    search attributes. In a run that continues as new, `state` is what the run before it has come to,
-    and the document is in it. On the wire the fields of `options` stand beside the others.
+    `queue` is the task queue for agents that name none; clients of older versions set `indexed`: their runs
+    write their end in a search attribute. `indexes_questions` says that the server knows PerdureAsks. In a
+    run that continues as new, `state` is what the run before it has come to, and the document is in it. On
+    the wire the fields of `options` stand beside the others.
     """
 
     document: Mapping[str, Value]
@@ -28,6 +29,7 @@ class RunRequest:
     options: RunOptions = field(default_factory=RunOptions, metadata=INLINE)
     indexed: bool = False
     state: Mapping[str, Value] | None = None
+    indexes_questions: bool = False
 
     @property
     def graph(self) -> Mapping[str, Value]:
@@ -70,8 +72,9 @@ class AgentCall:
     """One call of an agent, as its activity receives it.
 
     `run` is the first execution's run id and `key` the path in the run: together they are the same
-    for every delivery of the same work. `timeout` is in milliseconds. A `bypassed` agent may be
-    unknown: then filters answer, or the result is null.
+    for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
+    milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
+    `keyed_by_work` tells that the idempotency key covers the inputs and the attempt.
     """
 
     MAY_BE_STORED: ClassVar[bool] = True
@@ -91,6 +94,8 @@ class AgentCall:
     verbose: bool = False
     timeout: float | None = None
     bypassed: bool = False
+    deadline: float | None = None
+    keyed_by_work: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,20 +162,14 @@ class StreamTail:
     """The end of what an attempt has streamed: `text` begins at character `offset` of it all.
 
     `path` is the place of the call in the run; in a heartbeat, where the server knows it, it is empty.
+    There, `account` holds the fields of the AttemptAccount of a call that was repeated.
     """
 
     attempt: int
     offset: int
     text: str
     path: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a person answers to the question at `path` (or of the one node of this id that asks)."""
-
-    path: str
-    value: Value
+    account: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +195,8 @@ class RunStatus:
     """What a run is doing now: counts of node states, the nodes worth a look, what is asked of people.
 
     `console` are the lines from the number that the caller asked for, `console_offset` the number
-    of all lines so far. `streams` are the ends of finished streams; `questions` are open now.
+    of all lines so far. `streams` are the ends of finished streams; `questions` are open now, and `early`
+    are answers to questions to come.
     """
 
     name: str = "graph"
@@ -207,3 +207,4 @@ class RunStatus:
     streams: tuple[StreamTail, ...] = ()
     console: Sequence[str] = ()
     console_offset: int = 0
+    early: tuple[Answer, ...] = ()

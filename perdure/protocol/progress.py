@@ -7,33 +7,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import STATE_MARKS, TERMINAL_STATES, GraphRun, NodeState
+from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
 from perdure.graph.reference import Reference
-from perdure.graph.text.shown import markdown
 from perdure.graph.values import Value
-from perdure.protocol.payloads import NodeStatus, RunStatus, StreamTail
+from perdure.protocol.details import ended_details, open_details
+from perdure.protocol.journal import RunJournal
+from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
 
 MAX_STATUS_ROW_COUNT = 200
-MAX_DETAIL_ROW_COUNT = 40
+MAX_FAILED_COUNT = 20
 MAX_RUN_CONSOLE_COUNT = 1_000
 MAX_RUN_LINE_CHARS = 8_000
 MAX_STREAM_TAIL_COUNT = 20
 
+_FAILED_STATES = (NodeState.FAILED, NodeState.TIMED_OUT)
+
 
 @dataclass(slots=True)
 class RunProgress:
-    """Keeps little while the run executes, and builds what is asked for when it is asked."""
+    """Keeps little while the run executes, and builds what is asked for when it is asked.
+
+    A replay brings a `journal`, which hears of everything.
+    """
 
     name: str
+    journal: RunJournal | None = None
     counts: dict[str, int] = field(default_factory=dict[str, int])
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
     max_console: int = MAX_RUN_CONSOLE_COUNT
     _console: deque[str] = field(init=False)
     _console_count: int = 0
+    _failed: list[tuple[str, NodeRun]] = field(default_factory=list[tuple[str, NodeRun]])
+    _failed_before: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _streams: deque[StreamTail] = field(
         default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAM_TAIL_COUNT)
     )
@@ -48,9 +58,28 @@ class RunProgress:
             self._since[run.id, name] = run.clock.now_ms
         elif state in TERMINAL_STATES:
             self.counts[state] = self.counts.get(state, 0) + 1
+            if state in _FAILED_STATES and len(self._failed) < MAX_FAILED_COUNT:
+                self._failed.append((run.key_of(name), run.nodes[name]))
             self._since.pop((run.id, name), None)
             if self._queues:
                 self._queues.pop(run.path_of(name), None)
+        if self.journal is not None:
+            self.journal.moved(run, name)
+
+    def begun(self, scheduler: Scheduler) -> None:
+        """The run is played by this scheduler."""
+        if self.journal is not None:
+            self.journal.begun(scheduler)
+
+    def called(self, command: RunAgent) -> None:
+        """An agent is called."""
+        if self.journal is not None:
+            self.journal.called(command)
+
+    def answered(self, event: Event) -> None:
+        """An answer is handed on."""
+        if self.journal is not None:
+            self.journal.answered(event)
 
     def state(self) -> dict[str, Value]:
         """What the next run of a chain continues with."""
@@ -58,6 +87,7 @@ class RunProgress:
             "counts": dict(self.counts),
             "console": list(self._console),
             "lines": self._console_count,
+            "failed": [list(failure) for failure in self.failures()],
             "since": [[run, name, since] for (run, name), since in self._since.items()],
         }
 
@@ -66,14 +96,19 @@ class RunProgress:
         self.counts = dict(state["counts"])
         self._console.extend(state["console"])
         self._console_count = state["lines"]
+        self._failed_before = [(path, message) for path, message in state.get("failed", ())]
         self._since = {(run, name): since for run, name, since in state.get("since", ())}
 
-    def sent_to(self, path: str, queue: str) -> None:
-        """A call went out to a task queue."""
+    def sent_to(self, path: str, queue: str, activity: str = "") -> None:
+        """A call went out to a task queue, in the activity that is named after the path `activity`."""
         self._queues[path] = queue
+        if self.journal is not None and activity:
+            self.journal.sent(path, activity)
 
-    def add_console(self, text: str) -> None:
+    def add_console(self, text: str, path: str = "") -> None:
         """A node has something to show."""
+        if self.journal is not None:
+            self.journal.shown(path, text)
         self._console.append(text[:MAX_RUN_LINE_CHARS])
         self._console_count += 1
 
@@ -85,7 +120,11 @@ class RunProgress:
         self._streams.append(replace(from_plain(StreamTail, stream), path=path))
 
     def status(
-        self, scheduler: Scheduler | None, console_from: int, questions: Sequence[HumanPrompt]
+        self,
+        scheduler: Scheduler | None,
+        console_from: int,
+        questions: Sequence[HumanPrompt],
+        early: Sequence[Answer] = (),
     ) -> RunStatus:
         """Everything a status display needs."""
         seen = max(console_from - (self._console_count - len(self._console)), 0)
@@ -95,6 +134,7 @@ class RunProgress:
             name=self.name,
             iteration=0 if scheduler is None else scheduler.root.iteration,
             questions=tuple(questions),
+            early=tuple(early),
             counts=dict(self.counts),
             nodes=nodes,
             streams=tuple(self._streams),
@@ -102,18 +142,25 @@ class RunProgress:
             console_offset=self._console_count,
         )
 
-    def markdown(self, scheduler: Scheduler) -> str:
-        """The table that the Temporal UI shows of a running workflow."""
-        rows = [
-            (run.path_of(name), run.nodes[name].state)
-            for run, name in _places(scheduler, MAX_DETAIL_ROW_COUNT)
-        ]
-        return _table(rows, len(scheduler.root.plan.order))
+    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt]) -> str:
+        """The details that the Temporal UI shows of a running workflow."""
+        failed, since, queues = self.failures(), self._since, self._queues
+        return open_details(scheduler, self.counts, failed, questions, since, queues)
 
     def final(self, states: Mapping[str, str]) -> str:
-        """That of one that has ended, with these states."""
-        rows = [(name, NodeState(state)) for name, state in islice(states.items(), MAX_DETAIL_ROW_COUNT)]
-        return _table(rows, len(states))
+        """Those of one that has ended, with these states."""
+        return ended_details(states, self.failures())
+
+    def failures(self) -> list[tuple[str, str]]:
+        """The first nodes that have failed, with their messages: inner nodes before those around them."""
+        now = [(path, node.error) for path, node in self._failed if node.error is not None]
+        return [*self._failed_before, *now][:MAX_FAILED_COUNT]
+
+    def place_of(self, result: RunResult) -> str:
+        """The path of the node for which the run failed, the innermost one that is known; "" for none."""
+        failures = [*self.failures(), *result.errors.items()]
+        places = (path for path, message in failures if message == result.failure)
+        return next(places, "")
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:
         node, path = run.nodes[name], run.path_of(name)
@@ -143,10 +190,3 @@ def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:
         names = dict.fromkeys((*running[:limit], *islice(names, limit)))
     inner = ((board.runs[flight.run], flight.node) for flight in flights if flight.run != root.id)
     return [*((root, name) for name in islice(names, limit)), *islice(inner, limit // 2)]
-
-
-def _table(rows: Sequence[tuple[str, NodeState]], total: int) -> str:
-    lines = [f"| {STATE_MARKS[state]} | {markdown(path)} | {state} |" for path, state in rows]
-    hidden = total - len(lines)
-    more = [f"\n… and {hidden} more nodes"] if hidden > 0 else []
-    return "\n".join(["| | node | state |", "|---|---|---|", *lines, *more])

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def ensure(settings: Settings) -> EmbeddedServer:
 
     def command(port: int) -> list[str]:
         nonlocal web
-        web = _web_address()
+        web = _web_address(home)
         check_space(home, MIN_START_SPACE_BYTES)
         return [
             *(sys.executable, "-P", "-m", "perdure.server"),
@@ -159,18 +160,30 @@ def _embedded(home: Path, process: daemon.Running) -> EmbeddedServer:
     )
 
 
-def _web_address() -> str:
+def _web_address(home: Path) -> str:
     """Where the web pages go: a loopback address that no web page can guess, or nowhere.
+
+    The server of a home keeps its address as long as nothing else listens there: links to its pages are
+    in chats and tickets.
 
     They refuse requests of foreign pages, which lack their token, but not those of a page whose
     own host name was turned into their address (DNS rebinding). One of 16 million addresses cannot
     be searched through by a page. Systems that have 127.0.0.1 only get no web pages.
     """
+    file = home / f"{SERVER_NAME}.web"
+    with suppress(OSError, ValueError):
+        kept = file.read_text(encoding="utf-8")
+        host, _, port = kept.rpartition(":")
+        if host.startswith("127.") and daemon.is_free(host, int(port)):
+            return kept
     host = "127." + ".".join(str(1 + byte % 254) for byte in os.urandom(3))
     try:
-        return f"{host}:{daemon.free_port(host)}"
+        address = f"{host}:{daemon.free_port(host)}"
     except OSError:
         return ""
+    with suppress(OSError):
+        file.write_text(address, encoding="utf-8")
+    return address
 
 
 def check_space(home: Path, least: int | None = None) -> None:

@@ -7,11 +7,10 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from perdure.protocol.names import GRAPH_ATTRIBUTE, STATUS_ATTRIBUTE
+from perdure.protocol.names import GRAPH_ATTRIBUTE
 from perdure.temporal.rpc_errors import RPC_TIMEOUT
 
 GRAPH_KEY = SearchAttributeKey.for_keyword(GRAPH_ATTRIBUTE)
-STATUS_KEY = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
 
 
 async def knows_attributes(temporal: Client, names: set[str]) -> bool:

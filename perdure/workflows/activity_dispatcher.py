@@ -121,7 +121,7 @@ class ActivityDispatcher:
 
     def _send(self, command: RunAgent) -> None:
         """Sends a call, with those that may share its activity; large inputs go to the store first."""
-        run, is_bypassed = self.host.run_id(), self.placement.is_bypassed(command.agent)
+        run = self.host.run_id()
         if command.call not in self.local:
             if self._queues.is_unknown(command):
                 self._hold(command)
@@ -130,10 +130,10 @@ class ActivityDispatcher:
                 command = replace(command, options=replace(command.options, batch=1))
         if command.options.batch > 1 and command.call not in self.local:
             batch = batches.taken(command, self._waiting)
-            self._pack_and_start(batch, batches.request(batch, run, is_bypassed))
+            self._pack_and_start(batch, batches.request(batch, run, self.placement))
         else:
             self._pack_and_start(
-                [command], pack(to_lean(agent_call(command, run, is_bypassed)), limited=False)
+                [command], pack(to_lean(agent_call(command, run, self.placement)), limited=False)
             )
 
     def _hold(self, command: RunAgent) -> None:
@@ -191,7 +191,7 @@ class ActivityDispatcher:
         first = batch[0]
         queue = self.placement.queue(first) or self.queue
         for command in batch:
-            self.progress.sent_to(command.path, queue)
+            self.progress.sent_to(command.path, queue, first.path)
         if self._queues.is_foreign(first):
             options = activity_options.foreign(first.options, first.path, queue)
         else:
@@ -220,7 +220,7 @@ class ActivityDispatcher:
         """What came with a result: console lines, the end of a stream."""
         with suppress(MalformedPayload):  # it is for watching only
             for line in strings(beside(result, "console")):
-                self.progress.add_console(line)
+                self.progress.add_console(line, path)
             stream = beside(result, "stream")
             if stream is not None:
                 self.progress.add_stream(path, stream)

@@ -23,6 +23,7 @@ FINAL_ERROR_TYPES = (
     "FinalError",
     "UnknownAgent",
     "ValueTooLarge",
+    "DeadlineExceeded",
     TOO_LARGE_FOR_LOCAL,
 )
 

@@ -12,6 +12,7 @@ from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import decoded
 from perdure.errors import MalformedPayload
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
+from perdure.protocol.agents import Placement
 from perdure.protocol.payloads import AgentCall, BatchCall
 from perdure.protocol.records import to_lean
 from perdure.protocol.wire import pack
@@ -39,9 +40,9 @@ def taken(command: RunAgent, waiting: deque[RunAgent]) -> list[RunAgent]:
     return batch
 
 
-def request(batch: list[RunAgent], run: str, is_bypassed: bool) -> RawValue:
+def request(batch: list[RunAgent], run: str, placement: Placement) -> RawValue:
     """The input of the activity."""
-    shared = to_lean(agent_call(batch[0], run, is_bypassed))
+    shared = to_lean(agent_call(batch[0], run, placement))
     for name in PER_CALL_FIELDS:
         shared.pop(name, None)
     return pack(BatchCall(calls=[_own(command, batch[0]) for command in batch], shared=shared), limited=False)

@@ -9,13 +9,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 from perdure.engine.messages import AgentFailed, RunAgent
 from perdure.engine.outcomes import cut, failure_of_kind
 from perdure.errors import AgentError
+from perdure.protocol.agents import Placement
 from perdure.protocol.payloads import AgentCall
 
 NOT_REGISTERED: Final = ("NotFoundError", "ActivityNotRegisteredError")
 """The types by which Temporal's SDKs say that a worker does not have an activity."""
 
 
-def agent_call(command: RunAgent, run: str, bypassed: bool) -> AgentCall:
+def agent_call(command: RunAgent, run: str, placement: Placement) -> AgentCall:
     """What the activity of an agent receives; `run` is the id of the first run of the chain."""
     return AgentCall(
         agent=command.agent,
@@ -32,7 +33,9 @@ def agent_call(command: RunAgent, run: str, bypassed: bool) -> AgentCall:
         version=command.version,
         verbose=command.verbose,
         timeout=command.options.timeout,
-        bypassed=bypassed,
+        bypassed=placement.is_bypassed(command.agent),
+        deadline=command.options.deadline,
+        keyed_by_work=placement.keys_by_work,
     )
 
 

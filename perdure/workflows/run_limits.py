@@ -64,8 +64,14 @@ def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:
     return replace(finish, failure=message)
 
 
-async def ended(host: Host, request: RunRequest, result: RunResult, has_store: bool) -> RawValue:
-    """The result of the workflow. Raises ApplicationError of type RunFailed when a node failed."""
+class EndError(ApplicationError):
+    """Why a run ends without a result. Stack frames of Perdure would say nothing about its graph."""
+
+    __traceback__ = None
+
+
+async def ended(host: Host, request: RunRequest, result: RunResult, has_store: bool, place: str) -> RawValue:
+    """The result of the workflow. Raises EndError of type RunFailed when the node at `place` failed."""
     if request.indexed:
         status = "failed" if result.failure is not None else "completed"
         workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
@@ -74,7 +80,9 @@ async def ended(host: Host, request: RunRequest, result: RunResult, has_store: b
     try:
         raw = await packed(host, pack(result, limited=False), has_store)
     except (ValueTooLarge, CannotKeep) as error:
-        raise ApplicationError(f"the results of all nodes: {error}", type="ValueTooLarge") from error
+        raise EndError(f"the results of all nodes: {error}", type="ValueTooLarge") from None
     if result.failure is not None:
-        raise ApplicationError(result.failure, raw, type="RunFailed")
+        is_named = not place or result.failure.startswith(place)
+        message = result.failure if is_named else f"{place}: {result.failure}"
+        raise EndError(message, raw, type="RunFailed")
     return raw

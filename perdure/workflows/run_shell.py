@@ -6,6 +6,7 @@ decides nothing about the graph: that is perdure.engine's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -13,6 +14,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
+from perdure.engine.human_paths import may_ask
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -31,6 +34,7 @@ from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
+from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
@@ -49,29 +53,30 @@ from perdure.workflows.timers import Timers
 class RunShell:
     """One run, or one of the runs that continue each other. `now_ms` is the time at which it begins."""
 
-    def __init__(self, host: Host, request: RunRequest, opening: Startup, now_ms: int) -> None:
+    def __init__(
+        self, host: Host, request: RunRequest, opening: Startup, now_ms: int, journal: RunJournal | None
+    ) -> None:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self._placement = Placement(opening.directory, request.options.bypass_agents)
-        self._progress = RunProgress(request.name)
-        self._people = HumanTasks()
+        self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
         if state is not None:
-            self._progress.resume(state["progress"])
+            self.progress.resume(state["progress"])
             self._turns.resume(state["places"])
         self._has_events = False
         self._scheduler: Scheduler | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
-            host, self._placement, request.queue, self._progress, self._turns, self._share, self.notify
+            host, self._placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
         self._segments = Segments(
             host,
             request,
             opening.directory,
             self._placement,
-            self._progress,
+            self.progress,
             self._turns,
             self._share,
             self.notify,
@@ -79,6 +84,8 @@ class RunShell:
         )
         self._values = Values(host, self._arrive)
         self._timers = Timers(host, self._arrive)
+        parts = host, request, opening.directory, self._timers, self.progress
+        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked)
         self._continuation = Continuation(host, request.options.events, self.notify)
         if opening.first is not None:
             self._segments.take(opening.first, opening.size, now_ms)
@@ -88,58 +95,53 @@ class RunShell:
         """Whether the worker of the run has a store for large values."""
         return self._placement.has_store
 
-    async def run(self) -> RunResult:
-        """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
-        result = self._segments.end or await self._play()
-        workflow.set_current_details(self._progress.final(result.states))
+    async def run(self, early: Sequence[Answer] = ()) -> RunResult:
+        """Runs to the end, or to where a quota is used up; `early` answers came before it.
+
+        Raises what the scheduler raises.
+        """
+        self._placement.check_run_queue(self._request.queue)
+        result = self._segments.end or await self._play(early)
+        workflow.set_current_details(self.progress.final(result.states))
         return result
 
     def close(self) -> None:
         """Whatever is still on its way is cancelled."""
-        for part in (
-            self._outbox,
-            self._segments,
-            self._values,
-            self._share,
-            self._continuation,
-            self._timers,
-        ):
+        parts = (self._outbox, self._segments, self._values, self._share, self._continuation, self._timers)
+        for part in parts:
             part.close()
 
     def notify(self) -> None:
         """Something has happened that the run may have to act on."""
         self._has_events = True
 
-    def refusal(self, path: str, value: object) -> str | None:
-        """Why the question at `path` does not take this answer, None where it does."""
-        asked = self._people.find(path)
-        return self._people.no_question(path) if asked is None else asked[1].refusal(value)
-
-    def answer(self, path: str, value: object) -> None:
-        """A person answers the question of a node."""
-        asked = self._people.find(path)
-        if asked is not None:
-            call, question = asked
-            self._people.close(call)
-            self._arrive(AgentCompleted(call, question.result(value)))
+    def _is_never_asked(self, path: str) -> bool:
+        scheduler = None if self._segments.end is not None else self._scheduler
+        return scheduler is None or not may_ask(scheduler.root, self._placement.human, path)
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
-        is_over = self._segments.end is not None
-        scheduler = self._caught_up() if is_over else self._scheduler
-        return self._progress.status(scheduler, console_from, [] if is_over else self._people.questions())
+        early = [] if self._segments.end is not None else self.people.questions.early()
+        return self.progress.status(self.scheduler(), console_from, self.questions(), early)
 
-    def _caught_up(self) -> Scheduler:
-        """The run at its end, which its last segment has come to and the run itself has not."""
+    def questions(self) -> list[HumanPrompt]:
+        """What people are asked now."""
+        return [] if self._segments.end is not None else self.people.questions.prompts()
+
+    def scheduler(self) -> Scheduler | None:
+        """The run as it is, also at its end, which only its last segment may have come to; None before it."""
         begun = self._scheduler is not None
+        if self._segments.end is None:
+            return self._scheduler
         scheduler = self._scheduler = self._scheduler or self._new_scheduler()
         if not scheduler.finished:
+            self.progress.begun(scheduler)
             self._segments.play_to_end(scheduler, begun)
         return scheduler
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self._placement.names
-        observe, steps = self._progress.observe, self._placement.event_steps
+        observe, steps = self.progress.observe, self._placement.event_steps
         return Scheduler(request.document, request.options, agents=agents, observe=observe, event_steps=steps)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
@@ -148,16 +150,19 @@ class RunShell:
         if state is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        agents, observe = self._placement.names, self._progress.observe
+        agents, observe = self._placement.names, self.progress.observe
         scheduler, commands = restore(
             state["scheduler"], self._request.options, agents, observe, self._placement.event_steps
         )
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 
-    async def _play(self) -> RunResult:
+    async def _play(self, early: Sequence[Answer]) -> RunResult:
         scheduler, commands = self._begin()
         self._scheduler = scheduler
+        self.progress.begun(scheduler)
+        for answer in early:
+            self.people.answer_later(answer)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(commands) or self._hand_on(scheduler)
@@ -181,6 +186,7 @@ class RunShell:
             event = self._turns.next()
             if event is None:
                 break
+            self.progress.answered(event)
             then = answers.time_of(event)
             finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
         return finish
@@ -197,7 +203,8 @@ class RunShell:
         if not self._segments.is_open:
             await self._look_ahead(scheduler)
         if not self._segments.is_open:
-            workflow.set_current_details(self._progress.markdown(scheduler))
+            workflow.set_current_details(self.progress.markdown(scheduler, self.questions()))
+            self.people.index()
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
@@ -228,9 +235,10 @@ class RunShell:
         state = {
             "scheduler": snapshot(scheduler),
             "places": self._turns.written(),
-            "progress": self._progress.state(),
+            "progress": self.progress.state(),
             "began": self._began,
             "bytes": self._share.total,
+            **self.people.state(),
         }
         options = replace(self._request.options, injects=())
         return pack(replace(self._request, document={}, options=options, state=state), limited=False)
@@ -252,8 +260,8 @@ class RunShell:
                     self._timers.start(call, milliseconds)
                 case CancelCall(call):
                     self._drop(call)
-                case Console(_, text):
-                    self._progress.add_console(text)
+                case Console(path, text):
+                    self.progress.add_console(text, path)
                 case Finish():
                     return command
                 case _:
@@ -262,9 +270,10 @@ class RunShell:
 
     def _call(self, command: RunAgent) -> None:
         placement = self._placement
+        self.progress.called(command)
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
-            self._people.ask(command)
+            self.people.ask(command)
         elif placement.is_answered_with_null(command):
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif placement.is_pure(command):
@@ -275,7 +284,7 @@ class RunShell:
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""
         self._turns.drop(call)
-        self._people.close(call)
+        self.people.close(call)
         self._segments.drop(call)
         self._values.drop(call)
         self._outbox.drop(call)

@@ -28,7 +28,7 @@ from typing import Any
 from temporalio.common import RetryPolicy
 
 from perdure.engine.lookahead import Answers, Lookahead
-from perdure.engine.messages import RunAgent
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
@@ -105,13 +105,20 @@ class Segments:
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
         """Plays what the last segment has answered: when the outcome is asked for, not before."""
         is_pure, is_answered_with_null = self.placement.is_pure, self.placement.is_answered_with_null
-        answers = self.answers
-        ahead = Lookahead(scheduler, self.turns, answers.now_ms, is_pure, is_answered_with_null, answers.take)
+        now_ms, answer = self.answers.now_ms, self._recall
+        ahead = Lookahead(scheduler, self.turns, now_ms, is_pure, is_answered_with_null, answer)
         if not begun:
             ahead.begin()
         ahead.play()
         for line in ahead.console:
             self.progress.add_console(line)
+
+    def _recall(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
+        event = self.answers.take(command)
+        self.progress.called(command)
+        if event is not None:
+            self.progress.answered(event)
+        return event
 
     def drop(self, call: int) -> None:
         """The call is abandoned."""

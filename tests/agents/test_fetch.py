@@ -250,6 +250,18 @@ async def test_authorization_of_config_goes_to_its_hosts_and_is_shown_to_nobody(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("config", [{}, {"authorization": "Bearer t"}], ids=["own key", "caller's key"])
+async def test_with_the_callers_key_a_graph_names_no_idempotency_key(config: dict[str, Any]) -> None:
+    """One that it guessed could be that of another call, and give it that call's answer."""
+    with serve(echo) as server:
+        config = {**config, "authorizationHosts": [server.url.removeprefix("http://")]}
+        around = context(server.host, config=config, idempotency_key="ours")
+        given = {"url": server.url, "body": {}, "headers": {"idempotency-KEY": "guessed"}}
+        seen = await vanilla_fetch(given, {}, around)
+    assert seen["headers"]["idempotency-key"] == ("ours" if "authorization" in config else "guessed")
+
+
+@pytest.mark.anyio
 async def test_redirects_within_an_origin_keep_the_headers() -> None:
     def respond(seen: Seen) -> Answer:
         return echo(seen) if seen.path == "/there" else Answer(status=302, headers={"Location": "there"})

@@ -14,6 +14,7 @@ from perdure.agents.catalog import catalog, load_filters
 from perdure.agents.filters import AgentFilter, FilteredCall, Next, applying
 from perdure.agents.filters_shipped.watch import stepping, streaming
 from perdure.agents.invoke import invoke
+from perdure.agents.shipped.objects import spread
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunOptions
 from perdure.errors import FinalError, RunFailed, UsageError
@@ -90,8 +91,16 @@ def test_nodes_of_nested_graphs_are_filtered() -> None:
 
 
 def test_filter_params_of_the_node_win_then_those_of_earlier_filters() -> None:
+    """The graph sees the names of what filters gave, and the values of its own."""
+    received: list[Any] = []
+
     async def untouched(call: FilteredCall, next: Next) -> Value:
+        received[:] = [call.context.filter_params]
         return await next(call)
+
+    async def adding(call: FilteredCall, next: Next) -> Value:
+        more = {**spread(call.context.filter_params), "token": "operator's"}
+        return await next(replace(call, context=replace(call.context, filter_params=more)))
 
     node = {
         "agent": "echoAgent",
@@ -104,7 +113,11 @@ def test_filter_params_of_the_node_win_then_those_of_earlier_filters() -> None:
         AgentFilter("2", untouched, agents=(), filter_params={"c": 2}),
         AgentFilter("3", untouched, filter_params={"a": 3, "b": 3, "c": 3}),
     ]
-    assert run(graph(n=node), *filters) == {"n": {"a": "node", "b": 1, "c": 3}}
+    assert run(graph(n=node), *filters) == {"n": {"a": "node", "b": "***", "c": "***"}}
+    assert received == [{"a": "node", "b": 1, "c": 3}]
+    shown = run(graph(n=node), AgentFilter("4", adding))
+    assert shown == {"n": {"a": "node", "token": "***"}}
+    assert run(graph(n=node)) == {"n": {"a": "node"}}
 
 
 def test_a_filter_sees_what_earlier_filters_gave_it() -> None:

@@ -227,6 +227,29 @@ async def test_config_counts_for_agents_that_see_it() -> None:
     assert results == [0, 1, 0]
 
 
+async def test_an_answer_is_of_one_service_and_one_account() -> None:
+    @agent("model")
+    async def model(context: AgentContext) -> Any:
+        return [dict(context.settings.keys), dict(context.settings.base_urls)]
+
+    cached = caching(MemoryCache(), also=("model",))
+    around = [
+        Settings(keys={"openai": "sk-1"}),
+        Settings(keys={"openai": "sk-2"}),
+        Settings(keys={"openai": "sk-2"}, base_urls={"openai": "http://gateway/v1"}),
+    ]
+    results = [await call(of(model), {}, {}, cached, settings=settings) for settings in around]
+    assert results == [[dict(one.keys), dict(one.base_urls)] for one in around]
+
+
+async def test_a_folder_is_of_its_owner_alone(tmp_path: Path) -> None:
+    cache = FolderCache(tmp_path / "cache")
+    await cache.put("k", b"v")
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "cache").rglob("*") if path.is_dir()}
+    files = {path.stat().st_mode & 0o777 for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    assert (modes | {(tmp_path / "cache").stat().st_mode & 0o777}, files) == ({0o700}, {0o600})
+
+
 async def test_an_impure_agent_may_use_the_cache_itself() -> None:
     asked: list[str] = []
 
@@ -332,10 +355,11 @@ async def test_a_call_goes_to_the_server_that_the_node_names() -> None:
         "inputs": [],
     }
     sent = {
-        name: result["headers"][name] for name in ("authorization", "content-type", "host", "idempotency-key")
+        name: result["headers"].get(name)
+        for name in ("authorization", "content-type", "host", "idempotency-key")
     }
     assert sent == {
-        "authorization": "Bearer x",
+        "authorization": None,
         "content-type": "application/json",
         "host": server.host,
         "idempotency-key": "k",
@@ -384,10 +408,27 @@ async def test_where_a_call_goes() -> None:
         assert result["path"] == "/own"
         assert "x-token" not in result["headers"]
         result = await call(copy, {}, {}, remote(), **more)
-        assert result["headers"]["x-token"] == "secret"
+        assert "x-token" not in result["headers"]
         with pytest.raises(FinalError, match="is out of bounds for graphs"):
             await call(copy, {}, {}, ours, filter_params=given)
     assert await call(copy, {"a": 1}, {}, remote()) == {"a": 1}
+
+
+async def test_what_the_operator_gave_goes_to_no_server_of_a_graph() -> None:
+    """The config of the run, and filter params of the worker, whoever of both names the server."""
+    with serve(echo) as theirs:
+        copy, config = catalog()["copyAgent"], {"headers": {"x-token": "secret"}}
+        for by_operator in (False, True):
+            operators = {"key": "operator's", **(at(theirs) if by_operator else {})}
+            given = {"mine": 1, **({} if by_operator else at(theirs))}
+            around = AgentContext(
+                agent="copyAgent", config=config, filter_params=given, settings=allowing(theirs)
+            )
+            filters = [AgentFilter("remote", remote(), filter_params=operators)]
+            result = await invoke(copy, {}, {}, around, filters=filters)
+            assert result["headers"].get("x-token") == ("secret" if by_operator else None)
+            assert result["body"]["filterParams"].get("key") == ("operator's" if by_operator else None)
+            assert result["body"]["filterParams"]["mine"] == 1
 
 
 async def test_an_agents_name_is_one_step_of_the_path() -> None:

@@ -14,7 +14,7 @@ import pytest
 from perdure.agents import threads
 from perdure.agents.agent import AgentContext, agent
 from perdure.agents.invoke import invoke
-from perdure.agents.loop_watchdog import OpenCall, open_calls, report, watched
+from perdure.agents.loop_watchdog import ACTIVITY, OpenCall, blocked_at, open_calls, report, watched
 from perdure.agents.threads import in_thread
 from perdure.errors import AgentError, AgentTimeout, TransientError
 from perdure.settings import Settings
@@ -152,3 +152,16 @@ async def test_many_open_calls() -> None:
         for name in "abcdef":
             stack.enter_context(OpenCall(name, "n"))
         assert open_calls().endswith("e (n, for 0 s) and 1 more")
+
+
+async def test_calls_that_blocked_the_loop_are_forgotten() -> None:
+    for number in range(102):
+        token = ACTIVITY.set(f"run/{number}")
+        OpenCall("a", "n").blocks(f"at x.py:{number}")
+        ACTIVITY.reset(token)
+    OpenCall("a", "n").blocks("outside of an activity")
+    assert [blocked_at(f"run/{number}") for number in (0, 1, 2, 101, 101)] == [
+        "", "", "at x.py:2", "at x.py:101", "",
+    ]  # fmt: skip
+    for number in range(102):
+        blocked_at(f"run/{number}")

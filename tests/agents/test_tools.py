@@ -21,9 +21,28 @@ from perdure.testing import MemoryEnvironment, memory_shell, run_in_memory
 from tests.support.recorded import FREE_TEXTS, mock_agents, normalized, options_of, same
 from tests.support.servers import Answer, Seen, called, said, serve
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent / "tools_cases.json").read_text(encoding="utf-8")
-)
+
+def called_names(value: Any) -> list[str]:
+    """The names of tools that a stand-in for the model calls, wherever they are in a case."""
+    if isinstance(value, list):
+        return [name for item in value for name in called_names(item)]
+    if not isinstance(value, dict):
+        return []
+    here = [call["name"] for call in value.get("tool_calls") or [] if call and "name" in call]
+    return [*here, *(name for item in value.values() for name in called_names(item))]
+
+
+def offering(case: dict[str, Any]) -> dict[str, Any]:
+    """The case with every tool that its model calls among `tools`, which say nothing to GraphAI."""
+    names = dict.fromkeys(called_names(case["mocks"]))
+    tools = [{"type": "function", "function": {"name": name}} for name in names] or [{"type": "function"}]
+    return json.loads(json.dumps(case).replace('[{"type": "function"}]', json.dumps(tools)))
+
+
+CASES: list[dict[str, Any]] = [
+    offering(case)
+    for case in json.loads((Path(__file__).parent / "tools_cases.json").read_text(encoding="utf-8"))
+]
 
 INSTEAD_OF_A_CRASH = {
     "unknown_tool_suppressed": {

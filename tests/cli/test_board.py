@@ -150,7 +150,15 @@ def test_a_status_for_people():
         questions=(asked,),
     )
     calls = (
-        PendingCall(path="a", agent="openAIAgent", queue="q", started=True, attempt=4, last_failure="429"),
+        PendingCall(
+            path="a",
+            agent="openAIAgent",
+            queue="q",
+            started=True,
+            attempt=4,
+            last_failure="429",
+            account="3 failed for now",
+        ),
         PendingCall(path="b", agent="copyAgent", queue="gpu", started=False),
         PendingCall(path="c", agent="hang", queue="q", started=True, since=1_000),
     )
@@ -163,7 +171,7 @@ def test_a_status_for_people():
         "  ▶ a executing 2 h 1 min 1/3 (odd)",
         "  ask waits for an answer to 'Name?': perdure answer r1 ask TEXT",
         "  stuck: workers fail at its next step, attempt 3; see their logs",
-        "  call a of openAIAgent is with a worker, attempt 4; last failure: 429",
+        "  call a of openAIAgent is with a worker, attempt 4 (3 failed for now); last failure: 429",
         "  call b of copyAgent waits on queue 'gpu'",
         "  call c of hang is with a worker for 2 h 1 min",
         "  waits for a worker on queue 'gpu': perdure worker --queue gpu",

@@ -155,6 +155,24 @@ def test_a_graph_for_other_agents(call, tmp_path, monkeypatch):
     assert (done.code, done.out, done.err) == (0, "graph.yaml: no problems\n", "imported\n")
 
 
+def test_task_queues_that_the_settings_allow(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("PERDURE_QUEUES", "cpu")
+    graph = tmp_path / "graph.yaml"
+    inner = "{nodes: {b: {agent: embed, queue: gpu}, c: {agent: embed, queue: cpu}}}"
+    graph.write_text(
+        "nodes:\n  own: {agent: copyAgent, queue: perdure}\n"
+        f"  a: {{agent: nestedAgent, graph: {inner}}}\n  p: {{agent: perdure.segment, queue: cpu}}\n"
+    )
+    done = call("check", "--json", str(graph))
+    found = {(item["code"], item["severity"], item["place"]) for item in json.loads(done.out)["findings"]}
+    assert found == {
+        ("queue-not-allowed", "warning", "nodes.a.graph.nodes.b.queue"),
+        ("unknown-agent", "error", "nodes.p.agent"),
+    }
+    monkeypatch.setenv("PERDURE_QUEUES", "*")
+    assert "queue-not-allowed" not in call("check", str(graph)).out
+
+
 def test_terminal_escapes_in_a_graph_stay_harmless(call, tmp_path):
     graph = tmp_path / "graph.yaml"
     graph.write_text('nodes: {"\\e[31mred\\a": 1}')

@@ -165,7 +165,7 @@ def test_its_hints_prepare_a_plain_server(alone: Cli, plain: str) -> None:
     got = found(done)
     assert done.code == 0, done.out
     assert got["namespace"][0]["finding"].endswith("kept for 30 days")
-    assert got["attributes"][0]["finding"].startswith("not registered: PerdureGraph, PerdureStatus")
+    assert got["attributes"][0]["finding"].startswith("not registered: PerdureGraph")
     assert got["server"][0]["finding"] == f"{plain}, by TEMPORAL_ADDRESS, answers"
     assert got["version"][0]["state"] == "ok"
     assert "no worker and no open run" in got["queue"][0]["finding"]

@@ -142,6 +142,15 @@ def test_show_draws_a_file(call, tmp_path):
         assert load_value(call("show", str(graph), "--format", form).out) == load_value(HELLO)
 
 
+@pytest.mark.parametrize(("form", "start"), [("svg", "<svg "), ("html", "<!doctype html>")])
+def test_show_draws_pictures(call, tmp_path, form, start):
+    graph = tmp_path / "hello.yaml"
+    graph.write_text(HELLO)
+    drawn = call("show", str(graph), "--format", form).out
+    assert drawn.startswith(start)
+    assert all(f"<title>{name}" in drawn for name in load_value(HELLO)["nodes"])
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -117,7 +117,7 @@ async def test_server_and_worker_die_together(client: GraphClient, crew: Crew, j
 async def test_another_command_takes_over(crew: Crew, journal: Journal, tmp_path: Path) -> None:
     path = tmp_path / "graph.json"
     path.write_text(json.dumps(graph(journal)))
-    worker = crew.worker()
+    worker = crew.worker(PERDURE_FILE_ROOT=str(tmp_path))  # as commands have for graphs of this folder
     await until(lambda: "worker ready" in crew.log.read_text(), "the worker is ready")
     first = crew.run(path, "command")
     await until(lambda: "chunks" in journal.calls(), "the first node is at work")

@@ -61,6 +61,7 @@ def test_a_long_message_is_cut() -> None:
     [
         ("AgentError", AgentFailed(1, "m")),
         ("Timeout", AgentFailed(1, "m", "timed-out")),
+        ("DeadlineExceeded", AgentFailed(1, "m", "timed-out", final=True)),
         ("FinalError", AgentFailed(1, "m", final=True)),
         ("UnknownAgent", AgentFailed(1, "m", final=True)),
         ("TransientError", AgentFailed(1, "m", final=True)),  # repeated until nothing more is allowed

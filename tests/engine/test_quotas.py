@@ -94,7 +94,9 @@ def test_a_deadline_is_for_all_attempts() -> None:
     drive.give(TimerFired(timer.call))
     while drive.finish is None:
         drive.step()
-    assert drive.finish.errors == {"a": "Timeout: the deadline of 100 ms has passed"}
+    assert drive.finish.errors == {
+        "a": "Timeout: the deadline of 100 ms has passed; the last failure: a failed 1"
+    }
     assert str(drive.scheduler.root.nodes["a"].state) == "timed-out"
 
 

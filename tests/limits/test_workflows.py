@@ -152,7 +152,7 @@ def test_rows_of_nodes() -> None:
     scheduler.start(0)
     progress = RunProgress("demo")
     assert len(progress.status(scheduler, 0, []).nodes) == 200
-    assert "… and 460 more nodes" in progress.markdown(scheduler)
+    assert "… and 460 more nodes" in progress.markdown(scheduler, [])
 
 
 # A history

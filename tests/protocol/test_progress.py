@@ -9,7 +9,6 @@ import pytest
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.protocol.progress import (
-    MAX_DETAIL_ROW_COUNT,
     MAX_RUN_CONSOLE_COUNT,
     MAX_RUN_LINE_CHARS,
     MAX_STATUS_ROW_COUNT,
@@ -108,15 +107,3 @@ def test_of_a_large_graph_what_runs_is_shown_first() -> None:
     progress, scheduler, _ = playing({**nodes, "last": {"agent": "x"}})
     paths = [row.path for row in progress.status(scheduler, 0, []).nodes]
     assert (paths[0], len(paths)) == ("last", MAX_STATUS_ROW_COUNT)
-    lines = progress.markdown(scheduler).splitlines()
-    assert lines[2] == "| ▶ | `last` | executing |"
-    assert lines[-1] == f"… and {MAX_STATUS_ROW_COUNT + 11 - MAX_DETAIL_ROW_COUNT} more nodes"
-
-
-def test_the_last_table_has_the_last_states() -> None:
-    assert RunProgress("demo").final({"a": "completed", "b": "timed-out"}).splitlines() == [
-        "| | node | state |",
-        "|---|---|---|",
-        "| ✓ | `a` | completed |",
-        "| ✗ | `b` | timed-out |",
-    ]

@@ -48,7 +48,7 @@ async def record(names: Sequence[str]) -> None:
 
 async def _record_graph(client: GraphClient, path: Path) -> None:
     document: Any = load(path.read_bytes()).data
-    agents = {**catalog(), "slowAgent": slow.agent}
+    agents = {**catalog(), "slowAgent": slow.agent, "modelAgent": model.agent}
     temporal = await Client.connect(client.temporal.service_client.config.target_host)
     async with (
         Worker(temporal, task_queue="another", activities=[upper, broken]),
@@ -74,6 +74,16 @@ def slow(inputs: Any) -> Any:
     """Takes longer than a segment works."""
     time.sleep(0.4)
     return inputs
+
+
+@agent("modelAgent")
+def model(inputs: Any) -> Any:
+    """Calls two tools, and then is content."""
+    if inputs["messages"]:
+        return {"message": {"role": "assistant", "content": "done"}}
+    names = ["sleeperAgent--offered", "sleeperAgent--invented"]
+    calls = [{"id": name, "name": name, "arguments": {}} for name in names]
+    return {"message": {"role": "assistant", "content": None}, "tool_calls": calls, "tool": calls[0]}
 
 
 async def _keep(run: Run, name: str) -> None:

@@ -66,6 +66,11 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def is_same(end: Any, recorded: Any) -> bool:
+    """A message of a failure may begin with the path of the node: those of older versions do not."""
+    return end == recorded or (isinstance(end, str) and end.endswith(f": {recorded}"))
+
+
 def recorded_ending(history: dict[str, Any]) -> Any:
     last = history["events"][-1]
     if "workflowExecutionFailedEventAttributes" in last:
@@ -99,7 +104,8 @@ def test_it_tells_nothing_about_the_machine_it_was_recorded_on(path: Path) -> No
 @each
 async def test_it_ends_as_it_ended(path: Path, strict: bool) -> None:
     history = read(path)
-    assert await replay(copy.deepcopy(history), strict=strict) == [recorded_ending(history)]
+    (end,) = await replay(copy.deepcopy(history), strict=strict)
+    assert is_same(end, recorded_ending(history))
 
 
 # ---- what must not go unnoticed ---------------------------------------------------------------------

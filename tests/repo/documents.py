@@ -27,7 +27,8 @@ DOCS = ROOT / "docs"
 OUTCOMES = ("result", "states", "errors", "failure", "console", "message")
 """What may follow an example: each the second word of its fence, as in ```json result."""
 
-WARNINGS = ("old-agent-id", "plain-reference", "literal-key")
+WARNINGS = ("old-agent-id", "plain-reference", "literal-key", "queue-not-allowed")
+QUEUES = ("perdure",)
 """Codes of findings that stop nothing."""
 
 ANSWER = "blue"
@@ -166,7 +167,7 @@ async def outcome(block: Block) -> dict[str, str]:
 def findings(text: str | bytes, name: str) -> tuple[tuple[Problem, ...], Any]:
     """What `perdure check` finds, and the document as it runs."""
     try:
-        seen = review(load(text, source=name), [*catalog(), *GRAPH_AGENTS])
+        seen = review(load(text, source=name), [*catalog(), *GRAPH_AGENTS], queues=QUEUES)
         graphs_of(seen.data, name)
     except GraphError as error:
         return error.problems, None

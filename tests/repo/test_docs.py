@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from perdure.agents.catalog import catalog
-from perdure.engine import graph_agents, nested
+from perdure.engine import graph_agents
+from perdure.engine.lifecycle import nested
 from perdure.engine.messages import RunOptions
 from perdure.engine.state import NodeState
 from perdure.graph.fields import COMPUTED_KEYS, GRAPH_KEYS, PERDURE_COMPUTED_KEYS, STATIC_KEYS

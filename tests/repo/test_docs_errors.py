@@ -142,9 +142,11 @@ async def called(name: str, agents: dict[str, Agent], block: Block) -> Any:
     environment = ActivityEnvironment()
     is_local = block.kind == "local"
     environment.info = dataclasses.replace(environment.info, activity_type=name, is_local=is_local)
-    settings = Settings()
+    settings = Settings(agent_wait=0)
     activities = AgentActivities(agents=agents, settings=settings, claims=ClaimCheck.of(settings))
-    call = AgentCall(agent=name, inputs={}, timeout=20 if block.heading == "Timeout" else None)
+    timeout = 20 if block.heading == "Timeout" else None
+    deadline = 20 if block.heading == "DeadlineExceeded" else None
+    call = AgentCall(agent=name, inputs={}, timeout=timeout, deadline=deadline)
     return await environment.run(activities.run_agent, [pack(call)])
 
 

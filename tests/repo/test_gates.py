@@ -94,7 +94,7 @@ def test_the_style_of_reasons(comment: str, reasoned: bool) -> None:
     assert (unreasoned([(1, comment)]) == []) == reasoned
 
 
-UNIT = re.compile(r"_(?:S|MS|DAYS|BYTES|CHARS|TOKENS|COUNT|DEPTH|FACTOR|INTEGER|SIZE|ID|FORMAT|CODE)$")
+UNIT = re.compile(r"_(?:S|MS|DAYS|BYTES|CHARS|TOKENS|COUNT|DEPTH|FACTOR|INTEGER|SIZE|ID|FORMAT|CODE|PX)$")
 
 
 def test_numbers_say_their_unit() -> None:

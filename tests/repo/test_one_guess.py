@@ -29,7 +29,7 @@ PLACES = [
     ("large values in the store", "storage/claim_check.py", "ClaimCheck"),
     ("which values are removed from the store", "garbage.py", "find_garbage"),
     ("what crosses Temporal", "protocol/payloads.py", "RunRequest"),
-    ("the settings", "settings.py", "Settings"),
+    ("the settings", "settings/__init__.py", "Settings"),
     ("the exceptions", "errors.py", "PerdureError"),
 ]
 """What is changed, the one file for it, and what stands there and nowhere else."""

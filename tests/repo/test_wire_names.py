@@ -12,35 +12,41 @@ import pytest
 from temporalio import activity, workflow
 
 from perdure.activities.activity import AgentActivities
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.attempts import AttemptAccount
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
-from perdure.protocol.names import WORKFLOW
+from perdure.protocol.names import AGENT_ABSENT, STATUS_ATTRIBUTE, WORKFLOW
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
-from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY
+from perdure.temporal.search_attributes import GRAPH_KEY
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state injects config graphs bypass_agents force_loop
-        loop_count previous_results events quotas""",
+    payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
+        bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
-        verbose timeout bypassed""",
+        verbose timeout bypassed deadline keyed_by_work""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues",
     payloads.SegmentRequest: "scheduler places directory request now run",
     payloads.SegmentResult: "answers alone console end seconds",
-    payloads.StreamTail: "attempt offset text path",
-    payloads.Answer: "path value",
+    payloads.StreamTail: "attempt offset text path account",
+    Answer: "path value who id",
+    Receipt: "path already early count need who at digest",
     payloads.NodeStatus: "path state agent queue since retries error done total",
-    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
-    HumanPrompt: "path message role required node",
+    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early",
+    HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
+        asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " asks_queues strict_json",
+    " own_queue asks_queues keys_by_work times_questions strict_json",
     FilterScope: "agents nodes pure",
+    AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
 
@@ -73,8 +79,14 @@ def test_error_types() -> None:
         "FinalError",
         "UnknownAgent",
         "ValueTooLarge",
+        "DeadlineExceeded",
         "TooLargeForLocal",
     }
+
+
+def test_types_of_failures_that_are_no_exceptions() -> None:
+    assert AGENT_ABSENT == "AgentAbsent"
+    assert Failure("m", "timed-out", final=True).kind == "DeadlineExceeded"
 
 
 def test_metadata() -> None:
@@ -87,4 +99,4 @@ def test_metadata() -> None:
 
 
 def test_search_attributes() -> None:
-    assert (GRAPH_KEY.name, STATUS_KEY.name) == ("PerdureGraph", "PerdureStatus")
+    assert (GRAPH_KEY.name, STATUS_ATTRIBUTE) == ("PerdureGraph", "PerdureStatus")

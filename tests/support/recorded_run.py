@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 
 from perdure.agents.catalog import catalog
-from perdure.engine.board import Observer
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import GraphRun, NodeState
+from perdure.engine.state import GraphRun, NodeState, Observer
 from perdure.errors import GraphError, RunFailed, UsageError
 from perdure.settings import Settings
 from perdure.testing import MemoryEnvironment, MemoryShell

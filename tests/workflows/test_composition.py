@@ -109,7 +109,7 @@ async def test_graphs_as_children_keep_the_order_of_their_nodes(client: GraphCli
         activities=agent_activities(temporal, options),
     ):
         told = await temporal.execute_workflow(own.Parent.run, id="parent", task_queue="parents")
-    assert told == ["b", "a", "b", "a", "RunFailed", "RunFailed: ValueError: no"]
+    assert told == ["b", "a", "b", "a", "RunFailed", "RunFailed: a: ValueError: no"]
     replayer = Replayer(workflows=[own.Parent], plugins=[GraphPlugin()])
     for workflow_id in ("parent", "child"):
         await replayer.replay_workflow(await temporal.get_workflow_handle(workflow_id).fetch_history())

@@ -84,7 +84,8 @@ class FolderCache:
         return data if digest == _digest(data) else None
 
     def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         descriptor, written = tempfile.mkstemp(dir=path.parent, prefix=".")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -106,9 +107,11 @@ class ResultCache:
     cache: ResultCacheBackend
 
     def key(self, call: FilteredCall) -> str:
-        """SHA-256 of the agent's name, the inputs and the params; and of its config, if it sees that.
+        """SHA-256 of the agent's name, the inputs and the params; and of the context, if it sees that.
 
-        The order of members counts: agents show it, in texts and in results.
+        Of the context count the config, and the keys and base URLs of the worker: another service, or
+        another account, gives another answer. The order of members counts: agents show it, in texts and
+        in results.
         """
         said: dict[str, Value] = {
             "agent": call.context.agent,
@@ -116,7 +119,9 @@ class ResultCache:
             "params": dict(call.params),
         }
         if _sees_context(call):
+            settings = call.context.settings
             said["config"] = dict(call.context.config)
+            said["services"] = [dict(settings.base_urls), dict(settings.keys), settings.wikipedia_url]
         return sha256(_bytes(said)).hexdigest()
 
     async def get(self, key: str) -> Value:

@@ -47,7 +47,8 @@ def remote(base_url: str | None = None) -> Filter:
     """A filter that has agents run at ``filterParams.server``, or at `base_url` where there is none.
 
     Without both the agent runs here. `base_url` may be anywhere; what a graph names is reached as
-    `Settings.allow_hosts` says. ``config.headers`` are sent along, but only to `base_url` if it is set.
+    `Settings.allow_hosts` says, without what the operator and the caller of the run gave: the
+    ``config.headers`` and the filter params of the worker.
     """
 
     async def run_remotely(call: FilteredCall, next: Next) -> Value:
@@ -60,10 +61,13 @@ def remote(base_url: str | None = None) -> Filter:
         else:
             return await next(call)
         server = server_param if is_dict(server_param) else {}
+        own = spread(call.context.node_filter_params)
+        by_graph = js_truthy(own.get("server", UNDEFINED))
         if js_truthy(server.get("isDebug", UNDEFINED)):
             call.context.log(f"{call.context.path}: POST {url}")
-        headers = _headers(call, trusted=base_url is None or not server)
-        return await _exchange(call, url, headers, guard)
+        headers = _headers(call, trusted=not by_graph)
+        passed_on = own if by_graph else call.context.filter_params
+        return await _exchange(call, url, headers, guard, _body(call, passed_on))
 
     return run_remotely
 
@@ -104,7 +108,7 @@ def _headers(call: FilteredCall, *, trusted: bool) -> dict[str, str]:
     return headers
 
 
-def _body(call: FilteredCall) -> bytes:
+def _body(call: FilteredCall, filter_params: Value) -> bytes:
     context = call.context
     said = {
         "params": dict(call.params),
@@ -116,9 +120,7 @@ def _body(call: FilteredCall) -> bytes:
             "version": context.version,
             "isResult": context.is_result,
         },
-        "filterParams": {
-            key: value for key, value in spread(context.filter_params).items() if _is_data(value)
-        },
+        "filterParams": {key: value for key, value in spread(filter_params).items() if _is_data(value)},
         "namedInputs": call.inputs,
         "inputs": list[Value](),
     }
@@ -134,7 +136,9 @@ def _is_data(value: Value) -> bool:
     return True
 
 
-async def _exchange(call: FilteredCall, url: str, headers: Mapping[str, str], guard: Guard) -> Value:
+async def _exchange(
+    call: FilteredCall, url: str, headers: Mapping[str, str], guard: Guard, body: bytes
+) -> Value:
     import httpx2  # noqa: PLC0415 -- 0.1 s, for this filter only
 
     from perdure.net.egress import GuardedTransport  # noqa: PLC0415 -- it imports httpx2
@@ -145,7 +149,7 @@ async def _exchange(call: FilteredCall, url: str, headers: Mapping[str, str], gu
     try:
         async with (
             httpx2.AsyncClient(transport=transport, trust_env=False, timeout=timeout) as client,
-            client.stream("POST", guard.check(url), headers=headers, content=_body(call)) as answer,
+            client.stream("POST", guard.check(url), headers=headers, content=body) as answer,
         ):
             return _result(name, await _text(answer, call, headers))
     except (httpx2.LocalProtocolError, httpx2.InvalidURL, UnicodeEncodeError) as error:

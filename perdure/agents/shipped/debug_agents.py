@@ -24,14 +24,21 @@ _COUNT = number("how many")
     pure=True,
     description="Returns its params",
     category="test",
-    params=anything("what to return; with `filterParams`, what the filters received"),
+    params=anything("what to return; with `filterParams`, what the filters received, `***` for the worker's"),
     output=mapping(),
     samples=[Sample(params={"answer": 42}, result={"answer": 42})],
 )
 def echo(params: dict[str, Value], context: AgentContext) -> Value:
-    """The params, or the filter params where `filterParams` is set."""
-    asked = js_truthy(params.get("filterParams", UNDEFINED))
-    return context.filter_params if asked else dict(params)
+    """The params, or the filter params where `filterParams` is set.
+
+    What the filters of the worker gave may be a key of the operator: of that, a graph sees the name.
+    """
+    if not js_truthy(params.get("filterParams", UNDEFINED)):
+        return dict(params)
+    if context.node_filter_params is None:
+        return context.filter_params
+    known, own = spread(context.filter_params), spread(context.node_filter_params)
+    return {name: value if name in own and own[name] is value else "***" for name, value in known.items()}
 
 
 @agent(

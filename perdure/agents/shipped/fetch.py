@@ -166,7 +166,9 @@ def _authorized(call: _Call, context: AgentContext) -> _Call:
             f"fetchAgent: config.authorization is not for {place}",
             hint=f"where it is, list it: config.authorizationHosts: [{place}]",
         )
-    headers = {name: value for name, value in call.headers.items() if name.lower() != "authorization"}
+    # With the caller's key, a graph's own idempotency key could be that of another call, and get its answer.
+    ours = ("authorization", "idempotency-key")
+    headers = {name: value for name, value in call.headers.items() if name.lower() not in ours}
     return replace(call, headers={**headers, "Authorization": secret}, hidden="Authorization")
 
 

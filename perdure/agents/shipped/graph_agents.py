@@ -14,7 +14,8 @@ _MESSAGES: dict[str, Any] = {
     "messages": array("the conversation so far"),
     "userInput": fields("text", text=text("what the person says now")),
     "tools": array(
-        "functions that the model may call: `agent--func` calls that agent with {arg, func, tool_call}"
+        "functions that the model may call: `agent--func` calls that agent with {arg, func, tool_call}; "
+        "a call of any other is answered with an error"
     ),
     "llmAgent": text("the agent that asks the model, such as openAIAgent"),
 }

@@ -1,4 +1,4 @@
-"""The two agents inside toolsAgent's graph (perdure.engine.tools), where GraphAI's has functions."""
+"""The agents inside the graphs of toolsAgent (perdure.engine.tools), where GraphAI's have functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,52 @@ from perdure.agents.schema import anything, array, fields, mapping, text
 from perdure.agents.shipped.objects import is_null, kind, member
 from perdure.errors import AgentError
 from perdure.graph.javascript import to_string
-from perdure.graph.values import UNDEFINED, Value, is_list, js_truthy
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
+
+
+@agent(
+    "toolsAgent.offered",
+    pure=True,
+    description="Internal to toolsAgent: the agent that a call of the model goes to",
+    category="graph",
+    inputs=fields(tools=array("what was offered to the model"), tool_call=anything("{name}")),
+    output=fields(agent=text("the tool's agent; toolsAgent.refusal where the tool was not offered")),
+    samples=[
+        Sample(
+            inputs={"tools": [{"function": {"name": "lamp--on"}}], "tool_call": {"name": "lamp--on"}},
+            result={"agent": "lamp"},
+        ),
+        Sample(
+            inputs={"tools": [{"function": {"name": "lamp--on"}}], "tool_call": {"name": "oven--on"}},
+            result={"agent": "toolsAgent.refusal"},
+        ),
+    ],
+)
+def offered(inputs: Mapping[str, Value]) -> Value:
+    """The agent in the name of the tool, if there is such a tool; nothing for a call without a name."""
+    call, tools = inputs.get("tool_call"), inputs.get("tools")
+    name = call.get("name") if is_dict(call) else None
+    if not isinstance(name, str):
+        return {}
+    functions = [tool.get("function") for tool in tools if is_dict(tool)] if is_list(tools) else []
+    is_offered = any(is_dict(function) and function.get("name") == name for function in functions)
+    return {"agent": name.partition("--")[0] if is_offered else "toolsAgent.refusal"}
+
+
+@agent(
+    "toolsAgent.refusal",
+    pure=True,
+    description="Internal to toolsAgent: what the model reads where it called a tool that it was not offered",
+    category="graph",
+    output=fields(content=text("says so")),
+    samples=[
+        Sample(result={"content": "Error: there is no such tool, and nothing was called."}),
+    ],
+)
+def refusal(inputs: Mapping[str, Value]) -> Value:
+    """A message to the model, in place of the tool's."""
+    del inputs
+    return {"content": "Error: there is no such tool, and nothing was called."}
 
 
 @agent(

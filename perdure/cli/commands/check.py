@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from perdure.agents.agent import Agent
 from perdure.cli import output, problems
 from perdure.cli.inputs import graphs
 from perdure.errors import GraphError
 from perdure.graph.review import Review, review
+from perdure.settings import Settings
 
 EXAMPLES = """\
 examples:
@@ -30,11 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """0 where there is no problem, else 2. Problems of nested graphs count."""
-    names = graphs.agents_of(args.agents).names()
+    agents = graphs.agents_of(args.agents)
+    queues = allowed_queues(Settings.from_env(), agents.known.values())
     findings: list[dict[str, Any]] = []
     lines: list[str] = []
     for path in args.graphs:
-        about = [*_findings(path, names)]
+        about = [*_findings(path, agents.names(), queues)]
         findings += [problems.plain(problem, path, severity) for severity, problem in about]
         lines += [problems.text(problem, path, _kind(severity)) for severity, problem in about]
         if not about:
@@ -48,13 +51,19 @@ def main(args: argparse.Namespace) -> int:
     return 2 if wrong else 0
 
 
-def _findings(path: str, names: Sequence[str]) -> list[tuple[str, Any]]:
+def _findings(path: str, names: Sequence[str], queues: Collection[str] | None) -> list[tuple[str, Any]]:
     try:
-        seen: Review = review(graphs.read(path), names)
+        seen: Review = review(graphs.read(path), names, queues=queues)
     except GraphError as error:  # the text cannot be read
         return [("error", problem) for problem in error.problems]
     errors = [("error", problem) for problem in (*seen.problems, *seen.nested)]
     return errors + [("warning", problem) for problem in seen.warnings]
+
+
+def allowed_queues(settings: Settings, agents: Iterable[Agent]) -> Collection[str] | None:
+    """The task queues that a worker with these settings and agents allows; None for any."""
+    queues = {settings.queue, *settings.queues, *(agent.queue for agent in agents if agent.queue)}
+    return None if "*" in queues else queues
 
 
 def _kind(severity: str) -> str:

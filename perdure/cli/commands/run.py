@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from perdure.cli import connection, logs, output, problems
 from perdure.cli.inputs import graphs, loaders
@@ -19,7 +20,7 @@ from perdure.errors import GraphError, UsageError
 from perdure.graph.inputs import check_inputs
 from perdure.graph.review import Review, review
 from perdure.graph.values import Value
-from perdure.settings import Settings
+from perdure.settings import Settings, names
 
 EXAMPLES = """\
 examples:
@@ -123,8 +124,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    """The settings of the environment, and what the options change."""
+    """The settings of the environment, and what the graph's path and the options change."""
     settings = Settings.from_env()
+    if args.graph != graphs.STDIN and not names("PERDURE_FILE_ROOT"):
+        settings = replace(settings, file_root=Path(args.graph).absolute().parent)
     return replace(settings, local_model=OFF) if args.no_local else settings
 
 

@@ -24,21 +24,28 @@ examples:
   perdure show graph.yaml                  Mermaid text: paste it into Markdown, or mermaid.live
   perdure show nightly-3                   the graph of a run; its states are colours
   perdure show nightly-3 --format yaml     the text of the graph that the run has
+  perdure show graph.yaml --format svg > graph.svg
+  perdure show nightly-3 --format html > run.html
 """
+FORMATS = ("mermaid", "svg", "html", "json", "yaml")
+DRAWN = ("mermaid", "svg", "html")
 ENDINGS = (".yaml", ".yml", ".json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("graph", metavar="GRAPH|ID", help="a file, - for stdin, or the id of a run")
-    parser.add_argument("--format", choices=("mermaid", "json", "yaml"), default="mermaid", help="(mermaid)")
+    parser.add_argument("--format", choices=FORMATS, default="mermaid", help="(mermaid)")
+    parser.add_argument(
+        "--around", metavar="NODE", help="in a graph of more than 300 nodes, draw this one and its neighbours"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Draws it."""
     source = args.graph
     if source == graphs.STDIN or source.lower().endswith(ENDINGS) or Path(source).is_file():
-        _print(modernized(graphs.read(source).data), args.format)
+        _print(args, modernized(graphs.read(source).data), {})
         return 0
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
@@ -49,8 +56,8 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
     async with connection.connected(settings, opening) as client:
         run = client.get(args.graph)
         document = dict((await run.request()).graph)
-        states = await states_of(run) if args.format == "mermaid" else None
-    _print(document, args.format, states)
+        states: Mapping[str, str] = await states_of(run) if args.format in DRAWN else {}
+    _print(args, document, states)
     return 0
 
 
@@ -68,10 +75,17 @@ async def states_of(run: Run) -> Mapping[str, str]:
     return {row.path: row.state for row in report.status.nodes}
 
 
-def _print(document: Value, form: str, states: Mapping[str, str] | None = None) -> None:
-    if form == "json":
+def _print(args: argparse.Namespace, document: Value, states: Mapping[str, str]) -> None:
+    if args.format == "json":
         output.result(output.json_text(document))
-    elif form == "yaml":
+    elif args.format == "yaml":
         output.result(write_yaml(document).rstrip("\n"))
-    else:
+    elif args.format == "mermaid":
         output.result(output.plain(mermaid(document, states)))
+    else:
+        from perdure.pictures import drawing, picture  # noqa: PLC0415 -- only these formats need it
+
+        drawn = picture.picture(document, args.around)
+        name = Path(args.graph).stem
+        text = drawing.svg(drawn, states) if args.format == "svg" else drawing.html(drawn, name, states)
+        output.result(text)

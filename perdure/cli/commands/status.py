@@ -151,7 +151,8 @@ def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> l
                 f"is paused at the server{_by(call.paused)}: "
                 f"temporal activity unpause -w {run} --activity-id {call.path}"
             )
-        attempt = f", attempt {call.attempt}" if call.attempt > 1 else ""
+        account = f" ({call.account})" if call.account else ""
+        attempt = f", attempt {call.attempt}{account}" if call.attempt > 1 else ""
         failure = f"; last failure: {call.last_failure}" if call.last_failure else ""
         shown.append(f"  call {call.path} of {call.agent} {where}{attempt}{failure}")
     return shown

@@ -79,7 +79,7 @@ async def needs_of(temporal: Client) -> Needs:
 async def _calls_of(temporal: Client, run: WorkflowExecutionInfo, needs: Needs) -> None:
     id = run.execution.workflow_id
     with suppress(UsageError):  # its history is over meanwhile
-        for call in pending_calls(await described(temporal, id, run.execution.run_id)):
+        for call in await pending_calls(temporal, await described(temporal, id, run.execution.run_id)):
             needs.add(call.queue, id)
             if call.since and time.time() - call.since / 1000 > LONG_CALL_S:
                 needs.long.append((id, call))

@@ -21,7 +21,7 @@ from perdure.errors import ConnectionFailed, UsageError
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings, names
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
-from perdure.temporal.search_attributes import GRAPH_KEY, STATUS_KEY
+from perdure.temporal.search_attributes import GRAPH_KEY
 
 CLOUD = (".tmprl.cloud", ".temporal.io")
 KNOWN_VULNERABILITIES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"
@@ -140,8 +140,8 @@ async def _attributes(temporal: Client) -> list[Finding]:
         findings.append(failed("attributes", text, hint))
     if missing:
         what = "not registered: " + ", ".join(missing)
-        if {GRAPH_KEY.name, STATUS_KEY.name} & set(missing):
-            what += "; runs work, but cannot be found by graph or status"
+        if GRAPH_KEY.name in missing:
+            what += "; runs work, but cannot be found by graph"
         findings.append(warning("attributes", what, "\n".join(f"{create} {name}" for name in missing)))
     return findings or [fine("attributes", ", ".join(SEARCH_ATTRIBUTES))]
 

@@ -155,7 +155,8 @@ class Follower:
             if call.paused is not None:
                 self._board.say(call.path, f"paused at the server {call.paused}".rstrip())
             elif call.last_failure:
-                self._board.say(call.path, f"attempt {call.attempt} follows: {call.last_failure}")
+                account = f" ({call.account})" if call.account else ""
+                self._board.say(call.path, f"attempt {call.attempt}{account} follows: {call.last_failure}")
         if report.paused is not None:
             self._tell(f"{self.run.id} is paused at the server: temporal workflow unpause -w {self.run.id}")
         if report.attempt > PATIENT_ATTEMPT_COUNT:

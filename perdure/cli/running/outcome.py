@@ -17,7 +17,7 @@ from perdure.graph.wording import suggestion
 from perdure.protocol.payloads import RunResult
 
 MISSING_FILE_HINT: Final = (
-    "hint: file agents read inside the folder that the worker was started in, or that PERDURE_FILE_ROOT names"
+    "hint: file agents read inside the folder of the graph (perdure run), of the worker, or PERDURE_FILE_ROOT"
 )
 _ITEM: Final = re.compile(r"\[(\d+)\]")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
-from perdure.engine.lifecycle_events import Report
+from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
@@ -36,11 +36,11 @@ class Withheld(Exception):
 
 @dataclass(slots=True)
 class NestedGraphs:
-    """Opens and closes the graphs inside nodes; `report` hears of each that is on the board."""
+    """Opens and closes the graphs inside nodes; `events` hear of each that is on the board."""
 
     board: Board
     rules: Rules
-    report: Report
+    events: GraphEvents
     _plans: dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]] = field(
         default_factory=dict[tuple[int, tuple[str, ...]], tuple[Value, Plan]]
     )
@@ -59,7 +59,9 @@ class NestedGraphs:
             self.board.send(run, name, StartTimer(node.timer, timeout))
         kind = GRAPH_AGENTS[nested.agent]
         try:
-            prepared = prepare(nested.agent, inputs, nested.params, graph, self.board.slots)
+            prepared = prepare(
+                nested.agent, inputs, nested.params, graph, self.board.slots, self.rules.agents
+            )
             self._take(nested, prepared, graph)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
@@ -105,8 +107,7 @@ class NestedGraphs:
 
     def _outcome(self, nested: Nested) -> Outcome | None:
         """What the graphs of a node make of it; None while that is open."""
-        total = len(nested.starts)
-        if nested.failed is None and (nested.children or nested.opened < total):
+        if nested.failed is None and (nested.children or nested.opened < len(nested.starts)):
             return None
         try:
             if nested.failed is not None:
@@ -118,7 +119,7 @@ class NestedGraphs:
                 row_results.update(
                     (row, Projection(source, ((f"${index}", True),))) for index, row in enumerate(rows)
                 )
-            results = [row_results[row] for row in range(total)]
+            results = [row_results[row] for row in range(len(nested.starts))]
             collected = collect(nested.agent, nested.params, results)
             return Outcome(value=bounded(collected, stored=False))
         except SizeExceeded as error:
@@ -139,16 +140,19 @@ class NestedGraphs:
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""
         nested.opening = True
-        room = _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
-        while nested.opened < len(nested.starts) and len(nested.children) < room:
-            if nested.children and self.board.is_full:
+        starts, children, fuel = nested.starts, nested.children, self.board.fuel
+        total = len(starts)
+        if not nested.room:
+            nested.room = _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
+        while nested.opened < total and len(children) < nested.room:
+            if children and self.board.is_full:
                 break
-            if self.board.fuel.left <= 0:
+            if fuel.left <= 0:
                 self.board.put_off(run, name)
                 break
-            start = nested.starts[nested.opened]
+            start = starts[nested.opened]
             nested.opened += 1
-            self.report("opened", self._child(run, name, nested, start))
+            self.events.opened(self._child(run, name, nested, start))
         nested.opening = False
 
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from perdure.engine.attempts import deadline_message
 from perdure.engine.board import Board
-from perdure.engine.node_lifecycle import NodeLifecycle
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.state import GraphRun, NodeState, Outcome
 
 
@@ -45,6 +46,7 @@ class CallAnswers:
         self.answer(call, Outcome(failure="Timeout"), NodeState.TIMED_OUT)
 
     def _miss_deadline(self, run: GraphRun, name: str) -> None:
-        self._board.cancel(run.nodes[name].call)
-        message = f"Timeout: the deadline of {run.plan.computed[name].options.deadline:g} ms has passed"
+        node = run.nodes[name]
+        self._board.cancel(node.call)
+        message = deadline_message(run.plan.computed[name].options.deadline or 0, node.last_failure or "")
         self._nodes.conclude(run, name, Outcome(failure=message), NodeState.TIMED_OUT, final=True)

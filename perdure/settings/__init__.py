@@ -6,7 +6,6 @@ envconfig, in perdure.client.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from perdure.errors import UsageError
+from perdure.settings.parsers import (
+    count,
+    days,
+    deployment_name,
+    folder,
+    is_on,
+    port,
+    seconds,
+    string,
+    synchronous,
+    words,
+)
 
 MAX_RETENTION_DAYS = 36_500
 """A hundred years: as much as the durations of the embedded server hold."""
@@ -49,6 +60,10 @@ class Settings:
     concurrency: int = 100
     grace: float = 10.0
     call_limit: float = 86_400.0
+    transient_attempts: int = 100
+    lost_attempts: int = 3
+    blocked_attempts: int = 3
+    agent_wait: float = 60.0
     deployment: str = ""
     build_id: str = ""
     sqlite_synchronous: str = "FULL"
@@ -110,80 +125,6 @@ def tiktoken_folder(default: Path) -> Path:
     return Path(folder)
 
 
-def days(name: str, text: str, most: float = math.inf, example: int = 7) -> float:
-    """The days that `text`, the value of `name`, says. Raises UsageError below an hour, or above `most`."""
-    number = _number(text)
-    if not 1 / 24 <= number <= most or math.isinf(number):
-        upper = " up" if math.isinf(most) else f" to {most:g}"
-        raise _refused(name, text, f"a number of days from 0.042 (an hour){upper}", example)
-    return number
-
-
-def count(name: str, text: str, least: int, unit: str, example: int, most: int | None = None) -> int:
-    """The number that `text`, the value of `name`, stands for. Raises UsageError outside of its bounds."""
-    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
-        upper = " up" if most is None else f" to {most}"
-        raise _refused(name, text, f"a number of {unit} from {least}{upper}", example)
-    return int(text)
-
-
-def _seconds(name: str, text: str) -> float:
-    number = _number(text)
-    if not 0 < number < math.inf:
-        raise _refused(name, text, "a number of seconds above 0", 600)
-    return number
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _refused(name: str, text: str, expected: str, example: Any) -> UsageError:
-    return UsageError(f"{name}: {text!r} is not {expected}", hint=f"set it to {example}, say", variable=name)
-
-
-def _port(name: str, text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise _refused(name, text, "a port, from 1 to 65535", 8081)
-    return int(text)
-
-
-def _text(name: str, text: str) -> str:
-    del name
-    return text
-
-
-def _folder(name: str, text: str) -> Path:
-    del name
-    return Path(text)
-
-
-def _is_on(name: str, text: str) -> bool:
-    del name
-    return text.lower() not in ("0", "false", "no")
-
-
-def _names(name: str, text: str) -> tuple[str, ...]:
-    del name
-    return tuple(text.replace(",", " ").split())
-
-
-def _deployment(name: str, text: str) -> str:
-    if set(".:") & set(text):
-        raise UsageError(f"{name}: {text!r} has a dot or a colon", hint="leave it out", variable=name)
-    return text
-
-
-def _synchronous(name: str, text: str) -> str:
-    if text.upper() not in ("FULL", "NORMAL"):
-        hint = "leave it out for FULL"
-        raise UsageError(f"{name}: {text!r} is neither FULL nor NORMAL", hint=hint, variable=name)
-    return text.upper()
-
-
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A variable of the environment: the field of Settings that it sets, and how its text is read.
@@ -214,49 +155,58 @@ _PROVIDERS: Final = {
 # A table: the formatter would give each cell a line.
 # fmt: off
 VARIABLES: Final = (
-    _own("PERDURE_QUEUE", _text, "`perdure`", "the task queue of runs and workers that name none"),
-    _own("PERDURE_QUEUES", _names, "none",
+    _own("PERDURE_QUEUE", string, "`perdure`", "the task queue of runs and workers that name none"),
+    _own("PERDURE_QUEUES", words, "none",
          "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any"),
-    _own("PERDURE_HOME", _folder, "`$XDG_DATA_HOME/perdure`",
+    _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
-    _own("PERDURE_FILE_ROOT", _folder, "the working folder", "the only folder that file agents may touch"),
-    _own("PERDURE_FILE_WRITES", _is_on, "`0`", "`1` lets file agents write there"),
-    _own("PERDURE_ALLOW_HOSTS", _names, "none",
+    _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",
+         "the only folder that file agents may touch"),
+    _own("PERDURE_FILE_WRITES", is_on, "`0`", "`1` lets file agents write there"),
+    _own("PERDURE_ALLOW_HOSTS", words, "none",
          "hosts that graphs may reach although they are not public, such as `localhost:8080 10.0.0.7`"),
-    _own("PERDURE_LOCAL_ACTIVITIES", _is_on, "`1`",
+    _own("PERDURE_LOCAL_ACTIVITIES", is_on, "`1`",
          "`0` gives every agent an activity of its own on a task queue"),
-    _own("PERDURE_LOCAL_MODEL", _text, "`smollm2`",
+    _own("PERDURE_LOCAL_MODEL", string, "`smollm2`",
          "the local model that is used where no provider is configured; `off` uses none"),
     _own("PERDURE_CONCURRENCY", lambda name, text: count(name, text, 1, "calls", 100), "`100`",
          "calls of agents that a worker makes at a time, on each of its queues"),
-    _own("PERDURE_GRACE", _seconds, "`10`", "seconds that agents have to finish when a worker stops"),
-    _own("PERDURE_CALL_LIMIT", _seconds, "`86400`",
+    _own("PERDURE_GRACE", seconds, "`10`", "seconds that agents have to finish when a worker stops"),
+    _own("PERDURE_CALL_LIMIT", seconds, "`86400`",
          "seconds for one attempt of a call whose node has no `timeout`"),
-    _own("PERDURE_DEPLOYMENT", _deployment, "none",
+    _own("PERDURE_TRANSIENT_ATTEMPTS", lambda name, text: count(name, text, 1, "attempts", 100), "`100`",
+         "attempts of a call that may fail for now, as when a service is down, before its node fails"),
+    _own("PERDURE_LOST_ATTEMPTS", lambda name, text: count(name, text, 1, "attempts", 3), "`3`",
+         "attempts of a call that may be lost with their worker before its node fails"),
+    _own("PERDURE_BLOCKED_ATTEMPTS", lambda name, text: count(name, text, 1, "attempts", 3), "`3`",
+         "attempts of a call that may be lost because its agent blocks the event loop"),
+    _own("PERDURE_AGENT_WAIT", seconds, "`60`",
+         "seconds for which a call waits for a worker with its agent while workers lack it"),
+    _own("PERDURE_DEPLOYMENT", deployment_name, "none",
          "the deployment that a worker belongs to; with the next one, runs stay with their build"),
-    _own("PERDURE_BUILD_ID", _text, "none", "the build of that deployment"),
-    _own("PERDURE_HEALTH_PORT", _port, "none", "the port on which a worker reports its health"),
-    _own("PERDURE_HEALTH_HOST", _text, "`127.0.0.1`",
+    _own("PERDURE_BUILD_ID", string, "none", "the build of that deployment"),
+    _own("PERDURE_HEALTH_PORT", port, "none", "the port on which a worker reports its health"),
+    _own("PERDURE_HEALTH_HOST", string, "`127.0.0.1`",
          "the address for it; `0.0.0.0` for checks from other hosts"),
-    _own("PERDURE_SERVER_IDLE", _seconds, "`600`",
+    _own("PERDURE_SERVER_IDLE", seconds, "`600`",
          "seconds without a command after which the embedded server stops"),
     _own("PERDURE_SERVER_RETENTION", lambda name, text: days(name, text, MAX_RETENTION_DAYS, 90), "`90`",
          "days for which the embedded server keeps runs that have ended"),
     _own("PERDURE_SERVER_MEMORY", lambda name, text: count(name, text, 50, "MB", 200), "`200`",
          "MB that the embedded server aims to keep its memory at"),
-    _own("PERDURE_SQLITE_SYNCHRONOUS", _synchronous, "`FULL`",
+    _own("PERDURE_SQLITE_SYNCHRONOUS", synchronous, "`FULL`",
          "`NORMAL` makes the embedded server faster and lets a power cut take the last steps"),
-    _own("PERDURE_STORE", _text, "`store` in `PERDURE_HOME` with the embedded server, else none",
+    _own("PERDURE_STORE", string, "`store` in `PERDURE_HOME` with the embedded server, else none",
          "the store for large values: a folder, or `s3://`, `gs://`, `az://`"),
     _own("PERDURE_STORE_ABOVE", lambda name, text: count(name, text, 1024, "bytes", 65536, 1500000),
          "`65536`",
          "bytes above which a value goes there, from 1024 to 1500000"),
     _own("PERDURE_STORE_RETENTION", days, "`7`",
          "days for which `perdure store gc` keeps what no run refers to"),
-    _own("PERDURE_WIKIPEDIA_URL", _text, "Wikipedia's API",
-         "address of the Wikipedia agent; `{lang}` is replaced"),
+    _own("PERDURE_WIKIPEDIA_URL", string, "Wikipedia's API",
+         "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
     *(
-        Variable(f"{name.upper()}_{end}", field_name, _text, "none", f"{what} {of}", key=name)
+        Variable(f"{name.upper()}_{end}", field_name, string, "none", f"{what} {of}", key=name)
         for name, of in _PROVIDERS.items()
         for end, field_name, what in (("API_KEY", "keys", "key"), ("BASE_URL", "base_urls", "address"))
     ),

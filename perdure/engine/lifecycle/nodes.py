@@ -1,7 +1,7 @@
 """The lifecycle of a node: notified of results, queued, started, concluded, over.
 
 What a node means is in node_semantics.py; here is when it happens. How a node continues once a value has
-arrived that it depends on is in value_arrivals.py.
+arrived that it depends on is in lifecycle/value_arrivals.py.
 
 Why it is recursive
     GraphAI completes a node, notifies its dependents, and starts those that are ready and have a slot,
@@ -25,13 +25,13 @@ from __future__ import annotations
 from collections import deque
 
 from perdure.engine import node_semantics
-from perdure.engine.agent_calls import agent_call, may_call
+from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
-from perdure.engine.lifecycle_events import Report
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.messages import StartTimer
-from perdure.engine.nested import NestedGraphs
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
+from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
 from perdure.errors import AgentError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
@@ -42,19 +42,20 @@ MAX_NESTED_DISPATCH_DEPTH = 40
 
 
 class NodeLifecycle:
-    """Moves the nodes of all graphs of a run; `report` hears of each graph in which nothing is under way."""
+    """Moves the nodes of all graphs of a run; `events` hear of each graph that is idle."""
 
     def __init__(
-        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, report: Report
+        self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, events: GraphEvents
     ) -> None:
         self.board = board
         self.rules = rules
         self._fuel = board.fuel
+        self._observe = board.observe
         self._nested = nested
         self._fetches = fetches
-        self._report = report
+        self._events = events
         self._depth = 0
-        self._put_off: deque[tuple[GraphRun, str]] = deque()
+        self.put_off: deque[tuple[GraphRun, str]] = deque()
 
     # Notified of results, queued, started
 
@@ -79,12 +80,15 @@ class NodeLifecycle:
 
     def queue_ready(self, run: GraphRun) -> bool:
         """Queues what can run; False when nothing can."""
+        queued = False
         run.holds += 1
         try:
-            queued = [self.queue_if_ready(run, name) for name in run.plan.computed]
+            for name in run.plan.computed:
+                if self.queue_if_ready(run, name):
+                    queued = True
         finally:
             run.holds -= 1
-        return any(queued) or not run.is_idle
+        return queued or not run.is_idle
 
     def queue_if_ready(self, run: GraphRun, name: str) -> bool:
         """Queues a node that waits for nothing any more, unless it is skipped; starts one if it may."""
@@ -99,9 +103,9 @@ class NodeLifecycle:
                 self._fetches.wait(run, name, unknown)
                 return True
         if node.skip and plan.default is UNDEFINED:
-            self.board.move(run, name, NodeState.SKIPPED)
+            run.move(name, NodeState.SKIPPED, self._observe)
             return False
-        self.board.move(run, name, NodeState.QUEUED)
+        run.move(name, NodeState.QUEUED, self._observe)
         slots = self.board.slots
         if self._fuel.left > 0 and slots.take_at_once(plan.label):
             self._start(run, name)
@@ -112,8 +116,8 @@ class NodeLifecycle:
 
     def catch_up(self) -> None:
         """Starts what was put off; to be called when the event has been handled otherwise."""
-        while self._put_off:
-            self.execute(*self._put_off.popleft())
+        while self.put_off:
+            self.execute(*self.put_off.popleft())
 
     def start_queued(self) -> None:
         """Starts what is queued, as far as there are slots."""
@@ -132,7 +136,7 @@ class NodeLifecycle:
 
     def _start(self, run: GraphRun, name: str) -> None:
         if self._depth >= MAX_NESTED_DISPATCH_DEPTH:
-            self._put_off.append((run, name))
+            self.put_off.append((run, name))
             return
         self._depth += 1
         self.execute(run, name)
@@ -161,8 +165,8 @@ class NodeLifecycle:
             inputs = node_semantics.inputs_of(run, plan)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
             if node.state is not NodeState.EXECUTING:
-                self.board.move(run, name, NodeState.EXECUTING)
-            if not isinstance(agent, str) or not may_call(self.rules, agent, plan):
+                run.move(name, NodeState.EXECUTING, self._observe)
+            if not isinstance(agent, str) or not node_semantics.may_call(self.rules, agent, plan):
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
             graph = None if plan.graph is None else node_semantics.graph_of(run, plan.graph)
             own = agent in self.rules.own
@@ -178,18 +182,19 @@ class NodeLifecycle:
             return not self.fail(run, name, NodeState.FAILED, str(error), final)
         if plan.console is not None:
             self.board.show(run, name, node_semantics.console_before(plan, inputs))
-        self.board.count_call()
+        board = self.board
+        board.count_call()
         if plan.options.deadline is not None and node.deadline is None:
-            node.deadline = self.board.new_call()
-            self.board.send(run, name, StartTimer(node.deadline, plan.options.deadline))
-        node.call = self.board.new_call()
+            node.deadline = board.new_call()
+            board.send(run, name, StartTimer(node.deadline, plan.options.deadline))
+        node.call = board.new_call()
         if graph is not None or (own and node_semantics.has_own_graph(agent)):
             node.reserved = True
-            self.board.slots.open_nested(run.id, plan.label)
+            board.slots.open_nested(run.id, plan.label)
         if own:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
-            self.board.send(run, name, agent_call(self.rules, run, name, agent, inputs, params))
+            board.send(run, name, node_semantics.agent_call(self.rules, run, name, agent, inputs, params))
         return True
 
     # Answered, over
@@ -203,8 +208,11 @@ class NodeLifecycle:
         final: bool = False,
     ) -> None:
         """Makes of an answer what it is for the node: its result, another attempt, its failure."""
-        reserved = self._stop_waiting(run, name)
-        failure = outcome.failure
+        node, failure = run.nodes[name], outcome.failure
+        node.call = None
+        reserved = node.reserved
+        if reserved or node.nested is not None:
+            self._close_graphs(node)
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
@@ -218,16 +226,13 @@ class NodeLifecycle:
         if failure is not None and self.fail(run, name, state, failure, final):
             self.execute(run, name)
 
-    def _stop_waiting(self, run: GraphRun, name: str) -> bool:
-        """The call of a node is over: its timer and its inner graphs go; True if it held a second slot."""
-        node = run.nodes[name]
-        node.call = None
+    def _close_graphs(self, node: NodeRun) -> None:
+        """The call of a node with graphs inside is over: they go, and the timer of the attempt."""
         if node.nested is not None:
             self.board.cancel(node.timer)
             self.board.discard(node.nested.children)
             node.timer = node.nested = None
-        reserved, node.reserved = node.reserved, False
-        return reserved
+        node.reserved = False
 
     def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
         plan = run.plan.computed[name]
@@ -256,20 +261,19 @@ class NodeLifecycle:
 
     def _complete(self, run: GraphRun, name: str, merged: Value) -> None:
         """The node has its result: what its agent gave, with passThrough over it."""
-        node = run.nodes[name]
-        run.move(name, NodeState.COMPLETED)
         plan = run.plan.computed[name]
-        node.result = merged if plan.output is None else node_semantics.mapped(run, plan, merged)
-        self.board.moved(run, name)
+        run.nodes[name].result = merged if plan.output is None else node_semantics.mapped(run, plan, merged)
+        run.move(name, NodeState.COMPLETED, self._observe)
         self.notify(run, name)
         self._leave(run, name)
 
     def fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
         """Records a failed attempt; True when the node is to be executed again."""
         node = run.nodes[name]
-        self.board.move(run, name, state)
+        run.move(name, state, self._observe)
         if not final and node.retries < run.plan.computed[name].retry:
             node.retries += 1
+            node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
         node.result = UNDEFINED
         node.error = message
@@ -279,7 +283,7 @@ class NodeLifecycle:
     def fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
         """A node fails before it could be queued."""
         for state in (NodeState.QUEUED, NodeState.EXECUTING):
-            self.board.move(run, name, state)
+            run.move(name, state, self._observe)
         self.board.slots.hold(run.id, run.plan.computed[name].label, nested=False)
         self.fail(run, name, NodeState.FAILED, message, final=True)
 
@@ -290,7 +294,7 @@ class NodeLifecycle:
             node.deadline = None
         slots = self.board.slots
         slots.release(run.plan.computed[name].label)
-        if slots.lanes:
-            self.start_queued()
-        if not run.active and run.is_idle and run.outcome is None:
-            self._report("idle", run)
+        while slots.lanes and self._dispatch():
+            pass
+        if not run.active and not run.holds and run.outcome is None:
+            self._events.idle(run)

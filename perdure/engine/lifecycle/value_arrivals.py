@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from perdure.engine import node_semantics
 from perdure.engine.board import Board
-from perdure.engine.graph_lifecycle import GraphLifecycle
-from perdure.engine.lifecycle_events import Report
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.graphs import GraphLifecycle
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.messages import Fetch
-from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
@@ -26,15 +26,15 @@ class ValueArrivals:
         self,
         board: Board,
         fetches: ValueRequests,
-        node_life: NodeLifecycle,
+        node_lifecycle: NodeLifecycle,
         graphs: GraphLifecycle,
-        report: Report,
+        events: GraphEvents,
     ) -> None:
         self._board = board
         self._fetches = fetches
-        self._nodes = node_life
+        self._nodes = node_lifecycle
         self._graphs = graphs
-        self._report = report
+        self._events = events
 
     def arrived(self, call: int, outcome: Outcome) -> None:
         """The answer to a Fetch: its value, or why it cannot be had."""
@@ -88,4 +88,4 @@ class ValueArrivals:
         finally:
             run.holds -= 1
         if run.is_idle and run.outcome is None:
-            self._report("idle", run)
+            self._events.idle(run)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import GRAPH_STEP_COUNT
-from perdure.engine.lifecycle_events import Report
+from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.messages import Finish
-from perdure.engine.node_lifecycle import NodeLifecycle
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.engine.value_requests import ValueRequests
@@ -16,20 +16,25 @@ from perdure.graph.values import UNDEFINED
 
 
 class GraphLifecycle:
-    """Begins and ends all graphs of a run; `report` hears of the end of each that is inside a node."""
+    """Begins and ends all graphs of a run; `events` hear of the end of each that is inside a node."""
 
     def __init__(
-        self, board: Board, rules: Rules, node_life: NodeLifecycle, fetches: ValueRequests, report: Report
+        self,
+        board: Board,
+        rules: Rules,
+        node_lifecycle: NodeLifecycle,
+        fetches: ValueRequests,
+        events: GraphEvents,
     ) -> None:
         self.board = board
         self.rules = rules
-        self._nodes = node_life
+        self._nodes = node_lifecycle
         self._fetches = fetches
-        self._report = report
+        self._events = events
 
     def begin(self, run: GraphRun) -> None:
         """Gives static nodes their values and queues what can run."""
-        if loops.is_endless(run):
+        if run.rule is not None and loops.is_endless(run):
             self.end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
             return
         self.board.fuel.left -= GRAPH_STEP_COUNT + len(run.nodes)
@@ -52,8 +57,7 @@ class GraphLifecycle:
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""
         for name in run.plan.statics:
-            if loops.set_result(run, name):
-                self.board.moved(run, name)
+            if loops.set_result(run, name, self.board.observe):
                 self._nodes.notify(run, name, queue=False)
 
     def proceed(self, run: GraphRun) -> None:
@@ -110,7 +114,7 @@ class GraphLifecycle:
         """A graph is over, and with the root the whole run; `nothing_ran` of what it began with."""
         run.outcome = outcome
         if run.parent is not None:
-            self._report("ended", run)
+            self._events.ended(run)
         elif nothing_ran:
             self.board.finish(Finish(all={}, results={}))
         else:

@@ -1,0 +1,1 @@
+"""What was and is in a run: the one read model, made by replaying its history."""

@@ -1,0 +1,79 @@
+"""The activities of a history: when each was scheduled and started, by which worker, and how it ended.
+
+All that is read of the events themselves. What they mean for nodes comes from the replay alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+
+
+@dataclass(slots=True)
+class ActivityRecord:
+    """One activity. Of its attempts the history has the last, `number`, and why the one before it failed."""
+
+    id: str
+    queue: str
+    scheduled: int
+    number: int = 1
+    worker: str | None = None
+    started: int | None = None
+    ended: int | None = None
+    failure: str | None = None
+    earlier_failure: str | None = None
+
+
+def activities(events: Iterable[HistoryEvent]) -> dict[str, list[ActivityRecord]]:
+    """The activities by their id, those of one id in their order."""
+    by_event: dict[int, ActivityRecord] = {}
+    by_id: dict[str, list[ActivityRecord]] = {}
+    for event in events:
+        time = milliseconds(event.event_time)
+        match event.event_type:
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                scheduled = event.activity_task_scheduled_event_attributes
+                record = ActivityRecord(scheduled.activity_id, scheduled.task_queue.name, time)
+                by_event[event.event_id] = record
+                by_id.setdefault(record.id, []).append(record)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                started = event.activity_task_started_event_attributes
+                record = by_event[started.scheduled_event_id]
+                record.started, record.worker, record.number = time, started.identity, started.attempt
+                record.earlier_failure = message(started.last_failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                by_event[event.activity_task_completed_event_attributes.scheduled_event_id].ended = time
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                failed = event.activity_task_failed_event_attributes
+                _end(by_event[failed.scheduled_event_id], time, failed.failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+                late = event.activity_task_timed_out_event_attributes
+                _end(by_event[late.scheduled_event_id], time, late.failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+                record = by_event[event.activity_task_canceled_event_attributes.scheduled_event_id]
+                record.ended, record.failure = time, "cancelled"
+            case _:
+                pass
+    return by_id
+
+
+def milliseconds(time: Timestamp) -> int:
+    """Since the epoch."""
+    return time.seconds * 1000 + time.nanos // 1_000_000
+
+
+def message(failure: Failure) -> str | None:
+    """The message of a failure, or of what caused it; None for none."""
+    inner = failure
+    while inner.HasField("cause") and not inner.HasField("application_failure_info"):
+        inner = inner.cause
+    return inner.message or failure.message or None
+
+
+def _end(record: ActivityRecord, time: int, failure: Failure) -> None:
+    record.ended, record.failure = time, message(failure)

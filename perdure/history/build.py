@@ -1,0 +1,99 @@
+"""Makes the model of a run of its histories, and of what their replay has noted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
+
+from perdure.engine.scheduler import Scheduler
+from perdure.errors import PerdureError
+from perdure.history.activities import activities, message, milliseconds
+from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel
+from perdure.history.nodes import NodeBuilder
+from perdure.history.replay import Replayed
+from perdure.protocol.payloads import RunRequest
+
+END_STATES: Final[Mapping[int, str]] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed-out",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "canceled",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
+}
+
+
+def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
+    """The model; `request` started the first of these executions, which are in their order."""
+    first, last = histories[0].events[0], histories[-1].events[-1]
+    began = first.workflow_execution_started_event_attributes
+    state = END_STATES.get(last.event_type)
+    shell = None if replayed.workflow is None else replayed.workflow.shell
+    scheduler = None if shell is None else shell.scheduler()
+    if not replayed.journal.passes:
+        _foresee(request, replayed)
+    events = (event for history in histories for event in history.events)
+    builder = NodeBuilder(replayed.journal, activities(events), is_over=state is not None)
+    nodes = builder.nodes()
+    prompts = () if shell is None or state is not None else shell.questions()
+    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+    for question in questions:
+        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    return RunModel(
+        id=histories[0].workflow_id,
+        name=request.name,
+        state=state or "running",
+        graph=request.graph,
+        chain=tuple(_execution(history) for history in histories),
+        is_whole=not began.continued_execution_run_id,
+        started=milliseconds(first.event_time),
+        ended=None if state is None else milliseconds(last.event_time),
+        queue=request.queue,
+        results={} if scheduler is None else scheduler.root.results(False),
+        errors={} if scheduler is None else scheduler.root.errors(),
+        failure=_failure(last),
+        questions=questions,
+        console=tuple(replayed.journal.console),
+        counts=_counts(nodes),
+        nodes=nodes,
+        transitions=builder.transitions(),
+        problem=replayed.problem,
+    )
+
+
+def _foresee(request: RunRequest, replayed: Replayed) -> None:
+    """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
+    with suppress(PerdureError):  # the run will end with it
+        replayed.journal.begun(Scheduler(request.graph, replace(request.options, injects=())))
+
+
+def _counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+    return dict(Counter(str(node.phase) for node in nodes.values()))
+
+
+def _execution(history: WorkflowHistory) -> Execution:
+    first, last = history.events[0], history.events[-1]
+    began = first.workflow_execution_started_event_attributes
+    return Execution(began.original_execution_run_id, milliseconds(first.event_time), last.event_id)
+
+
+def _failure(last: HistoryEvent) -> str | None:
+    """Why a run ended without a result, in the words of the history."""
+    match last.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+            return message(last.workflow_execution_failed_event_attributes.failure)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+            reason = last.workflow_execution_terminated_event_attributes.reason
+            return f"terminated: {reason}" if reason else "terminated"
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+            return "the time limit of the run has passed"
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+            return "cancelled"
+        case _:
+            return None

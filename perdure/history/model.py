@@ -1,0 +1,209 @@
+"""The read model: all that is known of a run, as records.
+
+One model serves all readers (page, status, history, explain), whether the run is open or over, with a worker
+or without. `perdure.history.read` makes it. Times are in milliseconds since the epoch, None where unknown or
+not yet. Values are the run's own objects and must not be changed; a large one is a
+perdure.graph.deferred.Deferred, which `Run.value` fetches from the store. UNDEFINED is no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from perdure.engine.human_tasks import HumanPrompt
+from perdure.errors import UsageError
+from perdure.graph.values import UNDEFINED, Value
+
+
+class Phase(StrEnum):
+    """What a node is doing. The engine's state `queued` is one of these, `executing` is six of them."""
+
+    WAITING = "waiting"
+    """For results of other nodes."""
+    QUEUED_HERE = "queued here"
+    """Ready, and held back by the run: no free slot, a label's limit, too many calls on their way."""
+    QUEUED_THERE = "queued there"
+    """On a task queue of the server, where no worker has taken it yet."""
+    RUNNING = "running"
+    BACKOFF = "backoff"
+    """An attempt has failed, and the server repeats it later."""
+    ASKS = "asks"
+    """A person is asked."""
+    PAUSED = "paused"
+    """Its activity was paused at the server."""
+    LOST = "lost"
+    """Its worker sends no heartbeats any more."""
+    COMPLETED = "completed"
+    INJECTED = "injected"
+    """A static node with a value."""
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    ABORTED = "abort"
+    """Stopped from outside: the run was cancelled, or another node of its graph failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution of a node's call.
+
+    `path` is that of the call: it differs for each `retry` of the node, and `number` counts what Temporal
+    repeats under one path, from 1. `worker` is the identity of the process that executed it, None for what
+    the run's own worker executed. Of several attempts under one path the history keeps only the last, with
+    the failure of the one before it. `due` is when the next one begins, of an attempt in backoff.
+    """
+
+    path: str
+    number: int = 1
+    worker: str | None = None
+    queue: str | None = None
+    scheduled: int | None = None
+    started: int | None = None
+    ended: int | None = None
+    failure: str | None = None
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """How far the graphs inside a node are: one, or one for each row of a map.
+
+    `total` are all of them, `opened` those that have begun, and of these `done` have a result and `failed`
+    a failure. `states` counts the inner nodes by their id and state, over all rows.
+    """
+
+    total: int
+    opened: int
+    done: int
+    failed: int
+    states: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeModel:
+    """One node in one pass of one graph.
+
+    `address` is its place in the run, such as ``chapters[3].summarize@2``, the same for all retries. `parent`
+    is the address of the node whose graph it is in, None in the graph of the run; `row` is the row of that
+    map, None for no map; `iteration` is the pass of its graph, from 0. `agent` is None for a static node.
+
+    `state` is GraphAI's, `phase` says more. It was `ready` when its inputs were, `started` when it first had
+    a slot, and `ended` in its last state. `inputs`, `params` and `result` are UNDEFINED where there are none;
+    inputs of a graph agent are in its rows. `usage` are a model's own counts of tokens.
+    """
+
+    address: str
+    node: str
+    parent: str | None = None
+    row: int | None = None
+    iteration: int = 0
+    agent: str | None = None
+    state: str = "waiting"
+    phase: Phase = Phase.WAITING
+    ready: int | None = None
+    started: int | None = None
+    ended: int | None = None
+    retries: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    inputs: Value = UNDEFINED
+    params: Value = UNDEFINED
+    result: Value = UNDEFINED
+    failure: str | None = None
+    console: tuple[str, ...] = ()
+    usage: Mapping[str, Value] | None = None
+    rows: RowCounts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A node came to a state. Those of a segment all have the time at which it began."""
+
+    time: int
+    address: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLine:
+    """What a node showed; `address` is "" where that is not known."""
+
+    time: int
+    address: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked by the node at `address`, which has done so since it started."""
+
+    prompt: HumanPrompt
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution at the server: a run that continues as new has several, oldest first.
+
+    `last_event` is the number of the last event of its history that was read.
+    """
+
+    execution: str
+    started: int
+    last_event: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunModel:
+    """A run, all of it.
+
+    `state` is Temporal's word in small letters, such as "running"; `chain` are its executions, of which the
+    first is missing where the server has removed its history (`is_whole` is then false, and what only that
+    one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
+    order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
+    their order. `problem` says why a history could not be replayed: then there are no nodes.
+    """
+
+    id: str
+    name: str
+    state: str
+    graph: Mapping[str, Value]
+    chain: tuple[Execution, ...] = ()
+    is_whole: bool = True
+    started: int | None = None
+    ended: int | None = None
+    queue: str = ""
+    results: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    failure: str | None = None
+    questions: tuple[Question, ...] = ()
+    console: tuple[ConsoleLine, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    nodes: Mapping[str, NodeModel] = field(default_factory=dict[str, NodeModel])
+    transitions: tuple[Transition, ...] = ()
+    problem: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not ended."""
+        return self.ended is None
+
+    def node(self, address: str) -> NodeModel:
+        """The node at this address, or the only one of this id. Raises UsageError."""
+        node = self.nodes.get(address)
+        if node is not None:
+            return node
+        named = [node for node in self.nodes.values() if node.node == address]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            hint = f"use one of {', '.join(node.address for node in named[:5])}"
+            raise UsageError(f"{len(named)} nodes of run {self.id!r} are called {address!r}", hint=hint)
+        raise UsageError(f"run {self.id!r} has no node {address!r}", hint=f"perdure history {self.id}")
+
+    def inside(self, address: str | None, row: int | None = None) -> Iterator[NodeModel]:
+        """The nodes of the graphs in the node at `address`, of one `row` or of all; None is the run."""
+        for node in self.nodes.values():
+            if node.parent == address and (row is None or node.row == row):
+                yield node

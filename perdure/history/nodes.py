@@ -1,0 +1,176 @@
+"""The nodes of a run, of what its replay has noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from perdure.engine.plan import ComputedPlan
+from perdure.engine.state import ACTIVE, TERMINAL_STATES, NodeRun, NodeState
+from perdure.graph.deferred import Deferred
+from perdure.graph.fields import MAP_INDEX
+from perdure.graph.reference import Reference
+from perdure.graph.values import UNDEFINED, Value, is_dict
+from perdure.history.activities import ActivityRecord
+from perdure.history.journal import Call, Journal, Pass, PassId
+from perdure.history.model import Attempt, NodeModel, Phase, RowCounts, Transition
+from perdure.workflows.activity_options import MAX_ACTIVITY_ID_CHARS, shortened
+
+_PHASES: Mapping[NodeState, Phase] = {
+    NodeState.QUEUED: Phase.QUEUED_HERE,
+    NodeState.EXECUTING: Phase.RUNNING,
+}
+
+
+@dataclass(slots=True)
+class _Times:
+    ready: int | None = None
+    started: int | None = None
+    ended: int | None = None
+
+
+@dataclass(slots=True)
+class NodeBuilder:
+    """Builds the nodes of one run. A run that `is_over` aborts what was under way."""
+
+    journal: Journal
+    activities: Mapping[str, Sequence[ActivityRecord]]
+    is_over: bool
+    _times: dict[tuple[PassId, str], _Times] = field(default_factory=dict[tuple[PassId, str], _Times])
+    _console: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    _inner: dict[str, dict[int, list[Pass]]] = field(default_factory=dict[str, dict[int, list[Pass]]])
+
+    def nodes(self) -> dict[str, NodeModel]:
+        """The nodes by address: outer graphs before inner ones, in the order in which these began."""
+        for move in self.journal.moves:
+            self._time(move.time, (move.place, move.name), move.state)
+        for line in self.journal.console:
+            self._console.setdefault(line.address, []).append(line.text)
+        passes = sorted(self.journal.passes.items(), key=lambda item: (item[1].run.depth, item[0]))
+        for (number, _), each in passes:
+            if each.parent is not None:
+                self._inner.setdefault(each.parent, {}).setdefault(number, []).append(each)
+        return {node.address: node for place, each in passes for node in self._nodes_of(place, each)}
+
+    def address_of(self, path: str) -> str:
+        """The address of the node whose call has this path."""
+        return self.journal.addresses.get(path, path)
+
+    def transitions(self) -> tuple[Transition, ...]:
+        """Every move of a node, in order."""
+        passes = self.journal.passes
+        return tuple(
+            Transition(move.time, passes[move.place].address(move.name), str(move.state))
+            for move in self.journal.moves
+        )
+
+    def _time(self, time: int, node: tuple[PassId, str], state: NodeState) -> None:
+        times = self._times.setdefault(node, _Times())
+        if state is NodeState.QUEUED:
+            times.ready = time
+        elif state is NodeState.EXECUTING:
+            times.started, times.ended = times.started or time, None
+        elif state in TERMINAL_STATES:
+            times.ended = time
+
+    def _nodes_of(self, place: PassId, each: Pass) -> Iterator[NodeModel]:
+        for name in _shown(each):
+            yield self._node(place, each, name, each.nodes[name])
+
+    def _node(self, place: PassId, each: Pass, name: str, node: NodeRun) -> NodeModel:
+        address = each.address(name)
+        state = NodeState.ABORT if self.is_over and node.state in ACTIVE else node.state
+        times = self._times.get((place, name)) or _Times()
+        calls = self.journal.calls.get(address, ())
+        command = calls[-1].command if calls else None
+        return NodeModel(
+            address=address,
+            node=name,
+            parent=each.parent,
+            row=each.run.map_index,
+            iteration=each.iteration,
+            agent=_agent(each.run.plan.computed.get(name), calls),
+            state=str(state),
+            phase=_PHASES.get(state) or Phase(state),
+            ready=times.ready,
+            started=times.started,
+            ended=times.ended,
+            retries=node.retries,
+            attempts=tuple(attempt for call in calls for attempt in self._attempts(call)),
+            inputs=UNDEFINED if command is None else command.inputs,
+            params=UNDEFINED if command is None else command.params,
+            result=node.result,
+            failure=node.error,
+            console=tuple(self._console.get(address, ())),
+            usage=_usage(node.result),
+            rows=self._rows(address, node),
+        )
+
+    def _attempts(self, call: Call) -> Iterator[Attempt]:
+        path = call.command.path
+        records = self.activities.get(shortened(call.activity or path, MAX_ACTIVITY_ID_CHARS), ())
+        if not records:
+            yield Attempt(path=path, started=call.began, ended=call.ended, failure=call.failure)
+        for record in records:
+            if record.number > 1:
+                yield Attempt(
+                    path=path, number=record.number - 1, queue=record.queue, failure=record.earlier_failure
+                )
+            yield Attempt(
+                path=path,
+                number=record.number,
+                worker=record.worker,
+                queue=record.queue,
+                scheduled=record.scheduled,
+                started=record.started,
+                ended=record.ended,
+                failure=call.failure or record.failure,
+            )
+
+    def _rows(self, address: str, node: NodeRun) -> RowCounts | None:
+        graphs = self._inner.get(address)
+        nested = node.nested
+        if graphs is None and nested is None:
+            return None
+        last = [passes[-1] for passes in (graphs or {}).values()]
+        failed = sum(any(inner.error is not None for inner in each.nodes.values()) for each in last)
+        is_open = nested is not None and not self.is_over
+        running = len(nested.children) if nested is not None and is_open else 0
+        return RowCounts(
+            total=len(nested.starts) if nested is not None else len(last),
+            opened=len(last),
+            done=len(last) - failed - running,
+            failed=failed,
+            states=_states(last),
+        )
+
+
+def _states(passes: Sequence[Pass]) -> dict[str, dict[str, int]]:
+    """How many of the graphs have each of their nodes in each state."""
+    counts: dict[str, dict[str, int]] = {}
+    for each in passes:
+        for name in _shown(each):
+            states = counts.setdefault(name, {})
+            state = str(each.nodes[name].state)
+            states[state] = states.get(state, 0) + 1
+    return counts
+
+
+def _shown(each: Pass) -> Iterator[str]:
+    """The nodes of a graph, without the one that holds the number of a row."""
+    return (name for name in each.run.plan.order if name != MAP_INDEX)
+
+
+def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:
+    if plan is None:
+        return None
+    if calls:
+        return calls[-1].command.agent
+    return plan.agent.text if isinstance(plan.agent, Reference) else plan.agent
+
+
+def _usage(result: Value) -> Mapping[str, Value] | None:
+    if not is_dict(result) or isinstance(result, Deferred):
+        return None
+    usage = result.get("usage")
+    return usage if is_dict(usage) else None

@@ -1,0 +1,59 @@
+"""Reads the model of a run: fetches the histories of its executions, and replays them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from temporalio.client import Client, WorkflowHistory
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError, RPCStatusCode
+
+from perdure.errors import UsageError
+from perdure.history.build import run_model
+from perdure.history.cache import ModelCache
+from perdure.history.model import RunModel
+from perdure.history.replay import replay
+from perdure.monitoring.descriptions import described
+from perdure.protocol.payloads import RunRequest
+from perdure.temporal.rpc_errors import rpc_error
+
+_cache = ModelCache()
+
+
+async def read_run(temporal: Client, id: str) -> RunModel:
+    """The model of a run. Raises UsageError when the server knows no such run, or has no history of it."""
+    description = await described(temporal, id)
+    execution = description.info.execution.run_id
+    model = _cache.get(execution, description.info.history_length)
+    if model is None:
+        histories = await _chain(temporal, id, execution)
+        model = await replayed(histories, temporal.data_converter)
+        _cache.add(model)
+    return replace(model, state=description.state, name=description.name or model.name)
+
+
+async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverter) -> RunModel:
+    """The model of the run that has these histories, one for each of its executions, oldest first."""
+    first = histories[0].events[0].workflow_execution_started_event_attributes
+    request: RunRequest = (await converter.decode(first.input.payloads, [RunRequest]))[0]
+    return run_model(histories, request, await replay(histories, converter))
+
+
+async def _chain(temporal: Client, id: str, execution: str) -> list[WorkflowHistory]:
+    """The histories of a run, as far back as the server has them."""
+    histories: list[WorkflowHistory] = []
+    while execution:
+        try:
+            history = await temporal.get_workflow_handle(id, run_id=execution).fetch_history()
+        except RPCError as error:
+            if histories and error.status is RPCStatusCode.NOT_FOUND:
+                break
+            raise rpc_error(error, f"run {id!r}") from error
+        if not history.events:
+            break
+        histories.insert(0, history)
+        execution = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+    if not histories:
+        raise UsageError(f"run {id!r} has no history any more")
+    return histories

@@ -1,0 +1,82 @@
+"""Replays histories of runs in this process: no worker takes part, and no agent is called.
+
+Why: the history holds events, and what a node is doing follows from them by the rules of the engine alone. A
+reader that derived it from the events would be a second engine, which disagrees with the first sooner or
+later. So the workflow's own code is replayed, and asked for what it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    Interceptor,
+    Replayer,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from perdure.history.journal import Journal
+from perdure.plugin import GraphPlugin
+from perdure.workflows.graph_workflow import GraphWorkflow
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What replays have brought: notes of all of them, the workflow of the last one, and why one failed."""
+
+    journal: Journal = field(default_factory=Journal)
+    workflow: GraphWorkflow | None = None
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class _Capture(Interceptor):
+    replayed: Replayed
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        replayed = self.replayed
+
+        class Inbound(WorkflowInboundInterceptor):
+            async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+                instance = workflow.instance()
+                if isinstance(instance, GraphWorkflow):
+                    instance.journal, replayed.workflow = replayed.journal, instance
+                return await super().execute_workflow(input)
+
+        return Inbound
+
+
+async def replay(histories: Sequence[WorkflowHistory], converter: DataConverter) -> Replayed:
+    """Replays the executions of one run, oldest first."""
+    replayed = Replayed()
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        for history in filter(_has_begun, histories):
+            replayer = Replayer(
+                workflows=[],
+                plugins=[GraphPlugin()],
+                interceptors=[_Capture(replayed)],
+                data_converter=converter,
+                workflow_task_executor=executor,
+                debug_mode=True,  # a busy machine is no deadlock
+            )
+            result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+            if result.replay_failure is not None:
+                replayed.problem = str(result.replay_failure).partition("\n")[0][:500]
+                break
+    return replayed
+
+
+def _has_begun(history: WorkflowHistory) -> bool:
+    """Whether a worker has taken a step of the execution: a replay of any other would wait for one."""
+    return any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events)

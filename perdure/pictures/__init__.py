@@ -1,0 +1,1 @@
+"""Pictures of graphs: where each node is drawn, and the drawing, without a browser."""

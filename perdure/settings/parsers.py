@@ -1,0 +1,91 @@
+"""How the text of a variable is read: each function takes the name and the text, and raises UsageError."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from perdure.errors import UsageError
+
+
+def days(name: str, text: str, most: float = math.inf, example: int = 7) -> float:
+    """The days that `text`, the value of `name`, says. Raises UsageError below an hour, or above `most`."""
+    number = _number(text)
+    if not 1 / 24 <= number <= most or math.isinf(number):
+        upper = " up" if math.isinf(most) else f" to {most:g}"
+        raise _refused(name, text, f"a number of days from 0.042 (an hour){upper}", example)
+    return number
+
+
+def count(name: str, text: str, least: int, unit: str, example: int, most: int | None = None) -> int:
+    """The number that `text`, the value of `name`, stands for. Raises UsageError outside of its bounds."""
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        upper = " up" if most is None else f" to {most}"
+        raise _refused(name, text, f"a number of {unit} from {least}{upper}", example)
+    return int(text)
+
+
+def seconds(name: str, text: str) -> float:
+    """The seconds that `text` says. Raises UsageError for none."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise _refused(name, text, "a number of seconds above 0", 600)
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _refused(name: str, text: str, expected: str, example: Any) -> UsageError:
+    return UsageError(f"{name}: {text!r} is not {expected}", hint=f"set it to {example}, say", variable=name)
+
+
+def port(name: str, text: str) -> int:
+    """The port that `text` says. Raises UsageError for what is none."""
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise _refused(name, text, "a port, from 1 to 65535", 8081)
+    return int(text)
+
+
+def string(name: str, text: str) -> str:
+    """The text as it is."""
+    del name
+    return text
+
+
+def folder(name: str, text: str) -> Path:
+    """The folder of this path."""
+    del name
+    return Path(text)
+
+
+def is_on(name: str, text: str) -> bool:
+    """Whether it switches something on: whatever does not say no."""
+    del name
+    return text.lower() not in ("0", "false", "no")
+
+
+def words(name: str, text: str) -> tuple[str, ...]:
+    """The words of a list, between spaces or commas."""
+    del name
+    return tuple(text.replace(",", " ").split())
+
+
+def deployment_name(name: str, text: str) -> str:
+    """The name of a deployment. Raises UsageError for one that Temporal cannot tell from its build."""
+    if set(".:") & set(text):
+        raise UsageError(f"{name}: {text!r} has a dot or a colon", hint="leave it out", variable=name)
+    return text
+
+
+def synchronous(name: str, text: str) -> str:
+    """SQLite's word for how it writes. Raises UsageError for another."""
+    if text.upper() not in ("FULL", "NORMAL"):
+        hint = "leave it out for FULL"
+        raise UsageError(f"{name}: {text!r} is neither FULL nor NORMAL", hint=hint, variable=name)
+    return text.upper()

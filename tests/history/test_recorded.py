@@ -1,0 +1,91 @@
+"""The read model of every recorded history, old ones too: what the run itself said at its end."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+from perdure.engine.state import TERMINAL_STATES
+from perdure.history.model import RunModel
+from perdure.history.read import replayed
+from perdure.plugin import data_converter
+from perdure.protocol.payloads import RunResult
+from perdure.protocol.records import from_plain
+from tests.support.histories import HISTORIES
+
+pytestmark = pytest.mark.anyio
+
+each = pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+async def model_of(history: dict[str, Any], events: int | None = None) -> RunModel:
+    """That of the first `events` events, or of all."""
+    cut = {**history, "events": history["events"][:events]}
+    return await replayed([WorkflowHistory.from_json("recorded", cut)], data_converter(None))
+
+
+def result_of(history: dict[str, Any]) -> RunResult:
+    """What the run left behind, by its last event."""
+    last = history["events"][-1]
+    failed = last.get("workflowExecutionFailedEventAttributes")
+    if failed is None:
+        (payload,) = last["workflowExecutionCompletedEventAttributes"]["result"]["payloads"]
+    else:
+        (payload,) = failed["failure"]["applicationFailureInfo"]["details"]["payloads"]
+    return from_plain(RunResult, json.loads(base64.b64decode(payload["data"])))
+
+
+@each
+async def test_it_ends_as_the_run_ended(path: Path) -> None:
+    history = read(path)
+    model, result = await model_of(history), result_of(history)
+    assert model.problem is None
+    assert model.results == result.results
+    assert model.failure == result.failure
+    assert model.errors.keys() == result.errors.keys()
+    last = max((node.iteration for node in model.inside(None)), default=0)
+    outer = [node for node in model.inside(None) if node.iteration == last]
+    assert {node.node: node.state for node in outer} == result.states
+    assert {node.node: node.result for node in outer if node.node in result.all} == result.all
+
+
+@each
+async def test_times_follow_each_other(path: Path) -> None:
+    model = await model_of(read(path))
+    times = [transition.time for transition in model.transitions]
+    assert times == sorted(times)
+    assert model.started is not None
+    assert model.ended is not None
+    for node in model.nodes.values():
+        known = [time for time in (node.ready, node.started, node.ended) if time is not None]
+        assert [model.started, *known, model.ended] == sorted([model.started, *known, model.ended])
+        assert (node.ended is not None) == (node.state in TERMINAL_STATES)
+
+
+@each
+async def test_every_beginning_of_a_history_has_a_model(path: Path) -> None:
+    """A run that is not over: without a worker, and at whatever event its history ends."""
+    history = read(path)
+    for count in range(1, len(history["events"]), max(1, len(history["events"]) // 12)):
+        model = await model_of(history, count)
+        assert (model.problem, model.state, model.is_open) == (None, "running", True)
+        assert sum(model.counts.values()) == len(model.nodes)
+
+
+async def test_of_a_history_that_this_version_cannot_replay_the_reason_is_told() -> None:
+    history = read(next(path for path in HISTORIES if path.stem == "retried"))
+    for event in history["events"]:
+        if "activityTaskScheduledEventAttributes" in event:
+            event["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "another"
+    model = await model_of(history)
+    assert "another" in (model.problem or "")
+    assert (model.state, model.name) == ("completed", "retried")
