@@ -1,7 +1,7 @@
 """The request that starts a run, checked: anybody who reaches the server may start one.
 
 An exception of another kind than PerdureError would fail the workflow task, and Temporal repeats that one
-for ever: so whatever is wrong with a request is a UsageError, which ends the run.
+forever: so any error of a request is a UsageError, which ends the run.
 """
 
 from __future__ import annotations

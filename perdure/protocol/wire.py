@@ -70,17 +70,17 @@ def _finding(payload: Payload, error: Exception) -> str:
     return f"a value cannot be read: {reason[:MAX_UNREADABLE_CHARS]}"
 
 
-def pack(value: Any, *, limited: bool = True, **beside: Any) -> RawValue:
-    """A payload that passes Temporal's converters untouched. `beside` travels in its metadata, as JSON."""
+def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:
+    """A payload that passes Temporal's converters untouched. `metadata` becomes part of its own, as JSON."""
     payload = to_payload(value, limited=limited)
-    for name, data in beside.items():
+    for name, data in metadata.items():
         if data:
             payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()
     return RawValue(payload)
 
 
-def beside(raw: RawValue, name: str) -> Any:
-    """What `pack` put beside the value under this name; None for nothing. Raises MalformedPayload."""
+def metadata_of(raw: RawValue, name: str) -> Any:
+    """What `pack` put into the metadata under this name; None for nothing. Raises MalformedPayload."""
     data = raw.payload.metadata.get(f"perdure-{name}")
     return None if data is None else from_payload(Payload(metadata={"encoding": ENCODING}, data=data))
 

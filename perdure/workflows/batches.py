@@ -68,10 +68,10 @@ def _is_same(value: Value, other: Value) -> bool:
 
 
 def answers(batch: list[RunAgent], result: Value) -> list[AgentCompleted | AgentFailed | RunAgent]:
-    """The answer to each call; the call itself where the world failed it, to be made again alone.
+    """The answer to each call; the call itself after a transient failure, to be made again alone.
 
-    Raises MalformedPayload for a result that has not an answer for each.
+    Raises MalformedPayload for a result that does not have an answer for each.
     """
     if not (is_list(result) and len(result) == len(batch)):
-        raise MalformedPayload(f"it is no list of {len(batch)} answers")
+        raise MalformedPayload(f"it is not a list of {len(batch)} answers")
     return [decoded(command.call, answer) or command for command, answer in zip(batch, result, strict=True)]
