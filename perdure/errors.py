@@ -229,7 +229,7 @@ class StoreUnavailable(TransientError):
 
 
 class MalformedPayload(FinalError):
-    """What another process has sent is no JSON, or has another shape than it must have."""
+    """What another process has sent is not JSON, or has another shape than it must have."""
 
 
 class ObjectMissing(FinalError):

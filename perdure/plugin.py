@@ -77,7 +77,7 @@ class AnyFailure(FailureConverter):
     """Mixed into a converter: reads every failure, without the details that cannot be read.
 
     They are whatever the worker of another application has put there. An exception here would fail the
-    workflow task, which the server repeats for ever.
+    workflow task, which the server repeats forever.
     """
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:

@@ -80,7 +80,7 @@ def decode(data: bytes, places: Value = (), *, strict: bool = True) -> Value:
 
 
 def decode_places(data: bytes) -> Value:
-    """The places that are written beside a value. Raises one of UNREADABLE."""
+    """The places that are written with a value. Raises one of UNREADABLE."""
     return _read_json(data, MAX_SPECIAL_DEPTH)
 
 

@@ -45,7 +45,7 @@ def to_lean(record: object) -> dict[str, Value]:
 def from_plain(kind: type[Record], data: Mapping[str, Any]) -> Record:
     """The record of class `kind` from its fields; those it does not know are left out.
 
-    Raises MalformedPayload for what is no such record.
+    Raises MalformedPayload for anything else.
     """
     check_fields(kind, data)
     shape = _shape(kind)

@@ -1,8 +1,8 @@
-"""The shape of a record's fields, checked where one is read: whoever reaches the server may have sent it.
+"""The shape of the fields of a record, checked where it is read: any client of the server can send one.
 
-The checks are derived from the types that the class declares, once for each class; a schema beside the class
-could disagree with it. Values of the language have no shape, so a check is an `isinstance` or two for each
-field, and nothing deeper than a field's own type is looked at.
+The checks are derived from the types that the class declares, once for each class; a separate schema
+could disagree with it. Values of the language have no shape, so a check is one or two `isinstance` for each
+field, and no check looks deeper than the type of the field.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBERS: Final = {int: int, float: (int, float)}
 def check_fields(kind: type[Any], data: Mapping[str, Any], place: str = "") -> None:
     """Raises MalformedPayload where `data` does not have the fields of a record of class `kind`.
 
-    `place` stands before the name of a field in the message. Fields that the class does not have pass.
+    `place` comes before the name of a field in the message. Fields that the class does not have pass.
     """
     required, checks = _checks(kind)
     if not is_dict(data):
@@ -63,7 +63,7 @@ def _checks(kind: type[Any]) -> tuple[frozenset[str], Mapping[str, Check]]:
 
 
 def _check(hint: Any, may_be_stored: bool) -> Check | None:
-    """What tells whether a value has the type `hint`; None where any value has it."""
+    """A check for the type `hint`; None where any value has it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return _any_of([_check(each, may_be_stored) for each in arguments])
