@@ -25,6 +25,7 @@ from temporalio.service import RPCError
 
 from perdure.errors import PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
+from perdure.history.explain import Explanation
 from perdure.history.model import RunModel
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls
 from perdure.monitoring.report import RunReport
@@ -108,7 +109,7 @@ class Run:
         is in the history only.
         """
         try:
-            await self.handle.terminate(reason, rpc_timeout=RPC_TIMEOUT)
+            await self.handle.terminate(reason=reason, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
@@ -175,6 +176,15 @@ class Run:
         from perdure.history.read import read_run  # noqa: PLC0415 -- loads what replays, for its callers only
 
         return await read_run(self.temporal, self.id)
+
+    async def explain(self, address: str) -> Explanation:
+        """Why the node at this address, or the only one of this id, is in its state, and what to do about it.
+
+        Raises UsageError when the run or the node does not exist.
+        """
+        from perdure.history.read import explain_node  # noqa: PLC0415 -- as in `history`
+
+        return await explain_node(self.temporal, self.id, address, local=self.local)
 
     async def value(self, value: Value) -> Value:
         """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""

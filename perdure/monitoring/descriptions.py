@@ -81,7 +81,7 @@ class RunDescription:
         if self.info.status != Status.WORKFLOW_EXECUTION_STATUS_PAUSED:
             return None
         pause = self.raw.workflow_extended_info.pause_info
-        return _by_whom(pause.identity, pause.reason)
+        return by_whom(pause.identity, pause.reason)
 
 
 def state_name(status: int) -> str:
@@ -169,7 +169,8 @@ def _closed(info: WorkflowExecutionInfo) -> datetime | None:
     return info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
 
 
-def _by_whom(identity: str, reason: str) -> str:
+def by_whom(identity: str, reason: str) -> str:
+    """Who has done something, and why, as far as the server says."""
     return " ".join([*([f"by {identity}"] if identity else []), *([f"({reason})"] if reason else [])])
 
 
@@ -207,6 +208,6 @@ def _pending_call(item: PendingActivityInfo, queue: str, account: str) -> Pendin
         attempt=item.attempt,
         last_failure=item.last_failure.message or None,
         queue=item.activity_options.task_queue.name or queue,
-        paused=_by_whom(manual.identity, manual.reason) if item.paused else None,
+        paused=by_whom(manual.identity, manual.reason) if item.paused else None,
         account=account,
     )
