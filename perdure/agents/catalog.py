@@ -65,6 +65,7 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     matrix.sort_by_values,
     paths.path_utils,
     human_input.text_input,
+    human_input.human_input,
     debug_agents.copy_message,
     debug_agents.copy_to_array,
     debug_agents.counting,
@@ -114,7 +115,7 @@ def load_agents(module_name: str) -> dict[str, Agent]:
     """The agents of a module, which is imported: ``package.module``, or ``path/to/file.py``.
 
     Agents count that are declared in the module or imported into it, except shipped ones.
-    Raises UsageError where there is no such module, it cannot be imported, or it has no agents.
+    Raises UsageError if there is no such module, it cannot be imported, or it has no agents.
     """
     place = f"agents module {module_name!r}"
     return _agents_of(_module(module_name, place), place)
@@ -133,7 +134,7 @@ def load_filters(module_name: str) -> tuple[AgentFilter, ...]:
     for each in filters:
         if not isinstance(each, AgentFilter):
             raise UsageError(
-                f"{place}: {each!r} in `filters` is no AgentFilter. Write AgentFilter(NAME, FUNCTION)."
+                f"{place}: {each!r} in `filters` is not an AgentFilter. Write AgentFilter(NAME, FUNCTION)."
             )
     return cast("tuple[AgentFilter, ...]", filters)
 
@@ -206,7 +207,7 @@ def _import_file(path: Path, place: str) -> ModuleType:
 
 
 def _make_importable(folder: Path) -> None:
-    """Lets modules of `folder` be imported, after all others: none of them can stand in for a library."""
+    """Makes the modules of `folder` importable, after all others: none of them can replace a library."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 

@@ -38,7 +38,7 @@ class Explanation:
     also: tuple[Cause, ...] = ()
 
 
-def explain(model: RunModel, address: str, facts: ServerFacts) -> Explanation:
+def explanation_of(model: RunModel, address: str, facts: ServerFacts) -> Explanation:
     """Explains the state of a node. Raises UsageError for an address that the run cannot have."""
     to_come = _row_to_come(model, address) or _pass_to_come(model, address)
     if to_come is not None:

@@ -3,7 +3,7 @@
 One model serves all readers (page, status, history, explain), whether the run is open or over, with a worker
 or without. `perdure.history.read` makes it. Times are in milliseconds since the epoch, None where unknown or
 not yet. Values are the run's own objects and must not be changed; a large one is a
-perdure.graph.deferred.Deferred, which `Run.value` fetches from the store. UNDEFINED is no value.
+perdure.graph.deferred.Deferred, which `Run.value` fetches from the store. UNDEFINED means that there is none.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ class NodeModel:
     map, None for no map; `iteration` is the pass of its graph, from 0. `agent` is None for a static node.
 
     `state` is GraphAI's, `phase` says more. It was `ready` when its inputs were, `started` when it first had
-    a slot, and `ended` in its last state. `inputs`, `params` and `result` are UNDEFINED where there are none;
+    a slot, and `ended` in its last state. `inputs`, `params` and `result` are UNDEFINED if there are none;
     inputs of a graph agent are in its rows. `usage` are a model's own counts of tokens. `waits_for` are the
-    addresses of the nodes that a waiting one still needs; `is_fetching` tells that it needs a value of the
+    addresses of the nodes that a waiting one still needs; `is_fetching` says that it needs a value of the
     store. `condition` is its `if` or `unless`, such as "if :check.ok", and `condition_value` what that is.
     `placement` is where its calls are executed: activity, segment, local activity, engine or person;
     `queue` is the task queue that the node or its agent asks for.

@@ -14,7 +14,7 @@ from perdure.errors import UsageError
 from perdure.history.build import run_model
 from perdure.history.cache import ModelCache
 from perdure.history.causes import ServerFacts
-from perdure.history.explain import Explanation, explain
+from perdure.history.explain import Explanation, explanation_of
 from perdure.history.model import RunModel
 from perdure.history.open_calls import with_open_calls
 from perdure.history.replay import replay
@@ -77,4 +77,4 @@ async def explain_node(temporal: Client, id: str, address: str, *, local: bool) 
         is_cancelling=description.raw.workflow_extended_info.cancel_requested,
         paused=description.paused,
     )
-    return explain(model, address, facts)
+    return explanation_of(model, address, facts)

@@ -10,7 +10,7 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 from perdure.history.causes import ServerFacts
-from perdure.history.explain import Explanation, explain
+from perdure.history.explain import Explanation, explanation_of
 from perdure.history.model import Attempt, NodeModel, Phase, Question, RowCounts, RunModel, SlotCounts
 
 GONE, SERVED = frozenset[str](), frozenset({"1@host"})
@@ -37,7 +37,7 @@ def run(*nodes: NodeModel, **more: Value) -> RunModel:
 
 def explained(model: RunModel, address: str = "a", **facts: Value) -> Explanation:
     facts = {"workers": {"q": SERVED}, **facts}
-    return explain(model, address, ServerFacts(**facts))
+    return explanation_of(model, address, ServerFacts(**facts))
 
 
 RUNNING = call("b", Phase.RUNNING, worker="1@host")

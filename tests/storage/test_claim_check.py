@@ -5,39 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
 
 import perdure.storage.claim_check
 from perdure.errors import FinalError, NoStore, ValueTooLarge
 from perdure.graph.deferred import BlobRef, Composite, Concat, Merged, Projection, deferred_in
 from perdure.graph.values import UNDEFINED
 from perdure.protocol.encoding import encode
-from perdure.protocol.wire import beside, from_payload, to_payload, unpack
+from perdure.protocol.wire import from_payload, metadata_of, to_payload, unpack
 from perdure.settings import Settings
 from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
+from tests.support.codecs import Flip
 
 pytestmark = pytest.mark.anyio
 BIG = {"text": "x" * 5_000, "rows": [{"n": number} for number in range(500)], "small": 1, "none": UNDEFINED}
-
-
-class Flip(PayloadCodec):
-    """Bytes that nobody can read."""
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        clear = [each.SerializeToString(deterministic=True) for each in payloads]
-        return [self._flipped(Payload(metadata={"in": data})) for data in clear]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [Payload.FromString(self._flipped(each).metadata["in"]) for each in payloads]
-
-    def _flipped(self, payload: Payload) -> Payload:
-        return Payload(metadata={"in": bytes(byte ^ 255 for byte in payload.metadata["in"])})
 
 
 @pytest.fixture(params=[None, Flip()], ids=["clear", "codec"])
@@ -145,7 +130,7 @@ async def test_static_nodes(claims: ClaimCheck) -> None:
 async def test_what_is_beside_an_answer_is_not_in_the_object(claims: ClaimCheck) -> None:
     assert claims.store is not None
     first = await claims.packed(BIG, usage={"tokens": 5})
-    assert beside(first, "usage") == {"tokens": 5}
+    assert metadata_of(first, "usage") == {"tokens": 5}
     assert unpack(first) == unpack(await claims.packed(BIG)) == await claims.keep(BIG)
 
 

@@ -28,7 +28,7 @@ examples:
   perdure history nightly-3 'chapters[3].summarize'
   perdure history nightly-3 --json
 """
-COLUMN_TITLES = ("began", "took", "node", "agent", "attempts", "state")
+HISTORY_COLUMN_TITLES = ("began", "took", "node", "agent", "attempts", "state")
 VALUES = ("inputs", "params", "result")
 
 
@@ -58,7 +58,7 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
         elif args.json:
             output.result(output.json_text(plain(model)))
         else:
-            output.result(output.table(COLUMN_TITLES, rows(model)))
+            output.result(output.table(HISTORY_COLUMN_TITLES, rows(model)))
     return 0
 
 
@@ -92,7 +92,7 @@ def plain(model: RunModel) -> dict[str, Any]:
 
 
 def _facts(node: NodeModel) -> dict[str, Any]:
-    """What is known of a node but for its values; what is not known is left out."""
+    """What is known of a node, except its values; what is not known is left out."""
     values = {*VALUES, "condition_value"}
     facts = {name: getattr(node, name) for name in node.__slots__ if name not in values}
     facts["attempts"] = [asdict(attempt) for attempt in node.attempts]
