@@ -186,6 +186,12 @@ async def node(request: Request) -> Response:
     return as_json(views.node_view(model, {name: await run.value(value) for name, value in values.items()}))
 
 
+async def explain(request: Request) -> Response:
+    """Why a node is in its state, and what to do."""
+    explanation = await _run(request).explain(request.path_params["address"])
+    return as_json(asdict(explanation))
+
+
 async def rows(request: Request) -> Response:
     """Rows of a map."""
     model = await _run(request).history()
@@ -207,10 +213,15 @@ async def pending(request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """Answers a question."""
+    """Answers a question: 202 if no worker replies and the server keeps the answer."""
     body = await body_of(request)
-    await _run(request).answer(_text(body, "path"), _text(body, "value"))
-    return as_json({"taken": True})
+    if "value" not in body:
+        raise UsageError("value is missing")
+    who, id = _text(body, "who", ""), _text(body, "id", "")
+    receipt = await _run(request).answer(_text(body, "path"), body["value"], who=who, id=id)
+    if receipt is None:
+        return as_json({"kept": True}, 202)
+    return as_json({"kept": False, **asdict(receipt)})
 
 
 async def cancel(request: Request) -> Response:
@@ -259,6 +270,7 @@ RUN_ROUTES: Final = [
     Route("/runs/{id}/events", events, methods=["GET"]),
     Route("/runs/{id}/timeline", timeline, methods=["GET"]),
     Route("/runs/{id}/nodes/{address:path}", node, methods=["GET"]),
+    Route("/runs/{id}/explain/{address:path}", explain, methods=["GET"]),
     Route("/runs/{id}/rows/{address:path}", rows, methods=["GET"]),
     Route("/runs/{id}/pending", pending, methods=["GET"]),
     Route("/runs/{id}/answers", answer, methods=["POST"]),

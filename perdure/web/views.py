@@ -83,6 +83,12 @@ def summary(model: RunModel) -> dict[str, Any]:
                 "path": question.prompt.path,
                 "message": question.prompt.message,
                 "required": question.prompt.required,
+                "schema": question.prompt.schema,
+                "prefill": question.prompt.prefill,
+                "who": question.prompt.who,
+                "quorum": question.prompt.quorum,
+                "asked": question.prompt.asked,
+                "answers": question.prompt.answers,
             }
             for question in model.questions
         ],

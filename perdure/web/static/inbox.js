@@ -17,25 +17,31 @@ export async function showInbox(main, signal) {
   await load();
 }
 
+const NAME_KEY = "perdure-name";
+
 /** The form of a question; `done` is called when an answer was taken. */
 export function questionForm(run, question, done) {
   const note = h("p", { class: "note", role: "status" });
   const fields = fieldsOf(question);
   const send = h("button", { type: "submit" }, "Send");
+  const name = h("input", { name: "who", value: localStorage.getItem(NAME_KEY) ?? "", autocomplete: "name" });
   const submit = crypto.randomUUID();
   const form = h("form", { class: "question", onsubmit: async (event) => {
     event.preventDefault();
     send.disabled = true;
     note.textContent = "";
+    localStorage.setItem(NAME_KEY, name.value);
     try {
-      const sent = await post(runPath(run, "answers"), { path: question.path, value: fields.value(), id: submit });
+      const sent = await post(runPath(run, "answers"), { path: question.path, value: fields.value(), who: name.value, id: submit });
       note.textContent = sent.kept ? "Kept: it is counted as soon as a worker is there." : "Answered.";
       done();
     } catch (error) {
       note.textContent = `${error.message} ${error.hint ?? ""}`;
       send.disabled = false;
     }
-  } }, h("div", { class: "message" }, markdown(question.message)), fields.elements, send, note);
+  } }, h("div", { class: "message" }, markdown(question.message)), question.who?.length ? h("p", { class: "note" }, `asks ${question.who.join(", ")}`) : null,
+    question.answers?.length ? h("p", { class: "note" }, `answered by ${question.answers.map((answer) => answer.who).join(", ")}; ${question.quorum.need} are needed`) : null,
+    fields.elements, h("label", {}, h("span", {}, "Your name"), name), send, note);
   return form;
 }
 

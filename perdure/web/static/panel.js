@@ -31,7 +31,9 @@ export async function showNode(panel, address, { id, streams, close, open }) {
 async function explain(element, id, address) {
   try {
     const told = await get(runPath(id, "explain", part(address)));
-    fill(element, h("p", {}, h("strong", {}, told.cause), told.hint ? h("small", {}, told.hint) : null));
+    fill(element, [told.cause, ...told.also].map((cause, index) =>
+      h("p", {}, index ? cause.finding : h("strong", {}, cause.finding), cause.hint ? h("small", {}, cause.hint) : null)),
+      told.chain.length ? h("p", { class: "note" }, `It waits for ${told.chain.join(" ← ")}`) : null);
   } catch {
     element.remove();
   }
