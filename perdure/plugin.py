@@ -23,7 +23,8 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import ReplayerConfig, WorkerConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from perdure.protocol.payloads import AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.engine.human_tasks import Answer
+from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import PLACES, from_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,22 +18,22 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from perdure.errors import PerdureError, RunFailed, UsageError
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.errors import ConnectionFailed, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.history.model import RunModel
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
 from perdure.monitoring.view import StreamPiece
-from perdure.protocol.payloads import Answer, RunRequest, RunResult, RunStatus
+from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.answers import deliver
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 
@@ -123,27 +124,34 @@ class Run:
         except ValueError:  # the SDK, of a rejection for a state that it does not know: the run is paused
             return None
 
-    async def answer(self, path: str, value: str) -> None:
-        """Answers the question of a node that waits for a person.
-
-        `path` is its place in the run, or its id where only one of this id asks. Raises UsageError
-        when no node asks there, or the answer is rejected, and ConnectionFailed when the server does
-        not tell whether it is: ask for the status then, or answer again.
-        """
-        try:
-            answer = Answer(path=path, value=await self.claims.keep(value))
-            await self.handle.execute_update(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-                "answer", answer, result_type=type(None)
+    async def questions(self) -> tuple[HumanPrompt, ...]:
+        """What people are asked by the run now. Raises ConnectionFailed when no worker replies for it."""
+        status = await self.status()
+        if status is None:
+            description = await self.describe()
+            if description.closed is not None:
+                return ()
+            queue = description.task_queue
+            raise ConnectionFailed(
+                f"no worker replies for run {self.id!r}", hint=f"start one: perdure worker --queue {queue}"
             )
-        except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            if isinstance(error.__cause__, RPCError):
-                raise rpc_error(error.__cause__, f"run {self.id!r}") from error
-            raise asyncio.CancelledError from error  # it is how the SDK tells of that
-        except RPCError as error:
-            raise rpc_error(error, f"run {self.id!r}") from error
+        return status.questions
+
+    async def answer(self, path: str, value: Value, *, who: str = "", id: str = "") -> Receipt | None:
+        """Answers the question of a node that waits for a person, or one that is not asked yet.
+
+        `path` is its position in the run; for an open question, also its node's id if only one of this id
+        asks. `value` is a string or fills the form. `who` is recorded. `id` makes repeats of the same
+        submission harmless: choose one if this method may be called again for it.
+
+        Returns what became of it; None when no worker replies in time: then the server keeps the answer,
+        and the run counts it when there is a worker. Raises UsageError when it is refused (no such question,
+        not valid, answered by another person before), and ConnectionFailed when the server does not reply:
+        answer again, with the same `id`.
+        """
+        kept = await self.claims.keep(value)
+        answer = Answer(path=path, value=kept, who=who, id=id or secrets.token_hex(16))
+        return await deliver(self.handle, answer)
 
     async def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:
         """What agents stream while they run, until the run ends; asks every `interval` seconds.

@@ -105,6 +105,7 @@ class AgentActivities:
             event_steps=MAX_EVENT_STEP_COUNT,
             asks_queues=True,
             keys_by_work=True,
+            times_questions=True,
         )
         beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:

@@ -65,6 +65,7 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     matrix.sort_by_values,
     paths.path_utils,
     human_input.text_input,
+    human_input.human_input,
     debug_agents.copy_message,
     debug_agents.copy_to_array,
     debug_agents.counting,

@@ -1,50 +1,200 @@
-"""Agents that wait for a person: what they ask, and what their result is made of.
+"""Agents that wait for a person: what they ask, which answers are valid, and what their result is.
 
-No function runs for them: the shell shows the question and feeds the answer back as the node's
-completion. A durable run waits as long as it takes, without using a worker.
+No function runs for them: a shell shows the question (perdure.engine.questions) and passes the result
+back as the node's completion. A durable run waits as long as it takes, without using a worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from perdure.engine.messages import RunAgent
-from perdure.graph.deferred import BlobRef, described
-from perdure.graph.javascript import to_string
-from perdure.graph.values import Value, js_truthy
+from perdure.errors import FinalError
+from perdure.graph.deferred import BlobRef, Deferred, described
+from perdure.graph.forms import form_refusal
+from perdure.graph.human_input import HUMAN_INPUT, duration_ms, form_of, human_input_problems
+from perdure.graph.javascript import parse, to_string
+from perdure.graph.sizes import size_of
+from perdure.graph.text.json_dump import dump
+from perdure.graph.values import Value, is_dict, is_number, js_truthy
+
+MAX_MESSAGE_TEXT_CHARS: Final = 16_000
+"""Characters of a message in which inputs are filled in."""
+
+MAX_FORM_ANSWER_BYTES: Final = 64_000
+"""Bytes of an answer that is not a string: it is in the history and is validated there."""
+
+MAX_QUOTED_CHARS: Final = 100
+"""Characters of an answer that a message quotes."""
+
+_MARK = re.compile(r"\$\{([^${}]{1,100})\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person answers to the question at `path` (or of the one node of this id that asks).
+
+    `who` is recorded. `id` is unique for each submission and the same for its retries; clients of older
+    versions send neither.
+    """
+
+    path: str
+    value: Value
+    who: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanPrompt:
-    """What a person is asked. `path` is the place of the asking node in the run, `node` its id."""
+    """What a person is asked. `path` is the position of the asking node in the run, `node` its id.
+
+    The answer is an object that fills `schema`, or a string where it is None. `who` should answer; `quorum`
+    has need, same and against; `remind`, `escalate` and `timeout` have times in milliseconds after `asked`,
+    itself in milliseconds since the epoch. `answers` are those of a quorum so far: who, at, answer.
+    """
 
     path: str
     message: str = ""
     role: str = "user"
     required: bool = False
     node: str = ""
+    agent: str = "textInputAgent"
+    schema: Mapping[str, Value] | None = None
+    prefill: Value = None
+    who: Sequence[str] = field(default_factory=list[str])
+    quorum: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    remind: Sequence[float] = field(default_factory=list[float])
+    escalate: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    timeout: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    asked: int = 0
+    answers: Sequence[Mapping[str, Value]] = field(default_factory=list[Mapping[str, Value]])
+
+    @property
+    def need(self) -> int:
+        """The number of answers that close the question."""
+        return int(self.quorum.get("need", 1))
+
+    def read(self, answer: Value) -> Value:
+        """The answer as the question means it: a string that holds JSON, or the only field, fills a form."""
+        if self.schema is None or not isinstance(answer, str):
+            return answer
+        try:
+            value = parse(answer)
+        except ValueError:
+            value = answer
+        if is_dict(value):
+            return value
+        fields: Mapping[str, Value] = self.schema.get("properties") or {}
+        if len(fields) != 1:
+            return answer
+        ((name, form),) = fields.items()
+        is_text = form.get("type") == "string" or any(
+            isinstance(each, str) for each in form.get("enum") or ()
+        )
+        return {name: answer if is_text else value}
 
     def refusal(self, answer: Value) -> str | None:
-        """Why this answer is not taken, or None."""
+        """Why this answer is not valid, or None."""
+        if self.schema is not None:
+            if isinstance(answer, Deferred) or size_of(answer) > MAX_FORM_ANSWER_BYTES:
+                return f"{self.path} takes an answer of at most {MAX_FORM_ANSWER_BYTES:,} bytes"
+            wrong = form_refusal(self.schema, self.read(answer))
+            return None if wrong is None else f"{self.path}: {wrong}"
         if isinstance(answer, BlobRef) and answer.kind == "string":
             return None
         if not isinstance(answer, str):
-            return f"{self.path} takes a text"
-        return f"{self.path} requires a text that is not empty" if self.required and not answer else None
+            return f"{self.path} takes a string"
+        return f"{self.path} requires a string that is not empty" if self.required and not answer else None
 
-    def result(self, answer: Value) -> Value:
-        """The node's result: the text, and a chat message that holds it."""
-        return {"text": answer, "message": {"role": self.role, "content": answer}}
+    def result(self, answer: Value, by: Sequence[Mapping[str, Value]] = (), how: str = "answer") -> Value:
+        """The node's result: for a string, the text and a chat message that holds it.
+
+        That of humanInputAgent also has the answer, `by` whom, and `how` the question was closed: answer,
+        quorum or timeout.
+        """
+        value = self.read(answer)
+        as_text = {"text": value, "message": {"role": self.role, "content": value}}
+        if self.agent != HUMAN_INPUT:
+            return as_text
+        result: dict[str, Value] = {"answer": value, "by": [dict(each) for each in by], "how": how}
+        return result | as_text if self.schema is None else result
 
 
 def human_prompt(command: RunAgent) -> HumanPrompt:
-    """The question that a call of textInputAgent puts."""
+    """The question of a call of an agent that waits for a person. Raises FinalError for wrong params."""
     params: Mapping[str, Value] = described(dict(command.params))
-    return HumanPrompt(
+    limit = command.options.timeout
+    prompt = HumanPrompt(
         path=command.path,
         message=to_string(params["message"]) if js_truthy(params.get("message")) else "Enter",
         role=to_string(params["role"]) if js_truthy(params.get("role")) else "user",
         required=js_truthy(params.get("required")),
         node=command.node,
+        timeout={} if limit is None else {"after": limit},
     )
+    return prompt if command.agent != HUMAN_INPUT else _form_prompt(prompt, params, command.inputs)
+
+
+def _form_prompt(prompt: HumanPrompt, params: Mapping[str, Value], inputs: Value) -> HumanPrompt:
+    for problem in human_input_problems(params, "params"):
+        raise FinalError(f"{problem.place}: {problem.finding}", hint=problem.hint)
+    timeout = _in_ms(params.get("timeout"))
+    if prompt.timeout and (not timeout or prompt.timeout["after"] < timeout["after"]):
+        timeout = prompt.timeout
+    return replace(
+        prompt,
+        message=_filled(prompt.message, inputs) if "${" in prompt.message else prompt.message,
+        agent=HUMAN_INPUT,
+        schema=form_of(params),
+        prefill=params.get("prefill"),
+        who=params.get("who") or [],
+        quorum=params.get("quorum") or {},
+        remind=sorted(duration_ms(each) or 0 for each in params.get("remind") or ()),
+        escalate=_in_ms(params.get("escalate")),
+        timeout=timeout,
+    )
+
+
+def _in_ms(value: Value) -> Mapping[str, Value]:
+    return {**value, "after": duration_ms(value["after"])} if is_dict(value) else {}
+
+
+def _filled(message: str, inputs: Value) -> str:
+    """The message with inputs in the places of ``${name}`` and ``${name.part}``; others are left."""
+    inputs = described(inputs)
+
+    def value(mark: re.Match[str]) -> str:
+        part = inputs
+        for name in mark[1].split("."):
+            if not is_dict(part) or name not in part:
+                return mark[0]
+            part = part[name]
+        return to_string(part)[:MAX_MESSAGE_TEXT_CHARS]
+
+    return _MARK.sub(value, message[:MAX_MESSAGE_TEXT_CHARS])[:MAX_MESSAGE_TEXT_CHARS]
+
+
+def answer_digest(value: Value) -> str:
+    """A hash by which two answers can be compared without keeping them."""
+    try:
+        data = dump([value], ordered=True)
+    except (TypeError, ValueError):
+        data = repr(value).encode()
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def shown_answer(value: Value) -> str:
+    """An answer in the form in which messages quote it."""
+    text = to_string(value) if isinstance(value, str) or is_number(value) else _as_json(value)
+    return text if len(text) <= MAX_QUOTED_CHARS else f"{text[:MAX_QUOTED_CHARS]}…"
+
+
+def _as_json(value: Value) -> str:
+    try:
+        return dump(value).decode()
+    except (TypeError, ValueError):
+        return str(value)

@@ -39,7 +39,7 @@ OWN_NAMES_PREFIX: Final = "perdure."
 
 GRAPH_RUNNERS: Final = ("nestedAgent", "mapAgent")
 """The agents that run the graph of their node; others do not look at it."""
-PERSON_AGENTS: Final = ("textInputAgent",)
+PERSON_AGENTS: Final = ("textInputAgent", "humanInputAgent")
 """The shipped agents that wait for a person."""
 
 SUCCESSORS: Final = {

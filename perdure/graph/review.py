@@ -9,6 +9,7 @@ from typing import Final
 from perdure.errors import Problem
 from perdure.graph.check import ENDLESS_LOOP, modernized, problems
 from perdure.graph.fields import PERSON_AGENTS
+from perdure.graph.human_input import human_node_problems
 from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
 from perdure.graph.text.document import Document, Spot
@@ -53,7 +54,8 @@ def review(
     mild = tuple(problem for problem in findings if bounded and problem.code == ENDLESS_LOOP)
     return Review(
         data=data,
-        problems=tuple(problem for problem in findings if problem not in mild),
+        problems=tuple(problem for problem in findings if problem not in mild)
+        + placed(human_node_problems(every_node(data))),
         nested=placed(nested_problems(data, agents, names)),
         warnings=mild + placed(warnings(document.data, queues)),
     )

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from perdure.agents.catalog import Agents
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import RunAgent, RunOptions
 from perdure.engine.state import GraphRun
-from perdure.errors import RunCancelled, RunFailed, UsageError
+from perdure.errors import RunCancelled, RunFailed
 from perdure.graph.values import Value
 from perdure.memory.shell import MemoryEnvironment, memory_shell
 from perdure.monitoring.report import RunReport
@@ -48,23 +49,25 @@ class MemoryRun:
         self._started = datetime.now(UTC)
         self._closed: datetime | None = None
         self._cancelled = False
-        self._open: dict[str, tuple[HumanPrompt, asyncio.Future[str]]] = {}
         self._lengths: dict[tuple[str, int], int] = {}
         self._readers: list[asyncio.Queue[StreamPiece | None]] = []
         watched = replace(
             self._outside,
             console=self._show,
             observe=self._observe,
-            ask=self._outside.ask or (self._ask if answers else None),
             stream=self._emit,
         )
-        self._shell = memory_shell(graph, agents, inputs, options=options, environment=watched)
+        self._shell = memory_shell(
+            graph, agents, inputs, options=options, environment=watched, answers=answers
+        )
         self._task = asyncio.ensure_future(self._run())
 
     async def status(self, console_from: int = 0) -> RunStatus:
         """What its nodes do, what it asks, and its console from a line on."""
-        questions = [question for question, _ in self._open.values()]
-        return self._progress.status(self._shell.scheduler, console_from, questions)
+        questions = self._shell.people.questions
+        return self._progress.status(
+            self._shell.scheduler, console_from, questions.prompts(), questions.early()
+        )
 
     async def report(self, console_from: int = 0) -> RunReport:
         """How it is."""
@@ -85,19 +88,13 @@ class MemoryRun:
             return "cancelled"
         return "failed" if self._task.exception() else "completed"
 
-    async def answer(self, path: str, value: str) -> None:
+    async def questions(self) -> tuple[HumanPrompt, ...]:
+        """What people are asked now."""
+        return tuple(self._shell.people.questions.prompts())
+
+    async def answer(self, path: str, value: Value, *, who: str = "", id: str = "") -> Receipt:
         """Answers the question at `path`, or the only one of a node with this id. Raises UsageError."""
-        named = [place for place, (question, _) in self._open.items() if question.node == path]
-        place = path if path in self._open or len(named) != 1 else named[0]
-        if place not in self._open:
-            paths = ", ".join(self._open) or "no node"
-            raise UsageError(f"no single question is open at {path!r}; waiting for an answer: {paths}")
-        question, answered = self._open[place]
-        refusal = question.refusal(value)
-        if refusal is not None:
-            raise UsageError(refusal)
-        if not answered.done():
-            answered.set_result(value)
+        return self._shell.people.answer(Answer(path=path, value=value, who=who, id=id))
 
     async def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:
         """What agents stream from now on, as it comes, until the run ends."""
@@ -135,14 +132,6 @@ class MemoryRun:
         if self._cancelled:
             raise RunCancelled(f"run {self.id!r} was cancelled", result)
         return result
-
-    async def _ask(self, question: HumanPrompt) -> str:
-        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._open[question.path] = (question, answered)
-        try:
-            return await answered
-        finally:
-            del self._open[question.path]
 
     async def _emit(self, command: RunAgent, attempt: int, text: str) -> None:
         offset = self._lengths.get((command.path, attempt), 0)

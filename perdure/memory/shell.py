@@ -20,7 +20,7 @@ from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.engine.human_tasks import HumanPrompt, human_prompt
+from perdure.engine.human_paths import may_ask
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -45,11 +45,10 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError, RunFailed
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
+from perdure.memory.human_tasks import Ask, MemoryHumanTasks
 from perdure.protocol.idempotency import work_key
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
-
-Ask = Callable[[HumanPrompt], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +77,11 @@ def memory_shell(
     *,
     options: RunOptions | None = None,
     environment: MemoryEnvironment | None = None,
+    answers: bool = False,
 ) -> MemoryShell:
     """The shell for one run. `agents` are added to those shipped; `inputs` go into static nodes.
+
+    With `answers`, nodes that wait for a person wait for `MemoryShell.people.answer`.
 
     Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
     """
@@ -92,7 +94,7 @@ def memory_shell(
         observe=environment.observe,
         event_steps=MAX_EVENT_STEP_COUNT,
     )
-    return MemoryShell(scheduler, known, environment)
+    return MemoryShell(scheduler, known, environment, answers)
 
 
 @dataclass(slots=True)
@@ -100,16 +102,22 @@ class MemoryShell:
     """Carries out the commands of one Scheduler in the running event loop.
 
     Answers that are known at once are delivered in turns, so that agents which do not wait finish in
-    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names.
+    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names. Questions
+    that no `ask` answers wait for `people.answer` if `answers` is set; otherwise their nodes fail.
     """
 
     scheduler: Scheduler
     agents: Mapping[str, Agent]
     environment: MemoryEnvironment = field(default_factory=MemoryEnvironment)
+    answers: bool = False
     _turns: TurnOrder = field(default_factory=TurnOrder)
     _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
+    people: MemoryHumanTasks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.people = MemoryHumanTasks(self.environment.ask, self._arrive, self._is_never_asked)
 
     async def run(self) -> RunResult:
         """Runs to the end. Raises RunFailed when a node failed."""
@@ -121,6 +129,7 @@ class MemoryShell:
         finally:
             for task in self._open.values():
                 task.cancel()
+            self.people.end()
             await close_clients()
         return self._result(self._finish)
 
@@ -134,6 +143,10 @@ class MemoryShell:
             self._has_events.clear()
             await self._has_events.wait()
         return event
+
+    def _is_never_asked(self, path: str) -> bool:
+        human = {name for name, agent in self.agents.items() if agent.human}
+        return self._finish is not None or not may_ask(self.scheduler.root, human, path)
 
     def _arrive(self, event: Event) -> None:
         self._turns.arrive(event)
@@ -149,6 +162,7 @@ class MemoryShell:
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
+                    self.people.close(call)
                     task = self._open.pop(call, None)
                     if task is not None:
                         task.cancel()
@@ -164,6 +178,9 @@ class MemoryShell:
     def _call(self, command: RunAgent) -> None:
         agent = self.agents.get(command.agent)
         asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
+        if asks and (self.answers or self.environment.ask is not None):
+            self.people.ask(command)
+            return
         filters_here = () if asks else self.environment.filters
         filters = applying(filters_here, command.agent, command.node) if filters_here else ()
         if agent is None and not filters:  # bypassAgentIds allows it, and no one could answer
@@ -190,11 +207,7 @@ class MemoryShell:
     async def _wait_for(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
         event: AgentCompleted | AgentFailed
         try:
-            if agent is not None and agent.human and self.environment.ask is not None:
-                result = await self._answer(human_prompt(command), self.environment.ask)
-                event = AgentCompleted(command.call, result)
-            else:
-                event = await self._tried(agent, command, filters)
+            event = await self._tried(agent, command, filters)
         except Exception as error:
             event = failure_of(error).answer(command.call)
         self._open.pop(command.call, None)
@@ -223,12 +236,6 @@ class MemoryShell:
                 return after.failure.answer(command.call)
             account = after.account
             await asyncio.sleep(after.pause_s)
-
-    async def _answer(self, asked: HumanPrompt, ask: Ask) -> Value:
-        answer = await ask(asked)
-        while asked.refusal(answer) is not None:
-            answer = await ask(asked)
-        return asked.result(answer)
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await asyncio.sleep(milliseconds / 1000)

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import HumanPrompt
+from perdure.graph.values import Value
 from perdure.monitoring.report import RunReport
 from perdure.protocol.payloads import RunResult, RunStatus
 
@@ -48,8 +51,15 @@ class RunView(Protocol):
         """How it is, and what it waits for."""
         ...
 
-    async def answer(self, path: str, value: str) -> None:
-        """Answers the question of a node. Raises UsageError when none is open there, or it is not taken."""
+    async def questions(self) -> tuple[HumanPrompt, ...]:
+        """What people are asked now."""
+        ...
+
+    async def answer(self, path: str, value: Value, *, who: str = "", id: str = "") -> Receipt | None:
+        """Answers the question of a node, also before it is asked. Raises UsageError when it is refused.
+
+        None when no worker replies: then the server keeps the answer until there is one.
+        """
         ...
 
     def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:

@@ -2,9 +2,9 @@
 
 Graphs, their inputs and what models and pages say are not trusted; the settings of the worker are.
 A URL from a graph may name http and https, the ports 80 and 443, and hosts all of whose addresses
-are public. A host is resolved once and the connection goes to an address that was checked, so a
-name that changes its mind between check and use gains nothing. What the operator names in
-`Settings.allow_hosts`, or as the base URL of a service, is let through.
+are public, and none this machine's own. A host is resolved once and the connection goes to an
+address that was checked, so a name that changes its mind between check and use gains nothing. What
+the operator names in `Settings.allow_hosts`, or as the base URL of a service, is let through.
 """
 
 from __future__ import annotations
@@ -74,6 +74,30 @@ def _is_public_6(address: IPv6Address) -> bool:
     return not any(address in network for network in _INSIDE_6)
 
 
+def is_own(address: str) -> bool:
+    """Whether an interface of this machine has `address` (an IP address as text), public or not.
+
+    Services that listen on all interfaces, and are meant for this machine, would answer there.
+    """
+    return _can_bind(address) and not _binds_anything(":" in address)
+
+
+def _can_bind(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:  # of UDP: it listens to nothing
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _binds_anything(is_v6: bool) -> bool:
+    """Whether the machine binds addresses that it does not have: then binding says nothing."""
+    return _can_bind("2001:db8:ffff::1" if is_v6 else "240.0.0.1")  # no machine has these
+
+
 def _place(text: str) -> tuple[str, int | None]:
     """The host and port of an entry of an allow list: ``h``, ``h:1``, ``::1``, ``[::1]:1``."""
     host, colon, port = text.strip().lower().rpartition(":")
@@ -130,6 +154,9 @@ class Guard:
             inside = [address for address in resolved if not is_public(address)]
             if inside:
                 raise _refused(host, port, f"{inside[0]} is not a public address")
+            own = [address for address in resolved if is_own(address)]
+            if own:
+                raise _refused(host, port, f"{own[0]} is an address of this machine")
         return resolved
 
     def _allows(self, host: str, port: int) -> bool:

@@ -48,6 +48,8 @@ class AgentRegistry:
     `own_queue` is the one on which the worker was asked: the run's agents are there, or on an allowed one.
     `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them,
     and `keys_by_work` that idempotency keys cover the inputs and the attempt (perdure.protocol.idempotency).
+    `times_questions` says that the run keeps the times of questions, lists who is asked in a search
+    attribute, and accepts answers by signal.
     """
 
     pure: Sequence[str] = ()
@@ -63,6 +65,7 @@ class AgentRegistry:
     own_queue: str | None = None
     asks_queues: bool = False
     keys_by_work: bool = False
+    times_questions: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -78,6 +81,7 @@ class Placement:
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
         self.keys_by_work = directory.keys_by_work
+        self.times_questions = directory.times_questions
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

@@ -32,5 +32,11 @@ AGENT_ABSENT: Final = "AgentAbsent"
 GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 
+ASKS_ATTRIBUTE: Final = "PerdureAsks"
+"""The search attribute that lists who is asked by a run's open questions."""
+
+ANSWER_SIGNAL: Final = "perdure.answer"
+"""The signal that holds an answer, for runs that no worker serves at the moment."""
+
 STATUS_ATTRIBUTE: Final = "PerdureStatus"
 """The search attribute in which runs of older clients say how they ended; ExecutionStatus says more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
 from perdure.engine.state import GraphRun
 from perdure.graph.values import Value
@@ -17,8 +17,9 @@ class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
     `queue` is the task queue for agents that name none; clients of older versions set `indexed`: their runs
-    write their end in a search attribute. In a run that continues as new, `state` is what the run before it
-    has come to, and the document is in it. On the wire the fields of `options` stand beside the others.
+    write their end in a search attribute. `indexes_questions` says that the server knows PerdureAsks. In a
+    run that continues as new, `state` is what the run before it has come to, and the document is in it. On
+    the wire the fields of `options` stand beside the others.
     """
 
     document: Mapping[str, Value]
@@ -27,6 +28,7 @@ class RunRequest:
     options: RunOptions = field(default_factory=RunOptions, metadata=INLINE)
     indexed: bool = False
     state: Mapping[str, Value] | None = None
+    indexes_questions: bool = False
 
     @property
     def graph(self) -> Mapping[str, Value]:
@@ -163,14 +165,6 @@ class StreamTail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a person answers to the question at `path` (or of the one node of this id that asks)."""
-
-    path: str
-    value: Value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
     """One row of a run's status. `since` is in milliseconds since the epoch.
 
@@ -193,7 +187,8 @@ class RunStatus:
     """What a run is doing now: counts of node states, the nodes worth a look, what is asked of people.
 
     `console` are the lines from the number that the caller asked for, `console_offset` the number
-    of all lines so far. `streams` are the ends of finished streams; `questions` are open now.
+    of all lines so far. `streams` are the ends of finished streams; `questions` are open now, and `early`
+    are answers to questions to come.
     """
 
     name: str = "graph"
@@ -204,3 +199,4 @@ class RunStatus:
     streams: tuple[StreamTail, ...] = ()
     console: Sequence[str] = ()
     console_offset: int = 0
+    early: tuple[Answer, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
@@ -117,7 +117,11 @@ class RunProgress:
         self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
 
     def status(
-        self, scheduler: Scheduler | None, console_from: int, questions: Sequence[HumanPrompt]
+        self,
+        scheduler: Scheduler | None,
+        console_from: int,
+        questions: Sequence[HumanPrompt],
+        early: Sequence[Answer] = (),
     ) -> RunStatus:
         """Everything a status display needs."""
         seen = max(console_from - (self._console_count - len(self._console)), 0)
@@ -127,6 +131,7 @@ class RunProgress:
             name=self.name,
             iteration=0 if scheduler is None else scheduler.root.iteration,
             questions=tuple(questions),
+            early=tuple(early),
             counts=dict(self.counts),
             nodes=nodes,
             streams=tuple(self._streams),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -44,8 +45,6 @@ DYNAMIC = (
     "history.maxBufferedQueryCount=100",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
-    # Otherwise any web page can start runs through the HTTP port, which cannot be turned off.
-    'frontend.httpAllowedHosts=["disabled.invalid"]',
 )
 
 SEARCH_ATTRIBUTES = (GRAPH_ATTRIBUTE,)
@@ -80,13 +79,16 @@ def arguments(order: ServerArgs) -> list[str]:
     into the file, and does not find its search attributes when it has changed.
     """
     pragmas = ("journal_mode=WAL", f"synchronous={order.synchronous}", "locking_mode=EXCLUSIVE")
+    # Otherwise any web page can start runs through the HTTP port, which cannot be turned off. A name that
+    # is known beforehand would be as good as none: who controls the resolver can give it to a page.
+    allowed = f'frontend.httpAllowedHosts=["{secrets.token_hex(16)}.invalid"]'
     host, _, port = order.web.rpartition(":")
     web = ["--ui-ip", host, "--ui-port", port] if order.web else ["--headless"]
     return [
         *(str(order.program), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(order.port)),
         *("--db-filename", order.database.name, *web),
         *(word for pragma in pragmas for word in ("--sqlite-pragma", pragma)),
-        *(word for value in DYNAMIC for word in ("--dynamic-config-value", value)),
+        *(word for value in (*DYNAMIC, allowed) for word in ("--dynamic-config-value", value)),
         *(word for name in SEARCH_ATTRIBUTES for word in ("--search-attribute", f"{name}=Keyword")),
     ]
 

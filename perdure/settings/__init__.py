@@ -204,7 +204,7 @@ VARIABLES: Final = (
     _own("PERDURE_STORE_RETENTION", days, "`7`",
          "days for which `perdure store gc` keeps what no run refers to"),
     _own("PERDURE_WIKIPEDIA_URL", string, "Wikipedia's API",
-         "address of the Wikipedia agent; `{lang}` is replaced"),
+         "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
     *(
         Variable(f"{name.upper()}_{end}", field_name, string, "none", f"{what} {of}", key=name)
         for name, of in _PROVIDERS.items()

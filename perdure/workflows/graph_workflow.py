@@ -13,17 +13,23 @@ from typing import Self
 from temporalio import workflow
 from temporalio.common import RawValue
 
+from perdure.engine.human_tasks import Answer
 from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.graph.values import Value
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.names import WORKFLOW
-from perdure.protocol.payloads import Answer, RunRequest, RunStatus
+from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
+from perdure.protocol.payloads import RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
+from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
+from perdure.protocol.wire import unpack
 from perdure.workflows.host import TemporalHost
-from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.run_limits import EndError, ended
 from perdure.workflows.run_shell import RunShell, now_ms
 from perdure.workflows.startup import start_up
+
+MAX_NAME_CHARS = 200
+"""Characters of who answers, and of the id of a submission."""
 
 
 @workflow.defn(name=WORKFLOW, failure_exception_types=[PerdureError], sandboxed=False)
@@ -48,7 +54,8 @@ class GraphWorkflow:
             self._request = read_request(request, is_continued=is_continued)
         except UsageError as error:
             self._refusal = error  # `run` raises it: an exception here would leave its coroutine unawaited
-        self._shell: RunShell | None = None
+        self._shell: RunShell | None = None  # without one, answers wait: the graph is not known yet
+        self._signalled: list[Answer] = []
         self.journal: RunJournal | None = None
 
     @workflow.run
@@ -62,7 +69,7 @@ class GraphWorkflow:
         opening = await start_up(self._request, now)
         shell = self._shell = RunShell(host, self._request, opening, now, self.journal)
         try:
-            result = await shell.run()
+            result = await shell.run(self._signalled)
         except GraphError as error:
             raise EndError(str(error), error.problems[0].graphai, type="GraphError") from None
         except UsageError as error:
@@ -76,26 +83,32 @@ class GraphWorkflow:
         """The run, once its worker has said which agents there are: for replays."""
         return self._shell
 
-    @workflow.update
-    async def answer(self, answer: Answer) -> None:
-        """A person answers the question of a node."""
-        if self._shell is not None:
-            self._shell.answer(answer.path, answer.value)
+    @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def answer(self, answer: Answer) -> Value:
+        """A person answers the question of a node. The fields of a Receipt, for clients that send an id."""
+        await workflow.wait_condition(lambda: self._shell is not None)
+        receipt = None if self._shell is None else self._shell.people.answer(answer)
+        return to_plain(receipt) if answer.id else None
 
     @answer.validator
     def _check_answer(self, answer: Answer) -> None:
-        path = answer.path
         shell = self._shell
-        refusal = HumanTasks().no_question(path) if shell is None else shell.refusal(path, answer.value)
+        if not _is_well_formed(answer):
+            raise UsageError("an answer has a path, and names who answers in at most 200 characters")
+        refusal = None if shell is None else shell.people.refusal(answer)
         if refusal is not None:
             raise UsageError(refusal)
 
     @workflow.signal(dynamic=True)
     async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        """Signals mean nothing to a graph; but their events count, and a run continues as new in time."""
-        del name, args
-        if self._shell is not None:
-            self._shell.notify()
+        """An answer, if it has that name. Others mean nothing; but a run continues as new in time."""
+        answer = _signalled(args) if name == ANSWER_SIGNAL else None
+        if self._shell is None:
+            self._signalled += () if answer is None else (answer,)
+            return
+        if answer is not None:
+            self._shell.people.answer_later(answer)
+        self._shell.notify()
 
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
@@ -103,3 +116,18 @@ class GraphWorkflow:
         if self._shell is None:
             return RunProgress(self._request.name).status(None, console_from, [])
         return self._shell.status(console_from)
+
+
+def _is_well_formed(answer: Answer) -> bool:
+    words = (answer.path, answer.who, answer.id)
+    are_strings = all(isinstance(word, str) for word in words)  # pyright: ignore[reportUnnecessaryIsInstance] -- from outside
+    return are_strings and max(map(len, words[1:])) <= MAX_NAME_CHARS
+
+
+def _signalled(args: Sequence[RawValue]) -> Answer | None:
+    """The answer in the arguments of a signal, None for anything else."""
+    try:
+        answer = unpack(args[0], Answer)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
+    return answer if isinstance(answer, Answer) and _is_well_formed(answer) else None

@@ -10,7 +10,11 @@ import asyncio
 from typing import Any, Protocol
 
 from temporalio import workflow
-from temporalio.common import RawValue
+from temporalio.common import RawValue, SearchAttributeKey
+
+from perdure.protocol.names import ASKS_ATTRIBUTE
+
+_AUDIENCE_KEY = SearchAttributeKey.for_keyword_list(ASKS_ATTRIBUTE)
 
 
 class Host(Protocol):
@@ -38,6 +42,10 @@ class Host(Protocol):
 
     async def sleep(self, seconds: float, summary: str) -> None:
         """Waits for a timer of the workflow."""
+        ...
+
+    def index_audience(self, names: list[str]) -> None:
+        """Sets the search attribute of who is asked by the run."""
         ...
 
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
@@ -75,6 +83,11 @@ class TemporalHost:
     async def sleep(self, seconds: float, summary: str) -> None:
         """A timer in the history."""
         await workflow.sleep(seconds, summary=summary)
+
+    def index_audience(self, names: list[str]) -> None:
+        """A command in the history."""
+        value = _AUDIENCE_KEY.value_set(names) if names else _AUDIENCE_KEY.value_unset()
+        workflow.upsert_search_attributes([value])  # pyright: ignore[reportUnknownMemberType] -- the SDK's
 
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""

@@ -1,40 +1,122 @@
-"""The questions that a run has open, and the answers to them."""
+"""The questions of a run, with what they need of Temporal: timers, and the search attribute of who is asked.
+
+What an answer means is decided in perdure.engine.questions. Runs that began under a worker that knew neither
+(`AgentRegistry.times_questions`) do without: their histories hold no such commands.
+
+An answer comes as an update, which is refused without an event, or as a signal. An update is durable only
+once a worker has accepted it, so an answer that is sent while no worker is up comes as a signal: the server
+keeps that at once. Both carry the same id if a client has tried both, and count once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
-from perdure.engine.human_tasks import HumanPrompt, human_prompt
-from perdure.engine.messages import RunAgent
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import Answer
+from perdure.engine.messages import Event, RunAgent
+from perdure.engine.questions import Questions
+from perdure.errors import UsageError
+from perdure.graph.values import Value
+from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.payloads import RunRequest
+from perdure.protocol.progress import RunProgress
+from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
+from perdure.workflows.host import Host
+from perdure.workflows.timers import Timers
 
 
 @dataclass(slots=True)
 class HumanTasks:
-    """Open questions by the call that an answer completes."""
+    """The questions of one run.
 
-    _open: dict[int, tuple[str, HumanPrompt]] = field(default_factory=dict[int, tuple[str, HumanPrompt]])
+    `arrive` is handed the events of those that are closed; `is_never_asked` says whether no question can be
+    asked at a path any more.
+    """
+
+    host: Host
+    request: RunRequest
+    directory: AgentRegistry
+    timers: Timers
+    progress: RunProgress
+    arrive: Callable[[Event], None]
+    is_never_asked: Callable[[str], bool]
+    questions: Questions = field(default_factory=Questions)
+    _audience: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        state: Mapping[str, Value] = (self.request.state or {}).get("people", {})
+        self.questions.resume(state)
+        self._audience = list(state.get("audience", ()))
 
     def ask(self, command: RunAgent) -> None:
         """A node waits for a person."""
-        self._open[command.call] = (command.node, human_prompt(command))
+        event = self.questions.ask(command, self._now_ms())
+        if event is not None:
+            self.arrive(event)
+        else:
+            self._keep_time(command.call, f"{command.path} asks a person")
 
     def close(self, call: int) -> None:
-        """The question was answered or abandoned."""
-        self._open.pop(call, None)
+        """The question was abandoned; its timer is the caller's."""
+        self.questions.close(call)
 
-    def questions(self) -> list[HumanPrompt]:
-        """What is asked now, in the order in which it was."""
-        return [asked for _, asked in self._open.values()]
+    def refusal(self, answer: Answer) -> str | None:
+        """Why an answer is not accepted, None if it is."""
+        return self.questions.refusal(answer, self.is_never_asked)
 
-    def find(self, path: str) -> tuple[int, HumanPrompt] | None:
-        """The question at this path; else the one of the only asking node with this id."""
-        for call, (_, asked) in self._open.items():
-            if asked.path == path:
-                return call, asked
-        named = [(call, asked) for call, (node, asked) in self._open.items() if node == path]
-        return named[0] if len(named) == 1 else None
+    def answer(self, answer: Answer) -> Receipt:
+        """Counts an answer. Raises UsageError if it is not accepted."""
+        refusal = self.refusal(answer)
+        if refusal is not None:
+            raise UsageError(refusal)
+        receipt, event = self.questions.take(answer, self._now_ms())
+        if event is not None:
+            self.timers.drop(event.call)
+            self.arrive(event)
+        return receipt
 
-    def no_question(self, path: str) -> str:
-        """Why an answer to `path` is not taken."""
-        paths = ", ".join(asked.path for asked in self.questions()) or "no node"
-        return f"no single question is open at {path!r}; waiting for an answer: {paths}"
+    def answer_later(self, answer: Answer) -> None:
+        """Counts an answer by signal. No client waits for the outcome, so the console shows a refusal."""
+        if not self.directory.times_questions:
+            return
+        try:
+            self.answer(answer)
+        except UsageError as error:
+            who = f" of {answer.who}" if answer.who else ""
+            self.progress.add_console(f"an answer{who} was refused: {error}")
+
+    def index(self) -> None:
+        """Brings the search attribute up to date; to be called when the run waits."""
+        if not (self.request.indexes_questions and self.directory.times_questions):
+            return
+        audience = self.questions.audience()
+        if audience != self._audience:
+            self._audience = audience
+            self.host.index_audience(audience)
+
+    def state(self) -> dict[str, Value]:
+        """What the next run of a chain continues with; empty for nothing."""
+        state = self.questions.state()
+        if self._audience:
+            state["audience"] = self._audience
+        return {"people": state} if state else {}
+
+    def _keep_time(self, call: int, summary: str) -> None:
+        due = self.questions.next_due(call)
+        if due == inf or not self.directory.times_questions:
+            return
+
+        def fired() -> None:
+            event = self.questions.fire(call, max(due, self._now_ms()))
+            if event is not None:
+                self.arrive(event)
+            self._keep_time(call, summary)
+
+        wait_ms = max(0.0, due - self._now_ms())
+        self.timers.call_later(call, wait_ms, summary[:MAX_SUMMARY_CHARS], fired)
+
+    def _now_ms(self) -> int:
+        return int(self.host.now_s() * 1000)

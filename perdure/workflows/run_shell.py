@@ -6,6 +6,7 @@ decides nothing about the graph: that is perdure.engine's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -13,7 +14,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.human_paths import may_ask
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -59,7 +61,6 @@ class RunShell:
         self._began: int = now_ms if state is None else state["began"]
         self._placement = Placement(opening.directory, request.options.bypass_agents)
         self.progress = RunProgress(request.name, journal)
-        self._people = HumanTasks()
         self._turns = TurnOrder()
         if state is not None:
             self.progress.resume(state["progress"])
@@ -83,6 +84,8 @@ class RunShell:
         )
         self._values = Values(host, self._arrive)
         self._timers = Timers(host, self._arrive)
+        parts = host, request, opening.directory, self._timers, self.progress
+        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked)
         self._continuation = Continuation(host, request.options.events, self.notify)
         if opening.first is not None:
             self._segments.take(opening.first, opening.size, now_ms)
@@ -92,10 +95,13 @@ class RunShell:
         """Whether the worker of the run has a store for large values."""
         return self._placement.has_store
 
-    async def run(self) -> RunResult:
-        """Runs to the end, or to where a quota is used up. Raises what the scheduler raises."""
+    async def run(self, early: Sequence[Answer] = ()) -> RunResult:
+        """Runs to the end, or to where a quota is used up; `early` answers came before it.
+
+        Raises what the scheduler raises.
+        """
         self._placement.check_run_queue(self._request.queue)
-        result = self._segments.end or await self._play()
+        result = self._segments.end or await self._play(early)
         workflow.set_current_details(self.progress.final(result.states))
         return result
 
@@ -109,26 +115,18 @@ class RunShell:
         """Something has happened that the run may have to act on."""
         self._has_events = True
 
-    def refusal(self, path: str, value: object) -> str | None:
-        """Why the question at `path` does not take this answer, None where it does."""
-        asked = self._people.find(path)
-        return self._people.no_question(path) if asked is None else asked[1].refusal(value)
-
-    def answer(self, path: str, value: object) -> None:
-        """A person answers the question of a node."""
-        asked = self._people.find(path)
-        if asked is not None:
-            call, question = asked
-            self._people.close(call)
-            self._arrive(AgentCompleted(call, question.result(value)))
+    def _is_never_asked(self, path: str) -> bool:
+        scheduler = None if self._segments.end is not None else self._scheduler
+        return scheduler is None or not may_ask(scheduler.root, self._placement.human, path)
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
-        return self.progress.status(self.scheduler(), console_from, self.questions())
+        early = [] if self._segments.end is not None else self.people.questions.early()
+        return self.progress.status(self.scheduler(), console_from, self.questions(), early)
 
     def questions(self) -> list[HumanPrompt]:
         """What people are asked now."""
-        return [] if self._segments.end is not None else self._people.questions()
+        return [] if self._segments.end is not None else self.people.questions.prompts()
 
     def scheduler(self) -> Scheduler | None:
         """The run as it is, also at its end, which only its last segment may have come to; None before it."""
@@ -159,10 +157,12 @@ class RunShell:
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 
-    async def _play(self) -> RunResult:
+    async def _play(self, early: Sequence[Answer]) -> RunResult:
         scheduler, commands = self._begin()
         self._scheduler = scheduler
         self.progress.begun(scheduler)
+        for answer in early:
+            self.people.answer_later(answer)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(commands) or self._hand_on(scheduler)
@@ -203,7 +203,8 @@ class RunShell:
         if not self._segments.is_open:
             await self._look_ahead(scheduler)
         if not self._segments.is_open:
-            workflow.set_current_details(self.progress.markdown(scheduler, self._people.questions()))
+            workflow.set_current_details(self.progress.markdown(scheduler, self.questions()))
+            self.people.index()
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
@@ -237,6 +238,7 @@ class RunShell:
             "progress": self.progress.state(),
             "began": self._began,
             "bytes": self._share.total,
+            **self.people.state(),
         }
         options = replace(self._request.options, injects=())
         return pack(replace(self._request, document={}, options=options, state=state), limited=False)
@@ -271,7 +273,7 @@ class RunShell:
         self.progress.called(command)
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
-            self._people.ask(command)
+            self.people.ask(command)
         elif placement.is_answered_with_null(command):
             self._turns.expect(command.call, AgentCompleted(command.call, None))
         elif placement.is_pure(command):
@@ -282,7 +284,7 @@ class RunShell:
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""
         self._turns.drop(call)
-        self._people.close(call)
+        self.people.close(call)
         self._segments.drop(call)
         self._values.drop(call)
         self._outbox.drop(call)

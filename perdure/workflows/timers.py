@@ -1,4 +1,4 @@
-"""The timers of nodes: timeouts of those with a graph, and deadlines."""
+"""The timers of nodes: timeouts of those with a graph, deadlines, and the times of questions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ class Timers:
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
 
     def start(self, call: int, milliseconds: float) -> None:
-        """Starts a timer."""
-        self._open[call] = asyncio.create_task(self._run(call, milliseconds))
+        """Starts a timer of the scheduler, which is notified with TimerFired."""
+        summary = "timeout or deadline of a node"
+        self.call_later(call, milliseconds, summary, lambda: self.arrive(TimerFired(call)))
+
+    def call_later(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
+        """Starts a timer that calls `fired`; the timer of this call that runs already is cancelled."""
+        self.drop(call)
+        self._open[call] = asyncio.create_task(self._run(call, milliseconds, summary, fired))
 
     def drop(self, call: int) -> None:
         """Cancels a timer, if there is one of this call."""
@@ -33,7 +39,7 @@ class Timers:
         for timer in self._open.values():
             timer.cancel()
 
-    async def _run(self, call: int, milliseconds: float) -> None:
-        await self.host.sleep(milliseconds / 1000, "timeout or deadline of a node")
+    async def _run(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
+        await self.host.sleep(milliseconds / 1000, summary)
         self._open.pop(call, None)
-        self.arrive(TimerFired(call))
+        fired()

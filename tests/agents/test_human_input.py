@@ -1,5 +1,7 @@
 """Agents that wait for a person, on the in-memory shell."""
 
+from dataclasses import replace
+
 import pytest
 
 from perdure.agents.shipped.human_input import text_input
@@ -20,7 +22,7 @@ def test_the_answer_becomes_the_result() -> None:
     asked: list[HumanPrompt] = []
 
     async def ask(question: HumanPrompt) -> str:
-        asked.append(question)
+        asked.append(replace(question, asked=0))
         return ["", "Ada"][len(asked) - 1]
 
     result = run_in_memory(GRAPH, environment=MemoryEnvironment(ask=ask))

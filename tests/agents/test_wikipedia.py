@@ -1,5 +1,6 @@
 """wikipediaAgent against a MediaWiki on loopback."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -32,6 +33,28 @@ async def test_article() -> None:
     assert first.query["srsearch"] == "green tea & more"
     assert {first.path, second.path} == {"/en/w/api.php"}
     assert first.headers["user-agent"].startswith("perdure/")
+
+
+@pytest.mark.anyio
+async def test_a_host_with_the_language_in_it_is_no_host_of_the_operator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A graph that chooses a name below a domain may choose one that leads inside."""
+    with serve(wiki) as server:
+        real = socket.getaddrinfo
+
+        def lookup(host: Any, *rest: Any, **more: Any) -> Any:
+            return real("127.0.0.1" if str(host).endswith("wiki.example") else host, *rest, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        template = f"http://{{lang}}.wiki.example:{server.port}/w/api.php"
+        settings = Settings(wikipedia_url=template)
+        with pytest.raises(FinalError, match=r"admin\.wiki\.example:\d+ is out of bounds"):
+            await wikipedia({"query": "tea"}, {"lang": "admin"}, AgentContext(settings=settings))
+        assert server.seen == []
+        settings = Settings(wikipedia_url=template, allow_hosts=(f"en.wiki.example:{server.port}",))
+        found = await wikipedia({"query": "tea"}, {}, AgentContext(settings=settings))
+        assert found["title"] == "Tea"
 
 
 @pytest.mark.anyio

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from perdure.daemon.ports import free_port
 from perdure.settings import known_names
 from tests.support.servers import Answer, serve
 
@@ -134,13 +135,65 @@ def test_volumes_are_declared_and_those_of_the_worker_are_where_the_image_looks(
 
 
 def test_configs_are_declared_and_hold_dynamic_configuration():
-    used = {config["source"] for service in SERVICES.values() for config in service.get("configs", [])}
+    used = {config["source"] for service in SERVICES.values() for config in service.get("configs", ())}
     assert used == set(COMPOSE["configs"])
     (target,) = (config["target"] for config in SERVICES["temporal"]["configs"])
     assert SERVICES["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"] == target
     for key, values in yaml.safe_load(COMPOSE["configs"]["temporal"]["content"]).items():
         assert re.fullmatch(r"(frontend|history|matching|system)\.\w+", key)
         assert all(set(value) <= {"value", "constraints"} for value in values)
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_the_ui_is_reached_under_its_own_names_only(tmp_path):
+    """A page of a hostile name that resolves to this machine is told that it is at the wrong place."""
+    with serve(lambda seen: Answer(body=seen.headers["host"].encode())) as ui:
+        port = free_port()
+        rules = COMPOSE["configs"]["ui-gate"]["content"].replace("$$", "$").replace("http://ui:8080", ui.url)
+        rules = rules.replace("listen 8080", f"listen 127.0.0.1:{port}")
+        conf = tmp_path / "nginx.conf"
+        folders = "".join(
+            f"{kind}_temp_path {tmp_path}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        conf.write_text(
+            f"daemon off; pid {tmp_path}/pid; error_log stderr;\nevents {{}}\n"
+            f"http {{\naccess_log off;\n{folders}{rules}}}\n"
+        )
+        gate = subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", str(conf)], stderr=subprocess.PIPE)
+        try:
+            own = [f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST", "localhost."]
+            foreign = [
+                f"evil.example:{port}",
+                "localhost.evil.example",
+                "127.0.0.1.evil.example",
+                "ui:8080",
+                "",
+            ]
+            assert [_status(port, host) for host in own] == [200] * len(own)
+            assert {_status(port, host) for host in foreign} <= {400, 421}
+            assert {seen.headers["host"] for seen in ui.seen} == set(own)
+        finally:
+            gate.terminate()
+            gate.communicate()
+
+
+def _status(port: int, host: str) -> int:
+    """What a request under this host name is answered with, once there is a server."""
+    until = time.monotonic() + 10
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                return int(connection.makefile("rb").readline().split()[1])
+        except ConnectionRefusedError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_only_the_gate_of_the_ui_is_published():
+    assert "ports" not in SERVICES["ui"]
+    assert SERVICES["ui-gate"]["depends_on"].keys() == {"ui"}
 
 
 # The image

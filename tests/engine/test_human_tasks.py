@@ -13,8 +13,8 @@ from tests.support.drive import Drive
     [
         ("yes", True, None),
         ("", False, None),
-        ("", True, "n requires a text that is not empty"),
-        (5, False, "n takes a text"),
+        ("", True, "n requires a string that is not empty"),
+        (5, False, "n takes a string"),
     ],
 )
 def test_answers_that_are_not_taken(answer: Any, required: bool, refusal: str | None) -> None:
@@ -46,4 +46,4 @@ def test_an_answer_is_a_text_and_a_message() -> None:
 def test_a_text_of_the_store_is_a_text() -> None:
     asked = HumanPrompt(path="a", required=True)
     assert asked.refusal(BlobRef("d", 9, "string", 9)) is None
-    assert asked.refusal(BlobRef("d", 9, "list", 9)) == "a takes a text"
+    assert asked.refusal(BlobRef("d", 9, "list", 9)) == "a takes a string"

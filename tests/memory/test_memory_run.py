@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +41,9 @@ async def asked(run: RunView) -> HumanPrompt:
 
 async def test_an_answer() -> None:
     run = MemoryRun(ASKING, name="greeting")
-    assert await asked(run) == HumanPrompt(path="who", node="who", message="name?", required=True)
+    assert replace(await asked(run), asked=0) == HumanPrompt(
+        path="who", node="who", message="name?", required=True
+    )
     with pytest.raises(UsageError, match="waiting for an answer: who"):
         await run.answer("hi", "x")
     with pytest.raises(UsageError, match="not empty"):

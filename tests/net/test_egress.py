@@ -1,6 +1,9 @@
 """The way out of a worker: which addresses and URLs graphs may reach."""
 
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.net import url
-from perdure.net.egress import Guard, GuardedTransport, is_public
+from perdure.net.egress import Guard, GuardedTransport, is_own, is_public
 from tests.support.servers import Answer, serve
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]
@@ -164,6 +167,43 @@ async def test_one_address_inside_spoils_a_name(monkeypatch: pytest.MonkeyPatch)
         await Guard().addresses("rebound.example", 80)
     answer("93.184.216.34", "93.184.216.35")
     assert await Guard().addresses("fine.example", 80) == ["93.184.216.34", "93.184.216.35"]
+
+
+OWN = """
+import asyncio
+from perdure.errors import FinalError
+from perdure.net.egress import Guard
+
+async def said(guard, address):
+    try:
+        return await guard.addresses(address, 80)
+    except FinalError as error:
+        return str(error).partition("\\n")[0]
+
+for allowed, address in ((), "8.8.4.4"), (("8.8.4.4:80",), "8.8.4.4"), ((), "8.8.8.8"):
+    print(asyncio.run(said(Guard.of(allowed), address)))
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs network namespaces")
+@pytest.mark.parametrize("binds_anything", [0, 1])
+def test_a_public_address_of_this_machine_is_inside(binds_anything: int) -> None:
+    """In a network of its own, whose loopback interface has such an address."""
+    script = (
+        f"ip link set lo up && ip addr add 8.8.4.4/32 dev lo && "
+        f"sysctl -qw net.ipv4.ip_nonlocal_bind={binds_anything} && exec {sys.executable} -c '{OWN}'"
+    )
+    done = subprocess.run(["unshare", "-rn", "sh", "-c", script], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no network of its own: {done.stderr[-200:]}")
+    refused = "8.8.4.4:80 is out of bounds for graphs: 8.8.4.4 is an address of this machine"
+    own = "['8.8.4.4']" if binds_anything else refused  # then nothing can be told, and nothing is refused
+    assert done.stdout.splitlines() == [own, "['8.8.4.4']", "['8.8.8.8']"]
+
+
+def test_addresses_of_this_machine() -> None:
+    assert is_own("127.0.0.1")
+    assert not any(map(is_own, [*PUBLIC, "240.0.0.1", "no address"]))
 
 
 @pytest.mark.anyio

@@ -40,6 +40,7 @@ PLAIN: dict[str, Any] = {
     "quotas": {"calls": 5, "seconds": 60},
     "indexed": True,
     "state": None,
+    "indexes_questions": False,
 }
 
 STATUS = RunStatus(
@@ -61,7 +62,10 @@ def test_the_options_of_a_run_travel_among_its_fields() -> None:
     ("request_", "lean"),
     [
         (RunRequest(document={}), {"document": {}}),
-        (REQUEST, {name: value for name, value in PLAIN.items() if name != "state"}),
+        (
+            REQUEST,
+            {name: value for name, value in PLAIN.items() if name not in ("state", "indexes_questions")},
+        ),
     ],
 )
 def test_what_is_as_usual_does_not_travel(request_: RunRequest, lean: dict[str, Any]) -> None:
@@ -77,8 +81,7 @@ def test_what_another_version_knows() -> None:
 
 def test_a_status_holds_records() -> None:
     plain = to_plain(STATUS)
-    asked = {"path": "ask", "message": "Name?", "role": "user", "required": False, "node": ""}
-    assert plain["questions"] == [asked]
-    assert plain["streams"] == [{"attempt": 1, "offset": 0, "text": "tail", "path": "a"}]
+    assert plain["questions"] == [to_plain(HumanPrompt(path="ask", message="Name?"))]
+    assert plain["streams"] == [{"attempt": 1, "offset": 0, "text": "tail", "path": "a", "account": None}]
     assert from_plain(RunStatus, plain) == STATUS
     assert from_plain(RunStatus, {"name": "old"}) == RunStatus(name="old")

@@ -13,7 +13,8 @@ from temporalio import activity, workflow
 
 from perdure.activities.activity import AgentActivities
 from perdure.engine.attempts import AttemptAccount
-from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.closed_questions import Receipt
+from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
@@ -26,8 +27,8 @@ from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state injects config graphs bypass_agents force_loop
-        loop_count previous_results events quotas""",
+    payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
+        bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed deadline keyed_by_work""",
@@ -36,12 +37,14 @@ FIELDS = {
     payloads.SegmentRequest: "scheduler places directory request now run",
     payloads.SegmentResult: "answers alone console end seconds",
     payloads.StreamTail: "attempt offset text path account",
-    payloads.Answer: "path value",
+    Answer: "path value who id",
+    Receipt: "path already early count need who at digest",
     payloads.NodeStatus: "path state agent queue since retries error done total",
-    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset",
-    HumanPrompt: "path message role required node",
+    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early",
+    HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
+        asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work",
+    " own_queue asks_queues keys_by_work times_questions",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }

@@ -19,7 +19,7 @@ import pytest
 
 from perdure import daemon, server
 from perdure.errors import ConnectionFailed, UsageError
-from perdure.server import database, marker, probe
+from perdure.server import database, marker, probe, supervisor
 from perdure.settings import Settings
 
 ROOT = Path(server.__file__).parents[2]
@@ -182,6 +182,25 @@ def test_no_port_lets_a_web_page_start_a_run(shared: Settings) -> None:
         ):
             assert not 200 <= post(host, port, f"driveby{number}", headers) < 300, (host, port, headers)
     assert "driveby" not in temporal(embedded.address, "workflow", "list")
+
+
+def test_no_host_name_of_the_http_port_is_known_beforehand(tmp_path: Path) -> None:
+    order = supervisor.ServerArgs(
+        home=tmp_path,
+        program=Path("temporal"),
+        port=1,
+        web="",
+        idle=1,
+        synchronous="FULL",
+        retention=1,
+        memory=200,
+    )
+    found = [
+        re.findall(r'frontend.httpAllowedHosts=\["(\w{32})\.invalid"\]', " ".join(arguments))
+        for arguments in (supervisor.arguments(order), supervisor.arguments(order))
+    ]
+    assert [len(names) for names in found] == [1, 1]
+    assert found[0] != found[1]
 
 
 @needs_program

@@ -14,7 +14,6 @@ from temporalio.worker import Replayer
 
 from perdure.client import GraphClient
 from perdure.plugin import GraphPlugin
-from perdure.runs import Run
 
 MAX_ATTEMPT = 3
 """A workflow task that was tried more often than this fails for a reason that will not go away."""
@@ -61,7 +60,7 @@ async def _stuck(client: GraphClient, id: str, run_id: str) -> str:
         return ""
     if open_timers(await handle.fetch_history()):
         return ""
-    status = await Run(client.temporal, id).status()
+    status = await client.get(id).status()
     if status is None:
         return "runs with nothing pending, and answers no query"
     return "" if status.questions else "runs with nothing pending, and asks nobody"

@@ -44,6 +44,7 @@ class FakeHost:
     events: int = 10
     bytes: int = 0
     suggests: bool = False
+    audience: list[str] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     timers: list[tuple[float, str, asyncio.Future[None]]] = field(default_factory=list)
 
@@ -69,6 +70,9 @@ class FakeHost:
             await timer[2]
         finally:
             self.timers.remove(timer)
+
+    def index_audience(self, names: list[str]) -> None:
+        self.audience = names
 
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         return self._start(name, arguments, options, False)

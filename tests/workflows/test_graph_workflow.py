@@ -48,7 +48,7 @@ async def test_a_person_answers_once(client: GraphClient) -> None:
     }
     async with started(client, "person", {"nodes": nodes}, catalog(), client.settings) as going:
         await until_asked(going)
-        with pytest.raises(UsageError, match="requires a text that is not empty"):
+        with pytest.raises(UsageError, match="requires a string that is not empty"):
             await going.answer("who", "")
         with pytest.raises(UsageError, match="waiting for an answer: who"):
             await going.answer("hi", "x")
@@ -60,7 +60,10 @@ async def until_asked(going: Run) -> None:
     for _ in range(100):
         status = await going.status()
         if status is not None and status.questions:
-            assert status.questions == (HumanPrompt(path="who", message="name?", required=True, node="who"),)
+            (question,) = status.questions
+            assert replace(question, asked=0) == HumanPrompt(
+                path="who", message="name?", required=True, node="who"
+            )
             return
         await asyncio.sleep(0.05)
     raise AssertionError("no question was asked")

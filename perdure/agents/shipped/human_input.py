@@ -35,3 +35,51 @@ from perdure.graph.values import Value
 def text_input(params: Mapping[str, Value]) -> Value:
     """Asks a person for a text, and waits for it as long as it takes."""
     raise FinalError(f"no one is there to answer: {params.get('message', 'Enter')}")
+
+
+@agent(
+    "humanInputAgent",
+    human=True,
+    category="input",
+    inputs={"type": "object", "description": "values for the places ${name} of the message"},
+    params={
+        "type": "object",
+        "properties": {
+            "message": {"type": "string", "description": "what the person is asked; ${name} is an input"},
+            "schema": {"type": "object", "description": "a form: the answer is an object with its fields"},
+            "choices": {"type": "array", "description": "a form with one field, `decision`"},
+            "prefill": {"type": "object", "description": "values for fields of the form"},
+            "required": {"type": "boolean", "description": "an empty string is refused"},
+            "role": {"type": "string", "description": "the role of the message, user by default"},
+            "who": {"type": "array", "description": "people and groups that should answer"},
+            "quorum": {"type": "object", "description": "answers of several people: need, same, against"},
+            "remind": {"type": "array", "description": "times after which people are reminded"},
+            "escalate": {"type": "object", "description": "after: a time, who: others who are asked then"},
+            "timeout": {"type": "object", "description": "after: a time, result: the answer then"},
+        },
+    },
+    output={
+        "type": "object",
+        "properties": {
+            "answer": {},
+            "by": {"type": "array"},
+            "how": {"enum": ["answer", "quorum", "timeout"]},
+            "text": {"type": "string"},
+            "message": {"type": "object"},
+        },
+    },
+    samples=[
+        Sample(
+            inputs={"title": "Tides"},
+            params={"message": "Publish ${title}?", "choices": ["approve", "reject"]},
+            result={
+                "answer": {"decision": "approve"},
+                "by": [{"who": "anna", "at": 0, "answer": {"decision": "approve"}}],
+                "how": "answer",
+            },
+        )
+    ],
+)
+def human_input(params: Mapping[str, Value]) -> Value:
+    """Asks people with a form, a choice or a question; with a quorum, reminders and a time limit."""
+    raise FinalError(f"no one is there to answer: {params.get('message', 'Enter')}")

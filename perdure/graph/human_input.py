@@ -1,0 +1,140 @@
+"""The params of humanInputAgent: what is wrong with them, and what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from perdure.errors import Problem
+from perdure.graph.forms import form_problems
+from perdure.graph.values import Value, is_dict, is_list, is_number, js_truthy
+
+HUMAN_INPUT: Final = "humanInputAgent"
+"""The agent that asks with a form."""
+
+CHOICE_FIELD: Final = "decision"
+"""The field of the form that `choices` makes."""
+
+MAX_REMINDER_COUNT: Final = 20
+"""Reminders of one question."""
+
+MAX_QUORUM_COUNT: Final = 100
+"""Answers that a quorum may need."""
+
+HUMAN_INPUT_PARAMS: Final = (
+    *("message", "role", "required", "schema", "choices", "prefill", "who"),
+    *("quorum", "remind", "escalate", "timeout"),
+)
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
+_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION_HINT = "give a time such as 30s, 10m, 1h or 3d, or a number of milliseconds"
+
+
+def duration_ms(value: Value) -> float | None:
+    """The milliseconds of a time such as ``1h`` or ``500``; None for one that is not a time above 0."""
+    if is_number(value):
+        return value if 0 < value < 1e15 else None
+    matched = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if matched is None:
+        return None
+    return float(matched[1]) * _UNIT_MS[matched[2]] or None
+
+
+def form_of(params: Mapping[str, Value]) -> Value:
+    """The schema of the answer: its own, or that of `choices`; None for a string."""
+    if params.get("choices") is not None:
+        return {
+            "type": "object",
+            "required": [CHOICE_FIELD],
+            "properties": {CHOICE_FIELD: {"enum": params["choices"]}},
+        }
+    return params.get("schema")
+
+
+def human_node_problems(nodes: Iterable[tuple[str, Value]]) -> Iterator[Problem]:
+    """What is wrong with the params of those nodes that ask with a form; `nodes` have their places.
+
+    Not among the checks of GraphAI's keys, which decide whether a run starts: an agent of a user may have the
+    same name, and params of its own.
+    """
+    for place, node in nodes:
+        if node.get("agent") == HUMAN_INPUT and is_dict(node.get("params")):
+            yield from human_input_problems(node["params"], f"{place}.params")
+
+
+def human_input_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]:
+    """What is wrong with the params at `place`."""
+
+    def problem(key: str, finding: str, hint: str = "") -> Problem:
+        return Problem("human-input", f"{place}.{key}", finding, hint)
+
+    for key in params:
+        if key not in HUMAN_INPUT_PARAMS:
+            hint = f"there is {', '.join(HUMAN_INPUT_PARAMS)}"
+            yield problem(key, f"humanInputAgent has no parameter {key!r}", hint)
+    choices = params.get("choices")
+    if choices is not None:
+        if params.get("schema") is not None:
+            yield problem("choices", "choices is a form already: it cannot be used together with schema")
+        if not (is_list(choices) and choices and all(isinstance(each, str) for each in choices)):
+            yield problem("choices", "choices is a list of strings", "choices: [approve, reject]")
+    elif params.get("schema") is not None:
+        yield from form_problems(params["schema"], f"{place}.schema")
+    if params.get("prefill") is not None and not (is_dict(params["prefill"]) or form_of(params) is None):
+        yield problem("prefill", "prefill is an object with values for fields of the form")
+    if not _is_names(params.get("who")):
+        yield problem("who", "who is a list of people or groups", 'who: [anna@example.org, "group:editors"]')
+    yield from _quorum_problems(params, place)
+    yield from _time_problems(params, place)
+
+
+def _is_names(value: Value) -> bool:
+    return value is None or (is_list(value) and all(isinstance(each, str) and each for each in value))
+
+
+def _quorum_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]:
+    quorum = params.get("quorum")
+    if quorum is None:
+        return
+    place = f"{place}.quorum"
+    if not is_dict(quorum) or not set(quorum) <= {"need", "same", "against"}:
+        yield Problem("human-input", place, "quorum is an object with need, same and against")
+        return
+    need: Value = quorum.get("need")
+    if not (is_number(need) and float(need).is_integer() and 1 <= need <= MAX_QUORUM_COUNT):
+        finding = f"need is a number of people from 1 to {MAX_QUORUM_COUNT}"
+        yield Problem("human-input", f"{place}.need", finding, "need: 2")
+    same = quorum.get("same")
+    if same is not None:
+        form = form_of(params)
+        fields = form.get("properties") if is_dict(form) else None
+        if not is_dict(fields) or same not in fields:
+            finding = "same names the field of the form that has to be equal"
+            yield Problem("human-input", f"{place}.same", finding, f"same: {CHOICE_FIELD}")
+    elif quorum.get("against") is not None:
+        finding = "against is a value of the field that `same` names, and there is no `same`"
+        yield Problem("human-input", f"{place}.against", finding, f"same: {CHOICE_FIELD}")
+
+
+def _time_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]:
+    remind = params.get("remind")
+    if remind is not None and not (
+        is_list(remind) and len(remind) <= MAX_REMINDER_COUNT and all(map(duration_ms, remind))
+    ):
+        finding = f"remind is a list of at most {MAX_REMINDER_COUNT} times after the question was asked"
+        yield Problem("human-input", f"{place}.remind", finding, _DURATION_HINT)
+    for key, others in (("escalate", {"who"}), ("timeout", {"result"})):
+        value = params.get(key)
+        if value is None:
+            continue
+        if not is_dict(value) or not set(value) <= {"after", *others}:
+            finding = f"{key} is an object with after and {' and '.join(others)}"
+            yield Problem("human-input", f"{place}.{key}", finding)
+        elif duration_ms(value.get("after")) is None:
+            finding = "after is a time after the question was asked"
+            yield Problem("human-input", f"{place}.{key}.after", finding, _DURATION_HINT)
+        elif key == "escalate" and not (_is_names(value.get("who")) and js_truthy(value.get("who"))):
+            finding = "escalate names the people or groups that are asked then"
+            yield Problem("human-input", f"{place}.escalate.who", finding, 'who: ["group:leads"]')
