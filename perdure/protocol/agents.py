@@ -50,6 +50,7 @@ class AgentRegistry:
     and `keys_by_work` that idempotency keys cover the inputs and the attempt (perdure.protocol.idempotency).
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
     attribute, and accepts answers by signal.
+    `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     """
 
     pure: Sequence[str] = ()
@@ -66,6 +67,7 @@ class AgentRegistry:
     asks_queues: bool = False
     keys_by_work: bool = False
     times_questions: bool = False
+    agent_wait: float = 0.0
 
     def names(self) -> list[str]:
         """All agents of the worker."""
