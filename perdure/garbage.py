@@ -2,7 +2,8 @@
 
 An object is needed while its name, 64 hex digits, stands anywhere in the history of a run that the
 server still has: in a payload, its metadata, a memo, a failure. Histories are searched as they are,
-so that this need not know how a reference is written.
+so that this need not know how a reference is written. What a delta refers to is needed too, if the delta is
+needed or too young to be removed. No other objects refer to any, so only deltas are read.
 
 What is put or referred to during the collection is safe: a history can only take up a name that it was
 handed by another history, or one that was put just now, and then the object is young again.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,9 +24,11 @@ from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.errors import ConnectionFailed, UsageError
+from perdure.errors import ConnectionFailed, ObjectMissing, UsageError
 from perdure.monitoring.descriptions import executions
 from perdure.storage import ObjectInfo, Store
+from perdure.storage.backend import DELTA, DIGEST_CHARS
+from perdure.storage.value_objects import ValueObjects
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 
 ALL_RUNS_QUERY: Final = "WorkflowType = 'Graph'"
@@ -33,7 +36,6 @@ CONCURRENT_REQUEST_COUNT: Final = 8
 """Histories read, and objects removed, at the same time."""
 
 _HEX: Final = re.compile(rb"[0-9a-f]{64,}")
-_DIGEST_CHARS: Final = 64
 _READABLE: Final = (b"json/", b"binary/null", b"binary/plain", b"binary/protobuf")
 
 ProgressCallback = Callable[[str, int], None]
@@ -57,11 +59,14 @@ async def find_garbage(temporal: Client, store: Store, before: float, progress: 
     where they cannot be read, or where the server has no run at all: it must be another one's store.
     """
     old: dict[str, ObjectInfo] = {}
+    deltas: list[str] = []
     count = size = 0
     async for item in store.list():
         count, size = count + 1, size + item.size
         if item.modified < before:
-            old[item.name] = item
+            old[item.name[:DIGEST_CHARS]] = item
+        if item.name.endswith(DELTA):
+            deltas.append(item.name)
         progress("objects listed", count)
     runs = 0
     if old:
@@ -73,7 +78,10 @@ async def find_garbage(temporal: Client, store: Store, before: float, progress: 
                 hint="correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or PERDURE_STORE; a store that no run "
                 "needs any more, delete yourself",
             )
-        old = {name: item for name, item in old.items() if name not in live}
+        objects = ValueObjects(store, temporal.data_converter.payload_codec)
+        needed = [name for name in deltas if (digest := name[:DIGEST_CHARS]) in live or digest not in old]
+        live |= await _named_by(objects, needed, progress)
+        old = {digest: item for digest, item in old.items() if digest not in live}
     return Garbage(objects=tuple(old.values()), count=count, size=size, runs=runs)
 
 
@@ -89,6 +97,24 @@ async def remove_garbage(
         progress("objects removed", len(removed))
     await store.tidy(before)
     return removed
+
+
+async def _named_by(objects: ValueObjects, deltas: Sequence[str], progress: ProgressCallback) -> set[str]:
+    """The digests of the objects that deltas refer to."""
+    named: set[str] = set()
+    for start in range(0, len(deltas), CONCURRENT_REQUEST_COUNT):
+        some = deltas[start : start + CONCURRENT_REQUEST_COUNT]
+        for sources in await asyncio.gather(*(_sources(objects, name) for name in some)):
+            named |= {name[:DIGEST_CHARS] for name in sources}
+        progress("deltas read", start + len(some))
+    return named
+
+
+async def _sources(objects: ValueObjects, delta: str) -> list[str]:
+    try:
+        return await objects.sources(delta)
+    except ObjectMissing:  # another collection has removed it since it was listed
+        return []
 
 
 async def _referred_to(
@@ -141,8 +167,8 @@ def names_in(text: bytes, candidates: frozenset[str]) -> set[str]:
         name
         for match in _HEX.findall(text)
         for digits in (match.decode(),)
-        for start in range(len(digits) - _DIGEST_CHARS + 1)
-        if (name := digits[start : start + _DIGEST_CHARS]) in candidates
+        for start in range(len(digits) - DIGEST_CHARS + 1)
+        if (name := digits[start : start + DIGEST_CHARS]) in candidates
     }
 
 

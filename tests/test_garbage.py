@@ -23,8 +23,10 @@ from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.garbage import find_garbage, names_in, payloads_of, remove_garbage
+from perdure.graph.deferred import BlobRef
 from perdure.plugin import GraphPlugin
 from perdure.storage import Store, open_store
+from perdure.storage.claim_check import ClaimCheck
 from tests.support.durable import embedded, started
 from tests.support.stored import age
 
@@ -83,6 +85,27 @@ async def test_what_runs_refer_to_stays(client: GraphClient, tmp_path: Path) -> 
     assert listed == {"objects listed": 5, "runs read": 3}
     assert len(await left(store)) == 5
     assert await collected(client.temporal, store) == {in_input, in_result, in_memo, young}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("young", [True, False])
+async def test_what_a_delta_refers_to_stays_as_long_as_it(
+    client: GraphClient, tmp_path: Path, young: bool
+) -> None:
+    """A young delta may be on its way into a history; an old one counts only if one has it."""
+    claims = ClaimCheck(open_store(str(tmp_path)), 1_000)
+    text = "".join(f"{number} " for number in range(3_000))
+    base, unused = await claims.keep(text), await claims.keep(text[::-1])
+    delta, lost = await claims.keep(f"{text}!", near=base), await claims.keep(f"{text[::-1]}!", near=unused)
+    assert all(isinstance(each, BlobRef) for each in (base, unused, delta, lost))
+    names = [each.digest for each in (base, unused, delta, lost) if isinstance(each, BlobRef)]
+    assert [name.endswith("-delta") for name in names] == [False, False, True, True]
+    for name in names[:2] if young else names:
+        age(tmp_path, name, 10 * DAY)
+    await client.start(GRAPH, inputs={"v": "nothing" if young else f"see {names[2]}"}, id=f"delta-{young}")
+    left = await collected(client.temporal, open_store(str(tmp_path)))
+    assert left == (set(names) if young else {names[0], names[2]})
+    assert await ClaimCheck(open_store(str(tmp_path)), 1_000).redeem(delta) == f"{text}!"
 
 
 @pytest.mark.anyio

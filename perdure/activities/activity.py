@@ -63,6 +63,10 @@ class _Delivery:
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
+    def near(self, call: AgentCall) -> Value:
+        """What the result of a call may have in common with the store: inputs that it got copies of."""
+        return call.inputs if self.far else None
+
     def beside(self) -> dict[str, Any]:
         """What goes out beside the result."""
         return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
@@ -201,7 +205,7 @@ class AgentActivities:
             results = await self._together(agent, calls, delivery)
             return pack(results, **delivery.beside())
         result = await self._called(agent, calls[0], delivery)
-        return await self.claims.packed(result, **delivery.beside())
+        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.beside())
 
     async def _called(
         self, agent: Agent | None, call: AgentCall, delivery: _Delivery, limited: bool = True
@@ -243,7 +247,7 @@ class AgentActivities:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)
-            return encoded(AgentCompleted(0, await self.claims.keep(result, above)))
+            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.near(call))))
         except Exception as error:
             return encoded(failure_of(error))
 

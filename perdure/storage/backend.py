@@ -7,8 +7,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-OBJECT_NAME: Final = re.compile(r"[0-9a-f]{64}")
-"""The name of an object: the SHA-256 of its bytes."""
+DELTA: Final = "-delta"
+"""How the name ends of an object that refers to others."""
+
+DIGEST_CHARS: Final = 64
+
+OBJECT_NAME: Final = re.compile(rf"[0-9a-f]{{{DIGEST_CHARS}}}(?:{DELTA})?")
+"""The name of an object: the SHA-256 of its bytes, and whether it refers to others."""
 
 HOUR_S: Final = 3600.0
 MIN_GARBAGE_AGE_S: Final = HOUR_S

@@ -4,9 +4,10 @@ An object of the store is a Temporal payload, written after the codec of the con
 encrypted on its way is encrypted there too.
 
 Invariants
-    An object holds a value with nothing deferred in it. So one read gives a value, and a collector of
-    garbage looks at runs only, never into objects.
-    The same value has the same name in every process: a retry that stores its result again adds nothing.
+    An object holds a value with nothing deferred in it. A value that grows out of others is a delta against
+    them (deltas.py), which says what it consists of; no other object refers to one.
+    The same value, made of the same, has the same name in every process: a retry that stores its result again
+    adds nothing.
     What comes beside an answer (console lines, a stream) is not stored with its value.
     A value that is read is a copy for whoever asked; only parts are taken from shared objects, which
     no code changes.
@@ -15,8 +16,6 @@ Rejected
     A payload codec that swaps bytes for a key, the usual form of the pattern: it sees bytes and not
     values, so a member of a large object could only be had by loading all of it, and the codec would run
     in workflow tasks as well: every replay would need the store.
-    Objects that refer to other objects: they would save space where values share parts, and cost a
-    round trip per level and a collector that follows references.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from perdure.protocol.encoding import encode
 from perdure.protocol.wire import from_payload, pack, to_payload
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
+from perdure.storage.value_objects import ValueObjects
 
 Result = TypeVar("Result")
 
@@ -80,8 +80,12 @@ class ClaimCheck:
         store = None if settings.store is None else open_store(settings.store)
         return cls(store, settings.store_above, codec)
 
-    async def packed(self, value: Value, **beside: Any) -> RawValue:
-        """The payload of a value, or of where it is kept. Raises ValueTooLarge where there is no store."""
+    async def packed(self, value: Value, near: Value = None, **beside: Any) -> RawValue:
+        """The payload of a value, or of where it is kept. Raises ValueTooLarge where there is no store.
+
+        `near` is what the value was made of: what it has in common with values of the store in there is not
+        stored again.
+        """
         if self.store is None:
             return pack(value, **beside)
         raw = await _in_thread(value, lambda: pack(value, limited=False, **beside))
@@ -90,15 +94,18 @@ class ClaimCheck:
         bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
         for name in beside:  # belongs to this answer, not to the value
             bare.metadata.pop(f"perdure-{name}", None)
-        return pack(await self._put(value, bare), **beside)
+        return pack(await self._put(value, bare, near), **beside)
 
-    async def keep(self, value: Value, above: int | None = None) -> Value:
-        """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual."""
+    async def keep(self, value: Value, above: int | None = None, near: Value = None) -> Value:
+        """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual.
+
+        `near` as in `packed`.
+        """
         limit = min(self.above, above or self.above)
         if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
             return value
         payload = to_payload(value, limited=False)
-        return value if len(payload.data) <= limit else await self._put(value, payload)
+        return value if len(payload.data) <= limit else await self._put(value, payload, near)
 
     async def shrink(self, value: Value, limit: int) -> Value:
         """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
@@ -154,7 +161,7 @@ class ClaimCheck:
         """What a run asks to know: all of a value, or a small one and where a large one is kept."""
         value = await self.redeem(distant)
         if not whole:
-            return await self.keep(value)
+            return await self.keep(value, near=distant)
         size = _size(value)
         if size > MAX_FETCHED_VALUE_BYTES:
             raise FinalError(
@@ -178,20 +185,19 @@ class ClaimCheck:
             return {**node, "graph": await self.keep_statics(node["graph"])} if "graph" in node else node
         return {**node, "value": await self.keep(node["value"])} if "value" in node else node
 
-    async def _put(self, value: Value, payload: Payload | None) -> BlobRef:
+    async def _put(self, value: Value, payload: Payload | None, near: Value = None) -> BlobRef:
         assert self.store is not None
+        bases = [base for distant in deferred_in([near, value]) for base in sources(distant)]
         if payload is None or next(deferred_in(value), None) is not None:
             value = await self.redeem(value)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
-        coded = payload if self.codec is None else (await self.codec.encode([payload]))[0]
-        data = coded.SerializeToString(deterministic=True)  # the same name for the same value, in any process
-        return stored(await self.store.put(data), len(payload.data), value)
+        name = await ValueObjects(self.store, self.codec).put(payload, bases)
+        return stored(name, len(payload.data), value)
 
     async def _get(self, digest: str) -> Payload:
         if self.store is None:
             raise NoStore
-        payload = Payload.FromString(await self.store.get(digest))
-        return payload if self.codec is None else (await self.codec.decode([payload]))[0]
+        return await ValueObjects(self.store, self.codec).get(digest)
 
     def _share(self, digest: str, payload: Payload) -> Value:
         """The value of an object, the same one for all who ask: they read parts of it, and copy those.

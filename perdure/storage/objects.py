@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
-from perdure.storage.backend import MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
+from perdure.storage.backend import DELTA, DIGEST_CHARS, MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
 from perdure.storage.cache import ObjectCache
 
 CACHE_BYTES = 128_000_000
@@ -52,13 +52,14 @@ class Store:
         """Where it is, for people."""
         return self._backend.place
 
-    async def put(self, data: bytes) -> str:
+    async def put(self, data: bytes, *, delta: bool = False) -> str:
         """Stores `data` so that it survives a power cut; returns its name, the SHA-256 in hex.
 
+        The name of a `delta`, an object that refers to others, says so.
         What is there already is not written again, but its date is renewed: nothing that was put
         within the last hour is ever removed. Raises StoreUnavailable.
         """
-        name = await _digest(data)
+        name = await _digest(data) + (DELTA if delta else "")
         now = time.time()
         if not 0 <= now - self.cache.put_at(name) < RECENTLY_PUT_S:
             async with self._limited("write", name):
@@ -117,7 +118,7 @@ class Store:
                 hint="was it deleted too early (PERDURE_STORE_RETENTION), or put into another store? "
                 "PERDURE_STORE must be the same for all clients and workers",
             )
-        if await _digest(data) != name:
+        if await _digest(data) != name[:DIGEST_CHARS]:
             raise ObjectCorrupt(
                 f"object {name} in the store {self.place} is damaged: its {len(data):,} bytes have "
                 "another hash",

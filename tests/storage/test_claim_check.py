@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
 
 import perdure.storage.claim_check
 from perdure.errors import FinalError, NoStore, ValueTooLarge
@@ -21,23 +19,10 @@ from perdure.protocol.wire import beside, from_payload, to_payload, unpack
 from perdure.settings import Settings
 from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
+from tests.support.codecs import Flip
 
 pytestmark = pytest.mark.anyio
 BIG = {"text": "x" * 5_000, "rows": [{"n": number} for number in range(500)], "small": 1, "none": UNDEFINED}
-
-
-class Flip(PayloadCodec):
-    """Bytes that nobody can read."""
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        clear = [each.SerializeToString(deterministic=True) for each in payloads]
-        return [self._flipped(Payload(metadata={"in": data})) for data in clear]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [Payload.FromString(self._flipped(each).metadata["in"]) for each in payloads]
-
-    def _flipped(self, payload: Payload) -> Payload:
-        return Payload(metadata={"in": bytes(byte ^ 255 for byte in payload.metadata["in"])})
 
 
 @pytest.fixture(params=[None, Flip()], ids=["clear", "codec"])
