@@ -17,10 +17,10 @@ SDK = "temporalio"
 OWN_LOGGER = "perdure"
 
 WORKER_HEARTBEAT_INTERVAL = timedelta(seconds=5)
-"""How often workers tell the server that they live: commands must not wait for one that died."""
+"""How often workers send a sign of life to the server: commands must not wait for one that died."""
 
 REPEATED_LOG_INTERVAL_S = 30.0
-"""Seconds between two lines that tell the same."""
+"""Seconds between two lines that say the same."""
 
 MAX_LOGGED_REASON_CHARS = 1_000
 """Characters of an error in a log line."""
@@ -31,7 +31,7 @@ _REASON = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
 
 
 class Seldom(logging.Filter):
-    """Lets what the SDK's core repeats through now and then: each of its pollers tells of each retry."""
+    """Limits what the SDK's core repeats: each of its pollers logs every retry."""
 
     def __init__(self) -> None:
         super().__init__()

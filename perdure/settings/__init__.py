@@ -39,7 +39,7 @@ def _default_home() -> Path:
 class Settings:
     """Everything that can be set from outside; VARIABLES says what each field means.
 
-    Without a `store`, there is one in `home` beside the embedded server, and none elsewhere. `keys` maps a
+    Without a `store`, the embedded server has one in `home`, and other servers have none. `keys` maps a
     provider ("openai", "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL. With a
     `deployment` and a `build_id`, runs stay with the build that began them.
     """
@@ -75,7 +75,7 @@ class Settings:
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def store_url(self, *, embedded: bool) -> str | None:
-        """Where large values go, if anywhere. `embedded` tells that the server is the embedded one."""
+        """Where large values go, if anywhere. `embedded` says whether the server is the embedded one."""
         return self.store or (str(self.home / "store") if embedded else None)
 
     @classmethod
@@ -106,7 +106,7 @@ def known_names() -> frozenset[str]:
 def temporal_may_be_configured() -> bool:
     """Whether Temporal's variables or its file of profiles may name a server; False is certain.
 
-    The SDK, which reads them, takes a while to load: this tells beforehand whether to wait for it.
+    The SDK, which reads them, takes a while to load: this decides beforehand whether to load it.
     """
     if names("TEMPORAL_"):
         return True
@@ -215,14 +215,29 @@ VARIABLES: Final = (
 """All that Perdure reads of the environment into Settings; where an order shows, it is this one."""
 
 
+_CONTROLLER_NAMES: Final = {
+    "PERDURE_DEPLOYMENT": "TEMPORAL_DEPLOYMENT_NAME",
+    "PERDURE_BUILD_ID": "TEMPORAL_WORKER_BUILD_ID",
+}
+"""What Temporal's Worker Controller sets for the workers that it starts, unless PERDURE_* sets one."""
+
+
+def _name_in(env: Mapping[str, str], name: str) -> str:
+    """The variable of `env` that sets what `name` sets."""
+    if name not in _CONTROLLER_NAMES or any(env.get(own) for own in _CONTROLLER_NAMES):
+        return name
+    return _CONTROLLER_NAMES[name]
+
+
 def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
     """The fields that `env` sets, and what is wrong with the variables that cannot be read."""
     values: dict[str, Any] = {}
     wrong: list[UsageError] = []
     for variable in VARIABLES:
-        if text := env.get(variable.name):
+        name = _name_in(env, variable.name)
+        if text := env.get(name):
             try:
-                value = variable.parse(variable.name, text)
+                value = variable.parse(name, text)
             except UsageError as error:
                 wrong.append(error)
                 continue
@@ -235,7 +250,7 @@ def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
 
 def _unpaired(env: Mapping[str, str], values: dict[str, Any]) -> list[UsageError]:
     """Takes a deployment without a build, or a build without a deployment, out of `values`."""
-    pair = ("PERDURE_DEPLOYMENT", "PERDURE_BUILD_ID")
+    pair = [_name_in(env, name) for name in _CONTROLLER_NAMES]
     set_names = [name for name in pair if env.get(name)]
     if len(set_names) == len(pair) and "deployment" in values:
         return []

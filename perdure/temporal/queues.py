@@ -26,9 +26,9 @@ SILENT_INTERVALS_COUNT = 3
 async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[str]:
     """The identities of the workers that have asked this task queue for work lately.
 
-    Those that have said that they stop, or whose heartbeats have stopped, are left out, although the server
-    still has their last request for work. `local` tells that the server is on this machine for this machine
-    alone: workers here that have ended are then left out at once.
+    Workers that are stopping, or whose heartbeats have stopped, are left out, although the server still has
+    their last request for work. `local` says that the server is on this machine for this machine alone:
+    workers here that have ended are then left out at once.
     """
     identities: set[str] = set()
     for kind in (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
@@ -47,7 +47,7 @@ async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[s
 
 
 async def _gone(temporal: Client, queue: str) -> set[str]:
-    """The identities of workers that serve the queue no more, as far as the server lists workers."""
+    """The identities of workers that serve the queue no more, as far as the server lists them."""
     quoted = queue.replace("'", "''")
     request = ListWorkersRequest(namespace=temporal.namespace, query=f"TaskQueue='{quoted}'")
     try:
@@ -69,7 +69,7 @@ def _serves(beat: WorkerHeartbeat, now: float) -> bool:
 
 
 def _lives(identity: str) -> bool:
-    """Whether the process "pid@host" is alive, as far as this host can tell."""
+    """Whether the process "pid@host" is alive, as far as this host can know."""
     pid, _, host = identity.partition("@")
     if not pid.isdecimal() or host.partition("+")[0] != socket.gethostname():
         return True

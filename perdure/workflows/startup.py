@@ -1,4 +1,4 @@
-"""How a run opens: its worker tells which agents there are, and has played the beginning already."""
+"""How a run starts: its worker lists its agents, and has executed the first segment already."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     if not workflow.unsafe.is_replaying():
         beginning = _beginning(request, now_ms)
     else:
-        with suppress(Exception):  # the checks, which come later, tell what is wrong with it
+        with suppress(Exception):  # the checks, which come later, report what is wrong with it
             plan_of(request.graph, request.options.graphs)
     try:
         raw = await _asked(beginning, NO_RETRY)
@@ -50,7 +50,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     directory = unpack(raw, AgentRegistry)
     lacking = _lacking(request, directory)
     if lacking and directory.agent_wait:
-        with suppress(FailureError):  # then the checks, which come later, tell what is missing
+        with suppress(FailureError):  # then the checks, which come later, report what is missing
             other = await _asked_of_others(lacking, directory.agent_wait)
             return Startup(other, None, 0)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)

@@ -1,11 +1,10 @@
-"""Which task queue a run goes to, and the worker that a command runs beside it.
+"""Which task queue a run goes to, and the worker that a command runs for it.
 
-Workers of one queue must be alike: each may receive any call. So a queue has a name that stands for the
-agents and settings of those that serve it: workers in the foreground beside the embedded server, for
-commands that are called alike. Where there is none, a command serves its own run, on a queue of its own
-below that name. For a queue that two commands share would give the short one calls of the long one, which
-it would take along when it ends. Workers in the foreground serve the queues below their name too, and so
-find what such a command has left behind.
+Workers of one queue must be alike: each may receive any call. So the name of a queue stands for the agents
+and settings of those that serve it. Where no lasting worker with the same agents and settings serves it, a
+command serves its run itself, on a queue of its own below that name. If two commands shared one, the
+shorter would receive calls of the longer, and drop them when it ends. Workers in the foreground serve the
+queues below their name too, and so continue what such a command left behind.
 """
 
 from __future__ import annotations
