@@ -3,6 +3,7 @@
     PerdureError                  finding, hint
     +-- GraphError                the graph is wrong: one or more Problems (exit code 2)
     +-- UsageError                the call is wrong: an unknown option, a missing file (exit code 2)
+    |   +-- NotFound              it names a run, a node or a route that does not exist
     +-- ConnectionFailed          no server, or no worker, answers (exit code 3)
     +-- RunFailed                 a run ended without a result (exit code 1)
     |   +-- RunCancelled          it was cancelled
@@ -17,6 +18,7 @@
         +-- TransientError        the environment failed: repeated with backoff, does not count
         |   +-- StoreUnavailable  the store of large values does not answer
         +-- FinalError            no repetition can help: the node fails at once
+            +-- MalformedPayload  what another process has sent cannot be read
             +-- ObjectMissing     a large value is not in the store
             +-- ObjectCorrupt     a large value is damaged
             +-- NoStore           a value is in a store, and this process has none
@@ -66,9 +68,18 @@ class Problem:
         return with_hint(f"{where}: {self.finding} [{self.code}]", self.hint)
 
 
+_HINT = "\n  hint: "
+
+
 def with_hint(finding: str, hint: str) -> str:
     """Both in the one form in which people read them: the hint on a line of its own."""
-    return f"{finding}\n  hint: {hint}" if hint else finding
+    return f"{finding}{_HINT}{hint}" if hint else finding
+
+
+def without_hint(text: str) -> tuple[str, str]:
+    """The finding and the hint that `with_hint` joined; the hint is empty if there is none."""
+    finding, mark, hint = text.rpartition(_HINT)
+    return (finding, hint) if mark else (text, "")
 
 
 class PerdureError(Exception):
@@ -102,6 +113,10 @@ class UsageError(PerdureError):
     def __init__(self, finding: str, *, hint: str = "", variable: str = "") -> None:
         super().__init__(finding, hint=hint)
         self.variable = variable
+
+
+class NotFound(UsageError):
+    """The call names a run, a node or a route that does not exist."""
 
 
 class ConnectionFailed(PerdureError):
@@ -225,6 +240,10 @@ class FinalError(AgentError):
 
 class StoreUnavailable(TransientError):
     """The object store cannot be reached, refuses, or is too slow."""
+
+
+class MalformedPayload(FinalError):
+    """What another process has sent is not JSON, or has another shape than it must have."""
 
 
 class ObjectMissing(FinalError):

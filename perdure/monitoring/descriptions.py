@@ -6,9 +6,9 @@ and so would every command that looks at such a run, or at a list with one in it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from temporalio.api.common.v1 import Memo, WorkflowExecution
@@ -27,8 +27,8 @@ from temporalio.service import RPCError
 from perdure.engine.attempts import account_at
 from perdure.graph.values import Value
 from perdure.monitoring.report import PendingCall, RunSummary
-from perdure.protocol.names import WORKFLOW
-from perdure.protocol.payloads import StreamTail
+from perdure.protocol.names import DIRECTORY, WORKFLOW
+from perdure.protocol.payloads import RunStatus, StreamTail
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
 from perdure.temporal.search_attributes import GRAPH_KEY
 
@@ -85,7 +85,7 @@ class RunDescription:
         if self.info.status != Status.WORKFLOW_EXECUTION_STATUS_PAUSED:
             return None
         pause = self.raw.workflow_extended_info.pause_info
-        return _by_whom(pause.identity, pause.reason)
+        return by_whom(pause.identity, pause.reason)
 
 
 def state_name(status: int) -> str:
@@ -98,8 +98,14 @@ def state_name(status: int) -> str:
 
 def name_of(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> str:
     """The name of a run's graph, "" where neither search attributes nor memo have it."""
-    attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
-    return attribute or str(memo.get("graph") or "")
+    attribute = None
+    with suppress(ValueError):  # attributes of a type that this SDK does not know
+        attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
+    return attribute or _text(memo.get("graph"))
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def started_at(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> datetime:
@@ -165,15 +171,20 @@ async def listed(temporal: Client, query: str, limit: int) -> AsyncIterator[RunS
 
 
 async def _memo(temporal: Client, memo: Memo) -> dict[str, Value]:
-    values = await temporal.data_converter.decode(list(memo.fields.values())) if memo.fields else ()
-    return dict(zip(memo.fields, values, strict=True))
+    """What can be read of it: other workflows and other clients have memos of their own."""
+    values: dict[str, Value] = {}
+    for name, payload in memo.fields.items():
+        with suppress(Exception):  # of a codec or a converter, which may raise anything
+            values[name] = (await temporal.data_converter.decode([payload]))[0]
+    return values
 
 
 def _closed(info: WorkflowExecutionInfo) -> datetime | None:
     return info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
 
 
-def _by_whom(identity: str, reason: str) -> str:
+def by_whom(identity: str, reason: str) -> str:
+    """Who has done something, and why, as far as the server says."""
     return " ".join([*([f"by {identity}"] if identity else []), *([f"({reason})"] if reason else [])])
 
 
@@ -185,6 +196,23 @@ async def pending_calls(temporal: Client, description: RunDescription) -> list[P
         _pending_call(item, description.task_queue, await _account(temporal, item))
         for item in description.raw.pending_activities
     ]
+
+
+def with_nodes(calls: Sequence[PendingCall], status: RunStatus | None) -> tuple[PendingCall, ...]:
+    """The calls, with nodes in place of the question that their queue has to answer before they are sent.
+
+    A run asks each queue that its nodes name for its agents (perdure.workflows.queue_agents). Without a
+    `status`, the question stays: only the run knows which of its nodes wait for the answer.
+    """
+    shown: list[PendingCall] = []
+    for call in calls:
+        is_question = call.agent == DIRECTORY and call.path.startswith(f"{DIRECTORY}@")
+        rows = status.nodes if status is not None and is_question else ()
+        waiting = [row for row in rows if row.queue == call.queue and row.state == "executing"]
+        shown += [
+            replace(call, path=row.path, agent=str(row.agent), activity_id=call.path) for row in waiting
+        ] or [call]
+    return tuple(shown)
 
 
 async def _account(temporal: Client, item: PendingActivityInfo) -> str:
@@ -211,6 +239,6 @@ def _pending_call(item: PendingActivityInfo, queue: str, account: str) -> Pendin
         attempt=item.attempt,
         last_failure=item.last_failure.message or None,
         queue=item.activity_options.task_queue.name or queue,
-        paused=_by_whom(manual.identity, manual.reason) if item.paused else None,
+        paused=by_whom(manual.identity, manual.reason) if item.paused else None,
         account=account,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
+from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.protocol.details import ended_details, open_details
@@ -56,7 +57,7 @@ class RunProgress:
         state = run.nodes[name].state
         if state is NodeState.EXECUTING:
             self._since[run.id, name] = run.clock.now_ms
-        elif state in TERMINAL_STATES:
+        elif state in TERMINAL_STATES and name != LOOP_INDEX:
             self.counts[state] = self.counts.get(state, 0) + 1
             if state in _FAILED_STATES and len(self._failed) < MAX_FAILED_COUNT:
                 self._failed.append((run.key_of(name), run.nodes[name]))
@@ -113,8 +114,11 @@ class RunProgress:
         self._console_count += 1
 
     def add_stream(self, path: str, stream: Mapping[str, Value]) -> None:
-        """A call has ended: the end of what it has streamed, as fields of a StreamTail."""
-        self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
+        """A call has ended: the end of what it has streamed, as fields of a StreamTail.
+
+        Raises MalformedPayload for anything else.
+        """
+        self._streams.append(replace(from_plain(StreamTail, stream), path=path))
 
     def status(
         self,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,8 +33,9 @@ from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
+from perdure.errors import MalformedPayload
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.names import SEGMENT
+from perdure.protocol.names import SEGMENT, SEGMENTS_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
@@ -87,14 +89,18 @@ class Segments:
         self.turns.expect(command.call)
 
     def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
-        """The answers of a segment that has played on from `now_ms`."""
+        """The answers of a segment that has played on from `now_ms`.
+
+        Raises MalformedPayload, and then has taken none of them.
+        """
+        answers = [read_segment_answer(answer) for answer in result.answers]
+        self.end = None if result.end is None else from_plain(RunResult, result.end)
         self.share.add(size, seconds=result.seconds)
         for line in result.console:
             self.progress.add_console(line)
         self.answers, self._alone = Answers(now_ms), result.alone
-        self.end = None if result.end is None else from_plain(RunResult, result.end)
-        for answer in result.answers:
-            self.answers.add(*read_segment_answer(answer))
+        for path, answer in answers:
+            self.answers.add(path, answer)
 
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
         """Plays what the last segment has answered: when the outcome is asked for, not before."""
@@ -126,7 +132,7 @@ class Segments:
 
     def begin(self, scheduler: Scheduler, now_ms: int) -> None:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
-        if not self._waiting or not self.share.has_room():
+        if not self._waiting or not self.share.has_room() or self._is_out_of_turn():
             return
         options = replace(self.request.options, injects=(), previous_results=None)
         fields = replace(self.request, document={}, options=options, state=None)
@@ -147,6 +153,12 @@ class Segments:
         )
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
+    def _is_out_of_turn(self) -> bool:
+        """Whether another call answers before all pure ones: a segment would end where it began."""
+        front = self.turns.front()
+        is_other = front is not None and front.event is None and front.call not in self._waiting
+        return is_other and self.host.is_patched(SEGMENTS_IN_TURN)
+
     def _summary(self) -> str:
         paths = [command.path for command in self._waiting.values()]
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
@@ -156,16 +168,24 @@ class Segments:
         self._open = None
         if task.cancelled():
             return
-        failed = task.exception() is not None
-        result: SegmentResult = SegmentResult() if failed else unpack(task.result(), SegmentResult)
-        self.take(result, 0 if failed else len(task.result().payload.data), now_ms)
+        result = self._taken(task, now_ms)
         for call, command in list(self._waiting.items()):
             event = self.answers.take(command)
             if event is not None:
                 del self._waiting[call]
                 self.turns.arrive(event)
-            elif failed or call == result.alone:
+            elif result is None or call == result.alone:
                 del self._waiting[call]
                 self.turns.drop(call)
                 self.remotely(command)
         self.wake()
+
+    def _taken(self, task: asyncio.Task[Any], now_ms: int) -> SegmentResult | None:
+        """What the segment gave; None where it failed, or gave what cannot be read."""
+        if task.exception() is None:
+            with suppress(MalformedPayload):
+                result: SegmentResult = unpack(task.result(), SegmentResult, strict=False)
+                self.take(result, len(task.result().payload.data), now_ms)
+                return result
+        self.take(SegmentResult(), 0, now_ms)
+        return None

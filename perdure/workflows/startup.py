@@ -47,7 +47,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
         if is_cancelled_exception(error):
             raise
         raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
-    directory = unpack(raw, AgentRegistry)
+    directory = unpack(raw, AgentRegistry, strict=False)
     lacking = _lacking(request, directory)
     if lacking and directory.agent_wait:
         with suppress(FailureError):  # then the checks, which come later, report what is missing
@@ -93,7 +93,7 @@ async def _asked_of_others(agents: list[str], wait_s: float) -> AgentRegistry:
         schedule_to_close_timeout=timedelta(seconds=wait_s),
         summary="a worker with the agents of the graph",
     )
-    return unpack(raw, AgentRegistry)
+    return unpack(raw, AgentRegistry, strict=False)
 
 
 async def _asked(beginning: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:

@@ -18,7 +18,7 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
-from perdure.protocol.names import AGENT_ABSENT, STATUS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.names import AGENT_ABSENT, SEGMENTS_IN_TURN, STATUS_ATTRIBUTE, WORKFLOW
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
@@ -44,7 +44,7 @@ FIELDS = {
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions agent_wait",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }
@@ -56,6 +56,10 @@ def test_fields(kind: Any) -> None:
     required = [item for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
     values = {item.name: None for item in required}
     assert list(to_plain(kind(**values))) == FIELDS[kind].split()
+
+
+def test_patches() -> None:
+    assert SEGMENTS_IN_TURN == "segments-in-turn"
 
 
 def test_workflow() -> None:
