@@ -122,7 +122,7 @@ class GraphClient:
             server.check_space(self.embedded.database.parent)  # the server would only not answer
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
         if not _ID.fullmatch(run_id):
-            raise UsageError(f"{run_id!r} is no id: 1 to 200 characters, none of them a control character")
+            raise UsageError(f"{run_id!r} is not a valid id: 1 to 200 characters, no control characters")
         request.options.quotas.checked()
         body, arguments = _body(request), _start_arguments(request, run_id)
         request = await self._with_stored_values(request)
@@ -161,10 +161,10 @@ class GraphClient:
             )
 
     def get(self, id: str) -> Run:
-        """The run with this id, whoever started it.
+        """The run with this id, from any client.
 
         Sends no request, and so is not awaited, unlike `start`: whether there is such a run is seen by the
-        first call of one of its methods, which raises UsageError where there is none.
+        first call of one of its methods, which raises UsageError if there is none.
         """
         return Run(self.temporal, id, self.claims, local=self.embedded is not None)
 
@@ -181,8 +181,8 @@ class GraphClient:
     async def workers(self, queue: str) -> set[str]:
         """The identities of the workers that serve this task queue.
 
-        One that was killed may be among them for another minute, unless it ran beside the embedded
-        server: whether that one lives can be seen.
+        A worker that was killed may be listed for another minute. With the embedded server it is not: the
+        process of a worker on this machine can be looked up.
         """
         return await workers(self.temporal, queue, local=self.embedded is not None)
 
@@ -243,7 +243,7 @@ def _reason(error: Exception) -> str:
 
 
 def _start_arguments(request: RunRequest, run_id: str) -> dict[str, Any]:
-    """What Temporal receives beside the request."""
+    """What Temporal receives in addition to the request."""
     return {
         "id": run_id,
         "task_queue": request.queue,

@@ -25,7 +25,7 @@
             +-- CannotKeep        what a run has made cannot be brought to the store
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
 
-Each says what is wrong and, if something helps, what to do: as attributes, so that whoever shows an error
+Each says what is wrong and, if something helps, what to do: as attributes, so that code that shows an error
 in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
 
 Agents raise AgentError and its subclasses. Any other exception that leaves an agent is treated as an
@@ -45,9 +45,9 @@ class Problem:
 
     `code` is stable and has a heading in docs/errors.md. `place` is a dotted path into the
     document such as ``nodes.prompt.inputs.text``, empty for the document as a whole. `line` counts
-    from 1, and is None where the document has no text (a graph built in Python). `graphai` is the
-    message that GraphAI gives for the same finding, empty where it has none; `nested` tells that
-    the finding is in a graph that GraphAI would only look at when its node runs.
+    from 1, and is None if the document was not read from text (a graph built in Python). `graphai` is the
+    message that GraphAI gives for the same finding, empty if it has none; `nested` says that
+    the finding is in a graph that GraphAI would only check when its node runs.
     """
 
     code: str
@@ -74,7 +74,7 @@ def with_hint(finding: str, hint: str) -> str:
 class PerdureError(Exception):
     """The root of every exception that Perdure raises on purpose: the finding, and a hint.
 
-    `finding` begins with the place, where there is one; `hint` is empty where nothing is to be done.
+    `finding` begins with the place, if there is one; `hint` is empty if nothing can be done.
     """
 
     def __init__(self, finding: str = "", *, hint: str = "") -> None:

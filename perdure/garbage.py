@@ -1,6 +1,6 @@
 """What of the object store is still needed, and the removal of the rest.
 
-An object is needed while its name, 64 hex digits, stands anywhere in the history of a run that the
+An object is needed while its name, 64 hex digits, occurs anywhere in the history of a run that the
 server still has: in a payload, its metadata, a memo, a failure. Histories are searched as they are,
 so that this need not know how a reference is written. What a delta refers to is needed too, if the delta is
 needed or too young to be removed. No other objects refer to any, so only deltas are read.
@@ -194,7 +194,7 @@ def _unreadable(id: str, reason: str) -> UsageError:
 
 
 def payloads_of(message: Message) -> Iterator[Payload]:
-    """Every payload inside of a message of Temporal's."""
+    """Every payload in a message of Temporal's."""
     if isinstance(message, Payload):
         yield message
         return

@@ -1,7 +1,7 @@
 """One Temporal plugin for the client, the worker and the replayer.
 
 It brings the workflow, which says of itself that an exception of Perdure fails the run instead of the
-workflow task, which would be retried for ever; and it teaches the payload converter that is there the few
+workflow task, which would be retried forever; and it teaches the payload converter that is there the few
 classes that Perdure sends. Everything else is left to that converter: it is the user's, with the values
 of the user's own workflows and of their recorded histories. A converter of Perdure's in its place would
 fail on them, which is why there is none.

@@ -48,7 +48,7 @@ QUERY_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, started here or elsewhere. `local` tells that its server is the embedded one."""
+    """A run, started here or elsewhere. `local` says whether its server is the embedded one."""
 
     temporal: Client
     id: str

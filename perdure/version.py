@@ -1,4 +1,4 @@
-"""The version of this package; apart from `perdure`, so that what stands below the client can name it."""
+"""The version of this package; apart from `perdure`, so that the layers below the client can name it."""
 
 from __future__ import annotations
 

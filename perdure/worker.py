@@ -45,7 +45,7 @@ class WorkerOptions:
 
     @property
     def versioning(self) -> WorkerDeploymentConfig | None:
-        """How Temporal tells builds apart; None where the settings name none."""
+        """How Temporal distinguishes builds; None if the settings name none."""
         if not self.settings.deployment:
             return None
         return WorkerDeploymentConfig(
@@ -56,7 +56,7 @@ class WorkerOptions:
 
 
 def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..., object]]:
-    """The activities of a worker of your own that serves graphs beside your workflows and activities.
+    """The activities of a worker of your own that serves graphs in addition to your workflows and activities.
 
     One of them is dynamic and serves the agents, by their names; an activity of yours that has the name of
     an agent comes before it. Of the options, those that say how a worker polls are left to you.

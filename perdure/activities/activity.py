@@ -67,8 +67,8 @@ class _Delivery:
         """What the result of a call may have in common with the store: inputs that it got copies of."""
         return call.inputs if self.far else None
 
-    def beside(self) -> dict[str, Any]:
-        """What goes out beside the result."""
+    def metadata(self) -> dict[str, Any]:
+        """The metadata that is sent with the result."""
         return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
 
 
@@ -76,8 +76,8 @@ class _Delivery:
 class AgentActivities:
     """The activities of one worker: its agents, and the directory of them.
 
-    What an agent streams goes out with its heartbeats, and what it logs beside its result: neither
-    adds an event to the history.
+    What an agent streams is sent with its heartbeats, and what it logs with its result: neither adds an
+    event to the history.
     """
 
     agents: Mapping[str, Agent]
@@ -120,7 +120,7 @@ class AgentActivities:
 
     def _first(self, segment: Segment, beginning: FirstSegmentRequest, directory: AgentRegistry) -> Value:
         """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
-        with suppress(Exception):  # what is wrong with it, the run will tell
+        with suppress(Exception):  # the run itself reports what is wrong with the graph
             if not beginning.continues:
                 return to_plain(segment.begin(beginning, directory))
             plan_of(beginning.request["document"], beginning.request.get("graphs"))
@@ -200,9 +200,9 @@ class AgentActivities:
         """The results of all calls, or the result of the one."""
         if batch:
             results = await self._together(agent, calls, delivery)
-            return pack(results, **delivery.beside())
+            return pack(results, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
-        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.beside())
+        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
 
     async def _called(
         self, agent: Agent | None, call: AgentCall, delivery: _Delivery, limited: bool = True
@@ -257,7 +257,7 @@ class AgentActivities:
         pulse: Heartbeat | None = None,
     ) -> AgentContext:
         """What the agent of a call sees; without a `pulse` what it streams is dropped."""
-        beside: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
+        streaming: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
         return context_of(
             call,
             run=run,
@@ -265,7 +265,7 @@ class AgentActivities:
             settings=self.settings,
             log=log,
             local_models=self.local_models,
-            **beside,
+            **streaming,
         )
 
     def _absence(self, name: str, queue: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """One attempt of an activity: what became of those before it, and what may follow.
 
 The account of the attempts (perdure.engine.attempts) travels in the details of heartbeats, which the server
-hands to the next attempt and shows to whoever asks for the run. A call that succeeds at once sends none.
+hands to the next attempt and shows to those who ask for the run. A call that succeeds at once sends none.
 
 The details go out with the failure that they precede: the SDK sends the last heartbeat before the end.
 """
@@ -148,6 +148,6 @@ class Attempt:
 
 
 def recorded_account(details: Sequence[Any]) -> object:
-    """The account in the details of a heartbeat, as they were sent; None where there is none."""
+    """The account in the details of a heartbeat, as they were sent; None if there is none."""
     tail = details[0] if details else None
     return cast("Mapping[Any, Any]", tail).get("account") if isinstance(tail, Mapping) else None

@@ -1,4 +1,4 @@
-"""The heartbeats of one call: they tell that the worker lives, hear of cancellation, and carry the
+"""The heartbeats of one call: they show that the worker is alive, learn of a cancellation, and carry the
 end of what the agent has streamed so far, which adds no event to the history.
 """
 

@@ -17,8 +17,8 @@ Invariants
     Agents get copies: they may change their inputs, and the values of the run are shared.
 
 Rejected
-    To play in the worker's event loop: pure agents compute, and heartbeats of all other activities would
-    stand still. A segment has a thread, from a small pool of its own.
+    To run it in the worker's event loop: pure agents compute, and the heartbeats of all other activities
+    would stop meanwhile. A segment has a thread, from a small pool of its own.
     A pool of processes: the state would be copied twice, which takes longer than most segments.
 """
 
@@ -110,7 +110,7 @@ class Segment:
         return self._played(ahead)
 
     def play(self, request: SegmentRequest) -> SegmentResult:
-        """Plays on from where the run stands. Blocks its thread."""
+        """Continues from the snapshot of the run. Blocks its thread."""
         self._run, self._began = request.run, time.perf_counter()
         return self._played(self._taken_over(request))
 
@@ -129,7 +129,7 @@ class Segment:
         )
 
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
-        """How the run ended; None where the marker has no room for that beside the answers."""
+        """How the run ended; None if the marker has no room for that in addition to the answers."""
         end = to_lean(RunResult.of(finish, scheduler.root))
         return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
 

@@ -7,7 +7,7 @@ Why
 Invariant
     A call whose next loss would be the last one enters a lane that has one place in each worker. While it
     waits there, its account says that this attempt does not count, whatever becomes of the worker. So the
-    last loss of a call happened while no other call like it was at work beside it.
+    last loss of a call happened while no other call like it was executing.
 
 Rejected
     A process for each call: agents share clients and models that take seconds to load.

@@ -40,7 +40,7 @@ class Sample:
 
 
 class Emit(Protocol):
-    """Sends a piece of the result to whoever watches the run, while the agent still works."""
+    """Sends a piece of the result to those who watch the run, while the agent still works."""
 
     async def __call__(self, piece: Value, /) -> None:  # noqa: D102 -- part of the data model, as in D105
         ...
@@ -58,16 +58,16 @@ def _log_nowhere(line: str, /) -> None:
 class AgentContext:
     """What an agent may know about the call it serves.
 
-    `node` is the id in its own graph, `path` the place in the whole run, such as
-    ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
-    `attempt` counts deliveries of this call, from 1: it grows when a worker died, or when the call failed for
-    now. The `idempotency_key` is the same for all of them, over restarts and continue-as-new; each failure
-    that `retry` allows, and other inputs at the same place, change it.
-    `emit` streams pieces of the result, `log` adds a text to the console output of the run.
-    `filter_params` hold what filters gave as well; `node_filter_params` are those of the node alone, and
-    None while no filter was there.
-    `local_models` gives the base URL of the small models on this machine, starting them where
-    needed; it is None where they are not installed.
+        `node` is the id in its own graph, `path` the place in the whole run, such as
+        ``chapters[3].summarize@2``. `retry` counts the failures that the node's `retry` allowed so far;
+        `attempt` counts deliveries of this call, from 1: it grows when a worker died or after a transient
+    failure. The `idempotency_key` is the same for all of them, across restarts and continue-as-new; a failure
+        that `retry` allows changes it, and so do other inputs at the same place.
+        `emit` streams pieces of the result, `log` adds a line to the console output of the run.
+        `filter_params` include those that filters set; `node_filter_params` are those of the node alone, and
+        None without a filter.
+        `local_models` gives the base URL of the small models on this machine, starting them where
+        needed; it is None where they are not installed.
     """
 
     node: str = "node"
@@ -129,7 +129,7 @@ class Agent:
 
     @cached_property
     def code(self) -> CodeType | None:
-        """The code of the function, by which a stack tells whose it is."""
+        """The code of the function, which identifies the agent in a stack."""
         return getattr(inspect.unwrap(self.function), "__code__", None)
 
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
@@ -185,7 +185,7 @@ def agent(
 def _schemas(
     hints: Typed | None, inputs: Schema | None, params: Schema | None, output: Schema | None
 ) -> dict[str, Any]:
-    """The schemas that were declared; where there is none, what the type hints say."""
+    """The schemas that were declared, or else those of the type hints."""
     derived = hints.schema if hints is not None else _nothing
     return {
         "inputs": derived("inputs") if inputs is None else inputs,

@@ -115,7 +115,7 @@ def load_agents(module_name: str) -> dict[str, Agent]:
     """The agents of a module, which is imported: ``package.module``, or ``path/to/file.py``.
 
     Agents count that are declared in the module or imported into it, except shipped ones.
-    Raises UsageError where there is no such module, it cannot be imported, or it has no agents.
+    Raises UsageError if there is no such module, it cannot be imported, or it has no agents.
     """
     place = f"agents module {module_name!r}"
     return _agents_of(_module(module_name, place), place)
@@ -134,7 +134,7 @@ def load_filters(module_name: str) -> tuple[AgentFilter, ...]:
     for each in filters:
         if not isinstance(each, AgentFilter):
             raise UsageError(
-                f"{place}: {each!r} in `filters` is no AgentFilter. Write AgentFilter(NAME, FUNCTION)."
+                f"{place}: {each!r} in `filters` is not an AgentFilter. Write AgentFilter(NAME, FUNCTION)."
             )
     return cast("tuple[AgentFilter, ...]", filters)
 
@@ -207,7 +207,7 @@ def _import_file(path: Path, place: str) -> ModuleType:
 
 
 def _make_importable(folder: Path) -> None:
-    """Lets modules of `folder` be imported, after all others: none of them can stand in for a library."""
+    """Makes the modules of `folder` importable, after all others: none of them can replace a library."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 

@@ -123,5 +123,5 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] -- standard output is a text file
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] -- standard output is a TextIOWrapper
     sys.stdout.write(document(shipped()))

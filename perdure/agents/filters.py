@@ -9,8 +9,8 @@
 Filters that apply to a call run in the order of the list, the first outermost, in nested graphs
 as well. They count against the node's `timeout`, and what they raise is the node's failure. They do
 not see what the engine carries out itself: graph agents (whose nodes they do see) and agents that
-wait for a person. A name in `bypass_agents` that is no agent is for filters to answer: `call.agent`
-is None then, and the result too, where none of them answers.
+wait for a person. A name in `bypass_agents` that is not an agent is left to the filters: `call.agent` is
+None then, and so is the result if none of them answers.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class AgentFilter:
             raise TypeError(f"filter {self.name!r}: its function is not async; write `async def`")
         for of, names in (("agents", self.agents), ("nodes", self.nodes)):
             if isinstance(names, str):
-                raise TypeError(f"filter {self.name!r}: {of} is a text; write ({names!r},)")
+                raise TypeError(f"filter {self.name!r}: {of} must be a sequence; write ({names!r},)")
 
     @property
     def scope(self) -> FilterScope:

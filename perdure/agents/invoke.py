@@ -21,7 +21,7 @@ from perdure.protocol.payloads import AgentCall
 
 
 def context_of(call: AgentCall | RunAgent, **known: Any) -> AgentContext:
-    """What the agent of a call sees; `known` are the fields of which the call does not tell."""
+    """What the agent of a call sees; `known` are the fields that the call does not contain."""
     return AgentContext(
         node=call.node,
         path=call.path,

@@ -1,4 +1,4 @@
-"""The calls of agents that are open in this process, and a thread that tells which of them blocks it.
+"""The calls of agents that are open in this process, and a thread that reports which of them blocks it.
 
 All async agents of a worker share one event loop. One that blocks it, say by time.sleep, stops the
 others too, their heartbeats, and the worker's answers about its health. Nothing can take the loop
@@ -91,7 +91,7 @@ def open_calls() -> str:
 
 @contextmanager
 def watched(tick: float = WATCH_INTERVAL_S) -> Generator[None]:
-    """Warns where the running event loop stands still: the agent that blocks it, and where it is."""
+    """Warns when the running event loop is blocked: by which agent, and at which line."""
     watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), tick)
     threading.Thread(target=watch.run, name="perdure-watch", daemon=True).start()
     try:

@@ -2,8 +2,8 @@
 
 A hint that says more than "a dictionary" or "a list" (a TypedDict, a dataclass, a pydantic model,
 list[int], str, ...) is handed to pydantic, which is imported for such hints only. Values are read as
-JSON is, without conversions that surprise: "5" is no number, true is not 1; but an object becomes the
-dataclass, a text the date, that the hint asks for.
+JSON is, without conversions that surprise: "5" is not a number, true is not 1; but an object becomes the
+dataclass, and a string the date, that the hint asks for.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Typed:
         except ValidationError as error:
             raise FinalError(_message(self.agent, name, error)) from None
         except UnicodeEncodeError:
-            finding = "a text holds half of a UTF-16 pair, which is no text in Python"
+            finding = "a string holds half of a UTF-16 pair, which Python cannot encode"
             raise FinalError(f"{self.agent}: {name}: {finding}") from None
 
     def _written(self, result: Any) -> Value:

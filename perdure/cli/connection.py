@@ -83,7 +83,7 @@ async def connected(
         yield client
     except ConnectionFailed:
         if client.embedded is not None:
-            server.check_space(settings.home)  # tells more than that there was no answer
+            server.check_space(settings.home)  # a full disk explains more than "no answer"
         raise
     finally:
         client.close()

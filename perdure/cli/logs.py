@@ -16,7 +16,7 @@ SDK = "temporalio"
 OWN_LOGGER = "perdure"
 
 REPEATED_LOG_INTERVAL_S = 30.0
-"""Seconds between two lines that tell the same."""
+"""Seconds between two lines that say the same."""
 
 MAX_LOGGED_REASON_CHARS = 1_000
 """Characters of an error in a log line."""
@@ -27,7 +27,7 @@ _REASON = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
 
 
 class Seldom(logging.Filter):
-    """Lets what the SDK's core repeats through now and then: each of its pollers tells of each retry."""
+    """Limits what the SDK's core repeats: each of its pollers logs every retry."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -119,7 +119,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"perdure {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="tell more, with tracebacks")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show more, with tracebacks")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     command_main = None
     for key, summary in COMMANDS.items():
@@ -131,7 +131,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
             part.description = module.__doc__
             part.epilog = module.EXAMPLES
             part.add_argument(
-                "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="tell more"
+                "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="show more"
             )
             module.configure(part)
             command_main = module.main
@@ -140,7 +140,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
 
 def _message(error: PerdureError) -> str:
     if isinstance(error, GraphError):
-        from perdure.cli.problems import text  # noqa: PLC0415 -- only where there are any
+        from perdure.cli.problems import text  # noqa: PLC0415 -- only if there are any
 
         return "\n".join(text(problem, error.source) for problem in error.problems)
     return f"perdure: {error}"

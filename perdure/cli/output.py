@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr. A reader who left early is no error."""
+"""Output: results go to stdout, everything else to stderr. A reader that closes early is not an error."""
 
 from __future__ import annotations
 

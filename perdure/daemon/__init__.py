@@ -5,7 +5,7 @@ Some small files in one folder belong to a daemon called `name`:
     name.lock    held while one caller starts or stops it
     name.alive   held by the daemon, by inheritance, until the last of its processes is gone
     name.lease   shared by the commands that use it now
-    name.json    pid, address and facts of the one that was started last; name.log beside it
+    name.json    pid, address and facts of the one that was started last; its log is name.log
 
 A lock cannot outlive its holders, so no pid is trusted by itself: while `name.alive` is held, the
 process group that was started still has a member, and until it has none POSIX does not hand out

@@ -20,7 +20,7 @@ from perdure.daemon.ports import free_port, is_free
 from perdure.errors import ConnectionFailed
 
 STOPPED = "stopped"
-"""The fact that `stop` leaves behind: whoever needs the daemon then does not start it again."""
+"""The fact that `stop` leaves behind: commands that need the daemon then do not start it again."""
 
 LOG_TAIL_LINE_COUNT = 12
 """Lines of the log that an error message quotes."""
@@ -72,7 +72,7 @@ def ensure(
             session of its own, with umask 077, in `folder`, with its output appended to
             ``name.log``. The port is that of the last time if it is free. The command is asked
             again, with another port, if another process took the port meanwhile.
-        ready: tells whether the address serves. Called often: cheap, and false instead of raising.
+        ready: whether the address serves. Called often: cheap, and false instead of raising.
         timeout: seconds until it must be up.
         env: variables to add to the environment of the daemon.
         extra: facts to keep in ``Running.extra``; asked after `command`.
@@ -193,7 +193,7 @@ def _wait(recipe: _Recipe, leader: Running, process: subprocess.Popen[bytes] | N
                 what = f"{recipe.name} ended while it started{code}"
             log = recipe.file("log")
             raise ConnectionFailed(
-                f"{what}; its log ({log}) ends:\n{log_end(log)}", hint="mend that, try again"
+                f"{what}; its log ({log}) ends:\n{log_end(log)}", hint="fix that, then try again"
             )
         time.sleep(LOCK_POLL_INTERVAL_S)
     return leader

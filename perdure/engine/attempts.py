@@ -142,7 +142,7 @@ class AttemptAccount:
 def account_at(attempt: int, recorded: object, blocked: str = "") -> AttemptAccount:
     """The account at the beginning of an attempt, whose number counts from 1.
 
-    `recorded` is what the attempt before it has left, as plain data of any origin; `blocked` tells where that
+    `recorded` is what the attempt before it has left, as plain data of any origin; `blocked` says where that
     attempt is known to have stopped the event loop.
     """
     if attempt <= 1:
@@ -223,7 +223,7 @@ def attempt_s(deadline_ms: float | None, passed_s: float, account: AttemptAccoun
     """Seconds that an attempt may take so that the node learns why it is late; None where that is known.
 
     It ends a little before the node's deadline, of which `passed_s` seconds are over: else the deadline would
-    end the node first. A first attempt has nothing to say beside the deadline, and may use all of it.
+    end the node first. A first attempt may use all of the deadline.
     """
     if deadline_ms is None or not account.last:
         return None
@@ -237,7 +237,7 @@ def deadline_failure(milliseconds: float, last: str) -> Failure:
 
 
 def deadline_message(milliseconds: float, last: str) -> str:
-    """In words; `last` is the last failure, "" where there was none."""
+    """In words; `last` is the last failure, "" if there was none."""
     because = f"; the last failure: {last}" if last else ""
     return f"Timeout: the deadline of {milliseconds:g} ms has passed{because}"
 

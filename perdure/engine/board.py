@@ -40,7 +40,7 @@ class Rules:
     """What holds for a whole run.
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
-    graphs instead of functions and are no commands. `event_steps` is the fuel of one event
+    graphs instead of functions and are not commands. `event_steps` is the fuel of one event
     (perdure.engine.fuel).
     """
 
@@ -109,7 +109,7 @@ class Board:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many graphs are open that a node may open no second one."""
+        """Whether the maximum number of graphs is open, so that a node may not open a second one."""
         return len(self.runs) >= MAX_OPEN_GRAPH_COUNT and self.fuel.per_event < inf
 
     def pause(self) -> None:

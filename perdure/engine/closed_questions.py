@@ -74,7 +74,7 @@ class ClosedQuestions:
             _put(self._receipts, answer.id, receipt)
 
     def close(self, prompt: HumanPrompt, how: str, at: int, answer: Answer | None = None) -> None:
-        """A question is over, by this answer where there is one."""
+        """A question is over, by this answer if there is one."""
         by = ()
         if answer is not None:
             by = answer.who, shown_answer(answer.value), answer_digest(answer.value)

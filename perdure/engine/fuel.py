@@ -53,7 +53,7 @@ class Fuel:
     `left` are the steps of the event in hand. Whatever takes a step counts it down, here and in the
     lifecycles; it is a plain field because that happens several times for every node.
 
-    `pause` is the call of the timer that ends a pause, None where there is none. `put_off` are the
+    `pause` is the call of the timer that ends a pause, None if there is none. `put_off` are the
     graphs (with no node) that are to iterate and the nodes that are to open more graphs.
     """
 

@@ -94,7 +94,7 @@ GRAPH_AGENTS: Final[Mapping[str, GraphAgent]] = {
 class Preparation:
     """What a graph agent wants to run: one document, started once or once per row.
 
-    `refused` tells that an input has the name of a computed node, which the checks will not take.
+    `refused` says that an input has the name of a computed node, which the checks will not take.
     """
 
     document: Mapping[str, Value]
@@ -140,7 +140,7 @@ def _refuse_crowd(name: str, slots: Slots) -> None:
 def _nested(graph: Value, inputs: dict[str, Value]) -> Preparation:
     nodes_param = graph.get("nodes") if is_dict(graph) else None
     if nodes_param is None or nodes_param is UNDEFINED:
-        raise BadCall("the graph of a nested node is no graph: it has no nodes")
+        raise BadCall("the graph of a nested node is not a graph: it has no nodes")
     nodes: dict[str, Value] = {key: _copied(node) for key, node in spread(nodes_param).items()}
     values: dict[str, Value] = {}
     refused = False
@@ -166,7 +166,7 @@ def _nested(graph: Value, inputs: dict[str, Value]) -> Preparation:
 def _copied(node: Value) -> dict[str, Value]:
     """A node as nestedAgent takes it over: of a static one only the keys that it knows."""
     if not is_object(node):
-        raise BadCall("the graph of a nested node has a node that is no mapping")
+        raise BadCall("the graph of a nested node has a node that is not a mapping")
     if is_list(node):
         return {}
     return node if "agent" in node else {key: node[key] for key in STATIC_KEYS if key in node}
@@ -218,7 +218,7 @@ def _nodes_of_rows(
         if node_id not in nodes:
             nodes[node_id] = {}
         elif not is_object(nodes[node_id]):
-            raise BadCall("the graph of a map has a node that is no mapping")
+            raise BadCall("the graph of a map has a node that is not a mapping")
         elif is_computed(nodes[node_id]):
             continue
         values[node_id] = inputs[key]
@@ -233,7 +233,7 @@ def _limited(count: int, limit: Value) -> int:
     if not length < count:
         return count
     if length < 0 or length != int(length):
-        raise BadCall(f"mapAgent: limit {to_string(limit)} is no number of rows")
+        raise BadCall(f"mapAgent: limit {to_string(limit)} is not a number of rows")
     return int(length)
 
 

@@ -68,7 +68,7 @@ def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
 
 
 def _of_nested(nested: Nested) -> Iterator[LargeValue]:
-    first = nested.results.get(0, {})  # stays: its members tell the columns of a compositeResult
+    first = nested.results.get(0, {})  # stays: its members name the columns of a compositeResult
     rows = sorted(row for row in nested.results if row)
 
     def put(new: Value) -> None:

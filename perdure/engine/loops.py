@@ -86,7 +86,7 @@ def missing_statics(run: GraphRun) -> list[str]:
 def _continues(run: GraphRun) -> bool:
     rule = run.rule or {}
     count = rule.get("count", UNDEFINED)
-    # JavaScript's loose `<`: what is no number is never greater
+    # JavaScript's loose `<`: a value that is not a number is never greater
     if count is not UNDEFINED and not run.iteration + 1 < to_number(count):
         return False
     if not js_truthy(rule.get("while", UNDEFINED)) or run.plan.loop_while is None:

@@ -28,7 +28,7 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, 
 _NONE: Final = frozenset[str]()
 
 _SIZED: Final = frozenset({list, dict, *Deferred.__subclasses__()})
-"""The types of values that are measured, beside text."""
+"""The types of values that are measured, in addition to strings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
 
 
 def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
-    """Whether the agent is skipped, as `if` and `unless` stand now."""
+    """Whether the agent is skipped, by the present values of `if` and `unless`."""
     near = run.resolved.resolve_shallow
     return (plan.condition is not None and not truthy(near(read(run, plan.condition)))) or (
         plan.unless is not None and truthy(near(read(run, plan.unless)))
@@ -135,13 +135,13 @@ def agent_of(run: GraphRun, reference: Reference) -> Value:
 def graph_of(run: GraphRun, graph: Value | Reference) -> Value:
     """The nested document of a node that has `graph`, UNDEFINED where that gives none.
 
-    Raises AgentError for a graph that is no mapping, whatever the agent.
+    Raises AgentError for a graph that is not a mapping, whatever the agent.
     """
     if isinstance(graph, Reference):
         resolved = run.resolved.resolve(read(run, graph))
         return UNDEFINED if resolved is None else resolved
     if not is_object(graph):
-        raise AgentError(f"graph is no mapping but {to_string(graph)!r}")
+        raise AgentError(f"graph must be a mapping, not {to_string(graph)!r}")
     return graph if is_dict(graph) and "nodes" in graph else UNDEFINED
 
 

@@ -132,7 +132,7 @@ def _waiters(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]
 
 
 def spread(value: Value) -> dict[str, Value]:
-    """`{...value}`: what JavaScript makes a mapping of, such as the characters of a text."""
+    """`{...value}`: what JavaScript makes a mapping of, such as the characters of a string."""
     if is_dict(value):
         return value
     if is_list(value):

@@ -2,7 +2,7 @@
 
 Why
     A run holds large values as deferred ones (deferred.py) and nearly never looks at them. A condition,
-    `loop.while`, `anyInput`, the name of an agent, a graph and params have to be known. Whoever needs
+    `loop.while`, `anyInput`, the name of an agent, a graph and params have to be known. Code that needs
     one raises ValueNeeded, the value is fetched, and the decision is made again.
 
 Invariant

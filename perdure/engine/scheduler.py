@@ -51,7 +51,7 @@ from perdure.graph.values import Value
 
 
 class Scheduler:
-    """Runs one graph. `agents` are the names that may be called beside the engine's own, None for any.
+    """Runs one graph. `agents` are the names that may be called besides the engine's own, None for any.
 
     One that is named like an agent of the engine takes its place, as in GraphAI.
 

@@ -51,7 +51,7 @@ MAX_SNAPSHOT_ROW_COUNT: Final = 500
 def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
     """Everything that has happened so far; to be taken between two events.
 
-    A `light` one leaves out the results of large maps: the scheduler that is made of it plays on
+    A `light` one leaves out the results of large maps: the scheduler that is made of it continues
     until such a map is over, and then raises Withheld.
     """
     board = scheduler.board

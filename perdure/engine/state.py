@@ -1,7 +1,7 @@
 """The state of a run, and the one table by which a node's state moves.
 
 A `GraphRun` is one execution of one graph: the root, a nested graph, or one row of a map. All of
-them share a `Clock`, which only tells the time of the event that is being handled, and what is
+them share a `Clock`, which only holds the time of the event that is being handled, and what is
 `ResolvedValues` of values that are not here.
 """
 
@@ -90,8 +90,8 @@ class NodeRun:
 
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
-    one that may time it out, `reserved` tells that it holds a second slot for the graph that it carries;
-    `deadline` is the timer of all its attempts, `last_failure` what the one before has failed with.
+    one that may time it out, `reserved` says that it holds a second slot for the graph that it carries;
+    `deadline` is the timer of all its attempts, `last_failure` the failure of the one before.
     """
 
     state: NodeState = NodeState.WAITING
@@ -207,7 +207,7 @@ class GraphRun:
         change = _CHANGES[node.state].get(to)
         if change is None:
             raise InvalidTransition(
-                f"{self.path_of(name)}: {node.state} -> {to} is no transition "
+                f"{self.path_of(name)}: {node.state} -> {to} is not a transition "
                 f"(retries {node.retries}, call {node.call}, waiting for {sorted(node.pending)})"
             )
         node.state = to

@@ -12,7 +12,7 @@ Only offered tools are called
     GraphAI calls any agent that the model names, and what a model says may come from a page that it
     read. Here ``toolsAgent.offered`` decides: a name that is not in `tools` becomes a call of
     ``toolsAgent.refusal``, whose `content` says so to the model. A run whose worker did not have
-    that agent, which its history tells, keeps the graphs of then.
+    that agent, which its history shows, keeps the graphs of then.
 
     Rejected: a check of `tools` before the model is asked. The model decides after it.
 """

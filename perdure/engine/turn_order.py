@@ -3,7 +3,7 @@
 GraphAI runs agents that do not wait in turns of its event loop: a plain agent is over one turn
 after it started, a nested graph some turns after its last node. Answers of pure agents and Settle
 commands are handed on in that order, whatever the order in which they arrive, so that every shell
-gives the same results; other answers are handed on as they come, once nothing earlier is at hand.
+gives the same results; other answers are handed on as they come, once nothing earlier is available.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bounds on the numbers of a graph that mean work or time.
 
 GraphAI takes any number. A graph that says `retry: 1e300` or `timeout: 1e300` would keep a worker busy
-for ever, or ask the server for a timer that it does not have; so numbers beyond these are refused before
+forever, or ask the server for a timer that it does not have; so numbers beyond these are refused before
 the run starts. Runs that started before the bounds existed continue without them.
 """
 

@@ -1,8 +1,8 @@
 """Checks of a whole graph: every problem, in the order in which GraphAI meets them.
 
-The first problem of `problems` is the one that GraphAI 2.0.18 reports, with its text in
+The first problem of `problems` is the one that GraphAI 2.0.18 reports, with its message in
 `Problem.graphai`; people get them all, with place, finding and hint. Source of the order and the
-texts: GraphAI's validators; checked against its recordings.
+messages: GraphAI's validators; checked against its recordings.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _endless_loop_problems(data: dict[str, Value]) -> Iterator[Problem]:
         yield Problem(
             ENDLESS_LOOP,
             "loop.while",
-            f"{to_string(loop['while'])!r} is no reference, so the loop could never end",
+            f"{to_string(loop['while'])!r} is not a reference, so the loop could never end",
             "refer to a node, such as ':counter.again', or use loop.count",
         )
 

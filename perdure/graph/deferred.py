@@ -1,8 +1,8 @@
 """Values that are not here: a large one is kept in a store, and a run holds what says where.
 
-A `BlobRef` names an object of the store. The others are what references, texts and passThrough make of
-one without looking at it: expressions over stored objects, which are computed (`evaluate`) where the
-value is needed and the store is at hand.
+A `BlobRef` names an object of the store. The others are what references, templates and passThrough make of
+one without reading it: expressions over stored objects, which are computed (`evaluate`) where the
+value is needed and the store is available.
 
 Why
     A workflow can do no I/O, and what it hands on is written to its history. Documents of megabytes pass
@@ -34,7 +34,7 @@ from perdure.graph.values import Value, is_dict, is_list
 Kind: TypeAlias = Literal["object", "list", "string"]
 
 MAX_KEY_NAMES_COUNT: Final = 32
-"""An object of no more members has their names beside its hash."""
+"""An object with at most this many members has their names next to its hash."""
 
 MAX_KEY_NAME_CHARS: Final = 64
 
@@ -64,7 +64,7 @@ def _field_names(kind: type[Any]) -> tuple[str, ...]:
 class BlobRef(Deferred):
     """An object of the store. `size` is in bytes, `length` counts items, members or UTF-16 units.
 
-    `keys` are the members' names, None where they are many or it is no object.
+    `keys` are the members' names, None if there are many or it is not an object.
     """
 
     SPELLING: ClassVar[str] = "Stored"
@@ -107,7 +107,7 @@ class Composite(Deferred):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Concat(Deferred):
-    """A text of the parts, each as String(part) of JavaScript."""
+    """A string joined of the parts, each as String(part) of JavaScript."""
 
     SPELLING: ClassVar[str] = "Joined"
 

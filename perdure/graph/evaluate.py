@@ -6,8 +6,8 @@ receives only a function that loads an object. Activities evaluate inputs of age
 fetch of a run evaluates what decides.
 
 Invariant
-    Nothing deferred is left at any depth of the result. Parts of it may be shared with what `load` gave,
-    which several callers use at a time: whoever passes it on to an agent copies it first.
+    Nothing deferred is left at any depth of the result. Parts of it may be shared with what `load` returned,
+    which several callers use at a time: a caller that passes it on to an agent copies it first.
 
 Rejected: to read single members from the bytes of an object without decoding it all. It would be a
 second reading of JSON, of paths and of functions, whose answers would have to stay equal to the first;

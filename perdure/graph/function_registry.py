@@ -60,7 +60,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A function with the texts of its arguments; None for one that is left out."""
+    """A function with its arguments as strings; None for one that is left out."""
 
     function: Function
     arguments: tuple[str | None, ...]

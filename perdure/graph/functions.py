@@ -37,7 +37,7 @@ from perdure.graph.values import (
 )
 
 MAX_SPLIT_COUNT: Final = 1_000_000
-"""Parts of a text."""
+"""Parts of a string."""
 
 _CALL = re.compile(r"([a-zA-Z]+)\(([^)]*)\)")
 _SPACE = f"[{WHITESPACE}]"
@@ -45,7 +45,7 @@ _WORD = r"[A-Za-z0-9!#$%&()*+,\-/:;<=>?@"
 
 
 def bind(prop: str) -> tuple[Bound, ...] | None:
-    """The functions that a step like ``slice(0,3)`` may mean; None where it is no call at all.
+    """The functions that a step like ``slice(0,3)`` may mean; None if it is not a call at all.
 
     An unregistered name, and an argument that no pattern takes, bind nothing: the step then
     reads as a key, in most cases undefined.
@@ -80,7 +80,7 @@ def _flat(items: list[Value]) -> Value:
 
 @function("sum", on="array", inside=True)
 def _sum(items: list[Value]) -> Value:
-    """What ``a + b`` makes of 0 and the items: a text from the first text, list or object on."""
+    """What ``a + b`` makes of 0 and the items: a string from the first string, list or object on."""
     total = 0.0
     for index, item in enumerate(items):
         if isinstance(item, str) or is_object(item):
@@ -176,7 +176,7 @@ _LANGUAGE = re.compile(r"[a-zA-Z]*")
 def code_block(text: str) -> Value:
     """What the first Markdown code block of `text` holds, its leading line end included.
 
-    UNDEFINED where there is none. Searched step by step: one pattern for it all would need
+    UNDEFINED if it has none. Searched step by step: a single pattern would need
     quadratic time for a block that is never closed.
     """
     lines = "\n" + text

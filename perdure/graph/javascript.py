@@ -100,7 +100,7 @@ def to_string(value: Value) -> str:
 
 
 def _leaves(items: list[Value]) -> list[str]:
-    """The texts that String(items) joins, at every depth: a list inside a list adds its own."""
+    """The strings that String(items) joins, at every depth: a list inside a list adds its own."""
     texts: list[str] = []
     pending = items[::-1] or [None]
     while pending:
@@ -119,7 +119,7 @@ def join(items: Iterable[Value], separator: str) -> str:
 
 
 def to_number(value: Value) -> int | float:
-    """Number(value): "" and null are 0, undefined and what is no number NaN, "0x1F" 31."""
+    """Number(value): "" and null are 0, undefined and what is not numeric NaN, "0x1F" 31."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
@@ -181,7 +181,7 @@ def _write(value: Value, out: list[str], newline: str, step: str) -> None:
 
 
 def _members(value: Value, colon: str) -> Iterator[tuple[str, Value]]:
-    """What stands between the brackets, each item with the name written before it."""
+    """What is between the brackets, each item with the name written before it."""
     if not is_dict(value):
         for item in value:
             yield "", item
@@ -262,9 +262,9 @@ def normalize_json(value: Any) -> Value:
 
 
 def pair_surrogates(text: str) -> str:
-    """`text` with halves of a pair that came to stand side by side made one character again.
+    """`text` with halves of a pair that came to be side by side made one character again.
 
-    Python keeps them apart, JavaScript cannot tell them from the character.
+    Python keeps them apart, JavaScript cannot distinguish them from the character.
     """
     if text.isascii() or not _SPLIT_PAIR.search(text):
         return text

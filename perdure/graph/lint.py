@@ -82,7 +82,7 @@ def _literal_keys(place: str, node: dict[str, Value]) -> Iterator[Problem]:
 
 
 def _strings(place: str, name: str, value: Value) -> Iterator[tuple[str, str, str]]:
-    """The strings of a value, at any depth, each with its place and the key that it stands under."""
+    """The strings of a value, at any depth, each with its place and its key."""
     rest = [(place, name, value)]
     while rest:
         where, key, item = rest.pop()

@@ -1,7 +1,7 @@
 """A picture of a graph: Mermaid text as `graphai -m` prints it, with the states of a run if passed.
 
 Checked against recordings of GraphAI's command line. Edges come from `inputs` and `update`, not
-from `if`, `unless` and `agent`. A node that is no object is drawn as a static node.
+from `if`, `unless` and `agent`. A node that is not an object is drawn as a static node.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _node_lines(data: Value, classes: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _members(graph: Value, prefix: str) -> Iterator[tuple[str, str, dict[str, Value]]]:
-    """Path, id and body of each node; the body is {} where there is none."""
+    """Path, id and body of each node; the body is {} if it has none."""
     nodes = graph.get("nodes") if is_dict(graph) else None
     if is_dict(nodes):
         for node_id in ordered_keys(nodes):

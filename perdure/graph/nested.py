@@ -18,7 +18,7 @@ ROW: Final = "row"
 def nested_problems(
     data: Value, agents: Collection[str] | None = None, names: Suggestions | None = None
 ) -> Iterator[Problem]:
-    """Every problem of the graphs inside nodes of `data`, at any depth; none where `data` is no graph."""
+    """Every problem of the graphs inside nodes of `data`, at any depth; none if `data` is not a graph."""
     names = names or Suggestions()
     levels = [("", data)]
     while levels:

@@ -12,7 +12,7 @@ from perdure.graph.values import Value, is_number
 def perdure_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
     """What is wrong with `queue`, `placement`, `backoff`, `deadline` and `batch` of the node at `place`."""
     if "queue" in node and not (isinstance(node["queue"], str) and node["queue"]):
-        yield Problem("queue", f"{place}.queue", "queue names a task queue", "give a text such as 'gpu'")
+        yield Problem("queue", f"{place}.queue", "queue names a task queue", "write a string such as 'gpu'")
     if "placement" in node and node["placement"] not in PLACEMENTS:
         hint = f"one of {', '.join(PLACEMENTS)}"
         yield Problem("placement", f"{place}.placement", "no such placement", hint)

@@ -67,7 +67,7 @@ class Index:
 class FunctionCall:
     """``.name(argument)``: the functions that may be meant, else a member of that very name.
 
-    `inside` tells that one of them looks at the items of a list or the members of an object.
+    `inside` says that one of them looks at the items of a list or the members of an object.
     """
 
     prop: str
@@ -144,7 +144,7 @@ class Reference:
         return value
 
     def _later(self, source: Deferred, start: int) -> Value:
-        """The steps from `start` on, to be taken where the source is at hand."""
+        """The steps from `start` on, to be taken when the source is available."""
         first = self.steps[start]
         keys = source.keys if isinstance(source, BlobRef) else None
         if keys is not None and not isinstance(first, FunctionCall) and first.prop not in keys:
@@ -154,10 +154,10 @@ class Reference:
 
 
 def parse_reference(text: Value) -> Reference | None:
-    """The reference that `text` is, None where it is a literal.
+    """The reference that `text` is, None if it is a literal.
 
-    A reference is a text that starts with ``:`` and holds no line end. It is split at every dot
-    that neither follows ``(`` nor stands before ``)``, so that ``.join(.)`` is one step.
+    A reference is a string that starts with ``:`` and holds no line end. It is split at every dot
+    that neither follows ``(`` nor precedes ``)``, so that ``.join(.)`` is one step.
     """
     if not isinstance(text, str) or not text.startswith(":"):
         return None

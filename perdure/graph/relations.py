@@ -94,7 +94,7 @@ def function_problems(data: dict[str, Value]) -> Iterator[Problem]:
 
 
 def _long_references(value: Value, *, paths: bool) -> Iterator[Reference]:
-    """The references in `value` that call too many functions; `paths` tells to look for paths too."""
+    """The references in `value` that call too many functions; with `paths`, too long ones as well."""
     pending = [value]
     while pending:
         item = pending.pop()

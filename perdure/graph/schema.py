@@ -1,7 +1,7 @@
 """The language as a JSON Schema (draft 2020-12), for editors and other tools.
 
 It accepts every graph that runs; which nodes there are, and what waits for what, only
-perdure.graph.check can tell. The keys are those of perdure.graph.fields.
+perdure.graph.check can decide. The keys are those of perdure.graph.fields.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _GRAPH: Final[dict[str, Schema]] = {
             },
         ],
     },
-    "verbose": _any("True makes agents tell more.", default=False),
+    "verbose": _any("True makes agents log more.", default=False),
     "version": _any("The version of the format. Has no effect.", default=VERSION),
     "metadata": _any("Anything; not read."),
 }
@@ -101,7 +101,7 @@ _COMPUTED: Final[dict[str, Schema]] = {
         examples=[{"text": ":prompt", "prompt": "Summarize: ${:article.body}"}],
     ),
     "output": _any(
-        "Replaces the result: texts that begin with a dot are read from it.",
+        "Replaces the result: strings that begin with a dot are read from it.",
         examples=[{"first": ".items.$0", "count": ".items.length()"}],
     ),
     "anyInput": _any("Runs as soon as one of its inputs is there, instead of all.", default=False),
@@ -127,7 +127,7 @@ _COMPUTED: Final[dict[str, Schema]] = {
     "unless": _reference("Runs only if this is not true."),
     "defaultValue": _any("The result where `if` or `unless` skips the node."),
     "filterParams": _any("Passed to the agent's context as it is."),
-    "console": _any("Shows inputs or results: true, or {before: …, after: …} with true, a text or paths."),
+    "console": _any("Shows inputs or results: true, or {before: …, after: …} with true, a string or paths."),
     "passThrough": _any("Values that are added to the result; filled in like inputs."),
     "queue": _any(
         "Perdure: the task queue whose workers call the agent. The node waits until one serves it.",
@@ -141,7 +141,7 @@ _COMPUTED: Final[dict[str, Schema]] = {
         "enum": list(PLACEMENTS),
     },
     "backoff": _any(
-        "Perdure: seconds before the first repetition after a failure of the world, such as a rate limit. "
+        "Perdure: seconds before the first repetition after a transient failure, such as a rate limit. "
         "Each further one waits twice as long.",
         type="number",
         exclusiveMinimum=0,

@@ -6,7 +6,7 @@ Why
 
 The measure
     About the bytes of the JSON, and CONTAINER_BYTES for each list and object, which is what one takes in
-    memory. A part that stands in several places counts in each, because it is written in each.
+    memory. A part that occurs in several places counts in each, because it is written in each.
     A value of the store counts what its object has; a part of one, of which nothing is known, counts nothing.
 
 Invariant
@@ -29,13 +29,13 @@ MAX_VALUE_BYTES: Final = 64_000_000
 """Bytes of one value: of what a node is called with, and of what it gives."""
 
 CONTAINER_BYTES: Final = 64
-"""Bytes that a list or an object takes beside its items."""
+"""Bytes that a list or an object takes in addition to its items."""
 
 SCALAR_BYTES: Final = 8
-"""Bytes of a number, true, false, null, and of what stands around an item or a name."""
+"""Bytes of a number, true, false, null, and of the punctuation around an item or a name."""
 
 ENCODED_TEXT_CHARS: Final = 1_000_000
-"""Characters from which a text outside ASCII is encoded to be measured."""
+"""Characters from which a string outside ASCII is encoded to be measured."""
 
 
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
@@ -43,9 +43,9 @@ _SIZED: Final = (Deferred, list, tuple, dict)
 
 
 def size_of(value: Value, limit: int = MAX_VALUE_BYTES, *, stored: bool = True) -> int:
-    """About the bytes of `value`; some number above `limit` where there are more.
+    """About the bytes of `value`; some number above `limit` if there are more.
 
-    Where `stored` is false, what is in the store counts nothing.
+    If `stored` is false, what is in the store counts nothing.
     """
     kind = value.__class__
     if kind is str:

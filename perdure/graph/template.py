@@ -1,9 +1,9 @@
 """Templates: `inputs`, `passThrough` and `output` as template_compiler.py compiles them, to be rendered.
 
 Rendered values share structure with the document and with the results that they refer to: a part
-without references is returned as it is. Whoever receives one must not change it.
+without references is returned as it is. The receiver must not change it.
 
-Texts are filled in one pass. What a reference brings in is never looked at again, so a value that
+Strings are filled in one pass. What a reference brings in is never evaluated again, so a value that
 reads ``${:secret}`` or ``$&`` stays what it is.
 """
 
@@ -61,7 +61,7 @@ class Ref:
     key: str | None = None
 
     def render(self, scope: Scope) -> Value:
-        """What the reference reads, UNDEFINED where there is nothing."""
+        """What the reference reads, UNDEFINED if there is nothing."""
         reference = self.reference
         value = scope.result(reference.node)
         if value.__class__ is dict and self.key is not None:
@@ -85,7 +85,7 @@ class Utility:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What GraphAI cannot evaluate where it stands: it fails the node, not the graph."""
+    """What GraphAI cannot evaluate in its position: it fails the node, not the graph."""
 
     finding: str
     hint: str = ""

@@ -23,7 +23,7 @@ _UTILITY = re.compile("@[^\n\r\u2028\u2029]*")
 
 
 def compile_inputs(value: Value) -> Template:
-    """The template of `inputs` or `passThrough`: references, texts and utilities at any depth.
+    """The template of `inputs` or `passThrough`: references, strings and utilities at any depth.
 
     Keys are never looked at. A string in place of the whole, which only one with a ``${...}`` can
     be, is taken apart into its UTF-16 units as GraphAI does: ``{"0": "$", "1": "{", ...}``.
@@ -126,7 +126,7 @@ def _utility(text: str) -> Template:
 
 
 def _text(parts: Iterable[Template], references: tuple[Reference, ...]) -> Template:
-    """A Text of `parts`, literal neighbours joined; a Literal where nothing depends on the scope."""
+    """The Text of `parts`, literal neighbours joined; a Literal if nothing depends on the scope."""
     joined: list[str | Template] = []
     for part in parts:
         fixed = to_string(part.value) if isinstance(part, Literal) else part
@@ -142,7 +142,7 @@ def _text(parts: Iterable[Template], references: tuple[Reference, ...]) -> Templ
 def _text_references(text: str) -> tuple[Reference, ...]:
     """The references that GraphAI waits for, which are not quite those that it fills in.
 
-    It finds some inside what it then reads as a utility, ``${@x ${:y}``, and it takes a text that
+    It finds some inside what it then reads as a utility, ``${@x ${:y}``, and it searches a string that
     has utilities only for a reference as a whole, ``:a ${@now}``.
     """
     keys = [text[start + 2 : end] for start, end in _placeholders(text, _REFERENCE_OPENING)]
@@ -161,7 +161,7 @@ def _parts(text: str, placeholder: Leaf) -> list[Template]:
 
 
 def _placeholders(text: str, opening: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Where each ``${x}`` starts and where its ``}`` stands, x being two characters or more.
+    """Where each ``${x}`` starts and where its ``}`` is, x being two characters or more.
 
     Searched step by step: one pattern would need quadratic time for ``${:${:${:``.
     """

@@ -19,7 +19,7 @@ MAX_EXACT_INTEGER: Final = 2**53
 MAX_DEPTH: Final = 400
 """How deep lists and objects may nest in a value that enters a graph.
 
-Fixed, because Python's own limit depends on how deep the caller stands: the same value would pass
+Fixed, because Python's own limit depends on the depth of the caller: the same value would pass
 in one place and fail in another.
 """
 

@@ -3,7 +3,7 @@
 One model serves all readers (page, status, history, explain), whether the run is open or over, with a worker
 or without. `perdure.history.read` makes it. Times are in milliseconds since the epoch, None where unknown or
 not yet. Values are the run's own objects and must not be changed; a large one is a
-perdure.graph.deferred.Deferred, which `Run.value` fetches from the store. UNDEFINED is no value.
+perdure.graph.deferred.Deferred, which `Run.value` fetches from the store. UNDEFINED means that there is none.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class NodeModel:
     map, None for no map; `iteration` is the pass of its graph, from 0. `agent` is None for a static node.
 
     `state` is GraphAI's, `phase` says more. It was `ready` when its inputs were, `started` when it first had
-    a slot, and `ended` in its last state. `inputs`, `params` and `result` are UNDEFINED where there are none;
+    a slot, and `ended` in its last state. `inputs`, `params` and `result` are UNDEFINED if there are none;
     inputs of a graph agent are in its rows. `usage` are a model's own counts of tokens.
     """
 

@@ -68,7 +68,7 @@ async def replay(histories: Sequence[WorkflowHistory], converter: DataConverter)
                 interceptors=[_Capture(replayed)],
                 data_converter=converter,
                 workflow_task_executor=executor,
-                debug_mode=True,  # a busy machine is no deadlock
+                debug_mode=True,  # a busy machine is not a deadlock
             )
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
             if result.replay_failure is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MAX_REQUEST_TEXT_COUNT = 2048
-"""Texts in one request for embeddings, as with OpenAI."""
+"""Strings in one request for embeddings, as with OpenAI."""
 
 DEFAULT_ANSWER_TOKENS = 1024
 """Tokens of an answer where the request sets no limit: a small model does not always find its end."""
@@ -75,7 +75,7 @@ def generation_error(answer: bytes, model: str) -> Json:
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """Texts to embed; `base64` asks for the vectors as OpenAI's client wants them by default."""
+    """Strings to embed; `base64` asks for the vectors as OpenAI's client wants them by default."""
 
     texts: tuple[str, ...]
     base64: bool
@@ -101,16 +101,16 @@ def _texts(text_or_list: object) -> tuple[str, ...]:
     texts = cast("list[object]", text_or_list) if isinstance(text_or_list, list) else [text_or_list]
     if not texts or len(texts) > MAX_REQUEST_TEXT_COUNT:
         raise RequestRefused(
-            f"input has {len(texts)} texts; it can have 1 to {MAX_REQUEST_TEXT_COUNT}", param="input"
+            f"input has {len(texts)} strings; it can have 1 to {MAX_REQUEST_TEXT_COUNT}", param="input"
         )
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise RequestRefused(
-                f"input[{index}] is {type(text).__name__}; the local model takes texts, not tokens",
+                f"input[{index}] is {type(text).__name__}; the local model takes strings, not tokens",
                 param="input",
             )
         if not text:
-            raise RequestRefused(f"input[{index}] is empty; a text has at least one character", param="input")
+            raise RequestRefused(f"input[{index}] must have at least one character", param="input")
     return tuple(cast("list[str]", texts))
 
 

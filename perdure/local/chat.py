@@ -34,7 +34,7 @@ class Chat:
 def start(weights: Path, title: str, threads: int) -> Chat:
     """Load the model. It calls itself `title` in its answers.
 
-    Raises RuntimeError if the file is no model that llama.cpp can load.
+    Raises RuntimeError if llama.cpp cannot load the file as a model.
     """
     xllamacpp: Any = import_module("xllamacpp")
     key = secrets.token_hex()

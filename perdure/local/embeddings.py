@@ -2,7 +2,7 @@
 
 The network is BERT (Devlin et al. 2019) with 6 layers of width 384, the sentence's vector is the
 mean over its tokens, scaled to length 1 (Reimers and Gurevych 2019). What is different from the
-sentence-transformers package: texts are cut at 512 tokens, not 256, because the network can read
+sentence-transformers package: strings are cut at 512 tokens, not 256, because the network can read
 that many and the chunks of a document often have them.
 """
 
@@ -25,7 +25,7 @@ EMBEDDING_SIZE = 384
 LAYER_COUNT = 6
 HEAD_COUNT = 12
 MAX_TEXT_TOKENS = 512
-"""Tokens of a text that are read; the rest is not."""
+"""Tokens of a string that are read; the rest is not."""
 
 FORWARD_BATCH_TOKENS = 512
 """Tokens, padding included, that go through the network at once: about 30 MB of intermediate values."""
@@ -33,7 +33,7 @@ FORWARD_BATCH_TOKENS = 512
 
 @dataclass(frozen=True)
 class EmbeddingResult:
-    """The vectors of some texts, a row of length 1 each, and the number of tokens that were read."""
+    """The vectors of some strings, a row of length 1 each, and the number of tokens that were read."""
 
     vectors: Array
     tokens: int
@@ -49,7 +49,7 @@ class MiniLM:
         self._tokenizer.no_padding()
 
     def embed(self, texts: Sequence[str]) -> EmbeddingResult:
-        """The vectors of the texts, in their order."""
+        """The vectors of `texts`, in the same order."""
         tokens = [cast("list[int]", encoded.ids) for encoded in self._tokenizer.encode_batch(list(texts))]
         vectors = np.empty((len(texts), EMBEDDING_SIZE), np.float32)
         for rows in _batches([len(ids) for ids in tokens]):
@@ -57,7 +57,7 @@ class MiniLM:
         return EmbeddingResult(vectors, sum(map(len, tokens)))
 
     def _forward(self, batch: Sequence[Sequence[int]]) -> Array:
-        """The vectors, (texts, WIDTH), of token ids."""
+        """The vectors of token ids, of shape (len(batch), EMBEDDING_SIZE)."""
         longest = max(map(len, batch))
         ids = np.zeros((len(batch), longest), np.int64)
         mask = np.zeros((len(batch), longest), np.float32)

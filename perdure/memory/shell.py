@@ -56,8 +56,8 @@ class MemoryEnvironment:
     """What a run in memory has around it, besides its graph and agents.
 
     `console` shows the lines of nodes and agents, `observe` is called for every change of a node's
-    state, `ask` answers the nodes that wait for a person (without it they fail), `filters` stand
-    around the agents, `local_models` gives the base URL of models on this machine, and `stream` is handed
+    state, `ask` answers the nodes that wait for a person (without it they fail), `filters` wrap
+    the agents, `local_models` returns the base URL of models on this machine, and `stream` receives
     what agents stream, with the number of the attempt.
     """
 

@@ -101,7 +101,7 @@ def name_of(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> str:
 def started_at(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> datetime:
     """When the run began, of which this is the latest execution: its client's word, in the memo.
 
-    The server tells the start of each execution only, and a run that continues as new has several. A clock
+    The server reports only the start of each execution, and a run that continues as new has several. A clock
     of a client that is ahead of the server's does not count.
     """
     start, word = info.start_time.ToDatetime(UTC), memo.get(STARTED)

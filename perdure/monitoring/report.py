@@ -1,4 +1,4 @@
-"""How a run is, as whoever watches it sees it: records, without the server that they are about."""
+"""The state of a run for those who watch it: records, without the server that they describe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from perdure.protocol.payloads import RunStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
-    """A call of an agent that has no result yet. `started` tells whether a worker has it; then `since` is
+    """A call of an agent that has no result yet. `started` says whether a worker has it; then `since` is
     when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
-    where the server does not say, None for a call that is not paused. `account` says how the attempts before
-    this one have ended, "" where there were none or that is not known.
+    if the server does not say, None for a call that is not paused. `account` says how the attempts before
+    this one have ended, "" if there were none or it is unknown.
     """
 
     path: str

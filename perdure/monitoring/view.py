@@ -1,4 +1,4 @@
-"""A run as seen by whoever watches it: durable or in memory, here or on a cluster.
+"""A run as its watchers see it: durable or in memory, on this machine or on a cluster.
 
 What follows a run, asks people, draws its progress or shows it on a page is written on this protocol, once
 for both shells.

@@ -52,10 +52,10 @@ def locate(root: Path, folder: str, name: str) -> tuple[str, list[str]]:
 def read(root: Path, path: str, parts: list[str], limit: int) -> bytes:
     """The content of a regular file below `root`; `path` is what messages call it.
 
-    Raises AgentError (``ENOENT: …``) where there is none, FinalError for links, folders, pipes,
+    Raises AgentError (``ENOENT: …``) if there is none, FinalError for links, folders, pipes,
     devices and files of more than `limit` bytes.
     """
-    # Without O_NONBLOCK the opening of a pipe waits for a writer, perhaps for ever.
+    # Without O_NONBLOCK, opening a pipe waits for a writer, perhaps forever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with _parent(root, path, parts) as (folder, name), _explained(path):
         file = os.open(name, flags, dir_fd=folder)
@@ -159,7 +159,7 @@ def _as_agent_error(error: OSError, path: str) -> AgentError:
     if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR):
         return FinalError(f"{_shown(path)} goes through a link, or through a file as if it were a folder")
     if error.errno == errno.ENXIO:
-        return FinalError(f"{_shown(path)} is no regular file", hint="agents use regular files only")
+        return FinalError(f"{_shown(path)} is not a regular file", hint="agents use regular files only")
     code = errno.errorcode.get(error.errno or 0, "EIO")
     return AgentError(f"{code}: {error.strerror}, open '{_shown(path)}'")
 

@@ -198,8 +198,8 @@ def _chosen(names: list[str], edges: list[_Edge], limit: int, around: str | None
     centre = around if around in set(names) else names[0]
     near = wave = dict.fromkeys([centre])
     for _ in range(_NEIGHBOUR_STEP_COUNT):
-        beside = (other for name in wave for other in neighbours.get(name, ()))
-        wave = dict.fromkeys(other for other in beside if other not in near)
+        adjacent = (other for name in wave for other in neighbours.get(name, ()))
+        wave = dict.fromkeys(other for other in adjacent if other not in near)
         near = dict.fromkeys([*near, *wave][:limit])
     return [name for name in names if name in near]
 
@@ -264,7 +264,7 @@ def _at(point: Mapping[str, float], corner: Mapping[str, float]) -> tuple[float,
 
 
 def _put(canvas: _Canvas, item: _Drawn, prefix: str, left: float, top: float) -> None:
-    """Puts a node at its place, and what is drawn inside of it."""
+    """Puts a node at its place, and what is drawn inside it."""
     canvas.boxes.append(
         Box(
             address=prefix + item.name,

@@ -1,6 +1,6 @@
 """How each state of a node looks: colours for light and dark, one table for drawings and the live page.
 
-A state is never shown by its colour alone: its mark and its name stand beside it.
+A state is never shown by its colour alone: its mark and its name are next to it.
 """
 
 from __future__ import annotations

@@ -36,17 +36,17 @@ class FilterScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRegistry:
-    """The agents that the worker of a run knows, as the activity DIRECTORY tells and history keeps.
+    """The agents that the worker of a run knows, as the activity DIRECTORY lists them.
 
-    `human` agents wait for a person; `queues` maps agents to the task queue that they ask for, and
-    `allowed_queues` are those that nodes may name beside these, "*" for any; None, of workers of
+    `human` agents wait for a person; `queues` maps agents to the task queue that they are declared with;
+    `allowed_queues` are those that nodes may name in addition to these, "*" for any; None, of workers of
     earlier versions, allows any.
-    `local_activities` is the setting, `store` tells whether there is one; `filters` are the fields of
-    a FilterScope each. `first` is what the pure agents at the beginning of the run gave: the fields of
-    a SegmentResult, None where that is to be asked for. `event_steps` is the fuel of an event of the run
-    (perdure.engine.fuel): workers of older versions give none, and their runs never pause.
+    `local_activities` is the setting, `store` says whether there is one; `filters` are the fields of
+    a FilterScope each. `first` is what the pure agents at the beginning of the run returned: the fields of
+    a SegmentResult, None if they have to be called. `event_steps` is the fuel of an event of the run
+    (perdure.engine.fuel): workers of older versions send none, and their runs never pause.
     `own_queue` is the one on which the worker was asked: the run's agents are there, or on an allowed one.
-    `asks_queues` tells that the run asks the queues that nodes name for their agents, before it calls them,
+    `asks_queues` says that the run asks the queues that nodes name for their agents before it calls them,
     and `keys_by_work` that idempotency keys cover the inputs and the attempt (perdure.protocol.idempotency).
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
     attribute, and accepts answers by signal.
@@ -89,11 +89,11 @@ class Placement:
         self._scopes = [from_plain(FilterScope, each) for each in directory.filters]
 
     def is_bypassed(self, agent: str) -> bool:
-        """Whether null may stand in for the agent."""
+        """Whether null may replace the agent's result."""
         return agent in self._bypassed
 
     def is_answered_with_null(self, command: RunAgent) -> bool:
-        """Whether the agent is none, which bypass_agents allows, and no filter could stand in."""
+        """Whether there is no such agent, which bypass_agents allows, and no filter could replace it."""
         name = command.agent
         if name not in self._bypassed or name in self.names:
             return False

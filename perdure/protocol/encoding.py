@@ -1,7 +1,7 @@
 """How values are written: as plain JSON, readable in the Temporal UI and by workers in other languages.
 
-What JSON cannot hold (undefined, NaN, the infinities, what is distant) is null or a short text there,
-and listed beside the data, by its place: no value of a user can imitate such a mark.
+What JSON cannot hold (undefined, NaN, the infinities, deferred values) is null or a short string in the
+data, and listed with its position in the metadata: no value of a user can imitate such a mark.
 """
 
 from __future__ import annotations

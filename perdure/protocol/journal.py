@@ -1,4 +1,4 @@
-"""What a run reports of itself while it executes, for whoever replays its history."""
+"""What a run reports of itself while it executes, for those who replay its history."""
 
 from __future__ import annotations
 

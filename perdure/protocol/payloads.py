@@ -18,8 +18,8 @@ class RunRequest:
 
     `queue` is the task queue for agents that name none; clients of older versions set `indexed`: their runs
     write their end in a search attribute. `indexes_questions` says that the server knows PerdureAsks. In a
-    run that continues as new, `state` is what the run before it has come to, and the document is in it. On
-    the wire the fields of `options` stand beside the others.
+    run that continues as new, `state` is the state of the run before it, and the document is in it. On
+    the wire the fields of `options` are inlined among the others.
     """
 
     document: Mapping[str, Value]
@@ -70,7 +70,7 @@ class AgentCall:
     `run` is the first execution's run id and `key` the path in the run: together they are the same
     for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
     milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
-    `keyed_by_work` tells that the idempotency key covers the inputs and the attempt.
+    `keyed_by_work` says that the idempotency key covers the inputs and the attempt.
     """
 
     agent: str
@@ -97,7 +97,7 @@ class BatchCall:
     """Calls of one agent that share an activity: the fields of an AgentCall each, over those `shared`.
 
     The result is a list with (completed, result), (failed, message, state, final) or (again,) for
-    each: the last where the world failed and the call is to be repeated.
+    each: the last after a transient failure, when the call is to be repeated.
     """
 
     calls: Sequence[Mapping[str, Value]]
@@ -119,11 +119,11 @@ class FirstSegmentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRequest:
-    """Where a run stands, for a segment to play on from: nothing of it is kept in history.
+    """The state of a run, from which a segment continues: nothing of it is kept in history.
 
     `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
-    epoch; `directory` holds the fields of the AgentRegistry that the run goes by, `request` those of its
-    RunRequest but for what the snapshot has.
+    epoch; `directory` holds the fields of the AgentRegistry that the run uses, `request` those of its
+    RunRequest except what the snapshot has.
     """
 
     scheduler: Mapping[str, Value]

@@ -22,7 +22,7 @@ from perdure.graph.values import Value
 Record = TypeVar("Record")
 
 INLINE: Final[Mapping[str, bool]] = {"inline": True}
-"""Metadata of a field whose own fields travel beside those of the record that holds it."""
+"""Metadata of a field whose own fields are inlined into the record that holds it."""
 
 
 def to_plain(record: object) -> dict[str, Value]:

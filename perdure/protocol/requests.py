@@ -1,8 +1,8 @@
 """The request that starts a run, checked: anybody who reaches the server may start one.
 
 An exception of another kind than PerdureError would fail the workflow task, and Temporal repeats that one
-for ever: so whatever is wrong with a request is a UsageError, which ends the run. The checks are derived from
-the types of the dataclasses; a schema beside them could disagree with them.
+forever: so any error of a request is a UsageError, which ends the run. The checks follow from
+the types of the dataclasses; a separate schema could disagree with them.
 """
 
 from __future__ import annotations

@@ -51,17 +51,17 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None) -> Any:
     return value
 
 
-def pack(value: Any, *, limited: bool = True, **beside: Any) -> RawValue:
-    """A payload that passes Temporal's converters untouched. `beside` travels in its metadata, as JSON."""
+def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:
+    """A payload that passes Temporal's converters untouched. `metadata` becomes part of its own, as JSON."""
     payload = to_payload(value, limited=limited)
-    for name, data in beside.items():
+    for name, data in metadata.items():
         if data:
             payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()
     return RawValue(payload)
 
 
-def beside(raw: RawValue, name: str) -> Any:
-    """What `pack` put beside the value under this name; None for nothing."""
+def metadata_of(raw: RawValue, name: str) -> Any:
+    """What `pack` put into the metadata under this name; None for nothing."""
     data = raw.payload.metadata.get(f"perdure-{name}")
     return None if data is None else json.loads(data)
 

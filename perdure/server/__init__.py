@@ -43,7 +43,7 @@ SERVER_START_TIMEOUT_S = 15.0
 """Seconds in which the server must be up, or the reason known."""
 
 MIN_RUN_SPACE_BYTES = 1 << 20
-"""Bytes that must be free beside the database for a new run: with less, its start would hang."""
+"""Free bytes that a new run needs in addition to the database: with less, its start would hang."""
 
 MIN_START_SPACE_BYTES = 8 << 20
 """Bytes that must be free to start the server, whose write-ahead log takes half of that."""
@@ -81,7 +81,7 @@ def ensure(settings: Settings) -> EmbeddedServer:
     """The server of `settings.home`, started if it is not up. Hold a `lease` around its use.
 
     Raises:
-        ConnectionFailed: it is not up within 15 seconds; the message tells why, and what to do.
+        ConnectionFailed: it is not up within 15 seconds; the message says why, and what to do.
     """
     home = settings.home.absolute()
     web = ""
@@ -121,7 +121,7 @@ def status(settings: Settings) -> EmbeddedServer | None:
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the server of `settings.home`, whoever uses it; False if none was up. Runs stay as they are."""
+    """Stop the server of `settings.home`, even if it is in use; False if none was up. It keeps all runs."""
     return daemon.stop(settings.home.absolute(), SERVER_NAME, grace=15.0)
 
 

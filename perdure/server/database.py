@@ -1,8 +1,8 @@
 """What guards the database of the embedded server: one owner, and no silent loss.
 
-`temporal.db.lock` is held by whoever runs a server on the SQLite file, and holds that one's pid; the
-marker (perdure.server.marker) tells whether the file may be missing or unfinished; and the file's own
-`user_version` tells the newest server that used it.
+`temporal.db.lock` is held by the process that runs a server on the SQLite file, and holds its pid; the
+marker (perdure.server.marker) says whether the file may be missing or unfinished; and the file's own
+`user_version` names the newest server that used it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FINDINGS = {
     "SQLITE_CANTOPEN": ("cannot be opened", "make the file and its folder readable and writable"),
     "SQLITE_IOERR": (
         "cannot be read or written",
-        "mend the disk; put the file back from a backup if need be",
+        "repair the disk; restore the file from a backup if necessary",
     ),
 }
 
@@ -138,7 +138,7 @@ def _check_version(database: Path, file: sqlite3.Connection, version: int) -> No
 
 
 def _version(program: Path) -> int:
-    """Temporal Server's version as one number, 1.32.0 as 1032000; 0 where the program does not tell."""
+    """Temporal Server's version as one number, 1.32.0 as 1032000; 0 if the program does not report it."""
     said = subprocess.run([program, "--version"], env={}, capture_output=True, text=True, check=False)
     match = re.search(r"Server (\d+)\.(\d+)\.(\d+)", said.stdout)
     if not match:

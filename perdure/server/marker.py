@@ -1,4 +1,4 @@
-"""The file ``temporal.made`` beside the database: "new" until a server has served from it, then "made"."""
+"""The file ``temporal.made`` next to the database: "new" until a server has served from it, then "made"."""
 
 from __future__ import annotations
 

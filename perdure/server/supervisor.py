@@ -161,7 +161,7 @@ def _await_ready(order: ServerArgs, server: subprocess.Popen[bytes], bell: Ready
 
 
 def _set_retention(order: ServerArgs) -> None:
-    """Tells the namespace how long to keep ended runs: `start-dev` makes it with a day, and has no option.
+    """Sets how long the namespace keeps ended runs: `start-dev` makes it one day, and has no option.
 
     It comes before the marker, so that no run of a new server can end before, and get its retention of a day.
     """

@@ -39,7 +39,7 @@ def _default_home() -> Path:
 class Settings:
     """Everything that can be set from outside; VARIABLES says what each field means.
 
-    Without a `store`, there is one in `home` beside the embedded server, and none elsewhere. `keys` maps a
+    Without a `store`, the embedded server has one in `home`, and other servers have none. `keys` maps a
     provider ("openai", "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL. With a
     `deployment` and a `build_id`, runs stay with the build that began them.
     """
@@ -75,7 +75,7 @@ class Settings:
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def store_url(self, *, embedded: bool) -> str | None:
-        """Where large values go, if anywhere. `embedded` tells that the server is the embedded one."""
+        """Where large values go, if anywhere. `embedded` says whether the server is the embedded one."""
         return self.store or (str(self.home / "store") if embedded else None)
 
     @classmethod
@@ -106,7 +106,7 @@ def known_names() -> frozenset[str]:
 def temporal_may_be_configured() -> bool:
     """Whether Temporal's variables or its file of profiles may name a server; False is certain.
 
-    The SDK, which reads them, takes a while to load: this tells beforehand whether to wait for it.
+    The SDK, which reads them, takes a while to load: this decides beforehand whether to load it.
     """
     if names("TEMPORAL_"):
         return True

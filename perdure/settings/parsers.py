@@ -77,7 +77,7 @@ def words(name: str, text: str) -> tuple[str, ...]:
 
 
 def deployment_name(name: str, text: str) -> str:
-    """The name of a deployment. Raises UsageError for one that Temporal cannot tell from its build."""
+    """The name of a deployment. Raises UsageError for one that Temporal cannot separate from its build."""
     if set(".:") & set(text):
         raise UsageError(f"{name}: {text!r} has a dot or a colon", hint="leave it out", variable=name)
     return text

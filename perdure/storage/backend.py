@@ -17,7 +17,7 @@ OBJECT_NAME: Final = re.compile(rf"[0-9a-f]{{{DIGEST_CHARS}}}(?:{DELTA})?")
 
 HOUR_S: Final = 3600.0
 MIN_GARBAGE_AGE_S: Final = HOUR_S
-"""Seconds: a younger object is never removed, so that whoever put it has the time to refer to it."""
+"""Seconds: a younger object is never removed, so that its writer has the time to refer to it."""
 
 RENEWAL_INTERVAL_S: Final = HOUR_S / 6
 """Seconds for which an object need not be renewed when it is put again: far less than `MIN_GARBAGE_AGE_S`."""
@@ -45,7 +45,7 @@ class Backend(Protocol):
         ...
 
     async def read(self, name: str) -> bytes | None:
-        """The bytes of an object, None where there is none."""
+        """The bytes of an object, None if there is none."""
         ...
 
     def list(self) -> AsyncGenerator[ObjectInfo]:
@@ -55,7 +55,7 @@ class Backend(Protocol):
     async def remove(self, name: str, before: float) -> bool:
         """Removes an object unless it was put, or put again, at `before` or later; whether it did.
 
-        Whoever puts it at this very moment has it afterwards.
+        An object that is put at this very moment exists afterwards.
         """
         ...
 

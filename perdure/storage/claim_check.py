@@ -8,8 +8,8 @@ Invariants
     them (deltas.py), which says what it consists of; no other object refers to one.
     The same value, made of the same, has the same name in every process: a retry that stores its result again
     adds nothing.
-    What comes beside an answer (console lines, a stream) is not stored with its value.
-    A value that is read is a copy for whoever asked; only parts are taken from shared objects, which
+    What is sent with an answer (console lines, a stream) is not stored with its value.
+    A value that is read is a copy for the caller; only parts are taken from shared objects, which
     no code changes.
 
 Rejected
@@ -47,7 +47,7 @@ from perdure.storage.value_objects import ValueObjects
 Result = TypeVar("Result")
 
 THREADED_CODEC_BYTES: Final = 500_000
-"""Bytes: larger values are encoded and decoded beside the event loop, which has to beat on."""
+"""Bytes: larger values are encoded and decoded in a thread, so that the event loop can send heartbeats."""
 
 MAX_SHARED_BYTES: Final = 32_000_000
 """Bytes of objects whose values are held for the next one who needs a part of them."""
@@ -80,21 +80,21 @@ class ClaimCheck:
         store = None if settings.store is None else open_store(settings.store)
         return cls(store, settings.store_above, codec)
 
-    async def packed(self, value: Value, near: Value = None, **beside: Any) -> RawValue:
-        """The payload of a value, or of where it is kept. Raises ValueTooLarge where there is no store.
+    async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
+        """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
 
         `near` is what the value was made of: what it has in common with values of the store in there is not
         stored again.
         """
         if self.store is None:
-            return pack(value, **beside)
-        raw = await _in_thread(value, lambda: pack(value, limited=False, **beside))
+            return pack(value, **metadata)
+        raw = await _in_thread(value, lambda: pack(value, limited=False, **metadata))
         if len(raw.payload.data) <= self.above:
             return raw
         bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
-        for name in beside:  # belongs to this answer, not to the value
+        for name in metadata:  # belongs to this answer, not to the value
             bare.metadata.pop(f"perdure-{name}", None)
-        return pack(await self._put(value, bare, near), **beside)
+        return pack(await self._put(value, bare, near), **metadata)
 
     async def keep(self, value: Value, above: int | None = None, near: Value = None) -> Value:
         """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual.
@@ -231,7 +231,7 @@ def _size(value: Value) -> int:
 
 
 def at_most(value: Value) -> float:
-    """The bytes that the JSON of a value can have at most; infinity where a glance does not tell."""
+    """An upper bound of the bytes of a value's JSON; infinity if it cannot be estimated quickly."""
     if not is_dict(value):
         return _most(value)
     if len(value) > SMALL_VALUE_MEMBER_COUNT:
@@ -243,13 +243,13 @@ def at_most(value: Value) -> float:
 
 
 def _most(value: Value) -> float:
-    """That of a text, a number or nothing."""
+    """That of a string, a number or nothing."""
     if isinstance(value, str):
         return 6 * len(value) + 2
     return 30 if value is None or isinstance(value, _NUMBERS) else math.inf
 
 
 async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:
-    """Encodes beside the event loop what may take long: a large text, or many members."""
+    """Encodes in a thread what may take long: a long string, or many members."""
     is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
     return await asyncio.to_thread(work) if is_large else work()

@@ -1,14 +1,14 @@
-"""What a text has in common with earlier ones: ranges of bytes, wherever they have moved to.
+"""What bytes have in common with earlier ones: ranges, wherever they have moved to.
 
 How
     Each byte is mapped to one bit, and an anchor is where a fixed pattern of bits occurs. So whether there is
-    one depends on eight bytes only, and the same content has the same anchors wherever it stands. In prose,
+    one depends on eight bytes only, and the same content has the same anchors wherever it occurs. In prose,
     numbers and base64 alike, they are about 250 bytes apart. The ends of strings are anchors too. Those of
-    the earlier texts are remembered by the bytes that follow; one that occurs again is extended in both
+    earlier content is remembered by the bytes that follow; one that occurs again is extended in both
     directions as far as the bytes agree. What agrees from the beginning, or up to the end, needs no anchor.
 
 Invariant
-    The time is linear in the size of the texts, whatever they contain: a comparison ends where it fails, and
+    The time is linear in the total size, whatever the content: a comparison ends where it fails, and
     what has matched is not compared again.
 
 Rejected: a rolling hash, the usual way to such anchors. In Python, each byte costs a hundred times as much
@@ -44,12 +44,12 @@ _PATTERN: Final = bytes((0, 0, 1, 0, 1, 1, 0, 1))
 """Both chosen by trial, so that anchors are equally frequent in prose, code, JSON, digits and base64."""
 
 _ITEM_END: Final = b'",'
-"""An anchor too: a text of few letters may have no others."""
+"""An anchor too: content of few letters may have no others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`length` bytes of a text from `at` on are those of the earlier text number `base` from `start` on."""
+    """`length` bytes from `at` on are those of the earlier content number `base` from `start` on."""
 
     at: int
     base: int
@@ -99,7 +99,7 @@ def _known(bases: Sequence[bytes]) -> tuple[dict[int, tuple[int, int]], int]:
 
 
 def _anchors(text: bytes, every: int) -> Iterator[tuple[int, int]]:
-    """The anchors of a text, each with its key: the hash of the bytes that follow."""
+    """The anchors of some content, each with its key: the hash of the bytes that follow."""
     for begin in range(0, len(text), SCANNED_BYTES):
         some = text[begin : begin + SCANNED_BYTES + len(_PATTERN) - 1]
         for at in sorted({*_occurrences(_PATTERN, some.translate(_BITS)), *_occurrences(_ITEM_END, some)}):

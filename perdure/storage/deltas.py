@@ -45,7 +45,7 @@ MAX_EXTENT_COUNT: Final = 300
 """Extents of a delta; a value that would have more is stored whole."""
 
 MAX_UNUSED_FACTOR: Final = 4
-"""An object is named if it is at most so many times as large as what is used of it."""
+"""An object is named if it is at most this many times as large as what is used of it."""
 
 _DELTA_LETTER, _WHOLE_LETTER = "d", "w"
 
@@ -133,7 +133,7 @@ def read(data: bytes) -> list[Extent]:
     except (TypeError, IndexError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if not all(type(number) is int and number >= 0 for row in rows for number in row):
-        raise ValueError("an extent is no range")
+        raise ValueError("an extent is not a range")
     return extents
 
 

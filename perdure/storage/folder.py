@@ -165,7 +165,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _renew(path: Path, size: int) -> bool:
-    """Sets the date of an object to now; False where there is none, or half of one."""
+    """Sets the date of an object to now; False if there is none, or half of one."""
     try:
         facts = path.stat()
         if facts.st_size != size:
@@ -180,7 +180,7 @@ def _renew(path: Path, size: int) -> bool:
 
 
 def _remove(path: Path, before: float) -> bool:
-    """Puts the file aside first: then whoever renews it has done so in time, or finds it missing."""
+    """Renames the file first: a writer who renews it has done so in time, or finds it missing."""
     gone = path.with_suffix(GONE)
     try:
         with suppress(FileNotFoundError):

@@ -45,7 +45,7 @@ class Memory:
         return modified < before
 
     def make_older(self, name: str, seconds: float) -> None:
-        """Dates an object back to so many seconds ago."""
+        """Dates an object back by this many seconds."""
         self._objects[name] = (self._objects[name][0], time.time() - seconds)
 
     async def tidy(self, before: float) -> int:

@@ -70,7 +70,7 @@ class Store:
     async def get(self, digest: str) -> bytes:
         """The bytes of an object; several who ask at once share one reading.
 
-        Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and UsageError for what is no name.
+        Raises ObjectMissing, ObjectCorrupt, StoreUnavailable, and UsageError for an invalid name.
         """
         if not OBJECT_NAME.fullmatch(digest):
             raise UsageError(f"{digest[:80]!r} names no object: a name is a SHA-256 as 64 hex digits")

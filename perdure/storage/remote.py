@@ -1,7 +1,7 @@
 """Objects in a bucket: S3 and what speaks its protocol, Google Cloud Storage, Azure.
 
-A bucket knows no date that can be set and no renaming, so a collector that is about to remove an
-object says so with another one, under ``removing/``: whoever puts the object at that time waits.
+A bucket has no dates that can be set and no renaming, so a collector that is about to remove an
+object announces it with another object, under ``removing/``: a writer of the object waits meanwhile.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Remote:
             ) from error
 
     async def write(self, name: str, data: bytes) -> None:
-        """See Backend. The order of the looks is what makes it safe beside a collector."""
+        """See Backend. The order of the lookups makes it safe while a collector runs."""
         key = f"{OBJECTS}/{name}"
         while True:
             known = await self._head(key)
@@ -130,7 +130,7 @@ class Remote:
         return bytes(await answer.bytes_async())
 
     async def _or_none(self, call: Awaitable[Result]) -> Result | None:
-        """What is asked for; None where there is no such object."""
+        """The result of `call`; None if there is no such object."""
         try:
             return await self._request(call, missing=True)
         except FileNotFoundError:

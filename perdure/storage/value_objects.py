@@ -39,7 +39,7 @@ MAX_BASE_COUNT: Final = 4
 """Earlier values that one is compared with: the largest of the inputs of its call."""
 
 MAX_BASE_FACTOR: Final = 4
-"""An earlier value that is larger than so many times the new one is not compared with it."""
+"""An earlier value that is larger than this many times the new one is not compared with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ValueObjects:
         """Stores the payload of a value, and returns its name.
 
         `bases` are values of the store that it may have much in common with, such as the inputs of the call
-        that it is the result of. Whoever gives them must be able to read them.
+        that it is the result of. The caller must be able to read them.
         """
         delta = await self._delta(payload.data, bases)
         if delta is None:

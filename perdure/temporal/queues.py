@@ -21,7 +21,7 @@ POLLER_TIMEOUT_S = 75
 async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[str]:
     """The identities of the workers that have asked this task queue for work lately.
 
-    `local` tells that the server is on this machine for this machine alone: workers here that have
+    `local` says that the server is on this machine for this machine alone: workers here that have
     ended are then left out.
     """
     identities: set[str] = set()
@@ -39,7 +39,7 @@ async def workers(temporal: Client, queue: str, *, local: bool = False) -> set[s
 
 
 def _lives(identity: str) -> bool:
-    """Whether the process "pid@host" is alive, as far as this host can tell."""
+    """Whether the process "pid@host" is alive, as far as this host can know."""
     pid, _, host = identity.partition("@")
     if not pid.isdecimal() or host.partition("+")[0] != socket.gethostname():
         return True

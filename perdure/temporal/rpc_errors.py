@@ -22,7 +22,7 @@ NO_ANSWER = frozenset(
         RPCStatusCode.INTERNAL,
     )
 )
-"""What tells nothing of the run: the server is not there, or not itself."""
+"""The statuses that say nothing of the run: the server is unreachable, or unwell."""
 
 
 def run_error(id: str, cause: BaseException | None) -> Exception:
@@ -73,7 +73,7 @@ def rpc_error(error: RPCError, what: str) -> Exception:
 
 
 def _is_busy(error: RPCError) -> bool:
-    # a message that is too large has the same status, and is so for ever
+    # a message that is too large has the same status, and stays too large
     return error.status is RPCStatusCode.RESOURCE_EXHAUSTED and "larger than" not in error.message
 
 

@@ -1,14 +1,14 @@
 """Calls on their way: when one is sent, by which activity, what its answer is.
 
 Why
-    The server ends a run, or leaves it stuck for ever, when too much is pending or too much is sent at
+    The server ends a run, or leaves it stuck forever, when too much is pending or too much is sent at
     once (measured: 2,000 pending activities, 4 MB in one workflow task). So calls wait here for room in
     a window (call_windows.py), and for the next workflow task when this one has sent its share.
 
 Invariants
     A call is waiting, or on its way, or over. It is answered once, or was dropped: then its activity is
     cancelled, and what it still returns is ignored.
-    Calls are sent in the order in which the scheduler made them, but for those that join an earlier call
+    Calls are sent in the order in which the scheduler made them, except those that join an earlier call
     of their batch. A replay sends the same ones: only counts and sizes decide, never a clock.
     Answers of local activities are handed on in GraphAI's turns, others as they come.
 
@@ -36,7 +36,7 @@ from perdure.protocol.agents import Placement
 from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
-from perdure.protocol.wire import beside, pack, unpack
+from perdure.protocol.wire import metadata_of, pack, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.calls import agent_call, failure, foreign_failure
@@ -49,7 +49,7 @@ MAX_PENDING_COUNT: Final = 500
 """Remote calls in flight."""
 
 MAX_PENDING_BYTES: Final = 2_000_000
-"""Bytes of inputs of remote calls in flight, but for a single larger one: results are often as large,
+"""Bytes of inputs of remote calls in flight, except a single larger one: results are often as large,
 and the server writes those that arrive during a workflow task together with what the task sends.
 """
 
@@ -214,11 +214,11 @@ class ActivityDispatcher:
             self._fail_by(still_open, error, was_local)
         self.wake()
 
-    def _keep_beside(self, path: str, result: RawValue) -> None:
+    def _keep_metadata(self, path: str, result: RawValue) -> None:
         """What came with a result: console lines, the end of a stream."""
-        for line in beside(result, "console") or ():
+        for line in metadata_of(result, "console") or ():
             self.progress.add_console(line, path)
-        stream = beside(result, "stream")
+        stream = metadata_of(result, "stream")
         if stream:
             self.progress.add_stream(path, stream)
 
@@ -237,7 +237,7 @@ class ActivityDispatcher:
         """The results of an activity; those of abandoned calls are left out."""
         if was_local:
             self.share.add(len(result.payload.data), calls=0)
-        self._keep_beside(batch[0].path, result)
+        self._keep_metadata(batch[0].path, result)
         if batch[0].options.batch > 1 and not was_local:
             answers = batches.answers(batch, result)
         else:

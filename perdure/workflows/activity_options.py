@@ -37,7 +37,7 @@ SERVER_TIMEOUT_MARGIN = timedelta(seconds=10)
 """A node's `timeout` is kept inside the activity; the server steps in this much later."""
 
 LOCAL_ACTIVITY_TIMEOUT = timedelta(seconds=30)
-"""A pure agent is quick; one that is not must not hold the workflow task open for ever."""
+"""A pure agent is quick; one that is not must not keep the workflow task open forever."""
 
 MAX_RETRY_INTERVAL = timedelta(minutes=10)
 MAX_ACTIVITY_ID_CHARS = 200
@@ -56,7 +56,7 @@ def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[
 
 
 def foreign(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
-    """Keyword arguments of workflow.start_activity for an activity that is no agent of Perdure's.
+    """Keyword arguments of workflow.start_activity for an activity that is not an agent of Perdure's.
 
     It need not send heartbeats, and the node's `retry` decides about a second attempt.
     """

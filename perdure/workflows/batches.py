@@ -67,6 +67,6 @@ def _is_same(value: Value, other: Value) -> bool:
 
 
 def answers(batch: list[RunAgent], result: RawValue) -> list[AgentCompleted | AgentFailed | RunAgent]:
-    """The answer to each call; the call itself where the world failed it, to be made again alone."""
+    """The answer to each call; the call itself after a transient failure, to be made again alone."""
     pairs = zip(batch, unpack(result), strict=True)
     return [decoded(command.call, answer) or command for command, answer in pairs]

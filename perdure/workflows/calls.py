@@ -52,7 +52,7 @@ def failure(call: int, error: BaseException) -> AgentFailed:
 
 
 def foreign_failure(command: RunAgent, error: BaseException) -> AgentFailed:
-    """What the failure of an activity means that is no agent of Perdure's: the agent's own error.
+    """What the failure of an activity means that is not an agent of Perdure's: the agent's own error.
 
     It counts against `retry`, unless the activity has marked it as not retryable.
     """

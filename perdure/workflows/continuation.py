@@ -22,7 +22,7 @@ RETRY_STEP_EVENT_COUNT = 1_000
 """Events between two tries."""
 
 HISTORY_STRETCH_FACTOR = 2
-"""From a history of so many times the usual length on, nothing new is sent before the run continues."""
+"""From this many times the usual length of a history on, nothing new is sent before the run continues."""
 
 MAX_HISTORY_EVENT_COUNT = 45_000
 """The server ends a run at 51,200 events, or at 50 MB, without a word to it."""

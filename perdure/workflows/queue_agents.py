@@ -3,7 +3,7 @@
 Why
     An agent of a worker of Perdure sends heartbeats, keeps its node's `timeout` and types its errors, so a
     call of one may be repeated without harm. An activity of another worker does none of that: with the
-    same limits, one of fifteen seconds would be repeated for ever, and one that raises, for a week.
+    same limits, one of fifteen seconds would be repeated forever, and one that raises, for a week.
 
 Invariants
     Before the first call on a queue that a node names, the run asks the queue for its agents, once. The
@@ -12,7 +12,7 @@ Invariants
 
 Rejected
     A key of the node that declares a foreign activity: who forgets it gets the endless loop.
-    To tell by the heartbeats of an attempt: a worker that died early looks like one that never beats.
+    To conclude it from the heartbeats of an attempt: a worker that died early looks like one without any.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class QueueAgents:
         return queue not in self._names
 
     def is_foreign(self, command: RunAgent) -> bool:
-        """Whether the call goes to an activity that is no agent of a worker of Perdure."""
+        """Whether the call goes to an activity that is not an agent of a worker of Perdure."""
         queue = command.options.queue
         if not self.placement.asks_queues or queue is None or self.placement.is_bypassed(command.agent):
             return False
@@ -109,7 +109,7 @@ class QueueAgents:
 
 
 def _names(task: asyncio.Task[RawValue]) -> frozenset[str] | None:
-    """The agents in the answer: none of a worker that is not Perdure's, None where there was no answer."""
+    """The agents in the answer: none of a worker that is not Perdure's, None without an answer."""
     error = task.exception()
     if error is not None:
         cause = error.cause if isinstance(error, ActivityError) else error

@@ -11,7 +11,7 @@ Invariants
     The snapshot is the input of a local activity, and so is never in the history; its answers are.
 
 Rejected
-    Several segments at a time: each would play on from a state of its own, and make different calls
+    Several segments at a time: each would continue from a state of its own, and make different calls
     under the same numbers.
     A local activity for each call: a marker each, and a graph whose steps depend on each other would
     wait for a round trip at each step.

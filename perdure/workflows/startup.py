@@ -1,4 +1,4 @@
-"""How a run opens: its worker tells which agents there are, and has played the beginning already."""
+"""How a run starts: its worker lists its agents, and has executed the first segment already."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     if not workflow.unsafe.is_replaying():
         beginning = _beginning(request, now_ms)
     else:
-        with suppress(Exception):  # the checks, which come later, tell what is wrong with it
+        with suppress(Exception):  # the checks, which come later, report what is wrong with it
             plan_of(request.graph, request.options.graphs)
     try:
         raw = await _asked(beginning, NO_RETRY)

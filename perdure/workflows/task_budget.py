@@ -39,7 +39,7 @@ class WorkflowTaskBudget:
     _end_of_task: asyncio.Task[None] | None = None
 
     def add(self, size: int, calls: int = 1, seconds: float = 0.0) -> None:
-        """So many calls and bytes were sent; a segment took so long."""
+        """Counts calls and bytes that were sent, and the seconds of a segment."""
         self._begin()
         self._calls += calls
         self._bytes += size
@@ -47,7 +47,7 @@ class WorkflowTaskBudget:
         self.total += size
 
     def count(self, size: int) -> None:
-        """So many bytes came in: nothing that this workflow task sends."""
+        """Counts bytes that came in: nothing that this workflow task sends."""
         self.total += size
 
     def has_room(self) -> bool:

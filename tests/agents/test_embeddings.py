@@ -126,10 +126,10 @@ def vectors(*entries: Any) -> Answer:
         (Answer(headers={"Content-Type": "text/html"}, body=b"<html>"), AgentError, "malformed"),
         (json_answer({"error": "x"}), AgentError, ""),
         (vectors(), AgentError, ""),
-        (vectors([1.0], [2.0]), AgentError, "no vector"),
-        (vectors(["x"]), AgentError, "no vector"),
-        (vectors([]), AgentError, "no vector"),
-        (vectors(None), AgentError, "no vector"),
+        (vectors([1.0], [2.0]), AgentError, "without a vector"),
+        (vectors(["x"]), AgentError, "without a vector"),
+        (vectors([]), AgentError, "without a vector"),
+        (vectors(None), AgentError, "without a vector"),
     ],
 )
 async def test_failures(answer: Answer, kind: type[AgentError], finding: str) -> None:

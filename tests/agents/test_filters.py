@@ -235,7 +235,7 @@ async def test_results_are_values_before_a_filter_sees_them() -> None:
     ("arguments", "message"),
     [
         ({"function": lambda call, next: next(call)}, "its function is not async"),
-        ({"function": decline, "agents": "copyAgent"}, r"agents is a text; write \('copyAgent',\)"),
+        ({"function": decline, "agents": "copyAgent"}, r"agents must be a sequence; write \('copyAgent',\)"),
         ({"function": decline, "nodes": "n"}, "nodes is a text"),
     ],
 )
@@ -326,7 +326,7 @@ async def keep(call, next):
         ("filters = (AgentFilter('b', keep), AgentFilter('a', keep))", None),
         ("", "no filters in it. Give it a list"),
         ("filters = AgentFilter('a', keep)", "no filters in it"),
-        ("filters = [keep]", "<function keep at .*> in `filters` is no AgentFilter"),
+        ("filters = [keep]", "<function keep at .*> in `filters` is not an AgentFilter"),
         (
             "filters = [AgentFilter('a', len)]",
             r"mine\.py:5: TypeError: filter 'a': its",

@@ -145,7 +145,7 @@ async def test_a_call_that_fits(
             shout,
             {"text": "\ud83c"},
             {},
-            "shout: inputs: a text holds half of a UTF-16 pair, which is no text in Python",
+            "shout: inputs: a string holds half of a UTF-16 pair, which Python cannot encode",
         ),
         (
             measure,

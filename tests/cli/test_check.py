@@ -185,10 +185,10 @@ REFUSED = [
     (["nowhere.yaml"], "nowhere.yaml: there is no such file"),
     (["."], ". is a folder\n  hint: name the file, such as graph.yaml"),
     (["hello.yaml", "-i", "name"], "-i 'name': write -i NODE=VALUE"),
-    (["hello.yaml", "-i", "name=[1"], "-i name: the value is no YAML: "),
+    (["hello.yaml", "-i", "name=[1"], "-i name: the value is not YAML: "),
     (
         ["hello.yaml", "-i", "nme=1"],
-        "input 'nme' is no node of the graph\n  hint: inputs go into static nodes: did",
+        "input 'nme' is not a node of the graph\n  hint: inputs go into static nodes: did",
     ),
     (
         ["hello.yaml", "-i", "greeting=1"],

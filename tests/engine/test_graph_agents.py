@@ -123,7 +123,7 @@ def test_rows_that_cannot_be_injected(inputs: Any, params: Any, message: str) ->
     assert [start.invalid for start in wanted.starts] == [message]
 
 
-NO_GRAPH = "the graph of a nested node is no graph: it has no nodes"
+NO_GRAPH = "the graph of a nested node is not a graph: it has no nodes"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,12 @@ NO_GRAPH = "the graph of a nested node is no graph: it has no nodes"
         ("nestedAgent", {}, UNDEFINED, "No GraphData"),
         ("nestedAgent", {}, {"nodes": None}, NO_GRAPH),
         ("nestedAgent", {}, ["x"], NO_GRAPH),
-        ("nestedAgent", {}, {"nodes": {"a": 5}}, "the graph of a nested node has a node that is no mapping"),
+        (
+            "nestedAgent",
+            {},
+            {"nodes": {"a": 5}},
+            "the graph of a nested node has a node that is not a mapping",
+        ),
         ("mapAgent", {"rows": []}, UNDEFINED, "mapAgent: graph is required"),
         ("mapAgent", {"rows": 0}, {"nodes": {}}, "mapAgent: rows property is required in namedInput"),
         ("mapAgent", {"rows": "ab"}, {"nodes": {}}, "mapAgent: rows is not a list"),
@@ -142,7 +147,7 @@ NO_GRAPH = "the graph of a nested node is no graph: it has no nodes"
             "mapAgent",
             {"rows": [1], "a": 1},
             {"nodes": {"a": 5}},
-            "the graph of a map has a node that is no mapping",
+            "the graph of a map has a node that is not a mapping",
         ),
     ],
 )
@@ -155,7 +160,7 @@ def test_calls_that_are_refused(name: str, inputs: Any, graph: Any, message: str
 
 @pytest.mark.parametrize("limit", [-1, 1.5, "-1"])
 def test_a_limit_that_is_no_number_of_rows(limit: Any) -> None:
-    with pytest.raises(BadCall, match=f"limit {limit} is no number of rows"):
+    with pytest.raises(BadCall, match=f"limit {limit} is not a number of rows"):
         prepared("mapAgent", {"rows": [1, 2]}, {"nodes": {}}, limit=limit)
 
 

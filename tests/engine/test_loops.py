@@ -32,7 +32,7 @@ def test_the_caller_may_replace_the_loop_by_a_count() -> None:
 
 def test_a_loop_that_never_could_end_is_refused() -> None:
     drive = Drive({"nodes": {"a": work()}, "loop": {"while": True}})
-    assert drive.run().failure == "loop.while is no reference, so the loop could never end"
+    assert drive.run().failure == "loop.while is not a reference, so the loop could never end"
     assert drive.paths == []
 
 

@@ -55,7 +55,7 @@ def test_inputs_that_cannot_be_read_fail_the_node() -> None:
 
 
 def test_a_graph_that_is_no_mapping_fails_any_node() -> None:
-    assert Drive(graph(a=work(graph=5), b=work())).run().errors == {"a": "graph is no mapping but '5'"}
+    assert Drive(graph(a=work(graph=5), b=work())).run().errors == {"a": "graph must be a mapping, not '5'"}
 
 
 @pytest.mark.parametrize(("results", "calls"), [([{"k": 0}], 1), ([{}, {"k": None}, {"k": 1}], 3)])

@@ -35,7 +35,7 @@ def test_an_unknown_transition_tells_the_story_of_the_node() -> None:
     run.iteration, run.nodes["a"].retries, run.nodes["a"].call = 2, 1, 5
     with pytest.raises(InvalidTransition) as error:
         run.move("a", S.COMPLETED)
-    story = "a@2#1: waiting -> completed is no transition (retries 1, call 5, waiting for ['b', 'c'])"
+    story = "a@2#1: waiting -> completed is not a transition (retries 1, call 5, waiting for ['b', 'c'])"
     assert str(error.value) == story
     assert run.nodes["a"].state is S.WAITING
 

@@ -156,7 +156,7 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
         "quote it",
         coloured("Computed node label must be a string"),
     ),
-    (graph(a=copy(queue="")), "queue", "nodes.a.queue", "give a text such as 'gpu'", ""),
+    (graph(a=copy(queue="")), "queue", "nodes.a.queue", "write a string such as 'gpu'", ""),
     (graph(a=copy(placement="gpu")), "placement", "nodes.a.placement", "one of activity, local", ""),
     (graph(a=copy(deadline=0)), "deadline", "nodes.a.deadline", "give a number such as 60000", ""),
     (graph(a=copy(retry=1001)), "bounds", "nodes.a.retry", "give retry a number up to 1,000", ""),

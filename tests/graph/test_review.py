@@ -54,7 +54,7 @@ def test_a_document_without_text_has_no_lines() -> None:
     ("name", "finding"),
     [
         ("a", "input 'a' is computed"),
-        ("w", "input 'w' is no node of the graph"),
+        ("w", "input 'w' is not a node of the graph"),
     ],
 )
 def test_inputs_that_fit_no_static_node(name: str, finding: str) -> None:
@@ -69,5 +69,5 @@ def test_inputs_that_fit_no_static_node(name: str, finding: str) -> None:
 def test_a_graph_without_static_nodes_takes_no_inputs() -> None:
     with pytest.raises(UsageError, match="static nodes: there is none"):
         check_inputs({"nodes": {"a": {"agent": "copyAgent"}}}, ["a"])
-    with pytest.raises(UsageError, match="is no node of the graph"):
+    with pytest.raises(UsageError, match="is not a node of the graph"):
         check_inputs([], ["a"])

@@ -27,7 +27,7 @@ from perdure.graph.deferred import BlobRef
 from perdure.net.failures import redact
 from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest, RunRequest
 from perdure.protocol.records import to_plain
-from perdure.protocol.wire import beside, pack, unpack
+from perdure.protocol.wire import metadata_of, pack, unpack
 from perdure.settings import Settings
 from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
@@ -128,7 +128,7 @@ async def test_result_of_a_local_activity() -> None:
 
 async def test_console_of_a_call() -> None:
     call = AgentCall(agent="wordy", inputs={}, params={"lines": 300})
-    assert len(beside(await called(activities(wordy), "wordy", call), "console")) == 200
+    assert len(metadata_of(await called(activities(wordy), "wordy", call), "console")) == 200
 
 
 async def test_results_of_a_batch() -> None:

@@ -100,7 +100,8 @@ def test_limits() -> None:
 
 def test_metadata() -> None:
     beside = {
-        f"perdure-{name}" for name in activity._Delivery(Heartbeat(attempt=1), False, AgentContext()).beside()
+        f"perdure-{name}"
+        for name in activity._Delivery(Heartbeat(attempt=1), False, AgentContext()).metadata()
     }
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}

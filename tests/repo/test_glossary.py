@@ -19,11 +19,12 @@ OPEN = {"agents.md"}
 
 CODE = GLOSSARY["code"]
 NAMES = frozenset(CODE["names"])
-PROSE = re.compile(CODE["prose"], re.I)
 EXCEPTIONS = frozenset(CODE["except"])
 PACKAGE = ROOT / "perdure"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TEXTS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+NOT_PROSE = re.compile(r"`[^`\n]+`|\{[^{}\n]*\}|^\w*[\"']\w+[\"']$")
+"""Code in a text, the fields of an f-string, and strings of a single word, which are names."""
 
 
 def prose(text: str) -> str:
@@ -33,10 +34,10 @@ def prose(text: str) -> str:
     return re.sub(r"\]\([^)\n]*\)", "]", text)
 
 
-def avoided(text: str) -> list[str]:
-    """A line for each word of `text` to avoid."""
+def avoided(text: str, first: int = 1) -> list[str]:
+    """A line for each word of `text` to avoid; its first line has the number `first`."""
     return [
-        f"line {text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}; better: {use}"
+        f"line {text.count(chr(10), 0, match.start()) + first}: {match[0]!r}; better: {use}"
         for pattern, use in AVOIDED
         for match in pattern.finditer(text)
     ]
@@ -57,9 +58,7 @@ def avoided_in_code(source: str) -> list[str]:
             if NAMES.intersection(token.string.lower().split("_")):
                 lines.append(f"line {token.start[0]}: name {token.string!r}")
         elif token.type in TEXTS:
-            text = re.sub(r"`[^`\n]+`|^\w*[\"']\w+[\"']$", "", token.string)
-            for match in PROSE.finditer(text):
-                lines.append(f"line {token.start[0]}: text {match[0]!r}")
+            lines += avoided(NOT_PROSE.sub("", token.string), token.start[0])
     return lines
 
 
@@ -69,13 +68,13 @@ def test_words_of_a_module(module: Path) -> None:
 
 
 def test_what_is_avoided_in_code_is_noticed() -> None:
-    source = '"""It goes\non; nobody waits."""\nwanted = found_rows  # told\n'
-    source += 'status = NOT_FOUND, fetch.told, "told"\n'
+    source = '"""It goes\non; nobody waits."""\nwanted = found_rows  # anew\n'
+    source += 'status = NOT_FOUND, fetch.told, "told", f"{told} it"\n'
     assert avoided_in_code(source) == [
-        "line 1: text 'nobody'",
+        "line 2: 'nobody'; better: no worker, a person, nothing; or name who",
         "line 3: name 'wanted'",
         "line 3: name 'found_rows'",
-        "line 3: text 'told'",
+        "line 3: 'anew'; better: again, from scratch",
     ]
 
 

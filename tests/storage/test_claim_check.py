@@ -15,7 +15,7 @@ from perdure.errors import FinalError, NoStore, ValueTooLarge
 from perdure.graph.deferred import BlobRef, Composite, Concat, Merged, Projection, deferred_in
 from perdure.graph.values import UNDEFINED
 from perdure.protocol.encoding import encode
-from perdure.protocol.wire import beside, from_payload, to_payload, unpack
+from perdure.protocol.wire import from_payload, metadata_of, to_payload, unpack
 from perdure.settings import Settings
 from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
@@ -130,7 +130,7 @@ async def test_static_nodes(claims: ClaimCheck) -> None:
 async def test_what_is_beside_an_answer_is_not_in_the_object(claims: ClaimCheck) -> None:
     assert claims.store is not None
     first = await claims.packed(BIG, usage={"tokens": 5})
-    assert beside(first, "usage") == {"tokens": 5}
+    assert metadata_of(first, "usage") == {"tokens": 5}
     assert unpack(first) == unpack(await claims.packed(BIG)) == await claims.keep(BIG)
 
 

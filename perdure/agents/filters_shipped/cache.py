@@ -23,7 +23,7 @@ class ResultCacheBackend(Protocol):
     """Where bytes are kept by key; what is kept may be forgotten. May raise OSError."""
 
     async def get(self, key: str, /) -> bytes | None:
-        """What was put under `key`; None where there is nothing, or where it is damaged."""
+        """What was put under `key`; None if there is nothing or the entry is damaged."""
         ...
 
     async def put(self, key: str, data: bytes, /) -> None:
@@ -109,8 +109,8 @@ class ResultCache:
     def key(self, call: FilteredCall) -> str:
         """SHA-256 of the agent's name, the inputs and the params; and of the context, if it sees that.
 
-        Of the context count the config, and the keys and base URLs of the worker: another service, or
-        another account, gives another answer. The order of members counts: agents show it, in texts and
+        Parts of the context are the config, and the keys and base URLs of the worker: another service, or
+        another account, has other answers. The order of members matters: agents show it, in strings and
         in results.
         """
         said: dict[str, Value] = {
@@ -125,7 +125,7 @@ class ResultCache:
         return sha256(_bytes(said)).hexdigest()
 
     async def get(self, key: str) -> Value:
-        """The result kept under `key`. Raises KeyError where there is none."""
+        """The result that is cached under `key`. Raises KeyError if there is none."""
         data = await self.cache.get(key)
         if data is None:
             raise KeyError(key)

@@ -44,7 +44,7 @@ Emit = Callable[[str], Awaitable[None]]
 
 
 def remote(base_url: str | None = None) -> Filter:
-    """A filter that has agents run at ``filterParams.server``, or at `base_url` where there is none.
+    """A filter that executes agents at ``filterParams.server``, or else at `base_url`.
 
     Without both the agent runs here. `base_url` may be anywhere; what a graph names is reached as
     `Settings.allow_hosts` says, without what the operator and the caller of the run gave: the

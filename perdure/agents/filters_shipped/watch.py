@@ -10,7 +10,7 @@ from perdure.graph.values import Value
 
 
 def streaming(receive: Callable[[FilteredCall, Value], Awaitable[None]]) -> Filter:
-    """A filter that tells `receive` each piece that an agent emits, for isResult nodes only.
+    """A filter that passes each piece that an agent emits to `receive`, for isResult nodes only.
 
     Pieces that come when the call is over, from a thread that outlived its time limit, are dropped.
     """

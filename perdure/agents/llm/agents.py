@@ -31,17 +31,17 @@ DEFAULT_TEMPERATURE = 0.7
 
 _LINES = either(text(), array(items=text()))
 ASKED: dict[str, Any] = {
-    "prompt": {**_LINES, "description": "what to ask; the lines of a list become one text"},
+    "prompt": {**_LINES, "description": "the prompt; a list is joined by line breaks"},
     "system": {**_LINES, "description": "the instructions to the model"},
-    "mergeablePrompts": {**_LINES, "description": "a prompt made of inputs and params"},
-    "mergeableSystem": {**_LINES, "description": "a system text made of inputs and params"},
+    "mergeablePrompts": {**_LINES, "description": "a prompt in inputs and params, joined"},
+    "mergeableSystem": {**_LINES, "description": "a system prompt in inputs and params, joined"},
     "messages": array("the conversation so far"),
     "message": mapping("the next message, instead of a prompt"),
     "images": array("the URL of an image, in a list"),
     "tools": array("functions that the model may call"),
     "tool_choice": anything("auto, none, required, or one function"),
-    "max_tokens": number("the longest answer"),
-    "max_completion_tokens": number("the longest answer"),
+    "max_tokens": number("the maximum length of the answer, in tokens"),
+    "max_completion_tokens": number("the maximum length of the answer, in tokens"),
     "temperature": number("0.7 for gpt-4 models; not sent to others"),
     "response_format": mapping("asks for JSON; see `responseFormat`"),
     "verbose": flag("shows the messages in the console output"),
@@ -50,25 +50,25 @@ ASKED: dict[str, Any] = {
 
 CONNECTION: dict[str, Any] = {
     "model": text("the model to ask"),
-    "baseURL": text("another server; it must be one that graphs may reach"),
+    "baseURL": text("another server; graphs must be allowed to reach it"),
     "apiKey": text("a key; better left to the worker's environment"),
-    "stream": flag("false: the answer is not shown while it grows"),
-    "dataStream": flag("shows the growing answer as events"),
+    "stream": flag("false: do not stream the answer"),
+    "dataStream": flag("streams the answer as events"),
 }
 """Schemas of where a model is asked, in params only."""
 
 _DRAWN = {key: ASKED[key] for key in ("prompt", "system", "mergeablePrompts", "mergeableSystem")}
 
 ANSWER = fields(
-    text=anything("the answer, null for none"),
+    text=anything("the answer, or null"),
     message=anything("the answer's message"),
     messages=array("the conversation"),
-    tool=mapping("the first call of a tool: {id, name, arguments}"),
-    tool_calls=array("all calls of tools"),
-    usage=mapping("counts of tokens"),
-    choices=array("as the service gave them"),
+    tool=mapping("the first tool call: {id, name, arguments}"),
+    tool_calls=array("all tool calls"),
+    usage=mapping("token counts"),
+    choices=array("as the service returned them"),
     metadata=mapping("timing"),
-    responseFormat=anything("the answer as JSON, where response_format asked for it"),
+    responseFormat=anything("the answer as JSON, if response_format requested it"),
 )
 """Schema of what a model agent gives."""
 
@@ -149,7 +149,7 @@ async def openai_fetch(inputs: Value, params: Mapping[str, Value], context: Agen
 
 @agent(
     "openAIImageAgent",
-    description="Has a model of OpenAI draw an image",
+    description="Generates an image with a model of OpenAI",
     category="llm",
     inputs=fields(**_DRAWN),
     params=fields(**_DRAWN, **{key: CONNECTION[key] for key in ("model", "baseURL", "apiKey")}),
@@ -184,11 +184,11 @@ async def openai_image(inputs: Value, params: Mapping[str, Value], context: Agen
 
 
 def named_model(options: Mapping[str, Value], default: str) -> str:
-    """The model that `options` name, or `default`. Raises FinalError for what is no name."""
+    """The model that `options` name, or `default`. Raises FinalError if that is not a string."""
     model = options.get("model", UNDEFINED)
     model = model if js_truthy(model) else default
     if not isinstance(model, str):
-        raise FinalError(f"params.model is no name of a model: {to_string(model)[:80]}")
+        raise FinalError(f"params.model must be the name of a model, not {to_string(model)[:80]}")
     return model
 
 

@@ -70,7 +70,7 @@ def _unstreamed(answer: Any) -> dict[str, Value]:
     """The answer of a server that does not stream."""
     completion = normalize_json(answer)
     if not is_dict(completion) or not completion.get("choices"):
-        raise AgentError("answered with JSON that is no chat completion")
+        raise AgentError("answered with JSON that is not a chat completion")
     return completion
 
 

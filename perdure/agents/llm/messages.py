@@ -32,7 +32,7 @@ def flat(value: Value) -> Value:
 
 
 def merged(inputs: Mapping[str, Value], params: Mapping[str, Value], key: str, other: Value) -> Value:
-    """The texts under `key` of inputs and params, one below the other; `other` where both lack it."""
+    """The prompts under `key` of inputs and params, joined by a line break; `other` if both lack it."""
     parts = [inputs.get(key, UNDEFINED), params.get(key, UNDEFINED)]
     if not any(map(js_truthy, parts)):
         return flat(other)
@@ -135,7 +135,7 @@ def parsed(text: Value, finish: Value) -> Value:
 
 
 def json_object(text: Value) -> Value:
-    """The object in `text`, alone or in a fenced block; None where there is none."""
+    """The object in `text`, alone or in a fenced block; None if it holds none."""
     if not isinstance(text, str):
         return None
     try:
@@ -145,7 +145,7 @@ def json_object(text: Value) -> Value:
 
 
 def _unfenced(text: str) -> str:
-    """What the first code block of `text` holds, without blanks around it; `text` where there is none.
+    """The content of the first code block of `text`, without blanks around it; `text` if it has none.
 
     Searched step by step: one pattern for it all would need cubic time for a block that is never closed.
     """

@@ -1,6 +1,6 @@
 """Where a model is asked, with which key, and the clients of the `openai` package for it.
 
-Every shipped model agent speaks OpenAI's protocol; the other providers offer it beside their own.
+Every shipped model agent uses OpenAI's protocol; the other providers offer it in addition to their own.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ _GEMINI_CHOICES = {"any": "required", "validated": "auto", "auto": "auto", "none
 async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
     """Asks a model of Anthropic; `config` goes over params, and `messages` leaves the answer out.
 
-    `response_format` becomes part of the system text, since the interface ignores it; the object is
-    looked for in the answer, `responseFormat` is null where there is none.
+    `response_format` becomes part of the system prompt, since the interface ignores it; the object is
+    extracted from the answer, and `responseFormat` is null if the answer has none.
     """
     options = {**params, **context.config}
     talk = ChatRequest.of(inputs, params)
@@ -103,7 +103,7 @@ def _anthropic_choice(choice: Value) -> Value:
     ],
 )
 async def gemini(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
-    """Asks a model of Google; `config` goes over params, system texts are sent as the user's.
+    """Asks a model of Google; `config` overrides params, system prompts are sent as the user's.
 
     Without any message the result is an empty list. Tool calls have the id "dummy".
     """

@@ -35,7 +35,7 @@ class Assembly:
     size: int = 0
 
     def add(self, chunk: Mapping[str, Value]) -> Mapping[str, Value] | None:
-        """Takes a chunk in; gives the first choice's delta. Raises AgentError for what is no chunk."""
+        """Adds a chunk; returns the first choice's delta. Raises AgentError if it is not a valid chunk."""
         for key, value in chunk.items():
             if key not in ("choices", "usage", "object") and value is not None:
                 self.head[key] = value
@@ -44,10 +44,10 @@ class Assembly:
         choices = chunk.get("choices")
         for choice in choices if is_list(choices) else []:
             if not is_dict(choice):
-                raise AgentError("the stream is malformed: a choice is no object")
+                raise AgentError("the stream is malformed: a choice must be an object")
             index = choice.get("index", 0)
             if not isinstance(index, int):
-                raise AgentError("the stream is malformed: the index of a choice is no number")
+                raise AgentError("the stream is malformed: the index of a choice must be a number")
             target = self.choices.setdefault(index, _Choice())
             target.finish = choice.get("finish_reason") or target.finish
             delta = choice.get("delta")
@@ -76,7 +76,7 @@ class Assembly:
 
     def _extend_call(self, calls: list[dict[str, Value]], call: Value) -> None:
         if not is_dict(call):
-            raise AgentError("the stream is malformed: a tool call is no object")
+            raise AgentError("the stream is malformed: a tool call must be an object")
         target = _place(calls, call)
         target.update({key: call[key] for key in ("id", "type") if call.get(key)})
         function = call.get("function")
@@ -107,7 +107,7 @@ def _place(calls: list[dict[str, Value]], call: Mapping[str, Value]) -> dict[str
 
 
 def _clean(value: Value) -> Value:
-    """Texts whose surrogate pairs, cut by chunks, are whole again; a lone half becomes U+FFFD."""
+    """Strings with the surrogate pairs that chunks cut joined again; a lone half becomes U+FFFD."""
     if isinstance(value, str):
         if value.isascii():
             return value

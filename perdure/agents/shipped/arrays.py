@@ -33,7 +33,7 @@ _ARRAY = fields("array", array=array("the list"))
         items=array("several more elements, after `item`"),
     ),
     params=fields(arrayKey=text("name of the list in the result, instead of `array`")),
-    output=fields(array=array("the longer list; other inputs stand beside it as they are")),
+    output=fields(array=array("the longer list; other inputs are passed on unchanged")),
     samples=[
         Sample(inputs={"array": ["oak"], "item": "elm"}, result={"array": ["oak", "elm"]}),
         Sample(
@@ -63,14 +63,14 @@ def push(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value]
 @agent(
     "popAgent",
     pure=True,
-    description="Takes the last element off a copy of a list",
+    description="Removes the last element from a copy of a list",
     category="array",
     inputs=_ARRAY,
     output=fields(array=array("the list without it"), item=anything("the last element")),
     samples=[Sample(inputs={"array": ["oak", "elm"]}, result={"array": ["oak"], "item": "elm"})],
 )
 def pop(inputs: dict[str, Value]) -> dict[str, Value]:
-    """The list without its last element, and that element: UNDEFINED where there is none."""
+    """The list without its last element, and that element: UNDEFINED if the list is empty."""
     items = require_array("popAgent", inputs)
     return {"array": items[:-1], "item": items[-1] if items else UNDEFINED}
 
@@ -78,14 +78,14 @@ def pop(inputs: dict[str, Value]) -> dict[str, Value]:
 @agent(
     "shiftAgent",
     pure=True,
-    description="Takes the first element off a copy of a list",
+    description="Removes the first element from a copy of a list",
     category="array",
     inputs=_ARRAY,
     output=fields(array=array("the list without it"), item=anything("the first element")),
     samples=[Sample(inputs={"array": ["oak", "elm"]}, result={"array": ["elm"], "item": "oak"})],
 )
 def shift(inputs: dict[str, Value]) -> dict[str, Value]:
-    """The list without its first element, and that element: UNDEFINED where there is none."""
+    """The list without its first element, and that element: UNDEFINED if the list is empty."""
     items = require_array("shiftAgent", inputs)
     return {"array": items[1:], "item": items[0] if items else UNDEFINED}
 
@@ -93,10 +93,10 @@ def shift(inputs: dict[str, Value]) -> dict[str, Value]:
 @agent(
     "arrayFlatAgent",
     pure=True,
-    description="Puts the elements of inner lists in the place of those lists",
+    description="Flattens a list: replaces inner lists by their elements",
     category="array",
     inputs=_ARRAY,
-    params=fields(depth=number("how many levels of lists to open, 1 by default")),
+    params=fields(depth=number("how many levels of inner lists to flatten, 1 by default")),
     output=fields(array=array("the flat list")),
     samples=[
         Sample(inputs={"array": [["a"], ["b", ["c"]]]}, result={"array": ["a", "b", ["c"]]}),
@@ -111,12 +111,12 @@ def array_flat(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, 
 @agent(
     "arrayJoinAgent",
     pure=True,
-    description="Joins the elements of a list into one text",
+    description="Joins the elements of a list into one string",
     category="array",
     inputs=_ARRAY,
     params=fields(
-        separator=text("what stands between two elements, nothing by default"),
-        flat=number("how many levels of inner lists to open first"),
+        separator=text("what to put between two elements, nothing by default"),
+        flat=number("how many levels of inner lists to flatten first"),
     ),
     output=fields(text=text()),
     samples=[
@@ -140,11 +140,11 @@ def array_join(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, 
 @agent(
     "arrayToObjectAgent",
     pure=True,
-    description="Turns a list of objects into a dictionary by one of their properties",
+    description="Turns a list of objects into an object whose keys are the values of one property",
     category="array",
     inputs=fields("items", items=array("objects")),
-    params=fields("key", key=text("the property whose value becomes the key; later objects win")),
-    output=mapping("the objects by that property"),
+    params=fields("key", key=text("the property whose value becomes the key; the last object wins")),
+    output=mapping("the objects by the value of that property"),
     samples=[
         Sample(
             inputs={"items": [{"code": "fr", "city": "Paris"}, {"code": "jp", "city": "Tokyo"}]},
@@ -169,10 +169,10 @@ def array_to_object(inputs: dict[str, Value], params: dict[str, Value]) -> dict[
 @agent(
     "arrayFindFirstExistsAgent",
     pure=True,
-    description="Finds the first element that is there: neither null nor undefined",
+    description="Returns the first element that is neither null nor undefined",
     category="array",
     inputs=_ARRAY,
-    output=anything("that element; nothing where there is none"),
+    output=anything("that element; nothing if there is none"),
     samples=[Sample(inputs={"array": [None, False, "later"]}, result=False)],
 )
 def array_find_first_exists(inputs: dict[str, Value]) -> Value:

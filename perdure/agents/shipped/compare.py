@@ -42,7 +42,7 @@ OPERATORS: Final[Mapping[str, Callable[[Value, Value], bool]]] = MappingProxyTyp
     ),
     params=fields(
         operator=one_of(*OPERATORS),
-        value=mapping("what to return for the outcomes `true` and `false`"),
+        value=mapping("the results to return for the outcomes `true` and `false`"),
     ),
     output=fields(result=anything("the outcome")),
     samples=[

@@ -109,9 +109,9 @@ def _addends(name: str, inputs: dict[str, Value]) -> list[Value]:
 @agent(
     "dataObjectMergeTemplateAgent",
     pure=True,
-    description="Merges objects into one, inner objects and lists too",
+    description="Merges objects into one, with inner objects and lists",
     category="data",
-    inputs=fields("array", array=array("the objects; later ones win, lists are joined")),
+    inputs=fields("array", array=array("the objects; of equal keys, the last wins; lists are joined")),
     params=_FLAT,
     output=either(fields(data=mapping("the merged object")), mapping("that, with flatResponse")),
     samples=[
@@ -133,7 +133,7 @@ def data_object_merge(inputs: dict[str, Value], params: dict[str, Value]) -> Val
     pure=True,
     description="Merges objects into one, their own keys only",
     category="data",
-    inputs=fields("items", items=array("the objects; later ones win")),
+    inputs=fields("items", items=array("the objects; of equal keys, the last wins")),
     output=mapping("the merged object"),
     samples=[
         Sample(
@@ -157,10 +157,10 @@ def merge_object(inputs: dict[str, Value]) -> dict[str, Value]:
 @agent(
     "lookupDictionaryAgent",
     pure=True,
-    description="Looks a key up among the params",
+    description="Looks up a key in the params",
     category="data",
     inputs=fields("namedKey", namedKey=either(text("the key"), number())),
-    params=fields(supressError=flag("return nothing, instead of failing, where the key is missing")),
+    params=fields(supressError=flag("return nothing, instead of failing, if the key is missing")),
     output=anything("the value of that key"),
     samples=[
         Sample(inputs={"namedKey": "fr"}, params={"fr": "bonjour", "de": "guten Tag"}, result="bonjour")

@@ -91,7 +91,7 @@ def copy_message(params: dict[str, Value]) -> dict[str, Value]:
     pure=True,
     description="Repeats an item",
     category="test",
-    inputs=fields(item=anything("what to repeat; all inputs where it is falsy")),
+    inputs=fields(item=anything("what to repeat; all inputs if it is falsy")),
     params=fields(count=_COUNT),
     output=array(),
     samples=[

@@ -1,4 +1,4 @@
-"""stringEmbeddingsAgent: texts as vectors."""
+"""stringEmbeddingsAgent: strings as vectors."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_number, 
 
 DEFAULT_EMBEDDING_MODEL = "text-embedding-3-small"
 EMBEDDINGS_PER_REQUEST_COUNT = 1000
-"""Texts in one request; OpenAI takes 2,048."""
+"""Strings in one request; OpenAI accepts 2,048."""
 
 
 @agent(
     "stringEmbeddingsAgent",
-    description="Turns texts into vectors",
+    description="Turns strings into vectors",
     category="embedding",
-    inputs=fields(array=array("the texts", text()), item=text("the text, where there is only one")),
+    inputs=fields(array=array("the strings", text()), item=text("the string, if there is only one")),
     params=fields(
         model=text(f"the model to ask ({DEFAULT_EMBEDDING_MODEL})"),
-        baseURL=text("another server that graphs may reach"),
+        baseURL=text("another server; graphs must be allowed to reach it"),
         apiKey=text("a key; better left to the worker's environment"),
     ),
     output=array(items=array(items=number())),
     samples=[Sample(inputs={"array": ["sea", "ocean"]}, result=[[0.11, -0.52], [0.12, -0.5]])],
 )
 async def string_embeddings(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
-    """Turns texts into vectors: one list of numbers for each text, in order.
+    """Turns strings into vectors: one list of numbers for each string, in order.
 
     `baseURL` may be what GraphAI's agent takes, the address of the call itself (``…/v1/embeddings``, or
     Ollama's ``…/api/embed``), or a base URL. Raises as `llm_failures` says.
@@ -74,7 +74,7 @@ def _texts(inputs: Value) -> list[str]:
         raise FinalError("stringEmbeddingsAgent: namedInputs.array is UNDEFINED!", hint="give array or item")
     wrong = [index for index, one in enumerate(texts) if not isinstance(one, str) or not one]
     if wrong:
-        raise FinalError(f"stringEmbeddingsAgent: inputs.array[{wrong[0]}] is no text, or an empty one")
+        raise FinalError(f"stringEmbeddingsAgent: inputs.array[{wrong[0]}] must be a non-empty string")
     return texts
 
 
@@ -93,14 +93,14 @@ def _headers(context: AgentContext, start: int) -> dict[str, str]:
 
 
 def _vectors(answer: Value, count: int) -> list[Value]:
-    """The vectors of an answer. Raises AgentError where they are not as many as the texts."""
+    """The vectors of an answer. Raises AgentError unless there is one for each string."""
     data = answer.get("data") if is_dict(answer) else None
     entries = [entry for entry in data if is_dict(entry)] if is_list(data) else []
     if all(isinstance(entry.get("index"), int) for entry in entries):
         entries.sort(key=lambda entry: entry["index"])
     vectors = [entry.get("embedding") for entry in entries]
     if len(vectors) != count or not all(map(_is_vector, vectors)):
-        raise AgentError(f"gave no vector for each of {count} texts")
+        raise AgentError(f"answered without a vector for each of {count} strings")
     return vectors
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from perdure.net import web
 
 THREADED_BODY_BYTES = 250_000
-"""Bytes from which an answer is decoded beside the event loop."""
+"""Bytes from which an answer is decoded in a thread, outside the event loop."""
 
 _decoding = Lock()
 
@@ -30,20 +30,20 @@ _WITH_BODY = ("POST", "PUT", "PATCH")
 _WITHOUT_BODY = ("GET", "HEAD")
 
 _REQUEST: dict[str, Any] = {
-    "url": text("where to; http or https"),
+    "url": text("the URL; http or https"),
     "method": text("GET without a body, POST with one, unless set"),
     "headers": mapping("header names and values"),
     "queryParams": mapping("replaces the query of the URL"),
     "body": anything("sent as JSON"),
 }
-_DEBUG = flag("gives the request back instead of sending it")
+_DEBUG = flag("return the request instead of sending it")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
     """A request before it is sent; `body` as JSON text.
 
-    `headers` are as the graph gave them, but for the one that is `hidden`, which no graph sees.
+    `headers` are those of the graph, except the one that is `hidden`, which no graph sees.
     """
 
     method: str
@@ -61,15 +61,15 @@ class _Call:
 
 @agent(
     "vanillaFetchAgent",
-    description="Calls an HTTP API and gives its answer",
+    description="Calls an HTTP API and returns its answer",
     category="service",
     inputs=fields(**_REQUEST),
     params=fields(
         **_REQUEST,
         type=one_of("json", "text"),
         debug=_DEBUG,
-        supressError=flag("gives {onError} for a failing status"),
-        flatResponse=flag("false: gives {data: answer}"),
+        supressError=flag("return {onError} if the status is an error"),
+        flatResponse=flag("false: return {data: answer}"),
     ),
     output=anything("the answer, or {data}, or {onError: {message, status, error}}"),
     samples=[
@@ -113,13 +113,13 @@ async def vanilla_fetch(inputs: Value, params: Mapping[str, Value], context: Age
 
 @agent(
     "fetchAgent",
-    description="Calls an HTTP API and gives its answer, or {onError}",
+    description="Calls an HTTP API and returns its answer, or {onError}",
     category="service",
     inputs=fields("url", **_REQUEST),
     params=fields(
         type=one_of("json", "text", "xml"),
         debug=_DEBUG,
-        throwError=flag("fails for a failing status"),
+        throwError=flag("fail if the status is an error"),
     ),
     output=anything("the answer, or {onError: {message, status, error}}"),
     samples=[

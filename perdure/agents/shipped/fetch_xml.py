@@ -1,7 +1,7 @@
 """XML as dictionaries, the way GraphAI's fetchAgent hands it to a graph.
 
-Source: npm xml2js with ``explicitArray: false, mergeAttrs: true``: an element with text alone is its
-text; attributes and children are keys; what occurs twice is a list; text beside them is ``_``.
+Source: npm xml2js with ``explicitArray: false, mergeAttrs: true``: an element that holds only text is a
+string; attributes and children are keys; what occurs twice is a list; text next to them is ``_``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from perdure.errors import AgentError
 from perdure.graph.values import Value
 
 MAX_XML_DEPTH = 200
-"""Elements within elements; more would exhaust the stack of whoever walks the result."""
+"""Elements within elements; more would exhaust the stack of the code that walks the result."""
 
 MAX_XML_ELEMENT_COUNT = 200_000
 """Elements and attributes of a document."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from perdure.agents.agent import Agent, Sample
 from perdure.agents.schema import array, fields, flag, mapping, number, text
 
-_SUPPRESS = flag("a failure inside gives {onError: {message, error}} instead of failing the node")
+_SUPPRESS = flag("a failure inside returns {onError: {message, error}} instead of failing the node")
 _RESULTS = "by node id"
 
 _MESSAGES: dict[str, Any] = {
@@ -52,9 +52,9 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
     _described(
         "nestedAgent",
         description="Runs the graph of its node once; each input becomes a static node of that graph",
-        inputs=mapping("values by the static node that they go into"),
+        inputs=mapping("a value for each static node to set"),
         params=fields(
-            resultNodeId=text("give the result of this node alone; it has to be an isResult node"),
+            resultNodeId=text("return only the result of this node, which must be an isResult node"),
             supressError=_SUPPRESS,
         ),
         output=mapping(f"the results of the graph's isResult nodes, {_RESULTS}"),
@@ -71,16 +71,16 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
     _described(
         "mapAgent",
         description="Runs the graph of its node once for each row, all rows at once",
-        inputs=fields("rows", rows=array("one run of the graph each; other inputs are shared by all runs")),
+        inputs=fields("rows", rows=array("the graph runs once for each; all runs share the other inputs")),
         params=fields(
             rowKey=text(
                 "the static node that holds the row, `row` by default; `__mapIndex` holds its number"
             ),
-            expandKeys=array("inputs that are lists, of which each run gets its own element"),
-            limit=number("how many rows to take at most"),
-            resultAll=flag("the results of all nodes, not of isResult nodes only"),
-            compositeResult=flag("one object of lists, instead of a list of objects"),
-            compositeResultKey=text("of that object, this list alone"),
+            expandKeys=array("inputs that are lists; each run receives its own element"),
+            limit=number("the maximum number of rows"),
+            resultAll=flag("return the results of all nodes, not only of isResult nodes"),
+            compositeResult=flag("return one object of lists instead of a list of objects"),
+            compositeResultKey=text("return only this list of that object"),
             supressError=_SUPPRESS,
         ),
         output=array(f"the results of each run in the order of the rows, {_RESULTS}"),
@@ -100,7 +100,7 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
     ),
     _described(
         "stringUpdateTextAgent",
-        description="Gives the new text, or the old one where the new one is empty",
+        description="Returns the new text, or the old one if the new one is empty",
         inputs=fields(newText=text("the new text"), oldText=text("the old text")),
         output=fields(text=text("one of them")),
         samples=(
@@ -117,16 +117,16 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
             "tools",
             "llmAgent",
             **_MESSAGES,
-            passthrough=mapping("by name of agent, what its calls find as the input `data`"),
+            passthrough=mapping("by name of agent: what its calls receive as the input `data`"),
             llmModel=text("the model to ask, instead of the default of llmAgent"),
-            stream=flag("false: the answers are not shown as events while they grow"),
+            stream=flag("false: do not stream the answers"),
         ),
         params=fields(supressError=_SUPPRESS),
         output=fields(
             messages=array(
-                "the conversation now; the second question was asked without the earlier messages"
+                "the updated conversation; the second request was sent without the earlier messages"
             ),
-            data=mapping("what the tools gave, by `agent--func`; nothing where none was called"),
+            data=mapping("what the tools returned, by `agent--func`; nothing if none was called"),
         ),
     ),
     _described(
@@ -134,7 +134,7 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
         description="Asks a model, calls the tools it wants one by one, and asks it again after each",
         inputs=fields("messages", "userInput", "tools", "llmAgent", **_MESSAGES),
         params=fields(supressError=_SUPPRESS),
-        output=fields(messages=array("the conversation now")),
+        output=fields(messages=array("the updated conversation")),
     ),
 )
 """One for each of perdure.engine.graph_agents.GRAPH_AGENTS."""

@@ -33,7 +33,7 @@ from perdure.graph.values import Value
     ],
 )
 def text_input(params: Mapping[str, Value]) -> Value:
-    """Asks a person for a text, and waits for it as long as it takes."""
+    """Asks a person for a string, and waits as long as the answer takes."""
     raise FinalError(f"no one is there to answer: {params.get('message', 'Enter')}")
 
 

@@ -13,19 +13,19 @@ from perdure.graph.values import UNDEFINED, Value, js_truthy
 @agent(
     "images2messageAgent",
     pure=True,
-    description="Makes a message of pictures for a language model",
+    description="Makes a message with images for a language model",
     category="image",
     inputs=fields(
         "array",
         array=array("base64 data, or addresses with imageType `http`", items=text()),
-        prompt=text("what to ask about them"),
+        prompt=text("the question about them"),
     ),
     params=fields(
         "imageType",
-        imageType=text("png, jpeg, ..., or http where the pictures are addresses"),
+        imageType=text("png, jpeg, ..., or http if the images are addresses"),
         detail=text("low, high or auto, which is the default"),
     ),
-    output=fields(message=fields(role=text(), content=array("the prompt, then the pictures"))),
+    output=fields(message=fields(role=text(), content=array("the prompt, then the images"))),
     samples=[
         Sample(
             inputs={"array": ["https://example.com/cat.png"], "prompt": "Which animal?"},

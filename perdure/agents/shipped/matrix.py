@@ -21,7 +21,7 @@ _PURE_PYTHON_PRODUCT_COUNT: Final = 4096
 @agent(
     "dotProductAgent",
     pure=True,
-    description="The dot product of each row of a matrix with a vector, such as similarities of embeddings",
+    description="Multiplies each row of a matrix by a vector (dot product), such as to compare embeddings",
     category="matrix",
     inputs=fields(
         "matrix",

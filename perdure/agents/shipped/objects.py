@@ -41,7 +41,7 @@ def option(mapping: Mapping[str, Value], key: str, default: Value) -> Value:
 
 
 def require_inputs(agent: str, inputs: Mapping[str, Value], hint: str = "") -> None:
-    """Raises AgentError where there are no inputs at all."""
+    """Raises AgentError if there are no inputs at all."""
     if not inputs:
         raise AgentError(f"{agent}: namedInputs is UNDEFINED!{hint}")
 
@@ -90,7 +90,7 @@ def members(value: Value, place: str) -> dict[str, Value]:
 
 
 def member(value: Value, key: Value, place: str) -> Value:
-    """`value[key]`, UNDEFINED where there is none. Raises AgentError for null."""
+    """`value[key]`, UNDEFINED if there is none. Raises AgentError for null."""
     if is_null(value):
         raise AgentError(f"{place} is {kind(value)}, which has no member {to_string(key)!r}")
     name = to_string(key)
@@ -148,7 +148,7 @@ class Sum:
 
 
 def array_length(count: Value, place: str) -> int:
-    """The length of `new Array(count)`: 1 for what is no number. Raises AgentError where it cannot be."""
+    """The length of `new Array(count)`: 1 unless `count` is a number. Raises AgentError if it is invalid."""
     if not is_number(count):
         return 1
     if not (0 <= count < 2**32 and count == math.floor(count)):

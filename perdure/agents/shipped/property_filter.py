@@ -23,7 +23,7 @@ _FROM = number("index in `array` of the value")
 @agent(
     "propertyFilterAgent",
     pure=True,
-    description="Chooses, replaces, adds and swaps properties of an object, or of each object of a list",
+    description="Selects, replaces, adds and swaps properties of an object or of each object in a list",
     category="data",
     inputs=fields(
         array=array("first the object, or list of objects; then the values for `inject` and `inspect`"),
@@ -43,7 +43,7 @@ _FROM = number("index in `array` of the value")
                 "propId", **{"propId": text(), "from": _FROM, "equal": anything(), "notEqual": anything()}
             ),
         ),
-        swap=mapping("property -> the property to exchange values with"),
+        swap=mapping("property -> the property to swap values with"),
     ),
     output=either(mapping("the object"), array("the objects"), {"const": False}),
     samples=[
@@ -67,7 +67,7 @@ _FROM = number("index in `array` of the value")
     ],
 )
 def property_filter(inputs: dict[str, Value], params: dict[str, Value]) -> Value:
-    """The filtered object or objects; False where there is neither `array` nor `item`."""
+    """The filtered object or objects; False if there is neither `array` nor `item`."""
     data, item = inputs.get("array", UNDEFINED), inputs.get("item", UNDEFINED)
     if js_truthy(data):
         target = first(data, f"{_PLACE}: namedInputs.array")
@@ -135,7 +135,7 @@ def _dropped(exclude: Value) -> set[Hashable]:
 
 
 def _identity(name: Value) -> Hashable:
-    """What tells names apart as a JavaScript Set does: true is not 1, objects only equal themselves."""
+    """What makes names distinct in a JavaScript Set: true is not 1, and an object only equals itself."""
     return ("object", id(name)) if is_object(name) else (isinstance(name, bool), name)
 
 

@@ -22,7 +22,7 @@ _MERGED = anything("`value` merged with the objects")
 
 
 async def pause(milliseconds: Value) -> None:
-    """Waits as setTimeout does: 1 ms where the time is no number, shorter than that or endless."""
+    """Waits as setTimeout does: 1 ms if the time is less than that, infinite or not a number."""
     duration = float(to_number(milliseconds))
     await sleep((duration if 1 <= duration < math.inf else 1) / 1000)
 
@@ -65,7 +65,7 @@ async def sleep_and_merge(inputs: dict[str, Value], params: dict[str, Value]) ->
 
 @agent(
     "sleeperAgentDebug",
-    description="Waits and merges like sleepAndMergeAgent, and fails twice where asked to",
+    description="Waits and merges like sleepAndMergeAgent, and fails twice if `fail` is true",
     category="sleeper",
     inputs=_MERGE,
     params=fields(

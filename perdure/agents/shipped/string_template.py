@@ -1,4 +1,4 @@
-"""stringTemplateAgent: fill a text, or every text of a structure, with inputs."""
+"""stringTemplateAgent: fills a string, or every string of a structure, with inputs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BRACE = re.compile(r"\$\{|\}")
 @agent(
     "stringTemplateAgent",
     pure=True,
-    description="Fills the ${key} places of a text, or of all texts in a structure, with the inputs",
+    description="Replaces ${key} by the input `key`, in a string or in all strings of a structure",
     category="string",
-    inputs=anything("a value per key; `text` is the result where there is no template"),
-    params=fields(template=anything("a text, or lists and objects that hold texts")),
+    inputs=anything("a value per key; `text` is the result if there is no template"),
+    params=fields(template=anything("a string, or lists and objects that hold strings")),
     output=anything("the template, filled"),
     samples=[
         Sample(

@@ -23,7 +23,7 @@ _SPACES = re.compile(f"[{WHITESPACE}]+")
 @agent(
     "stringSplitterAgent",
     pure=True,
-    description="Splits a text into overlapping chunks of equal size",
+    description="Splits a string into overlapping chunks of equal size",
     category="string",
     inputs=fields("text", text=text("the text")),
     params=fields(
@@ -79,10 +79,10 @@ def _clamp(index: float, length: int) -> int:
 @agent(
     "jsonParserAgent",
     pure=True,
-    description="Reads JSON, from a text or the first code block in it, or writes it",
+    description="Parses JSON, from a string or the first code block in it, or writes it",
     category="string",
     inputs=fields(text=text("the text to read"), data=anything("the value to write")),
-    output=fields(text=text("`data` as JSON, indented by 2"), data=anything("what the text says")),
+    output=fields(text=text("`data` as JSON, indented by 2"), data=anything("the parsed value")),
     samples=[
         Sample(
             inputs={"text": 'Here you are:\n```json\n{"ok": true}\n```\nBye'}, result={"data": {"ok": True}}
@@ -91,7 +91,7 @@ def _clamp(index: float, length: int) -> int:
     ],
 )
 def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
-    """`{text}` where there is data to write, else `{data}`. Raises AgentError for what is not JSON."""
+    """`{text}` if there is data to write, else `{data}`. Raises AgentError if the text is not JSON."""
     data, text = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
     if js_truthy(data):
         return {"text": stringify(data, 2)}
@@ -106,10 +106,10 @@ def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
 @agent(
     "stringCaseVariantsAgent",
     pure=True,
-    description="Spells a name in camel, snake and kebab case",
+    description="Writes a name in camel, snake and kebab case",
     category="string",
     inputs=fields("text", text=text("words between spaces, hyphens or underscores")),
-    params=fields(suffix=text("a last word, added unless it is there")),
+    params=fields(suffix=text("a last word, added unless the name ends with it")),
     output=fields(lowerCamelCase=text(), snakeCase=text(), kebabCase=text(), normalized=text()),
     samples=[
         Sample(
@@ -148,9 +148,9 @@ def _capitalize(word: str) -> str:
 
 @agent(
     "consoleAgent",
-    description="Prints a text among the console output of the run",
+    description="Adds a line to the console output of the run",
     category="string",
-    inputs=fields(text=anything("what to print")),
+    inputs=fields(text=anything("the line")),
     output=fields(text=anything("the same")),
     samples=[Sample(inputs={"text": "half way there"}, result={"text": "half way there"})],
 )

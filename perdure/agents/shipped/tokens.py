@@ -78,18 +78,18 @@ def _put_data(name: str, folder: Path) -> None:
 
 @agent(
     "tokenBoundStringsAgent",
-    description="Joins texts, most important first, until a number of tokens is reached",
+    description="Joins strings, most important first, until a number of tokens is reached",
     category="string",
     inputs=fields(
-        chunks=array("the texts", items=text()),
+        chunks=array("the strings", items=text()),
         array=array("the old name of `chunks`: the result is the text alone", items=text()),
     ),
     params=fields(limit=number("tokens (cl100k) at which to stop, 5000 by default")),
     output=either(
         fields(
-            content=text("the texts, one per line"),
+            content=text("the strings, one per line"),
             tokenCount=number("tokens of all of them but the last"),
-            endIndex=number("how many texts there are in it"),
+            endIndex=number("how many strings it contains"),
         ),
         text(),
     ),
@@ -103,7 +103,7 @@ def _put_data(name: str, folder: Path) -> None:
     ],
 )
 def token_bound_strings(inputs: dict[str, Value], params: dict[str, Value], context: AgentContext) -> Value:
-    """The first texts, up to and including the one that reaches the limit; at least one."""
+    """The first strings, up to and including the one that reaches the limit; at least one."""
     old = inputs.get("chunks", UNDEFINED) is UNDEFINED and not is_null(inputs.get("array"))
     name = "array" if old else "chunks"
     chunks = require_list(inputs.get(name, UNDEFINED), f"tokenBoundStringsAgent: namedInputs.{name}")
@@ -117,7 +117,7 @@ def _count(chunks: list[Any], limit: float, coding: Encoding) -> tuple[int, int]
     """The tokens of all chunks that are taken but the last, and how many are taken."""
     total = 0
     for index, chunk in enumerate(chunks):
-        # Texts come from anywhere: what looks like a control token in them is plain text.
+        # The strings come from anywhere: what looks like a control token in them is plain text.
         count = len(coding.encode_ordinary(to_string(plus(chunk, "\n"))))
         if not total + count < limit or index + 1 == len(chunks):
             return total, index + 1

@@ -25,7 +25,7 @@ _BUSY = ("ratelimited", "maxlag", "readonly", "internal_api_error", "toomany", "
     inputs=fields("query", query=text("what to search for")),
     params=fields(
         lang=text("the edition, such as en or ja (en)"),
-        summary=flag("gives a summary object, not the text"),
+        summary=flag("return a summary object, not the text"),
     ),
     output=fields(
         content=anything("the plain text, or with `summary` {title, extract, …}"),
@@ -78,10 +78,10 @@ class _Site:
         self.language = to_string(language).lower() if js_truthy(language) else "en"
         # The language becomes part of a host name: nothing else may.
         if not _LANGUAGE.fullmatch(self.language):
-            raise FinalError(f"wikipediaAgent: params.lang {self.language[:40]!r} is no language such as en")
+            raise FinalError(f"wikipediaAgent: params.lang {self.language[:40]!r} is not a code such as en")
         template = context.settings.wikipedia_url
         self._url = template.replace("{lang}", self.language)
-        # A host that the graph has a part in is not the operator's: it is reached as any other.
+        # A host name that the graph can change is not the operator's: the usual rules apply to it.
         self._is_operators = "{lang}" not in urlsplit(template).netloc
         self._allowed = context.settings.allow_hosts
 

@@ -1,4 +1,4 @@
-"""Lists the agents there are, or tells all about one: inputs, params, output and samples as YAML."""
+"""Lists the agents, or describes one: inputs, params, output and samples as YAML."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="tell all about this agent")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="describe this agent")
     graphs.agents_option(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
 

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("id", metavar="ID", help="the run")
     parser.add_argument("node", metavar="NODE", help="the node that asks, or its place in the run")
-    parser.add_argument("value", metavar="VALUE", help="the answer, as a text")
+    parser.add_argument("value", metavar="VALUE", help="the answer")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """0 where there is no problem, else 2. Problems of nested graphs count."""
+    """0 if there is no problem, else 2. Problems of nested graphs count."""
     agents = graphs.agents_of(args.agents)
     queues = allowed_queues(Settings.from_env(), agents.known.values())
     findings: list[dict[str, Any]] = []

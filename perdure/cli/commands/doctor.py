@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Looks and tells."""
+    """Runs all checks and prints their findings."""
     logs.configure(verbose=args.verbose)
     settings, wrong = lenient()
     findings = connection.run(_findings(settings, wrong))
@@ -90,7 +90,7 @@ async def _findings(settings: Settings, wrong: list[UsageError]) -> list[Finding
 
 
 async def _server(settings: Settings) -> list[Finding]:
-    """Which server it is, and all that it tells; the SDK is loaded only where there may be one to ask."""
+    """The findings about the server; the SDK is imported only if there may be a server to ask."""
     embedded = await in_thread("doctor-server", server.status, settings)
     if embedded is None and not temporal_may_be_configured():
         return not_running(settings)

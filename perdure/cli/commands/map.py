@@ -89,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
 def columns_of(
     document: Mapping[str, Value], table: Sequence[rows.Row], inputs: Mapping[str, Value], path: str
 ) -> list[str]:
-    """The columns that go into static nodes. Raises UsageError where there is none."""
+    """The columns that go into static nodes. Raises UsageError if there is none."""
     statics = [key for key, node in document["nodes"].items() if not is_computed(node)]
     names = list(dict.fromkeys(name for row in table for name in row))
     columns = [name for name in names if name in statics and name not in inputs]

@@ -17,7 +17,7 @@ examples:
   perdure result nightly-3
   perdure result nightly-3 --all                 of all nodes
   perdure result nightly-3 answer                one node
-  perdure result nightly-3 'map[1].deep.text'    a place inside of one
+  perdure result nightly-3 'map[1].deep.text'    part of a result
 """
 
 

@@ -86,7 +86,7 @@ def graph_options(parser: argparse.ArgumentParser) -> None:
         help="what the run may use up: calls, iterations, depth, bytes or seconds; may be repeated",
     )
     parser.add_argument(
-        "--no-local", action="store_true", help="no local model answers where there is no API key: it fails"
+        "--no-local", action="store_true", help="fail without an API key, instead of asking a local model"
     )
     parser.add_argument("--config", metavar="FILE", help="settings for agents: a mapping in YAML or JSON")
 

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Tells about the server, or stops it; starts none."""
+    """Shows the state of the server, or stops it; starts none."""
     settings = Settings.from_env()
     if args.what == "stop":
         output.note("the server has stopped" if server.stop(settings) else "no server was running")

@@ -1,9 +1,9 @@
 """The SQLite file of the embedded server, looked at without touching it.
 
-While a server has it open no other process can read it, so only its head and its mode are looked at. At
-rest it is read as a file that does not change, which needs no lock and leaves no file beside it. A
-write-ahead log, which a server that was killed leaves behind, belongs to it: then a copy of both is
-read, as reading in place would work the log off.
+While a server has it open no other process can read it, so only its head and its mode are checked. A
+database that no server has open is read as an immutable file, which needs no lock and leaves no other file
+behind. A write-ahead log, which a killed server leaves, belongs to it: then a copy of both is read, because
+reading in place would apply the log.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DATABASE_CHECK_TIMEOUT_S = 8.0
 """Seconds for SQLite's own check of the file."""
 
 MAX_DATABASE_COPY_BYTES = 512 << 20
-"""Bytes: a file with a log beside it is copied up to this size, to be read with it."""
+"""Bytes: a database with a log is copied up to this size, so that both are read together."""
 
 SQLITE_HEADER = b"SQLite format 3\0"
 SQLITE_LOCK_RANGE = (0x4000_0002, 510)
@@ -98,7 +98,7 @@ def _head(path: Path) -> bytes:
 
 
 def _in_use(path: Path) -> bool:
-    """Whether a program has it open, in the way that SQLite tells: by locks on some bytes."""
+    """Whether a program has it open, which SQLite shows by locks on some bytes."""
     start, length = SQLITE_LOCK_RANGE
     with path.open("rb") as file:
         try:

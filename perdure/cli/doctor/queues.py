@@ -150,8 +150,8 @@ def start(name: str, runs: Sequence[str], default: str) -> str:
 
 
 async def unrouted(temporal: Client, name: str) -> tuple[str, str] | None:
-    """Why the workers of a queue get no new runs although they are there, and the hint: no build of them is
-    the current one. None where there is no such reason.
+    """Why the workers of a queue get no new runs although they poll it, and the hint: no build of them is
+    the current one. None if new runs reach them.
     """
     request = DescribeTaskQueueRequest(
         namespace=temporal.namespace,

@@ -33,11 +33,11 @@ MAX_CLOCK_DRIFT_S = 2.0
 
 
 async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> list[Finding]:
-    """Which server is configured, and all that it tells. `embedded` is the one that is up, if it is."""
+    """Which server is configured, and what it reports. `embedded` is the embedded one if it is running."""
     try:
         config = configured()
     except UsageError as error:
-        return [failed("server", str(error), "mend the file or the variable that it names")]
+        return [failed("server", str(error), "fix the file or the variable that it names")]
     address = config.get("target_host")
     if address is not None:
         how, hint = f"{address}, by {_source()}", ""
@@ -149,8 +149,8 @@ async def _attributes(temporal: Client) -> list[Finding]:
 def clock(newest: datetime | None, *, local: bool, now: datetime | None = None) -> Finding:
     """Whether this clock is behind the server's.
 
-    Temporal tells the time of no answer, only those at which something happened. A time that is still
-    to come here shows that this clock is behind; one that is ahead looks like silence.
+    Temporal dates no answer, only what happened. A time in the future shows that this clock is behind; if
+    it is ahead, the server's newest time merely looks old.
     """
     if local:
         return fine("clock", "the server is on this machine")

@@ -1,7 +1,7 @@
 """The store of large values: whether what is put there can be read back.
 
-A value is written only where there is a store already: a folder that does not exist is not made. It
-is removed again, so that nothing stays but, in a folder, the two folders that it was in.
+A value is written only into a store that exists: no folder is created for it. It is removed again, so
+that nothing remains except, in a folder, the two folders that it was in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STORE_HINT = "fix what it names, or correct PERDURE_STORE"
 
 
 async def store(settings: Settings) -> list[Finding]:
-    """The store of the settings; beside the embedded server there is one without a setting."""
+    """The configured store; with the embedded server there is one without a setting."""
     url = settings.store_url(embedded=not temporal_may_be_configured())
     if url is None:
         return [

@@ -129,7 +129,7 @@ def inputs_of(values: Sequence[str], files: Sequence[str]) -> dict[str, Value]:
         except GraphError as error:
             problem = error.problems[0]
             hint = "quote it for YAML, such as -i 'name=\"a: b\"', or give it in a file with -I"
-            raise UsageError(f"-i {node}: the value is no YAML: {problem.finding}", hint=hint) from error
+            raise UsageError(f"-i {node}: the value is not YAML: {problem.finding}", hint=hint) from error
     for text in files:
         node, path = _split("-I", text, "FILE")
         inputs[node] = file_value(path)
@@ -157,7 +157,7 @@ def file_value(path: str) -> Value:
 
 
 def quotas_of(assignments: Sequence[str]) -> Quotas:
-    """The quotas of NAME=N texts."""
+    """The quotas of strings NAME=N."""
     quotas: dict[str, float] = {}
     for text in assignments:
         name, _, number = text.partition("=")

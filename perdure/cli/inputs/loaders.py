@@ -46,7 +46,7 @@ def graphs_of(document: Value, source: str) -> dict[str, Value]:
                 [_problem(place, f"{name!r}: {str(error).partition(chr(10))[0]}")], source
             ) from error
         if not is_dict(data) or "nodes" not in data:
-            raise GraphError([_problem(place, f"{name!r} is no graph: it has no nodes")], source)
+            raise GraphError([_problem(place, f"{name!r} is not a graph: it has no nodes")], source)
         graphs[name] = data
         named += _named_graphs(data, f"{place} > {name}: ")
     return graphs

@@ -16,7 +16,7 @@ from typing import TextIO
 
 @dataclass(slots=True)
 class PipedAnswers:
-    """The lines of `stream`; `is_over` tells that there are no more."""
+    """The lines of `stream`; `is_over` is true at its end."""
 
     stream: TextIO
     is_over: bool = False

@@ -162,7 +162,7 @@ class Follower:
         if report.attempt > PATIENT_ATTEMPT_COUNT:
             self._tell(
                 f"{self.run.id} is stuck: workers fail to take its next step, and keep trying; "
-                "their logs tell why (here: -v)"
+                "their logs say why (here: -v)"
             )
         for queue in report.unserved:
             self._tell(f"{self.run.id} waits for a worker on queue {queue!r}: perdure worker --queue {queue}")

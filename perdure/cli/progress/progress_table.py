@@ -92,7 +92,7 @@ class ProgressTable:
         return max(names, key=len, default=None)
 
     def say(self, path: str, about: str) -> None:
-        """Something to show beside a node: why its call was repeated, what it streams."""
+        """Shows a remark next to a node: why its call was repeated, what it streams."""
         name = _MARK.sub("", path)
         owner = name if name in self.nodes else self.owner(name)
         if owner is not None:

@@ -12,7 +12,7 @@ from perdure.cli import output
 from perdure.cli.progress.progress_table import ProgressTable
 
 LOG_LINE_INTERVAL_S: Final = 10.0
-"""Seconds between two lines about one node that is executing, where there is no terminal."""
+"""Seconds between two lines about one node that is executing, without a terminal."""
 
 
 class View(Protocol):
@@ -66,7 +66,7 @@ class PlainView:
             output.note(text)
 
     def pause(self) -> None:
-        """Nothing stands in the way."""
+        """Nothing to do: lines do not interfere with each other."""
 
     def close(self) -> None:
         """Nothing is left to do."""

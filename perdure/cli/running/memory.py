@@ -62,7 +62,7 @@ def _leave(shown: View) -> None:
 
 
 def _taking(piped: PipedAnswers | None, shown: View) -> Ask | None:
-    """Lines of stdin as answers, where it is no terminal."""
+    """Lines of stdin as answers, unless stdin is a terminal."""
     if piped is None:
         return None
 

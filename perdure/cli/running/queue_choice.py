@@ -1,9 +1,9 @@
-"""Which task queue a run goes to, and the worker that a command runs beside it.
+"""Which task queue a run goes to, and the worker that a command runs for it.
 
 Workers of one queue must be alike: each may receive any call. So a command that serves its own run
-does it on a queue of its own, whose name stands for the agents and settings that it has: commands
-that are called alike share it, others do not get in between. Workers in the foreground beside the
-embedded server serve the queue of that name too, and so find what such a command left behind.
+does it on a queue of its own, whose name stands for its agents and settings: commands with the same agents
+and settings share it, others cannot receive its calls. Workers in the foreground of the embedded server
+serve the queue of that name too, and so continue what such a command left behind.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ async def serve_until_stopped(
     signal ends it at once.
 
     Raises ConnectionFailed when the server is gone for good: an embedded one that was stopped, one
-    that has lost the namespace or takes the credentials no more. Any other is waited for, for ever.
+    that has lost the namespace or rejects the credentials. It waits for any other without a limit.
     """
     output.reserve()
     own = stop is None

@@ -35,7 +35,7 @@ class GraphLifecycle:
     def begin(self, run: GraphRun) -> None:
         """Gives static nodes their values and queues what can run."""
         if run.rule is not None and loops.is_endless(run):
-            self.end(run, Outcome(failure="loop.while is no reference, so the loop could never end"))
+            self.end(run, Outcome(failure="loop.while is not a reference, so the loop could never end"))
             return
         self.board.fuel.left -= GRAPH_STEP_COUNT + len(run.nodes)
         try:

@@ -21,7 +21,7 @@ MAX_OPEN_ROW_COUNT = 500
 """Graphs of one node that are open at a time. A larger map opens its next row when one is over."""
 
 OPEN_BATCH_COUNT = 10
-"""Where calls share activities, so many rows are open as fill this number of them ..."""
+"""If calls share activities, as many rows are open as fill this number of them ..."""
 
 MAX_BATCHED_ROW_COUNT = 2_000
 """... but no more than this."""

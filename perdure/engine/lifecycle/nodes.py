@@ -60,7 +60,7 @@ class NodeLifecycle:
     # Notified of results, queued, started
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
-        """Tells the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
+        """Notifies the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
         waiters = run.plan.waiters.get(name)
         if waiters is None:
             return

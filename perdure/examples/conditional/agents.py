@@ -14,5 +14,5 @@ class Goods:
 
 @agent("conditionalAgent", pure=True)
 def send(inputs: Goods) -> str:
-    """Tells what is sent."""
+    """Says what is sent."""
     return f"sends {inputs.param1}"

@@ -22,6 +22,6 @@ class Counts:
 
 @agent("processDataAgent")
 def process_data(inputs: Row) -> Counts:
-    """Counts the words and the letters of a text."""
+    """Counts the words and the letters of a string."""
     words = inputs.param1.split()
     return Counts(words=len(words), letters=sum(map(len, words)))

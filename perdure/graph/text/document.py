@@ -1,4 +1,4 @@
-"""A graph document: its values, and where in the text each of them stands."""
+"""A graph document: its values, and their positions in the text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Spot:
     items: dict[str, Spot] | list[Spot] | None = None
 
     def child(self, key: str | int) -> Spot | None:
-        """The spot of one item; None where there is no such item."""
+        """The spot of one item; None if there is no such item."""
         if isinstance(self.items, dict):
             return self.items.get(str(key))
         if self.items is None or not str(key).isdecimal() or float(key) >= len(self.items):
@@ -30,7 +30,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a text says: `data` in the form of perdure.graph.values, `source` its name for messages.
+    """A parsed text: `data` in the form of perdure.graph.values, `source` its name for messages.
 
     `spots` is None for a document that was built in Python.
     """
@@ -42,7 +42,7 @@ class Document:
     def position(self, place: Sequence[str | int]) -> Position | None:
         """Line and column of ``("nodes", "b", "inputs")``, or of its nearest ancestor in the text.
 
-        A member of an object stands where its key stands. None where the document has no text.
+        The position of a member of an object is that of its key. None if the document has no text.
         """
         spot = self.spots
         if spot is None:
@@ -63,9 +63,9 @@ class Limits:
         size: Bytes of the text in UTF-8, and characters of all scalars with aliases expanded.
         depth: Lists and objects inside each other.
         values: Scalars, lists and objects, keys not counted.
-        marks: Commas and line ends; counted before anything is parsed, so that a text of nothing but
+        marks: Commas and line ends; counted before anything is parsed, so that a file of nothing but
             separators costs nothing.
-        scalar: Characters of one key or text.
+        scalar: Characters of one key or string.
         aliased: Values that aliases add.
     """
 

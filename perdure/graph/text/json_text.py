@@ -114,7 +114,7 @@ class _Reader:
             self.tree.scalar(_WORDS[word[0]], at)
         elif word is not None and word[0] in _NOT_FINITE:
             self.tree.fail(
-                "not-json-value", at, f"{word[0]} is no JSON value", "write a finite number or a text"
+                "not-json-value", at, f"{word[0]} is not a JSON value", "write a finite number or a string"
             )
         else:
             self.number(at)
@@ -152,7 +152,7 @@ class _Reader:
         return value
 
     def expected(self, what: str) -> NoReturn:
-        """Raises GraphError: something else, or nothing, stands here."""
+        """Raises GraphError: something else was expected here."""
         actual = self.text[self.index : self.index + 10].split("\n")[0]
         self.fail(
             f"expected {what}, found {short(actual)}" if actual else f"expected {what}, but the text ends"

@@ -66,7 +66,7 @@ def _decode(text: str | bytes, tree: Tree) -> str:
         tree.fail(
             "bad-character",
             (line, column),
-            f"the text holds U+{ord(bad[0]):04X}, which is no character",
+            f"the text holds U+{ord(bad[0]):04X}, which is not a character",
             "remove it",
         )
     if "\r" in text:

@@ -59,7 +59,7 @@ class ScalarScanner(Scanner):
         )  # where ':' is an indicator whatever follows: after a quoted scalar or a bracket
         super().__init__()
 
-    # Reading: the whole text is at hand, base methods never cross a line end.
+    # Reading: the whole text is in memory, base methods never cross a line end.
 
     def peek(self, index: int = 0) -> str:
         return self.text[self.index + index]
@@ -137,27 +137,27 @@ class ScalarScanner(Scanner):
         try:
             value = double_quoted(source) if style == '"' else fold(source).replace("''", "'")
         except ValueError as error:
-            self.fail(f"{error} is no escape", "write \\\\ for a backslash, or use single quotes", mark)
+            self.fail(f"{error} is not an escape", "write \\\\ for a backslash, or use single quotes", mark)
         return ScalarToken(value, False, mark, self.get_mark(), style)
 
     def check_quoted_lines(self, start: int, end: int) -> None:
-        """Lines inside of quotes must be indented, and must not look like the end of the document."""
+        """Lines inside quotes must be indented, and must not look like the end of the document."""
         start = self.text.find("\n", start, end) + 1
         while start:
             spaces = past(SPACES, self.text, start)
             if self.text[spaces] != "\n" and spaces - start <= self.indent:
                 self.jump(spaces)
-                self.fail("a line inside of quotes is not indented", "indent it, or close the quote above")
+                self.fail("a line inside quotes is not indented", "indent it, or close the quote above")
             if _MARKER.match(self.text, start):
                 self.jump(start)
-                self.fail("the document ends inside of quotes", "indent the line, or close the quote above")
+                self.fail("the document ends inside quotes", "indent the line, or close the quote above")
             start = self.text.find("\n", start, end) + 1
 
     def scan_block_scalar(self, style: str) -> ScalarToken:
         mark = self.get_mark()
         header = _HEADER.match(self.text, self.index)
         if header is None:
-            self.fail(f"a text on the line of '{style}'", "start it on the next line, or put it in quotes")
+            self.fail(f"text on the line of '{style}'", "start it on the next line, or put it in quotes")
         digit = header[2] or header[3]
         chomp = header[1] or header[4] or ""
         lines, end = self.block_lines(header.end(), int(digit) if digit else 0, chomp == "+")
@@ -188,7 +188,7 @@ class ScalarScanner(Scanner):
             elif first < 0:
                 longest = max(longest, spaces)
             start = match.end()
-            if match[3] or (first >= 0 and spaces > indent):  # blanks before the end are no line
+            if match[3] or (first >= 0 and spaces > indent):  # blanks before the end do not make a line
                 lines.append(match[1] + match[2])
         if first < 0:
             return [""] * len(lines), start

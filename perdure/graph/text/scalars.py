@@ -1,4 +1,4 @@
-"""YAML's scalars: what a text between its marks says. Core schema of YAML 1.2, as GraphAI reads it.
+"""YAML's scalars: the value of the text between its marks. Core schema of YAML 1.2, as GraphAI reads it.
 
 Source: yaml.org/spec/1.2.2, chapters 7, 8 and 10.3; where the specification leaves a choice, or
 where it is not followed by the npm package `yaml` 2, that package decides.
@@ -102,7 +102,7 @@ def fold(text: str) -> str:
 
 
 def double_quoted(text: str) -> str:
-    """The inside of a double-quoted scalar. Raises ValueError, naming the escape, for a wrong one."""
+    """The content of a double-quoted scalar. Raises ValueError, naming the escape, for a wrong one."""
     if "\\" not in text:
         return fold(text)
     parts: list[str] = []

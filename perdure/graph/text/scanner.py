@@ -2,7 +2,7 @@
 
 PyYAML reads YAML 1.1. What differs in 1.2 is overridden here and in scalar_scanner: where plain
 scalars end (`[:a, :b]`), which characters end a line, tabs between tokens, names of anchors,
-indentation inside of brackets. Tags and directives are refused. Nothing here recurses.
+indentation inside brackets. Tags and directives are refused. Nothing here recurses.
 """
 
 # Overridden methods do what they do in PyYAML, which has no types of its own.
@@ -22,7 +22,7 @@ from perdure.graph.text.scalar_scanner import BLANK, END_OF_TEXT, FLOW, GAP, SPA
 
 _ANCHOR: Final = re.compile(r"[^ \t\n\0,\[\]{}]+")
 _VERSION: Final = re.compile(r"%YAML[ \t]+1\.2[ \t]*(?:(?<=[ \t])#[^\n]*)?(?=\n)")
-_MAX_KEY_TOKEN_COUNT: Final = 4  # anchor, scalar and what comes next; more is no key but a missing comma
+_MAX_KEY_TOKEN_COUNT: Final = 4  # anchor, scalar and what comes next; more means a missing comma, not a key
 
 
 class DocumentRefused(Exception):
@@ -82,7 +82,7 @@ class TextScanner(ScalarScanner, Parser):
             if key.required:
                 self.fail(
                     "a key without ':'",
-                    "write 'key: value' on one line, or indent the lines that continue a text",
+                    "write 'key: value' on one line, or indent the lines that continue a string",
                     key.mark,
                 )
             del self.possible_simple_keys[level]
@@ -127,7 +127,9 @@ class TextScanner(ScalarScanner, Parser):
             if text[end] == "#":
                 if text[end - 1] not in " \t\n" and end:
                     self.jump(end)
-                    self.fail("no space before '#'", "put a space before a comment, or quotes around a text")
+                    self.fail(
+                        "no space before '#'", "put a space before a comment, or quotes around a string"
+                    )
                 end = text.index("\n", end)
             if text[end] != "\n":
                 break
@@ -154,7 +156,7 @@ class TextScanner(ScalarScanner, Parser):
     def check_flow_indent(self, spaces: int) -> None:
         closes = self.peek() in "]}" and self.flow_level == 1 and spaces == self.indent
         if spaces <= self.indent and not closes and self.peek() != END_OF_TEXT:
-            self.fail("a line inside of brackets is not indented", "indent it, or close the bracket above")
+            self.fail("a line inside brackets is not indented", "indent it, or close the bracket above")
 
     # What starts a token.
 
@@ -168,7 +170,7 @@ class TextScanner(ScalarScanner, Parser):
         return self.ends_indicator() or bool(self.flow_level and self.adjacent_key == self.index)
 
     def ends_indicator(self) -> bool:
-        """Whether '-', '?' or ':' stands alone here instead of starting a plain scalar."""
+        """Whether '-', '?' or ':' is alone here instead of starting a plain scalar."""
         following = self.peek(1)
         return following in BLANK or bool(self.flow_level and following in FLOW)
 

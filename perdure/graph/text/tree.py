@@ -1,6 +1,6 @@
 """Builds values piece by piece, under limits: what the readers of YAML and JSON have in common.
 
-Iterative: the depth of a text costs heap, never Python's stack.
+Iterative: the depth of a document costs heap, never Python's stack.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Tree:
         frame.key, frame.key_position = text, at
 
     def scalar(self, value: Value, at: Position, anchor: str | None = None) -> None:
-        """Adds null, a truth value, a number or a text."""
+        """Adds null, a boolean, a number or a string."""
         chars = 0
         if isinstance(value, str):
             self._check_text(value, at)
@@ -150,7 +150,7 @@ class Tree:
             self.fail(
                 "alias-cycle",
                 at,
-                f"*{name} stands inside the value that it refers to",
+                f"*{name} is inside the value that it refers to",
                 "a graph is a finite value: repeat with `loop`, or copy the part that is meant",
             )
         return anchor
@@ -192,8 +192,8 @@ class Tree:
         self.fail(
             "key-not-text",
             at,
-            "a list or an object stands where a key is expected",
-            'put the text in quotes if it is meant literally, as in "{{name}}"',
+            "a list or an object is where a key is expected",
+            'put it in quotes if it is meant literally, as in "{{name}}"',
         )
 
     def _place(self, value: Value, spot: Spot, size: Size) -> None:
@@ -230,7 +230,7 @@ class Tree:
             self.fail(
                 "too-large",
                 at,
-                f"its texts, with aliases written out, exceed {self.limits.size:,} characters",
+                f"its strings, with aliases written out, exceed {self.limits.size:,} characters",
                 "keep data in files or inputs, not in the graph",
             )
 
@@ -247,7 +247,7 @@ class Tree:
             self.fail(
                 "bad-character",
                 at,
-                f"the text holds U+{ord(bad[0]):04X}, which is no character",
+                f"the text holds U+{ord(bad[0]):04X}, which is not a character",
                 "remove it; an emoji is written as it is or as a pair of escapes",
             )
 

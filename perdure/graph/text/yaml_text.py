@@ -25,23 +25,23 @@ from perdure.graph.text.tree import Tree, short
 _SYNTAX: Final = (  # what PyYAML says, and what is said here
     (
         "mapping values are not allowed",
-        "': ' inside of a text, or a key where none can stand",
-        "put a text that contains ': ' in quotes, or correct the indentation",
+        "': ' inside a string, or a key where none is possible",
+        "put a string that contains ': ' in quotes, or correct the indentation",
     ),
     ("entries are not allowed", "a list cannot start here", "start it on a line of its own"),
-    ("keys are not allowed", "'? ' cannot stand here", "put the text in quotes"),
-    ("cannot start any token", "a text cannot start with this character", "put the text in quotes"),
+    ("keys are not allowed", "'? ' is not possible here", "put the string in quotes"),
+    ("cannot start any token", "a string cannot start with this character", "put it in quotes"),
     (
         "expected ','",
         "expected ',' or the closing bracket",
-        'inside of brackets put a text such as "${:a}" in quotes, and close every bracket',
+        'inside brackets, put a string such as "${:a}" in quotes, and close every bracket',
     ),
-    ("", "this does not fit the lines above", "correct the indentation, or put the text in quotes"),
+    ("", "this does not fit the lines above", "correct the indentation, or put the string in quotes"),
 )
 _REFUSALS: Final = {
     "tag": (
         "the tag {name} is not read: a graph holds JSON values only",
-        "remove the tag; a text can be put in quotes",
+        "remove the tag; a string can be put in quotes",
     ),
     "directive": ("the directive {name} is not read", "remove the line; YAML 1.2 is what is read"),
 }

@@ -1,4 +1,4 @@
-"""Values as YAML text for people: block style, texts plain where YAML reads them back as they are."""
+"""Values as YAML text for people: block style, strings plain if YAML reads them back as they are."""
 
 from __future__ import annotations
 
