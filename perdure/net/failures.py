@@ -4,7 +4,7 @@
 |---------------------------------------------------------|--------------------------------|
 | 408, 409, 425, 429, 5xx but 501 and 505, broken network | TransientError, `retry_after`  |
 | 400, 401, 403, 404, 413, 422, other 4xx, 501, 505       | FinalError (or AgentError)     |
-| an answer that cannot be read, or is no HTTP            | AgentError                     |
+| an answer that cannot be read, or is not HTTP           | AgentError                     |
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def is_transient(status: int) -> bool:
 
 
 def of_transport(error: BaseException, message: str) -> AgentError:
-    """The exception for one of httpx2: a broken network is repeated, an answer that is no HTTP counts."""
+    """The exception for one of httpx2: a broken network is repeated, an answer that is not HTTP counts."""
     reason = str(error).lower()
     malformed = type(error).__name__ == "RemoteProtocolError" and not any(
         word in reason for word in _BROKEN_OFF

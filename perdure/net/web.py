@@ -98,7 +98,7 @@ async def send(request: Request, guard: Guard, bounds: Bounds | None = None) -> 
     """Sends `request` where `guard` lets it, follows redirects under the same guard.
 
     Raises FinalError for what may not be sent, TransientError for a network that fails or a deadline
-    that passes, AgentError for an answer that is beyond the bounds or no HTTP. Statuses are the caller's
+    that passes, AgentError for an answer that is beyond the bounds or not HTTP. Statuses are the caller's
     to judge.
     """
     bounds = bounds or Bounds()

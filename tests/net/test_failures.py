@@ -74,5 +74,5 @@ def test_retry_after_header(headers: dict[str, str], expected: float | None) -> 
     ],
 )
 def test_of_transport(error: Exception, kind: type[AgentError]) -> None:
-    """An answer that is no HTTP counts against `retry`; one that breaks off does not."""
+    """An answer that is not HTTP counts against `retry`; one that breaks off does not."""
     assert type(failures.of_transport(error, "text")) is kind
