@@ -3,6 +3,7 @@
     PerdureError                  finding, hint
     +-- GraphError                the graph is wrong: one or more Problems (exit code 2)
     +-- UsageError                the call is wrong: an unknown option, a missing file (exit code 2)
+    |   +-- NotFound              it names a run, a node or a route that does not exist
     +-- ConnectionFailed          no server, or no worker, answers (exit code 3)
     +-- RunFailed                 a run ended without a result (exit code 1)
     |   +-- RunCancelled          it was cancelled
@@ -66,9 +67,18 @@ class Problem:
         return with_hint(f"{where}: {self.finding} [{self.code}]", self.hint)
 
 
+_HINT = "\n  hint: "
+
+
 def with_hint(finding: str, hint: str) -> str:
     """Both in the one form in which people read them: the hint on a line of its own."""
-    return f"{finding}\n  hint: {hint}" if hint else finding
+    return f"{finding}{_HINT}{hint}" if hint else finding
+
+
+def without_hint(text: str) -> tuple[str, str]:
+    """The finding and the hint that `with_hint` joined; the hint is empty if there is none."""
+    finding, mark, hint = text.rpartition(_HINT)
+    return (finding, hint) if mark else (text, "")
 
 
 class PerdureError(Exception):
@@ -102,6 +112,10 @@ class UsageError(PerdureError):
     def __init__(self, finding: str, *, hint: str = "", variable: str = "") -> None:
         super().__init__(finding, hint=hint)
         self.variable = variable
+
+
+class NotFound(UsageError):
+    """The call names a run, a node or a route that does not exist."""
 
 
 class ConnectionFailed(PerdureError):

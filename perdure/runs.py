@@ -26,7 +26,7 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.errors import ConnectionFailed, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.history.model import RunModel
-from perdure.monitoring.descriptions import RunDescription, described, pending_calls
+from perdure.monitoring.descriptions import RunDescription, described, pending_calls, with_nodes
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
 from perdure.monitoring.view import StreamPiece
@@ -218,18 +218,18 @@ class Run:
         """How the run is, and what it waits for: also when no worker is there to ask."""
         description = await self.describe()
         is_open = description.closed is None
-        pending = tuple(await pending_calls(self.temporal, description))
+        pending = await pending_calls(self.temporal, description)
         queues = sorted({call.queue for call in pending} | {description.task_queue})
         unserved = [queue for queue in queues if not await workers(self.temporal, queue, local=self.local)]
-        is_served = description.task_queue not in unserved
+        status = None if description.task_queue in unserved else await self.status(console_from)
         return RunReport(
             id=self.id,
             state=description.state,
             name=description.name or await self.recorded_name(),
             started=description.started,
             closed=description.closed,
-            status=await self.status(console_from) if is_served else None,
-            pending=pending,
+            status=status,
+            pending=with_nodes(pending, status),
             unserved=tuple(unserved) if is_open else (),
             attempt=description.raw.pending_workflow_task.attempt,
             cancelling=is_open and description.raw.workflow_extended_info.cancel_requested,

@@ -50,6 +50,45 @@ def test_what_is_refused(name: str, text: str) -> None:
     assert caught.value.hint.startswith("set it to ")
 
 
+BUILDS = [
+    ({}, ("", "")),
+    ({"TEMPORAL_DEPLOYMENT_NAME": "ns/w", "TEMPORAL_WORKER_BUILD_ID": "1"}, ("ns/w", "1")),
+    (
+        {
+            "TEMPORAL_DEPLOYMENT_NAME": "ns/w",
+            "TEMPORAL_WORKER_BUILD_ID": "1",
+            "PERDURE_DEPLOYMENT": "graphs",
+            "PERDURE_BUILD_ID": "v2",
+        },
+        ("graphs", "v2"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("environ", "expected"), BUILDS)
+def test_the_build_of_a_worker_is_its_own_or_that_of_the_worker_controller(
+    environ: dict[str, str], expected: tuple[str, str]
+) -> None:
+    settings = Settings.from_env(environ)
+    assert (settings.deployment, settings.build_id) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({"TEMPORAL_DEPLOYMENT_NAME": "a.b", "TEMPORAL_WORKER_BUILD_ID": "1"}, "TEMPORAL_DEPLOYMENT_NAME"),
+        ({"TEMPORAL_WORKER_BUILD_ID": "1"}, "TEMPORAL_WORKER_BUILD_ID"),
+        ({"TEMPORAL_WORKER_BUILD_ID": "1", "PERDURE_DEPLOYMENT": "graphs"}, "PERDURE_DEPLOYMENT"),
+    ],
+)
+def test_a_build_that_is_refused_names_the_variable_that_set_it(
+    environ: dict[str, str], variable: str
+) -> None:
+    with pytest.raises(UsageError, match=variable) as caught:
+        Settings.from_env(environ)
+    assert caught.value.variable == variable
+
+
 def test_where_large_values_go() -> None:
     home = Path("/home")
     assert Settings(home=home).store_url(embedded=True) == "/home/store"

@@ -19,6 +19,7 @@ from typing import NoReturn
 from perdure import __version__
 from perdure.cli import output
 from perdure.errors import ConnectionFailed, GraphError, PerdureError, RunConflict, UsageError
+from perdure.graph.text.shown import line, message
 
 COMMANDS = {
     "init": "make a small project: graph, agent, test",
@@ -35,6 +36,8 @@ COMMANDS = {
     "list": "the runs there are",
     "agents": "the agents there are, or all about one",
     "schema": "the graph language as a JSON Schema",
+    "ui": "the live page: runs, their graphs as they execute, questions",
+    "serve": "the HTTP API, without the page",
     "dev": "server, web pages and a worker in the foreground",
     "worker": "serve agents",
     "server": "the embedded server: status, stop",
@@ -60,6 +63,14 @@ class Verbosity:
     """Whether -v is set: before the command, or after it."""
 
     asked = False
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose complaints are one line, without characters that act: they quote what was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command with the usage and the complaint."""
+        super().error(line(message))
 
 
 def main() -> NoReturn:
@@ -88,7 +99,8 @@ def run(argv: Sequence[str]) -> int:
         output.note(_message(error))
         return _code(error)
     except OSError as error:
-        output.note(f"perdure: {error.filename}: {error.strerror}" if error.filename else f"perdure: {error}")
+        finding = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        output.note(f"perdure: {message(finding)}")
         return 2
     except Exception as error:
         return _bug(error)
@@ -111,7 +123,7 @@ def _dispatch(argv: list[str]) -> int:
 
 def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argparse.Namespace], int] | None]:
     """The parser, of which only the part for command `name` is complete, and that command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="perdure",
         description="Runs declarative data-flow graphs for agentic AI, durably, on Temporal.",
         epilog=EPILOG,
@@ -143,7 +155,7 @@ def _message(error: PerdureError) -> str:
         from perdure.cli.problems import text  # noqa: PLC0415 -- only if there are any
 
         return "\n".join(text(problem, error.source) for problem in error.problems)
-    return f"perdure: {error}"
+    return f"perdure: {message(str(error))}"
 
 
 def _code(error: PerdureError) -> int:

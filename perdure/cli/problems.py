@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perdure.errors import Problem, with_hint
+from perdure.graph.text.shown import line, message
 
 
 def text(problem: Problem, source: str = "", kind: str = "") -> str:
@@ -12,7 +13,7 @@ def text(problem: Problem, source: str = "", kind: str = "") -> str:
     spot = ":".join(str(part) for part in (source, problem.line, problem.column) if part)
     head = f"{spot} " if spot else ""
     finding = f"{head}{kind}{problem.place or 'graph'}: {problem.finding} [{problem.code}]"
-    return with_hint(finding, problem.hint)
+    return message(with_hint(line(finding), problem.hint))
 
 
 def plain(problem: Problem, source: str, severity: str) -> dict[str, Any]:

@@ -118,6 +118,15 @@ class Board:
             self.fuel.pause = self.new_call()
             self.send(self.root, "", StartTimer(self.fuel.pause, PAUSE_MS))
 
+    def timer_summary(self, call: int) -> str:
+        """What a timer is for, as Temporal's UI shows it."""
+        flight = self.calls.get(call)
+        if flight is None or not flight.node:
+            return "a pause in long work"
+        run = self.runs[flight.run]
+        kind = "deadline" if run.nodes[flight.node].deadline == call else "timeout"
+        return f"{kind} of {run.path_of(flight.node)}"
+
     def put_off(self, run: GraphRun, name: str = "") -> None:
         """Puts off an iteration of `run`, or the graphs that its node `name` is to open."""
         self.fuel.put_off[run.id, name] = None

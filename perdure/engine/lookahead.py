@@ -68,10 +68,13 @@ class Lookahead:
         self._take(self.scheduler.start(self.now_ms))
 
     def resume(self, commands: list[Command], places: list[list[Value]]) -> None:
-        """Takes over the places of the run, and of its open `commands` those that have one."""
+        """Takes over the places of the run, and of its open `commands` those of pure agents that have one.
+
+        A call with `placement: local` has a place as well, and its effects: it is on its way elsewhere.
+        """
         expected = self.turns.resume(places)
         for command in commands:
-            if isinstance(command, RunAgent) and command.call in expected:
+            if isinstance(command, RunAgent) and command.call in expected and self.is_pure(command):
                 self.waiting[command.call] = command
 
     def play(self) -> RunAgent | None:

@@ -22,6 +22,7 @@ from perdure.engine.messages import AgentCompleted, AgentFailed, CallId, Failure
 from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, TransientError
 from perdure.graph.values import Value
 
+_CUT: Final = " characters more)"
 MAX_MESSAGE_CHARS: Final = 8_000
 """Characters of an error that go into the history."""
 
@@ -85,10 +86,11 @@ def as_agent_error(error: BaseException) -> PerdureError:
 
 
 def cut(message: str) -> str:
-    """The text of a failure, cut to what may go into the history."""
-    if len(message) <= MAX_MESSAGE_CHARS:
+    """The text of a failure, cut to what may go into the history; one that was cut stays as it is."""
+    more = len(message) - MAX_MESSAGE_CHARS
+    if more <= 0 or (message.endswith(_CUT) and message[MAX_MESSAGE_CHARS:].startswith(" … (") and more < 50):
         return message
-    return f"{message[:MAX_MESSAGE_CHARS]} … ({len(message) - MAX_MESSAGE_CHARS} characters more)"
+    return f"{message[:MAX_MESSAGE_CHARS]} … ({more}{_CUT}"
 
 
 def encoded(answer: AgentCompleted | AgentFailed | Failure) -> list[Value]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from perdure.engine.human_tasks import HumanPrompt
-from perdure.errors import UsageError
+from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
 
 
@@ -200,7 +200,7 @@ class RunModel:
         if named:
             hint = f"use one of {', '.join(node.address for node in named[:5])}"
             raise UsageError(f"{len(named)} nodes of run {self.id!r} are called {address!r}", hint=hint)
-        raise UsageError(f"run {self.id!r} has no node {address!r}", hint=f"perdure history {self.id}")
+        raise NotFound(f"run {self.id!r} has no node {address!r}", hint=f"perdure history {self.id}")
 
     def inside(self, address: str | None, row: int | None = None) -> Iterator[NodeModel]:
         """The nodes of the graphs in the node at `address`, of one `row` or of all; None is the run."""

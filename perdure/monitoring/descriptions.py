@@ -6,9 +6,9 @@ and so would every command that looks at such a run, or at a list with one in it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from temporalio.api.common.v1 import Memo, WorkflowExecution
@@ -27,7 +27,8 @@ from temporalio.service import RPCError
 from perdure.engine.attempts import account_at
 from perdure.graph.values import Value
 from perdure.monitoring.report import PendingCall, RunSummary
-from perdure.protocol.payloads import StreamTail
+from perdure.protocol.names import DIRECTORY
+from perdure.protocol.payloads import RunStatus, StreamTail
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
 from perdure.temporal.search_attributes import GRAPH_KEY
 
@@ -181,6 +182,23 @@ async def pending_calls(temporal: Client, description: RunDescription) -> list[P
         _pending_call(item, description.task_queue, await _account(temporal, item))
         for item in description.raw.pending_activities
     ]
+
+
+def with_nodes(calls: Sequence[PendingCall], status: RunStatus | None) -> tuple[PendingCall, ...]:
+    """The calls, with nodes in place of the question that their queue has to answer before they are sent.
+
+    A run asks each queue that its nodes name for its agents (perdure.workflows.queue_agents). Without a
+    `status`, the question stays: only the run knows which of its nodes wait for the answer.
+    """
+    shown: list[PendingCall] = []
+    for call in calls:
+        is_question = call.agent == DIRECTORY and call.path.startswith(f"{DIRECTORY}@")
+        rows = status.nodes if status is not None and is_question else ()
+        waiting = [row for row in rows if row.queue == call.queue and row.state == "executing"]
+        shown += [
+            replace(call, path=row.path, agent=str(row.agent), activity_id=call.path) for row in waiting
+        ] or [call]
+    return tuple(shown)
 
 
 async def _account(temporal: Client, item: PendingActivityInfo) -> str:

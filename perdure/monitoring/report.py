@@ -12,8 +12,9 @@ from perdure.protocol.payloads import RunStatus
 class PendingCall:
     """A call of an agent that has no result yet. `started` says whether a worker has it; then `since` is
     when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
-    if the server does not say, None for a call that is not paused. `account` says how the attempts before
-    this one have ended, "" if there were none or it is unknown.
+    if the server does not say, None for a call that is not paused. `activity_id` is what the server calls it,
+    if that is not its path. `account` says how the attempts before this one have ended, "" if there were
+    none or it is unknown.
     """
 
     path: str
@@ -24,6 +25,7 @@ class PendingCall:
     last_failure: str | None = None
     since: int = 0
     paused: str | None = None
+    activity_id: str = ""
     account: str = ""
 
 

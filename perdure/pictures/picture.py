@@ -40,6 +40,7 @@ MAX_TITLE_CHARS: Final = 32
 
 _NEIGHBOUR_STEP_COUNT = 2
 _CHAR_PX, _SMALL_CHAR_PX = 7.6, 6.4
+_COUNT_CHARS, _MAP_COUNT_CHARS = 8, 22  # room for "3/20", "18/20 rows, 2 failed"
 _NODE_HEIGHT_PX, _MIN_NODE_WIDTH_PX, _PADDING_PX = 44.0, 96.0, 12.0
 _STRIP_HEIGHT_PX = 14.0
 _LAYOUT: Final = {"preset": "process_map", "options": {"spacing": {"layer_gap": 40.0, "node_gap": 36.0}}}
@@ -48,7 +49,8 @@ _DATA_KEYS: Final = ("inputs", "passThrough", "agent", "graph")
 
 BoxKind: TypeAlias = Literal["static", "computed", "nested", "map"]
 LineKind: TypeAlias = Literal["data", "condition", "update"]
-_Edge: TypeAlias = tuple[str, str, LineKind]
+Edge: TypeAlias = tuple[str, str, LineKind]
+"""The node that gives, the node that takes, and what flows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,7 @@ def _picture(
     nodes = document.get("nodes") if is_dict(document) else None
     if not is_dict(nodes) or not nodes:
         return Picture(width=_MIN_NODE_WIDTH_PX, height=_NODE_HEIGHT_PX, total=0)
-    edges = list(dict.fromkeys(_edges(nodes)))
+    edges = list(dict.fromkeys(edges_of(nodes)))
     names = _chosen(ordered_keys(nodes), edges, budget.left, around)
     budget.left -= len(names)
     drawn = [_measured(name, nodes[name], prefix, library, budget) for name in names]
@@ -163,7 +165,7 @@ def _picture(
     )
 
 
-def _edges(nodes: Mapping[str, Value]) -> Iterator[_Edge]:
+def edges_of(nodes: Mapping[str, Value]) -> Iterator[Edge]:
     """What every node refers to, in the order of the document; references to no node are left out."""
     for name in ordered_keys(nodes):
         node = nodes[name]
@@ -187,7 +189,7 @@ def _references(node: Mapping[str, Value]) -> Iterator[tuple[LineKind, Iterable[
         yield "condition", references_in(node.get(key))
 
 
-def _chosen(names: list[str], edges: list[_Edge], limit: int, around: str | None) -> list[str]:
+def _chosen(names: list[str], edges: list[Edge], limit: int, around: str | None) -> list[str]:
     """The names that are drawn, in document order: all, or the neighbourhood of one."""
     if len(names) <= limit:
         return names
@@ -208,7 +210,8 @@ def _measured(name: str, node: Value, prefix: str, library: ModuleType, budget: 
     """The node with the size of what is drawn in it."""
     body: Mapping[str, Value] = node if is_dict(node) else {}
     agent = line(to_string(body["agent"])) if body.get("agent") is not None else ""
-    longest = max(_CHAR_PX * len(_short(name)), _SMALL_CHAR_PX * len(_short(agent)))
+    counts = _MAP_COUNT_CHARS if agent == "mapAgent" else _COUNT_CHARS if prefix else 0
+    longest = max(_CHAR_PX * (len(_short(name)) + 2), _SMALL_CHAR_PX * (len(_short(agent)) + counts))
     width = max(_MIN_NODE_WIDTH_PX, longest + 2 * _PADDING_PX)
     kind: BoxKind = "computed" if "agent" in body else "static"
     drawn = _Drawn(name=name, node=body, kind=kind, width=width, height=_NODE_HEIGHT_PX, agent=agent)
@@ -230,7 +233,7 @@ def _measured(name: str, node: Value, prefix: str, library: ModuleType, budget: 
 
 
 def _placed(
-    drawn: list[_Drawn], edges: list[_Edge], prefix: str, library: ModuleType
+    drawn: list[_Drawn], edges: list[Edge], prefix: str, library: ModuleType
 ) -> tuple[float, float, _Canvas]:
     """Lays out one graph. Updates do not take part in the ranks: they lead back up."""
     forward = library.Graph()

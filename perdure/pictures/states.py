@@ -40,7 +40,24 @@ def _look(state: str) -> Look:
     return Look(parts["fill"], parts["stroke"], parts["color"], *_DARK[state])
 
 
-LOOKS: Final[Mapping[str, Look]] = {state: _look(state) for state in STATE_STYLES}
+_SAME: Final = {
+    "running": "executing",
+    "queued-here": "queued",
+    "queued-there": "queued",
+    "backoff": "timed-out",
+    "asks": "injected",
+    "paused": "queued",
+    "lost": "failed",
+    "cancelled": "abort",
+    "terminated": "abort",
+    "continued-as-new": "skipped",
+}
+"""What a phase of a node, or the state of a run, looks like."""
+
+LOOKS: Final[Mapping[str, Look]] = {
+    **{state: _look(state) for state in STATE_STYLES},
+    **{name: _look(state) for name, state in _SAME.items()},
+}
 """The looks by state: those of Mermaid text in light."""
 
 

@@ -26,6 +26,9 @@ KEEP: Final = "perdure.keep"
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 
+SEGMENTS_IN_TURN: Final = "segments-in-turn"
+"""The patch since which no segment begins while the answer of a local call is due before all pure ones."""
+
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 

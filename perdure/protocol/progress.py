@@ -11,6 +11,7 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
+from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS, newest
@@ -58,7 +59,7 @@ class RunProgress:
         state = run.nodes[name].state
         if state is NodeState.EXECUTING:
             self._since[run.id, name] = run.clock.now_ms
-        elif state in TERMINAL_STATES:
+        elif state in TERMINAL_STATES and name != LOOP_INDEX:
             self.counts[state] = self.counts.get(state, 0) + 1
             if state in _FAILED_STATES and len(self._failed) < MAX_FAILED_COUNT:
                 self._failed.append((run.key_of(name), run.nodes[name]))

@@ -41,7 +41,7 @@ DYNAMIC = (
     'history.timerProcessorMaxTimeShift="10ms"',
     # 1 s by default, which continue-as-new would wait for.
     'history.workflowIdReuseMinimalInterval="0s"',
-    # 1 by default: a second request to a run that is taking a step would be rejected for a second.
+    # 1 by default: a second query to a run that is taking a step would be rejected for a second.
     "history.maxBufferedQueryCount=100",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",

@@ -215,14 +215,29 @@ VARIABLES: Final = (
 """All that Perdure reads of the environment into Settings; where an order shows, it is this one."""
 
 
+_CONTROLLER_NAMES: Final = {
+    "PERDURE_DEPLOYMENT": "TEMPORAL_DEPLOYMENT_NAME",
+    "PERDURE_BUILD_ID": "TEMPORAL_WORKER_BUILD_ID",
+}
+"""What Temporal's Worker Controller sets for the workers that it starts, unless PERDURE_* sets one."""
+
+
+def _name_in(env: Mapping[str, str], name: str) -> str:
+    """The variable of `env` that sets what `name` sets."""
+    if name not in _CONTROLLER_NAMES or any(env.get(own) for own in _CONTROLLER_NAMES):
+        return name
+    return _CONTROLLER_NAMES[name]
+
+
 def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
     """The fields that `env` sets, and what is wrong with the variables that cannot be read."""
     values: dict[str, Any] = {}
     wrong: list[UsageError] = []
     for variable in VARIABLES:
-        if text := env.get(variable.name):
+        name = _name_in(env, variable.name)
+        if text := env.get(name):
             try:
-                value = variable.parse(variable.name, text)
+                value = variable.parse(name, text)
             except UsageError as error:
                 wrong.append(error)
                 continue
@@ -235,7 +250,7 @@ def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], list[UsageError]]:
 
 def _unpaired(env: Mapping[str, str], values: dict[str, Any]) -> list[UsageError]:
     """Takes a deployment without a build, or a build without a deployment, out of `values`."""
-    pair = ("PERDURE_DEPLOYMENT", "PERDURE_BUILD_ID")
+    pair = [_name_in(env, name) for name in _CONTROLLER_NAMES]
     set_names = [name for name in pair if env.get(name)]
     if len(set_names) == len(pair) and "deployment" in values:
         return []

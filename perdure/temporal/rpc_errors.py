@@ -7,7 +7,15 @@ from datetime import timedelta
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.errors import ConnectionFailed, GraphError, Problem, RunCancelled, RunFailed, UsageError
+from perdure.errors import (
+    ConnectionFailed,
+    GraphError,
+    NotFound,
+    Problem,
+    RunCancelled,
+    RunFailed,
+    UsageError,
+)
 from perdure.graph.values import Value, is_dict
 from perdure.protocol.payloads import RunResult
 from perdure.protocol.records import from_plain
@@ -60,7 +68,7 @@ def rpc_error(error: RPCError, what: str) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
         return UsageError(f"{what} has ended; perdure status and perdure result show what became of it")
     if error.status is RPCStatusCode.NOT_FOUND and what.startswith("run "):
-        return UsageError(f"{what} is expired or unknown", hint="perdure list shows the runs there are")
+        return NotFound(f"{what} is expired or unknown", hint="perdure list shows the runs there are")
     if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
         return ConnectionFailed(
             f"the Temporal server rejected the credentials for {what}: {short(error)}",

@@ -40,6 +40,10 @@ class Host(Protocol):
         """Whether the server suggests to continue as new."""
         ...
 
+    def is_patched(self, name: str) -> bool:
+        """Whether the workflow is to do what it does since the patch `name`, and not what it did before."""
+        ...
+
     async def sleep(self, seconds: float, summary: str) -> None:
         """Waits for a timer of the workflow."""
         ...
@@ -79,6 +83,10 @@ class TemporalHost:
     def suggests_continuing(self) -> bool:
         """By the server's own limits."""
         return workflow.info().is_continue_as_new_suggested()
+
+    def is_patched(self, name: str) -> bool:
+        """By a marker in the history."""
+        return workflow.patched(name)
 
     async def sleep(self, seconds: float, summary: str) -> None:
         """A timer in the history."""

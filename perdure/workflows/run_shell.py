@@ -165,7 +165,7 @@ class RunShell:
             self.people.answer_later(answer)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
-            finish = self._carry_out(commands) or self._hand_on(scheduler)
+            finish = self._carry_out(scheduler, commands) or self._hand_on(scheduler)
             while finish is None:
                 await self._wait(scheduler, limits)
                 if self._segments.end is not None:
@@ -188,7 +188,8 @@ class RunShell:
                 break
             self.progress.answered(event)
             then = answers.time_of(event)
-            finish = self._carry_out(scheduler.handle(event, self._now if then is None else then))
+            commands = scheduler.handle(event, self._now if then is None else then)
+            finish = self._carry_out(scheduler, commands)
         return finish
 
     async def _wait(self, scheduler: Scheduler, limits: RunLimits) -> None:
@@ -247,7 +248,7 @@ class RunShell:
         self._turns.arrive(event)
         self.notify()
 
-    def _carry_out(self, commands: list[Command]) -> Finish | None:
+    def _carry_out(self, scheduler: Scheduler, commands: list[Command]) -> Finish | None:
         for command in commands:
             match command:
                 case RunAgent():
@@ -257,7 +258,7 @@ class RunShell:
                 case Fetch():
                     self._values.fetch(command)
                 case StartTimer(call, milliseconds):
-                    self._timers.start(call, milliseconds)
+                    self._timers.start(call, milliseconds, scheduler.board.timer_summary(call))
                 case CancelCall(call):
                     self._drop(call)
                 case Console(path, text):
@@ -283,12 +284,9 @@ class RunShell:
 
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""
-        self._turns.drop(call)
         self.people.close(call)
-        self._segments.drop(call)
-        self._values.drop(call)
-        self._outbox.drop(call)
-        self._timers.drop(call)
+        for part in (self._turns, self._segments, self._values, self._outbox, self._timers):
+            part.drop(call)
 
 
 def now_ms(host: Host) -> int:

@@ -33,7 +33,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.protocol.agents import AgentRegistry, Placement
-from perdure.protocol.names import SEGMENT
+from perdure.protocol.names import SEGMENT, SEGMENTS_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
@@ -126,7 +126,7 @@ class Segments:
 
     def begin(self, scheduler: Scheduler, now_ms: int) -> None:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
-        if not self._waiting or not self.share.has_room():
+        if not self._waiting or not self.share.has_room() or self._is_out_of_turn():
             return
         options = replace(self.request.options, injects=(), previous_results=None)
         fields = replace(self.request, document={}, options=options, state=None)
@@ -146,6 +146,12 @@ class Segments:
             retry_policy=NO_RETRY,
         )
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
+
+    def _is_out_of_turn(self) -> bool:
+        """Whether another call answers before all pure ones: a segment would end where it began."""
+        front = self.turns.front()
+        is_other = front is not None and front.event is None and front.call not in self._waiting
+        return is_other and self.host.is_patched(SEGMENTS_IN_TURN)
 
     def _summary(self) -> str:
         paths = [command.path for command in self._waiting.values()]

@@ -1,4 +1,4 @@
-"""The timers of nodes: timeouts of those with a graph, deadlines, and the times of questions."""
+"""The timers of a run: timeouts of nodes with a graph, deadlines, pauses, and the times of questions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import Event, TimerFired
+from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
 
 
@@ -18,9 +19,8 @@ class Timers:
     arrive: Callable[[Event], None]
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
 
-    def start(self, call: int, milliseconds: float) -> None:
+    def start(self, call: int, milliseconds: float, summary: str) -> None:
         """Starts a timer of the scheduler, which is notified with TimerFired."""
-        summary = "timeout or deadline of a node"
         self.call_later(call, milliseconds, summary, lambda: self.arrive(TimerFired(call)))
 
     def call_later(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
@@ -40,6 +40,6 @@ class Timers:
             timer.cancel()
 
     async def _run(self, call: int, milliseconds: float, summary: str, fired: Callable[[], None]) -> None:
-        await self.host.sleep(milliseconds / 1000, summary)
+        await self.host.sleep(milliseconds / 1000, summary[:MAX_SUMMARY_CHARS])
         self._open.pop(call, None)
         fired()

@@ -236,7 +236,7 @@ async def test_results_are_values_before_a_filter_sees_them() -> None:
     [
         ({"function": lambda call, next: next(call)}, "its function is not async"),
         ({"function": decline, "agents": "copyAgent"}, r"agents must be a sequence; write \('copyAgent',\)"),
-        ({"function": decline, "nodes": "n"}, "nodes is a text"),
+        ({"function": decline, "nodes": "n"}, "nodes must be a sequence"),
     ],
 )
 def test_filters_that_cannot_be(arguments: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tomllib
@@ -85,6 +86,35 @@ def test_a_table_of_rows(perdure: Cli):
     assert len((perdure.folder / "answers.jsonl").read_text().splitlines()) == 2
     perdure.write("questions.csv", "question\nother\n")
     assert "run 'rows' exists with another graph or other inputs" in perdure(*MAP, "--out", "answers.csv").err
+
+
+SLOW = """\
+nodes:
+  n: {value: 0}
+  slow: {agent: sleeperAgent, inputs: {n: ":n"}, params: {duration: 2000}, isResult: true}
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_table_that_is_interrupted_continues_with_its_id(perdure: Cli, number: int):
+    perdure.write("slow.yaml", SLOW)
+    perdure.write("numbers.csv", "n\n" + "".join(f"{n}\n" for n in range(6)))
+    id = f"rows-{number}"
+    words = ("map", "slow.yaml", "--rows", "numbers.csv", "--out", "out.csv", "--concurrency", "2")
+    process = perdure.start(*words, "--id", id)
+    assert process.stderr is not None
+    while "map executing" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    if number == signal.SIGINT:
+        assert f"come back: the same command with --id {id}" in err
+    assert not (perdure.folder / "out.csv").exists()
+    done = perdure(*words, "--id", id)
+    assert (done.code, done.err.splitlines()[-1]) == (0, "6 of 6 rows have their results: out.csv")
+    lines = (perdure.folder / "out.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["n", *map(str, range(6))]
 
 
 def test_one_value_of_a_result(perdure: Cli):

@@ -149,7 +149,9 @@ async def test_a_node_waits_for_a_worker_of_its_queue(
     await until(lambda: "left" in journal.calls(), "the node beside it is at work")
     report = await run.report()
     assert report.unserved == ("b",)
-    assert [call.started for call in report.pending if call.queue == "b"] == [False]
+    assert [(call.path, call.agent, call.started) for call in report.pending if call.queue == "b"] == [
+        ("right", "journalAgent", False)
+    ]
     second = crew.worker("b")
     assert (await run.result()).results == {"query": {"texts": TEXTS}}
     assert journal.last("right")["pid"] == second.pid

@@ -34,6 +34,24 @@ from tests.support.graphs import make_graph
 SEEDS = 600
 
 
+def test_a_local_call_that_has_its_turn_first_is_not_made_ahead() -> None:
+    scheduler = Scheduler(graph(local={"agent": "local"}, pure={"agent": "pure"}))
+    turns = TurnOrder()
+    commands = [command for command in scheduler.start(0) if isinstance(command, RunAgent)]
+    for command in commands:
+        turns.expect(command.call)
+    made: list[str] = []
+
+    def answer(command: RunAgent) -> AgentCompleted:
+        made.append(command.path)
+        return AgentCompleted(command.call, 1)
+
+    copy, open_commands = restore(snapshot(scheduler))
+    ahead = Lookahead(copy, TurnOrder(), 0, lambda command: command.agent == "pure", lambda _: False, answer)
+    ahead.resume(open_commands, turns.written())
+    assert (ahead.play(), made) == (None, [])
+
+
 class Run:
     """A shell in which a segment answers pure agents, as many at a time as `share` says."""
 

@@ -10,6 +10,7 @@ from perdure.engine.messages import (
     Finish,
     RunAgent,
 )
+from perdure.engine.outcomes import cut
 from perdure.graph.values import UNDEFINED
 from tests.support.drive import Drive, failing, graph, work
 
@@ -29,6 +30,16 @@ def test_the_first_failing_node_in_document_order_names_the_failure() -> None:
     finish = drive.run()
     assert (finish.failure, finish.errors) == ("b failed 1", {"b": "b failed 1", "a": "a failed 1"})
     assert finish.all == {"c": {"n": 1}}
+
+
+def test_a_message_is_cut_once_whatever_it_quotes() -> None:
+    name = "x" * 100_000
+    finish = Drive(graph(v={"value": [name]}, a=work(agent=":v"))).run()
+    message = f"No agent: {name} in a node"
+    expected = f"{message[:8_000]} … ({len(message) - 8_000} characters more)"
+    assert finish.errors == {"a": expected}
+    assert cut(expected) == expected
+    assert cut("x" * 8_000 + " characters more)") != "x" * 8_000 + " characters more)"
 
 
 def test_a_final_failure_is_not_retried() -> None:

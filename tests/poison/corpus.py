@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.poison import graphs, starts, web
+from tests.poison import authority, graphs, starts, web
 
-CORPUS = {case.name: case for case in (*graphs.cases(), *web.cases(), *starts.cases())}
+CORPUS = {case.name: case for case in (*graphs.cases(), *web.cases(), *starts.cases(), *authority.cases())}
 
 SHORT = (
     "retry without end",
@@ -19,5 +19,8 @@ SHORT = (
     "operator's model nonsense",
     "graph's model deep",
     "message an unknown signal",
+    "transfer on another queue",
+    "perdure.segment as an agent",
+    "environment of the process",
 )
 """Some of each kind that hold: what CI plays with one worker."""

@@ -94,6 +94,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
             "OPENAI_BASE_URL": f"{url}/operator/v1",
             "OPENAI_API_KEY": "none",
             "PERDURE_FILE_ROOT": str(folder),
+            "PERDURE_QUEUES": "",
         }
         crew = Crew(home, env=env)
         try:

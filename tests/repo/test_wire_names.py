@@ -18,7 +18,7 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
-from perdure.protocol.names import AGENT_ABSENT, STATUS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.names import AGENT_ABSENT, SEGMENTS_IN_TURN, STATUS_ATTRIBUTE, WORKFLOW
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
@@ -56,6 +56,10 @@ def test_fields(kind: Any) -> None:
     required = [item for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
     values = {item.name: None for item in required}
     assert list(to_plain(kind(**values))) == FIELDS[kind].split()
+
+
+def test_patches() -> None:
+    assert SEGMENTS_IN_TURN == "segments-in-turn"
 
 
 def test_workflow() -> None:

@@ -60,6 +60,10 @@ class FakeHost:
     def history_bytes(self) -> int:
         return self.bytes
 
+    def is_patched(self, name: str) -> bool:
+        del name
+        return True
+
     def suggests_continuing(self) -> bool:
         return self.suggests
 

@@ -108,7 +108,7 @@ async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
         request = PauseActivityRequest(
             namespace="default",
             execution=WorkflowExecution(workflow_id="call"),
-            id=call.path,
+            id=call.activity_id,
             identity="ops",
             reason="night",
         )
@@ -118,8 +118,8 @@ async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
         with pytest.raises(RunFailed):
             await run.result()
     expected = (
-        f"  call {call.path} of {call.agent} is paused at the server by ops (night): "
-        f"temporal activity unpause -w call --activity-id {call.path}"
+        "  call a of fetchAgent is paused at the server by ops (night): "
+        "temporal activity unpause -w call --activity-id perdure.agents@nobody"
     )
     assert expected in told(report)
 

@@ -285,7 +285,7 @@ async def test_inputs_go_into_static_nodes_only(client: GraphClient) -> None:
     graph = {"nodes": {"v": {"value": 1}, "a": {"agent": "copyAgent", "inputs": {"v": ":v"}}}}
     with pytest.raises(UsageError, match="'a' is computed\n  hint: inputs go into static nodes: "):
         await client.start(graph, {"a": 2})
-    with pytest.raises(UsageError, match="'w' is no node"):
+    with pytest.raises(UsageError, match="'w' is not a node"):
         await client.start(graph, {"w": 2})
     with pytest.raises(UsageError, match="no id"):
         await client.start(graph, id="a\nb")

@@ -83,6 +83,21 @@ async def test_one_segment_has_the_calls_that_wait() -> None:
     assert len(pure.host.started) == 1  # nothing waits any more
 
 
+async def test_no_segment_begins_while_another_call_has_its_turn_first() -> None:
+    pure = Pure()
+    local = TurnOrder()
+    local.expect(99)
+    for command in pure.commands:
+        local.expect(command.call)
+    pure.segments.turns = local
+    pure.begin()
+    assert pure.host.started == []
+    local.arrive(AgentCompleted(99, "over"))
+    assert local.next() == AgentCompleted(99, "over")
+    pure.begin()
+    assert [each.options["summary"] for each in pure.host.started] == ["a and 2 more"]
+
+
 async def test_a_call_that_needs_an_activity_of_its_own_gets_one() -> None:
     pure = Pure()
     pure.begin()

@@ -20,6 +20,7 @@ from perdure.cli.commands.run import graph_options, prepared, settings_of
 from perdure.cli.inputs import rows
 from perdure.errors import UsageError
 from perdure.graph.fields import is_computed
+from perdure.graph.text.shown import message
 from perdure.graph.values import Value, is_dict, js_truthy
 from perdure.graph.wording import suggestion
 from perdure.protocol.payloads import RunResult
@@ -175,7 +176,7 @@ def _deliver(args: argparse.Namespace, table: Sequence[rows.Row], ended: Sequenc
         return 0
     output.note(f"{len(failures)} {'row' if len(failures) == 1 else 'rows'} failed:")
     for line in rows.failure_lines(failures, FAILURES_COUNT):
-        output.note(line)
+        output.note(message(line))
     if args.failed:
         rows.write_rows(args.failed, [table[number - 1] for number, _ in failures])
         output.note(f"hint: run these again with --rows {args.failed}, another --out and another --id")

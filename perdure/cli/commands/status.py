@@ -149,7 +149,7 @@ def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> l
         if call.paused is not None:
             where = (
                 f"is paused at the server{_by(call.paused)}: "
-                f"temporal activity unpause -w {run} --activity-id {call.path}"
+                f"temporal activity unpause -w {run} --activity-id {call.activity_id or call.path}"
             )
         account = f" ({call.account})" if call.account else ""
         attempt = f", attempt {call.attempt}{account}" if call.attempt > 1 else ""

@@ -81,8 +81,8 @@ def picture(rows: Sequence[Row], hidden: int = 0, iteration: int = 0) -> Group:
         style = STYLES.get(row.state, "")
         grid.add_row(
             Text(STATE_MARKS.get(row.state, "?"), style),
-            Text(output.plain(row.name), style if style != "dim" else ""),
-            Text(output.plain(row.agent), "dim"),
+            Text(output.line(row.name), style if style != "dim" else ""),
+            Text(output.line(row.agent), "dim"),
             Text(time_),
             Text("  ".join(filter(None, (attempt, about))), "dim"),
         )

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from perdure.cli import output
 from perdure.cli.progress.progress_table import ProgressTable
+from perdure.graph.text.shown import line
 
 LOG_LINE_INTERVAL_S: Final = 10.0
 """Seconds between two lines about one node that is executing, without a terminal."""
@@ -50,15 +51,15 @@ class PlainView:
 
     def show(self, board: ProgressTable) -> None:
         """Writes what has changed."""
-        for line in board.changes():
-            output.note(line)
+        for change in board.changes():
+            output.note(line(change))
         now = self.clock()
         for name, detail in board.details().items():
             since, written = self._written.setdefault(name, (now, ("", "")))
             due = now - since >= LOG_LINE_INTERVAL_S or (bool(detail[1]) and not written[1])
             if due and detail != written:
                 self._written[name] = (now, detail)
-                output.note("  ".join([name, *filter(None, detail)]))
+                output.note(line("  ".join([name, *filter(None, detail)])))
 
     def lines(self, texts: Sequence[str]) -> None:
         """Writes them."""

@@ -12,6 +12,7 @@ from perdure.cli import output
 from perdure.cli.running.shorten import shortened
 from perdure.errors import RunCancelled, RunFailed, UsageError, with_hint
 from perdure.graph.reference import parse_reference
+from perdure.graph.text import shown
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 from perdure.graph.wording import suggestion
 from perdure.protocol.payloads import RunResult
@@ -128,12 +129,13 @@ def _report_failure(
     if show.json:
         output.result(as_json(id, status, result, show))
     if status == "cancelled":
-        output.note(str(error))
+        output.note(shown.message(str(error)))
         return
-    output.note(f"run {id} failed" + ("" if result.errors else f": {error}"))
+    output.note(f"run {id} failed" + ("" if result.errors else f": {shown.message(str(error))}"))
     for node, message in result.errors.items():
         agent = agent_of(document, node)
-        output.note(f"  {node}{f' ({agent})' if agent else ''}: {message}")
+        place = shown.line(f"{node}{f' ({agent})' if agent else ''}")
+        output.note(f"  {place}: {shown.message(message)}")
         if "ENOENT: " in message:
             output.note(f"  {MISSING_FILE_HINT}")
 

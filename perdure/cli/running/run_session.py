@@ -58,7 +58,7 @@ async def run(order: RunCommand, settings: Settings, opening: ServerStart | None
         if place.host and order.unknown is not None:
             for problem in order.unknown.problems:
                 output.note(problems.text(problem, order.unknown.source, "warning: "))
-        async with _interruptible(order.agents) as leave:
+        async with _interruptible(order.agents, again=order.deliver is not None) as leave:
             starting = asyncio.ensure_future(_start(order, client, place.queue))
             await asyncio.sleep(0)  # the request goes out before the worker, which takes longer, is built
             if place.host:
@@ -154,8 +154,11 @@ class Leave(AsyncExitStack):
 
 
 @asynccontextmanager
-async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
-    """A stack; a signal leaves it early, raising output.Interrupted. The run continues."""
+async def _interruptible(agents: Agents, *, again: bool = False) -> AsyncGenerator[Leave]:
+    """A stack; a signal leaves it early, raising output.Interrupted. The run continues.
+
+    `again`: what the command delivers is written by the same command only, not by `perdure result`.
+    """
     task = asyncio.current_task()
     signalled: list[int] = []
 
@@ -179,7 +182,7 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
             await asyncio.wait_for(leave.aclose(), DETACH_TIMEOUT_S)
         if isinstance(error, ConnectionFailed) or not signalled:
             raise
-        raise output.Interrupted(_detach_message(leave.run, agents)) from None
+        raise output.Interrupted(_detach_message(leave.run, agents, again=again)) from None
     except BaseException:
         await leave.aclose()
         raise
@@ -187,10 +190,11 @@ async def _interruptible(agents: Agents) -> AsyncGenerator[Leave]:
         await leave.aclose()
 
 
-def _detach_message(run: Run | None, agents: Agents) -> str:
+def _detach_message(run: Run | None, agents: Agents, *, again: bool) -> str:
     if run is None:
         return "interrupted before the run had started, or at the very moment: perdure list"
+    resume = f"the same command with --id {run.id}" if again else f"perdure result {run.id}{agents.options}"
     return (
         f"interrupted; the run continues when it is served\n"
-        f"  come back: perdure result {run.id}{agents.options}\n  stop it: perdure cancel {run.id}"
+        f"  come back: {resume}\n  stop it: perdure cancel {run.id}"
     )

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from perdure.engine import node_semantics
+from perdure.engine import node_semantics, outcomes
 from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.events import GraphEvents
@@ -276,7 +276,7 @@ class NodeLifecycle:
             node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
         node.result = UNDEFINED
-        node.error = message
+        node.error = outcomes.cut(message)  # it may quote a name of a megabyte, and is shown everywhere
         self._leave(run, name)
         return False
 

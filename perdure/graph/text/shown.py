@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from perdure.errors import with_hint, without_hint
+
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _HIDDEN: Final = (
     "\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"
@@ -29,6 +31,12 @@ def plain(text: str) -> str:
 def line(text: str) -> str:
     """`text` as one line for a terminal or a log: a line end in it could forge the next line."""
     return plain(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def message(text: str) -> str:
+    """A finding and its hint, if it has one: one line each, whatever lines a graph or an agent put in."""
+    finding, hint = without_hint(text)
+    return with_hint(line(finding), line(hint))
 
 
 def escaped(text: str) -> str:

@@ -1,0 +1,266 @@
+"""The routes of runs: ``/api/v1/runs`` and what belongs to one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any, Final, cast
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from perdure.client import GraphClient
+from perdure.errors import PerdureError, RunCancelled, RunFailed, UsageError
+from perdure.graph.text.load import load_value
+from perdure.graph.values import Value, is_dict
+from perdure.history.model import RunModel
+from perdure.pictures.picture import picture
+from perdure.protocol.payloads import RunResult
+from perdure.runs import Run
+from perdure.web import timeline as bars
+from perdure.web import views
+from perdure.web.answers import as_json
+from perdure.web.hub import Hub
+
+MAX_BODY_BYTES: Final = 20_000_000
+"""Bytes of a request's body."""
+
+MAX_WAIT_S: Final = 60.0
+"""Seconds that a request for a result may wait."""
+
+MAX_LIST_COUNT: Final = 500
+ANSWER_BODY: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["path", "value"],
+    "additionalProperties": False,
+    "properties": {
+        "path": {"type": "string", "description": "the place of the question in the run"},
+        "value": {"description": "the answer: a string, or what fills the form"},
+        "who": {"type": "string", "description": "who answers"},
+        "id": {"type": "string", "description": "the same for every repeat of one answer"},
+    },
+}
+KEEP_ALIVE_S: Final = 15.0
+"""Seconds without an event after which a comment keeps the stream open."""
+
+
+def _client(request: Request) -> GraphClient:
+    return cast(GraphClient, request.app.state.client)
+
+
+def _run(request: Request) -> Run:
+    return _client(request).get(request.path_params["id"])
+
+
+async def body_of(request: Request) -> dict[str, Value]:
+    """The JSON object of a request. Raises UsageError."""
+    length = request.headers.get("content-length", "")
+    data = bytearray()
+    if not length.isdigit() or int(length) <= MAX_BODY_BYTES:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BODY_BYTES:
+                break
+    if len(data) > MAX_BODY_BYTES or (length.isdigit() and int(length) > MAX_BODY_BYTES):
+        raise UsageError(f"the body has more than {MAX_BODY_BYTES:,} bytes")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind != "application/json":
+        raise UsageError(f"the body is {kind or 'of no type'}", hint="send application/json")
+    try:
+        value = load_value(data.decode())
+    except (PerdureError, UnicodeDecodeError) as error:
+        raise UsageError(f"the body is not JSON: {error}") from error
+    if not is_dict(value):
+        raise UsageError("the body is not a JSON object")
+    return value
+
+
+def number(request: Request, name: str, default: float, most: float) -> float:
+    """A number of the query, from 0 to `most`. Raises UsageError."""
+    text = request.query_params.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise UsageError(f"{name} is {text!r}: give a number from 0 to {most:g}")
+    return value
+
+
+def _text(body: dict[str, Value], name: str, default: str | None = None) -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is {'missing' if value is None else 'not a string'}")
+    return value
+
+
+async def start(request: Request) -> Response:
+    """Starts a run, or attaches to the one that the Idempotency-Key names."""
+    body = await body_of(request)
+    unknown = body.keys() - {"graph", "inputs", "name", "queue", "id"}
+    if unknown:
+        raise UsageError(f"unknown member {min(unknown)!r}", hint="graph, inputs, name, queue, id")
+    graph, inputs = body.get("graph"), body.get("inputs", {})
+    if not is_dict(graph) or not is_dict(inputs):
+        raise UsageError("graph and inputs are objects", hint='{"graph": {"nodes": {...}}, "inputs": {...}}')
+    id = request.headers.get("idempotency-key") or body.get("id")
+    queue = body.get("queue")
+    if not isinstance(id, str | None) or not isinstance(queue, str | None):
+        raise UsageError("id and queue are strings")
+    run = await _client(request).start(graph, inputs, id=id, name=_text(body, "name", "graph"), queue=queue)
+    return as_json({"id": run.id, "url": f"/api/v1/runs/{run.id}"}, 201)
+
+
+async def list_runs(request: Request) -> Response:
+    """The latest runs, filtered by state, graph and a part of the id, or by a list filter of Temporal."""
+    chosen = request.query_params
+    limit = int(number(request, "limit", 50, MAX_LIST_COUNT))
+    parts = [f"({chosen['query']})"] if chosen.get("query") else []
+    if chosen.get("state"):
+        words = "".join(word.capitalize() for word in chosen["state"].split("-"))
+        parts.append(f"ExecutionStatus = {_quoted(words)}")
+    if chosen.get("graph"):
+        parts.append(f"PerdureGraph = {_quoted(chosen['graph'])}")
+    if chosen.get("search"):
+        parts.append(f"WorkflowId STARTS_WITH {_quoted(chosen['search'])}")
+    listed = [
+        {
+            "id": run.id,
+            "state": run.state,
+            "graph": run.name,
+            "started": run.started.isoformat(),
+            "closed": None if run.closed is None else run.closed.isoformat(),
+        }
+        async for run in _client(request).list(limit, " AND ".join(parts))
+    ]
+    return as_json({"runs": listed})
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+async def get(request: Request) -> Response:
+    """A run: its state, counts, questions."""
+    return as_json(views.summary(await _run(request).history()))
+
+
+async def result(request: Request) -> Response:
+    """The result, waited for as many seconds as `wait` says: 202 if there is none yet."""
+    wait = number(request, "wait", 0, MAX_WAIT_S)
+    run = _run(request)
+    if wait == 0 and (await run.describe()).closed is None:
+        return as_json({"state": "running"}, 202)
+    try:
+        async with asyncio.timeout(wait or None):
+            ended = await run.result()
+    except TimeoutError:
+        return as_json({"state": "running"}, 202)
+    except RunFailed as error:
+        state = "cancelled" if isinstance(error, RunCancelled) else "failed"
+        outcome = _outcome(error.result) if isinstance(error.result, RunResult) else {}
+        return as_json({"state": state, "failure": error.finding, **outcome})
+    return as_json({"state": "completed", **_outcome(ended)})
+
+
+def _outcome(ended: RunResult) -> dict[str, Value]:
+    return {"results": dict(ended.results), "errors": dict(ended.errors), "states": dict(ended.states)}
+
+
+async def graph(request: Request) -> Response:
+    """The document of the run, and its picture."""
+    model = await _run(request).history()
+    drawn = picture(dict(model.graph), request.query_params.get("around"))
+    return as_json({"graph": dict(model.graph), "picture": asdict(drawn)})
+
+
+async def node(request: Request) -> Response:
+    """One node: inputs, params, result, attempts, console."""
+    run = _run(request)
+    model = (await run.history()).node(request.path_params["address"])
+    values = {"inputs": model.inputs, "params": model.params, "result": model.result}
+    return as_json(views.node_view(model, {name: await run.value(value) for name, value in values.items()}))
+
+
+async def rows(request: Request) -> Response:
+    """Rows of a map."""
+    model = await _run(request).history()
+    offset = int(number(request, "offset", 0, 1e9))
+    limit = int(number(request, "limit", 50, views.MAX_PAGE_ROW_COUNT))
+    phase = request.query_params.get("phase", "")
+    return as_json(views.rows_page(model, request.path_params["address"], offset, limit, phase))
+
+
+async def timeline(request: Request) -> Response:
+    """When each node executed."""
+    return as_json(bars.timeline(await _run(request).history()))
+
+
+async def pending(request: Request) -> Response:
+    """The questions of a run."""
+    model: RunModel = await _run(request).history()
+    return as_json({"questions": views.summary(model)["questions"]})
+
+
+async def answer(request: Request) -> Response:
+    """Answers a question."""
+    body = await body_of(request)
+    await _run(request).answer(_text(body, "path"), _text(body, "value"))
+    return as_json({"taken": True})
+
+
+async def cancel(request: Request) -> Response:
+    """Asks a run to stop."""
+    await _run(request).cancel()
+    return as_json({"cancelling": True}, 202)
+
+
+async def events(request: Request) -> Response:
+    """Server-sent events: ``state``, ``stream``, ``end``, ``error``."""
+    hub = cast(Hub, request.app.state.hub)
+    stream = _lines(hub, request.path_params["id"])
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def _lines(hub: Hub, id: str) -> AsyncIterator[str]:
+    """The events as text, with a comment after a while without one."""
+    async with aclosing(hub.events(id)) as source:
+        upcoming: asyncio.Task[Any] | None = None
+        try:
+            while True:
+                upcoming = upcoming or asyncio.ensure_future(anext(source))
+                done, _ = await asyncio.wait([upcoming], timeout=KEEP_ALIVE_S)
+                if not done:
+                    yield ": nothing new\n\n"
+                    continue
+                try:
+                    name, data = upcoming.result()
+                except StopAsyncIteration:
+                    return
+                finally:
+                    upcoming = None
+                yield f"event: {name}\ndata: {json.dumps(data)}\n\n"
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+                await asyncio.wait([upcoming])
+
+
+RUN_ROUTES: Final = [
+    Route("/runs", list_runs, methods=["GET"]),
+    Route("/runs", start, methods=["POST"]),
+    Route("/runs/{id}", get, methods=["GET"]),
+    Route("/runs/{id}/result", result, methods=["GET"]),
+    Route("/runs/{id}/graph", graph, methods=["GET"]),
+    Route("/runs/{id}/events", events, methods=["GET"]),
+    Route("/runs/{id}/timeline", timeline, methods=["GET"]),
+    Route("/runs/{id}/nodes/{address:path}", node, methods=["GET"]),
+    Route("/runs/{id}/rows/{address:path}", rows, methods=["GET"]),
+    Route("/runs/{id}/pending", pending, methods=["GET"]),
+    Route("/runs/{id}/answers", answer, methods=["POST"]),
+    Route("/runs/{id}/cancel", cancel, methods=["POST"]),
+]

@@ -1,0 +1,109 @@
+"""Serves the page and the API on a port, until asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from perdure.client import GraphClient
+from perdure.errors import UsageError
+from perdure.web.app import application
+
+GRACE_S: Final = 2
+"""Seconds that open event streams have to end."""
+
+TOKEN_FILE: Final = "ui.token"
+
+
+@dataclass(frozen=True, slots=True)
+class WebServer:
+    """A server that accepts requests. `link` opens the page, with the token in its fragment."""
+
+    url: str
+    token: str
+
+    @property
+    def link(self) -> str:
+        """For a browser: the fragment is neither sent nor logged."""
+        return f"{self.url}/#t={self.token}"
+
+
+class _Server(uvicorn.Server):
+    """One that leaves signals to its caller."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Captures none."""
+        yield
+
+
+def token_of(home: Path) -> str:
+    """The token of this home, made at first use and readable by its user only."""
+    file = home / TOKEN_FILE
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    token = secrets.token_urlsafe(32)
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(token)
+    except FileExistsError:  # another process was first
+        return file.read_text(encoding="ascii").strip()
+    return token
+
+
+@asynccontextmanager
+async def serving(
+    client: GraphClient, *, host: str = "127.0.0.1", port: int = 0, page: bool = True
+) -> AsyncGenerator[WebServer]:
+    """Serves while the block runs. With port 0 the system chooses one.
+
+    Raises UsageError where the port is taken.
+    """
+    listener = _listener(host, port)
+    actual = listener.getsockname()[1]
+    names = {host, "127.0.0.1", "localhost"} if host.startswith("127.") else {host, socket.gethostname()}
+    token = token_of(client.settings.home)
+    app = application(client, token, [f"{name}:{actual}" for name in sorted(names)], page=page)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+    task = asyncio.ensure_future(server.serve([listener]))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        yield WebServer(f"http://{host}:{actual}", token)
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+        ) from error
+    return listener

@@ -1,0 +1,42 @@
+// Routes of the page: #/ the list, #/inbox the questions, #/run/ID one run.
+
+import { get, takeToken } from "./api.js";
+import { fill, h } from "./dom.js";
+import { showInbox } from "./inbox.js";
+import { showList } from "./list.js";
+import { showRun } from "./run.js";
+
+const main = document.getElementById("main");
+const crumb = document.getElementById("crumb");
+let leave = () => {};
+
+function route() {
+  takeToken();
+  leave();
+  leave = () => {};
+  const [, kind, id] = location.hash.split("/");
+  const controller = new AbortController();
+  leave = () => controller.abort();
+  main.className = kind === "run" ? "run" : "";
+  const name = kind === "run" ? decodeURIComponent(id ?? "") : "";
+  crumb.textContent = name ? ` / ${name}` : "";
+  document.title = name ? `${name} · Perdure` : "Perdure";
+  const show = kind === "run" ? showRun : kind === "inbox" ? showInbox : showList;
+  show(main, controller.signal, name).catch((error) => {
+    if (!controller.signal.aborted) showError(main, error);
+  });
+}
+
+/** An error with what to do. */
+export function showError(element, error) {
+  fill(element, h("div", { class: "error", role: "alert" }, h("strong", {}, error.message), h("p", {}, error.hint ?? "")));
+}
+
+async function countQuestions() {
+  const { questions } = await get("/pending").catch(() => ({ questions: [] }));
+  document.getElementById("inbox").textContent = questions.length ? `Questions (${questions.length})` : "Questions";
+}
+
+window.addEventListener("hashchange", route);
+route();
+countQuestions();

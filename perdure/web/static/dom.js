@@ -1,0 +1,82 @@
+// Elements without HTML text: whatever a run contains can only ever become text.
+
+const SVG = "http://www.w3.org/2000/svg";
+const SVG_NAMES = new Set(["svg", "g", "rect", "text", "path", "title", "defs", "marker"]);
+
+/** An element: `h("a", {href, onclick, class, dataset}, ...children)`. Children are nodes, strings, or nothing. */
+export function h(name, props = {}, ...children) {
+  const element = SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key === "dataset") Object.assign(element.dataset, value);
+    else if (key === "style") for (const [rule, text] of Object.entries(value)) element.style.setProperty(rule, text);
+    else element.setAttribute(key, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Puts these children in place of those that are there. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+}
+
+/** What `url` names, if a browser may go there: http and https only. */
+function safeLink(url) {
+  try {
+    const parsed = new URL(url);
+    return parsed.protocol === "http:" || parsed.protocol === "https:" ? parsed.href : null;
+  } catch {
+    return null;
+  }
+}
+
+const INLINE = /\*\*([^*]+)\*\*|`([^`]+)`|\[([^\]]+)\]\(([^)\s]+)\)/g;
+
+function inline(text) {
+  const parts = [];
+  let from = 0;
+  for (const match of text.matchAll(INLINE)) {
+    parts.push(text.slice(from, match.index));
+    if (match[1]) parts.push(h("strong", {}, match[1]));
+    else if (match[2]) parts.push(h("code", {}, match[2]));
+    else {
+      const href = safeLink(match[4]);
+      parts.push(href ? h("a", { href, rel: "noreferrer noopener", target: "_blank" }, match[3]) : match[0]);
+    }
+    from = match.index + match[0].length;
+  }
+  parts.push(text.slice(from));
+  return parts;
+}
+
+/** The subset of Markdown that questions may use: paragraphs, lists, bold, code, links. */
+export function markdown(text) {
+  return text.split(/\n{2,}/).map((block) => {
+    const lines = block.split("\n");
+    if (lines.every((line) => /^[-*] /.test(line)))
+      return h("ul", {}, lines.map((line) => h("li", {}, inline(line.slice(2)))));
+    return h("p", {}, lines.flatMap((line, index) => (index ? [h("br"), ...inline(line)] : inline(line))));
+  });
+}
+
+/** "0.4 s", "3 min 20 s", "2 h 5 min". */
+export function duration(ms) {
+  const seconds = Math.max(ms, 0) / 1000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+export const MARKS = {
+  waiting: "·", "queued here": "…", "queued there": "…", running: "▶", backoff: "↻", asks: "?", paused: "⏸",
+  lost: "!", completed: "✓", injected: "✓", skipped: "–", failed: "✗", "timed-out": "✗", abort: "■",
+};
+
+/** The class of a phase or of a run's state. */
+export const look = (phase) => `state-${phase.replaceAll(" ", "-")}`;
+
+/** The mark and the name of a phase. */
+export const badge = (phase) => h("span", { class: `badge ${look(phase)}` }, `${MARKS[phase] ?? "▶"} ${phase}`);

@@ -1,0 +1,203 @@
+// One run: the graph as it executes, the panel of a node, the timeline, questions, the end.
+
+import { follow, get, post, runPath } from "./api.js";
+import { MARKS, badge, duration, fill, h } from "./dom.js";
+import { Drawing } from "./drawing.js";
+import { questionForm } from "./inbox.js";
+import { showNode, showRows } from "./panel.js";
+import { showTimeline } from "./timeline.js";
+
+const MAX_STREAM_CHARS = 20000;
+
+export async function showRun(main, signal, id) {
+  const view = new RunPage(main, signal, id);
+  await view.open();
+}
+
+class RunPage {
+  constructor(main, signal, id) {
+    this.main = main;
+    this.signal = signal;
+    this.id = id;
+    this.boxes = {};
+    this.run = {};
+    this.streams = new Map();
+    this.chosen = null;
+  }
+
+  async open() {
+    this.bar = h("div", { class: "bar" });
+    this.stage = h("div", { class: "stage" });
+    this.panel = h("aside", { class: "panel", "aria-label": "Details" });
+    this.below = h("section", { class: "below", hidden: true, "aria-label": "Timeline" });
+    this.help = h("dialog", {}, h("h2", {}, "Keys"), h("pre", {}, KEYS), h("form", { method: "dialog" }, h("button", {}, "Close")));
+    fill(this.main, this.bar, h("div", { class: "split" }, this.stage, this.panel), this.below, this.help);
+    const { picture } = await get(runPath(this.id, "graph"));
+    if (this.signal.aborted) return;
+    this.drawing = new Drawing(picture, (address) => this.choose(address));
+    fill(this.stage, this.drawing.element);
+    if (picture.total > picture.boxes.filter((box) => !box.address.includes(".")).length) this.stage.prepend(this.finder(picture));
+    window.addEventListener("keydown", (event) => this.onKey(event), { signal: this.signal });
+    this.watch();
+    document.addEventListener("visibilitychange", () => this.watch(), { signal: this.signal });
+  }
+
+  /** A hidden tab gives its connection back: a browser has six for each server. */
+  watch() {
+    this.stream?.abort();
+    if (document.hidden || this.signal.aborted) return;
+    this.stream = new AbortController();
+    this.signal.addEventListener("abort", () => this.stream.abort());
+    follow(this.id, this.stream.signal, (name, data) => this.on(name, data));
+  }
+
+  on(name, data) {
+    if (name === "state") this.update(data);
+    else if (name === "stream") this.hear(data);
+    else if (name === "error" || name === "broken") this.note = `${data.finding ?? data.message} ${data.hint ?? ""}`;
+    else if (name === "connected") this.note = "";
+    this.drawBar();
+  }
+
+  update({ run, boxes, console }) {
+    if (run) this.run = run;
+    if (boxes) {
+      Object.assign(this.boxes, boxes);
+      this.drawing.update(boxes);
+    }
+    if (console) this.console = console;
+    if (this.chosen === null) this.drawOverview();
+    else if (boxes && this.chosen in boxes) this.drawChosen();
+    if (!this.below.hidden) this.drawTimeline();
+  }
+
+  hear({ path, offset, text }) {
+    const whole = (this.streams.get(path) ?? "").slice(0, offset) + text;
+    this.streams.set(path, whole.slice(-MAX_STREAM_CHARS));
+    const live = this.panel.querySelector(".stream");
+    if (live && live.dataset.path === path) live.textContent = this.streams.get(path);
+  }
+
+  drawBar() {
+    const { state, started, ended, counts = {}, questions = [] } = this.run;
+    const told = Object.entries(counts).map(([phase, count]) => h("span", { class: "count" }, `${MARKS[phase] ?? ""} ${count} ${phase}`));
+    const open = state === "running" || state === "paused";
+    fill(this.bar, state ? badge(state) : null, started ? h("span", {}, duration((ended ?? Date.now()) - started)) : null, told,
+      questions.length ? h("button", { onclick: () => this.choose(null) }, `${questions.length} ${questions.length > 1 ? "questions" : "question"}`) : null,
+      h("button", { onclick: () => this.toggleTimeline(), "aria-pressed": !this.below.hidden }, "Timeline"),
+      open ? h("button", { class: "danger", onclick: () => this.cancel() }, "Cancel run") : null,
+      h("button", { onclick: () => this.help.showModal(), "aria-label": "Keys" }, "?"),
+      this.note ? h("span", { class: "error", role: "alert" }, this.note) : null);
+  }
+
+  drawOverview() {
+    if (this.panel.querySelector("form.question :focus")) return;
+    const { questions = [], failure, errors = {}, problem, queue } = this.run;
+    const failed = Object.entries(errors).map(([node, text]) => h("li", {}, h("button", { class: "link", onclick: () => this.choose(node) }, node), ` ${text}`));
+    fill(this.panel, h("h2", {}, this.run.name ?? this.id), h("p", { class: "note" }, `task queue ${queue}`),
+      problem ? h("p", { class: "error" }, problem) : null,
+      failure ? h("p", { class: "error" }, failure) : null, failed.length ? h("ul", {}, failed) : null,
+      questions.map((question) => h("section", { class: "card" }, h("h3", {}, question.path), questionForm(this.id, question, () => {}))),
+      this.run.ended ? h("button", { onclick: () => this.showResult() }, "Show the result") : null,
+      this.console?.length ? [h("h3", {}, "Console"), h("pre", { class: "console" }, this.console.map((line) => `${line.address ? `${line.address}: ` : ""}${line.text}`).join("\n"))] : null);
+  }
+
+  async showResult() {
+    const ended = await get(runPath(this.id, "result"));
+    fill(this.panel, h("h2", {}, "Result"), badge(ended.state), h("pre", { class: "value" }, JSON.stringify(ended.results ?? {}, null, 2)),
+      h("button", { onclick: () => this.choose(null) }, "Back"));
+  }
+
+  choose(address) {
+    this.chosen = address;
+    this.drawing.choose(address);
+    if (address === null) this.drawOverview();
+    else this.drawChosen();
+  }
+
+  drawChosen() {
+    const box = this.boxes[this.chosen];
+    const tools = { id: this.id, streams: this.streams, open: (address) => showNode(this.panel, address, tools), close: () => this.choose(null) };
+    const pass = box?.rows ? showRows(this.panel, box.address, box, tools) : box?.address ? showNode(this.panel, box.address, tools) : this.drawMany(box);
+    Promise.resolve(pass).catch((error) => fill(this.panel, h("p", { class: "error", role: "alert" }, `${error.message} ${error.hint ?? ""}`)));
+  }
+
+  /** A box that stands for nodes of many rows: its counts, and the way to the rows. */
+  drawMany(box) {
+    const outer = this.chosen.split(".").slice(0, -1);
+    while (outer.length && !this.boxes[outer.join(".")]?.rows) outer.pop();
+    fill(this.panel, h("h2", {}, this.chosen),
+      box ? Object.entries(box.phases ?? { [box.phase]: box.count }).map(([phase, count]) => h("p", {}, badge(phase), ` ${count}`)) : h("p", {}, "It has not begun."),
+      outer.length ? h("button", { onclick: () => this.choose(outer.join(".")) }, `Rows of ${outer.join(".")}`) : null);
+  }
+
+  toggleTimeline() {
+    this.below.hidden = !this.below.hidden;
+    this.drawBar();
+    if (!this.below.hidden) this.drawTimeline();
+  }
+
+  drawTimeline() {
+    if (this.loading) return;
+    this.loading = true;
+    showTimeline(this.below, this.id, (address) => showNode(this.panel, address, { id: this.id, streams: this.streams, close: () => this.choose(null) }))
+      .finally(() => setTimeout(() => (this.loading = false), 1000));
+  }
+
+  async cancel() {
+    if (!confirm(`Cancel run ${this.id}? Agents that run are stopped.`)) return;
+    try {
+      await post(runPath(this.id, "cancel"), {});
+      this.note = "Cancel requested.";
+    } catch (error) {
+      this.note = `${error.message} ${error.hint ?? ""}`;
+    }
+    this.drawBar();
+  }
+
+  finder(picture) {
+    const input = h("input", { type: "search", id: "search", placeholder: `${picture.total} nodes: show the neighbours of …`, "aria-label": "Node" });
+    input.addEventListener("change", async () => {
+      const found = await get(`${runPath(this.id, "graph")}?around=${encodeURIComponent(input.value)}`);
+      this.drawing = new Drawing(found.picture, (address) => this.choose(address));
+      this.drawing.update(this.boxes);
+      fill(this.stage, input, this.drawing.element);
+    });
+    return input;
+  }
+
+  onKey(event) {
+    if (event.target.closest?.("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const actions = {
+      Escape: () => this.choose(null),
+      f: () => this.next((box) => box.phase === "failed" || box.phase === "timed-out"),
+      a: () => this.next((box) => box.phase === "asks"),
+      t: () => this.toggleTimeline(),
+      "?": () => this.help.showModal(),
+      "/": () => document.getElementById("search")?.focus(),
+      "+": () => this.drawing.zoom(1.25),
+      "-": () => this.drawing.zoom(0.8),
+      0: () => this.drawing.fit(),
+      ArrowDown: () => this.drawing.step("out"),
+      ArrowUp: () => this.drawing.step("in"),
+      ArrowRight: () => this.drawing.step("next"),
+      ArrowLeft: () => this.drawing.step("previous"),
+    };
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  next(wanted) {
+    const found = Object.entries(this.boxes).filter(([, box]) => wanted(box)).map(([address]) => address);
+    if (!found.length) return;
+    const at = found.indexOf(this.chosen);
+    this.drawing.focus(found[(at + 1) % found.length]);
+  }
+}
+
+const KEYS = `arrows  follow the edges        Enter  open a node
+f       next failure            a      next question
+t       timeline                /      search
++ - 0   larger, smaller, fit    Esc    close the node`;

@@ -1,0 +1,253 @@
+"""A run as the page shows it: boxes of the picture with their states, rows of a map, a node.
+
+Every view is made of the read model (perdure.history.model), and small whatever the size of the run: a map of
+ten thousand rows is one box with counts and a strip of STRIP_CELL_COUNT cells.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from perdure.graph.deferred import described
+from perdure.graph.javascript import stringify
+from perdure.graph.values import UNDEFINED, Value
+from perdure.history.model import Attempt, NodeModel, Phase, RunModel
+
+STRIP_CELL_COUNT: Final = 100
+"""Cells of the strip that stands for the rows of a map."""
+
+MAX_PAGE_ROW_COUNT: Final = 200
+"""Rows of a map that one answer has."""
+
+MAX_CONSOLE_LINE_COUNT: Final = 200
+"""Lines of the console that are shown: the newest."""
+
+MAX_VALUE_CHARS: Final = 65_536
+"""Characters of a value that are shown; the whole can be downloaded."""
+
+_WORST_FIRST: Final = (
+    Phase.FAILED,
+    Phase.TIMED_OUT,
+    Phase.ASKS,
+    Phase.LOST,
+    Phase.PAUSED,
+    Phase.BACKOFF,
+    Phase.RUNNING,
+    Phase.QUEUED_THERE,
+    Phase.QUEUED_HERE,
+    Phase.ABORTED,
+    Phase.WAITING,
+    Phase.COMPLETED,
+    Phase.INJECTED,
+    Phase.SKIPPED,
+)
+_RANK: Final = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
+
+
+@dataclass(slots=True)
+class _Box:
+    """All nodes of a run that one box of the picture stands for."""
+
+    phases: Counter[Phase] = field(default_factory=Counter[Phase])
+    nodes: list[NodeModel] = field(default_factory=list[NodeModel])
+
+
+def state(model: RunModel) -> dict[str, Any]:
+    """What a page of the run shows at first sight, and follows."""
+    lines = model.console[-MAX_CONSOLE_LINE_COUNT:]
+    console = [{"address": line.address, "text": line.text, "time": line.time} for line in lines]
+    return {"run": summary(model), "boxes": boxes(model), "console": console}
+
+
+def summary(model: RunModel) -> dict[str, Any]:
+    """The run itself: its state, times, counts, questions, failure."""
+    return {
+        "id": model.id,
+        "name": model.name,
+        "state": model.state,
+        "started": model.started,
+        "ended": model.ended,
+        "queue": model.queue,
+        "executions": len(model.chain),
+        "whole": model.is_whole,
+        "counts": dict(model.counts),
+        "failure": model.failure,
+        "errors": dict(model.errors),
+        "problem": model.problem,
+        "questions": [
+            {
+                "address": question.address,
+                "path": question.prompt.path,
+                "message": question.prompt.message,
+                "required": question.prompt.required,
+            }
+            for question in model.questions
+        ],
+    }
+
+
+def boxes(model: RunModel) -> dict[str, dict[str, Any]]:
+    """What each box of the picture shows, by its address in the document: the last pass of every graph."""
+    places = _places(model)
+    latest: dict[tuple[str | None, int | None, str], NodeModel] = {}
+    for node in model.nodes.values():
+        latest[node.parent, node.row, node.node] = node  # passes come in their order
+    grouped: dict[str, _Box] = {}
+    for node in latest.values():
+        box = grouped.setdefault(places[node.address], _Box())
+        box.phases[node.phase] += 1
+        box.nodes.append(node)
+    strips = _strips(model)
+    return {place: _box_view(box, strips) for place, box in grouped.items()}
+
+
+def _places(model: RunModel) -> dict[str, str]:
+    """The address in the document for each address in the run: without rows and passes."""
+    places: dict[str, str] = {}
+    for address, node in model.nodes.items():
+        outer = places.get(node.parent) if node.parent is not None else None
+        places[address] = node.node if outer is None else f"{outer}.{node.node}"
+    return places
+
+
+def _box_view(box: _Box, strips: Mapping[str, str]) -> dict[str, Any]:
+    worst = min(box.phases, key=_RANK.__getitem__)
+    view: dict[str, Any] = {"phase": str(worst), "count": len(box.nodes)}
+    if len(box.nodes) > 1:
+        view["phases"] = {str(phase): count for phase, count in box.phases.items()}
+        return view
+    (node,) = box.nodes
+    view |= {"address": node.address, "pass": node.iteration, "started": node.started, "ended": node.ended}
+    if node.failure is not None:
+        view["failure"] = node.failure
+    if node.rows is not None and node.agent == "mapAgent":
+        rows = node.rows
+        view["rows"] = {"total": rows.total, "opened": rows.opened, "done": rows.done, "failed": rows.failed}
+        view["strip"] = strips.get(node.address, "")
+    return view
+
+
+def _row_phases(model: RunModel) -> dict[str, dict[int, Phase]]:
+    """The worst phase of each row, by the address of its map. Rows that are not open yet have none."""
+    by_map: dict[str, dict[int, Phase]] = {}
+    maps: dict[str, tuple[str, int]] = {}
+    for node in model.nodes.values():
+        if node.parent is None:
+            continue
+        own = (node.parent, node.row) if node.row is not None else maps.get(node.parent)
+        if own is None:
+            continue
+        maps[node.address] = own
+        rows = by_map.setdefault(own[0], {})
+        before = rows.get(own[1])
+        if before is None or _RANK[node.phase] < _RANK[before]:
+            rows[own[1]] = node.phase
+    return by_map
+
+
+def _strips(model: RunModel) -> dict[str, str]:
+    """For each map one letter a cell: the worst state of its rows (see LETTERS)."""
+    strips: dict[str, str] = {}
+    for address, rows in _row_phases(model).items():
+        counts = model.nodes[address].rows
+        total = max(counts.total if counts is not None else 0, len(rows))
+        cells = min(total, STRIP_CELL_COUNT)
+        worst = [len(_WORST_FIRST)] * cells
+        for row, phase in rows.items():
+            cell = min(row * cells // total, cells - 1)
+            worst[cell] = min(worst[cell], _RANK[phase])
+        strips[address] = "".join(
+            LETTERS[_WORST_FIRST[rank]] if rank < len(_WORST_FIRST) else " " for rank in worst
+        )
+    return strips
+
+
+LETTERS: Final[Mapping[Phase, str]] = dict(zip(_WORST_FIRST, "ftalpbrqhxwcis", strict=True))
+"""The letter of each phase in a strip; a space is a row that is not open yet."""
+
+
+def rows_page(model: RunModel, address: str, offset: int, limit: int, phase: str = "") -> dict[str, Any]:
+    """Rows of a map from `offset` on, at most MAX_PAGE_ROW_COUNT: of one `phase`, or of all.
+
+    Raises UsageError where no node is at `address`.
+    """
+    node = model.node(address)
+    states = _row_phases(model).get(node.address, {})
+    total = node.rows.total if node.rows is not None else 0
+    chosen = [row for row in range(total) if not phase or states.get(row, Phase.WAITING) == phase]
+    shown = chosen[offset : offset + min(limit, MAX_PAGE_ROW_COUNT)]
+    inner: dict[int, list[NodeModel]] = {row: [] for row in shown}
+    for item in model.inside(node.address):
+        if item.row in inner:
+            inner[item.row].append(item)
+    return {
+        "address": node.address,
+        "total": len(chosen),
+        "offset": offset,
+        "rows": [_row_view(row, states.get(row, Phase.WAITING), inner[row]) for row in shown],
+    }
+
+
+def _row_view(row: int, phase: Phase, nodes: Iterable[NodeModel]) -> dict[str, Any]:
+    items = list(nodes)
+    starts = [node.started for node in items if node.started is not None]
+    ends = [node.ended for node in items if node.ended is not None]
+    return {
+        "row": row,
+        "phase": str(phase),
+        "seconds": (max(ends) - min(starts)) / 1000 if starts and ends else None,
+        "failure": next((node.failure for node in items if node.failure is not None), None),
+        "nodes": [
+            {"address": node.address, "node": node.node, "phase": str(node.phase)}
+            for node in items
+            if node.agent is not None
+        ],
+    }
+
+
+def node_view(node: NodeModel, values: Mapping[str, Value]) -> dict[str, Any]:
+    """One node, all of it. `values` are its inputs, params and result, with large ones fetched."""
+    return {
+        "address": node.address,
+        "node": node.node,
+        "agent": node.agent,
+        "state": node.state,
+        "phase": str(node.phase),
+        "pass": node.iteration,
+        "row": node.row,
+        "ready": node.ready,
+        "started": node.started,
+        "ended": node.ended,
+        "retries": node.retries,
+        "attempts": [attempt_view(attempt) for attempt in node.attempts],
+        "failure": node.failure,
+        "console": list(node.console),
+        "usage": node.usage,
+        "rows": None if node.rows is None else {"total": node.rows.total, "done": node.rows.done},
+        **{name: shown_value(value) for name, value in values.items()},
+    }
+
+
+def shown_value(value: Value) -> dict[str, Any] | None:
+    """A value as indented JSON, cut at MAX_VALUE_CHARS; None for no value."""
+    if value is UNDEFINED:
+        return None
+    text = str(stringify(described(value), 2))
+    return {"text": text[:MAX_VALUE_CHARS], "chars": len(text), "cut": len(text) > MAX_VALUE_CHARS}
+
+
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
+    """One attempt."""
+    return {
+        "number": attempt.number,
+        "worker": attempt.worker,
+        "queue": attempt.queue,
+        "scheduled": attempt.scheduled,
+        "started": attempt.started,
+        "ended": attempt.ended,
+        "failure": attempt.failure,
+        "due": attempt.due,
+    }
