@@ -37,13 +37,16 @@ from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import modernized
+from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.inputs import check_inputs
+from perdure.graph.nested import every_node
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, normalize
 from perdure.monitoring.descriptions import STARTED, listed
+from perdure.monitoring.pending import PendingQuestion, pending_filter
 from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
-from perdure.protocol.names import WORKFLOW
+from perdure.protocol.names import ASKS_ATTRIBUTE, WORKFLOW
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
@@ -131,6 +134,8 @@ class GraphClient:
             if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH_KEY.name}):
                 pair = SearchAttributePair(GRAPH_KEY, request.name)
                 arguments["search_attributes"] = TypedSearchAttributes([pair])
+            if _asks_people(request.graph) and await knows_attributes(self.temporal, {ASKS_ATTRIBUTE}):
+                request = replace(request, indexes_questions=True)
             await self.temporal.start_workflow(WORKFLOW, request, **arguments)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
@@ -177,6 +182,19 @@ class GraphClient:
         full_query = f"{latest} AND ({query})" if query else latest
         async for run in listed(self.temporal, full_query, limit):
             yield run if run.name else replace(run, name=await self.get(run.id).recorded_name())
+
+    async def pending(self, who: str | None = None, limit: int = 1_000) -> AsyncIterator[PendingQuestion]:
+        """What people are asked by at most `limit` open runs: all, or what `who` or anybody is asked.
+
+        Runs that no worker replies for are left out. If the server has the search attribute PerdureAsks, only
+        runs that ask are queried, and they appear there with a short delay.
+        """
+        async for summary in self.list(limit, await pending_filter(self.temporal, who)):
+            status = await self.get(summary.id).status()
+            for prompt in () if status is None else status.questions:
+                question = PendingQuestion(summary.id, prompt)
+                if question.is_for(who):
+                    yield question
 
     async def workers(self, queue: str) -> set[str]:
         """The identities of the workers that serve this task queue.
@@ -265,6 +283,10 @@ def _body(request: RunRequest) -> str:
     except (TypeError, ValueError):
         data = json.dumps(parts, sort_keys=True, default=repr).encode()
     return hashlib.sha256(data).hexdigest()
+
+
+def _asks_people(graph: Mapping[str, Value]) -> bool:
+    return any(node.get("agent") in PERSON_AGENTS for _, node in every_node(graph))
 
 
 def _slug(name: str) -> str:

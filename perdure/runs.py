@@ -23,8 +23,9 @@ from temporalio.service import RPCError
 
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
-from perdure.errors import ConnectionFailed, PerdureError, RunFailed, UsageError
+from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
+from perdure.history.explain import Explanation
 from perdure.history.model import RunModel
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls, with_nodes
 from perdure.monitoring.report import RunReport
@@ -109,7 +110,7 @@ class Run:
         is in the history only.
         """
         try:
-            await self.handle.terminate(reason, rpc_timeout=RPC_TIMEOUT)
+            await self.handle.terminate(reason=reason, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             raise rpc_error(error, f"run {self.id!r}") from error
 
@@ -119,7 +120,7 @@ class Run:
             return await self.handle.query(
                 "status", console_from, result_type=RunStatus, rpc_timeout=QUERY_TIMEOUT
             )
-        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, MalformedPayload):
             return None
         except ValueError:  # the SDK, of a rejection for a state that it does not know: the run is paused
             return None
@@ -184,6 +185,15 @@ class Run:
 
         return await read_run(self.temporal, self.id)
 
+    async def explain(self, address: str) -> Explanation:
+        """Why the node at this address, or the only one of this id, is in its state, and what to do about it.
+
+        Raises UsageError when the run or the node does not exist.
+        """
+        from perdure.history.read import explain_node  # noqa: PLC0415 -- as in `history`
+
+        return await explain_node(self.temporal, self.id, address, local=self.local)
+
     async def value(self, value: Value) -> Value:
         """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""
         return await self.claims.redeem(value)
@@ -208,10 +218,10 @@ class Run:
         raise UsageError(f"run {self.id!r} has no history any more")
 
     async def recorded_name(self) -> str:
-        """The name of the graph in what started the run; "" where its history is gone."""
+        """The name of the graph in what started the run; "" where that is gone, or was no request."""
         try:
             return (await self.request()).name
-        except UsageError:
+        except (UsageError, MalformedPayload):
             return ""
 
     async def report(self, console_from: int = 0) -> RunReport:

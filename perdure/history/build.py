@@ -12,10 +12,11 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
+from perdure.engine.board import Board
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import PerdureError
 from perdure.history.activities import activities, message, milliseconds
-from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel
+from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
 from perdure.protocol.payloads import RunRequest
@@ -39,7 +40,8 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     if not replayed.journal.passes:
         _foresee(request, replayed)
     events = (event for history in histories for event in history.events)
-    builder = NodeBuilder(replayed.journal, activities(events), is_over=state is not None)
+    placement = None if shell is None else shell.placement
+    builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
     nodes = builder.nodes()
     prompts = () if shell is None or state is not None else shell.questions()
     questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
@@ -63,6 +65,8 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         counts=_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
+        slots=_slots(replayed.journal.board),
+        is_continuing=state is None and last.event_id >= request.options.events,
         problem=replayed.problem,
     )
 
@@ -71,6 +75,18 @@ def _foresee(request: RunRequest, replayed: Replayed) -> None:
     """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
     with suppress(PerdureError):  # the run will end with it
         replayed.journal.begun(Scheduler(request.graph, replace(request.options, injects=())))
+
+
+def _slots(board: Board | None) -> SlotCounts | None:
+    if board is None:
+        return None
+    slots = board.slots
+    return SlotCounts(
+        running=slots.running,
+        concurrency=slots.concurrency,
+        running_by_label=dict(slots.running_by_label),
+        limits=dict(slots.limits),
+    )
 
 
 def _counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
@@ -89,11 +105,10 @@ def _failure(last: HistoryEvent) -> str | None:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
             return message(last.workflow_execution_failed_event_attributes.failure)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-            reason = last.workflow_execution_terminated_event_attributes.reason
-            return f"terminated: {reason}" if reason else "terminated"
+            return last.workflow_execution_terminated_event_attributes.reason or "no reason was recorded"
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             return "the time limit of the run has passed"
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-            return "cancelled"
+            return "it was asked to stop"
         case _:
             return None

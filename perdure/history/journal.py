@@ -66,7 +66,8 @@ class Move:
 class Journal:
     """The notes of one run, over all executions that continue each other.
 
-    `calls` are by the address of their node, `addresses` by the path of a call.
+    `calls` are by the address of their node, `addresses` by the path of a call. `board` is that of the run as
+    it is now.
     """
 
     passes: dict[PassId, Pass] = field(default_factory=dict[PassId, Pass])
@@ -74,13 +75,13 @@ class Journal:
     calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
     addresses: dict[str, str] = field(default_factory=dict[str, str])
     console: list[ConsoleLine] = field(default_factory=list[ConsoleLine])
-    _board: Board | None = None
+    board: Board | None = None
     _open: dict[int, Call] = field(default_factory=dict[int, Call])
     _by_path: dict[str, Call] = field(default_factory=dict[str, Call])
 
     def begun(self, scheduler: Scheduler) -> None:
         """The run is played by this scheduler; what a run before it has left is on its board."""
-        self._board = scheduler.board
+        self.board = scheduler.board
         for run in scheduler.board.runs.values():
             self._note(run)
 
@@ -92,10 +93,10 @@ class Journal:
 
     def called(self, command: RunAgent) -> None:
         """An agent is called: once more where a run of the chain repeats what was not answered."""
-        flight = None if self._board is None else self._board.calls.get(command.call)
-        if flight is None or self._board is None:
+        flight = None if self.board is None else self.board.calls.get(command.call)
+        if flight is None or self.board is None:
             return
-        run = self._board.runs[flight.run]
+        run = self.board.runs[flight.run]
         address = run.key_of(command.node)
         known = self._open.get(command.call)
         if known is None:
@@ -125,7 +126,7 @@ class Journal:
         self.console.append(ConsoleLine(self._now(), self.addresses.get(path, path), text))
 
     def _now(self) -> int:
-        return 0 if self._board is None else self._board.clock.now_ms
+        return 0 if self.board is None else self.board.clock.now_ms
 
     def _note(self, run: GraphRun) -> None:
         place = (run.id, run.iteration)

@@ -50,12 +50,15 @@ class Attempt:
     """One execution of a node's call.
 
     `path` is that of the call: it differs for each `retry` of the node, and `number` counts what Temporal
-    repeats under one path, from 1. `worker` is the identity of the process that executed it, None for what
-    the run's own worker executed. Of several attempts under one path the history keeps only the last, with
-    the failure of the one before it. `due` is when the next one begins, of an attempt in backoff.
+    repeats under one path, from 1. `activity` is the id of its activity, "" for none of its own. `worker` is
+    the identity of the process that executed it, None for what the run's own worker executed. Of several
+    attempts under one path the history keeps only the last, with the failure of the one before it. `due` is
+    when the next one begins, of an attempt in backoff; `beat` is the last heartbeat of one that runs, and
+    `paused` says who paused it at the server, and why.
     """
 
     path: str
+    activity: str = ""
     number: int = 1
     worker: str | None = None
     queue: str | None = None
@@ -64,6 +67,8 @@ class Attempt:
     ended: int | None = None
     failure: str | None = None
     due: int | None = None
+    beat: int | None = None
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,11 @@ class NodeModel:
 
     `state` is GraphAI's, `phase` says more. It was `ready` when its inputs were, `started` when it first had
     a slot, and `ended` in its last state. `inputs`, `params` and `result` are UNDEFINED if there are none;
-    inputs of a graph agent are in its rows. `usage` are a model's own counts of tokens.
+    inputs of a graph agent are in its rows. `usage` are a model's own counts of tokens. `waits_for` are the
+    addresses of the nodes that a waiting one still needs; `is_fetching` says that it needs a value of the
+    store. `condition` is its `if` or `unless`, such as "if :check.ok", and `condition_value` what that is.
+    `placement` is where its calls are executed: activity, segment, local activity, engine or person;
+    `queue` is the task queue that the node or its agent asks for.
     """
 
     address: str
@@ -114,6 +123,13 @@ class NodeModel:
     console: tuple[str, ...] = ()
     usage: Mapping[str, Value] | None = None
     rows: RowCounts | None = None
+    placement: str | None = None
+    queue: str | None = None
+    label: str | None = None
+    waits_for: tuple[str, ...] = ()
+    is_fetching: bool = False
+    condition: str | None = None
+    condition_value: Value = UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +171,16 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotCounts:
+    """How many nodes have a slot, and how many may; the same by label, for the labels that have a limit."""
+
+    running: int
+    concurrency: int
+    running_by_label: Mapping[str, int] = field(default_factory=dict[str, int])
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunModel:
     """A run, all of it.
 
@@ -162,7 +188,8 @@ class RunModel:
     first is missing where the server has removed its history (`is_whole` is then false, and what only that
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
-    their order. `problem` says why a history could not be replayed: then there are no nodes.
+    their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
+    new soon. `problem` says why a history could not be replayed: then there are no nodes.
     """
 
     id: str
@@ -182,6 +209,8 @@ class RunModel:
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     nodes: Mapping[str, NodeModel] = field(default_factory=dict[str, NodeModel])
     transitions: tuple[Transition, ...] = ()
+    slots: SlotCounts | None = None
+    is_continuing: bool = False
     problem: str | None = None
 
     @property

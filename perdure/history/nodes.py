@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from perdure.engine.messages import Fetch, RunAgent
 from perdure.engine.plan import ComputedPlan
 from perdure.engine.state import ACTIVE, TERMINAL_STATES, NodeRun, NodeState
+from perdure.errors import PerdureError
 from perdure.graph.deferred import Deferred
 from perdure.graph.fields import MAP_INDEX
 from perdure.graph.reference import Reference
@@ -14,6 +16,7 @@ from perdure.graph.values import UNDEFINED, Value, is_dict
 from perdure.history.activities import ActivityRecord
 from perdure.history.journal import Call, Journal, Pass, PassId
 from perdure.history.model import Attempt, NodeModel, Phase, RowCounts, Transition
+from perdure.protocol.agents import Placement
 from perdure.workflows.activity_options import MAX_ACTIVITY_ID_CHARS, shortened
 
 _PHASES: Mapping[NodeState, Phase] = {
@@ -36,8 +39,10 @@ class NodeBuilder:
     journal: Journal
     activities: Mapping[str, Sequence[ActivityRecord]]
     is_over: bool
+    placement: Placement | None = None
     _times: dict[tuple[PassId, str], _Times] = field(default_factory=dict[tuple[PassId, str], _Times])
     _console: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    _fetching: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
     _inner: dict[str, dict[int, list[Pass]]] = field(default_factory=dict[str, dict[int, list[Pass]]])
 
     def nodes(self) -> dict[str, NodeModel]:
@@ -46,6 +51,7 @@ class NodeBuilder:
             self._time(move.time, (move.place, move.name), move.state)
         for line in self.journal.console:
             self._console.setdefault(line.address, []).append(line.text)
+        self._fetching = _fetching(self.journal)
         passes = sorted(self.journal.passes.items(), key=lambda item: (item[1].run.depth, item[0]))
         for (number, _), each in passes:
             if each.parent is not None:
@@ -83,13 +89,15 @@ class NodeBuilder:
         times = self._times.get((place, name)) or _Times()
         calls = self.journal.calls.get(address, ())
         command = calls[-1].command if calls else None
+        plan = each.run.plan.computed.get(name)
+        condition, value = _condition(each, plan)
         return NodeModel(
             address=address,
             node=name,
             parent=each.parent,
             row=each.run.map_index,
             iteration=each.iteration,
-            agent=_agent(each.run.plan.computed.get(name), calls),
+            agent=_agent(plan, calls),
             state=str(state),
             phase=_PHASES.get(state) or Phase(state),
             ready=times.ready,
@@ -104,20 +112,42 @@ class NodeBuilder:
             console=tuple(self._console.get(address, ())),
             usage=_usage(node.result),
             rows=self._rows(address, node),
+            placement=self._place(plan, node, command),
+            queue=None if command is None or self.placement is None else self.placement.queue(command),
+            label=None if plan is None else plan.label,
+            waits_for=tuple(map(each.address, sorted(node.pending))) if state is NodeState.WAITING else (),
+            is_fetching=(place[0], name) in self._fetching,
+            condition=condition,
+            condition_value=value,
         )
+
+    def _place(self, plan: ComputedPlan | None, node: NodeRun, command: RunAgent | None) -> str | None:
+        if command is None or self.placement is None:
+            return None if plan is None or node.nested is None else "engine"
+        if command.agent in self.placement.human:
+            return "person"
+        if self.placement.is_pure(command):
+            return "segment"
+        return "local activity" if self.placement.is_local(command) else "activity"
 
     def _attempts(self, call: Call) -> Iterator[Attempt]:
         path = call.command.path
-        records = self.activities.get(shortened(call.activity or path, MAX_ACTIVITY_ID_CHARS), ())
+        activity = shortened(call.activity or path, MAX_ACTIVITY_ID_CHARS)
+        records = self.activities.get(activity, ())
         if not records:
             yield Attempt(path=path, started=call.began, ended=call.ended, failure=call.failure)
         for record in records:
             if record.number > 1:
                 yield Attempt(
-                    path=path, number=record.number - 1, queue=record.queue, failure=record.earlier_failure
+                    path=path,
+                    activity=activity,
+                    number=record.number - 1,
+                    queue=record.queue,
+                    failure=record.earlier_failure,
                 )
             yield Attempt(
                 path=path,
+                activity=activity,
                 number=record.number,
                 worker=record.worker,
                 queue=record.queue,
@@ -154,6 +184,27 @@ def _states(passes: Sequence[Pass]) -> dict[str, dict[str, int]]:
             state = str(each.nodes[name].state)
             states[state] = states.get(state, 0) + 1
     return counts
+
+
+def _fetching(journal: Journal) -> set[tuple[int, str]]:
+    """The nodes that need a value of the store, by their graph and name."""
+    if journal.board is None:
+        return set()
+    flights = journal.board.calls.values()
+    return {(flight.run, flight.node) for flight in flights if isinstance(flight.command, Fetch)}
+
+
+def _condition(each: Pass, plan: ComputedPlan | None) -> tuple[str | None, Value]:
+    """The condition of a node, and its value as it is now."""
+    reference = None if plan is None else plan.condition or plan.unless
+    if plan is None or reference is None:
+        return None, UNDEFINED
+    source = each.nodes.get(reference.node or "")
+    try:
+        value = UNDEFINED if source is None else reference.read(source.result)
+    except PerdureError:
+        value = UNDEFINED
+    return f"{'unless' if plan.condition is None else 'if'} {reference.text}", value
 
 
 def _shown(each: Pass) -> Iterator[str]:

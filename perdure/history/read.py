@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,10 +13,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from perdure.errors import UsageError
 from perdure.history.build import run_model
 from perdure.history.cache import ModelCache
+from perdure.history.causes import ServerFacts
+from perdure.history.explain import Explanation, explanation_of
 from perdure.history.model import RunModel
+from perdure.history.open_calls import with_open_calls
 from perdure.history.replay import replay
 from perdure.monitoring.descriptions import described
 from perdure.protocol.payloads import RunRequest
+from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import rpc_error
 
 _cache = ModelCache()
@@ -30,7 +35,8 @@ async def read_run(temporal: Client, id: str) -> RunModel:
         histories = await _chain(temporal, id, execution)
         model = await replayed(histories, temporal.data_converter)
         _cache.add(model)
-    return replace(model, state=description.state, name=description.name or model.name)
+    model = replace(model, state=description.state, name=description.name or model.name)
+    return with_open_calls(model, description, now_ms=int(time.time() * 1000))
 
 
 async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverter) -> RunModel:
@@ -57,3 +63,18 @@ async def _chain(temporal: Client, id: str, execution: str) -> list[WorkflowHist
     if not histories:
         raise UsageError(f"run {id!r} has no history any more")
     return histories
+
+
+async def explain_node(temporal: Client, id: str, address: str, *, local: bool) -> Explanation:
+    """Why a node of a run is in its state. `local` is as in perdure.temporal.queues.workers."""
+    model = await read_run(temporal, id)
+    description = await described(temporal, id)
+    open_nodes = [node for node in model.nodes.values() if node.state == "executing"]
+    queues = {model.queue, *(node.queue for node in open_nodes if node.queue)}
+    facts = ServerFacts(
+        workers={queue: frozenset(await workers(temporal, queue, local=local)) for queue in sorted(queues)},
+        attempt=description.raw.pending_workflow_task.attempt,
+        is_cancelling=description.raw.workflow_extended_info.cancel_requested,
+        paused=description.paused,
+    )
+    return explanation_of(model, address, facts)

@@ -82,7 +82,7 @@ class RunDescription:
         if self.info.status != Status.WORKFLOW_EXECUTION_STATUS_PAUSED:
             return None
         pause = self.raw.workflow_extended_info.pause_info
-        return _by_whom(pause.identity, pause.reason)
+        return by_whom(pause.identity, pause.reason)
 
 
 def state_name(status: int) -> str:
@@ -95,8 +95,14 @@ def state_name(status: int) -> str:
 
 def name_of(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> str:
     """The name of a run's graph, "" where neither search attributes nor memo have it."""
-    attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
-    return attribute or str(memo.get("graph") or "")
+    attribute = None
+    with suppress(ValueError):  # attributes of a type that this SDK does not know
+        attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
+    return attribute or _text(memo.get("graph"))
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def started_at(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> datetime:
@@ -162,15 +168,20 @@ async def listed(temporal: Client, query: str, limit: int) -> AsyncIterator[RunS
 
 
 async def _memo(temporal: Client, memo: Memo) -> dict[str, Value]:
-    values = await temporal.data_converter.decode(list(memo.fields.values())) if memo.fields else ()
-    return dict(zip(memo.fields, values, strict=True))
+    """What can be read of it: other workflows and other clients have memos of their own."""
+    values: dict[str, Value] = {}
+    for name, payload in memo.fields.items():
+        with suppress(Exception):  # of a codec or a converter, which may raise anything
+            values[name] = (await temporal.data_converter.decode([payload]))[0]
+    return values
 
 
 def _closed(info: WorkflowExecutionInfo) -> datetime | None:
     return info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
 
 
-def _by_whom(identity: str, reason: str) -> str:
+def by_whom(identity: str, reason: str) -> str:
+    """Who has done something, and why, as far as the server says."""
     return " ".join([*([f"by {identity}"] if identity else []), *([f"({reason})"] if reason else [])])
 
 
@@ -225,6 +236,6 @@ def _pending_call(item: PendingActivityInfo, queue: str, account: str) -> Pendin
         attempt=item.attempt,
         last_failure=item.last_failure.message or None,
         queue=item.activity_options.task_queue.name or queue,
-        paused=_by_whom(manual.identity, manual.reason) if item.paused else None,
+        paused=by_whom(manual.identity, manual.reason) if item.paused else None,
         account=account,
     )

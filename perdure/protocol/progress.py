@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from perdure.engine.human_tasks import Answer, HumanPrompt
@@ -116,8 +116,11 @@ class RunProgress:
         self._console_count += 1
 
     def add_stream(self, path: str, stream: Mapping[str, Value]) -> None:
-        """A call has ended: the end of what it has streamed, as fields of a StreamTail."""
-        self._streams.append(from_plain(StreamTail, {**stream, "path": path}))
+        """A call has ended: the end of what it has streamed, as fields of a StreamTail.
+
+        Raises MalformedPayload for anything else.
+        """
+        self._streams.append(replace(from_plain(StreamTail, stream), path=path))
 
     def status(
         self,

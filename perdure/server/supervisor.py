@@ -20,7 +20,7 @@ from pathlib import Path
 
 from perdure import daemon
 from perdure.errors import ConnectionFailed
-from perdure.protocol.names import GRAPH_ATTRIBUTE
+from perdure.protocol.names import ASKS_ATTRIBUTE, GRAPH_ATTRIBUTE
 from perdure.server import SERVER_NAME, database, marker
 from perdure.server.probe import serves
 
@@ -90,6 +90,7 @@ def arguments(order: ServerArgs) -> list[str]:
         *(word for pragma in pragmas for word in ("--sqlite-pragma", pragma)),
         *(word for value in (*DYNAMIC, allowed) for word in ("--dynamic-config-value", value)),
         *(word for name in SEARCH_ATTRIBUTES for word in ("--search-attribute", f"{name}=Keyword")),
+        *("--search-attribute", f"{ASKS_ATTRIBUTE}=KeywordList"),
     ]
 
 

@@ -59,7 +59,7 @@ class RunShell:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
-        self._placement = Placement(opening.directory, request.options.bypass_agents)
+        self.placement = Placement(opening.directory, request.options.bypass_agents)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
         if state is not None:
@@ -69,13 +69,13 @@ class RunShell:
         self._scheduler: Scheduler | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
-            host, self._placement, request.queue, self.progress, self._turns, self._share, self.notify
+            host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
         self._segments = Segments(
             host,
             request,
             opening.directory,
-            self._placement,
+            self.placement,
             self.progress,
             self._turns,
             self._share,
@@ -93,14 +93,14 @@ class RunShell:
     @property
     def has_store(self) -> bool:
         """Whether the worker of the run has a store for large values."""
-        return self._placement.has_store
+        return self.placement.has_store
 
     async def run(self, early: Sequence[Answer] = ()) -> RunResult:
         """Runs to the end, or to where a quota is used up; `early` answers came before it.
 
         Raises what the scheduler raises.
         """
-        self._placement.check_run_queue(self._request.queue)
+        self.placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play(early)
         workflow.set_current_details(self.progress.final(result.states))
         return result
@@ -117,7 +117,7 @@ class RunShell:
 
     def _is_never_asked(self, path: str) -> bool:
         scheduler = None if self._segments.end is not None else self._scheduler
-        return scheduler is None or not may_ask(scheduler.root, self._placement.human, path)
+        return scheduler is None or not may_ask(scheduler.root, self.placement.human, path)
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
@@ -140,8 +140,8 @@ class RunShell:
         return scheduler
 
     def _new_scheduler(self) -> Scheduler:
-        request, agents = self._request, self._placement.names
-        observe, steps = self.progress.observe, self._placement.event_steps
+        request, agents = self._request, self.placement.names
+        observe, steps = self.progress.observe, self.placement.event_steps
         return Scheduler(request.document, request.options, agents=agents, observe=observe, event_steps=steps)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
@@ -150,9 +150,9 @@ class RunShell:
         if state is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        agents, observe = self._placement.names, self.progress.observe
+        agents, observe = self.placement.names, self.progress.observe
         scheduler, commands = restore(
-            state["scheduler"], self._request.options, agents, observe, self._placement.event_steps
+            state["scheduler"], self._request.options, agents, observe, self.placement.event_steps
         )
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
@@ -270,7 +270,7 @@ class RunShell:
         return None
 
     def _call(self, command: RunAgent) -> None:
-        placement = self._placement
+        placement = self.placement
         self.progress.called(command)
         if command.agent in placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-SCENARIOS = ("kills", "sweep", "ack", "cancel", "race", "signals", "pause")
+SCENARIOS = ("kills", "sweep", "ack", "cancel", "race", "answers", "signals", "pause")
 
 
 def scenario(name: str) -> Any:

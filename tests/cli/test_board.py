@@ -13,6 +13,7 @@ from perdure.cli.progress.progress_table import ProgressTable, Row, duration, fi
 from perdure.cli.progress.views import PlainView
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.graph.text.load import load_value
+from perdure.history.model import NodeModel
 from perdure.monitoring.report import PendingCall, RunReport
 from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
 
@@ -187,6 +188,20 @@ def test_a_status_of_what_has_ended():
         "  ✗ a failed (it broke)",
         "  · b waiting",
     ]
+
+
+def inner(number: int) -> NodeModel:
+    address = f"m[{number}].a"
+    return NodeModel(address=address, node="a", parent="m", row=number, state="failed", failure="no")
+
+
+def test_many_inner_failures():
+    begun, closed = (datetime.fromtimestamp(second, UTC) for second in (1, 3))
+    report = RunReport(id="r1", state="failed", name="g", started=begun, closed=closed)
+    ended = RunResult(states={"m": "failed"}, errors={"m": "no"}, failure="no")
+    shown = lines(report, ended, closed, [inner(number) for number in range(25)])
+    assert shown[:3] == ["r1 (g): failed after 2.0 s", "  ✗ m failed (no)", "  ✗ m[0].a failed (no)"]
+    assert shown[-2:] == ["  ✗ m[19].a failed (no)", "  … and 5 more inside: perdure history r1"]
 
 
 # seconds, the node's row and what was said of it, the lines that are written

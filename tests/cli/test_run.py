@@ -14,6 +14,7 @@ import pytest
 from perdure import server
 from perdure.settings import Settings
 from tests.support.cli import ASKING, ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
+from tests.support.waiting import wait_until
 
 
 def test_results_go_to_stdout_and_everything_else_to_stderr(perdure: Cli):
@@ -234,7 +235,61 @@ def test_a_node_that_waits_for_a_person(perdure: Cli):
     assert (process.returncode, json.loads(out)) == (0, {"hi": "Hi Ann"})
 
 
-def on_a_terminal(perdure: Cli, words: list[str], answer: bytes) -> tuple[int, str]:
+def test_an_answer_without_a_worker(perdure: Cli):
+    graph = perdure.write("asking.yaml", ASKING)
+    assert perdure("run", graph, "--queue", "absent", "--detach", "--id", "kept").code == 0
+    began = time.monotonic()
+    kept = perdure("answer", "kept", "who", "Ann")
+    assert kept.code == 0
+    assert "the server keeps the answer to who; it counts when a worker is there" in kept.err
+    assert time.monotonic() - began < 10
+    assert perdure("answer", "kept").code == 2
+    worker = perdure.start("worker", "--queue", "absent")
+    done = perdure("result", "kept")
+    assert (done.code, json.loads(done.out)) == (0, {"hi": "Hi Ann"})
+    assert "has ended" in perdure("answer", "kept", "who", "Ben").err
+    worker.terminate()
+    worker.communicate(timeout=20)
+
+
+FORM = """\
+version: 0.5
+nodes:
+  who:
+    agent: humanInputAgent
+    isResult: true
+    params:
+      message: Publish
+      who: [anna]
+      schema:
+        required: [decision]
+        properties:
+          decision: {enum: [approve, reject], title: Your name}
+"""
+
+
+def test_pending_questions_are_listed_and_answered(perdure: Cli):
+    graph = perdure.write("form.yaml", FORM)
+    process = perdure.start("run", graph, "--id", "form")
+    assert process.stderr is not None
+    while "perdure answer" not in process.stderr.readline():
+        pass
+    wait_until(lambda: json.loads(perdure("pending", "--json").out), "it is listed")
+    assert "anna" in perdure("pending", "--who", "anna").out
+    wrong = perdure("answer", "form", "who", "later", "--as", "anna")
+    assert (wrong.code, "must be one of approve, reject" in wrong.err) == (2, True)
+    code, screen = on_a_terminal(
+        perdure, ["answer", "form", "--as", "anna"], b"approve\n", b"(approve/reject): "
+    )
+    assert (code, "has the answer" in screen) == (0, True)
+    out, _ = process.communicate(timeout=30)
+    result = json.loads(out)["who"]
+    assert (result["answer"], result["by"][0]["who"]) == ({"decision": "approve"}, "anna")
+
+
+def on_a_terminal(
+    perdure: Cli, words: list[str], answer: bytes, ask: bytes = b"Your name:"
+) -> tuple[int, str]:
     """Exit code and screen of a command that asks something."""
     process, terminal = pty.fork()
     if not process:
@@ -250,7 +305,7 @@ def on_a_terminal(perdure: Cli, words: list[str], answer: bytes) -> tuple[int, s
         if not piece:
             break
         seen += piece
-        if seen.rstrip().endswith(b"Your name:"):
+        if seen.endswith((ask, ask + b" ")):
             os.write(terminal, answer)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), seen.decode()
 

@@ -192,3 +192,36 @@ async def test_a_name_is_short(client: GraphClient) -> None:
             await run.answer("ask", "x", who="a" * 201)
         await run.answer("ask", "x", who="a" * 200)
         await run.result()
+
+
+async def test_what_people_are_asked(client: GraphClient) -> None:
+    asking_two = {
+        "nodes": {
+            "a": {"agent": "humanInputAgent", "params": {"who": ["o'anna", "group:x"]}, "isResult": True},
+            "b": {"agent": "textInputAgent"},
+        }
+    }
+
+    async def seen(who: str | None) -> set[str]:
+        return {item.prompt.path async for item in client.pending(who) if item.run == run.id}
+
+    async with working(client, "inbox"):
+        run = await client.start(asking_two, queue="inbox", id="inbox")
+        await asked(run, "b")
+        assert [prompt.path for prompt in await run.questions()] == ["a", "b"]
+
+        async def is_indexed() -> bool:
+            return await seen(None) == {"a", "b"}
+
+        await until(is_indexed)
+        assert [await seen("o'anna"), await seen("ben")] == [{"a", "b"}, {"b"}]
+        await run.answer("b", "x")
+
+        async def is_left_out() -> bool:
+            return await seen("ben") == set()
+
+        await until(is_left_out)
+        assert await seen("group:x") == {"a"}
+        await run.answer("a", "y")
+        await run.result()
+        assert await run.questions() == ()

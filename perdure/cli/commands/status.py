@@ -16,11 +16,16 @@ from perdure.graph.text.shown import line
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.history.model import NodeModel
     from perdure.monitoring.report import PendingCall, RunReport
     from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
     from perdure.runs import Run
 
 OPEN_STATES = ("queued", "executing")
+UNFINISHED_STATES = ("failed", "timed-out", "abort")
+MAX_INNER_COUNT = 20
+"""Nodes of inner graphs that are shown of a run that has failed."""
+
 EXAMPLES = """\
 examples:
   perdure status nightly-3
@@ -46,8 +51,11 @@ async def _main(args: argparse.Namespace, settings: Settings, opening: connectio
         run = client.get(args.id)
         report = await run.report()
         ended = await end_of(run) if report.closed is not None else None
-    report_text = as_json(report, ended) if args.json else "\n".join(lines(report, ended, datetime.now(UTC)))
-    output.result(report_text)
+        inner = await _inner_nodes(run) if ended is not None and ended.failure is not None else []
+    if args.json:
+        output.result(as_json(report, ended, inner))
+    else:
+        output.result("\n".join(lines(report, ended, datetime.now(UTC), inner)))
     return 0
 
 
@@ -61,23 +69,43 @@ async def end_of(run: Run) -> RunResult | None:
         return None
 
 
-def as_json(report: RunReport, ended: RunResult | None) -> str:
+async def _inner_nodes(run: Run) -> list[NodeModel]:
+    """The nodes inside others that kept a run from its result."""
+    try:
+        nodes = (await run.history()).nodes.values()
+    except PerdureError:  # what is known without it is shown
+        return []
+    return [node for node in nodes if node.parent is not None and node.state in UNFINISHED_STATES]
+
+
+def as_json(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel] = ()) -> str:
     """The report for programs; times are ISO 8601."""
     plain: dict[str, Any] = {
         key: value.isoformat() if isinstance(value, datetime) else value
         for key, value in asdict(report).items()
     }
     if ended is not None:
-        plain |= {"states": dict(ended.states), "errors": dict(ended.errors)}
+        states, errors = dict(ended.states), dict(ended.errors)
+        states |= {node.address: node.state for node in inner}
+        errors |= {node.address: node.failure for node in inner if node.failure is not None}
+        plain |= {"states": states, "errors": errors}
     return output.json_text(plain)
 
 
-def lines(report: RunReport, ended: RunResult | None, now: datetime) -> list[str]:
-    """The report for people; `ended` is what the run left behind, if it has ended."""
+def lines(
+    report: RunReport, ended: RunResult | None, now: datetime, inner: Sequence[NodeModel] = ()
+) -> list[str]:
+    """The report for people.
+
+    `ended` is what the run left behind, if it has ended, `inner` the nodes of its graphs inside that failed.
+    """
     name = f" ({report.name})" if report.name else ""
     shown = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
     if ended is not None:
         shown += [_end_line(name, state, ended.errors.get(name)) for name, state in ended.states.items()]
+        shown += [_end_line(node.address, node.state, node.failure) for node in inner[:MAX_INNER_COUNT]]
+        if len(inner) > MAX_INNER_COUNT:
+            shown.append(f"  … and {len(inner) - MAX_INNER_COUNT} more inside: perdure history {report.id}")
     elif report.status is not None:
         if report.status.iteration:
             shown.append(f"  iteration {report.status.iteration}")

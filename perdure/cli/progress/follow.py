@@ -14,6 +14,7 @@ from perdure import server
 from perdure.agents.catalog import catalog
 from perdure.cli import output
 from perdure.cli.connection import revived
+from perdure.cli.inputs.answers import question_line, user
 from perdure.cli.inputs.piped_answers import PipedAnswers
 from perdure.cli.progress.progress_table import ProgressTable
 from perdure.cli.progress.views import View
@@ -124,7 +125,7 @@ class Follower:
         self._hear(status)
         for question in status.questions:
             if self.piped is None or self.piped.is_over:
-                self._ask(question.path, question.message)
+                self._ask(question.path, question_line(question))
                 continue
             line = self.piped.take()
             if line is None:
@@ -213,7 +214,7 @@ class Follower:
 
     async def _give(self, path: str, answer: str) -> None:
         try:
-            await self.run.answer(path, answer)
+            await self.run.answer(path, answer, who=user())
         except UsageError as error:
             self.view.lines([str(error)])
 

@@ -1,0 +1,137 @@
+"""What happened in a run, open or over: its nodes in the order in which they began, or all of one node.
+
+No worker is needed: the history of the run is replayed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from perdure.cli import connection, logs, output
+from perdure.cli.progress.progress_table import duration
+from perdure.cli.running.shorten import shortened
+from perdure.graph.text.shown import line
+from perdure.graph.values import UNDEFINED, Value
+from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.history.model import NodeModel, RunModel
+    from perdure.runs import Run
+
+EXAMPLES = """\
+examples:
+  perdure history nightly-3
+  perdure history nightly-3 'chapters[3].summarize'
+  perdure history nightly-3 --json
+"""
+HISTORY_COLUMN_TITLES = ("began", "took", "node", "agent", "attempts", "state")
+VALUES = ("inputs", "params", "result")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("id", metavar="ID", help="the run")
+    parser.add_argument("node", metavar="NODE", nargs="?", help="one node, or its place in the run")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Asks and prints."""
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    return connection.run(_main(args, settings, connection.begin(settings)))
+
+
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
+    async with connection.connected(settings, opening) as client:
+        run = client.get(args.id)
+        model = await run.history()
+        if model.problem is not None:
+            output.note(f"the history cannot be replayed by this version of perdure: {model.problem}")
+        if args.node is not None:
+            node = await _plain(run, model.node(args.node))
+            output.result(output.json_text(node) if args.json else "\n".join(_node_lines(node)))
+        elif args.json:
+            output.result(output.json_text(plain(model)))
+        else:
+            output.result(output.table(HISTORY_COLUMN_TITLES, rows(model)))
+    return 0
+
+
+def rows(model: RunModel) -> list[list[str]]:
+    """The table for people: nodes with agents, in the order in which they began, then the others."""
+    nodes = [node for node in model.nodes.values() if node.agent is not None]
+    nodes.sort(key=lambda node: (node.started is None, node.started or 0))
+    return [_row(model, node) for node in nodes]
+
+
+def _row(model: RunModel, node: NodeModel) -> list[str]:
+    began = "" if node.started is None else f"+{_seconds(model.started, node.started)}"
+    took = "" if node.started is None or node.ended is None else _seconds(node.started, node.ended)
+    phase = f"{node.phase} ({line(node.failure)})" if node.failure else str(node.phase)
+    count = str(len(node.attempts)) if node.attempts else ""
+    return [began, took, node.address, node.agent or "", count, phase]
+
+
+def _seconds(begin: int | None, end: int) -> str:
+    return duration(max(end - (begin or end), 0) / 1000)
+
+
+def plain(model: RunModel) -> dict[str, Any]:
+    """The whole run for programs, without inputs and results of its nodes."""
+    nodes = [_facts(node) for node in model.nodes.values()]
+    names = ("id", "name", "state", "started", "ended", "queue", "is_whole", "failure", "counts", "problem")
+    facts = {name: getattr(model, name) for name in names}
+    transitions = [[each.time, each.address, each.state] for each in model.transitions]
+    chain = [asdict(each) for each in model.chain]
+    return {**facts, "chain": chain, "nodes": nodes, "transitions": transitions}
+
+
+def _facts(node: NodeModel) -> dict[str, Any]:
+    """What is known of a node, except its values; what is not known is left out."""
+    values = {*VALUES, "condition_value"}
+    facts = {name: getattr(node, name) for name in node.__slots__ if name not in values}
+    facts["attempts"] = [asdict(attempt) for attempt in node.attempts]
+    facts["rows"] = None if node.rows is None else asdict(node.rows)
+    return {name: value for name, value in facts.items() if value not in (None, (), False)}
+
+
+async def _plain(run: Run, node: NodeModel) -> dict[str, Any]:
+    """All of one node, with values from the store."""
+    values = {name: getattr(node, name) for name in VALUES}
+    known = {name: await run.value(value) for name, value in values.items() if value is not UNDEFINED}
+    return {**_facts(node), **known}
+
+
+def _node_lines(node: dict[str, Any]) -> list[str]:
+    lines = [f"{node['address']}: {node['phase']}"]
+    lines += [f"  {name} {_moment(node[name])}" for name in ("ready", "started", "ended") if name in node]
+    lines += [f"  {_attempt_line(attempt)}" for attempt in node["attempts"]] if "attempts" in node else []
+    lines += [f"  failure: {node['failure']}"] if "failure" in node else []
+    lines += [f"  console: {text}" for text in node.get("console", ())]
+    shown = [line(each) for each in lines]
+    for name in VALUES:
+        if name in node:
+            shown += [f"  {name}:", *_indented(node[name])]
+    return shown
+
+
+def _attempt_line(attempt: dict[str, Any]) -> str:
+    parts = [f"attempt {attempt['number']} of {attempt['path']}"]
+    parts += [f"by {attempt['worker']}"] if attempt["worker"] else []
+    if attempt["started"] and attempt["ended"]:
+        parts.append(f"took {_seconds(attempt['started'], attempt['ended'])}")
+    parts += [f"failed: {attempt['failure']}"] if attempt["failure"] else []
+    return ", ".join(parts)
+
+
+def _indented(value: Value) -> Sequence[str]:
+    return [f"    {each}" for each in output.json_text(shortened(value)).splitlines()]
+
+
+def _moment(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).astimezone().isoformat(timespec="milliseconds")

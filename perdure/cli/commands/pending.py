@@ -1,0 +1,57 @@
+"""Lists what people are asked by the open runs: the questions that wait for an answer."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from perdure.cli import connection, logs, output
+from perdure.cli.progress.progress_table import duration
+from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.monitoring.pending import PendingQuestion
+
+EXAMPLES = """\
+examples:
+  perdure pending
+  perdure pending --who anna@example.org   those of Anna, and those for anybody
+  perdure pending --json
+"""
+PENDING_TITLES = ("run", "path", "who", "since", "question")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("--who", metavar="NAME", help="those that this person or group is asked, or anybody")
+    parser.add_argument("--json", action="store_true", help="as JSON, with the forms")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Asks and prints."""
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    return connection.run(_main(args, settings, connection.begin(settings)))
+
+
+async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
+    async with connection.connected(settings, opening) as client:
+        questions = [question async for question in client.pending(args.who)]
+    if args.json:
+        from perdure.protocol.records import to_plain  # noqa: PLC0415 -- only for JSON
+
+        rows = [{"run": question.run, **to_plain(question.prompt)} for question in questions]
+        output.result(output.json_text(rows))
+    elif questions:
+        now = datetime.now(UTC).timestamp()
+        output.result(output.table(PENDING_TITLES, [_cells(question, now) for question in questions]))
+    else:
+        output.note("no question is open")
+    return 0
+
+
+def _cells(question: PendingQuestion, now: float) -> list[str]:
+    prompt = question.prompt
+    since = duration(max(0.0, now - prompt.asked / 1000))
+    return [question.run, prompt.path, ", ".join(prompt.who) or "anybody", since, prompt.message]

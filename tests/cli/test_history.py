@@ -1,0 +1,52 @@
+"""`history`, `explain`, `logs` and `status` of a run that is over, whose worker is gone."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.cli import Cli
+
+GRAPH = """\
+nodes:
+  numbers:
+    value: [1, 0]
+  checked:
+    agent: mapAgent
+    inputs: {rows: ":numbers"}
+    graph:
+      nodes:
+        seen: {agent: copyAgent, inputs: {x: ":row"}, console: {after: "saw ${:row}"}}
+        kept: {agent: popAgent, inputs: {array: ":seen.x.missing"}, isResult: true}
+  after: {agent: copyAgent, inputs: {x: ":checked"}}
+"""
+
+
+def test_a_run_that_has_failed(perdure: Cli) -> None:
+    perdure.write("g.yaml", GRAPH)
+    assert perdure("run", "g.yaml", "--id", "over").code == 1
+    table = perdure("history", "over").out.splitlines()
+    assert table[0].split() == ["began", "took", "node", "agent", "attempts", "state"]
+    assert any("checked[0].kept" in line and "failed (" in line for line in table)
+    status = perdure("status", "over").out
+    assert "✗ checked[0].kept failed" in status
+    states = json.loads(perdure("status", "over", "--json").out)["states"]
+    assert (states["checked[0].kept"], states["after"]) == ("failed", "waiting")
+    node = json.loads(perdure("history", "over", "checked[0].seen", "--json").out)
+    assert (node["state"], node["parent"], node["inputs"]) == ("completed", "checked", {"x": 1})
+    whole = json.loads(perdure("history", "over", "--json").out)
+    assert [each["address"] for each in whole["nodes"]][:3] == ["numbers", "checked", "after"]
+    shown = perdure("history", "over", "checked[0].seen").out
+    assert "inputs:" in shown
+    assert perdure("logs", "over", "checked[0].seen").code == 0
+
+
+def test_why(perdure: Cli) -> None:
+    perdure.write("g.yaml", GRAPH)
+    perdure("run", "g.yaml", "--id", "why")
+    said = perdure("explain", "why", "after").out.splitlines()
+    assert said[0] == "after: waiting"
+    assert said[1].startswith("  the run is failed: checked: ")
+    explained = json.loads(perdure("explain", "why", "after", "--json").out)
+    assert (explained["cause"]["code"], explained["chain"]) == ("run-over", ["checked"])
+    unknown = perdure("explain", "why", "nowhere")
+    assert (unknown.code, "has no node 'nowhere'" in unknown.err) == (2, True)
