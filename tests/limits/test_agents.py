@@ -64,7 +64,7 @@ async def first(count: int, **params: Any) -> dict[str, Any]:
     nodes = {f"n{index}": {"agent": "wordy", "params": params} for index in range(count)}
     request = RunRequest(document={"concurrency": 20_000, "nodes": nodes})
     beginning = pack(FirstSegmentRequest(request=to_plain(request)), limited=False)
-    return unpack(await activities(wordy).directory(beginning))["first"]
+    return unpack(await ActivityEnvironment().run(activities(wordy).directory, beginning))["first"]
 
 
 async def test_answers_of_a_segment() -> None:
@@ -96,7 +96,7 @@ async def test_segments_at_once() -> None:
     worker = activities(slow)
     request = RunRequest(document={"nodes": {"n": {"agent": "slow"}}})
     beginning = pack(FirstSegmentRequest(request=to_plain(request)))
-    runs = [asyncio.create_task(worker.directory(beginning)) for _ in range(6)]
+    runs = [asyncio.create_task(ActivityEnvironment().run(worker.directory, beginning)) for _ in range(6)]
     while len(working) < 3:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
