@@ -18,6 +18,7 @@
         +-- TransientError        the environment failed: repeated with backoff, does not count
         |   +-- StoreUnavailable  the store of large values does not answer
         +-- FinalError            no repetition can help: the node fails at once
+            +-- MalformedPayload  what another process has sent cannot be read
             +-- ObjectMissing     a large value is not in the store
             +-- ObjectCorrupt     a large value is damaged
             +-- NoStore           a value is in a store, and this process has none
@@ -239,6 +240,10 @@ class FinalError(AgentError):
 
 class StoreUnavailable(TransientError):
     """The object store cannot be reached, refuses, or is too slow."""
+
+
+class MalformedPayload(FinalError):
+    """What another process has sent is not JSON, or has another shape than it must have."""
 
 
 class ObjectMissing(FinalError):

@@ -17,15 +17,17 @@ from functools import cache
 from typing import Any, cast
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.common import RawValue
-from temporalio.converter import DataConverter, PayloadConverter
+from temporalio.converter import DataConverter, FailureConverter, PayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import ReplayerConfig, WorkerConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.engine.human_tasks import Answer
+from perdure.errors import MalformedPayload
 from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
-from perdure.protocol.wire import PLACES, from_payload, to_payload
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 OWN_TYPES = frozenset(
@@ -48,7 +50,14 @@ class OwnTypes(PayloadConverter):
         """One value for each payload; those of the converter underneath where no payload is Perdure's."""
         hints: Sequence[type | None] = type_hints or [None] * len(payloads)
         if not any(map(_is_ours, payloads, hints)):
-            return super().from_payloads(payloads, type_hints)  # pyright: ignore[reportAbstractUsage] -- likewise
+            try:
+                return super().from_payloads(payloads, type_hints)  # pyright: ignore[reportAbstractUsage] -- likewise
+            except Exception as error:
+                if type_hints is not None or len(payloads) == 1:
+                    raise
+                # A start of `Graph` with more arguments than it takes: only an error of Perdure ends the run.
+                finding = f"one of {len(payloads)} arguments cannot be read: {error}"
+                raise MalformedPayload(finding[:MAX_UNREADABLE_CHARS]) from error
         return [self._from_payload(*pair) for pair in zip(payloads, hints, strict=True)]
 
     def _to_payload(self, value: Any) -> Payload:
@@ -64,20 +73,50 @@ class OwnTypes(PayloadConverter):
         return self.from_payloads([payload], None if hint is None else [hint])[0]
 
 
+class AnyFailure(FailureConverter):
+    """Mixed into a converter: reads every failure, without the details that cannot be read.
+
+    They are whatever the worker of another application has put there. An exception here would fail the
+    workflow task, which the server repeats forever.
+    """
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """The exception of the converter underneath."""
+        try:
+            return super().from_failure(failure, payload_converter)  # pyright: ignore[reportAbstractUsage] -- the mixed-in class has it
+        except Exception:
+            return super().from_failure(_without_details(failure), payload_converter)  # pyright: ignore[reportAbstractUsage] -- likewise
+
+
+def _without_details(failure: Failure) -> Failure:
+    bare = Failure()
+    bare.CopyFrom(failure)
+    part = bare
+    while True:
+        kind = part.WhichOneof("failure_info")
+        info: Any = part if kind is None else getattr(part, kind)
+        for name in ("details", "last_heartbeat_details", "category"):
+            if name in info.DESCRIPTOR.fields_by_name:
+                info.ClearField(name)
+        if not part.HasField("cause"):
+            return bare
+        part = part.cause
+
+
 class _Extended(ABCMeta):
     """The class of the classes that `extended` makes: an activity in another process needs to pickle them."""
 
 
 @cache
-def extended(base: type[PayloadConverter]) -> type[PayloadConverter]:
-    """A subclass of the payload converter `base` that converts Perdure's own types as well.
+def extended(base: type[Any], mixin: type[Any] = OwnTypes) -> type[Any]:
+    """A subclass of the converter `base` that does what `mixin` does as well.
 
     A subclass, and not a converter around it: whatever asks for the class of the user's converter, such as
     other plugins, still finds it.
     """
-    if issubclass(base, OwnTypes):
+    if issubclass(base, mixin):
         return base
-    return cast(Any, _Extended(f"Perdure{base.__name__}", (OwnTypes, base), {"__doc__": base.__doc__}))
+    return cast(Any, _Extended(f"Perdure{base.__name__}", (mixin, base), {"__doc__": base.__doc__}))
 
 
 def _is_own(kind: object) -> bool:
@@ -89,7 +128,8 @@ def _is_ours(payload: Payload, hint: type | None) -> bool:
 
 
 def _reduced(kind: Any) -> Any:
-    return extended, (kind.__bases__[1],)
+    mixin, base = kind.__bases__
+    return extended, (base,) if mixin is OwnTypes else (base, mixin)
 
 
 copyreg.pickle(_Extended, _reduced)
@@ -98,7 +138,11 @@ copyreg.pickle(_Extended, _reduced)
 def data_converter(converter: DataConverter | None) -> DataConverter:
     """The user's data converter (payloads, failures, codec), which converts Perdure's own types as well."""
     base = converter or DataConverter.default
-    return dataclasses.replace(base, payload_converter_class=extended(base.payload_converter_class))
+    return dataclasses.replace(
+        base,
+        payload_converter_class=extended(base.payload_converter_class),
+        failure_converter_class=extended(base.failure_converter_class, AnyFailure),
+    )
 
 
 class GraphPlugin(SimplePlugin):

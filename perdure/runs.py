@@ -23,7 +23,7 @@ from temporalio.service import RPCError
 
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
-from perdure.errors import ConnectionFailed, PerdureError, RunFailed, UsageError
+from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.history.explain import Explanation
 from perdure.history.model import RunModel
@@ -120,7 +120,7 @@ class Run:
             return await self.handle.query(
                 "status", console_from, result_type=RunStatus, rpc_timeout=QUERY_TIMEOUT
             )
-        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, MalformedPayload):
             return None
         except ValueError:  # the SDK, of a rejection for a state that it does not know: the run is paused
             return None
@@ -218,10 +218,10 @@ class Run:
         raise UsageError(f"run {self.id!r} has no history any more")
 
     async def recorded_name(self) -> str:
-        """The name of the graph in what started the run; "" where its history is gone."""
+        """The name of the graph in what started the run; "" where that is gone, or was no request."""
         try:
             return (await self.request()).name
-        except UsageError:
+        except (UsageError, MalformedPayload):
             return ""
 
     async def report(self, console_from: int = 0) -> RunReport:

@@ -14,7 +14,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.attempt import Attempt
-from perdure.activities.failures import application_error, fitting_cause
+from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
@@ -26,14 +26,15 @@ from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import encoded, failure_of
 from perdure.engine.plan_cache import plan_of
-from perdure.errors import AgentTimeout, PerdureError
-from perdure.graph.deferred import copied
+from perdure.errors import AgentTimeout, MalformedPayload
+from perdure.graph.deferred import Deferred, copied
 from perdure.graph.sizes import MAX_VALUE_BYTES
-from perdure.graph.values import Value, is_object
+from perdure.graph.values import Value, is_dict, is_object
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.console import newest
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
-from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
+from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import from_plain, to_plain
 from perdure.protocol.wire import is_plain, pack, unpack
 from perdure.settings import Settings
@@ -48,7 +49,9 @@ MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
 
 MAX_CALL_CONSOLE_COUNT = 200
-"""Console lines that one call may leave behind."""
+"""Console lines that one call may leave behind: the newest, no more than MAX_CALL_CONSOLE_BYTES."""
+
+MAX_CALL_CONSOLE_BYTES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class _Delivery:
 
     def metadata(self) -> dict[str, Any]:
         """The metadata that is sent with the result."""
-        return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
+        lines = newest(self.console, MAX_CALL_CONSOLE_COUNT, MAX_CALL_CONSOLE_BYTES)
+        return {"console": lines, "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +114,10 @@ class AgentActivities:
             asks_queues=True,
             keys_by_work=True,
             times_questions=True,
+            strict_json=True,
         )
-        beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
+        with typed_failures():
+            beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None:
             segment = self._new_segment()
             first = await self._threads.run(self._first, segment, beginning, directory)
@@ -144,26 +150,26 @@ class AgentActivities:
     @activity.defn(name=FETCH)
     async def fetch(self, payload: RawValue) -> RawValue:
         """What a run has to know of a value that is not in it: (the value, whether all of it)."""
-        try:
-            distant, whole = unpack(payload)
-            return pack(await self.claims.answer(distant, whole))
-        except PerdureError as error:
-            raise application_error(error) from fitting_cause(error)
+        with typed_failures():
+            match unpack(payload):
+                case [Deferred() as distant, bool() as whole]:
+                    return pack(await self.claims.answer(distant, whole))
+                case _:
+                    raise MalformedPayload("this names no value that is kept elsewhere")
 
     @activity.defn(name=KEEP)
     async def keep(self, value: RawValue, limit: int) -> RawValue:
         """A value that a run has made, so that it takes at most `limit` bytes there."""
-        try:
+        with typed_failures():
             return pack(await self.claims.shrink(unpack(value), limit))
-        except PerdureError as error:
-            raise application_error(error) from fitting_cause(error)
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:
         """Calls the agent that the activity is named after."""
         info = activity.info()
         agent = self.agents.get(info.activity_type)
-        batch, calls = _calls(args[0])
+        with typed_failures():
+            batch, calls = _calls(args)
         attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline)
         if agent is None and not calls[0].bypassed:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
@@ -281,11 +287,15 @@ async def _stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _calls(argument: RawValue) -> tuple[bool, list[AgentCall]]:
-    """Whether it is a batch, and the calls."""
-    data: dict[str, Value] = unpack(argument)
-    if "calls" in data:
-        shared: dict[str, Value] = data["shared"]
-        deep = {name: value for name, value in shared.items() if is_object(value)}
-        return True, [from_plain(AgentCall, {**shared, **copied(deep), **call}) for call in data["calls"]]
-    return False, [from_plain(AgentCall, data)]
+def _calls(arguments: Sequence[RawValue]) -> tuple[bool, list[AgentCall]]:
+    """Whether it is a batch, and the calls. Raises MalformedPayload."""
+    if len(arguments) != 1:
+        raise MalformedPayload(f"an agent takes one argument, its call, and not {len(arguments)}")
+    data: Value = unpack(arguments[0])
+    if not is_dict(data) or "calls" not in data:
+        return False, [from_plain(AgentCall, data)]
+    batch = from_plain(BatchCall, data)
+    if not batch.calls:
+        raise MalformedPayload("there are no calls in the batch")
+    deep = {name: value for name, value in batch.shared.items() if is_object(value)}
+    return True, [from_plain(AgentCall, {**batch.shared, **copied(deep), **call}) for call in batch.calls]

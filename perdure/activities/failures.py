@@ -10,7 +10,8 @@ Temporal's UI is where people look for a stack trace.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -40,6 +41,15 @@ def application_error(error: Exception | Failure, delay: timedelta | None = None
         next_retry_delay=delay,
         non_retryable=not failure.transient,
     )
+
+
+@contextmanager
+def typed_failures() -> Generator[None]:
+    """Whatever is raised inside leaves as an ApplicationError: any other would be repeated for days."""
+    try:
+        yield
+    except Exception as error:
+        raise application_error(error) from fitting_cause(error)
 
 
 def shortened(message: str) -> str:

@@ -19,7 +19,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, CallId, FailureState
-from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, TransientError
+from perdure.errors import (
+    AgentError,
+    AgentTimeout,
+    FinalError,
+    MalformedPayload,
+    PerdureError,
+    TransientError,
+)
 from perdure.graph.values import Value
 
 _CUT: Final = " characters more)"
@@ -108,14 +115,19 @@ def encoded(answer: AgentCompleted | AgentFailed | Failure) -> list[Value]:
 
 
 def decoded(call: CallId, data: Sequence[Value]) -> AgentCompleted | AgentFailed | None:
-    """The answer to `call` that `encoded` wrote; None where the agent has to be called again."""
+    """The answer to `call` that `encoded` wrote; None where the agent has to be called again.
+
+    What `encoded` cannot have written is a final failure: to call again would bring the same.
+    """
     match data:
         case ["completed", result]:
             return AgentCompleted(call, result)
-        case ["failed", message, state, final]:
+        case ["failed", str() as message, ("failed" | "timed-out") as state, bool() as final]:
             return AgentFailed(call, message, state, final)
-        case _:
+        case ["again"]:
             return None
+        case _:
+            return AgentFailed(call, "the agent's answer has an unknown form", final=True)
 
 
 def segment_answer(path: str, answer: AgentCompleted | AgentFailed) -> list[Value]:
@@ -129,13 +141,17 @@ def read_segment_answer(data: Sequence[Value]) -> tuple[str, AgentCompleted | Ag
     """The path and the answer that `segment_answer` wrote, or (call, path, *encoded), the form to come.
 
     They differ in length, and in the third item: only an older failure has null, and more after it.
+    Raises MalformedPayload for anything else.
     """
-    call, path, first, *rest = data
-    if not rest:
-        return path, AgentCompleted(call, first)
-    if first is None:
-        return path, AgentFailed(call, *rest)
-    answer = decoded(call, data[2:])
+    match data:
+        case [int() as call, str() as path, result]:
+            return path, AgentCompleted(call, result)
+        case [int() as call, str() as path, None, *failure]:
+            answer = decoded(call, ["failed", *failure])
+        case [int() as call, str() as path, "completed" | "failed", *_]:
+            answer = decoded(call, data[2:])
+        case _:
+            raise MalformedPayload("an answer of a segment has an unknown form")
     if answer is None:
-        raise ValueError(f"{path}: the segment's answer has an unknown form")
+        raise MalformedPayload(f"{path}: an answer of a segment has an unknown form")
     return path, answer

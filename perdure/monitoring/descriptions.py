@@ -95,8 +95,14 @@ def state_name(status: int) -> str:
 
 def name_of(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> str:
     """The name of a run's graph, "" where neither search attributes nor memo have it."""
-    attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
-    return attribute or str(memo.get("graph") or "")
+    attribute = None
+    with suppress(ValueError):  # attributes of a type that this SDK does not know
+        attribute = decode_typed_search_attributes(info.search_attributes).get(GRAPH_KEY)
+    return attribute or _text(memo.get("graph"))
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def started_at(info: WorkflowExecutionInfo, memo: Mapping[str, Value]) -> datetime:
@@ -162,8 +168,12 @@ async def listed(temporal: Client, query: str, limit: int) -> AsyncIterator[RunS
 
 
 async def _memo(temporal: Client, memo: Memo) -> dict[str, Value]:
-    values = await temporal.data_converter.decode(list(memo.fields.values())) if memo.fields else ()
-    return dict(zip(memo.fields, values, strict=True))
+    """What can be read of it: other workflows and other clients have memos of their own."""
+    values: dict[str, Value] = {}
+    for name, payload in memo.fields.items():
+        with suppress(Exception):  # of a codec or a converter, which may raise anything
+            values[name] = (await temporal.data_converter.decode([payload]))[0]
+    return values
 
 
 def _closed(info: WorkflowExecutionInfo) -> datetime | None:

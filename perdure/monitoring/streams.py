@@ -10,8 +10,11 @@ would show people the same beginning twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
 from perdure.monitoring.descriptions import RunDescription
@@ -66,14 +69,23 @@ class StreamReader:
         for call in description.raw.pending_activities:
             now.add(call.activity_id)
             if call.heartbeat_details.payloads:
-                tails = await self.converter.decode(call.heartbeat_details.payloads, [StreamTail])
-                text = self._texts.setdefault(call.activity_id, StreamText())
-                pieces += text.add(call.activity_id, tails[0])
+                tail = await self._tail(call.heartbeat_details.payloads)
+                if tail is not None:
+                    text = self._texts.setdefault(call.activity_id, StreamText())
+                    pieces += text.add(call.activity_id, tail)
         self._ended |= self._running - now
         self._running = now
         if self.from_now:
             self.from_now, pieces = False, []
         return pieces
+
+    async def _tail(self, details: Sequence[Payload]) -> StreamTail | None:
+        """The tail in the details of a heartbeat; None where a worker of others beats with something else."""
+        with suppress(Exception):  # of a codec or a converter, which may raise anything
+            values = await self.converter.decode(details[:1], [StreamTail])
+            if isinstance(values[0], StreamTail):
+                return values[0]
+        return None
 
     def has_ended(self) -> bool:
         """Whether a call has ended whose last pieces were not read yet."""

@@ -49,7 +49,8 @@ class AgentRegistry:
     `asks_queues` says that the run asks the queues that nodes name for their agents before it calls them,
     and `keys_by_work` that idempotency keys cover the inputs and the attempt (perdure.protocol.idempotency).
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
-    attribute, and accepts answers by signal.
+    attribute, and accepts answers by signal; `strict_json` that a result with NaN, which is not JSON, or one
+    that nests too deeply fails its node.
     """
 
     pure: Sequence[str] = ()
@@ -66,6 +67,7 @@ class AgentRegistry:
     asks_queues: bool = False
     keys_by_work: bool = False
     times_questions: bool = False
+    strict_json: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -82,6 +84,7 @@ class Placement:
         self.asks_queues = directory.asks_queues
         self.keys_by_work = directory.keys_by_work
         self.times_questions = directory.times_questions
+        self.strict_json = directory.strict_json
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

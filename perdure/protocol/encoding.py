@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 from perdure.graph.deferred import BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.text.json_dump import dump
-from perdure.graph.values import UNDEFINED, Undefined, Value, is_dict, is_list
+from perdure.graph.values import MAX_DEPTH, UNDEFINED, Undefined, Value, is_dict, is_list
 
 SpecialPlace: TypeAlias = tuple[tuple[str | int, ...], Value]
 
@@ -23,6 +23,18 @@ _SPECIAL: Mapping[str, Value] = {
     "Infinity": math.inf,
     "-Infinity": -math.inf,
 }
+
+UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading data of strangers raises."""
+
+MAX_WIRE_DEPTH: Final = MAX_DEPTH + 100
+"""How deep the JSON of a payload may nest: that of a value, and of what is around it.
+
+Fixed, as MAX_DEPTH is: Python's own limit is another one in a replay.
+"""
+
+MAX_SPECIAL_DEPTH: Final = 200
+"""How deep the description of a distant value may nest."""
 
 MAX_INLINE_SPECIAL_COUNT = 200
 """Characters that stand for a distant value where people look at the JSON."""
@@ -57,21 +69,69 @@ def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace
     return dump(_plain(value, path, places))
 
 
-def decode(data: bytes, places: Sequence[Sequence[Any]] = ()) -> Value:
-    """The value that `encode` wrote."""
-    return _restored(json.loads(data), places)
+def decode(data: bytes, places: Value = (), *, strict: bool = True) -> Value:
+    """The value that `encode` wrote, or another program: `places` as they are in JSON.
+
+    Raises one of UNREADABLE for anything else; where it is `strict`, also for NaN and the infinities, which
+    are not JSON, and for what nests deeper than MAX_WIRE_DEPTH.
+    """
+    value = _read_json(data, MAX_WIRE_DEPTH) if strict else json.loads(data)
+    return _restored(value, places)
 
 
-def _restored(value: Value, places: Sequence[Sequence[Any]]) -> Value:
+def decode_places(data: bytes) -> Value:
+    """The places that are written with a value. Raises one of UNREADABLE."""
+    return _read_json(data, MAX_SPECIAL_DEPTH)
+
+
+def _read_json(data: bytes, limit: int) -> Value:
+    value = _STRICT.decode(str(data, "utf-8", "surrogatepass"))
+    if data.count(b"[") + data.count(b"{") > limit:
+        _refuse_depth(value, limit)
+    return value
+
+
+def _refuse_depth(value: Value, limit: int) -> None:
+    """Raises ValueError for a value that nests deeper than `limit`."""
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            item
+            for part in level
+            for item in (part.values() if part.__class__ is dict else part)
+            if item.__class__ is dict or item.__class__ is list
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {limit} levels")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _restored(value: Value, places: Value) -> Value:
     for path, mark in places:
         special = _SPECIAL[mark] if isinstance(mark, str) else _read(mark)
         if not path:
             return special
         target = value
         for step in path[:-1]:
-            target = target[step]
+            target = _member(target, step)
+        _member(target, path[-1])
         target[path[-1]] = special
     return value
+
+
+def _member(target: Value, step: Value) -> Value:
+    """The member of a list or an object that a step of a path leads to."""
+    is_member = isinstance(step, str) if is_dict(target) else is_list(target) and step.__class__ is int
+    if is_member and (step.__class__ is str or step >= 0):
+        return target[step]
+    raise LookupError(f"there is no place {step!r}")
 
 
 def _plain(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace]) -> Value:
@@ -114,24 +174,37 @@ def _written(distant: Deferred) -> list[Value]:
             raise TypeError(f"{distant!r} is unknown")
 
 
-def _read(mark: Sequence[Any]) -> Deferred:
+def _read(mark: Value) -> Deferred:
     match mark:
         case ["stored", digest, size, kind, length, keys]:
             return _blob(digest, size, kind, length, keys)
-        case ["part", source, steps, cleaned]:
-            return Projection(_read(source), tuple((text, functions) for text, functions in steps), cleaned)
+        case ["part", source, steps, bool() as cleaned] if is_list(steps):
+            return Projection(_read(source), tuple(map(_step, steps)), cleaned)
         case ["whole", value, places]:
             return Composite(_restored(value, places))
-        case ["joined", parts, places]:
+        case ["joined", parts, places] if is_list(parts):
             return Concat(tuple(_restored(parts, places)))
-        case ["merged", base, over, places]:
+        case ["merged", base, over, places] if is_dict(over):
             return Merged(_read(base), _restored(over, places))
         case _:
-            raise ValueError(f"a place of this kind is unknown here: {mark[:1]!r}")
+            kind = mark[:1] if is_list(mark) else mark
+            raise ValueError(f"a place of this kind is unknown here: {str(kind)[:50]}")
 
 
-def _blob(digest: Any, size: Any, kind: Any, length: Any, keys: Any) -> BlobRef:
-    numbers_fit = isinstance(size, int) and size >= 0 and isinstance(length, int)
-    if not (isinstance(digest, str) and kind in ("object", "list", "string") and numbers_fit):
+def _step(step: Value) -> tuple[str, bool]:
+    match step:
+        case [str() as text, bool() as functions]:
+            return text, functions
+        case _:
+            raise ValueError("a step of a reference is malformed")
+
+
+def _blob(digest: Value, size: Value, kind: Value, length: Value, keys: Value) -> BlobRef:
+    is_named = isinstance(digest, str) and kind in ("object", "list", "string")
+    if not (is_named and all(number.__class__ is int and number >= 0 for number in (size, length))):
         raise ValueError("the reference to a stored value is malformed")
-    return BlobRef(digest, size, kind, length, None if keys is None else tuple(keys))
+    if keys is None:
+        return BlobRef(digest, size, kind, length)
+    if not (is_list(keys) and all(isinstance(key, str) for key in keys)):
+        raise ValueError("the names of the members of a stored value are malformed")
+    return BlobRef(digest, size, kind, length, tuple(keys))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
@@ -44,6 +45,9 @@ class RunResult:
     messages, `states` every node to its last state.
     """
 
+    #: Whether fields may be in the store as a whole.
+    MAY_BE_STORED: ClassVar[bool] = True
+
     results: Mapping[str, Value] = field(default_factory=dict[str, Value])
     all: Mapping[str, Value] = field(default_factory=dict[str, Value])
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -73,6 +77,8 @@ class AgentCall:
     `keyed_by_work` says that the idempotency key covers the inputs and the attempt.
     """
 
+    MAY_BE_STORED: ClassVar[bool] = True
+
     agent: str
     inputs: Value
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -99,6 +105,8 @@ class BatchCall:
     The result is a list with (completed, result), (failed, message, state, final) or (again,) for
     each: the last after a transient failure, when the call is to be repeated.
     """
+
+    MAY_BE_STORED: ClassVar[bool] = True
 
     calls: Sequence[Mapping[str, Value]]
     shared: Mapping[str, Value] = field(default_factory=dict[str, Value])

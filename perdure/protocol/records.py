@@ -7,7 +7,8 @@ marked INLINE, among the fields of the record that holds it. Readers skip fields
 and take defaults for those that are missing, so that versions may be mixed.
 
 The forms are derived from the types once for each class, as two records are made for every call of an
-agent; a schema library would check each value again, and values of the language have no schema.
+agent; a schema library would check each value again, and values of the language have no schema. What is
+read is checked against the same types (shapes.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import cache
 from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from perdure.graph.values import Value
+from perdure.protocol.shapes import check_fields
 
 Record = TypeVar("Record")
 
@@ -41,7 +43,11 @@ def to_lean(record: object) -> dict[str, Value]:
 
 
 def from_plain(kind: type[Record], data: Mapping[str, Any]) -> Record:
-    """The record of class `kind` from its fields; those it does not know are left out."""
+    """The record of class `kind` from its fields; those it does not know are left out.
+
+    Raises MalformedPayload for anything else.
+    """
+    check_fields(kind, data)
     shape = _shape(kind)
     known = data
     if not data.keys() <= shape.defaults.keys():

@@ -32,14 +32,14 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
-from perdure.errors import FinalError, NoStore
+from perdure.errors import FinalError, MalformedPayload, NoStore
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
 from perdure.graph.values import Value, is_dict, is_list
-from perdure.protocol.encoding import encode
-from perdure.protocol.wire import from_payload, pack, to_payload
+from perdure.protocol.encoding import UNREADABLE, encode
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
 from perdure.storage.value_objects import ValueObjects
@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 THREADED_CODEC_BYTES: Final = 500_000
 """Bytes: larger values are encoded and decoded in a thread, so that the event loop can send heartbeats."""
 
-MAX_SHARED_BYTES: Final = 64_000_000
+MAX_SHARED_BYTES: Final = 32_000_000
 """Bytes of objects whose values are held for the next one who needs a part of them."""
 
 MAX_FETCHED_VALUE_BYTES: Final = 1_000_000
@@ -123,7 +123,8 @@ class ClaimCheck:
     async def redeem(self, value: Value, limit: int | None = None) -> Value:
         """A copy of `value` with nothing distant in it, of at most `limit` bytes.
 
-        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, StoreUnavailable; FunctionError from references.
+        Raises SizeExceeded, ObjectMissing, ObjectCorrupt, MalformedPayload, StoreUnavailable; FunctionError
+        from references.
         """
         blobs = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
         if not blobs:
@@ -142,9 +143,13 @@ class ClaimCheck:
             return _copied(distant, load, meter)
 
         largest = max(stored.size for stored in blobs.values())
-        if largest < THREADED_CODEC_BYTES:
-            return replaced(value, redeemed)
-        return await asyncio.to_thread(replaced, value, redeemed)
+        try:
+            if largest < THREADED_CODEC_BYTES:
+                return replaced(value, redeemed)
+            return await asyncio.to_thread(replaced, value, redeemed)
+        except UNREADABLE as error:  # what is said about an object is not true of it
+            reason = f"{type(error).__name__}: {error}"[:MAX_UNREADABLE_CHARS]
+            raise MalformedPayload(f"a value of the store is not what it should be: {reason}") from error
 
     def redeem_at_hand(self, value: Value) -> Value:
         """The same, where parts are asked for of objects that were just read. Raises LookupError."""

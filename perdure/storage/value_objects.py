@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
@@ -105,12 +106,19 @@ class ValueObjects:
 
     async def _payloads(self, names: Sequence[str]) -> list[Payload]:
         objects = await asyncio.gather(*(self.store.get(name) for name in names))
-        payloads = [Payload.FromString(data) for data in objects]
+        payloads = list(map(_payload, names, objects))
         return payloads if self.codec is None or not payloads else await self.codec.decode(payloads)
 
     async def _encoded(self, payload: Payload) -> bytes:
         coded = payload if self.codec is None else (await self.codec.encode([payload]))[0]
         return coded.SerializeToString(deterministic=True)  # the same value has the same name in any process
+
+
+def _payload(name: str, data: bytes) -> Payload:
+    try:
+        return Payload.FromString(data)
+    except DecodeError as error:
+        raise _malformed(name, "it is not a payload") from error
 
 
 def _extents(name: str, payload: Payload) -> list[Extent]:

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -31,12 +32,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turn_order import TurnOrder
+from perdure.errors import MalformedPayload
 from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
 from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
-from perdure.protocol.wire import metadata_of, pack, unpack
+from perdure.protocol.wire import metadata_of, pack, strings, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.calls import agent_call, failure, foreign_failure
@@ -216,11 +218,12 @@ class ActivityDispatcher:
 
     def _keep_metadata(self, path: str, result: RawValue) -> None:
         """What came with a result: console lines, the end of a stream."""
-        for line in metadata_of(result, "console") or ():
-            self.progress.add_console(line, path)
-        stream = metadata_of(result, "stream")
-        if stream:
-            self.progress.add_stream(path, stream)
+        with suppress(MalformedPayload):  # it is for watching only
+            for line in strings(metadata_of(result, "console")):
+                self.progress.add_console(line, path)
+            stream = metadata_of(result, "stream")
+            if stream is not None:
+                self.progress.add_stream(path, stream)
 
     def _fail(self, batch: list[RunAgent], make: Callable[[int], AgentFailed]) -> None:
         for command in batch:
@@ -238,10 +241,12 @@ class ActivityDispatcher:
         if was_local:
             self.share.add(len(result.payload.data), calls=0)
         self._keep_metadata(batch[0].path, result)
-        if batch[0].options.batch > 1 and not was_local:
-            answers = batches.answers(batch, result)
-        else:
-            answers = [AgentCompleted(batch[0].call, unpack(result))]
+        try:
+            answers = self._answers(batch, result, was_local)
+        except MalformedPayload as error:
+            finding = f"the answer of {batch[0].agent}: {error}"
+            self._fail(still_open, lambda call: AgentFailed(call, finding, final=True))
+            return
         self.share.count(sum(map(_size, answers)))
         open_calls = {command.call for command in still_open}
         for answer in answers:
@@ -251,6 +256,14 @@ class ActivityDispatcher:
                 self._waiting.append(replace(answer, options=replace(answer.options, batch=1)))
             else:
                 self._arrive(answer)
+
+    def _answers(
+        self, batch: list[RunAgent], result: RawValue, was_local: bool
+    ) -> Sequence[AgentCompleted | AgentFailed | RunAgent]:
+        value = unpack(result, strict=self.placement.strict_json)
+        if batch[0].options.batch > 1 and not was_local:
+            return batches.answers(batch, value)
+        return [AgentCompleted(batch[0].call, value)]
 
     def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""

@@ -10,11 +10,12 @@ from temporalio.common import RawValue
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import decoded
-from perdure.graph.values import UNDEFINED, Value, is_dict
+from perdure.errors import MalformedPayload
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 from perdure.protocol.agents import Placement
 from perdure.protocol.payloads import AgentCall, BatchCall
 from perdure.protocol.records import to_lean
-from perdure.protocol.wire import pack, unpack
+from perdure.protocol.wire import pack
 from perdure.workflows.calls import agent_call
 
 PER_CALL_FIELDS: Final = ("inputs", "path", "key")
@@ -66,7 +67,11 @@ def _is_same(value: Value, other: Value) -> bool:
     return all(other.get(name, UNDEFINED) is item for name, item in value.items())
 
 
-def answers(batch: list[RunAgent], result: RawValue) -> list[AgentCompleted | AgentFailed | RunAgent]:
-    """The answer to each call; the call itself after a transient failure, to be made again alone."""
-    pairs = zip(batch, unpack(result), strict=True)
-    return [decoded(command.call, answer) or command for command, answer in pairs]
+def answers(batch: list[RunAgent], result: Value) -> list[AgentCompleted | AgentFailed | RunAgent]:
+    """The answer to each call; the call itself after a transient failure, to be made again alone.
+
+    Raises MalformedPayload for a result that does not have an answer for each.
+    """
+    if not (is_list(result) and len(result) == len(batch)):
+        raise MalformedPayload(f"it is not a list of {len(batch)} answers")
+    return [decoded(command.call, answer) or command for command, answer in zip(batch, result, strict=True)]

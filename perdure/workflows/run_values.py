@@ -12,10 +12,11 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.engine.large_values import large_values
-from perdure.engine.messages import Event, Fetch, Fetched
+from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.scheduler import Scheduler
-from perdure.errors import CannotKeep, ValueTooLarge
+from perdure.errors import CannotKeep, MalformedPayload, ValueTooLarge
 from perdure.graph.deferred import Deferred, Projection
+from perdure.graph.values import is_list
 from perdure.protocol.encoding import encode
 from perdure.protocol.names import FETCH, KEEP
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
@@ -80,7 +81,14 @@ class Values:
         if self._open.pop(call, None) is None or task.cancelled():
             return
         error = task.exception()
-        self.arrive(failure(call, error) if error is not None else Fetched(call, unpack(task.result())))
+        if error is not None:
+            self.arrive(failure(call, error))
+            return
+        try:
+            answer: Event = Fetched(call, unpack(task.result(), strict=False))
+        except MalformedPayload as malformed:  # an exception in a callback is lost
+            answer = AgentFailed(call, f"a value of the store: {malformed}", final=True)
+        self.arrive(answer)
 
 
 async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
@@ -96,7 +104,9 @@ async def keep_values(host: Host, scheduler: Scheduler) -> None:
     """Brings the values that a run holds to the store, all but the smallest."""
     large = [each for each in large_values(scheduler) if len(encode(each.value)[0]) > MIN_OFFLOADED_BYTES]
     raw = await _kept(host, pack([each.value for each in large], limited=False), MAX_INLINE_BYTES)
-    values = unpack(raw)
+    values = unpack(raw, strict=False)
+    if not (isinstance(values, Deferred) or (is_list(values) and len(values) == len(large))):
+        raise CannotKeep("the store's answer is not a list of the values that it was to keep")
     for index, each in enumerate(large):
         new = Projection(values, ((f"${index}", True),)) if isinstance(values, Deferred) else values[index]
         if isinstance(new, Deferred):

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +33,7 @@ from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
+from perdure.errors import MalformedPayload
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.names import SEGMENT, SEGMENTS_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
@@ -87,14 +89,18 @@ class Segments:
         self.turns.expect(command.call)
 
     def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
-        """The answers of a segment that has played on from `now_ms`."""
+        """The answers of a segment that has played on from `now_ms`.
+
+        Raises MalformedPayload, and then has taken none of them.
+        """
+        answers = [read_segment_answer(answer) for answer in result.answers]
+        self.end = None if result.end is None else from_plain(RunResult, result.end)
         self.share.add(size, seconds=result.seconds)
         for line in result.console:
             self.progress.add_console(line)
         self.answers, self._alone = Answers(now_ms), result.alone
-        self.end = None if result.end is None else from_plain(RunResult, result.end)
-        for answer in result.answers:
-            self.answers.add(*read_segment_answer(answer))
+        for path, answer in answers:
+            self.answers.add(path, answer)
 
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
         """Plays what the last segment has answered: when the outcome is asked for, not before."""
@@ -162,16 +168,24 @@ class Segments:
         self._open = None
         if task.cancelled():
             return
-        failed = task.exception() is not None
-        result: SegmentResult = SegmentResult() if failed else unpack(task.result(), SegmentResult)
-        self.take(result, 0 if failed else len(task.result().payload.data), now_ms)
+        result = self._taken(task, now_ms)
         for call, command in list(self._waiting.items()):
             event = self.answers.take(command)
             if event is not None:
                 del self._waiting[call]
                 self.turns.arrive(event)
-            elif failed or call == result.alone:
+            elif result is None or call == result.alone:
                 del self._waiting[call]
                 self.turns.drop(call)
                 self.remotely(command)
         self.wake()
+
+    def _taken(self, task: asyncio.Task[Any], now_ms: int) -> SegmentResult | None:
+        """What the segment gave; None where it failed, or gave what cannot be read."""
+        if task.exception() is None:
+            with suppress(MalformedPayload):
+                result: SegmentResult = unpack(task.result(), SegmentResult, strict=False)
+                self.take(result, len(task.result().payload.data), now_ms)
+                return result
+        self.take(SegmentResult(), 0, now_ms)
+        return None

@@ -45,7 +45,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
         if is_cancelled_exception(error):
             raise
         raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
-    directory = unpack(raw, AgentRegistry)
+    directory = unpack(raw, AgentRegistry, strict=False)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)
     return Startup(replace(directory, first=None), first, len(raw.payload.data))
 

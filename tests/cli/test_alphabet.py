@@ -109,6 +109,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, byte
         _before_a_server(call)
         _with_runs(call)
         _with_a_worker(call)
+        _with_a_server(call)
         call("server", "stop")
         yield call.seen
     finally:
@@ -194,6 +195,24 @@ def _with_a_worker(call: Written) -> None:
                 worker.terminate()
                 worker.wait()
         call.seen[name] = log.read_bytes()
+
+
+def _with_a_server(call: Written) -> None:
+    """What serves pages and data says where, until it is ended."""
+    for words in (["ui", "--no-open", "--port", "0"], ["serve", "--port", "0"]):
+        log = call.folder / f"{words[0]}.log"
+        with log.open("wb") as stream:
+            command = [sys.executable, "-m", "perdure", *words]
+            serving = subprocess.Popen(
+                command, cwd=call.folder, env=call.env, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL
+            )
+            try:
+                wait_until(lambda log=log: b"http://" in log.read_bytes(), "it serves")
+            finally:
+                serving.terminate()
+                serving.wait()
+        call.seen[words[0]] = log.read_bytes()
+        call(words[0], "--host", EVIL)
 
 
 def test_every_command_was_called(written: dict[str, bytes]) -> None:

@@ -18,7 +18,15 @@ from perdure.engine.outcomes import (
     read_segment_answer,
     segment_answer,
 )
-from perdure.errors import AgentError, AgentTimeout, FinalError, ObjectMissing, PerdureError, TransientError
+from perdure.errors import (
+    AgentError,
+    AgentTimeout,
+    FinalError,
+    MalformedPayload,
+    ObjectMissing,
+    PerdureError,
+    TransientError,
+)
 
 OF_ERRORS: list[tuple[BaseException, Failure, str]] = [
     (AgentError("no"), Failure("no"), "AgentError"),
@@ -116,6 +124,16 @@ def test_the_form_of_segments_stays(data: list[Any], answer: AgentCompleted | Ag
     )
 
 
-def test_an_unknown_form_is_refused() -> None:
-    with pytest.raises(ValueError, match="p: the segment's answer has an unknown form"):
-        read_segment_answer([7, "p", "later", 1])
+@pytest.mark.parametrize(
+    "data", [[7, "p", "later", 1], [7, "p", ["failed", 5], 1], ["7", "p", 1], [7, "p"], [], 5, {}]
+)
+def test_an_unknown_form_is_refused(data: Any) -> None:
+    with pytest.raises(MalformedPayload, match="an answer of a segment has an unknown form"):
+        read_segment_answer(data)
+
+
+@pytest.mark.parametrize(
+    "data", [[], 5, None, {}, ["failed", 5, "failed", True], ["failed", "m", "lost", True], ["completed"]]
+)
+def test_an_answer_that_nobody_wrote_fails_its_call(data: Any) -> None:
+    assert decoded(7, data) == AgentFailed(7, "the agent's answer has an unknown form", final=True)

@@ -177,10 +177,11 @@ def test_codec_and_failure_converter_are_kept() -> None:
     )
     made = data_converter(given)
     assert isinstance(made.payload_codec, Reversing)
-    assert made.failure_converter_class is DefaultFailureConverterWithEncodedAttributes
+    assert issubclass(made.failure_converter_class, DefaultFailureConverterWithEncodedAttributes)
     assert issubclass(made.payload_converter_class, PydanticPayloadConverter)
     # A second plugin changes nothing.
     assert data_converter(made).payload_converter_class is made.payload_converter_class
+    assert data_converter(made).failure_converter_class is made.failure_converter_class
 
 
 def test_the_class_can_be_pickled_for_activities_in_other_processes() -> None:

@@ -82,6 +82,11 @@ STARTS: dict[str, list[RawValue]] = {
     "special bad path": [raw({"document": GRAPH}, special=[[["document", "zz", "q"], "undefined"]])],
     "special unknown": [raw({"document": GRAPH}, special=[[["document"], ["lambda", 1]]])],
     "special malformed": [raw({"document": GRAPH}, special=[[["document"], ["stored", 1, "x", 2, 3, 4]]])],
+    "two arguments, one not JSON": [*request(), raw(b"{")],
+    "two arguments, both not JSON": [raw(b"{"), raw(b"\xff", b"binary/encrypted")],
+    "NaN": [raw(b'{"document": NaN}')],
+    "special number": [raw({"document": GRAPH}, special=5)],
+    "special new member": [raw({"document": GRAPH}, special=[[["document", 7], "undefined"]])],
     "special deep": [raw({"document": GRAPH}, special=PART)],
 }
 
@@ -98,9 +103,9 @@ async def test_every_malformed_start_ends_typed(client: GraphClient) -> None:
     gc.collect()  # the SDK never awaits the coroutine of a run whose arguments are too many: it warns here
     assert {name: kind for name, kind in zip(STARTS, ends, strict=True) if kind != "UsageError"} == {
         "well-formed": "completed",
-        "document 5": "GraphError",
-        "document null": "GraphError",
         "nodes list": "GraphError",
+        "two arguments, one not JSON": "MalformedPayload",
+        "two arguments, both not JSON": "MalformedPayload",
     }
 
 

@@ -1,0 +1,119 @@
+"""The shape of the fields of a record, checked where it is read: any client of the server can send one.
+
+The checks are derived from the types that the class declares, once for each class; a separate schema
+could disagree with it. Values of the language have no shape, so a check is one or two `isinstance` for each
+field, and no check looks deeper than the type of the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
+
+from perdure.errors import MalformedPayload
+from perdure.graph.deferred import Deferred
+from perdure.graph.values import is_dict
+
+Check: TypeAlias = Callable[[Any], bool]
+
+_NUMBERS: Final = {int: int, float: (int, float)}
+
+
+def check_fields(kind: type[Any], data: Mapping[str, Any], place: str = "") -> None:
+    """Raises MalformedPayload where `data` does not have the fields of a record of class `kind`.
+
+    `place` comes before the name of a field in the message. Fields that the class does not have pass.
+    """
+    required, checks = _checks(kind)
+    if not is_dict(data):
+        raise MalformedPayload(f"{place or kind.__name__}: {_article(data)} is not an object")
+    for name, value in data.items():
+        check = checks.get(name)
+        if check is not None and not check(value):
+            raise MalformedPayload(
+                f"{place}{name}: a value of type {type(value).__name__} does not belong here"
+            )
+    if not required <= data.keys():
+        raise MalformedPayload(f"{place or kind.__name__}: {', '.join(required - data.keys())} is missing")
+
+
+def _article(value: Any) -> str:
+    return f"a value of type {type(value).__name__}"
+
+
+@cache
+def _checks(kind: type[Any]) -> tuple[frozenset[str], Mapping[str, Check]]:
+    """The fields that must be there, and the checks of those that are."""
+    hints = get_type_hints(kind)
+    may_be_stored = getattr(kind, "MAY_BE_STORED", False)
+    required: set[str] = set()
+    checks: dict[str, Check] = {}
+    for item in fields(kind):
+        if item.metadata.get("inline"):
+            continue  # its fields are checked where it is read itself
+        if item.default is MISSING and item.default_factory is MISSING:
+            required.add(item.name)
+        check = _check(hints[item.name], may_be_stored)
+        if check is not None:
+            checks[item.name] = check
+    return frozenset(required), checks
+
+
+def _check(hint: Any, may_be_stored: bool) -> Check | None:
+    """A check for the type `hint`; None where any value has it."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return _any_of([_check(each, may_be_stored) for each in arguments])
+    if hint is Any:
+        return None
+    if hint is NoneType:
+        return lambda value: value is None
+    if origin is Literal:
+        return lambda value: isinstance(value, str) and value in arguments
+    if origin is Mapping or is_dataclass(hint):
+        return _stored_or(_mapping(_check(arguments[1], False) if arguments else None), may_be_stored)
+    if origin is Sequence or (origin is tuple and arguments[1:] == (...,)):
+        return _stored_or(_sequence(_check(arguments[0], False)), may_be_stored)
+    if origin is tuple:
+        return _tuple([_check(each, False) for each in arguments])
+    numbers = _NUMBERS.get(hint)
+    if numbers is not None:
+        return lambda value: isinstance(value, numbers) and not isinstance(value, bool)
+    return lambda value: isinstance(value, hint)
+
+
+def _any_of(checks: Sequence[Check | None]) -> Check | None:
+    known = [check for check in checks if check is not None]
+    return (lambda value: any(check(value) for check in known)) if len(known) == len(checks) else None
+
+
+def _stored_or(check: Check, may_be_stored: bool) -> Check:
+    return (lambda value: check(value) or isinstance(value, Deferred)) if may_be_stored else check
+
+
+def _mapping(item: Check | None) -> Check:
+    return is_dict if item is None else lambda value: is_dict(value) and all(map(item, value.values()))
+
+
+def _sequence(item: Check | None) -> Check:
+    """Lists, and the tuples of what has not travelled."""
+    return lambda value: (
+        isinstance(value, list | tuple) and (item is None or all(map(item, cast("Sequence[Any]", value))))
+    )
+
+
+def _tuple(items: Sequence[Check | None]) -> Check:
+    def check(value: Any) -> bool:
+        return (
+            isinstance(value, list | tuple)
+            and len(cast("Sequence[Any]", value)) == len(items)
+            and all(
+                item is None or item(part)
+                for item, part in zip(items, cast("Sequence[Any]", value), strict=True)
+            )
+        )
+
+    return check
