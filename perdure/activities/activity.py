@@ -31,6 +31,7 @@ from perdure.graph.deferred import Deferred, copied
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_dict, is_object
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.console import newest
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
 from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest, SegmentRequest
@@ -48,7 +49,9 @@ MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
 
 MAX_CALL_CONSOLE_COUNT = 200
-"""Console lines that one call may leave behind."""
+"""Console lines that one call may leave behind: the newest, no more than MAX_CALL_CONSOLE_BYTES."""
+
+MAX_CALL_CONSOLE_BYTES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class _Delivery:
 
     def metadata(self) -> dict[str, Any]:
         """The metadata that is sent with the result."""
-        return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
+        lines = newest(self.console, MAX_CALL_CONSOLE_COUNT, MAX_CALL_CONSOLE_BYTES)
+        return {"console": lines, "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

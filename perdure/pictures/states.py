@@ -48,7 +48,7 @@ _SAME: Final = {
     "asks": "injected",
     "paused": "queued",
     "lost": "failed",
-    "cancelled": "abort",
+    "canceled": "abort",
     "terminated": "abort",
     "continued-as-new": "skipped",
 }

@@ -69,7 +69,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 QUERIES: Final[dict[str, dict[str, str]]] = {
     "list_runs": {
         "limit": "at most this many (50)",
-        "state": "running, completed, failed, cancelled, terminated or timed-out",
+        "state": "running, completed, failed, canceled, terminated or timed-out",
         "graph": "the name of the graph",
         "search": "how the id begins",
         "query": "a list filter of Temporal",

@@ -161,7 +161,7 @@ async def result(request: Request) -> Response:
     except TimeoutError:
         return as_json({"state": "running"}, 202)
     except RunFailed as error:
-        state = "cancelled" if isinstance(error, RunCancelled) else "failed"
+        state = "canceled" if isinstance(error, RunCancelled) else "failed"
         outcome = _outcome(error.result) if isinstance(error.result, RunResult) else {}
         return as_json({"state": state, "failure": error.finding, **outcome})
     return as_json({"state": "completed", **_outcome(ended)})

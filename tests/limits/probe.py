@@ -108,7 +108,9 @@ def changed(source: str, constant: str, change: str) -> str:
 
 def verdict(tests: Sequence[str], copy: Path) -> Verdict:
     words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    env = {"PATH": PATH, "HOME": str(copy), "PYTHONPATH": str(copy)}
+    # No bytecode: two changes of a file within a second can leave it at the same size, and the first one's
+    # bytecode would be taken for the second's.
+    env = {"PATH": PATH, "HOME": str(copy), "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         ended = subprocess.run(
             words, cwd=copy, env=env, capture_output=True, timeout=TIMEOUT_S, preexec_fn=_bounded

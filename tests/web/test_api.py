@@ -156,7 +156,7 @@ async def test_a_run_is_cancelled(client: GraphClient, api: httpx2.AsyncClient) 
     assert (await api.post("/runs/stopped/cancel", json={})).status_code == 202
     async with _worker(client, "web-e"):
         ended = (await api.get("/runs/stopped/result?wait=30")).json()
-    assert ended["state"] == "cancelled"
+    assert ended["state"] == "canceled"
 
 
 WRONG = [

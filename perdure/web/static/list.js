@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { badge, duration, fill, h } from "./dom.js";
 
 const REFRESH_MS = 3000;
-const STATES = ["", "running", "completed", "failed", "cancelled", "terminated", "timed-out"];
+const STATES = ["", "running", "completed", "failed", "canceled", "terminated", "timed-out"];
 
 export async function showList(main, signal) {
   const table = h("tbody");
