@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from perdure.activities.attempt import Attempt
+from perdure.activities.attempt import Attempt, check_needs
 from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment
@@ -115,10 +115,13 @@ class AgentActivities:
             keys_by_work=True,
             times_questions=True,
             strict_json=True,
+            agent_wait=self.settings.agent_wait,
         )
         with typed_failures():
             beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
-        if beginning is not None:
+        if beginning is not None and beginning.needs:
+            await check_needs(beginning.needs, self.agents)
+        elif beginning is not None:
             segment = self._new_segment()
             first = await self._threads.run(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
