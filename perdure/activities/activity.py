@@ -13,7 +13,8 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from perdure.activities.attempt import Attempt
+from perdure.activities.arguments import calls_of
+from perdure.activities.attempt import Attempt, check_needs
 from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.segment import Segment
@@ -27,14 +28,15 @@ from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import encoded, failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.errors import AgentTimeout, MalformedPayload
-from perdure.graph.deferred import Deferred, copied
+from perdure.graph.deferred import Deferred
 from perdure.graph.sizes import MAX_VALUE_BYTES
-from perdure.graph.values import Value, is_dict, is_object
+from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.console import newest
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
-from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest, SegmentRequest
-from perdure.protocol.records import from_plain, to_plain
+from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
+from perdure.protocol.records import to_plain
 from perdure.protocol.wire import is_plain, pack, unpack
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
@@ -48,7 +50,9 @@ MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
 
 MAX_CALL_CONSOLE_COUNT = 200
-"""Console lines that one call may leave behind."""
+"""Console lines that one call may leave behind: the newest, no more than MAX_CALL_CONSOLE_BYTES."""
+
+MAX_CALL_CONSOLE_BYTES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class _Delivery:
 
     def metadata(self) -> dict[str, Any]:
         """The metadata that is sent with the result."""
-        return {"console": self.console[-MAX_CALL_CONSOLE_COUNT:], "stream": self.pulse.last()}
+        lines = newest(self.console, MAX_CALL_CONSOLE_COUNT, MAX_CALL_CONSOLE_BYTES)
+        return {"console": lines, "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +116,13 @@ class AgentActivities:
             keys_by_work=True,
             times_questions=True,
             strict_json=True,
+            agent_wait=self.settings.agent_wait,
         )
         with typed_failures():
             beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
-        if beginning is not None:
+        if beginning is not None and beginning.needs:
+            await check_needs(beginning.needs, self.agents)
+        elif beginning is not None:
             segment = self._new_segment()
             first = await self._threads.run(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
@@ -165,7 +173,7 @@ class AgentActivities:
         info = activity.info()
         agent = self.agents.get(info.activity_type)
         with typed_failures():
-            batch, calls = _calls(args)
+            batch, calls = calls_of(args)
         attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline)
         if agent is None and not calls[0].bypassed:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
@@ -281,17 +289,3 @@ async def _stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _calls(arguments: Sequence[RawValue]) -> tuple[bool, list[AgentCall]]:
-    """Whether it is a batch, and the calls. Raises MalformedPayload."""
-    if len(arguments) != 1:
-        raise MalformedPayload(f"an agent takes one argument, its call, and not {len(arguments)}")
-    data: Value = unpack(arguments[0])
-    if not is_dict(data) or "calls" not in data:
-        return False, [from_plain(AgentCall, data)]
-    batch = from_plain(BatchCall, data)
-    if not batch.calls:
-        raise MalformedPayload("there are no calls in the batch")
-    deep = {name: value for name, value in batch.shared.items() if is_object(value)}
-    return True, [from_plain(AgentCall, {**batch.shared, **copied(deep), **call}) for call in batch.calls]

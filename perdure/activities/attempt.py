@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,6 +30,7 @@ from perdure.engine.outcomes import Failure
 from perdure.protocol.names import AGENT_ABSENT
 from perdure.protocol.records import to_lean
 from perdure.settings import Settings
+from perdure.temporal.queues import workers
 
 LOG = logging.getLogger("perdure")
 
@@ -151,3 +152,21 @@ def recorded_account(details: Sequence[Any]) -> object:
     """The account in the details of a heartbeat, as they were sent; None if there is none."""
     tail = details[0] if details else None
     return cast("Mapping[Any, Any]", tail).get("account") if isinstance(tail, Mapping) else None
+
+
+async def check_needs(needs: Sequence[str], agents: Collection[str]) -> None:
+    """Raises ApplicationError where this worker lacks agents that a run needs.
+
+    The run asks another worker then, if there is one.
+    """
+    lacking = [name for name in needs if name not in agents]
+    if not lacking:
+        return
+    info, client = activity.info(), activity.client()
+    others = await workers(client, info.task_queue) - {client.identity}
+    raise ApplicationError(
+        f"the worker of queue {info.task_queue!r} has no agents {', '.join(lacking)}",
+        type=AGENT_ABSENT if others else "UnknownAgent",
+        non_retryable=not others,
+        next_retry_delay=timedelta(seconds=ABSENT_PAUSE_S * (0.5 + random.random())),
+    )

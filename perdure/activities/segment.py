@@ -42,6 +42,7 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry, Placement
+from perdure.protocol.console import newest
 from perdure.protocol.encoding import encode
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.payloads import (
@@ -73,9 +74,9 @@ SMALL_RESULT_BYTES: Final = 500
 """Bytes of a result that is counted at a glance, as the most that it can have."""
 
 MAX_SEGMENT_CONSOLE_COUNT: Final = 1_000
-"""Console lines of one segment; MAX_SEGMENT_LINE_CHARS characters of each are kept."""
+"""Console lines of one segment: the newest, no more than MAX_SEGMENT_CONSOLE_BYTES."""
 
-MAX_SEGMENT_LINE_CHARS: Final = 8_000
+MAX_SEGMENT_CONSOLE_BYTES: Final = 200_000
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class Segment:
         return SegmentResult(
             answers=self._answers,
             alone=stopped.call if stopped is not None and self._alone else None,
-            console=[line[:MAX_SEGMENT_LINE_CHARS] for line in self._console[-MAX_SEGMENT_CONSOLE_COUNT:]],
+            console=newest(self._console, MAX_SEGMENT_CONSOLE_COUNT, MAX_SEGMENT_CONSOLE_BYTES),
             end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
             seconds=round(time.perf_counter() - self._asked, 3),
         )

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 import warnings
+from datetime import timedelta
 from typing import Any, cast
 
 from perdure.agents.code_place import code_place
@@ -14,6 +15,9 @@ from perdure.graph.text.shown import line, plain
 
 SDK = "temporalio"
 OWN_LOGGER = "perdure"
+
+WORKER_HEARTBEAT_INTERVAL = timedelta(seconds=5)
+"""How often workers send a sign of life to the server: commands must not wait for one that died."""
 
 REPEATED_LOG_INTERVAL_S = 30.0
 """Seconds between two lines that say the same."""
@@ -116,4 +120,5 @@ def quiet_core() -> None:
         forwarding=runtime.LogForwardingConfig(logger=logging.getLogger(f"{SDK}.core")),
     )
     telemetry = runtime.TelemetryConfig(logging=logging_)
-    runtime.Runtime.set_default(runtime.Runtime(telemetry=telemetry), error_if_already_set=False)
+    own = runtime.Runtime(telemetry=telemetry, worker_heartbeat_interval=WORKER_HEARTBEAT_INTERVAL)
+    runtime.Runtime.set_default(own, error_if_already_set=False)

@@ -14,7 +14,9 @@ from temporalio.client import WorkflowHistory
 
 from perdure.engine.board import Board
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
+from perdure.graph.values import UNDEFINED, Value
 from perdure.history.activities import activities, message, milliseconds
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
@@ -57,7 +59,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         started=milliseconds(first.event_time),
         ended=None if state is None else milliseconds(last.event_time),
         queue=request.queue,
-        results={} if scheduler is None else scheduler.root.results(False),
+        results={} if scheduler is None else _results(scheduler.root),
         errors={} if scheduler is None else scheduler.root.errors(),
         failure=_failure(last),
         questions=questions,
@@ -75,6 +77,12 @@ def _foresee(request: RunRequest, replayed: Replayed) -> None:
     """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
     with suppress(PerdureError):  # the run will end with it
         replayed.journal.begun(Scheduler(request.graph, replace(request.options, injects=())))
+
+
+def _results(root: GraphRun) -> dict[str, Value]:
+    """Those of a run: none where no node could begin, as in GraphAI."""
+    began = root.outcome is None or root.outcome.value is UNDEFINED
+    return root.results(False) if began else {}
 
 
 def _slots(board: Board | None) -> SlotCounts | None:

@@ -17,6 +17,7 @@ from perdure.graph.values import Value
 from perdure.memory.shell import MemoryEnvironment, memory_shell
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.view import StreamPiece
+from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS
 from perdure.protocol.payloads import RunResult, RunStatus
 from perdure.protocol.progress import RunProgress
 
@@ -45,7 +46,11 @@ class MemoryRun:
     ) -> None:
         self.id = "memory"
         self._outside = environment or MemoryEnvironment()
-        self._progress = RunProgress(name, max_console=MAX_MEMORY_CONSOLE_COUNT)
+        self._progress = RunProgress(
+            name,
+            max_console=MAX_MEMORY_CONSOLE_COUNT,
+            max_sent_console=MAX_MEMORY_CONSOLE_COUNT * MAX_CONSOLE_LINE_CHARS,
+        )
         self._started = datetime.now(UTC)
         self._closed: datetime | None = None
         self._cancelled = False

@@ -27,13 +27,16 @@ from temporalio.service import RPCError
 from perdure.engine.attempts import account_at
 from perdure.graph.values import Value
 from perdure.monitoring.report import PendingCall, RunSummary
-from perdure.protocol.names import DIRECTORY
+from perdure.protocol.names import DIRECTORY, WORKFLOW
 from perdure.protocol.payloads import RunStatus, StreamTail
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
 from perdure.temporal.search_attributes import GRAPH_KEY
 
 STARTED = "started"
 """The member of a run's memo that says when it began; each execution that the run continues in has it."""
+
+OPEN_RUNS_QUERY = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
+"""Temporal's list filter for the runs that have not ended."""
 
 PAGE_COUNT = 1000
 """Runs that are asked for at a time: the most that the server gives."""

@@ -4,7 +4,7 @@
 |---------------------------------------------------------|--------------------------------|
 | 408, 409, 425, 429, 5xx but 501 and 505, broken network | TransientError, `retry_after`  |
 | 400, 401, 403, 404, 413, 422, other 4xx, 501, 505       | FinalError (or AgentError)     |
-| an answer that cannot be read                           | AgentError                     |
+| an answer that cannot be read, or is not HTTP           | AgentError                     |
 """
 
 from __future__ import annotations
@@ -29,11 +29,22 @@ MAX_SERVICE_MESSAGE_CHARS = 2000
 
 _AGAIN_LATER = frozenset({408, 409, 425, 429})
 _NEVER = frozenset({501, 505})
+_BROKEN_OFF = ("disconnected", "closed connection", "terminated")
+"""What errors of the protocol say where the network, or a server that stops, is the cause."""
 
 
 def is_transient(status: int) -> bool:
     """Whether a repetition of a request that was answered with `status` can succeed."""
     return status in _AGAIN_LATER or (status >= 500 and status not in _NEVER)
+
+
+def of_transport(error: BaseException, message: str) -> AgentError:
+    """The exception for one of httpx2: a broken network is repeated, an answer that is not HTTP counts."""
+    reason = str(error).lower()
+    malformed = type(error).__name__ == "RemoteProtocolError" and not any(
+        word in reason for word in _BROKEN_OFF
+    )
+    return AgentError(message) if malformed else TransientError(message)
 
 
 def of_status(

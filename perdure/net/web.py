@@ -17,6 +17,7 @@ import httpx2
 
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.net.egress import Guard, GuardedTransport
+from perdure.net.failures import of_transport
 from perdure.version import VERSION
 
 USER_AGENT = f"perdure/{VERSION} (https://pypi.org/project/perdure)"
@@ -97,7 +98,8 @@ async def send(request: Request, guard: Guard, bounds: Bounds | None = None) -> 
     """Sends `request` where `guard` lets it, follows redirects under the same guard.
 
     Raises FinalError for what may not be sent, TransientError for a network that fails or a deadline
-    that passes, AgentError for an answer beyond the bounds. Statuses are the caller's to judge.
+    that passes, AgentError for an answer that is beyond the bounds or not HTTP. Statuses are the caller's
+    to judge.
     """
     bounds = bounds or Bounds()
     _check_headers(request.headers)
@@ -111,7 +113,7 @@ async def send(request: Request, guard: Guard, bounds: Bounds | None = None) -> 
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
         raise FinalError(f"{_site(request.url)}: the request cannot be sent: {error}") from None
     except httpx2.TransportError as error:
-        raise TransientError(f"{_site(request.url)}: {error or type(error).__name__}") from None
+        raise of_transport(error, f"{_site(request.url)}: {error or type(error).__name__}") from None
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

@@ -51,6 +51,7 @@ class AgentRegistry:
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
     attribute, and accepts answers by signal; `strict_json` that a result with NaN, which is not JSON, or one
     that nests too deeply fails its node.
+    `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     """
 
     pure: Sequence[str] = ()
@@ -68,6 +69,7 @@ class AgentRegistry:
     keys_by_work: bool = False
     times_questions: bool = False
     strict_json: bool = False
+    agent_wait: float = 0.0
 
     def names(self) -> list[str]:
         """All agents of the worker."""

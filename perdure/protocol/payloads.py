@@ -117,12 +117,14 @@ class FirstSegmentRequest:
     """A run that begins, for its worker to play ahead: the fields of its RunRequest, its id, its time.
 
     `now` is in milliseconds since the epoch. Of a run that `continues` another, only the graph is reported.
+    A run whose worker lacks agents `needs` another worker, which has these: it is not played then.
     """
 
     request: Mapping[str, Value]
     run: str = ""
     now: int = 0
     continues: bool = False
+    needs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
+from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS, newest
 from perdure.protocol.details import ended_details, open_details
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus, StreamTail
@@ -22,7 +23,7 @@ from perdure.protocol.records import from_plain
 MAX_STATUS_ROW_COUNT = 200
 MAX_FAILED_COUNT = 20
 MAX_RUN_CONSOLE_COUNT = 1_000
-MAX_RUN_LINE_CHARS = 8_000
+MAX_STATUS_CONSOLE_BYTES = 500_000
 MAX_STREAM_TAIL_COUNT = 20
 
 _FAILED_STATES = (NodeState.FAILED, NodeState.TIMED_OUT)
@@ -41,6 +42,7 @@ class RunProgress:
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
     max_console: int = MAX_RUN_CONSOLE_COUNT
+    max_sent_console: int = MAX_STATUS_CONSOLE_BYTES
     _console: deque[str] = field(init=False)
     _console_count: int = 0
     _failed: list[tuple[str, NodeRun]] = field(default_factory=list[tuple[str, NodeRun]])
@@ -110,7 +112,7 @@ class RunProgress:
         """A node has something to show."""
         if self.journal is not None:
             self.journal.shown(path, text)
-        self._console.append(text[:MAX_RUN_LINE_CHARS])
+        self._console.append(text[:MAX_CONSOLE_LINE_CHARS])
         self._console_count += 1
 
     def add_stream(self, path: str, stream: Mapping[str, Value]) -> None:
@@ -139,7 +141,7 @@ class RunProgress:
             counts=dict(self.counts),
             nodes=nodes,
             streams=tuple(self._streams),
-            console=list(self._console)[seen:],
+            console=newest(list(self._console)[seen:], self.max_console, self.max_sent_console),
             console_offset=self._console_count,
         )
 

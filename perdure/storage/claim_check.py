@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 THREADED_CODEC_BYTES: Final = 500_000
 """Bytes: larger values are encoded and decoded in a thread, so that the event loop can send heartbeats."""
 
-MAX_SHARED_BYTES: Final = 64_000_000
+MAX_SHARED_BYTES: Final = 32_000_000
 """Bytes of objects whose values are held for the next one who needs a part of them."""
 
 MAX_FETCHED_VALUE_BYTES: Final = 1_000_000

@@ -12,7 +12,7 @@ from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, Usage
 from perdure.storage.backend import DELTA, DIGEST_CHARS, MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
 from perdure.storage.cache import ObjectCache
 
-CACHE_BYTES = 128_000_000
+CACHE_BYTES = 64_000_000
 OBJECT_TIMEOUT_S = 120.0
 """Seconds for one object, with all attempts and waiting."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from perdure.engine.plan_cache import plan_of
+from perdure.graph.values import is_dict
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.names import DIRECTORY
 from perdure.protocol.payloads import FirstSegmentRequest, RunRequest, SegmentResult
@@ -46,6 +48,11 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
             raise
         raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
     directory = unpack(raw, AgentRegistry, strict=False)
+    lacking = _lacking(request, directory)
+    if lacking and directory.agent_wait:
+        with suppress(FailureError):  # then the checks, which come later, report what is missing
+            other = await _asked_of_others(lacking, directory.agent_wait)
+            return Startup(other, None, 0)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)
     return Startup(replace(directory, first=None), first, len(raw.payload.data))
 
@@ -58,6 +65,35 @@ def _beginning(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
     return FirstSegmentRequest(
         request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms
     )
+
+
+def _lacking(request: RunRequest, directory: AgentRegistry) -> list[str]:
+    """The agents that the nodes of the graph name and the worker does not have."""
+    known = {*directory.names(), *request.options.bypass_agents}
+    nodes = request.graph.get("nodes")
+    names: dict[str, None] = {}
+    for node in nodes.values() if is_dict(nodes) else ():
+        agent = node.get("agent") if is_dict(node) and node.get("queue") is None else None
+        if isinstance(agent, str) and agent not in known and not agent.startswith(":"):
+            names[agent] = None
+    return list(names)
+
+
+async def _asked_of_others(agents: list[str], wait_s: float) -> AgentRegistry:
+    """The answer of a worker of this queue that has the agents. Raises FailureError where none has.
+
+    During an update, a run may begin on a worker of the version before.
+    """
+    raw: RawValue = await workflow.execute_activity(
+        DIRECTORY,
+        pack(FirstSegmentRequest(request={}, needs=agents)),
+        result_type=RawValue,
+        task_queue=workflow.info().task_queue,
+        start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
+        schedule_to_close_timeout=timedelta(seconds=wait_s),
+        summary="a worker with the agents of the graph",
+    )
+    return unpack(raw, AgentRegistry, strict=False)
 
 
 async def _asked(beginning: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:

@@ -15,10 +15,11 @@ from perdure.client import GraphClient, connect
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import GraphError, RunFailed, UsageError
 from perdure.graph.check import first_problem
-from perdure.protocol.payloads import RunRequest
+from perdure.history.model import RunModel
+from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
-from tests.support.recorded import Outcome, mock_agents, options_of
+from tests.support.recorded import Outcome, mock_agents, normalized, options_of
 
 AT_ONCE = 6
 LIMIT = 30.0
@@ -89,4 +90,20 @@ async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome
     if result is not None:
         outcome.all, outcome.results = result.all, result.results
         outcome.errors, outcome.states = dict(result.errors), dict(result.states)
+        outcome.log = model_differences(await run.history(), result)
     return outcome
+
+
+def model_differences(model: RunModel, result: RunResult) -> list[str]:
+    """What the read model of a run says otherwise than the run itself did."""
+    last = max((node.iteration for node in model.inside(None)), default=0)
+    nodes = {node.node: node for node in model.inside(None) if node.iteration == last}
+    pairs = {
+        "problem": (model.problem, None),
+        "failure": (model.failure is None, result.failure is None),
+        "states": ({name: node.state for name, node in nodes.items()}, result.states),
+        "errors": (model.errors, result.errors),
+        "results": (normalized(model.results), normalized(result.results)),
+        "all": (normalized({name: nodes[name].result for name in result.all}), normalized(result.all)),
+    }
+    return [f"{name}: {ours!r}, the run says {its!r}" for name, (ours, its) in pairs.items() if ours != its]

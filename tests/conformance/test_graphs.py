@@ -59,6 +59,10 @@ def test_graphs_on_the_durable_shell(durable: dict[str, tuple[dict[str, Any], Ou
     assert len(durable) >= 200
 
 
+def test_the_read_model_says_what_the_run_said(durable: dict[str, tuple[dict[str, Any], Outcome]]) -> None:
+    assert {name: outcome.log for name, (_, outcome) in durable.items() if outcome.log} == {}
+
+
 def test_there_are_few_deviations() -> None:
     assert sum(len(listed) for listed in DEVIATIONS.values()) <= 40
     assert all(reason for listed in DEVIATIONS.values() for reason in listed.values())

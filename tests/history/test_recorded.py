@@ -75,7 +75,7 @@ async def test_times_follow_each_other(path: Path) -> None:
 async def test_every_beginning_of_a_history_has_a_model(path: Path) -> None:
     """A run that is not over: without a worker, and at whatever event its history ends."""
     history = read(path)
-    for count in range(1, len(history["events"]), max(1, len(history["events"]) // 12)):
+    for count in range(1, len(history["events"]), max(1, len(history["events"]) // 5)):
         model = await model_of(history, count)
         assert (model.problem, model.state, model.is_open) == (None, "running", True)
         assert sum(model.counts.values()) == len(model.nodes)

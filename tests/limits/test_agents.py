@@ -64,7 +64,7 @@ async def first(count: int, **params: Any) -> dict[str, Any]:
     nodes = {f"n{index}": {"agent": "wordy", "params": params} for index in range(count)}
     request = RunRequest(document={"concurrency": 20_000, "nodes": nodes})
     beginning = pack(FirstSegmentRequest(request=to_plain(request)), limited=False)
-    return unpack(await activities(wordy).directory(beginning))["first"]
+    return unpack(await ActivityEnvironment().run(activities(wordy).directory, beginning))["first"]
 
 
 async def test_answers_of_a_segment() -> None:
@@ -79,6 +79,7 @@ async def test_bytes_of_a_segment() -> None:
 async def test_console_of_a_segment() -> None:
     assert len((await first(12, lines=100))["console"]) == 1_000
     assert [len(line) for line in (await first(1, lines=2, width=9_000))["console"]] == [8_000, 8_000]
+    assert len((await first(1, lines=40, width=8_000))["console"]) == 24
 
 
 async def test_segments_at_once() -> None:
@@ -95,7 +96,7 @@ async def test_segments_at_once() -> None:
     worker = activities(slow)
     request = RunRequest(document={"nodes": {"n": {"agent": "slow"}}})
     beginning = pack(FirstSegmentRequest(request=to_plain(request)))
-    runs = [asyncio.create_task(worker.directory(beginning)) for _ in range(6)]
+    runs = [asyncio.create_task(ActivityEnvironment().run(worker.directory, beginning)) for _ in range(6)]
     while len(working) < 3:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
@@ -129,6 +130,8 @@ async def test_result_of_a_local_activity() -> None:
 async def test_console_of_a_call() -> None:
     call = AgentCall(agent="wordy", inputs={}, params={"lines": 300})
     assert len(metadata_of(await called(activities(wordy), "wordy", call), "console")) == 200
+    wide = AgentCall(agent="wordy", inputs={}, params={"lines": 10, "width": 9_000})
+    assert len(metadata_of(await called(activities(wordy), "wordy", wide), "console")) == 6
 
 
 async def test_results_of_a_batch() -> None:

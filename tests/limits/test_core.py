@@ -104,7 +104,7 @@ def test_bytes_of_a_value_that_decides() -> None:
 
 
 def test_bytes_of_shared_values() -> None:
-    """A worker holds 64 MB of objects for whoever needs another part of them."""
+    """A worker holds 32 MB of objects for whoever needs another part of them."""
 
     async def redeemed(count: int) -> ClaimCheck:
         claims = ClaimCheck(open_store("memory://shared"), 1_000)
@@ -116,21 +116,21 @@ def test_bytes_of_shared_values() -> None:
         claims.redeem_at_hand(parts[0])
         return claims
 
-    asyncio.run(redeemed(6))
+    asyncio.run(redeemed(3))
     with pytest.raises(LookupError):
-        asyncio.run(redeemed(7))
+        asyncio.run(redeemed(4))
 
 
 def test_bytes_of_a_cache() -> None:
-    """128 MB of objects are read from memory, and those before them from their place again."""
+    """64 MB of objects are read from memory, and those before them from their place again."""
 
     async def read(count: int) -> bool:
         store = open_store(f"memory://cache{count}")
         names = [await store.put(bytes([number]) * 20_000_000) for number in range(count)]
         return all(store.cache.get(name) is not None for name in names)
 
-    assert asyncio.run(read(6))
-    assert not asyncio.run(read(7))
+    assert asyncio.run(read(3))
+    assert not asyncio.run(read(4))
 
 
 def test_seconds_between_attempts_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

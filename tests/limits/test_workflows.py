@@ -120,9 +120,10 @@ def test_the_longest_pause_between_attempts() -> None:
 def test_console_lines_of_a_run() -> None:
     progress = RunProgress("demo")
     for _ in range(1_200):
-        progress.add_console("l" * 10_000)
-    console = progress.status(None, 0, []).console
-    assert (len(console), {len(line) for line in console}) == (1_000, {8_000})
+        progress.add_console("l" * 400)
+    assert len(progress.status(None, 0, []).console) == 1_000
+    progress.add_console("l" * 10_000)
+    assert len(progress.status(None, 0, []).console[-1]) == 8_000
 
 
 async def test_console_lines_of_a_run_in_memory() -> None:

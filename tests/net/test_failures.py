@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import httpx2
 import pytest
 
 from perdure.errors import AgentError, FinalError, TransientError
@@ -56,3 +57,22 @@ def test_of_status(status: int, counted: bool, kind: type[AgentError]) -> None:
 )
 def test_retry_after_header(headers: dict[str, str], expected: float | None) -> None:
     assert failures.retry_after(headers, datetime(2015, 10, 21, 7, 28, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx2.RemoteProtocolError("Receive buffer too long"), AgentError),
+        (httpx2.RemoteProtocolError("illegal status line: bytearray(b'x')"), AgentError),
+        (httpx2.RemoteProtocolError("Server disconnected without sending a response."), TransientError),
+        (
+            httpx2.RemoteProtocolError("peer closed connection without sending complete message body"),
+            TransientError,
+        ),
+        (httpx2.ReadError("reset"), TransientError),
+        (httpx2.ConnectError("refused"), TransientError),
+    ],
+)
+def test_of_transport(error: Exception, kind: type[AgentError]) -> None:
+    """An answer that is not HTTP counts against `retry`; one that breaks off does not."""
+    assert type(failures.of_transport(error, "text")) is kind

@@ -108,7 +108,7 @@ PAGES: dict[str, Answer] = {
     "deep": _text(b"[" * 500_000),
     "digits": _text(b"[" + b"9" * 4_000_000 + b"]"),
     "nan": _text(b'[NaN, Infinity, -Infinity, 1e999, "\\ud800"]'),
-    "redirects": lambda: _body(b"", "Location: ../redirects", status="302 Found"),
+    "redirects": lambda: _body(b"", "Location: /page/redirects", status="302 Found"),
     "retry-at-once": lambda: _body(b"", "retry-after-ms: 1", status="503 Unavailable"),
     "retry-never": lambda: _body(b"", "Retry-After: 1e308", status="429 Too Many Requests"),
     "error": _text(b"E" * 20_000_000, "text/plain", "500 Server Error"),

@@ -8,9 +8,9 @@ import pytest
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
+from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS
 from perdure.protocol.progress import (
     MAX_RUN_CONSOLE_COUNT,
-    MAX_RUN_LINE_CHARS,
     MAX_STATUS_ROW_COUNT,
     RunProgress,
 )
@@ -68,11 +68,24 @@ def test_of_a_map_it_is_said_how_many_rows_are_done() -> None:
 def test_the_newest_console_lines_are_kept_and_cut() -> None:
     progress = RunProgress("demo")
     for number in range(MAX_RUN_CONSOLE_COUNT + 5):
-        progress.add_console(f"{number} " + "x" * MAX_RUN_LINE_CHARS)
+        progress.add_console(f"{number} ")
     status = progress.status(None, 0, [])
     assert (len(status.console), status.console_offset) == (MAX_RUN_CONSOLE_COUNT, MAX_RUN_CONSOLE_COUNT + 5)
-    assert (status.console[0][:2], len(status.console[0])) == ("5 ", MAX_RUN_LINE_CHARS)
+    assert status.console[0] == "5 "
     assert list(progress.status(None, MAX_RUN_CONSOLE_COUNT + 3, []).console) == list(status.console[-2:])
+    progress.add_console("x" * MAX_CONSOLE_LINE_CHARS + "y")
+    assert progress.status(None, 0, []).console[-1] == "x" * MAX_CONSOLE_LINE_CHARS
+
+
+def test_the_newest_lines_of_the_console() -> None:
+    """500 kB of JSON go into a status: a console of more must not hide the run."""
+    progress = RunProgress("demo")
+    for number in range(100):
+        progress.add_console(f"{number:02} " + "x" * 7_900)
+    progress.add_console("\u200b" * 1_000)
+    status = progress.status(None, 0, [])
+    assert (len(status.console), status.console_offset) == (63, 101)
+    assert [line[:2] for line in status.console[:2]] == ["38", "39"]
 
 
 def test_the_next_run_of_a_chain_continues_counts_and_console() -> None:

@@ -33,7 +33,7 @@ FIELDS = {
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed deadline keyed_by_work""",
     payloads.BatchCall: "calls shared",
-    payloads.FirstSegmentRequest: "request run now continues",
+    payloads.FirstSegmentRequest: "request run now continues needs",
     payloads.SegmentRequest: "scheduler places directory request now run",
     payloads.SegmentResult: "answers alone console end seconds",
     payloads.StreamTail: "attempt offset text path account",
@@ -44,7 +44,7 @@ FIELDS = {
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }

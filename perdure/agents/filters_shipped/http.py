@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from perdure.agents.filters import Filter, FilteredCall, Next
 from perdure.agents.shipped.objects import spread
-from perdure.errors import AgentError, FinalError, TransientError
+from perdure.errors import AgentError, FinalError
 from perdure.graph.javascript import parse, stringify, to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, js_truthy, normalize
 from perdure.net import failures
@@ -155,7 +155,7 @@ async def _exchange(
     except (httpx2.LocalProtocolError, httpx2.InvalidURL, UnicodeEncodeError) as error:
         raise FinalError(f"{name}: the call cannot be sent: {error}") from None
     except httpx2.TransportError as error:
-        raise TransientError(f"{name}: its server: {error or type(error).__name__}") from None
+        raise failures.of_transport(error, f"{name}: its server: {error or type(error).__name__}") from None
 
 
 async def _text(answer: httpx2.Response, call: FilteredCall, headers: Mapping[str, str]) -> str:

@@ -38,7 +38,7 @@ def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError
         failure = TransientError("gave no answer in time")
     elif isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         cause = error.__cause__ or error
-        failure = TransientError(f"broke the connection: {to_text(cause)}")
+        failure = failures.of_transport(cause, f"broke the connection: {to_text(cause)}")
     elif isinstance(error, openai.APIError) and not isinstance(error, openai.APIResponseValidationError):
         failure = _in_stream(error.body, error.message)
     elif isinstance(error, AgentError):

@@ -46,7 +46,7 @@ async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Setti
     )
 
     async with connection.connected(settings, opening) as client:
-        queues = queue_choice.served_queues(client, args.queue, agents.origins)
+        queues = await queue_choice.served_queues(client, args.queue, agents.origins)
 
         def ready() -> None:
             web = client.embedded.ui_url if client.embedded is not None else None

@@ -69,7 +69,7 @@ async def _main(
 
     async def serve_once(stop: worker_loop.Stop) -> int:
         async with connection.connected(settings, opening) as client:
-            queues = queue_choice.served_queues(client, args.queue, agents.origins)
+            queues = await queue_choice.served_queues(client, args.queue, agents.origins)
 
             def ready() -> None:
                 served.set()

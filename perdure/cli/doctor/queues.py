@@ -19,14 +19,12 @@ from temporalio.client import Client
 from perdure.cli.doctor.framework import Finding, fine, warning
 from perdure.cli.progress.progress_table import duration
 from perdure.errors import UsageError
-from perdure.monitoring.descriptions import described, executions, pending_calls
+from perdure.monitoring.descriptions import OPEN_RUNS_QUERY, described, executions, pending_calls
 from perdure.monitoring.report import PendingCall
-from perdure.protocol.names import WORKFLOW
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT
 
 QUEUE_CHECK = "queue"
-OPEN_RUNS_QUERY = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
 MAX_LISTED_RUN_COUNT = 1000
 """Open runs that are listed at most."""
 

@@ -1,19 +1,22 @@
 """Which task queue a run goes to, and the worker that a command runs for it.
 
-Workers of one queue must be alike: each may receive any call. So a command that serves its own run
-does it on a queue of its own, whose name stands for its agents and settings: commands with the same agents
-and settings share it, others cannot receive its calls. Workers in the foreground of the embedded server
-serve the queue of that name too, and so continue what such a command left behind.
+Workers of one queue must be alike: each may receive any call. So the name of a queue stands for the agents
+and settings of those that serve it. Where no lasting worker with the same agents and settings serves it, a
+command serves its run itself, on a queue of its own below that name. If two commands shared one, the
+shorter would receive calls of the longer, and drop them when it ends. Workers in the foreground serve the
+queues below their name too, and so continue what such a command left behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Final
 
 from perdure.cli import output
 from perdure.cli.connection import CONNECT_NOTICE_DELAY_S, PASSING
@@ -21,11 +24,16 @@ from perdure.cli.inputs.graphs import Agents
 from perdure.cli.running.local_models import local_models
 from perdure.client import GraphClient
 from perdure.errors import GraphError
+from perdure.monitoring.descriptions import OPEN_RUNS_QUERY, executions
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
 
+MAX_LEFT_RUN_COUNT: Final = 1_000
+"""Open runs among which a worker in the foreground looks for those that commands have left behind."""
+
 UNSHARED = frozenset(
-    {"home", "queue", "server_idle", "server_retention", "server_memory", "sqlite_synchronous"}
+    {"transient_attempts", "lost_attempts", "blocked_attempts", "agent_wait"}
+    | {"home", "queue", "server_idle", "server_retention", "server_memory", "sqlite_synchronous"}
     | {"health_host", "health_port", "concurrency", "grace", "deployment", "build_id"}
 )
 """Settings that make no difference to what an agent does."""
@@ -48,12 +56,29 @@ def own_queue(settings: Settings, modules: Sequence[str]) -> str:
     return f"{settings.queue}-{digest}"
 
 
-def served_queues(client: GraphClient, queues: Sequence[str], modules: Sequence[str]) -> list[str]:
+def command_queue(settings: Settings, modules: Sequence[str]) -> str:
+    """A queue for one command alone."""
+    return f"{own_queue(settings, modules)}.{secrets.token_hex(3)}"
+
+
+def is_of_commands(settings: Settings, agents: Agents, queue: str) -> bool:
+    """Whether the queue is one that only commands like this one serve."""
+    return queue.startswith(f"{own_queue(settings, agents.origins)}.")
+
+
+async def served_queues(client: GraphClient, queues: Sequence[str], modules: Sequence[str]) -> list[str]:
     """The queues that a worker in the foreground serves."""
     if queues:
         return list(dict.fromkeys(queues))
-    own = [own_queue(client.settings, modules)] if client.embedded is not None else []
-    return [client.settings.queue, *own]
+    if client.embedded is None:
+        return [client.settings.queue]
+    own = own_queue(client.settings, modules)
+    left_behind = {
+        info.task_queue
+        async for info in executions(client.temporal, OPEN_RUNS_QUERY, MAX_LEFT_RUN_COUNT)
+        if info.task_queue.startswith(f"{own}.")
+    }
+    return [client.settings.queue, own, *sorted(left_behind)]
 
 
 async def place_of(
@@ -71,7 +96,9 @@ async def place_of(
             raise unknown
     own = own_queue(client.settings, agents.origins)
     if queue is None and (client.embedded is not None or agents.origins):
-        return QueueChoice(own, host=not await is_served(client, own))
+        if await is_served(client, own):
+            return QueueChoice(own, host=False)
+        return QueueChoice(command_queue(client.settings, agents.origins), host=True)
     return QueueChoice(shared, host=bool(agents.origins) or not await is_served(client, shared))
 
 
@@ -83,9 +110,9 @@ async def detached_queue(client: GraphClient, agents: Agents, queue: str | None)
     return queue or client.settings.queue
 
 
-async def is_served(client: GraphClient, queue: str) -> bool:
-    """Whether a worker serves the queue that does not go when the command does that started it."""
-    return any(not identity.endswith(PASSING) for identity in await client.workers(queue))
+async def is_served(client: GraphClient, queue: str, *, lasting: bool = True) -> bool:
+    """Whether a worker serves the queue: if `lasting`, one that does not end with the command that has it."""
+    return any(not (lasting and identity.endswith(PASSING)) for identity in await client.workers(queue))
 
 
 def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> WorkerOptions:

@@ -26,6 +26,12 @@ from perdure.graph.values import Value
 from perdure.runs import Run
 from perdure.settings import Settings
 
+STAND_BY_INTERVAL_S = 2.0
+"""Seconds between two looks at who serves the queue of a run."""
+
+UNSERVED_LOOKS_COUNT = 2
+"""Looks in a row that have to find no worker: one may be about to be replaced."""
+
 DETACH_TIMEOUT_S = 1.0
 """Seconds that a worker has to finish when the command is interrupted."""
 
@@ -65,14 +71,18 @@ async def run(order: RunCommand, settings: Settings, opening: ServerStart | None
                 await leave.enter_async_context(queue_choice.hosted(client, place.queue, order.agents))
             leave.run = started = await starting
             output.note(f"run {started.id}: perdure status {started.id}")
+            queue = place.queue
             if order.id is not None:
                 description = await started.describe()
                 if description.closed is not None:
                     return await outcome.reported(
                         started.id, order.document, order.show, started.result(), order.deliver
                     )
-                if description.task_queue != place.queue:
-                    await _host(client, description.task_queue, order.document, order.agents, leave)
+                queue = description.task_queue
+            if queue != place.queue:
+                await _host(client, queue, order.document, order.agents, leave)
+            elif not place.host:
+                _stand_by(client, queue, order.document, order.agents, leave)
             return await _follow(client, started, order.document, order.show, order.deliver)
 
 
@@ -88,8 +98,9 @@ async def result(
             return await outcome.reported(id, document, show, attached.result())
         async with _interruptible(agents) as leave:
             leave.run = attached
-            if client.embedded is not None:
-                await _host(client, description.task_queue, document, agents, leave)
+            queue = description.task_queue
+            if client.embedded is not None or queue_choice.is_of_commands(client.settings, agents, queue):
+                await _host(client, queue, document, agents, leave)
             return await _follow(client, attached, document, show)
 
 
@@ -118,9 +129,15 @@ async def _detach(order: RunCommand, client: GraphClient) -> int:
 async def _host(
     client: GraphClient, queue: str, document: dict[str, Value], agents: Agents, leave: Leave
 ) -> None:
-    """Serves a run that was started elsewhere, if no worker does and its agents are known here."""
-    if await queue_choice.is_served(client, queue):
-        return
+    """Serves a run that was started elsewhere, now or as soon as no worker does."""
+    if await queue_choice.is_served(client, queue, lasting=False):
+        _stand_by(client, queue, document, agents, leave)
+    elif _can_serve(queue, document, agents):
+        await leave.enter_async_context(queue_choice.hosted(client, queue, agents))
+
+
+def _can_serve(queue: str, document: dict[str, Value], agents: Agents) -> bool:
+    """Whether all agents of the graph are known here; says which are not."""
     reviewed = review(Document(document), agents.names())
     lacking = [item for item in (*reviewed.problems, *reviewed.nested) if item.code == "unknown-agent"]
     if lacking:
@@ -129,8 +146,36 @@ async def _host(
             + "; ".join(f"{item.place}: {item.finding}" for item in lacking)
             + "; give their module with --agents MODULE"
         )
-        return
-    await leave.enter_async_context(queue_choice.hosted(client, queue, agents))
+    return not lacking
+
+
+def _stand_by(
+    client: GraphClient, queue: str, document: dict[str, Value], agents: Agents, leave: Leave
+) -> None:
+    """Serves the queue from the moment on at which no other worker does, until the command ends."""
+    over = asyncio.Event()
+
+    async def watch() -> None:
+        unserved = 0
+        while unserved < UNSERVED_LOOKS_COUNT:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), STAND_BY_INTERVAL_S)
+                return
+            with suppress(ConnectionFailed):
+                is_served = await queue_choice.is_served(client, queue, lasting=False)
+                unserved = 0 if is_served else unserved + 1
+        if _can_serve(queue, document, agents):
+            output.note(f"no worker serves queue {queue!r} any more: this command does")
+            async with queue_choice.hosted(client, queue, agents):
+                await over.wait()
+
+    watching = asyncio.create_task(watch())
+
+    async def end() -> None:
+        over.set()
+        await watching
+
+    leave.push_async_callback(end)
 
 
 async def _follow(

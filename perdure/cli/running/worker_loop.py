@@ -21,6 +21,7 @@ from perdure.cli.connection import revived
 from perdure.cli.inputs.graphs import Agents
 from perdure.cli.running import queue_choice
 from perdure.cli.running.health import served
+from perdure.cli.running.memory_return import return_memory
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
@@ -135,6 +136,7 @@ async def _serve(
         return False
 
     watching = asyncio.ensure_future(_watch(client, stop.asked, over))
+    returning = asyncio.ensure_future(return_memory())
     try:
         async with served(client.settings, is_serving):
             options = queue_choice.options(client.settings, agents, versioned=versioned)
@@ -145,6 +147,7 @@ async def _serve(
         raise ConnectionFailed(f"the server does not let the worker continue: {short(error)}") from error
     finally:
         watching.cancel()
+        returning.cancel()
         (failed,) = await asyncio.gather(watching, return_exceptions=True)
     if isinstance(failed, ConnectionFailed):
         raise failed

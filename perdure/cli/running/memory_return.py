@@ -1,0 +1,57 @@
+"""Memory that a large value has needed goes back to the system once the value is gone.
+
+Why. A value of 60 MB takes several times that while it is computed, encoded and stored. Afterwards the C
+library keeps most of it for later, and cycles wait for Python's collector, which counts objects and not
+bytes. A worker that has seen a few such values would stay at its peak.
+
+Rejected: to do so after each large value. Many may follow each other, and each collection stops all threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+MEMORY_POLL_INTERVAL_S: Final = 3.0
+"""Seconds between two looks at the memory of the process."""
+
+UNRETURNED_BYTES: Final = 64_000_000
+"""By how much the process must have grown since memory was returned last."""
+
+
+async def return_memory(
+    resident: Callable[[], int] | None = None, release: Callable[[], None] | None = None
+) -> None:
+    """Returns unused memory whenever the process has grown, until it is cancelled; nothing where it cannot.
+
+    `resident` says how many bytes the process has, `release` gives back what it can.
+    """
+    resident, release = resident or resident_bytes, release or _release
+    least = resident()
+    while least:
+        await asyncio.sleep(MEMORY_POLL_INTERVAL_S)
+        least = min(least, resident())
+        if resident() > least + UNRETURNED_BYTES:
+            await asyncio.to_thread(release)
+            least = resident()
+
+
+def resident_bytes() -> int:
+    """Bytes of memory that this process has; 0 where the system does not say."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _release() -> None:
+    gc.collect()
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # other C libraries return it on their own
+            ctypes.CDLL(None).malloc_trim(0)
