@@ -82,10 +82,6 @@ def without_hint(text: str) -> tuple[str, str]:
     return (finding, hint) if mark else (text, "")
 
 
-UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-"""What reading data of strangers raises."""
-
-
 class PerdureError(Exception):
     """The root of every exception that Perdure raises on purpose: the finding, and a hint.
 

@@ -33,8 +33,8 @@ from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.starts import Rows, Start, numbers, ranges
 from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Observer, Outcome
-from perdure.errors import UNREADABLE, UsageError
-from perdure.graph.values import UNDEFINED, Value, is_dict
+from perdure.errors import UsageError
+from perdure.graph.values import UNDEFINED, UNREADABLE, Value, is_dict
 
 SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""

@@ -6,56 +6,20 @@ forever: so any error of a request is a UsageError, which ends the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from typing import Any
 
 from temporalio.common import RawValue
 
-from perdure.engine.closed_questions import Closed, Receipt
 from perdure.engine.messages import Quotas, RunOptions
 from perdure.errors import MalformedPayload, UsageError
-from perdure.graph.values import Value, is_dict, is_list
+from perdure.graph.values import is_dict
+from perdure.protocol.continued import check_state
 from perdure.protocol.payloads import RunRequest
 from perdure.protocol.records import from_plain
 from perdure.protocol.shapes import check_fields
 from perdure.protocol.wire import unpack
 
 _REQUEST_HINT = 'start `Graph` with one JSON object: {"document": {"nodes": …}}'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ContinuedState:
-    """What a run hands on to the one that continues it: a shape for checks, of which no record is made.
-
-    `places` are those of the turns, `began` is in milliseconds since the epoch, `bytes` counts what the run
-    has sent and received.
-    """
-
-    scheduler: Mapping[str, Value]
-    places: Sequence[tuple[int, int, Sequence[Value] | None]]
-    progress: Mapping[str, Value]
-    began: int
-    bytes: float
-    people: Mapping[str, Value] = field(default_factory=dict[str, Value])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Progress:
-    counts: Mapping[str, int]
-    console: Sequence[str]
-    lines: int
-    failed: Sequence[tuple[str, str]] = ()
-    since: Sequence[tuple[int, str, int]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _People:
-    receipts: Sequence[Sequence[Value]] = ()
-    closed: Sequence[Sequence[Value]] = ()
-    open: Sequence[tuple[int, float, Sequence[Value], Sequence[Value], float, bool]] = ()
-    early: Sequence[tuple[str, Value, str, str, float]] = ()
-    audience: Sequence[str] = ()
 
 
 def read_request(raw: RawValue, *, is_continued: bool) -> RunRequest:
@@ -80,23 +44,7 @@ def _read(data: Any, is_continued: bool) -> RunRequest:
         check_fields(kind, data)
     check_fields(Quotas, data.get("quotas", {}), "quotas.")
     if data.get("state") is not None:
-        _check_state(data["state"], is_continued)
+        if not is_continued:
+            raise UsageError("state: only a run that continues another has a snapshot", hint=_REQUEST_HINT)
+        check_state(data["state"])
     return from_plain(RunRequest, data)
-
-
-def _check_state(state: Any, is_continued: bool) -> None:
-    if not is_continued:
-        raise UsageError("state: only a run that continues another has a snapshot", hint=_REQUEST_HINT)
-    check_fields(_ContinuedState, state, "state.")
-    documents = state["scheduler"].get("documents")
-    if not (is_list(documents) and documents):
-        raise UsageError("state: there is no graph in the snapshot")
-    check_fields(_Progress, state["progress"], "state.progress.")
-    people = state.get("people", {})
-    check_fields(_People, people, "state.people.")
-    for kind, rows in ((Receipt, people.get("receipts", ())), (Closed, people.get("closed", ()))):
-        names = [item.name for item in fields(kind)]
-        for row in rows:
-            check_fields(kind, dict(zip(names, row[1:], strict=False)), "state.people.")
-            if not (row and isinstance(row[0], str)):
-                raise MalformedPayload("state.people: a row does not begin with a name")

@@ -13,9 +13,9 @@ from typing import Any, TypeVar, cast
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
-from perdure.errors import UNREADABLE, MalformedPayload, ValueTooLarge
+from perdure.errors import MalformedPayload, ValueTooLarge
 from perdure.graph.deferred import Deferred
-from perdure.graph.values import is_list
+from perdure.graph.values import UNREADABLE, is_list
 from perdure.protocol.encoding import decode, decode_places, encode
 from perdure.protocol.records import from_plain, to_plain
 

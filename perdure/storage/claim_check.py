@@ -32,12 +32,12 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
-from perdure.errors import UNREADABLE, FinalError, MalformedPayload, NoStore
+from perdure.errors import FinalError, MalformedPayload, NoStore
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
-from perdure.graph.values import Value, is_dict, is_list
+from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
 from perdure.protocol.encoding import encode
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
 from perdure.settings import Settings

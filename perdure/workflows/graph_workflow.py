@@ -14,8 +14,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.human_tasks import Answer
-from perdure.errors import UNREADABLE, GraphError, PerdureError, UsageError
-from perdure.graph.values import Value
+from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
 from perdure.protocol.payloads import RunRequest, RunStatus
