@@ -44,6 +44,6 @@ def test_what_is_not_clean_is_reported(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(readers.KINDS, "call", Kind(KINDS["call"].seeds, read))  # type: ignore[arg-type]
+    monkeypatch.setitem(readers.KINDS, "call", Kind(KINDS["call"].seeds, read))
     assert main(["--kind", "call", "--count", "1"]) == 1
     assert finding in capsys.readouterr().out
