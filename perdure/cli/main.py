@@ -22,33 +22,34 @@ from perdure.errors import ConnectionFailed, GraphError, PerdureError, RunConfli
 from perdure.graph.text.shown import line, message
 
 COMMANDS = {
-    "init": "make a small project: graph, agent, test",
-    "examples": "the examples that come with Perdure",
-    "run": "run a graph, and print its results",
-    "map": "run a graph for each row of a table",
-    "check": "find every problem of a graph; runs nothing",
-    "show": "draw a graph, or a run with its states",
-    "status": "how a run is, and what it waits for",
-    "explain": "why a node waits, runs or failed, and what to do",
-    "history": "what happened in a run, or to one node, also after its end",
-    "logs": "what the nodes of a run have shown",
-    "result": "wait for a run, and print its results",
-    "answer": "answer a node that waits for a person",
-    "pending": "what people are asked by the open runs",
-    "cancel": "stop a run",
-    "terminate": "end a run at once, where cancel does not stop it",
-    "list": "the runs there are",
-    "agents": "the agents there are, or all about one",
-    "schema": "the graph language as a JSON Schema",
-    "ui": "the live page: runs, their graphs as they execute, questions",
-    "serve": "the HTTP API, without the page",
-    "dev": "server, web pages and a worker in the foreground",
-    "worker": "serve agents",
-    "server": "the embedded server: status, stop",
-    "doctor": "look at everything that is needed, and say what to do",
-    "models": "the local models: status, fetch, stop",
-    "store": "the store of large values: info, gc",
+    "init": ("init", "make a small project: graph, agent, test"),
+    "examples": ("examples", "the examples that come with Perdure"),
+    "run": ("run", "run a graph, and print its results"),
+    "map": ("map", "run a graph for each row of a table"),
+    "check": ("check", "find every problem of a graph; runs nothing"),
+    "show": ("show", "draw a graph, or a run with its states"),
+    "status": ("runs.status", "how a run is, and what it waits for"),
+    "explain": ("runs.explain", "why a node waits, runs or failed, and what to do"),
+    "history": ("runs.history", "what happened in a run, or to one node, also after its end"),
+    "logs": ("runs.logs", "what the nodes of a run have shown"),
+    "result": ("runs.result", "wait for a run, and print its results"),
+    "answer": ("runs.answer", "answer a node that waits for a person"),
+    "pending": ("runs.pending", "what people are asked by the open runs"),
+    "cancel": ("runs.cancel", "stop a run"),
+    "terminate": ("runs.terminate", "end a run at once, where cancel does not stop it"),
+    "list": ("runs.list", "the runs there are"),
+    "agents": ("agents", "the agents there are, or all about one"),
+    "schema": ("schema", "the graph language as a JSON Schema"),
+    "ui": ("ui", "the live page: runs, their graphs as they execute, questions"),
+    "serve": ("serve", "the HTTP API, without the page"),
+    "dev": ("dev", "server, web pages and a worker in the foreground"),
+    "worker": ("worker", "serve agents"),
+    "server": ("server", "the embedded server: status, stop"),
+    "doctor": ("doctor", "look at everything that is needed, and say what to do"),
+    "models": ("models", "the local models: status, fetch, stop"),
+    "store": ("store", "the store of large values: info, gc"),
 }
+"""Each command's module in `perdure.cli.commands`, and what it does, in one line."""
 
 EPILOG = """\
 examples:
@@ -138,12 +139,12 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argpar
     parser.add_argument("-v", "--verbose", action="store_true", help="show more, with tracebacks")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     command_main = None
-    for key, summary in COMMANDS.items():
+    for key, (place, summary) in COMMANDS.items():
         part = commands.add_parser(
             key, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
         )
         if key == name:
-            module = import_module(f"perdure.cli.commands.{key}")
+            module = import_module(f"perdure.cli.commands.{place}")
             part.description = module.__doc__
             part.epilog = module.EXAMPLES
             part.add_argument(

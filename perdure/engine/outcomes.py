@@ -31,7 +31,7 @@ from perdure.graph.values import Value
 
 _CUT: Final = " characters more)"
 MAX_MESSAGE_CHARS: Final = 8_000
-"""Characters of an error that go into the history."""
+"""Characters of the message of a failure, on every route: what a run keeps, shows, and ends with."""
 
 FailureKind = Literal["AgentError", "TransientError", "Timeout", "FinalError", "DeadlineExceeded"]
 """How a failure is named as the type of Temporal's ApplicationError."""
@@ -68,7 +68,7 @@ class Failure:
 def failure_of(error: BaseException) -> Failure:
     """What `error`, raised by an agent or on the way to it, means for the node."""
     known = as_agent_error(error)
-    message = cut(str(known))
+    message = cut(str(known).encode(errors="replace").decode())  # no payload holds half a surrogate pair
     match known:
         case TransientError():
             return Failure(message, transient=True, retry_after_s=known.retry_after)

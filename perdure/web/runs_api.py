@@ -186,7 +186,7 @@ async def node(request: Request) -> Response:
     return as_json(views.node_view(model, {name: await run.value(value) for name, value in values.items()}))
 
 
-async def explain(request: Request) -> Response:
+async def explain_node(request: Request) -> Response:
     """Why a node is in its state, and what to do."""
     explanation = await _run(request).explain(request.path_params["address"])
     return as_json(asdict(explanation))
@@ -270,7 +270,7 @@ RUN_ROUTES: Final = [
     Route("/runs/{id}/events", events, methods=["GET"]),
     Route("/runs/{id}/timeline", timeline, methods=["GET"]),
     Route("/runs/{id}/nodes/{address:path}", node, methods=["GET"]),
-    Route("/runs/{id}/explain/{address:path}", explain, methods=["GET"]),
+    Route("/runs/{id}/explain/{address:path}", explain_node, methods=["GET"]),
     Route("/runs/{id}/rows/{address:path}", rows, methods=["GET"]),
     Route("/runs/{id}/pending", pending, methods=["GET"]),
     Route("/runs/{id}/answers", answer, methods=["POST"]),

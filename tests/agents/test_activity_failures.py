@@ -1,8 +1,9 @@
-"""Failures of activities stay below the size that the server keeps, and begin with the cause."""
+"""Failures of activities begin with the cause; one that is repeated is of a size that the server keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from temporalio.converter import DataConverter, DefaultFailureConverter
 
 from perdure.activities.failures import application_error, fitting_cause, shortened
 from perdure.agents.code_place import code_place
+from perdure.engine.outcomes import failure_of
 
 SERVER_BYTES = 4096
 """Of a larger failure of a repeated activity the server keeps nothing but that it is too large."""
@@ -43,11 +45,11 @@ def deep(frames: int) -> Exception:
     raise AssertionError("it raises")
 
 
-def sent(error: Exception) -> Failure:
+def sent(error: Exception, *, repeated: bool = False) -> Failure:
     """What goes to the server."""
-    failure = Failure()
+    failure, meaning = Failure(), replace(failure_of(error), transient=repeated)
     try:
-        raise application_error(error) from fitting_cause(error)
+        raise application_error(meaning) from fitting_cause(error)
     except Exception as made:
         DefaultFailureConverter().to_failure(made, DataConverter.default.payload_converter, failure)
     return failure
@@ -61,24 +63,29 @@ def chain(failure: Failure) -> Iterator[Failure]:
         failure = failure.cause
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        causes(0, "x"),
-        causes(3, "y"),
-        causes(0, "x" * 1_000_000),
-        causes(40, "x" * 500),
-        causes(3, "\U0001f600" * 3000),
-        causes(2, "\ud800" * 3000),
-        deep(900),
-        TimeoutError(),
-    ],
-    ids=["short", "causes", "long", "many causes", "emoji", "surrogates", "deep", "no text"],
-)
+ERRORS = {
+    "short": causes(0, "x"),
+    "causes": causes(3, "y"),
+    "long": causes(0, "x" * 1_000_000),
+    "many causes": causes(40, "x" * 500),
+    "emoji": causes(3, "\U0001f600" * 3000),
+    "surrogates": causes(2, "\ud800" * 3000),
+    "one surrogate": causes(2, "\ud800"),
+    "deep": deep(900),
+    "no text": TimeoutError(),
+}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_a_failure_is_kept_whole(error: Exception) -> None:
-    failure = sent(error)
+    failure = sent(error, repeated=True)
     assert failure.ByteSize() < SERVER_BYTES
     assert failure.message.startswith(type(error).__name__)
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_the_message_of_a_final_failure_is_that_of_the_node(error: Exception) -> None:
+    assert sent(error).message == failure_of(error).message
 
 
 def test_causes_that_fit_are_kept() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from perdure.cli.commands.status import lines
+from perdure.cli.commands.runs.status import lines
 from perdure.cli.progress.follow import may_print
 from perdure.cli.progress.live import LiveView, picture
 from perdure.cli.progress.progress_table import ProgressTable, Row, duration, fitting

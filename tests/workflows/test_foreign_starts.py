@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from perdure import server
 from perdure.agents.catalog import catalog
-from perdure.cli.commands.status import lines
+from perdure.cli.commands.runs.status import lines
 from perdure.client import GraphClient
 from perdure.daemon.ports import free_port
 from perdure.errors import RunConflict, RunFailed, UsageError

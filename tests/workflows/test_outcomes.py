@@ -25,7 +25,8 @@ FAILURES = {
     "final": lambda: FinalError("never"),
     "foreign": lambda: KeyError("x"),
     "timeout": lambda: TimeoutError("the crane did not answer"),
-    "long": lambda: AgentError("x" * 1_000),
+    "long": lambda: AgentError("x" * 9_000),
+    "half": lambda: AgentError("half a pair: \ud83d"),
 }
 
 
@@ -80,6 +81,8 @@ async def test_the_same_everywhere(client: GraphClient) -> None:
     found: list[RunResult] = [durable.value.result, memory.value.result]
     assert found[0].errors == found[1].errors
     assert found[0].states == found[1].states
+    assert found[0].errors["other-long"] == "x" * 8_000 + " … (1000 characters more)"
+    assert found[0].errors["other-half"] == "half a pair: ?"
     assert {name for name, state in found[0].states.items() if state == "timed-out"} == {
         "other-slow",
         "batched-slow",

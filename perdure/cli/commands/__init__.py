@@ -1,1 +1,1 @@
-"""The commands, one file each."""
+"""The commands, one file each; those for runs have a folder of their own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.cli import connection, logs, output
-from perdure.cli.commands.status import end_of
+from perdure.cli.commands.runs.status import end_of
 from perdure.cli.inputs import graphs
 from perdure.graph.check import modernized
 from perdure.graph.mermaid import mermaid

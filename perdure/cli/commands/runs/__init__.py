@@ -1,0 +1,1 @@
+"""The commands that look at runs, or act on them, one file each."""
