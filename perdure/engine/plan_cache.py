@@ -25,7 +25,7 @@ CACHED_PLAN_COUNT: Final = 64
 """Plans, and verdicts of the checks: graphs that are computed again each time must not fill the memory."""
 
 MAX_CACHED_PLAN_BYTES: Final = 8_000_000
-"""Bytes of the texts of their documents; the same for the verdicts."""
+"""Bytes of their documents as JSON; the same for the verdicts."""
 
 Result = TypeVar("Result")
 Options = TypeVar("Options", bound=Hashable)
