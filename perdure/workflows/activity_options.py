@@ -96,9 +96,9 @@ def _limits(options: NodeOptions, usual: timedelta) -> dict[str, Any]:
         "start_to_close_timeout": limit,
         "schedule_to_close_timeout": CALL_DEADLINE,
         "retry_policy": RetryPolicy(
-            initial_interval=timedelta(seconds=options.backoff or 1.0),
+            initial_interval=(first := timedelta(seconds=options.backoff or 1.0)),
             backoff_coefficient=2.0,
-            maximum_interval=MAX_RETRY_INTERVAL,
+            maximum_interval=max(first, MAX_RETRY_INTERVAL),
             non_retryable_error_types=FINAL_ERROR_TYPES,
         ),
     }

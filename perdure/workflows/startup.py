@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
+from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.plan_cache import plan_of
 from perdure.graph.values import is_dict
 from perdure.protocol.agents import AgentRegistry
@@ -69,7 +70,7 @@ def _beginning(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
 
 def _lacking(request: RunRequest, directory: AgentRegistry) -> list[str]:
     """The agents that the nodes of the graph name and the worker does not have."""
-    known = {*directory.names(), *request.options.bypass_agents}
+    known = {*directory.names(), *GRAPH_AGENTS, *request.options.bypass_agents}
     nodes = request.graph.get("nodes")
     names: dict[str, None] = {}
     for node in nodes.values() if is_dict(nodes) else ():
