@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from perdure.engine.board import Board, InFlight, Starting
+from perdure.engine.board import Board, InFlight, Rules, Starting
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
@@ -34,7 +34,7 @@ from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.starts import Rows, Start, numbers, ranges
 from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Observer, Outcome
 from perdure.errors import UsageError
-from perdure.graph.values import UNDEFINED, Value, is_dict
+from perdure.graph.values import UNDEFINED, UNREADABLE, Value, is_dict
 
 SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""
@@ -87,7 +87,8 @@ def restore(
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
 
     Calls keep their numbers. A timer is asked for the time that it had left when the snapshot was
-    taken. `observe` hears of moves from now on. Raises UsageError for a snapshot of another form.
+    taken. `observe` hears of moves from now on. Raises UsageError for a snapshot of another form, and
+    for one that refers to what it does not hold or is malformed otherwise.
     """
     if data.get("format") not in READABLE_FORMATS:
         raise UsageError(
@@ -95,6 +96,15 @@ def restore(
             "Let a worker of the version that wrote it continue the run."
         )
     rules = rules_of(options or RunOptions(), agents, event_steps)
+    try:
+        return _restored(data, rules, observe)
+    except UNREADABLE as error:
+        raise UsageError(f"this snapshot is malformed: {type(error).__name__}: {error}"[:200]) from error
+
+
+def _restored(
+    data: Mapping[str, Value], rules: Rules, observe: Observer | None
+) -> tuple[Scheduler, list[Command]]:
     documents: list[Mapping[str, Value]] = data["documents"]
     plans = [plan_of(document, rules.options.graphs) for document in documents]
     board = new_board(plans[0], rules, observe)
@@ -103,8 +113,7 @@ def restore(
     board.last_call, board.last_run = data["last_call"], data["last_run"]
     board.fuel.resume(data.get("steps", 0), data.get("pause"), data.get("put_off", ()))
     board.resolved.remember(data.get("known", {}))
-    runs: list[Mapping[str, Value]] = data["runs"]
-    for item in runs:
+    for item in data["runs"]:
         _add_run(board, item, plans)
     for number, name in data["queue"]:
         plan = board.runs[number].plan.computed[name]
@@ -135,7 +144,7 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[
     if run.values:
         data["values"] = run.values
     if run.outcome is not None:
-        data["outcome"] = _outcome_data(run.outcome)
+        data["outcome"] = [run.outcome.value, run.outcome.failure]
     nodes = {name: _node_data(run, name, node, documents, light) for name, node in run.nodes.items()}
     data["nodes"] = {name: node for name, node in nodes.items() if node}
     return data
@@ -179,7 +188,7 @@ def _nested_data(nested: Nested, documents: Mapping[int, int], light: bool) -> d
         "results": [] if withheld else [nested.results[row] for row in sorted(nested.results)],
         "kept": [] if withheld else [[ranges(rows), stored] for rows, stored in nested.kept],
         "failed": nested.failed,
-        "outcome": None if nested.outcome is None else _outcome_data(nested.outcome),
+        "outcome": None if nested.outcome is None else [nested.outcome.value, nested.outcome.failure],
     }
 
 
@@ -259,10 +268,6 @@ def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
         failed=data["failed"],
         outcome=_outcome(data["outcome"]),
     )
-
-
-def _outcome_data(outcome: Outcome) -> list[Value]:
-    return [outcome.value, outcome.failure]
 
 
 def _outcome(data: Value) -> Outcome | None:

@@ -23,6 +23,9 @@ Fixed, because Python's own limit depends on the depth of the caller: the same v
 in one place and fail in another.
 """
 
+UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What reading data of strangers raises."""
+
 
 class Undefined:
     """The type of UNDEFINED: JavaScript's `undefined`, which is never JSON's null."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.monitoring.descriptions import RunDescription
 from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
@@ -33,8 +34,11 @@ class StreamText:
     attempt: int = 0
 
     def add(self, path: str, tail: StreamTail, *, is_over: bool = False) -> list[StreamPiece]:
-        """The piece by which `tail` differs, if it does; it ends the stream where that `is_over`."""
-        if tail.attempt < self.attempt:
+        """The piece by which `tail` differs, if it does; it ends the stream where that `is_over`.
+
+        A tail that begins where no stream can be is left out: what is missing before it takes memory.
+        """
+        if tail.attempt < self.attempt or not 0 <= tail.offset <= MAX_VALUE_BYTES:
             return []
         delivered = self.text[tail.offset : tail.offset + len(tail.text)]
         same = _same(delivered, tail.text)

@@ -24,9 +24,6 @@ _SPECIAL: Mapping[str, Value] = {
     "-Infinity": -math.inf,
 }
 
-UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
-"""What reading data of strangers raises."""
-
 MAX_WIRE_DEPTH: Final = MAX_DEPTH + 100
 """How deep the JSON of a payload may nest: that of a value, and of what is around it.
 

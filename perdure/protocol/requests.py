@@ -6,14 +6,14 @@ forever: so any error of a request is a UsageError, which ends the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from temporalio.common import RawValue
 
 from perdure.engine.messages import Quotas, RunOptions
 from perdure.errors import MalformedPayload, UsageError
-from perdure.graph.values import is_dict, is_list
+from perdure.graph.values import is_dict
+from perdure.protocol.continued import check_state
 from perdure.protocol.payloads import RunRequest
 from perdure.protocol.records import from_plain
 from perdure.protocol.shapes import check_fields
@@ -44,14 +44,7 @@ def _read(data: Any, is_continued: bool) -> RunRequest:
         check_fields(kind, data)
     check_fields(Quotas, data.get("quotas", {}), "quotas.")
     if data.get("state") is not None:
-        _check_state(data["state"], is_continued)
+        if not is_continued:
+            raise UsageError("state: only a run that continues another has a snapshot", hint=_REQUEST_HINT)
+        check_state(data["state"])
     return from_plain(RunRequest, data)
-
-
-def _check_state(state: Mapping[str, Any], is_continued: bool) -> None:
-    if not is_continued:
-        raise UsageError("state: only a run that continues another has a snapshot", hint=_REQUEST_HINT)
-    scheduler = state.get("scheduler")
-    documents = scheduler.get("documents") if is_dict(scheduler) else None
-    if not (is_list(documents) and documents):
-        raise UsageError("state: there is no graph in the snapshot")

@@ -15,8 +15,8 @@ from temporalio.common import RawValue
 
 from perdure.errors import MalformedPayload, ValueTooLarge
 from perdure.graph.deferred import Deferred
-from perdure.graph.values import is_list
-from perdure.protocol.encoding import UNREADABLE, decode, decode_places, encode
+from perdure.graph.values import UNREADABLE, is_list
+from perdure.protocol.encoding import decode, decode_places, encode
 from perdure.protocol.records import from_plain, to_plain
 
 ENCODING = b"json/plain"

@@ -37,8 +37,8 @@ from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, repla
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
-from perdure.graph.values import Value, is_dict, is_list
-from perdure.protocol.encoding import UNREADABLE, encode
+from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
+from perdure.protocol.encoding import encode
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
 from perdure.settings import Settings
 from perdure.storage import Store, open_store

@@ -15,7 +15,7 @@ from temporalio.common import RawValue
 
 from perdure.engine.human_tasks import Answer
 from perdure.errors import GraphError, PerdureError, UsageError
-from perdure.graph.values import Value
+from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
 from perdure.protocol.payloads import RunRequest, RunStatus
@@ -128,6 +128,6 @@ def _signalled(args: Sequence[RawValue]) -> Answer | None:
     """The answer in the arguments of a signal, None for anything else."""
     try:
         answer = unpack(args[0], Answer)
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+    except UNREADABLE:
         return None
     return answer if isinstance(answer, Answer) and _is_well_formed(answer) else None

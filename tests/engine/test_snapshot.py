@@ -171,3 +171,22 @@ def test_a_snapshot_of_the_form_before_is_taken_up() -> None:
 def test_a_snapshot_of_another_form_is_refused() -> None:
     with pytest.raises(UsageError, match=r"form 7, and only \(2, 3\) are known here"):
         restore({"format": 7})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"runs": []},
+        {"runs": [{"id": 1, "document": 5, "nodes": {}}]},
+        {"runs": [{"id": 1, "document": 0, "nodes": {"unknown": {}}}]},
+        {"calls": [{"call": 1, "run": 7, "node": "a", "since": 0, "milliseconds": 5}]},
+        {"queue": [[1, "unknown"]]},
+        {"used": 5},
+        {"documents": []},
+    ],
+)
+def test_what_refers_to_nothing_is_refused(change: dict[str, Any]) -> None:
+    scheduler = Scheduler({"nodes": {"a": work()}})
+    scheduler.start(0)
+    with pytest.raises(UsageError, match="this snapshot is malformed"):
+        restore(snapshot(scheduler) | change)

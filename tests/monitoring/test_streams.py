@@ -103,3 +103,10 @@ async def test_from_now() -> None:
     new = reader(from_now=True)
     assert await read(new, now=StreamTail(1, 0, "ab")) == []
     assert await read(new, now=StreamTail(1, 0, "abc")) == [StreamPiece("now", 1, 2, "c")]
+
+
+@pytest.mark.parametrize("offset", [-1, 64_000_001, 10**400])
+def test_a_tail_where_no_stream_can_be_is_left_out(offset: int) -> None:
+    text = StreamText("before", 1)
+    assert text.add("a", StreamTail(1, offset, "piece")) == []
+    assert text.text == "before"

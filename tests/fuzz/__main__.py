@@ -1,0 +1,37 @@
+"""Prints for each kind of payload what became of its mutations; exits with 1 where one was misread."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.fuzz.readers import KINDS
+from tests.fuzz.tally import tally
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="may be repeated; all without it")
+    parser.add_argument("--count", type=int, default=10_000, help="mutations of each kind")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(words)
+    code = 0
+    for name in given.kind or KINDS:
+        began = time.monotonic()
+        found = tally(name, given.count, given.seed)
+        seconds = time.monotonic() - began
+        print(
+            f"{name:9} {given.count:,}: {found.read:,} read, {found.typed:,} refused, "
+            f"{found.untyped:,} untyped, {found.impure:,} impure, {seconds:.1f} s",
+            flush=True,
+        )
+        for finding, payload in found.shown.items():
+            print(f"    {finding}\n        {payload}")
+        code = code if found.is_clean else 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

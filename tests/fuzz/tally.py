@@ -1,0 +1,78 @@
+"""Counts what becomes of mutated payloads."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from perdure.errors import PerdureError
+from perdure.graph.deferred import Deferred
+from perdure.graph.values import Undefined
+from tests.fuzz.mutate import hostile
+from tests.fuzz.readers import KINDS
+
+LEAVES = (type(None), bool, int, float, str, Undefined, Deferred)
+MAX_SHOWN = 5
+
+
+@dataclass
+class Tally:
+    """Payloads that were `read`, refused with a `typed` error, or ended otherwise.
+
+    `impure` ones were read, and brought objects that are no values of the language.
+    """
+
+    read: int = 0
+    typed: int = 0
+    untyped: int = 0
+    impure: int = 0
+    shown: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def is_clean(self) -> bool:
+        return self.untyped == self.impure == 0
+
+
+def tally(name: str, count: int, seed: int) -> Tally:
+    """Reads `count` mutations; the same ones for the same seed."""
+    kind, random, found = KINDS[name], Random(f"{name} {seed}"), Tally()
+    payloads = kind.seeds()
+    for _ in range(count):
+        payload = hostile(random.choice(payloads), random)
+        try:
+            values = kind.read(payload)
+        except PerdureError:
+            found.typed += 1
+        except Exception as error:
+            found.untyped += 1
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _show(found, f"{type(error).__name__} in {place.name}: {error}"[:200], payload)
+        else:
+            found.read += 1
+            if not is_pure(values):
+                found.impure += 1
+                _show(found, "impure", payload)
+    return found
+
+
+def _show(found: Tally, finding: str, payload: Any) -> None:
+    if len(found.shown) < MAX_SHOWN:
+        found.shown.setdefault(finding, repr(payload)[:400])
+
+
+def is_pure(value: Any) -> bool:
+    """Whether there is nothing in `value` but JSON types, undefined and deferred values."""
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            if not all(type(key) is str for key in part):
+                return False
+            todo += part.values()
+        elif isinstance(part, list | tuple):
+            todo += part
+        elif not isinstance(part, LEAVES):
+            return False
+    return True
