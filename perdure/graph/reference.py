@@ -35,7 +35,8 @@ SHOWN_REFERENCE_CHARS: Final = 500
 """Characters of a reference that a message repeats."""
 
 MAX_CACHED_REFERENCE_CHARS: Final = 200
-"""Characters of a reference that is not kept for its next use: the checks and the plan have one each."""
+"""Characters of a reference, and of a step, that is kept for its next use: the checks and the plan have one
+each. A longer one is parsed each time: thousands of a megabyte would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +187,13 @@ def parse_path(text: Value, *, functions: bool = True) -> Reference | None:
     return Reference(SELF, tuple(parse_step(prop, functions=functions) for prop in props), text)
 
 
-@lru_cache(maxsize=4096)
 def parse_step(prop: str, *, functions: bool = True) -> Step:
     """One step as written: a call of a function where it may be one, an index, else a key."""
+    known = len(prop) <= MAX_CACHED_REFERENCE_CHARS
+    return _kept_step(prop, functions) if known else _parsed_step(prop, functions)
+
+
+def _parsed_step(prop: str, functions: bool) -> Step:
     candidates = bind(prop) if functions else None
     if candidates is not None:
         return FunctionCall(prop, candidates, any(bound.function.inside for bound in candidates))
@@ -196,6 +201,9 @@ def parse_step(prop: str, *, functions: bool = True) -> Step:
         return Index(prop, -1)
     match = _INDEX.fullmatch(prop)
     return Index(prop, _item_index(match[1])) if match else Key(prop)
+
+
+_kept_step = lru_cache(maxsize=4096)(_parsed_step)
 
 
 def _item_index(digits: str) -> int:

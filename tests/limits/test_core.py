@@ -14,7 +14,7 @@ from perdure.engine.plan_cache import plan_of
 from perdure.engine.resolved_values import ResolvedValues, ValueNeeded, key_of
 from perdure.errors import AgentError, FinalError, TransientError, UsageError
 from perdure.graph.deferred import BlobRef, Projection
-from perdure.graph.reference import parse_reference
+from perdure.graph.reference import parse_reference, parse_step
 from perdure.graph.wording import Suggestions, suggestion
 from perdure.settings import Settings
 from perdure.storage import open_store
@@ -47,6 +47,20 @@ def test_plans_of_a_process() -> None:
     assert plan_of(documents[0]) is plans[0]
     plan_of(documents[64])
     assert plan_of(documents[1]) is not plans[1]
+
+
+def test_bytes_of_the_plans_of_a_process() -> None:
+    """Of graphs of a megabyte seven are kept; one of nine megabytes displaces them, and is kept alone."""
+    documents = [{"nodes": {"n": {"value": f"{index}" * 1_000_000}}} for index in range(8)]
+    plans = [plan_of(document) for document in documents[:7]]
+    assert [plan_of(document) for document in documents[:7]] == plans
+    assert plan_of(documents[0]) is plans[0]
+    plan_of(documents[7])
+    assert plan_of(documents[0]) is plans[0]
+    assert plan_of(documents[1]) is not plans[1]
+    large = {"nodes": {"n": {"value": "x" * 9_000_000}}}
+    assert plan_of(large) is plan_of(large)
+    assert plan_of(documents[0]) is not plans[0]
 
 
 def test_bytes_of_known_values() -> None:
@@ -85,6 +99,8 @@ def test_references_that_are_kept() -> None:
     short, long = ":n." + "a" * 197, ":n." + "a" * 198
     assert parse_reference(short) is parse_reference(short)
     assert parse_reference(long) is not parse_reference(long)
+    assert parse_step("a" * 200) is parse_step("a" * 200)
+    assert parse_step("a" * 201) is not parse_step("a" * 201)
 
 
 def test_days_of_retention() -> None:
