@@ -123,7 +123,7 @@ def to_number(value: Value) -> int | float:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
-        return value
+        return number(value)
     if value is None:
         return 0
     if isinstance(value, Undefined):

@@ -106,8 +106,6 @@ class BatchCall:
     each: the last after a transient failure, when the call is to be repeated.
     """
 
-    MAY_BE_STORED: ClassVar[bool] = True
-
     calls: Sequence[Mapping[str, Value]]
     shared: Mapping[str, Value] = field(default_factory=dict[str, Value])
 

@@ -151,8 +151,11 @@ def _with_runs(call: Written) -> None:
         *(["status", RUN, *more] for more in ([], ["--json"])),
         *(["result", RUN, *more] for more in ([], ["--all"], ["--json"], [EVIL], [f"{EVIL}2.text"])),
         *(["show", RUN, "--format", kind] for kind in ("mermaid", "json", "yaml", "svg", "html")),
-        *(["list", *more] for more in ([], ["--json"])),
-        *([name, EVIL] for name in ("status", "result", "show", "cancel", "terminate")),
+        *([name, *more] for name in ("list", "pending") for more in ([], ["--json"])),
+        *([name, RUN, *more] for name in ("history", "logs") for more in ([], ["--json"])),
+        ["history", RUN, EVIL],
+        ["explain", RUN, EVIL],
+        *([name, EVIL] for name in ("status", "result", "show", "history", "logs", "cancel", "terminate")),
         ["map", "graph.json", "--agents", "evil.py", "--rows", "rows.jsonl", "--out", "out.jsonl"],
         ["store", "info"],
         ["store", "gc"],
@@ -183,6 +186,7 @@ def _with_a_worker(call: Written) -> None:
                     call("run", "ask.json", "--queue", queue, "--detach", "--id", one)
                 wait_until(lambda one=asked[0]: b"waits for an answer" in call("status", one), "the run asks")
                 call("status", asked[0], "-v")
+                call("pending")
                 call("answer", asked[0], EVIL, EVIL)
                 call("answer", asked[0], f"{EVIL} none", EVIL)
                 call("cancel", asked[1])

@@ -186,3 +186,8 @@ def test_pair_surrogates(text: str, expected: str) -> None:
 def test_trim_knows_the_spaces_of_javascript() -> None:
     assert javascript.trim("\ufeff\u00a0 x \u3000") == "x"
     assert javascript.trim("\x85x\x1c") == "\x85x\x1c"
+
+
+def test_an_integer_beyond_all_doubles_is_infinite() -> None:
+    assert javascript.to_number(10**400) == math.inf
+    assert javascript.to_number([-(10**400)]) == -math.inf
