@@ -209,7 +209,7 @@ def _condition(each: Pass, plan: ComputedPlan | None) -> tuple[str | None, Value
 
 def _shown(each: Pass) -> Iterator[str]:
     """The nodes of a graph, without the one that holds the number of a row."""
-    return (name for name in each.run.plan.order if name != MAP_INDEX)
+    return (name for name in each.run.plan.order if name != MAP_INDEX or each.run.parent is None)
 
 
 def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:
