@@ -17,10 +17,15 @@ pytestmark = pytest.mark.anyio
 
 
 class Handle:
-    """Stands for a workflow whose updates end in `cause`, as the SDK tells it."""
+    """Stands for a workflow whose updates and signals end in `cause`, as the SDK reports it."""
+
+    id = "r"
 
     def __init__(self, cause: BaseException) -> None:
         self.cause = cause
+
+    async def signal(self, *_: Any, **__: Any) -> None:
+        raise self.cause
 
     async def execute_update(self, *_: Any, **__: Any) -> None:
         raise WorkflowUpdateRPCTimeoutOrCancelledError from self.cause

@@ -24,7 +24,7 @@ SIZES = ((65_536, 0.2), (1_000_000, 4.0))
 ELSEWHERE = {
     "openAIAgent", "openAIFetchAgent", "openAIImageAgent", "anthropicAgent", "geminiAgent", "groqAgent",
     "stringEmbeddingsAgent", "fetchAgent", "vanillaFetchAgent", "wikipediaAgent",
-    "fileReadAgent", "fileWriteAgent", "textInputAgent",
+    "fileReadAgent", "fileWriteAgent", "textInputAgent", "humanInputAgent",
     "sleeperAgent", "sleeperAgentDebug", "sleepAndMergeAgent", "streamMockAgent",
 }  # fmt: skip
 """Agents that call others, or wait; what they do with a text of others is in PARTS."""
@@ -41,6 +41,13 @@ def texts(text: str, size: int) -> list[str]:
 
 
 WORST: dict[str, Callable[[int], list[Case]]] = {
+    "toolsAgent.offered": lambda n: [
+        (
+            {"tools": [{"function": {"name": "a" * 10}}] * (n // 40), "tool_call": {"name": times("a--", n)}},
+            {},
+        )
+    ],
+    "toolsAgent.refusal": lambda n: [({"arg": times("a", n)}, {})],
     "arrayFindFirstExistsAgent": lambda n: [({"array": [None] * (n // 5) + [1]}, {})],
     "arrayFlatAgent": lambda n: [({"array": [[[1]]] * (n // 6)}, {"depth": 2})],
     "arrayJoinAgent": lambda n: [({"array": texts("\ud83d", n)}, {"separator": "\ude00"})],

@@ -12,6 +12,7 @@ from temporalio.api.worker.v1 import WorkerHeartbeat
 from perdure.temporal.queues import _serves, workers
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import embedded
+from tests.support.waiting import until
 
 RUNNING, STOPPING = WorkerStatus.WORKER_STATUS_RUNNING, WorkerStatus.WORKER_STATUS_SHUTTING_DOWN
 
@@ -41,5 +42,10 @@ async def test_a_worker_that_was_stopped_does_not_serve(tmp_path: Path) -> None:
     async with embedded(tmp_path / "home") as client:
         queue = "stopped"
         async with build_worker(client.temporal, queue, WorkerOptions(agents={}, settings=client.settings)):
-            assert await workers(client.temporal, queue) == {client.temporal.identity}
+            serving = {client.temporal.identity}
+
+            async def is_known() -> bool:
+                return await workers(client.temporal, queue) == serving
+
+            await until(is_known, "the server knows the worker")
         assert await workers(client.temporal, queue) == set()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.errors import ConnectionFailed, PerdureError, RunFailed, UsageError
+from perdure.errors import ConnectionFailed, NotFound, PerdureError, RunFailed, UsageError
 from perdure.temporal.rpc_errors import rpc_error
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (RPCStatusCode.NOT_FOUND, UsageError),
+        (RPCStatusCode.NOT_FOUND, NotFound),
         (RPCStatusCode.UNAVAILABLE, ConnectionFailed),
         (RPCStatusCode.DEADLINE_EXCEEDED, ConnectionFailed),
         (RPCStatusCode.CANCELLED, ConnectionFailed),
@@ -47,7 +47,7 @@ def test_a_busy_server_is_one_to_come_back_to(message: str, kind: type[PerdureEr
 NOT_FOUND = RPCStatusCode.NOT_FOUND
 NAMESPACE = b"\x1aT\nItype.googleapis.com/temporal.api.errordetails.v1.NamespaceNotFoundFailure"
 HINTS = (
-    (NOT_FOUND, "workflow not found", b"", UsageError, "run 'x' is expired or unknown\n  hint: perdure list"),
+    (NOT_FOUND, "workflow not found", b"", NotFound, "run 'x' is expired or unknown\n  hint: perdure list"),
     (NOT_FOUND, "Namespace n is not found.", NAMESPACE, ConnectionFailed, "hint: set TEMPORAL_NAMESPACE"),
     (RPCStatusCode.UNAUTHENTICATED, "expired", b"", ConnectionFailed, "hint: see TEMPORAL_API_KEY"),
     (RPCStatusCode.UNAVAILABLE, "shard status unknown", b"", ConnectionFailed, "is the disk full?"),
