@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.errors import ConnectionFailed, NotFound, PerdureError, RunFailed, UsageError
+from perdure.errors import ConnectionFailed, NotFound, PerdureError, RunFailed
 from perdure.temporal.rpc_errors import rpc_error
 
 
