@@ -182,6 +182,7 @@ def _web_address(home: Path) -> str:
     except OSError:
         return ""
     with suppress(OSError):
+        file.touch(mode=0o600)
         file.write_text(address, encoding="utf-8")
     return address
 
