@@ -104,7 +104,8 @@ async def test_a_paused_run_is_told_as_paused(plain: GraphClient) -> None:
 async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
     run = await plain.start(WAITING, id="call", queue="plain")
     async with worker(plain):
-        call = (await until(run, lambda report: bool(report.pending))).pending[0]
+        report = await until(run, lambda report: [call.path for call in report.pending] == ["a"])
+        (call,) = report.pending
         request = PauseActivityRequest(
             namespace="default",
             execution=WorkflowExecution(workflow_id="call"),

@@ -287,7 +287,7 @@ async def test_inputs_go_into_static_nodes_only(client: GraphClient) -> None:
         await client.start(graph, {"a": 2})
     with pytest.raises(UsageError, match="'w' is not a node"):
         await client.start(graph, {"w": 2})
-    with pytest.raises(UsageError, match="no id"):
+    with pytest.raises(UsageError, match="not a valid id"):
         await client.start(graph, id="a\nb")
 
 
