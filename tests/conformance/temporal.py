@@ -90,12 +90,14 @@ async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome
     if result is not None:
         outcome.all, outcome.results = result.all, result.results
         outcome.errors, outcome.states = dict(result.errors), dict(result.states)
-        outcome.log = model_differences(await run.history(), result)
+        model = await run.history()
+        whole = await run.value({node.node: node.result for node in model.inside(None)})
+        outcome.log = model_differences(model, result, whole)
     return outcome
 
 
-def model_differences(model: RunModel, result: RunResult) -> list[str]:
-    """What the read model of a run says otherwise than the run itself did."""
+def model_differences(model: RunModel, result: RunResult, whole: dict[str, Any]) -> list[str]:
+    """What the read model of a run says otherwise than the run itself did, whose results are `whole`."""
     last = max((node.iteration for node in model.inside(None)), default=0)
     nodes = {node.node: node for node in model.inside(None) if node.iteration == last}
     pairs = {
@@ -104,6 +106,6 @@ def model_differences(model: RunModel, result: RunResult) -> list[str]:
         "states": ({name: node.state for name, node in nodes.items()}, result.states),
         "errors": (model.errors, result.errors),
         "results": (normalized(model.results), normalized(result.results)),
-        "all": (normalized({name: nodes[name].result for name in result.all}), normalized(result.all)),
+        "all": (normalized({name: whole[name] for name in result.all}), normalized(result.all)),
     }
     return [f"{name}: {ours!r}, the run says {its!r}" for name, (ours, its) in pairs.items() if ours != its]

@@ -78,10 +78,10 @@ def test_texts_to_embed(given: Any, texts: tuple[str, ...]) -> None:
 
 REFUSALS: dict[str, tuple[api.Json, str]] = {
     "missing": ({}, r"input\[0\] is NoneType"),
-    "none": ({"input": []}, "has 0 texts"),
-    "many": ({"input": ["a"] * 2049}, "has 2049 texts"),
-    "empty": ({"input": ["a", ""]}, r"input\[1\] is empty"),
-    "tokens": ({"input": [1, 2]}, r"input\[0\] is int; the local model takes texts"),
+    "none": ({"input": []}, "has 0 strings"),
+    "many": ({"input": ["a"] * 2049}, "has 2049 strings"),
+    "empty": ({"input": ["a", ""]}, r"input\[1\] must have at least one character"),
+    "tokens": ({"input": [1, 2]}, r"input\[0\] is int; the local model takes strings"),
     "dimensions": ({"input": "a", "dimensions": 512}, "dimensions is 512; .* have 384"),
     "encoding": ({"input": "a", "encoding_format": "int8"}, "'int8'; it can be float or base64"),
 }
