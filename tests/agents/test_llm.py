@@ -307,7 +307,7 @@ FAILURES = [
     ("final error event", stream(LONG_EVENT), FinalError, "too long"),
     ("html", Answer(headers={"Content-Type": "text/html"}, body=b"<html>"), AgentError, "text/html"),
     ("no type", Answer(body=b"hello"), AgentError, "no content type"),
-    ("json of something", json_answer({"hello": 1}), AgentError, "no chat completion"),
+    ("json of something", json_answer({"hello": 1}), AgentError, "not a chat completion"),
     ("half json", Answer(headers={"Content-Type": "application/json"}, body=b'{"a'), AgentError, "malformed"),
     ("half event", stream(b'data: {"id": \n\n'), AgentError, "malformed"),
     ("event of a list", stream(b"data: [1]\n\n"), AgentError, ""),

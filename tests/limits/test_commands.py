@@ -148,7 +148,7 @@ def test_bytes_that_must_be_free(tmp_path: Path) -> None:
 
 def test_texts_of_a_request_to_the_local_models() -> None:
     assert len(api.embedding_request({"input": ["x"] * 2_048}, 384).texts) == 2_048
-    with pytest.raises(api.RequestRefused, match="2049 texts"):
+    with pytest.raises(api.RequestRefused, match="2049 strings"):
         api.embedding_request({"input": ["x"] * 2_049}, 384)
 
 
