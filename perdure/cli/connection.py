@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import os
 import socket
 import threading
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -87,6 +88,21 @@ async def connected(
         raise
     finally:
         client.close()
+
+
+def with_client(
+    command: Callable[[argparse.Namespace, GraphClient], Awaitable[int]], args: argparse.Namespace
+) -> int:
+    """Runs a command that needs a client and nothing else, to its exit code. Raises ConnectionFailed."""
+    logs.configure(verbose=args.verbose)
+    settings = Settings.from_env()
+    opening = begin(settings)
+
+    async def connected_command() -> int:
+        async with connected(settings, opening) as client:
+            return await command(args, client)
+
+    return run(connected_command())
 
 
 async def revived(client: GraphClient) -> None:

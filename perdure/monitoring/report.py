@@ -60,3 +60,9 @@ class RunSummary:
     name: str
     started: datetime
     closed: datetime | None
+
+    def plain(self) -> dict[str, str | None]:
+        """It for programs: times are ISO 8601, and `closed` is None for an open run."""
+        closed = None if self.closed is None else self.closed.isoformat()
+        started = self.started.isoformat()
+        return {"id": self.id, "state": self.state, "graph": self.name, "started": started, "closed": closed}

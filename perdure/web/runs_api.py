@@ -127,17 +127,8 @@ async def list_runs(request: Request) -> Response:
         parts.append(f"PerdureGraph = {_quoted(chosen['graph'])}")
     if chosen.get("search"):
         parts.append(f"WorkflowId STARTS_WITH {_quoted(chosen['search'])}")
-    listed = [
-        {
-            "id": run.id,
-            "state": run.state,
-            "graph": run.name,
-            "started": run.started.isoformat(),
-            "closed": None if run.closed is None else run.closed.isoformat(),
-        }
-        async for run in _client(request).list(limit, " AND ".join(parts))
-    ]
-    return as_json({"runs": listed})
+    runs = _client(request).list(limit, " AND ".join(parts))
+    return as_json({"runs": [run.plain() async for run in runs]})
 
 
 def _quoted(text: str) -> str:

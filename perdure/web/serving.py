@@ -30,6 +30,7 @@ class WebServer:
 
     url: str
     token: str
+    token_file: Path
 
     @property
     def link(self) -> str:
@@ -89,7 +90,7 @@ async def serving(
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
-        yield WebServer(f"http://{host}:{actual}", token)
+        yield WebServer(f"http://{host}:{actual}", token, client.settings.home / TOKEN_FILE)
     finally:
         server.should_exit = True
         await task

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from perdure.cli import connection, logs, output
 from perdure.cli.commands import ui
 from perdure.cli.running import web_server
 from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.web.serving import WebServer
 
 EXAMPLES = """\
 examples:
@@ -27,10 +31,9 @@ def main(args: argparse.Namespace) -> int:
     host = web_server.checked_host(args.host, exposed=args.expose)
     settings = Settings.from_env()
 
-    def ready(url: str, link: str) -> None:
-        del link
-        token = settings.home / "ui.token"
-        output.result(f"API    {url}/api/v1\ntoken  in {token}, for Authorization: Bearer\nCtrl-C stops")
+    def ready(web: WebServer) -> None:
+        token = f"token  in {web.token_file}, for Authorization: Bearer"
+        output.result(f"API    {web.url}/api/v1\n{token}\nCtrl-C stops")
 
     serving = web_server.serve(
         settings, connection.begin(settings), host=host, port=args.port, page=False, ready=ready

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.commands.runs.status import end_of
 from perdure.cli.inputs import graphs
 from perdure.graph.check import modernized
 from perdure.graph.mermaid import mermaid
 from perdure.graph.text.yaml_write import write_yaml
 from perdure.graph.values import Value
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.runs import Run
 
 EXAMPLES = """\
@@ -47,16 +47,13 @@ def main(args: argparse.Namespace) -> int:
     if source == graphs.STDIN or source.lower().endswith(ENDINGS) or Path(source).is_file():
         _print(args, modernized(graphs.read(source).data), {})
         return 0
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        run = client.get(args.graph)
-        document = dict((await run.request()).graph)
-        states: Mapping[str, str] = await states_of(run) if args.format in DRAWN else {}
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    run = client.get(args.graph)
+    document = dict((await run.request()).graph)
+    states: Mapping[str, str] = await states_of(run) if args.format in DRAWN else {}
     _print(args, document, states)
     return 0
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
+from typing import TYPE_CHECKING
 
 from perdure.cli import connection, logs, output
 from perdure.cli.running import web_server
 from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.web.serving import WebServer
 
 EXAMPLES = """\
 examples:
@@ -44,11 +48,10 @@ def main(args: argparse.Namespace) -> int:
     host = web_server.checked_host(args.host, exposed=args.expose)
     settings = Settings.from_env()
 
-    def ready(url: str, link: str) -> None:
-        del url
-        output.result(f"{link}\nCtrl-C stops")
+    def ready(web: WebServer) -> None:
+        output.result(f"{web.link}\nCtrl-C stops")
         if not args.no_open:
-            webbrowser.open(link)
+            webbrowser.open(web.link)
 
     serving = web_server.serve(
         settings, connection.begin(settings), host=host, port=args.port, page=True, ready=ready

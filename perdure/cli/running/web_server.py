@@ -6,10 +6,14 @@ import asyncio
 import ipaddress
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from perdure.cli import connection
 from perdure.errors import UsageError
 from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.web.serving import WebServer
 
 
 def checked_host(host: str, *, exposed: bool) -> str:
@@ -33,9 +37,9 @@ async def serve(
     host: str,
     port: int,
     page: bool,
-    ready: Callable[[str, str], None],
+    ready: Callable[[WebServer], None],
 ) -> int:
-    """Serves until SIGINT or SIGTERM. `ready` is called with the URL and the link that opens the page."""
+    """Serves until SIGINT or SIGTERM. `ready` is called when requests are accepted."""
     try:
         from perdure.web.serving import serving  # noqa: PLC0415 -- the extra, and only here
     except ImportError as error:
@@ -50,6 +54,6 @@ async def serve(
         connection.connected(settings, opening) as client,
         serving(client, host=host, port=port, page=page) as web,
     ):
-        ready(web.url, web.link)
+        ready(web)
         await stopped.wait()
     return 0

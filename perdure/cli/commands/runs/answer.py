@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.inputs.answers import asked_for, user
 from perdure.cli.progress.follow import can_ask
 from perdure.errors import UsageError
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.engine.closed_questions import Receipt
     from perdure.engine.human_tasks import HumanPrompt
     from perdure.runs import Run
@@ -41,26 +41,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Sends the answer."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     who = user() if args.who is None else args.who
-    async with connection.connected(settings, opening) as client:
-        run = client.get(args.id)
-        path, value = args.node, args.value
-        if value is None:
-            if not can_ask():
-                raise UsageError("the answer is missing", hint=f"perdure answer {args.id} NODE VALUE")
-            prompt = await _question(run, path)
-            path, value = prompt.path, asked_for(prompt)
-        receipt = await run.answer(path, value, who=who)
-        if receipt is not None:
-            output.note(outcome(args.id, receipt))
-            return 0
-        queue = (await run.describe()).task_queue
+    run = client.get(args.id)
+    path, value = args.node, args.value
+    if value is None:
+        if not can_ask():
+            raise UsageError("the answer is missing", hint=f"perdure answer {args.id} NODE VALUE")
+        prompt = await _question(run, path)
+        path, value = prompt.path, asked_for(prompt)
+    receipt = await run.answer(path, value, who=who)
+    if receipt is not None:
+        output.note(outcome(args.id, receipt))
+        return 0
+    queue = (await run.describe()).task_queue
     output.note(
         f"run {args.id}: no worker replies, so the server keeps the answer to {path}; it counts when "
         f"a worker is there: perdure worker --queue {queue}"

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.progress.progress_table import duration
 from perdure.graph.text.shown import line
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.history.causes import Cause
     from perdure.history.explain import Explanation
 
@@ -32,14 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        explanation = await client.get(args.id).explain(args.node)
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    explanation = await client.get(args.id).explain(args.node)
     if args.json:
         output.result(output.json_text(asdict(explanation)))
     else:

@@ -11,14 +11,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.progress.progress_table import duration
 from perdure.cli.running.shorten import shortened
 from perdure.graph.text.shown import line
 from perdure.graph.values import UNDEFINED, Value
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.history.model import NodeModel, RunModel
     from perdure.runs import Run
 
@@ -41,24 +41,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        run = client.get(args.id)
-        model = await run.history()
-        if model.problem is not None:
-            output.note(f"the history cannot be replayed by this version of perdure: {model.problem}")
-        if args.node is not None:
-            node = await _plain(run, model.node(args.node))
-            output.result(output.json_text(node) if args.json else "\n".join(_node_lines(node)))
-        elif args.json:
-            output.result(output.json_text(plain(model)))
-        else:
-            output.result(output.table(HISTORY_COLUMN_TITLES, rows(model)))
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    run = client.get(args.id)
+    model = await run.history()
+    if model.problem is not None:
+        output.note(f"the history cannot be replayed by this version of perdure: {model.problem}")
+    if args.node is not None:
+        node = await _plain(run, model.node(args.node))
+        output.result(output.json_text(node) if args.json else "\n".join(_node_lines(node)))
+    elif args.json:
+        output.result(output.json_text(plain(model)))
+    else:
+        output.result(output.table(HISTORY_COLUMN_TITLES, rows(model)))
     return 0
 
 

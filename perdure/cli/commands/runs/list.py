@@ -6,12 +6,12 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.progress.progress_table import duration
 from perdure.errors import UsageError
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.monitoring.report import RunSummary
 
 EXAMPLES = """\
@@ -32,28 +32,18 @@ def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
     if args.limit < 1:
         raise UsageError(f"--limit {args.limit}: give a number of 1 or more")
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        runs = [run async for run in client.list(args.limit)]
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    runs = [run async for run in client.list(args.limit)]
     if args.json:
-        output.result(output.json_text([plain(run) for run in runs]))
+        output.result(output.json_text([run.plain() for run in runs]))
     elif runs:
         output.result(output.table(COLUMN_TITLES, [cells(run, datetime.now(UTC)) for run in runs]))
     else:
         output.note("there are no runs")
     return 0
-
-
-def plain(run: RunSummary) -> dict[str, str | None]:
-    """One run for programs."""
-    closed = None if run.closed is None else run.closed.isoformat()
-    started = run.started.isoformat()
-    return {"id": run.id, "state": run.state, "graph": run.name, "started": started, "closed": closed}
 
 
 def cells(run: RunSummary, now: datetime) -> list[str]:

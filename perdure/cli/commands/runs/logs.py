@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.graph.text.shown import line
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.history.model import ConsoleLine
 
 EXAMPLES = """\
@@ -32,15 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        model = await client.get(args.id).history()
-        address = None if args.node is None else model.node(args.node).address
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    model = await client.get(args.id).history()
+    address = None if args.node is None else model.node(args.node).address
     shown = [each for each in model.console if address in (None, each.address)]
     if args.json:
         output.result(output.json_text([asdict(each) for each in shown]))

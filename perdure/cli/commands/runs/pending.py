@@ -6,11 +6,11 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.progress.progress_table import duration
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.monitoring.pending import PendingQuestion
 
 EXAMPLES = """\
@@ -30,14 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        questions = [question async for question in client.pending(args.who)]
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    questions = [question async for question in client.pending(args.who)]
     if args.json:
         from perdure.protocol.records import to_plain  # noqa: PLC0415 -- only for JSON
 

@@ -8,14 +8,14 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.cli.progress.progress_table import duration
 from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
 from perdure.graph.text.shown import line
-from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.client import GraphClient
     from perdure.history.model import NodeModel
     from perdure.monitoring.report import PendingCall, RunReport
     from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
@@ -41,17 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        run = client.get(args.id)
-        report = await run.report()
-        ended = await end_of(run) if report.closed is not None else None
-        inner = await _inner_nodes(run) if ended is not None and ended.failure is not None else []
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    run = client.get(args.id)
+    report = await run.report()
+    ended = await end_of(run) if report.closed is not None else None
+    inner = await _inner_nodes(run) if ended is not None and ended.failure is not None else []
     if args.json:
         output.result(as_json(report, ended, inner))
     else:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from perdure.cli import connection, logs, output
+from perdure.cli import connection, output
 from perdure.errors import UsageError
-from perdure.settings import Settings
+
+if TYPE_CHECKING:
+    from perdure.client import GraphClient
 
 EXAMPLES = """\
 examples:
@@ -23,16 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Ends it."""
-    logs.configure(verbose=args.verbose)
-    settings = Settings.from_env()
-    return connection.run(_main(args, settings, connection.begin(settings)))
+    return connection.with_client(_main, args)
 
 
-async def _main(args: argparse.Namespace, settings: Settings, opening: connection.ServerStart | None) -> int:
-    async with connection.connected(settings, opening) as client:
-        run = client.get(args.id)
-        if (await run.describe()).closed is not None:
-            raise UsageError(f"run {args.id!r} has ended: perdure status {args.id}")
-        await run.terminate(args.reason)
+async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    run = client.get(args.id)
+    if (await run.describe()).closed is not None:
+        raise UsageError(f"run {args.id!r} has ended: perdure status {args.id}")
+    await run.terminate(args.reason)
     output.note(f"run {args.id} was terminated; agents that run are stopped with their next heartbeat")
     return 0
