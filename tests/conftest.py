@@ -80,6 +80,6 @@ def _import_path() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _leaks() -> Iterator[None]:
-    """A socket or task left open fails the file that left it, not the test where it is collected by chance."""
+    """A socket or task left open fails the file that left it, and no test that comes later."""
     yield
     gc.collect()
