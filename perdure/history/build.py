@@ -43,9 +43,8 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     scheduler = None if shell is None else shell.scheduler()
     if not replayed.journal.passes:
         _foresee(request, replayed)
-    events = (event for history in histories for event in history.events)
-    placement = None if shell is None else shell.placement
-    builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
+    calls = activities(event for history in histories for event in history.events)
+    builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
     prompts = () if shell is None or state is not None else shell.questions()
     questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
@@ -64,7 +63,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         results={} if scheduler is None else _results(scheduler.root),
         errors={} if scheduler is None else scheduler.root.errors(),
         failure=failure,
-        cause=_cause(failure, None if shell is None else shell.result),
+        cause=_cause(failure, shell and shell.result),
         questions=questions,
         console=tuple(replayed.journal.console),
         counts=_counts(nodes),

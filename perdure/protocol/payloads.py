@@ -12,7 +12,7 @@ from perdure.engine.state import GraphRun
 from perdure.errors import RunFailed
 from perdure.graph.values import Value
 from perdure.protocol.failures import NodeFailure
-from perdure.protocol.records import INLINE
+from perdure.protocol.records import INLINE, SPARSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class RunResult:
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     states: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
-    place: str = ""
+    place: str = field(default="", metadata=SPARSE)
 
     @property
     def cause(self) -> NodeFailure | None:

@@ -54,7 +54,8 @@ FIELDS = {
 @pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
 def test_fields(kind: Any) -> None:
     required = [item for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
-    values = {item.name: None for item in required}
+    sparse = [item for item in fields(kind) if item.metadata.get("sparse")]
+    values = {item.name: None for item in (*required, *sparse)}
     assert list(to_plain(kind(**values))) == FIELDS[kind].split()
 
 
