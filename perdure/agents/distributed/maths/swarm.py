@@ -71,7 +71,7 @@ def ant_tour(
     left = [city for city in range(size) if city != start]
     while left:
         shares: Any = np.cumsum(appeal[tour[-1], left])
-    return sum(float(distance[a, b]) for a, b in pairwise([*tour, tour[0]]))
+        choice = int(np.searchsorted(shares, float(rng.random()) * float(shares[-1]), side="right"))
         tour.append(left.pop(min(choice, len(left) - 1)))
     return tour
 
