@@ -174,7 +174,7 @@ class AgentActivities:
         info = activity.info()
         agent = self.agents.get(info.activity_type)
         with typed_failures():
-            batch, calls = calls_of(args)
+            batch, calls = await calls_of(args, self.claims)
         attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline)
         if agent is None and not calls[0].bypassed:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))

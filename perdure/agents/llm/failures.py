@@ -51,7 +51,9 @@ def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError
 
 
 def to_text(error: BaseException) -> str:
-    """``Type: text`` of an exception."""
+    """``Type: text`` of an exception, of a group the first one's."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
