@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -17,19 +16,11 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
 from perdure.graph.values import UNDEFINED, Value
-from perdure.history.activities import activities, message, milliseconds
+from perdure.history.activities import END_STATES, activities, message, milliseconds
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
 from perdure.protocol.payloads import RunRequest
-
-END_STATES: Final[Mapping[int, str]] = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed-out",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "canceled",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
-}
 
 
 def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
@@ -64,11 +55,12 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         failure=_failure(last),
         questions=questions,
         console=tuple(replayed.journal.console),
-        counts=_counts(nodes),
+        counts=phase_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
+        position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
 
@@ -97,7 +89,8 @@ def _slots(board: Board | None) -> SlotCounts | None:
     )
 
 
-def _counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+def phase_counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+    """How many nodes are in each phase."""
     return dict(Counter(str(node.phase) for node in nodes.values()))
 
 

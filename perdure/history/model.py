@@ -15,6 +15,7 @@ from enum import StrEnum
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
+from perdure.protocol.trail import TrailPosition
 
 
 class Phase(StrEnum):
@@ -189,7 +190,8 @@ class RunModel:
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
-    new soon. `problem` says why a history could not be replayed: then there are no nodes.
+    new soon. `position` is where the replay has arrived in the changes of its last execution, None before it
+    has begun. `problem` says why a history could not be replayed: then there are no nodes.
     """
 
     id: str
@@ -211,6 +213,7 @@ class RunModel:
     transitions: tuple[Transition, ...] = ()
     slots: SlotCounts | None = None
     is_continuing: bool = False
+    position: TrailPosition | None = None
     problem: str | None = None
 
     @property
