@@ -15,6 +15,7 @@ from enum import StrEnum
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
+from perdure.protocol.failures import NodeFailure
 from perdure.protocol.trail import TrailPosition
 
 
@@ -192,6 +193,7 @@ class RunModel:
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
     new soon. `position` is where the replay has arrived in the changes of its last execution, None before it
     has begun. `problem` says why a history could not be replayed: then there are no nodes.
+    Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
     id: str
@@ -206,6 +208,7 @@ class RunModel:
     results: Mapping[str, Value] = field(default_factory=dict[str, Value])
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
+    cause: NodeFailure | None = None
     questions: tuple[Question, ...] = ()
     console: tuple[ConsoleLine, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -25,10 +25,9 @@ from itertools import islice
 from typing import Any, Final
 
 from perdure.engine.messages import RunAgent
-from perdure.engine.state import Clock, GraphRun, NodeRun, NodeState
+from perdure.engine.state import Clock, GraphRun, NodeRun
 from perdure.graph.values import Value
-
-_FAILED: Final = (NodeState.FAILED, NodeState.TIMED_OUT)
+from perdure.protocol.failures import FAILED_STATES
 
 MAX_TRAIL_COUNT: Final = 20_000
 """Changes that a run keeps; who has missed one of them replays the history."""
@@ -72,7 +71,7 @@ class Trail:
         """A node is in another state."""
         node = run.nodes[name]
         place = run.key, run.iteration, run.map_index
-        failed = node if node.state in _FAILED else None  # its message is not there yet
+        failed = node if node.state in FAILED_STATES else None  # its message is not there yet
         self._add((MOVE, *place, name, str(node.state), run.clock.now_ms, failed))
 
     def called(self, command: RunAgent) -> None:
