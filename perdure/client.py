@@ -32,6 +32,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
+from perdure.agents.numpy_arrays import from_python
 from perdure.daemon import Lease
 from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
@@ -109,7 +110,7 @@ class GraphClient:
         problem = problem_of(document)
         if problem is not None:
             raise GraphError([problem])
-        values = normalize(inputs or {})
+        values = from_python(inputs or {})
         check_inputs(document, values)
         request = RunRequest(
             document=document,

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
 
@@ -18,6 +18,7 @@ from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
+from perdure.agents.numpy_arrays import from_python, with_arrays
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_paths import may_ask
@@ -89,7 +90,7 @@ def memory_shell(
     known = {**catalog(), **agents_by_name(agents)}
     scheduler = Scheduler(
         modernized(normalize(graph)),
-        (options or RunOptions()).injecting(inputs or {}),
+        (options or RunOptions()).injecting(from_python(inputs or {})),
         agents=known,
         observe=environment.observe,
         event_steps=MAX_EVENT_STEP_COUNT,
@@ -259,6 +260,7 @@ class MemoryShell:
 
     def _result(self, finish: Finish) -> RunResult:
         result = RunResult.of(finish, self.scheduler.root)
+        result = replace(result, results=with_arrays(result.results), all=with_arrays(result.all))
         if finish.failure is not None:
             raise RunFailed(finish.failure, result)
         return result

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from perdure.agents.numpy_arrays import shown
 from perdure.errors import (
     ConnectionFailed,
     GraphError,
@@ -20,7 +21,7 @@ from perdure.errors import (
 )
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped
-from perdure.graph.values import Value, normalize
+from perdure.graph.values import Value
 
 STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
     (NotFound, 404),
@@ -36,7 +37,7 @@ STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
 
 def as_json(value: Value, status: int = 200) -> Response:
     """The value as JSON: undefined members are left out, what acts on a terminal is an escape."""
-    text = escaped(str(stringify(normalize(value))))
+    text = escaped(str(stringify(shown(value))))
     return Response(text, status, media_type="application/json")
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from perdure.agents.numpy_arrays import shown
 from perdure.cli import output
 from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
@@ -97,11 +98,11 @@ def flat(results: Mapping[str, Value]) -> dict[str, str]:
 def _cell(value: Value) -> str:
     if value is None:
         return ""
-    return _compact(value) if is_list(value) or is_dict(value) else to_string(value)
+    return _compact(value) if is_list(value) or is_dict(value) else to_string(shown(value))
 
 
 def _compact(value: Value) -> str:
-    return str(stringify(normalize(value)))
+    return str(stringify(shown(value)))
 
 
 def _csv_text(rows: Sequence[Row], outcomes: Sequence[Outcome]) -> str:
