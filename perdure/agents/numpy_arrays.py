@@ -103,7 +103,7 @@ def _array(items: Any) -> Array:
 
 def _immutable(items: Any) -> bytes | memoryview | None:
     """The bytes of an array that an agent got and hands on, which need not be copied; None for others."""
-    whole = items.base
+    whole: Any = items.base
     while isinstance(whole, type(items)):
         whole = whole.base
     is_immutable = isinstance(whole, bytes) or (
