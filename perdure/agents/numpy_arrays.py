@@ -103,14 +103,12 @@ def _array(items: Any) -> Array:
 
 def _immutable(items: Any) -> bytes | memoryview | None:
     """The bytes of an array that an agent got and hands on, which need not be copied; None for others."""
-    whole: Any = items.base
-    while isinstance(whole, type(items)):
-        whole = whole.base
-    is_immutable = isinstance(whole, bytes) or (
-        isinstance(whole, memoryview) and isinstance(whole.obj, bytes)
-    )
-    is_whole = is_immutable and len(whole) == items.nbytes and items.flags.c_contiguous
-    return whole if is_whole else None
+    base: Any = items.base
+    while isinstance(base, type(items)):
+        base = base.base
+    owner = getattr(base, "obj", base)  # of a memoryview
+    is_whole = type(owner) is bytes and memoryview(base).nbytes == items.nbytes and items.flags.c_contiguous
+    return base if is_whole else None
 
 
 def _of_torch(tensor: Any, torch: Any) -> Array:
