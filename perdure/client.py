@@ -32,7 +32,6 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from perdure import server
-from perdure.agents.numpy_arrays import from_python
 from perdure.daemon import Lease
 from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
@@ -48,6 +47,7 @@ from perdure.monitoring.pending import PendingQuestion, pending_filter
 from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
 from perdure.protocol.names import ASKS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings

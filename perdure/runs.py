@@ -21,7 +21,6 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from perdure.agents.numpy_arrays import with_arrays
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, RunFailed, UsageError
@@ -32,6 +31,7 @@ from perdure.monitoring.descriptions import RunDescription, described, pending_c
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
 from perdure.monitoring.view import StreamPiece
+from perdure.protocol.numpy_arrays import with_arrays
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck

@@ -13,9 +13,9 @@ from typing import Any
 
 from temporalio import activity
 
-from perdure.agents.numpy_arrays import shown
 from perdure.graph.javascript import stringify
 from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import shown
 from perdure.protocol.payloads import StreamTail
 from perdure.protocol.records import to_plain
 

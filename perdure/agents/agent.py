@@ -19,9 +19,9 @@ from functools import cached_property
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
-from perdure.agents.numpy_arrays import with_arrays
 from perdure.agents.type_hints import Typed, typed
 from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -11,13 +11,13 @@ from typing import Any
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, FilteredCall, through
 from perdure.agents.loop_watchdog import OpenCall
-from perdure.agents.numpy_arrays import from_python
 from perdure.agents.threads import in_thread
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
 from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
 from perdure.graph.sizes import bounded
 from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import AgentCall
 
 

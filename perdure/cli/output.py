@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
-from perdure.agents.numpy_arrays import shown
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped, line, plain
+from perdure.protocol.numpy_arrays import shown
 
 _reserved: list[TextIO | None] = []
 """Where results go once stdout is reserved: one stream, or None where the caller has closed it."""

@@ -18,7 +18,6 @@ from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
-from perdure.agents.numpy_arrays import from_python, with_arrays
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_paths import may_ask
@@ -49,6 +48,7 @@ from perdure.graph.values import Value, normalize
 from perdure.memory.human_tasks import Ask, MemoryHumanTasks
 from perdure.protocol.failures import FailureLog
 from perdure.protocol.idempotency import work_key
+from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from perdure.agents.numpy_arrays import shown
 from perdure.errors import (
     ConnectionFailed,
     GraphError,
@@ -22,6 +21,7 @@ from perdure.errors import (
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped
 from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import shown
 
 STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
     (NotFound, 404),

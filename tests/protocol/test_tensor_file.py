@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perdure.agents.numpy_arrays import from_python, with_arrays
 from perdure.errors import MalformedPayload
 from perdure.graph.deferred import Composite, stored
 from perdure.graph.values import UNDEFINED
+from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.tensor_file import read_tensors, write_tensors
 from perdure.protocol.wire import BINARY_ENCODING, Payload, from_payload, is_binary_payload, to_payload
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from perdure.agents.numpy_arrays import shown
 from perdure.cli import output
 from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.values import Value, is_dict, is_list, normalize
+from perdure.protocol.numpy_arrays import shown
 
 READ: Final = (".csv", ".jsonl", ".json")
 WRITTEN: Final = (".csv", ".jsonl")
