@@ -26,8 +26,13 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
+<<<<<<< HEAD
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, to_payload
+=======
+from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
+>>>>>>> main
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 OWN_TYPES = frozenset(
@@ -124,7 +129,7 @@ def _is_own(kind: object) -> bool:
 
 
 def _is_ours(payload: Payload, hint: type | None) -> bool:
-    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata
+    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata or is_binary_payload(payload)
 
 
 def _reduced(kind: Any) -> Any:
