@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped, line, plain
-from perdure.graph.values import normalize
+from perdure.protocol.numpy_arrays import shown
 
 
 class ReservedStdout:
@@ -70,7 +70,7 @@ def note(text: str) -> None:
 
 def json_text(value: Any) -> str:
     """JSON with two spaces, as GraphAI prints results."""
-    return escaped(str(stringify(normalize(value), 2)))
+    return escaped(str(stringify(shown(value), 2)))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
