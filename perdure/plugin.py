@@ -26,13 +26,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
-<<<<<<< HEAD
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
-from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, to_payload
-=======
-from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
->>>>>>> main
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 OWN_TYPES = frozenset(
