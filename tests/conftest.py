@@ -82,4 +82,6 @@ def _import_path() -> Iterator[None]:
 def _leaks() -> Iterator[None]:
     """A socket or task left open fails the file that left it, and no test that comes later."""
     yield
+    clients = sys.modules.get("perdure.agents.llm.openai_client")
+    assert not getattr(clients, "_kept", None), "await close_clients() where a model is asked"
     gc.collect()
