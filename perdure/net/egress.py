@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import ssl
 
 PORTS = {"http": 80, "https": 443}
-MAX_PORT = 65_535
 
 # Python calls these global, and so does IANA for some; each leads, or may lead, inside.
 _INSIDE_4 = tuple(
@@ -140,8 +139,8 @@ class Guard:
                 f"{parsed.scheme}://…@{parsed.host} carries a user name or password",
                 hint="send credentials in a header",
             )
-        if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
-            raise FinalError(f"{str(url)[:200]!r} has port {parsed.port}: ports are 1 to {MAX_PORT}")
+        if parsed.port is not None and not 0 < parsed.port < 65_536:
+            raise FinalError(f"{str(url)[:200]!r} has port {parsed.port}: ports are 1 to 65535")
         port = parsed.port or PORTS[parsed.scheme]
         if port not in PORTS.values() and not self._allows(_host(parsed), port):
             raise _refused(_host(parsed), port, f"port {port} is neither 80 nor 443")
