@@ -269,6 +269,7 @@ class _Bounded(httpx2.AsyncByteStream):
                 reason = f"larger than {self._largest:,} bytes" if self._largest else "compressed unasked"
                 raise AgentError(f"{self._host}: the answer is {reason}")
             yield piece
+            await asyncio.sleep(0)  # what has arrived is read without a wait: others have their turn
 
     async def aclose(self) -> None:
         await self._stream.aclose()

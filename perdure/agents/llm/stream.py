@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from perdure.agents.llm.messages import MAX_TOOL_CALL_COUNT
 from perdure.errors import AgentError, TransientError
 from perdure.graph.values import Value, is_dict, is_list
 
@@ -130,7 +131,7 @@ def _place(calls: list[dict[str, Value]], call: Mapping[str, Value]) -> dict[str
     index = call.get("index")
     if not isinstance(index, int):
         index = len(calls) if call.get("id") or not calls else len(calls) - 1
-    if not 0 <= index < 1000:
+    if not 0 <= index < MAX_TOOL_CALL_COUNT:
         raise AgentError(f"the stream is malformed: a tool call has index {index}")
     while len(calls) <= index:
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
