@@ -38,14 +38,14 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     began = first.workflow_execution_started_event_attributes
     state = END_STATES.get(last.event_type)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler = None if shell is None else shell.scheduler()
+    scheduler = None if shell is None else shell.view.scheduler()
     if not replayed.journal.passes:
         _foresee(request, replayed)
     events = (event for history in histories for event in history.events)
     placement = None if shell is None else shell.placement
     builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
     nodes = builder.nodes()
-    prompts = () if shell is None or state is not None else shell.questions()
+    prompts = () if shell is None or state is not None else shell.view.questions()
     questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
     for question in questions:
         nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
