@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
+from perdure.engine.human_tasks import HumanPrompt, Notice
 from perdure.engine.messages import RunOptions
+from perdure.protocol.progress import RunProgress
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
+from perdure.workflows.notices import Notices
+from tests.support.host import FakeHost
 from tests.support.mail import mail_server
 from tests.support.servers import Answer, Seen, Server, serve
 from tests.support.waiting import until
@@ -207,3 +212,22 @@ async def test_the_temporal_ui_links_to_the_page(client: GraphClient) -> None:
     assert open_details.splitlines()[0] == ended.splitlines()[0] == link
     assert "asks: Go?" in open_details
     assert "completed" in ended
+
+
+async def test_a_notice_is_bounded() -> None:
+    host = FakeHost()
+    notices = Notices(host, "post", ["default"], RunProgress("post"), lambda: None)
+    prompt = HumanPrompt(
+        path="p" * 600, who=[f"w{n}" for n in range(200)], answers=[{"who": "a", "at": 1}] * 200
+    )
+    notices.send(Notice("asked", prompt, 5))
+    notices.send(Notice("reminded", prompt, 6, 1))
+    first, second = (each.argument for each in host.started)
+    assert (len(first["path"]), len(first["who"]), len(first["by"])) == (497, 100, 100)
+    assert first["id"] != second["id"]
+    assert not notices.is_idle()
+    for each in host.started:
+        each.result.set_exception(WorkflowAlreadyStartedError(first["id"], "perdure.notice"))
+    await notices.begun()
+    await host.settle()
+    assert notices.is_idle()
