@@ -15,6 +15,7 @@ from enum import StrEnum
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
+from perdure.protocol.failures import NodeFailure
 
 
 class Phase(StrEnum):
@@ -190,6 +191,7 @@ class RunModel:
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
     new soon. `problem` says why a history could not be replayed: then there are no nodes.
+    Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
     id: str
@@ -204,6 +206,7 @@ class RunModel:
     results: Mapping[str, Value] = field(default_factory=dict[str, Value])
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
+    cause: NodeFailure | None = None
     questions: tuple[Question, ...] = ()
     console: tuple[ConsoleLine, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
