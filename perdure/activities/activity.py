@@ -17,7 +17,7 @@ from perdure.activities.arguments import calls_of
 from perdure.activities.attempt import Attempt, check_needs
 from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
-from perdure.activities.notices import deliver
+from perdure.activities.notices import NoticeActivity
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
 from perdure.activities.suspects import SuspectLane
@@ -36,8 +36,8 @@ from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.console import newest
 from perdure.protocol.idempotency import place_key, work_key
-from perdure.protocol.names import DIRECTORY, FETCH, KEEP, NOTICE, SEGMENT, TOO_LARGE_FOR_LOCAL
-from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, HumanNotice, SegmentRequest
+from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.protocol.wire import is_plain, pack, unpack
 from perdure.settings import Settings
@@ -97,7 +97,14 @@ class AgentActivities:
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is started with."""
-        return [self.directory, self.segment, self.fetch, self.keep, self.notice, self.run_agent]
+        return [
+            self.directory,
+            self.segment,
+            self.fetch,
+            self.keep,
+            NoticeActivity(self.settings).deliver,
+            self.run_agent,
+        ]
 
     @activity.defn(name=DIRECTORY)
     async def directory(self, run: RawValue) -> RawValue:
@@ -170,12 +177,6 @@ class AgentActivities:
         """A value that a run has made, so that it takes at most `limit` bytes there."""
         with typed_failures():
             return pack(await self.claims.shrink(unpack(value), limit))
-
-    @activity.defn(name=NOTICE)
-    async def notice(self, notice: RawValue, channel: str) -> None:
-        """Delivers a notice of a question on a channel of this worker."""
-        with typed_failures():
-            await deliver(unpack(notice, HumanNotice), channel, self.settings)
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:

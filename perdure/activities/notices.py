@@ -8,23 +8,43 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from temporalio import activity
+from temporalio.common import RawValue
+
+from perdure.activities.failures import typed_failures
 from perdure.errors import TransientError
 from perdure.graph.text.shown import line, plain
 from perdure.net.egress import Guard
 from perdure.net.mail import deliver as deliver_mail
 from perdure.net.mail import message
 from perdure.net.webhook import post
+from perdure.protocol.names import NOTICE
 from perdure.protocol.payloads import HumanNotice
+from perdure.protocol.wire import unpack
 from perdure.settings import Settings
 
 MAX_NOTICE_TITLE_CHARS: Final = 150
 """Characters of the message in the line that sums a notice up."""
 
 _MAILTO: Final = "mailto:"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeActivity:
+    """The activity that delivers notices of questions on the channels of a worker."""
+
+    settings: Settings
+
+    @activity.defn(name=NOTICE)
+    async def deliver(self, notice: RawValue, channel: str) -> None:
+        """Delivers once; the server repeats what fails."""
+        with typed_failures():
+            await deliver(unpack(notice, HumanNotice), channel, self.settings)
 
 
 async def deliver(notice: HumanNotice, channel: str, settings: Settings) -> None:

@@ -86,7 +86,7 @@ class Notices:
     channels: Sequence[str]
     progress: RunProgress
     notify: Callable[[], None]
-    _open: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    _open: list[asyncio.Task[Any]] = field(default_factory=list[asyncio.Task[Any]])
 
     def send(self, notice: Notice) -> None:
         """Starts the delivery on those of its channels that the worker has."""
@@ -101,7 +101,7 @@ class Notices:
         told = self._written(notice, channels)
         summary = f"{told.event}: {told.path} of {told.run}"[:MAX_SUMMARY_CHARS]
         task = self.host.start_apart(NOTICE, pack(told), told.id, summary)
-        self._open.add(task)
+        self._open.append(task)
         task.add_done_callback(self._begun)
 
     def is_idle(self) -> bool:
@@ -110,11 +110,11 @@ class Notices:
 
     async def begun(self) -> None:
         """Waits until it has."""
-        if self._open:
-            await asyncio.wait(self._open)
+        while self._open:
+            await asyncio.gather(*self._open, return_exceptions=True)
 
     def _begun(self, task: asyncio.Task[Any]) -> None:
-        self._open.discard(task)
+        self._open.remove(task)
         if not task.cancelled():
             task.exception()  # it was sent before the run was reset: once is enough
         self.notify()
