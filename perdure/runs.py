@@ -31,6 +31,7 @@ from perdure.monitoring.descriptions import RunDescription, described, pending_c
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
 from perdure.monitoring.view import StreamPiece
+from perdure.protocol.numpy_arrays import with_arrays
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
@@ -93,8 +94,8 @@ class Run:
                 logger.warning("run %r waits for an answer at %r: %s", self.id, asked.path, asked.message)
 
     async def _redeemed(self, result: RunResult) -> RunResult:
-        """The result with its large values, which are in the store."""
-        return from_plain(RunResult, await self.claims.redeem(to_plain(result)))
+        """The result with its large values, which are in the store, and with numpy's arrays."""
+        return from_plain(RunResult, with_arrays(await self.claims.redeem(to_plain(result))))
 
     async def cancel(self) -> None:
         """Asks the run to stop: running agents are notified, and no further node starts."""
@@ -196,7 +197,7 @@ class Run:
 
     async def value(self, value: Value) -> Value:
         """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""
-        return await self.claims.redeem(value)
+        return with_arrays(await self.claims.redeem(value))
 
     async def describe(self) -> RunDescription:
         """What the server itself knows of the run. Raises UsageError when it knows no such run."""

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped, line, plain
-from perdure.graph.values import normalize
+from perdure.protocol.numpy_arrays import shown
 
 _reserved: list[TextIO | None] = []
 """Where results go once stdout is reserved: one stream, or None where the caller has closed it."""
@@ -58,7 +58,7 @@ def note(text: str) -> None:
 
 def json_text(value: Any) -> str:
     """JSON with two spaces, as GraphAI prints results."""
-    return escaped(str(stringify(normalize(value), 2)))
+    return escaped(str(stringify(shown(value), 2)))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
