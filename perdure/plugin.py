@@ -26,7 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
-from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
 from perdure.workflows.notices import NoticeWorkflow
@@ -34,7 +34,7 @@ from perdure.workflows.run_view import RunDetails
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
-    for kind in (AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail)
+    for kind in (AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail)
 )
 """By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""
 

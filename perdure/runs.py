@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import (
     Client,
@@ -41,6 +41,9 @@ from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 
 WAITING_NOTICE_S = 5.0
 """Seconds after which a caller that waits for a result is notified of what the run waits for."""
+
+if TYPE_CHECKING:
+    from perdure.history.follow import RunFollower
 
 logger = logging.getLogger(__name__)
 
@@ -185,6 +188,15 @@ class Run:
         from perdure.history.read import read_run  # noqa: PLC0415 -- loads what replays, for its callers only
 
         return await read_run(self.temporal, self.id)
+
+    def follow(self) -> RunFollower:
+        """For those who look at the run again and again: its `model()` is that of `history`, and cheap.
+
+        It replays the history once, and then asks a worker for what has changed, as long as one answers.
+        """
+        from perdure.history.follow import RunFollower  # noqa: PLC0415 -- as in `history`
+
+        return RunFollower(self.temporal, self.id)
 
     async def explain(self, address: str) -> Explanation:
         """Why the node at this address, or the only one of this id, is in its state, and what to do about it.

@@ -249,3 +249,20 @@ class HumanNotice:
     number: int = 0
     how: str = ""
     by: Sequence[Mapping[str, Value]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChanges:
+    """The changes of a run from a number on (perdure.protocol.trail), the one before it included.
+
+    `count` is the number of all changes of the execution; `changes` is None where they are not kept any more.
+    `open` are the nodes whose graphs run, by address: how many graphs, and how many of them are open.
+    `questions`, `console` and `console_offset` are as in RunStatus.
+    """
+
+    count: int = 0
+    changes: Sequence[Sequence[Value]] | None = None
+    open: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    questions: tuple[HumanPrompt, ...] = ()
+    console: Sequence[str] = ()
+    console_offset: int = 0
