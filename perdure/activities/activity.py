@@ -17,6 +17,7 @@ from perdure.activities.arguments import calls_of
 from perdure.activities.attempt import Attempt, check_needs
 from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
+from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
 from perdure.activities.suspects import SuspectLane
@@ -90,6 +91,7 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
+    _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
@@ -117,6 +119,7 @@ class AgentActivities:
             times_questions=True,
             strict_json=True,
             agent_wait=self.settings.agent_wait,
+            recalls=True,
         )
         with typed_failures():
             beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
@@ -149,6 +152,7 @@ class AgentActivities:
             context=self._context,
             claims=self.claims,
             loop=asyncio.get_running_loop(),
+            records=self._records,
         )
 
     @activity.defn(name=FETCH)

@@ -38,15 +38,14 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     began = first.workflow_execution_started_event_attributes
     state = END_STATES.get(last.event_type)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler = None if shell is None else shell.scheduler()
+    scheduler, placement = (None, None) if shell is None else (shell.scheduler(), shell.placement)
     if not replayed.journal.passes:
         _foresee(request, replayed)
     events = (event for history in histories for event in history.events)
-    placement = None if shell is None else shell.placement
     builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
     nodes = builder.nodes()
     prompts = () if shell is None or state is not None else shell.questions()
-    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+    questions = tuple(Question(each, builder.address_of(each.path)) for each in prompts)
     for question in questions:
         nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
     return RunModel(
@@ -67,6 +66,8 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         counts=_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
+        calls=replayed.journal.answered_calls(),
+        request=request,
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
         problem=replayed.problem,

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
+from perdure.protocol.payloads import RunRequest
 
 
 class Phase(StrEnum):
@@ -133,6 +135,21 @@ class NodeModel:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredCall:
+    """A call that has a result: one that failed has none.
+
+    In a rerun, `recalled` is the entry of the record of the earlier run that has answered it, -1 for a value
+    that a person has set, None for a call that was executed.
+    """
+
+    command: RunAgent
+    result: Value
+    started: int
+    ended: int
+    recalled: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """A node came to a state. Those of a segment all have the time at which it began."""
 
@@ -188,8 +205,9 @@ class RunModel:
     first is missing where the server has removed its history (`is_whole` is then false, and what only that
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
-    their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
-    new soon. `problem` says why a history could not be replayed: then there are no nodes.
+    their order, and `calls` in the order in which they were answered. It `is_continuing` when its history is
+    so long that it sends no new calls and continues as new soon. `problem` says why a history could not be
+    replayed: then there are no nodes. `request` is what has started it.
     """
 
     id: str
@@ -209,6 +227,8 @@ class RunModel:
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     nodes: Mapping[str, NodeModel] = field(default_factory=dict[str, NodeModel])
     transitions: tuple[Transition, ...] = ()
+    calls: tuple[AnsweredCall, ...] = ()
+    request: RunRequest | None = None
     slots: SlotCounts | None = None
     is_continuing: bool = False
     problem: str | None = None

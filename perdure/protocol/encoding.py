@@ -73,7 +73,7 @@ def decode(data: bytes, places: Value = (), *, strict: bool = True) -> Value:
     are not JSON, and for what nests deeper than MAX_WIRE_DEPTH.
     """
     value = _read_json(data, MAX_WIRE_DEPTH) if strict else json.loads(data)
-    return _restored(value, places)
+    return restored(value, places)
 
 
 def decode_places(data: bytes) -> Value:
@@ -110,7 +110,8 @@ def _refuse_constant(name: str) -> Any:
 _STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _restored(value: Value, places: Value) -> Value:
+def restored(value: Value, places: Value) -> Value:
+    """The value with what belongs at its places, which it is changed for. Raises one of UNREADABLE."""
     for path, mark in places:
         special = _SPECIAL[mark] if isinstance(mark, str) else _read(mark)
         if not path:
@@ -149,8 +150,8 @@ def _plain(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace]
     return value
 
 
-def _apart(value: Value) -> list[Value]:
-    """A value as plain data, and its places."""
+def apart(value: Value) -> list[Value]:
+    """A value as plain data, and its places: what `restored` reads."""
     places: list[SpecialPlace] = []
     return [_plain(value, (), places), places]
 
@@ -162,11 +163,11 @@ def _written(distant: Deferred) -> list[Value]:
         case Projection(source, steps, cleaned):
             return ["part", _written(source), [list(step) for step in steps], cleaned]
         case Composite(value):
-            return ["whole", *_apart(value)]
+            return ["whole", *apart(value)]
         case Concat(parts):
-            return ["joined", *_apart(list(parts))]
+            return ["joined", *apart(list(parts))]
         case Merged(base, over):
-            return ["merged", _written(base), *_apart(over)]
+            return ["merged", _written(base), *apart(over)]
         case _:
             raise TypeError(f"{distant!r} is unknown")
 
@@ -178,11 +179,11 @@ def _read(mark: Value) -> Deferred:
         case ["part", source, steps, bool() as cleaned] if is_list(steps):
             return Projection(_read(source), tuple(map(_step, steps)), cleaned)
         case ["whole", value, places]:
-            return Composite(_restored(value, places))
+            return Composite(restored(value, places))
         case ["joined", parts, places] if is_list(parts):
-            return Concat(tuple(_restored(parts, places)))
+            return Concat(tuple(restored(parts, places)))
         case ["merged", base, over, places] if is_dict(over):
-            return Merged(_read(base), _restored(over, places))
+            return Merged(_read(base), restored(over, places))
         case _:
             kind = mark[:1] if is_list(mark) else mark
             raise ValueError(f"a place of this kind is unknown here: {str(kind)[:50]}")

@@ -27,15 +27,15 @@ from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
+    payloads.RunRequest: """document name queue indexed state indexes_questions reuse injects config graphs
         bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed deadline keyed_by_work""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
-    payloads.SegmentRequest: "scheduler places directory request now run",
-    payloads.SegmentResult: "answers alone console end seconds",
+    payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",
+    payloads.SegmentResult: "answers alone console end seconds recalled missed refusal",
     payloads.StreamTail: "attempt offset text path account",
     Answer: "path value who id",
     Receipt: "path already early count need who at digest",
@@ -44,7 +44,7 @@ FIELDS = {
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }

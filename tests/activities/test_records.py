@@ -1,0 +1,44 @@
+"""How a worker reads the records that its reruns reuse."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from perdure.activities.records import Records
+from perdure.errors import MalformedPayload, ObjectMissing
+from perdure.graph.deferred import BlobRef
+from perdure.lineage.record import Entry, Record
+from perdure.storage.claim_check import ClaimCheck
+from perdure.storage.memory import Memory
+
+
+def test_few_records_are_kept() -> None:
+    async def kept() -> list[int]:
+        store = Memory("records")
+        claims, records = ClaimCheck(store, 10), Records()
+        places = [
+            await claims.keep(Record((Entry(f"n[{number}]", "f", number),)).written()) for number in range(6)
+        ]
+        for place in places:
+            assert isinstance(place, BlobRef)
+            await records.read({"run": "r", "record": place}, claims)
+        without = ClaimCheck(Memory("empty"), 10)
+        found: list[int] = []
+        for number, place in enumerate(places):
+            try:
+                await records.read({"run": "r", "record": place}, without)
+                found.append(number)
+            except ObjectMissing:
+                pass
+        return found
+
+    assert anyio.run(kept) == [2, 3, 4, 5]
+
+
+def test_a_request_that_names_no_record_is_refused() -> None:
+    async def read() -> None:
+        await Records().read({"run": "r"}, ClaimCheck(None, 0))
+
+    with pytest.raises(MalformedPayload):
+        anyio.run(read)
