@@ -9,13 +9,13 @@ from perdure.activities.records import Records
 from perdure.errors import MalformedPayload, ObjectMissing
 from perdure.graph.deferred import BlobRef
 from perdure.lineage.record import Entry, Record
+from perdure.storage import open_store
 from perdure.storage.claim_check import ClaimCheck
-from perdure.storage.memory import Memory
 
 
 def test_few_records_are_kept() -> None:
     async def kept() -> list[int]:
-        store = Memory("records")
+        store = open_store("memory://records")
         claims, records = ClaimCheck(store, 10), Records()
         places = [
             await claims.keep(Record((Entry(f"n[{number}]", "f", number),)).written()) for number in range(6)
@@ -23,7 +23,7 @@ def test_few_records_are_kept() -> None:
         for place in places:
             assert isinstance(place, BlobRef)
             await records.read({"run": "r", "record": place}, claims)
-        without = ClaimCheck(Memory("empty"), 10)
+        without = ClaimCheck(open_store("memory://no-records"), 10)
         found: list[int] = []
         for number, place in enumerate(places):
             try:
