@@ -102,7 +102,8 @@ class NodeModel:
     addresses of the nodes that a waiting one still needs; `is_fetching` says that it needs a value of the
     store. `condition` is its `if` or `unless`, such as "if :check.ok", and `condition_value` what that is.
     `placement` is where its calls are executed: activity, segment, local activity, engine or person;
-    `queue` is the task queue that the node or its agent asks for.
+    `queue` is the task queue that the node or its agent asks for. `is_reused` says that its result is that
+    of the run which this one repeats, or a value that a person has set.
     """
 
     address: str
@@ -132,6 +133,7 @@ class NodeModel:
     is_fetching: bool = False
     condition: str | None = None
     condition_value: Value = UNDEFINED
+    is_reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

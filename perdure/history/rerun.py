@@ -56,7 +56,8 @@ async def planned(model: RunModel, change: Change, claims: ClaimCheck) -> RerunP
     calls = [(call.command.key, _earlier(call)) for call in model.calls]
     costs = {entry.position: entry.seconds for entry in earlier.entries}
     before = {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
-    forecast = Forecast(rerun, before)
+    failures = {node.address: node.failure for node in model.nodes.values() if node.failure is not None}
+    forecast = Forecast(rerun, before, failures)
     now_ms = int(time.time() * 1000)
     while fetches := forecast.play(now_ms):
         for fetch in fetches:

@@ -15,12 +15,11 @@ from perdure.graph.values import Value, is_dict
 
 @dataclass(frozen=True, slots=True)
 class PlacedNode:
-    """A node, the graph that it is in, and its address: without the numbers of rows and passes."""
+    """A node with its address, which is without the numbers of rows and passes, and that of its `parent`."""
 
     address: str
     name: str
     node: dict[str, Value]
-    graph: Mapping[str, Value]
     parent: str | None = None
 
     @property
@@ -35,20 +34,20 @@ class PlacedNode:
 
 
 def placed_nodes(document: Mapping[str, Value]) -> dict[str, PlacedNode]:
-    """All nodes of a document by address, outer graphs before inner ones."""
-    placed: dict[str, PlacedNode] = {}
-    graphs: list[tuple[str, str | None, Mapping[str, Value]]] = [("", None, document)]
-    for prefix, parent, graph in graphs:
-        nodes = graph.get("nodes")
-        for name, node in nodes.items() if is_dict(nodes) else ():
-            if not is_dict(node):
-                continue
-            address = prefix + name
-            placed[address] = PlacedNode(address, name, node, graph, parent)
-            if is_computed(node) and is_dict(node.get("graph")):
-                end = "[]." if node["agent"] == "mapAgent" else "."
-                graphs.append((address + end, address, node["graph"]))
-    return placed
+    """All nodes of a document by address, inner graphs behind the node that they are in."""
+    return {place.address: place for place in _placed(document, "", None)}
+
+
+def _placed(graph: Mapping[str, Value], prefix: str, parent: str | None) -> Iterator[PlacedNode]:
+    nodes = graph.get("nodes")
+    for name, node in nodes.items() if is_dict(nodes) else ():
+        if not is_dict(node):
+            continue
+        place = PlacedNode(prefix + name, name, node, parent)
+        yield place
+        if place.has_graph:
+            end = "[]." if node["agent"] == "mapAgent" else "."
+            yield from _placed(node["graph"], place.address + end, place.address)
 
 
 def dependents(nodes: Mapping[str, PlacedNode], of: Collection[str]) -> set[str]:

@@ -77,7 +77,8 @@ class ForecastRow:
 
 @dataclass(slots=True)
 class Forecast:
-    """Plays a rerun. `earlier` are the calls of the run that it repeats, by their position.
+    """Plays a rerun. `earlier` are the calls of the run that it repeats, by their position, and `failures`
+    the messages of those that failed.
 
     `play` gives the values of the store that it has to know: the caller answers each by `answer`, and plays
     on, until there are none.
@@ -85,6 +86,7 @@ class Forecast:
 
     rerun: Rerun
     earlier: Mapping[str, EarlierCall]
+    failures: Mapping[str, str] = field(default_factory=dict[str, str])
     calls: list[ForecastCall] = field(default_factory=list[ForecastCall])
     finish: Finish | None = None
     problem: str = ""
@@ -147,6 +149,8 @@ class Forecast:
         before = self.earlier.get(command.key)
         if before is not None:
             return _difference(before.command, command)
+        if command.key in self.failures:
+            return f"it failed: {self.failures[command.key]}"
         address = address_of(command.key)
         if any(address_of(position) == address for position in self.earlier):
             return "it has no answer yet for these inputs"
