@@ -34,6 +34,8 @@ class WorkerOptions:
     The settings say how long agents may continue after the worker was stopped, and which build of which
     deployment it is, if it is one: then runs stay with the build that began them until they continue as
     new, and continue with the build that is current then.
+
+    Raises UsageError for an agent that is not an Agent.
     """
 
     agents: Mapping[str, Agent]
@@ -42,6 +44,9 @@ class WorkerOptions:
     filters: Sequence[AgentFilter] = ()
     concurrent_agents: int = 100
     cached_runs: int = 1000
+
+    def __post_init__(self) -> None:
+        agents_by_name(self.agents)
 
     @property
     def versioning(self) -> WorkerDeploymentConfig | None:

@@ -24,6 +24,7 @@ from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
+from perdure.agents.loop_watchdog import watch_calls
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import encoded, failure_of
@@ -182,6 +183,7 @@ class AgentActivities:
         if agent is None and not calls[0].bypassed:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
         attempt.check(info.activity_type)
+        watch_calls()
         context = AgentContext(agent=info.activity_type, settings=self.settings)
         delivery = _Delivery(attempt.pulse, not is_plain(args[0]), context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))

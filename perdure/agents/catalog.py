@@ -246,8 +246,22 @@ def _by_name(functions: Iterable[Callable[..., Any]], place: str) -> dict[str, A
 
 
 def agents_by_name(agents: Agents) -> dict[str, Agent]:
-    """Agents by name, from a mapping or from decorated functions."""
+    """Agents by name, from a mapping or from decorated functions.
+
+    Raises UsageError for whatever is not an agent: a run would wait for it without an end.
+    """
     if isinstance(agents, Mapping):
-        return dict(cast(Mapping[str, Agent], agents))
-    declarations = [declared(function) for function in agents]
-    return {item.name: item for item in declarations if item is not None}
+        named = cast(Mapping[str, Agent], agents)
+        return {name: _checked(each, name) for name, each in named.items()}
+    known = [_checked(declared(each), str(getattr(each, "__name__", each))) for each in agents]
+    return {item.name: item for item in known}
+
+
+def _checked(agent: object, name: str) -> Agent:
+    if isinstance(agent, Agent):
+        return agent
+    if callable(agent) and declared(agent):
+        raise UsageError(f"agent {name!r} is a function, and not an Agent", hint=f"pass {name}.agent")
+    raise UsageError(
+        f"agent {name!r} is not declared to be one", hint=f'decorate its function with @agent("{name}")'
+    )

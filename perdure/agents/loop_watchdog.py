@@ -73,6 +73,9 @@ ACTIVITY: Final[ContextVar[str]] = ContextVar("activity", default="")
 _open: set[OpenCall] = set()
 """Of this process, as its threads are."""
 
+_watches: dict[asyncio.AbstractEventLoop, _Watch] = {}
+"""The watch of each event loop that has one."""
+
 _blocked: dict[str, str] = {}
 """Where calls have blocked the event loop, by the name of their activity; the oldest first."""
 
@@ -92,29 +95,57 @@ def open_calls() -> str:
 @contextmanager
 def watched(tick: float = WATCH_INTERVAL_S) -> Generator[None]:
     """Warns when the running event loop is blocked: by which agent, and at which line."""
-    watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), tick)
-    threading.Thread(target=watch.run, name="perdure-watch", daemon=True).start()
+    watch = _begun(_Watch(asyncio.get_running_loop(), threading.get_ident(), tick))
     try:
         yield
     finally:
         watch.end.set()
 
 
+def watch_calls() -> None:
+    """Warns from now on when an open call blocks the running event loop, unless it is watched already."""
+    loop = asyncio.get_running_loop()
+    if loop not in _watches:
+        _begun(_Watch(loop, threading.get_ident(), WATCH_INTERVAL_S, calls_only=True))
+
+
+def _begun(watch: _Watch) -> _Watch:
+    before = _watches.get(watch.loop)
+    if before is not None:
+        before.end.set()
+    _watches[watch.loop] = watch
+    threading.Thread(target=watch.run, name="perdure-watch", daemon=True).start()
+    return watch
+
+
 class _Watch:
     """Asks the loop to answer at every tick. Ticks are counted, and not seconds: a process that was stopped,
     or a machine that slept, has missed both alike.
+
+    With `calls_only`, nothing is asked while no call is open: the loop may not be running.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, thread: int, tick: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, thread: int, tick: float, *, calls_only: bool = False
+    ) -> None:
         self.end = threading.Event()
-        self._loop = loop
+        self.loop = loop
         self._thread = thread
         self._tick = tick
+        self._calls_only = calls_only
         self._missed = 0
         self._reported_at = 0.0
 
     def run(self) -> None:
-        while not self.end.wait(self._tick):
+        self._watch()
+        if _watches.get(self.loop) is self:
+            del _watches[self.loop]
+
+    def _watch(self) -> None:
+        while not self.end.wait(self._tick) and not self.loop.is_closed():
+            if self._calls_only and not _open:
+                self._missed = 0
+                continue
             self._missed += 1
             if self._missed > BLOCKED_TICK_COUNT and not self._reported_at:
                 self._reported_at = time.monotonic()
@@ -124,7 +155,7 @@ class _Watch:
                     report(self._thread),
                 )
             try:
-                self._loop.call_soon_threadsafe(self._answer)
+                self.loop.call_soon_threadsafe(self._answer)
             except RuntimeError:  # it is closed
                 return
 

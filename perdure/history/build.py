@@ -21,7 +21,8 @@ from perdure.history.activities import activities, message, milliseconds
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
-from perdure.protocol.payloads import RunRequest
+from perdure.protocol.failures import NodeFailure
+from perdure.protocol.payloads import RunRequest, RunResult
 
 END_STATES: Final[Mapping[int, str]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
@@ -37,12 +38,18 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     first, last = histories[0].events[0], histories[-1].events[-1]
     began = first.workflow_execution_started_event_attributes
     state = END_STATES.get(last.event_type)
+    failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
     scheduler, placement = (None, None) if shell is None else (shell.scheduler(), shell.placement)
     if not replayed.journal.passes:
         _foresee(request, replayed)
+<<<<<<< HEAD
     events = (event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
+=======
+    calls = activities(event for history in histories for event in history.events)
+    builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
+>>>>>>> main
     nodes = builder.nodes()
     prompts = () if shell is None or state is not None else shell.questions()
     questions = tuple(Question(each, builder.address_of(each.path)) for each in prompts)
@@ -60,7 +67,8 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         queue=request.queue,
         results={} if scheduler is None else _results(scheduler.root),
         errors={} if scheduler is None else scheduler.root.errors(),
-        failure=_failure(last),
+        failure=failure,
+        cause=_cause(failure, shell and shell.result),
         questions=questions,
         console=tuple(replayed.journal.console),
         counts=_counts(nodes),
@@ -106,6 +114,13 @@ def _execution(history: WorkflowHistory) -> Execution:
     first, last = history.events[0], history.events[-1]
     began = first.workflow_execution_started_event_attributes
     return Execution(began.original_execution_run_id, milliseconds(first.event_time), last.event_id)
+
+
+def _cause(failure: str | None, result: RunResult | None) -> NodeFailure | None:
+    """Why a run failed: in its own words, or without a node where it was ended from outside."""
+    if failure is None:
+        return None
+    return NodeFailure.of("", failure) if result is None or result.cause is None else result.cause
 
 
 def _failure(last: HistoryEvent) -> str | None:

@@ -9,8 +9,10 @@ from typing import ClassVar
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
 from perdure.engine.state import GraphRun
+from perdure.errors import RunFailed
 from perdure.graph.values import Value
-from perdure.protocol.records import INLINE
+from perdure.protocol.failures import NodeFailure
+from perdure.protocol.records import INLINE, SPARSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class RunResult:
     """What a run gave.
 
     `results` are those of isResult nodes, `all` those of every node; `errors` maps failed nodes to
-    messages, `states` every node to its last state.
+    messages, `states` every node to its last state. Of a run that failed, `failure` is the message and
+    `place` the path of the node that it failed for, the innermost one; "" for none.
     """
 
     #: Whether fields may be in the store as a whole.
@@ -57,6 +60,17 @@ class RunResult:
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     states: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
+    place: str = field(default="", metadata=SPARSE)
+
+    @property
+    def cause(self) -> NodeFailure | None:
+        """Why the run failed, in three parts; None if it did not."""
+        return None if self.failure is None else NodeFailure.of(self.place, self.failure)
+
+    def error(self) -> RunFailed | None:
+        """The exception for a run that failed; None if it did not."""
+        cause = self.cause
+        return None if cause is None else RunFailed(cause.finding, self, hint=cause.hint, place=cause.place)
 
     @classmethod
     def of(cls, finish: Finish, root: GraphRun) -> RunResult:
@@ -209,7 +223,7 @@ class RunStatus:
 
     `console` are the lines from the number that the caller asked for, `console_offset` the number
     of all lines so far. `streams` are the ends of finished streams; `questions` are open now, and `early`
-    are answers to questions to come.
+    are answers to questions to come. `failures` are the first nodes that have failed, inner ones first.
     """
 
     name: str = "graph"
@@ -221,3 +235,4 @@ class RunStatus:
     console: Sequence[str] = ()
     console_offset: int = 0
     early: tuple[Answer, ...] = ()
+    failures: tuple[NodeFailure, ...] = ()

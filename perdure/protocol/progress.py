@@ -10,23 +10,21 @@ from itertools import islice
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
+from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS, newest
 from perdure.protocol.details import ended_details, open_details
+from perdure.protocol.failures import FAILED_STATES, FailureLog, NodeFailure
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
 
 MAX_STATUS_ROW_COUNT = 200
-MAX_FAILED_COUNT = 20
 MAX_RUN_CONSOLE_COUNT = 1_000
 MAX_STATUS_CONSOLE_BYTES = 500_000
 MAX_STREAM_TAIL_COUNT = 20
-
-_FAILED_STATES = (NodeState.FAILED, NodeState.TIMED_OUT)
 
 
 @dataclass(slots=True)
@@ -45,8 +43,7 @@ class RunProgress:
     max_sent_console: int = MAX_STATUS_CONSOLE_BYTES
     _console: deque[str] = field(init=False)
     _console_count: int = 0
-    _failed: list[tuple[str, NodeRun]] = field(default_factory=list[tuple[str, NodeRun]])
-    _failed_before: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    failures: FailureLog = field(default_factory=FailureLog)
     _streams: deque[StreamTail] = field(
         default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAM_TAIL_COUNT)
     )
@@ -61,8 +58,8 @@ class RunProgress:
             self._since[run.id, name] = run.clock.now_ms
         elif state in TERMINAL_STATES and name != LOOP_INDEX:
             self.counts[state] = self.counts.get(state, 0) + 1
-            if state in _FAILED_STATES and len(self._failed) < MAX_FAILED_COUNT:
-                self._failed.append((run.key_of(name), run.nodes[name]))
+            if state in FAILED_STATES:
+                self.failures.observe(run, name)
             self._since.pop((run.id, name), None)
             if self._queues:
                 self._queues.pop(run.path_of(name), None)
@@ -95,7 +92,7 @@ class RunProgress:
             "counts": dict(self.counts),
             "console": list(self._console),
             "lines": self._console_count,
-            "failed": [list(failure) for failure in self.failures()],
+            "failed": [list(failure) for failure in self.failures.entries()],
             "since": [[run, name, since] for (run, name), since in self._since.items()],
         }
 
@@ -104,7 +101,7 @@ class RunProgress:
         self.counts = dict(state["counts"])
         self._console.extend(state["console"])
         self._console_count = state["lines"]
-        self._failed_before = [(path, message) for path, message in state.get("failed", ())]
+        self.failures.earlier = [(path, message) for path, message in state.get("failed", ())]
         self._since = {(run, name): since for run, name, since in state.get("since", ())}
 
     def sent_to(self, path: str, queue: str, activity: str = "") -> None:
@@ -145,6 +142,7 @@ class RunProgress:
             early=tuple(early),
             counts=dict(self.counts),
             nodes=nodes,
+            failures=tuple(NodeFailure.of(*failure) for failure in self.failures.entries()),
             streams=tuple(self._streams),
             console=newest(list(self._console)[seen:], self.max_console, self.max_sent_console),
             console_offset=self._console_count,
@@ -152,23 +150,16 @@ class RunProgress:
 
     def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt]) -> str:
         """The details that the Temporal UI shows of a running workflow."""
-        failed, since, queues = self.failures(), self._since, self._queues
+        failed, since, queues = self.failures.entries(), self._since, self._queues
         return open_details(scheduler, self.counts, failed, questions, since, queues)
 
     def final(self, states: Mapping[str, str]) -> str:
         """Those of one that has ended, with these states."""
-        return ended_details(states, self.failures())
-
-    def failures(self) -> list[tuple[str, str]]:
-        """The first nodes that have failed, with their messages: inner nodes before those around them."""
-        now = [(path, node.error) for path, node in self._failed if node.error is not None]
-        return [*self._failed_before, *now][:MAX_FAILED_COUNT]
+        return ended_details(states, self.failures.entries())
 
     def place_of(self, result: RunResult) -> str:
         """The path of the node for which the run failed, the innermost one that is known; "" for none."""
-        failures = [*self.failures(), *result.errors.items()]
-        places = (path for path, message in failures if message == result.failure)
-        return next(places, "")
+        return "" if result.failure is None else self.failures.place_of(result.failure, result.errors)
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:
         node, path = run.nodes[name], run.path_of(name)

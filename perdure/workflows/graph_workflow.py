@@ -23,9 +23,9 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.wire import unpack
-from perdure.workflows.host import TemporalHost
+from perdure.workflows.host import TemporalHost, now_ms
 from perdure.workflows.run_limits import EndError, ended
-from perdure.workflows.run_shell import RunShell, now_ms
+from perdure.workflows.run_shell import RunShell
 from perdure.workflows.startup import start_up
 
 MAX_NAME_CHARS = 200
@@ -76,7 +76,7 @@ class GraphWorkflow:
             raise EndError(str(error), type="UsageError") from None
         finally:
             shell.close()
-        return await ended(host, self._request, result, shell.has_store, shell.progress.place_of(result))
+        return await ended(host, self._request, result, shell.has_store)
 
     @property
     def shell(self) -> RunShell | None:

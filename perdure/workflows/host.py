@@ -104,3 +104,8 @@ class TemporalHost:
     def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""
         return workflow.start_local_activity(name, args=arguments, result_type=RawValue, **options)
+
+
+def now_ms(host: Host) -> int:
+    """The time of the workflow task, in milliseconds since the epoch."""
+    return int(host.now_s() * 1000)

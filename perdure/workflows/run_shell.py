@@ -40,7 +40,7 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
-from perdure.workflows.host import Host
+from perdure.workflows.host import Host, now_ms
 from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.run_limits import RunLimits, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
@@ -67,6 +67,7 @@ class RunShell:
             self._turns.resume(state["places"])
         self._has_events = False
         self._scheduler: Scheduler | None = None
+        self.result: RunResult | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
@@ -93,7 +94,11 @@ class RunShell:
         """
         self.placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play(early)
+        if result.failure is not None:
+            self.scheduler()  # a segment that ended the run knows the failed nodes of the outer graph only
+            result = replace(result, place=self.progress.place_of(result))
         workflow.set_current_details(self.progress.final(result.states))
+        self.result = result
         return result
 
     def close(self) -> None:
@@ -286,11 +291,6 @@ class RunShell:
         self.people.close(call)
         for part in (self._turns, self._segments, self._values, self._outbox, self._timers):
             part.drop(call)
-
-
-def now_ms(host: Host) -> int:
-    """The time of the workflow task, in milliseconds since the epoch."""
-    return int(host.now_s() * 1000)
 
 
 def _call_of(command: Command) -> int | None:

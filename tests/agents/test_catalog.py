@@ -2,12 +2,14 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from perdure.agents.agent import declared
-from perdure.agents.catalog import SHIPPED, catalog, load_agents, load_entry_point
+from perdure.agents.agent import agent, declared
+from perdure.agents.catalog import SHIPPED, agents_by_name, catalog, load_agents, load_entry_point
 from perdure.errors import UsageError
+from perdure.worker import WorkerOptions
 
 SHOUT = """
 from perdure.agents.agent import agent
@@ -128,3 +130,24 @@ def test_offers_that_cannot_be_loaded(entries: list[str], message: str, folder: 
         install(folder, f"pack{number}", entry)
     with pytest.raises(UsageError, match=message):
         load_entry_point("extra")
+
+
+def test_agents_by_name() -> None:
+    @agent("mine")
+    def mine() -> None: ...
+
+    def bare() -> None: ...
+
+    assert agents_by_name([mine]) == agents_by_name({"mine": mine.agent}) == {"mine": mine.agent}
+    undeclared = "is not declared to be one\n  hint: decorate its function with @agent"
+    strange: list[tuple[Any, str]] = [
+        ([bare], f"agent 'bare' {undeclared}"),
+        ({"bare": bare}, f"agent 'bare' {undeclared}"),
+        ({"x": None}, f"agent 'x' {undeclared}"),
+        ({"mine": mine}, "agent 'mine' is a function, and not an Agent\n  hint: pass mine.agent"),
+    ]
+    for agents, message in strange:
+        with pytest.raises(UsageError, match=message):
+            agents_by_name(agents)
+    with pytest.raises(UsageError, match=undeclared):
+        WorkerOptions(agents={"bare": cast("Any", bare)})

@@ -11,10 +11,18 @@ from contextlib import ExitStack
 
 import pytest
 
-from perdure.agents import threads
+from perdure.agents import loop_watchdog, threads
 from perdure.agents.agent import AgentContext, agent
 from perdure.agents.invoke import invoke
-from perdure.agents.loop_watchdog import ACTIVITY, OpenCall, blocked_at, open_calls, report, watched
+from perdure.agents.loop_watchdog import (
+    ACTIVITY,
+    OpenCall,
+    blocked_at,
+    open_calls,
+    report,
+    watch_calls,
+    watched,
+)
 from perdure.agents.threads import in_thread
 from perdure.errors import AgentError, AgentTimeout, TransientError
 from perdure.settings import Settings
@@ -137,6 +145,29 @@ async def test_who_blocks_the_event_loop(logged: pytest.LogCaptureFixture) -> No
         "the event loop has not moved for 0.1 s: agent blocks (a.b, for 0 s) blocks it at "
     )
     assert "test_threads.py:" in first
+
+
+async def test_every_worker_watches_the_calls_that_it_makes(
+    logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @agent("blocks")
+    async def blocks() -> None:
+        time.sleep(0.5)
+
+    monkeypatch.setattr(loop_watchdog, "WATCH_INTERVAL_S", 0.02)
+    watch_calls()
+    watch_calls()
+    watches = [thread for thread in threading.enumerate() if thread.name == "perdure-watch"]
+    await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b"))
+    assert len(watches) == 1
+    with OpenCall("other", "x"):
+        async with asyncio.timeout(60):
+            while "moves again" not in logged.text:
+                await asyncio.sleep(0.01)
+    assert "agent blocks (a.b, for 0 s) blocks it at " in logged.records[0].message
+    with watched():  # a command watches all the time, and in its place
+        watches[0].join(60)
+        assert not watches[0].is_alive()
 
 
 async def test_what_is_told_where_no_agent_is_to_blame() -> None:

@@ -79,13 +79,13 @@ def test_what_failed_is_known_after_continue_as_new() -> None:
     scheduler.handle(AgentFailed(calls[0].call, "no", final=True), 3_601_000)
     following = RunProgress("demo")
     following.resume(progress.state())
-    assert following.failures() == progress.failures() == [("a", "no")]
+    assert following.failures.entries() == progress.failures.entries() == [("a", "no")]
 
 
 def test_an_attempt_that_is_repeated_is_no_failure() -> None:
     progress, scheduler, calls = playing({"a": {"agent": "x", "retry": 1}})
     scheduler.handle(AgentFailed(calls[0].call, "no"), 3_601_000)
-    assert progress.failures() == []
+    assert progress.failures.entries() == []
 
 
 def test_many_failures() -> None:
@@ -94,7 +94,7 @@ def test_many_failures() -> None:
     progress.resume({**progress.state(), "failed": before})
     for call in calls:
         scheduler.handle(AgentFailed(call.call, "no", final=True), 3_601_000)
-    assert [path for path, _ in progress.failures()] == [*(path for path, _ in before), "n0", "n1"]
+    assert [path for path, _ in progress.failures.entries()] == [*(path for path, _ in before), "n0", "n1"]
 
 
 def test_they_never_grow_large() -> None:
