@@ -13,6 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from perdure.engine.board import Board
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
@@ -40,19 +41,12 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     state = END_STATES.get(last.event_type)
     failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler, placement = (None, None) if shell is None else (shell.scheduler(), shell.placement)
-    if not replayed.journal.passes:
-        _foresee(request, replayed)
-<<<<<<< HEAD
-    events = (event for history in histories for event in history.events)
-    builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
-=======
+    scheduler = None if shell is None else shell.scheduler()
+    _foresee(request, replayed)
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
->>>>>>> main
     nodes = builder.nodes()
-    prompts = () if shell is None or state is not None else shell.questions()
-    questions = tuple(Question(each, builder.address_of(each.path)) for each in prompts)
+    questions = () if shell is None or state is not None else _questions(shell.questions(), builder)
     for question in questions:
         nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
     return RunModel(
@@ -82,8 +76,14 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     )
 
 
+def _questions(prompts: Sequence[HumanPrompt], builder: NodeBuilder) -> tuple[Question, ...]:
+    return tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+
+
 def _foresee(request: RunRequest, replayed: Replayed) -> None:
     """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
+    if replayed.journal.passes:
+        return
     with suppress(PerdureError):  # the run will end with it
         replayed.journal.begun(Scheduler(request.graph, replace(request.options, injects=())))
 

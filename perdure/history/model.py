@@ -16,11 +16,8 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
-<<<<<<< HEAD
-from perdure.protocol.payloads import RunRequest
-=======
 from perdure.protocol.failures import NodeFailure
->>>>>>> main
+from perdure.protocol.payloads import RunRequest
 
 
 class Phase(StrEnum):
@@ -211,15 +208,12 @@ class RunModel:
     first is missing where the server has removed its history (`is_whole` is then false, and what only that
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
-<<<<<<< HEAD
     their order, and `calls` in the order in which they were answered. It `is_continuing` when its history is
     so long that it sends no new calls and continues as new soon. `problem` says why a history could not be
     replayed: then there are no nodes. `request` is what has started it.
-=======
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
     new soon. `problem` says why a history could not be replayed: then there are no nodes.
     Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
->>>>>>> main
     """
 
     id: str
