@@ -53,7 +53,8 @@ class Lookahead:
     is its answer. `console` is what was shown, `finish` how the run ended, once it has.
 
     A run with a record has `recall`: for a call that is not pure, the number of its answer in the record, or
-    None, and then the call is `missed`. `release` is called with a call that was cancelled.
+    None, and then the call is `missed`. `release` is called with a call that was cancelled, `handed_on` with
+    each event.
     """
 
     scheduler: Scheduler
@@ -67,6 +68,7 @@ class Lookahead:
     finish: Finish | None = None
     recall: Callable[[RunAgent], int | None] | None = None
     release: Callable[[int], None] | None = None
+    handed_on: Callable[[Event], None] | None = None
     missed: list[int] = field(default_factory=list[int])
 
     def begin(self) -> None:
@@ -106,6 +108,8 @@ class Lookahead:
                     return command
                 del self.waiting[front.call]
             self.turns.pop()
+            if self.handed_on is not None:
+                self.handed_on(event)
             try:
                 self._take(self.scheduler.handle(event, self.now_ms))
             except (QuotaExceeded, Withheld):

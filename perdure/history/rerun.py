@@ -17,7 +17,7 @@ from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
 from perdure.graph.check import modernized
-from perdure.graph.values import Value, is_dict, is_number, normalize
+from perdure.graph.values import Value, is_dict, normalize
 from perdure.history.model import AnsweredCall, RunModel
 from perdure.history.record import record_of
 from perdure.lineage.change import Change, Rerun, rerun_of
@@ -166,7 +166,8 @@ def tokens_of(result: Value) -> float:
     if not is_dict(usage):
         return 0
     total = usage.get("total_tokens")
-    if is_number(total):
+    if isinstance(total, int | float):
         return float(total)
     names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
-    return float(sum(usage[name] for name in names if is_number(usage.get(name))))
+    counts = [usage.get(name) for name in names]
+    return float(sum(count for count in counts if isinstance(count, int | float)))

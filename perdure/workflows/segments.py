@@ -154,6 +154,7 @@ class Segments:
         now_ms, answer = self.answers.now_ms, self._recall
         ahead = Lookahead(scheduler, self.turns, now_ms, is_pure, is_answered_with_null, answer)
         ahead.recall = self.answers.find_order if self.recalls else None
+        ahead.handed_on = self.progress.answered
         if not begun:
             ahead.begin()
         ahead.play()
@@ -165,8 +166,6 @@ class Segments:
         self.progress.called(command)
         if command.call in self._entries:
             self.progress.recalled(command.path, self._entries.pop(command.call))
-        if event is not None:
-            self.progress.answered(event)
         return event
 
     def drop(self, call: int) -> None:
