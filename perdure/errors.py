@@ -153,7 +153,7 @@ class QuotaExceeded(PerdureError):
     def __init__(self, name: str, limit: float, what: str) -> None:
         number = int(limit) if float(limit).is_integer() else limit
         super().__init__(
-            f"the run has used up its quota of {number:,} {_ONE[name] if limit == 1 else what}",
+            f"the run has used up its quota of {number:,} {_ONE.get(name, what) if limit == 1 else what}",
             hint=f"start it with a larger one where that is meant: --quota {name}={limit * 10:.15g}",
         )
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from perdure.errors import SizeExceeded
@@ -98,11 +99,12 @@ def _size_of_other(value: Value, limit: int, stored: bool) -> int:
             return SCALAR_BYTES
 
 
-def bounded(value: Value, *, stored: bool = True) -> Value:
-    """`value`. Raises SizeExceeded where it is larger than one may be; `stored` as in size_of."""
-    size = size_of(value, stored=stored)
-    if size > MAX_VALUE_BYTES:
-        raise SizeExceeded(size, MAX_VALUE_BYTES)
+def bounded(value: Value, limit: float = MAX_VALUE_BYTES, *, stored: bool = True) -> Value:
+    """`value`. Raises SizeExceeded where it is larger than `limit`; `stored` as in size_of."""
+    if limit < inf:
+        size = size_of(value, int(limit), stored=stored)
+        if size > limit:
+            raise SizeExceeded(size, int(limit))
     return value
 
 

@@ -29,6 +29,9 @@ TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 SEGMENTS_IN_TURN: Final = "segments-in-turn"
 """The patch since which no segment begins while the answer of a local call is due before all pure ones."""
 
+SEND_AFTER_DRAIN: Final = "send-after-drain"
+"""The patch since which waiting calls are sent when a drain ends together with its last calls."""
+
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 

@@ -175,8 +175,7 @@ class RunShell:
 
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
-        finish, answers = None, self._segments.answers
-        fuel = scheduler.board.fuel
+        finish, answers, fuel = None, self._segments.answers, scheduler.board.fuel
         until = fuel.activation_end
         while finish is None and not self._segments.is_open and fuel.used < until:
             event = self._turns.next()
@@ -209,7 +208,10 @@ class RunShell:
 
     async def _look_ahead(self, scheduler: Scheduler) -> None:
         """Nothing can be handed on: begins a segment, or continues as new where that is due."""
+        was_holding = self._continuation.is_holding
         if not self._continuation.is_due():
+            if was_holding:
+                self._outbox.release()
             self._segments.begin(scheduler, self._now)
         elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
             await self._continue_as_new(scheduler)

@@ -29,6 +29,7 @@ from perdure.errors import RunFailed
 from perdure.graph.text.load import load
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
+from tests.support.draining import drained
 from tests.support.histories import FOLDER, GRAPHS, private_texts
 
 
@@ -43,6 +44,8 @@ async def record(names: Sequence[str]) -> None:
             for path in GRAPHS:
                 if not names or path.stem in names:
                     await _record_graph(client, path)
+            if not names or "drained" in names:
+                await _keep(await drained(client, "drained"), "drained")
             local.stop(client.settings)
 
 

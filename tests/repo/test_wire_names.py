@@ -18,7 +18,13 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
-from perdure.protocol.names import AGENT_ABSENT, SEGMENTS_IN_TURN, STATUS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.names import (
+    AGENT_ABSENT,
+    SEGMENTS_IN_TURN,
+    SEND_AFTER_DRAIN,
+    STATUS_ATTRIBUTE,
+    WORKFLOW,
+)
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
@@ -61,6 +67,7 @@ def test_fields(kind: Any) -> None:
 
 def test_patches() -> None:
     assert SEGMENTS_IN_TURN == "segments-in-turn"
+    assert SEND_AFTER_DRAIN == "send-after-drain"
 
 
 def test_workflow() -> None:
