@@ -79,7 +79,7 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
 
 
 def covers(selector: str, position: str) -> bool:
-    """Whether a name stands for a call: for its position or address, or for the node that it is inside of."""
+    """Whether a name stands for a call: for its position or address, or for a node around it."""
     return _begins(position, selector) or _begins(address_of(position), selector)
 
 
@@ -98,7 +98,7 @@ def _check_named(selector: str, known: Collection[str], nodes: Mapping[str, Plac
 
 
 def unknown_node(name: str, known: Collection[str]) -> UsageError:
-    """The error of a name that is no node's."""
+    """The error of a name that no node has."""
     inside = sorted(address for address in known if address.endswith(f".{name}"))
     hint = f"did you mean {inside[0]!r}?" if inside else suggestion(name, known)
     return UsageError(f"there is no node {name!r}", hint=hint)
@@ -145,7 +145,7 @@ def _with_params(document: Mapping[str, Value], params: Mapping[str, Value]) -> 
         owner, steps, places = _owner(path, nodes)
         if not places:
             raise UsageError(
-                f"there is no agent and no node {owner!r} in the graph",
+                f"the graph has neither an agent nor a node {owner!r}",
                 hint="name a param as AGENT.param or NODE.param",
             )
         for place in places:

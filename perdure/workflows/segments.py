@@ -91,7 +91,7 @@ class Segments:
         self.used |= numbers_of("" if state is None else state.get("recalled", ""))
 
     def state(self) -> dict[str, Value]:
-        """What the next run of a chain continues with; empty for a run that is no rerun."""
+        """What the next run of a chain continues with; empty unless it is a rerun."""
         return {"recalled": written_numbers(self.used)} if self.recalls else {}
 
     @property
