@@ -26,13 +26,13 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
-from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
-from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, to_payload
+from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
-    for kind in (AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail)
+    for kind in (AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail)
 )
 """By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""
 
@@ -124,7 +124,7 @@ def _is_own(kind: object) -> bool:
 
 
 def _is_ours(payload: Payload, hint: type | None) -> bool:
-    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata
+    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata or is_binary_payload(payload)
 
 
 def _reduced(kind: Any) -> Any:

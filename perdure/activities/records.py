@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from perdure.errors import MalformedPayload, TransientError
-from perdure.graph.deferred import BlobRef
+from perdure.graph.deferred import BlobRef, copied
 from perdure.graph.values import Value
 from perdure.lineage.record import Record, is_reuse, read_record
 from perdure.storage.claim_check import ClaimCheck
@@ -33,10 +33,10 @@ class Records:
             raise MalformedPayload("the request names no record")
         place = reuse["record"]
         if not isinstance(place, BlobRef):
-            return read_record(place)
+            return read_record(copied(place), reuse["handles"])
         record = self._kept.get(place.digest)
         if record is None:
-            record = read_record(await _fetched(place, claims))
+            record = read_record(await _fetched(place, claims), reuse["handles"])
             self._kept[place.digest] = record
             while len(self._kept) > CACHED_RECORD_COUNT:
                 self._kept.popitem(last=False)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -18,20 +17,12 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
 from perdure.graph.values import UNDEFINED, Value
-from perdure.history.activities import activities, message, milliseconds
+from perdure.history.activities import END_STATES, activities, message, milliseconds
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunRequest, RunResult
-
-END_STATES: Final[Mapping[int, str]] = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed-out",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "canceled",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
-}
 
 
 def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
@@ -65,13 +56,14 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         cause=_cause(failure, shell and shell.result),
         questions=questions,
         console=tuple(replayed.journal.console),
-        counts=_counts(nodes),
+        counts=phase_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
         calls=replayed.journal.answered_calls(),
         request=request,
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
+        position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
 
@@ -81,7 +73,7 @@ def _questions(prompts: Sequence[HumanPrompt], builder: NodeBuilder) -> tuple[Qu
 
 
 def _foresee(request: RunRequest, replayed: Replayed) -> None:
-    """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
+    """Notes the graph of a run, if nothing has happened in it yet: all of its nodes wait."""
     if replayed.journal.passes:
         return
     with suppress(PerdureError):  # the run will end with it
@@ -106,7 +98,8 @@ def _slots(board: Board | None) -> SlotCounts | None:
     )
 
 
-def _counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+def phase_counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+    """How many nodes are in each phase."""
     return dict(Counter(str(node.phase) for node in nodes.values()))
 
 

@@ -18,6 +18,7 @@ from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunRequest
+from perdure.protocol.trail import TrailPosition
 
 
 class Phase(StrEnum):
@@ -212,7 +213,8 @@ class RunModel:
     so long that it sends no new calls and continues as new soon. `problem` says why a history could not be
     replayed: then there are no nodes. `request` is what has started it.
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
-    new soon. `problem` says why a history could not be replayed: then there are no nodes.
+    new soon. `position` is where the replay has arrived in the changes of its last execution, None before it
+    has begun. `problem` says why a history could not be replayed: then there are no nodes.
     Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
@@ -238,6 +240,7 @@ class RunModel:
     request: RunRequest | None = None
     slots: SlotCounts | None = None
     is_continuing: bool = False
+    position: TrailPosition | None = None
     problem: str | None = None
 
     @property

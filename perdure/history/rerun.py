@@ -132,8 +132,9 @@ def _root(id: str) -> str:
 
 async def _request(model: RunModel, rerun: Rerun, claims: ClaimCheck) -> RunRequest:
     assert model.request is not None
-    record = await claims.keep(rerun.record.written())
-    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": rerun.record.handles()}
+    written, handles = rerun.record.written()
+    record = await claims.keep(written)
+    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles}
     request = replace(model.request, document=rerun.document, options=rerun.options, reuse=reuse)
     return await with_stored_values(replace(request, indexes_questions=False), claims)
 
@@ -144,7 +145,7 @@ async def _reused_record(request: RunRequest, claims: ClaimCheck) -> Record | No
     if reuse is None or not is_reuse(dict(reuse)):
         return None
     try:
-        return read_record(await claims.redeem(reuse["record"]))
+        return read_record(await claims.redeem(reuse["record"]), reuse["handles"])
     except PerdureError:
         return None
 

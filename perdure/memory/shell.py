@@ -49,6 +49,7 @@ from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.human_tasks import MemoryHumanTasks
 from perdure.protocol.failures import FailureLog
 from perdure.protocol.idempotency import work_key
+from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.payloads import RunResult
 
 
@@ -71,7 +72,7 @@ def memory_shell(
     known, failures = {**catalog(), **agents_by_name(agents)}, FailureLog()
     scheduler = Scheduler(
         modernized(normalize(graph)),
-        (options or RunOptions()).injecting(inputs or {}),
+        (options or RunOptions()).injecting(from_python(inputs or {})),
         agents=known,
         observe=_noting(failures, environment.observe),
         event_steps=MAX_EVENT_STEP_COUNT,
@@ -280,6 +281,7 @@ class MemoryShell:
 
     def _result(self, finish: Finish) -> RunResult:
         result = RunResult.of(finish, self.scheduler.root)
+        result = replace(result, results=with_arrays(result.results), all=with_arrays(result.all))
         if finish.failure is None:
             return result
         failed = replace(result, place=self.failures.place_of(finish.failure, result.errors)).error()

@@ -24,8 +24,8 @@ class RunRequest:
     run that continues as new, `state` is the state of the run before it, and the document is in it. On
     the wire the fields of `options` are inlined among the others.
 
-    A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, the names of
-    the objects of the store that the record refers to (perdure.lineage.record).
+    A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, what
+    its results have in the store (perdure.lineage.record).
     """
 
     document: Mapping[str, Value]
@@ -236,3 +236,20 @@ class RunStatus:
     console_offset: int = 0
     early: tuple[Answer, ...] = ()
     failures: tuple[NodeFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChanges:
+    """The changes of a run from a number on (perdure.protocol.trail), the one before it included.
+
+    `count` is the number of all changes of the execution; `changes` is None where they are not kept any more.
+    `open` are the nodes whose graphs run, by address: how many graphs, and how many of them are open.
+    `questions`, `console` and `console_offset` are as in RunStatus.
+    """
+
+    count: int = 0
+    changes: Sequence[Sequence[Value]] | None = None
+    open: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    questions: tuple[HumanPrompt, ...] = ()
+    console: Sequence[str] = ()
+    console_offset: int = 0

@@ -73,7 +73,7 @@ async def play(document: dict[str, Any], salt: int, broken: bool, record: Record
     except RunFailed as error:
         result = error.result
     done = journal.answered_calls()
-    own = read_record(json.loads(json.dumps(record_of("r", done, record).written())))
+    own = read_record(*record_of("r", done, record).written())
     order = [call.command.path for call in done]
     failures = [node.error for each in journal.passes.values() for node in each.nodes.values()]
     failures += [call.failure for calls in journal.calls.values() for call in calls]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -10,11 +9,12 @@ import pytest
 
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.errors import MalformedPayload, UsageError
-from perdure.graph.deferred import BlobRef
+from perdure.graph.deferred import BlobRef, deferred_in
 from perdure.graph.values import UNDEFINED
 from perdure.lineage.fingerprint import FINGERPRINT_DIGIT_COUNT, address_of, fingerprint
 from perdure.lineage.recall import Recall, numbers_of, written_numbers
 from perdure.lineage.record import MAX_RECORD_HANDLE_COUNT, Entry, Record, read_record
+from perdure.protocol.encoding import decode, encode
 
 
 def blob(number: int) -> BlobRef:
@@ -63,14 +63,15 @@ def test_what_is_written_is_read() -> None:
         tuple(Entry(f"n[{number}]", "f", value, 0.5, "r1") for number, value in enumerate(values)),
         {"set": UNDEFINED},
     )
-    read = read_record(json.loads(json.dumps(record.written())))
+    written, handles = record.written()
+    assert handles == [blob(1), blob(2)]
+    assert next(deferred_in(written), None) is None
+    data, places = encode(written)
+    read = read_record(decode(data, places), handles)
     assert repr(read) == repr(record)
-    assert read.handles() == [blob(1).digest, blob(2).digest]
 
 
-@pytest.mark.parametrize(
-    "data", [None, [], [[["n"]], []], [[["n", "f", 1, [[["x"], "y"]], 0, ""]], []], "ab"]
-)
+@pytest.mark.parametrize("data", [None, [], [[["n"]], []], [[["n", "f", 1, [[["x"], 0]], 0, ""]], []], "ab"])
 def test_what_is_no_record_is_refused(data: Any) -> None:
     with pytest.raises(MalformedPayload):
         read_record(data)
@@ -78,9 +79,9 @@ def test_what_is_no_record_is_refused(data: Any) -> None:
 
 def test_large_results_are_bounded() -> None:
     entries = tuple(Entry("n", "f", blob(number)) for number in range(MAX_RECORD_HANDLE_COUNT + 1))
-    assert len(Record(entries[1:]).handles()) == MAX_RECORD_HANDLE_COUNT
+    assert len(Record(entries[1:]).written()[1]) == MAX_RECORD_HANDLE_COUNT
     with pytest.raises(UsageError, match="large results"):
-        Record(entries).handles()
+        Record(entries).written()
 
 
 def test_a_fingerprint_is_shorter_than_the_name_of_an_object() -> None:

@@ -47,6 +47,7 @@ FIELDS = {
     Receipt: "path already early count need who at digest",
     payloads.NodeStatus: "path state agent queue since retries error done total",
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early failures",
+    payloads.RunChanges: "count changes open questions console console_offset",
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
@@ -74,7 +75,7 @@ def test_workflow() -> None:
     definition = workflow._Definition.must_from_class(GraphWorkflow)
     assert (definition.name, WORKFLOW) == ("Graph", "Graph")
     assert set(definition.signals) == {None}  # any signal is taken, none means anything
-    assert set(definition.queries) == {"status"}
+    assert set(definition.queries) == {"status", "changes"}
     assert set(definition.updates) == {"answer"}
 
 

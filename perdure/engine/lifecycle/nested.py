@@ -59,9 +59,8 @@ class NestedGraphs:
             self.board.send(run, name, StartTimer(node.timer, timeout))
         kind = GRAPH_AGENTS[nested.agent]
         try:
-            prepared = prepare(
-                nested.agent, inputs, nested.params, graph, self.board.slots, self.rules.agents
-            )
+            slots = self.board.slots if node.retries else None
+            prepared = prepare(nested.agent, inputs, nested.params, graph, slots, self.rules.agents)
             self._take(nested, prepared, graph)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
