@@ -37,9 +37,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
-    questions = () if shell is None or state is not None else _questions(shell.questions(), builder)
-    for question in questions:
-        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    questions = () if shell is None or state is not None else _questions(shell.questions(), builder, nodes)
     return RunModel(
         id=histories[0].workflow_id,
         name=request.name,
@@ -68,8 +66,14 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     )
 
 
-def _questions(prompts: Sequence[HumanPrompt], builder: NodeBuilder) -> tuple[Question, ...]:
-    return tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+def _questions(
+    prompts: Sequence[HumanPrompt], builder: NodeBuilder, nodes: dict[str, NodeModel]
+) -> tuple[Question, ...]:
+    """What people are asked; the nodes that ask are marked."""
+    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+    for question in questions:
+        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    return questions
 
 
 def _foresee(request: RunRequest, replayed: Replayed) -> None:
