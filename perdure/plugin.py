@@ -29,6 +29,8 @@ from perdure.errors import MalformedPayload
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
+from perdure.workflows.notices import NoticeWorkflow
+from perdure.workflows.run_view import RunDetails
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
@@ -156,7 +158,10 @@ class GraphPlugin(SimplePlugin):
     def __init__(self, *, sandbox: bool = False) -> None:
         self._sandbox = sandbox
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            "perdure.GraphPlugin", data_converter=data_converter, workflows=[GraphWorkflow]
+            "perdure.GraphPlugin",
+            data_converter=data_converter,
+            interceptors=[RunDetails()],
+            workflows=[GraphWorkflow, NoticeWorkflow],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:

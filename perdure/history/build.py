@@ -32,12 +32,13 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     state = END_STATES.get(last.event_type)
     failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler = None if shell is None else shell.scheduler()
+    scheduler = None if shell is None else shell.view.scheduler()
     _foresee(request, replayed)
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
-    questions = () if shell is None or state is not None else _questions(shell.questions(), builder, nodes)
+    asked = () if shell is None or state is not None else shell.view.questions()
+    questions = _questions(asked, builder, nodes)
     return RunModel(
         id=histories[0].workflow_id,
         name=request.name,

@@ -239,6 +239,32 @@ class RunStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HumanNotice:
+    """What is said of a question on channels of the worker.
+
+    The `event` is asked, reminded (for the time that `number` says), escalated or closed, and `how` is as in
+    the result of the node, or cancelled. `id` is the same for every delivery. `run` is the id of the run,
+    `graph` the name of its graph. `by` are the answers so far, without their values: who, at. Times are in
+    milliseconds since the epoch; `closes` is when the question times out, 0 for never.
+    """
+
+    id: str
+    event: str
+    run: str
+    graph: str = "graph"
+    path: str = ""
+    message: str = ""
+    who: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    at: int = 0
+    asked: int = 0
+    closes: int = 0
+    number: int = 0
+    how: str = ""
+    by: Sequence[Mapping[str, Value]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunChanges:
     """The changes of a run from a number on (perdure.protocol.trail), the one before it included.
 
