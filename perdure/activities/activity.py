@@ -19,6 +19,7 @@ from perdure.activities.delivery import Delivery
 from perdure.activities.failures import fitting_cause, typed_failures
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.notices import NoticeActivity
+from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
 from perdure.activities.suspects import SuspectLane
@@ -65,6 +66,7 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
+    _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
@@ -99,6 +101,7 @@ class AgentActivities:
             times_questions=True,
             strict_json=True,
             agent_wait=self.settings.agent_wait,
+            recalls=True,
             channels=sorted(self.settings.notify),
             page=self.settings.ui_url,
         )
@@ -133,6 +136,7 @@ class AgentActivities:
             context=self._context,
             claims=self.claims,
             loop=asyncio.get_running_loop(),
+            records=self._records,
         )
 
     @activity.defn(name=FETCH)
