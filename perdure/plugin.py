@@ -26,13 +26,15 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
-from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
 from perdure.workflows.graph_workflow import GraphWorkflow
+from perdure.workflows.notices import NoticeWorkflow
+from perdure.workflows.run_view import RunDetails
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
-    for kind in (AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail)
+    for kind in (AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail)
 )
 """By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""
 
@@ -156,7 +158,10 @@ class GraphPlugin(SimplePlugin):
     def __init__(self, *, sandbox: bool = False) -> None:
         self._sandbox = sandbox
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            "perdure.GraphPlugin", data_converter=data_converter, workflows=[GraphWorkflow]
+            "perdure.GraphPlugin",
+            data_converter=data_converter,
+            interceptors=[RunDetails()],
+            workflows=[GraphWorkflow, NoticeWorkflow],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:

@@ -6,31 +6,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from perdure.engine.board import Board
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
 from perdure.graph.values import UNDEFINED, Value
-from perdure.history.activities import activities, message, milliseconds
+from perdure.history.activities import END_STATES, activities, message, milliseconds
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunRequest, RunResult
-
-END_STATES: Final[Mapping[int, str]] = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed-out",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "canceled",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
-}
 
 
 def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
@@ -40,16 +32,13 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     state = END_STATES.get(last.event_type)
     failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler = None if shell is None else shell.scheduler()
-    if not replayed.journal.passes:
-        _foresee(request, replayed)
+    scheduler = None if shell is None else shell.view.scheduler()
+    _foresee(request, replayed)
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
-    prompts = () if shell is None or state is not None else shell.questions()
-    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
-    for question in questions:
-        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    asked = () if shell is None or state is not None else shell.view.questions()
+    questions = _questions(asked, builder, nodes)
     return RunModel(
         id=histories[0].workflow_id,
         name=request.name,
@@ -66,17 +55,32 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         cause=_cause(failure, shell and shell.result),
         questions=questions,
         console=tuple(replayed.journal.console),
-        counts=_counts(nodes),
+        counts=phase_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
+        calls=replayed.journal.answered_calls(),
+        request=request,
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
+        position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
 
 
+def _questions(
+    prompts: Sequence[HumanPrompt], builder: NodeBuilder, nodes: dict[str, NodeModel]
+) -> tuple[Question, ...]:
+    """What people are asked; the nodes that ask are marked."""
+    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+    for question in questions:
+        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    return questions
+
+
 def _foresee(request: RunRequest, replayed: Replayed) -> None:
-    """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
+    """Notes the graph of a run, if nothing has happened in it yet: all of its nodes wait."""
+    if replayed.journal.passes:
+        return
     with suppress(PerdureError):  # the run will end with it
         replayed.journal.begun(Scheduler(request.graph, replace(request.options, injects=())))
 
@@ -99,7 +103,8 @@ def _slots(board: Board | None) -> SlotCounts | None:
     )
 
 
-def _counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+def phase_counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+    """How many nodes are in each phase."""
     return dict(Counter(str(node.phase) for node in nodes.values()))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from perdure.engine.board import Board
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
@@ -18,8 +19,9 @@ from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS, newest
 from perdure.protocol.details import ended_details, open_details
 from perdure.protocol.failures import FAILED_STATES, FailureLog, NodeFailure
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus, StreamTail
+from perdure.protocol.payloads import NodeStatus, RunChanges, RunResult, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
+from perdure.protocol.trail import Trail, TrailPosition
 
 MAX_STATUS_ROW_COUNT = 200
 MAX_RUN_CONSOLE_COUNT = 1_000
@@ -36,6 +38,7 @@ class RunProgress:
 
     name: str
     journal: RunJournal | None = None
+    trail: Trail = field(default_factory=Trail)
     counts: dict[str, int] = field(default_factory=dict[str, int])
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
@@ -63,18 +66,26 @@ class RunProgress:
             self._since.pop((run.id, name), None)
             if self._queues:
                 self._queues.pop(run.path_of(name), None)
+        self.trail.moved(run, name)
         if self.journal is not None:
             self.journal.moved(run, name)
 
     def begun(self, scheduler: Scheduler) -> None:
         """The run is played by this scheduler."""
+        self.trail.clock = scheduler.board.clock
         if self.journal is not None:
             self.journal.begun(scheduler)
 
     def called(self, command: RunAgent) -> None:
         """An agent is called."""
+        self.trail.called(command)
         if self.journal is not None:
             self.journal.called(command)
+
+    def recalled(self, path: str, entry: int) -> None:
+        """The call at `path` is answered by this entry of the record of an earlier run; -1: by a person."""
+        if self.journal is not None:
+            self.journal.recalled(path, entry)
 
     def answered(self, event: Event) -> None:
         """An answer is handed on."""
@@ -102,11 +113,15 @@ class RunProgress:
     def sent_to(self, path: str, queue: str, activity: str = "") -> None:
         """A call went out to a task queue, in the activity that is named after the path `activity`."""
         self._queues[path] = queue
-        if self.journal is not None and activity:
+        if not activity:
+            return
+        self.trail.sent(path, activity)
+        if self.journal is not None:
             self.journal.sent(path, activity)
 
     def add_console(self, text: str, path: str = "") -> None:
         """A node has something to show."""
+        self.trail.shown(path)
         if self.journal is not None:
             self.journal.shown(path, text)
         self._console.append(text[:MAX_CONSOLE_LINE_CHARS])
@@ -127,7 +142,6 @@ class RunProgress:
         early: Sequence[Answer] = (),
     ) -> RunStatus:
         """Everything a status display needs."""
-        seen = max(console_from - (self._console_count - len(self._console)), 0)
         places = [] if scheduler is None else _places(scheduler, MAX_STATUS_ROW_COUNT)
         nodes = tuple(self._row(*place) for place in places)
         return RunStatus(
@@ -139,18 +153,40 @@ class RunProgress:
             nodes=nodes,
             failures=tuple(NodeFailure.of(*failure) for failure in self.failures.entries()),
             streams=tuple(self._streams),
-            console=newest(list(self._console)[seen:], self.max_console, self.max_sent_console),
+            console=self._lines(console_from),
             console_offset=self._console_count,
         )
 
-    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt]) -> str:
-        """The details that the Temporal UI shows of a running workflow."""
-        failed, since, queues = self.failures.entries(), self._since, self._queues
-        return open_details(scheduler, self.counts, failed, questions, since, queues)
+    def _lines(self, first: int) -> list[str]:
+        seen = max(first - (self._console_count - len(self._console)), 0)
+        return newest(list(self._console)[seen:], self.max_console, self.max_sent_console)
 
-    def final(self, states: Mapping[str, str]) -> str:
-        """Those of one that has ended, with these states."""
-        return ended_details(states, self.failures.entries())
+    def position(self) -> TrailPosition:
+        """Where in the trail of its changes the run is."""
+        return TrailPosition(self.trail.count, self.trail.last, self._console_count)
+
+    def changes(
+        self, scheduler: Scheduler | None, since: int, console_from: int, questions: Sequence[HumanPrompt]
+    ) -> RunChanges:
+        """What has changed from number `since` on."""
+        changes = self.trail.since(since)
+        return RunChanges(
+            count=self.trail.count,
+            changes=changes,
+            open={} if scheduler is None else _open_graphs(scheduler.board),
+            questions=tuple(questions),
+            console=self._lines(console_from),
+            console_offset=self._console_count,
+        )
+
+    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt], top: str = "") -> str:
+        """The details that the Temporal UI shows of a run, below the line `top`."""
+        failed, since, queues = self.failures.entries(), self._since, self._queues
+        if not scheduler.finished:
+            return open_details(scheduler, self.counts, failed, questions, since, queues, top)
+        root = scheduler.root
+        states = {name: str(root.nodes[name].state) for name in root.plan.order}
+        return ended_details(states, failed, top)
 
     def place_of(self, result: RunResult) -> str:
         """The path of the node for which the run failed, the innermost one that is known; "" for none."""
@@ -172,6 +208,18 @@ class RunProgress:
             done=0 if nested is None else nested.opened - len(nested.children),
             total=0 if nested is None else len(nested.starts),
         )
+
+
+def _open_graphs(board: Board) -> dict[str, list[int]]:
+    """The nodes whose graphs run, by address: how many there are, and how many of them are open."""
+    runs = board.runs
+    parents = dict.fromkeys(run.parent for run in runs.values() if run.parent is not None)
+    counts: dict[str, list[int]] = {}
+    for number, name in parents:
+        nested = runs[number].nodes[name].nested if number in runs else None
+        if nested is not None:
+            counts[runs[number].key_of(name)] = [len(nested.starts), len(nested.children)]
+    return counts
 
 
 def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:

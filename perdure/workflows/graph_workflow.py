@@ -18,7 +18,7 @@ from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
-from perdure.protocol.payloads import RunRequest, RunStatus
+from perdure.protocol.payloads import RunChanges, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
@@ -110,12 +110,25 @@ class GraphWorkflow:
             self._shell.people.answer_later(answer)
         self._shell.notify()
 
+    def details(self) -> str:
+        """What the Temporal UI shows of the run."""
+        shell = self._shell
+        return "" if shell is None else shell.view.details(workflow.info().workflow_id, shell.page)
+
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         if self._shell is None:
             return RunProgress(self._request.name).status(None, console_from, [])
-        return self._shell.status(console_from)
+        return self._shell.view.status(console_from)
+
+    @workflow.query
+    def changes(self, since: int, console_from: int = 0) -> RunChanges:
+        """What has changed from the change of number `since` on (perdure.protocol.trail)."""
+        shell = self._shell
+        if shell is None:
+            return RunChanges()
+        return shell.progress.changes(shell.view.scheduler(), since, console_from, shell.view.questions())
 
 
 def _is_well_formed(answer: Answer) -> bool:
