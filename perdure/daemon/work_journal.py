@@ -43,14 +43,14 @@ LOG = logging.getLogger("perdure")
 MARK_COUNT: Final = 256
 """Tasks and segments of one worker that are noted at a time; more are not noted."""
 
-MARK_BYTES: Final = 512
-"""Bytes of one mark: what is at work, and where it is."""
+MARK_HEAD_BYTES: Final = 192
+"""Bytes of a mark that say what is at work ..."""
 
 MARK_PLACE_BYTES: Final = 320
-"""Bytes of the place within a mark, of which a longer one is cut."""
+"""... and where it is, of which more is cut."""
 
-_HEAD_BYTES: Final = MARK_BYTES - MARK_PLACE_BYTES
-_WHOLE: Final = struct.Struct(f"{_HEAD_BYTES}s{MARK_PLACE_BYTES}s")
+_MARK_BYTES: Final = MARK_HEAD_BYTES + MARK_PLACE_BYTES
+_WHOLE: Final = struct.Struct(f"{MARK_HEAD_BYTES}s{MARK_PLACE_BYTES}s")
 _PLACE: Final = struct.Struct(f"{MARK_PLACE_BYTES}s")
 
 SUSPECTS: Final = threading.Lock()
@@ -69,9 +69,9 @@ def shortened(place: str) -> str:
 
 def read_marks(data: bytes) -> Iterator[Mark]:
     """What was at work, by the journal of a process that is gone; what is damaged is left out."""
-    for offset in range(0, len(data) - MARK_BYTES + 1, MARK_BYTES):
-        first, _, _ = data[offset : offset + _HEAD_BYTES].partition(b"\0")
-        place, _, _ = data[offset + _HEAD_BYTES : offset + MARK_BYTES].partition(b"\0")
+    for offset in range(0, len(data) - _MARK_BYTES + 1, _MARK_BYTES):
+        first, _, _ = data[offset : offset + MARK_HEAD_BYTES].partition(b"\0")
+        place, _, _ = data[offset + MARK_HEAD_BYTES : offset + _MARK_BYTES].partition(b"\0")
         parts = first.decode(errors="replace").split("\t", 2)
         text = place.decode("latin-1")
         if len(parts) == 3 and (parts[0] != TASK or text.isdecimal()):
@@ -133,7 +133,7 @@ class WorkJournal:
     def at(self, mark: int, place: str) -> None:
         """Notes the place at which it is now."""
         if mark >= 0:
-            _PLACE.pack_into(self._map, mark + _HEAD_BYTES, place.encode(errors="replace"))
+            _PLACE.pack_into(self._map, mark + MARK_HEAD_BYTES, place.encode(errors="replace"))
 
     def end(self, mark: int) -> None:
         """It is over."""
@@ -147,7 +147,7 @@ class WorkJournal:
         lock = open_lock(part)
         try:
             acquire(lock, fcntl.LOCK_EX, 0.0, f"{part} is taken")
-            size = MARK_COUNT * MARK_BYTES
+            size = MARK_COUNT * _MARK_BYTES
             os.write(lock, bytes(size))  # to write into a hole would end the process when the disk is full
             self._map = mmap.mmap(lock, size)
             part.replace(own)
@@ -156,5 +156,5 @@ class WorkJournal:
             part.unlink(missing_ok=True)
             raise
         self._own = own
-        self._free.extend(range(0, size, MARK_BYTES))
+        self._free.extend(range(0, size, _MARK_BYTES))
         return lock

@@ -49,6 +49,10 @@ AGENTS = {**catalog(), "remote": remote.agent}
 ASKED = {"nodes": {"a": {"agent": "textInputAgent", "params": {"message": "?"}, "isResult": True}}}
 
 
+FAR = "1000"
+"""No run here comes that far, however many workflow tasks a busy machine makes of it."""
+
+
 def options(client: GraphClient) -> WorkerOptions:
     return WorkerOptions(agents=AGENTS, settings=client.settings, cached_runs=0)
 
@@ -92,7 +96,7 @@ async def until_asked(run: Run) -> None:
 
 async def test_a_run_that_ends_processes_later(client: GraphClient) -> None:
     run = await asked(client, "deaths-later")
-    died(client, "task", await run_id(run), "3", 3)
+    died(client, "task", await run_id(run), FAR, 3)
     await run.handle.signal("anything")
     async with build_worker(client.temporal, "deaths-later", options(client)):
         with pytest.raises(RunFailed, match="has ended 3 worker processes of this host in its workflow task"):
@@ -101,7 +105,7 @@ async def test_a_run_that_ends_processes_later(client: GraphClient) -> None:
 
 async def test_a_run_that_ends_processes_in_its_replay(client: GraphClient) -> None:
     run = await asked(client, "deaths-replay")
-    died(client, "task", await run_id(run), "3", 4)
+    died(client, "task", await run_id(run), FAR, 4)
     await run.handle.signal("anything")
     async with build_worker(client.temporal, "deaths-replay", options(client)):
         with pytest.raises(
