@@ -47,6 +47,7 @@ from perdure.monitoring.pending import PendingQuestion, pending_filter
 from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
 from perdure.protocol.names import ASKS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
@@ -109,7 +110,7 @@ class GraphClient:
         problem = problem_of(document)
         if problem is not None:
             raise GraphError([problem])
-        values = normalize(inputs or {})
+        values = from_python(inputs or {})
         check_inputs(document, values)
         request = RunRequest(
             document=document,

@@ -30,8 +30,7 @@
 Each says what is wrong and, if something helps, what to do: as attributes, so that code that shows an error
 in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
 
-Agents raise AgentError and its subclasses. Any other exception that leaves an agent is treated as an
-AgentError whose message is ``Type: text``.
+Any other exception that leaves an agent is treated as an AgentError whose message is ``Type: text``.
 """
 
 from __future__ import annotations
@@ -124,11 +123,12 @@ class ConnectionFailed(PerdureError):
 
 
 class RunFailed(PerdureError):
-    """A run ended without a result. `result` is the RunResult with what there is, where known."""
+    """A run ended without a result: `result` is its RunResult, where known, `place` the path of the node."""
 
-    def __init__(self, finding: str, result: Any = None, *, hint: str = "") -> None:
+    def __init__(self, finding: str, result: Any = None, *, hint: str = "", place: str = "") -> None:
         super().__init__(finding, hint=hint)
         self.result = result
+        self.place = place
 
     @property
     def errors(self) -> dict[str, str]:
@@ -153,7 +153,7 @@ class QuotaExceeded(PerdureError):
     def __init__(self, name: str, limit: float, what: str) -> None:
         number = int(limit) if float(limit).is_integer() else limit
         super().__init__(
-            f"the run has used up its quota of {number:,} {_ONE[name] if limit == 1 else what}",
+            f"the run has used up its quota of {number:,} {_ONE.get(name, what) if limit == 1 else what}",
             hint=f"start it with a larger one where that is meant: --quota {name}={limit * 10:.15g}",
         )
 

@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import ConnectionFailed, ObjectMissing, UsageError
 from perdure.monitoring.descriptions import executions
+from perdure.protocol.wire import BINARY_ENCODING
 from perdure.storage import ObjectInfo, Store
 from perdure.storage.backend import DELTA, DIGEST_CHARS
 from perdure.storage.value_objects import ValueObjects
@@ -36,7 +37,7 @@ CONCURRENT_REQUEST_COUNT: Final = 8
 """Histories read, and objects removed, at the same time."""
 
 _HEX: Final = re.compile(rb"[0-9a-f]{64,}")
-_READABLE: Final = (b"json/", b"binary/null", b"binary/plain", b"binary/protobuf")
+_READABLE: Final = (b"json/", b"binary/null", b"binary/plain", BINARY_ENCODING, b"binary/protobuf")
 
 ProgressCallback = Callable[[str, int], None]
 """Called with what is being done, and how many of these are done."""

@@ -28,14 +28,16 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
-from perdure.protocol.payloads import AgentCall, RunRequest, RunResult, RunStatus, StreamTail
-from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, to_payload
+from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
 from perdure.temporal.journalled_runner import JournalledRunner
 from perdure.workflows.graph_workflow import GraphWorkflow
+from perdure.workflows.notices import NoticeWorkflow
+from perdure.workflows.run_view import RunDetails
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
-    for kind in (AgentCall, Answer, RunRequest, RunResult, RunStatus, StreamTail)
+    for kind in (AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail)
 )
 """By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""
 
@@ -127,7 +129,7 @@ def _is_own(kind: object) -> bool:
 
 
 def _is_ours(payload: Payload, hint: type | None) -> bool:
-    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata
+    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata or is_binary_payload(payload)
 
 
 def _reduced(kind: Any) -> Any:
@@ -169,7 +171,10 @@ class GraphPlugin(SimplePlugin):
     def __init__(self, *, sandbox: bool = False) -> None:
         self._sandbox = sandbox
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            "perdure.GraphPlugin", data_converter=data_converter, workflows=[GraphWorkflow]
+            "perdure.GraphPlugin",
+            data_converter=data_converter,
+            interceptors=[RunDetails()],
+            workflows=[GraphWorkflow, NoticeWorkflow],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import (
     Client,
@@ -31,6 +31,7 @@ from perdure.monitoring.descriptions import RunDescription, described, pending_c
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
 from perdure.monitoring.view import StreamPiece
+from perdure.protocol.numpy_arrays import with_arrays
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
@@ -40,6 +41,9 @@ from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 
 WAITING_NOTICE_S = 5.0
 """Seconds after which a caller that waits for a result is notified of what the run waits for."""
+
+if TYPE_CHECKING:
+    from perdure.history.follow import RunFollower
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +97,8 @@ class Run:
                 logger.warning("run %r waits for an answer at %r: %s", self.id, asked.path, asked.message)
 
     async def _redeemed(self, result: RunResult) -> RunResult:
-        """The result with its large values, which are in the store."""
-        return from_plain(RunResult, await self.claims.redeem(to_plain(result)))
+        """The result with its large values, which are in the store, and with numpy's arrays."""
+        return from_plain(RunResult, with_arrays(await self.claims.redeem(to_plain(result))))
 
     async def cancel(self) -> None:
         """Asks the run to stop: running agents are notified, and no further node starts."""
@@ -185,6 +189,15 @@ class Run:
 
         return await read_run(self.temporal, self.id)
 
+    def follow(self) -> RunFollower:
+        """For those who look at the run again and again: its `model()` is that of `history`, and cheap.
+
+        It replays the history once, and then asks a worker for what has changed, as long as one answers.
+        """
+        from perdure.history.follow import RunFollower  # noqa: PLC0415 -- as in `history`
+
+        return RunFollower(self.temporal, self.id)
+
     async def explain(self, address: str) -> Explanation:
         """Why the node at this address, or the only one of this id, is in its state, and what to do about it.
 
@@ -196,7 +209,7 @@ class Run:
 
     async def value(self, value: Value) -> Value:
         """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""
-        return await self.claims.redeem(value)
+        return with_arrays(await self.claims.redeem(value))
 
     async def describe(self) -> RunDescription:
         """What the server itself knows of the run. Raises UsageError when it knows no such run."""

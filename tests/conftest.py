@@ -1,3 +1,4 @@
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,3 +76,12 @@ def _import_path() -> Iterator[None]:
     before = list(sys.path)
     yield
     sys.path[:] = before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks() -> Iterator[None]:
+    """A socket or task left open fails the file that left it, and no test that comes later."""
+    yield
+    clients = sys.modules.get("perdure.agents.llm.openai_client")
+    assert not getattr(clients, "_kept", None), "await close_clients() where a model is asked"
+    gc.collect()

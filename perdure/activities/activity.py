@@ -15,9 +15,11 @@ from temporalio.common import RawValue
 from perdure.activities.arguments import calls_of
 from perdure.activities.attempt import Attempt, check_needs
 from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
+from perdure.activities.delivery import Delivery
 from perdure.activities.directory import registry_of
 from perdure.activities.failures import fitting_cause, not_local, typed_failures
 from perdure.activities.heartbeat import Heartbeat
+from perdure.activities.notices import NoticeActivity
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
 from perdure.activities.suspects import SuspectLane
@@ -34,7 +36,6 @@ from perdure.graph.deferred import Deferred
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry
-from perdure.protocol.console import newest
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
@@ -50,33 +51,6 @@ MAX_LOCAL_RESULT_BYTES = 48_000
 
 MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
-
-MAX_CALL_CONSOLE_COUNT = 200
-"""Console lines that one call may leave behind: the newest, no more than MAX_CALL_CONSOLE_BYTES."""
-
-MAX_CALL_CONSOLE_BYTES = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    """One attempt of an activity, for all its calls. Where something in them is distant, it is `far`.
-
-    `context` is for calls that see nothing of theirs: to make one takes longer than many a call.
-    """
-
-    pulse: Heartbeat
-    far: bool
-    context: AgentContext
-    console: list[str] = field(default_factory=list[str])
-
-    def near(self, call: AgentCall) -> Value:
-        """What the result of a call may have in common with the store: inputs that it got copies of."""
-        return call.inputs if self.far else None
-
-    def metadata(self) -> dict[str, Any]:
-        """The metadata that is sent with the result."""
-        lines = newest(self.console, MAX_CALL_CONSOLE_COUNT, MAX_CALL_CONSOLE_BYTES)
-        return {"console": lines, "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +72,14 @@ class AgentActivities:
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is started with."""
-        return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
+        return [
+            self.directory,
+            self.segment,
+            self.fetch,
+            self.keep,
+            NoticeActivity(self.settings).deliver,
+            self.run_agent,
+        ]
 
     @activity.defn(name=DIRECTORY)
     async def directory(self, run: RawValue) -> RawValue:
@@ -178,7 +159,7 @@ class AgentActivities:
         attempt.check(info.activity_type)
         watch_calls()
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = _Delivery(attempt.pulse, far, context)
+        delivery = Delivery(attempt.pulse, far, context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         deadline = asyncio.timeout(attempt.limit_s())
         try:
@@ -198,7 +179,7 @@ class AgentActivities:
         return raw
 
     async def _packed(
-        self, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], delivery: _Delivery
+        self, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], delivery: Delivery
     ) -> RawValue:
         """The results of all calls, or the result of the one."""
         if batch:
@@ -208,7 +189,7 @@ class AgentActivities:
         return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
 
     async def _called(
-        self, agent: Agent | None, call: AgentCall, delivery: _Delivery, limited: bool = True
+        self, agent: Agent | None, call: AgentCall, delivery: Delivery, limited: bool = True
     ) -> Value:
         inputs, params = call.inputs, call.params
         if delivery.far:
@@ -225,7 +206,7 @@ class AgentActivities:
         return await unlimited(agent, inputs, params, context, filters, call.path)
 
     async def _together(
-        self, agent: Agent | None, calls: Sequence[AgentCall], delivery: _Delivery
+        self, agent: Agent | None, calls: Sequence[AgentCall], delivery: Delivery
     ) -> list[Value]:
         """The answers to calls that share this activity, and the limit of their worker.
 
@@ -243,7 +224,7 @@ class AgentActivities:
         timeout = encoded(failure_of(AgentTimeout(limit)))
         return [timeout if task in late else task.result() for task in tasks]
 
-    async def _in_batch(self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int) -> Value:
+    async def _in_batch(self, agent: Agent | None, call: AgentCall, delivery: Delivery, above: int) -> Value:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)

@@ -36,4 +36,6 @@ def registry_of(
         times_questions=True,
         strict_json=True,
         agent_wait=settings.agent_wait,
+        channels=sorted(settings.notify),
+        page=settings.ui_url,
     )

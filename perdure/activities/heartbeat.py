@@ -15,6 +15,7 @@ from temporalio import activity
 
 from perdure.graph.javascript import stringify
 from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import shown
 from perdure.protocol.payloads import StreamTail
 from perdure.protocol.records import to_plain
 
@@ -57,7 +58,7 @@ class Heartbeat:
 
     async def emit(self, piece: Value, /) -> None:
         """Streams a piece: text as it is, anything else as a line of JSON."""
-        text = piece if isinstance(piece, str) else f"{stringify(piece)}\n"
+        text = piece if isinstance(piece, str) else f"{stringify(shown(piece))}\n"
         now = asyncio.get_running_loop().time()
         self._recent.append((now, self.offset + len(self.text)))
         while self._recent[0][0] < now - FINAL_STREAM_S:

@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from perdure.agents.type_hints import Typed, typed
 from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -133,7 +134,11 @@ class Agent:
         return getattr(inspect.unwrap(self.function), "__code__", None)
 
     def call(self, inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Any:
-        """Calls the function with the arguments it takes: a value, or an awaitable of one."""
+        """Calls the function with the arguments it takes: a value, or an awaitable of one.
+
+        Arrays are numpy's there.
+        """
+        inputs, params = with_arrays(inputs), with_arrays(params)
         values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
         if len(self.arguments) < len(values):
             values = {name: values[name] for name in self.arguments}

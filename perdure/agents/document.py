@@ -1,6 +1,7 @@
-"""The text of docs/agents.md, made of what the agents say about themselves.
+"""The text of docs/agents.md, and of pages like it, made of what the agents say about themselves.
 
 python -m perdure.agents.document > docs/agents.md
+python -m perdure.agents.document perdure.agents.distributed.agents > docs/agents_distributed.md
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from perdure.agents.agent import Agent, Sample
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import catalog, load_agents
 from perdure.agents.shipped.graph_agents import DESCRIBED_GRAPH_AGENTS
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.graph.javascript import stringify
@@ -29,12 +30,21 @@ task queue. Graph agents run as nodes of the same run: the engine carries them o
 In the tables, a bold name is required. Numbers are doubles, as everywhere in a graph.
 """
 
+MODULE_HEAD: Final = """\
+# Agents of {module}
+
+This page is generated (`python -m perdure.agents.document {module}`). A worker has these agents
+with `--agents {module}`; `perdure agents --agents {module}` shows them.
+[Agents](agents.md) explains the words, and lists what every worker has. In the tables, a bold name is
+required, and a default is in parentheses.
+"""
+
 ENGINE: Final = "in the engine: its nodes are nodes of the run"
 
 
-def document(agents: Sequence[Agent]) -> str:
+def document(agents: Sequence[Agent], head: str = HEAD) -> str:
     """The whole page: an index, and a section for each agent by category."""
-    parts = [HEAD, _index(agents)]
+    parts = [head, _index(agents)]
     for category in _categories(agents):
         parts.append(f"## {category}\n")
         parts += [_section(each) for each in agents if each.category[0] == category]
@@ -45,6 +55,13 @@ def shipped() -> list[Agent]:
     """The agents to document, by name: not those that are parts of another, as in `toolsAgent.data`."""
     known = {**catalog(), **{each.name: each for each in DESCRIBED_GRAPH_AGENTS}}
     return [known[name] for name in sorted(known, key=str.lower) if "." not in name]
+
+
+def of_module(module: str) -> str:
+    """The page of the agents of a module."""
+    agents = load_agents(module)
+    listed = [agents[name] for name in sorted(agents, key=str.lower)]
+    return document(listed, MODULE_HEAD.format(module=module))
 
 
 def _categories(agents: Sequence[Agent]) -> list[str]:
@@ -96,7 +113,15 @@ def _rows(part: str, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, ..
         yield part, "", type_of(schema), schema.get("description", "")
     for name, inner in properties.items():
         marked = f"**`{name}`**" if name in schema.get("required", ()) and part != "output" else f"`{name}`"
-        yield part, marked, type_of(inner), inner.get("description", "")
+        yield part, marked, type_of(inner), _meaning(inner)
+
+
+def _meaning(schema: Mapping[str, Any]) -> str:
+    """The description, and the default if there is one that says something."""
+    description, default = schema.get("description", ""), schema.get("default")
+    return (
+        description if default is None or default == "" else f"{description} ({stringify(default)})".strip()
+    )
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
@@ -124,4 +149,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] -- standard output is a TextIOWrapper
-    sys.stdout.write(document(shipped()))
+    sys.stdout.write(of_module(sys.argv[1]) if sys.argv[1:] else document(shipped()))

@@ -16,7 +16,8 @@ from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
 from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
 from perdure.graph.sizes import bounded
-from perdure.graph.values import Value, normalize
+from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import AgentCall
 
 
@@ -113,7 +114,7 @@ async def _call(
 def normal(agent: str, result: Any) -> Value:
     """What an agent returned, as a value of the language. Raises AgentError for what is none or too large."""
     try:
-        return normalize(bounded(result))
+        return from_python(bounded(result))
     except SizeExceeded as error:
         raise SizeExceeded(error.size, error.limit, f"{agent}: ") from error
     except TypeError as error:

@@ -76,6 +76,10 @@ class Typed:
             return hint.adapter.validate_json(data, strict=True)
         except ValidationError as error:
             raise FinalError(_message(self.agent, name, error)) from None
+        except TypeError:
+            hint = "do without a type hint there, or with dict[str, numpy.ndarray]"
+            finding = "there is an array, or a byte string, where JSON is expected"
+            raise FinalError(f"{self.agent}: {name}: {finding}", hint=hint) from None
         except UnicodeEncodeError:
             finding = "a string holds half of a UTF-16 pair, which Python cannot encode"
             raise FinalError(f"{self.agent}: {name}: {finding}") from None
@@ -160,12 +164,18 @@ def _of_awaitable(hint: Any) -> Any:
 
 def _is_plain(hint: Any) -> bool:
     """Whether a hint says no more than: anything, a dictionary of anything, a list of anything."""
-    if hint in _ANYTHING or hint in _CONTAINERS:
+    if hint in _ANYTHING or hint in _CONTAINERS or _is_binary(hint):
         return True
     if typing.get_origin(hint) not in _CONTAINERS:
         return False
     *keys, values = typing.get_args(hint) or (Any,)
-    return values in _ANYTHING[:2] and all(key in (str, Any) for key in keys)
+    return (values in _ANYTHING[:2] or _is_binary(values)) and all(key in (str, Any) for key in keys)
+
+
+def _is_binary(hint: Any) -> bool:
+    """Whether a hint asks for a byte string or for an array of numpy, of which there is no JSON Schema."""
+    kind = typing.get_origin(hint) or hint
+    return kind is bytes or (getattr(kind, "__module__", "") == "numpy" and kind.__name__ == "ndarray")
 
 
 def _checked(agent: str, of: str, hint: Any) -> Hint:

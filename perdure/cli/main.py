@@ -13,8 +13,9 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from perdure import __version__
 from perdure.cli import output
@@ -64,12 +65,6 @@ exit codes: 0 done, 1 the run failed, 2 the graph or the call is wrong, 3 no ser
 BUG_EXIT_CODE = 70
 
 
-class Verbosity:
-    """Whether -v is set: before the command, or after it."""
-
-    asked = False
-
-
 class Parser(argparse.ArgumentParser):
     """One whose complaints are one line, without characters that act: they quote what was typed."""
 
@@ -89,9 +84,11 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Does what the command line says, and returns the exit code."""
-    Verbosity.asked = False
+    is_verbose = False
     try:
-        return _dispatch(list(argv))
+        args, command = _parsed(list(argv))
+        is_verbose = args.verbose
+        return command(args)
     except SystemExit as stop:  # argparse, after it has said why
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
@@ -108,10 +105,14 @@ def run(argv: Sequence[str]) -> int:
         output.note(f"perdure: {message(finding)}")
         return 2
     except Exception as error:
-        return _bug(error)
+        return _bug(error, is_verbose)
 
 
-def _dispatch(argv: list[str]) -> int:
+Command: TypeAlias = Callable[[argparse.Namespace], int]
+
+
+def _parsed(argv: list[str]) -> tuple[argparse.Namespace, Command]:
+    """The arguments, and the command that takes them. Raises UsageError, and SystemExit as argparse does."""
     name = next((word for word in argv if not word.startswith("-")), None)
     if name is not None and name not in COMMANDS:
         near = get_close_matches(name, COMMANDS, n=1)
@@ -119,14 +120,17 @@ def _dispatch(argv: list[str]) -> int:
         raise UsageError(f"there is no command {name!r}", hint=hint)
     parser, command = _parser(name)
     args = parser.parse_args(argv)
-    Verbosity.asked = args.verbose
-    if command is None:
-        parser.print_help(sys.stderr)
-        return 2
-    return command(args)
+    return args, command or partial(_help, parser)
 
 
-def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Callable[[argparse.Namespace], int] | None]:
+def _help(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    """What is done without a command."""
+    del args
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Command | None]:
     """The parser, of which only the part for command `name` is complete, and that command."""
     parser = Parser(
         prog="perdure",
@@ -169,8 +173,8 @@ def _code(error: PerdureError) -> int:
     return 2 if isinstance(error, GraphError | UsageError | RunConflict) else 1
 
 
-def _bug(error: Exception) -> int:
-    if Verbosity.asked:
+def _bug(error: Exception, is_verbose: bool) -> int:
+    if is_verbose:
         output.note("".join(traceback.format_exception(error)))
     problem = f"{type(error).__name__}: {error}".partition("\n")[0]
     output.note(f"perdure: {problem}\nthis is a bug in perdure; run with -v for the traceback")

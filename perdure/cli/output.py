@@ -6,14 +6,28 @@ import io
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped, line, plain
-from perdure.graph.values import normalize
+from perdure.protocol.numpy_arrays import shown
 
-_reserved: list[TextIO | None] = []
-"""Where results go once stdout is reserved: one stream, or None where the caller has closed it."""
+
+class ReservedStdout:
+    """Takes the place of stdout: results still go there, and whatever else is printed goes to stderr."""
+
+    def __init__(self, results: TextIO | None) -> None:
+        self.results = results
+
+    def write(self, text: str) -> int:
+        """To stderr, if it is open."""
+        return 0 if sys.stderr is None else sys.stderr.write(text)  # pyright: ignore[reportUnnecessaryComparison] -- it is None where the caller has closed it
+
+    def flush(self) -> None:
+        """Nothing to do: stderr is not buffered beyond a line."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 class Interrupted(Exception):
@@ -29,25 +43,23 @@ def prepare() -> None:
 
 def reserve() -> None:
     """Keeps stdout for results: what agents and their modules print goes to stderr from now on."""
-    if not _reserved:
-        _reserved.append(sys.stdout)
-        sys.stdout = sys.stderr
+    if not isinstance(sys.stdout, ReservedStdout):
+        sys.stdout = cast(TextIO, ReservedStdout(sys.stdout))
 
 
-def release() -> None:
-    """Undoes `reserve`."""
-    if _reserved:
-        sys.stdout = _reserved.pop()
+def _results() -> TextIO | None:
+    """Where results go; None where the caller has closed stdout."""
+    return sys.stdout.results if isinstance(sys.stdout, ReservedStdout) else sys.stdout
 
 
 def result(text: str) -> None:
     """A line, or several, of the result."""
-    _write(_reserved[0] if _reserved else sys.stdout, text + "\n")
+    _write(_results(), text + "\n")
 
 
 def is_terminal() -> bool:
     """Whether results go to a terminal."""
-    stream = _reserved[0] if _reserved else sys.stdout
+    stream = _results()
     return stream is not None and stream.isatty()
 
 
@@ -58,7 +70,7 @@ def note(text: str) -> None:
 
 def json_text(value: Any) -> str:
     """JSON with two spaces, as GraphAI prints results."""
-    return escaped(str(stringify(normalize(value), 2)))
+    return escaped(str(stringify(shown(value), 2)))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -74,7 +86,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def flush() -> None:
     """Everything out, as far as anybody still reads it."""
-    for stream in (*_reserved, sys.stdout, sys.stderr):
+    for stream in (_results(), sys.stderr):
         with suppress(OSError, ValueError):
             _write(stream, "")
 

@@ -5,12 +5,12 @@ What decides is elsewhere; the board records, and can take whole graphs off agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
+from perdure.engine.live_bytes import carried_bytes, open_bytes, recount, result_bytes, row_bytes
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -26,8 +26,9 @@ from perdure.engine.messages import (
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
-from perdure.engine.state import Clock, GraphRun, NodeState, Observer
+from perdure.engine.state import Clock, GraphRun, Nested, NodeState, Observer
 from perdure.errors import QuotaExceeded
+from perdure.graph.values import Value
 
 Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
 
@@ -51,7 +52,7 @@ class Rules:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether fuel and the bounds of numbers hold, as they do for all runs but old ones."""
+        """Whether fuel and the bounds of numbers and values hold, as they do for all runs but old ones."""
         return self.event_steps < inf
 
 
@@ -83,6 +84,8 @@ class Board:
     quotas: Quotas = field(default_factory=Quotas)
     used_calls: int = 0
     used_iterations: int = 0
+    live: int = 0
+    is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
 
     @property
@@ -106,6 +109,45 @@ class Board:
         self.used_iterations += 1
         if self.used_iterations > self.quotas.iterations:
             raise QuotaExceeded("iterations", self.quotas.iterations, "iterations of loops")
+
+    def hold_result(self, run: GraphRun, result: Value) -> None:
+        """A node of `run` is to have this result. Raises QuotaExceeded."""
+        if self.is_bounded and (size := result_bytes(result)):
+            self.hold(run, size)
+
+    def hold(self, run: GraphRun, size: int) -> None:
+        """Graph `run` holds `size` bytes more. Raises QuotaExceeded where that is too much for the run."""
+        run.live += size
+        self.live += size
+        self._check_live()
+
+    def _check_live(self) -> None:
+        if self.live > self.quotas.live:
+            raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
+
+    def collect_row(self, run: GraphRun, nested: Nested, child: GraphRun, value: Value) -> None:
+        """The row `child` of a node of `run` is over with these results. Raises QuotaExceeded."""
+        nested.results[child.map_index or 0] = value
+        nested.children.remove(child.id)
+        del self.runs[child.id]
+        if self.is_bounded:
+            size = row_bytes(value)
+            nested.live += size
+            run.live += size
+            self.live += size - child.live
+            self._check_live()
+
+    def carry_over(self, run: GraphRun) -> None:
+        """Another iteration of `run` begins, and holds what its loop carries over. Raises QuotaExceeded."""
+        if self.is_bounded:
+            self.hold(run, carried_bytes(run) - run.live)
+
+    def recount(self) -> None:
+        """Counts again what all graphs hold."""
+        if self.is_bounded:
+            for run in self.runs.values():
+                recount(run)
+            self.live = sum(run.live for run in self.runs.values())
 
     @property
     def is_full(self) -> bool:
@@ -135,9 +177,12 @@ class Board:
     def add_run(
         self, plan: Plan, parent: tuple[GraphRun, str] | None = None, index: int | None = None
     ) -> GraphRun:
-        """A graph to run: the root, or inside the node that `parent` names, there for the row `index`."""
+        """A graph to run: the root, or inside the node that `parent` names, there for the row `index`.
+
+        Raises QuotaExceeded.
+        """
         self.last_run += 1
-        run = GraphRun(id=self.last_run, plan=plan, clock=self.clock, resolved=self.resolved, rule=plan.loop)
+        run = self.put_run(self.last_run, plan)
         if parent is not None:
             outer, name = parent
             run.parent = (outer.id, name)
@@ -149,7 +194,17 @@ class Board:
             run.map_index = index
             end = "." if index is None else f"[{index}]."
             run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
-        self.runs[run.id] = run
+        if self.is_bounded:
+            run.own_bytes = open_bytes(run)
+            self.hold(run, run.own_bytes)
+        return run
+
+    def put_run(self, number: int, plan: Plan) -> GraphRun:
+        """A graph of this number, as it is before anything has happened to it."""
+        run = GraphRun(id=number, plan=plan, clock=self.clock, resolved=self.resolved, rule=plan.loop)
+        if not self.is_bounded:
+            run.value_limit = inf
+        self.runs[number] = run
         return run
 
     def send(self, run: GraphRun, name: str, command: Starting) -> None:
@@ -172,12 +227,15 @@ class Board:
         if text is not None:
             self.commands.append(Console(run.path_of(name), text))
 
-    def discard(self, children: Iterable[int]) -> None:
-        """Stops abandoned inner graphs, and forgets them."""
-        doomed = [run for child in children for run in self.runs[child].walk(self.runs)]
+    def discard(self, run: GraphRun, nested: Nested) -> None:
+        """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
+        doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
         self.stop(doomed)
-        for run in doomed:
-            del self.runs[run.id]
+        for inner in doomed:
+            del self.runs[inner.id]
+            self.live -= inner.live
+        run.live -= nested.live
+        self.live -= nested.live
 
     def stop(self, doomed: list[GraphRun]) -> None:
         """Cancels what runs in these graphs and takes what waits out of the queue."""

@@ -109,12 +109,13 @@ def prepare(
     inputs: dict[str, Value],
     params: Mapping[str, Value],
     graph: Value,
-    slots: Slots,
+    slots: Slots | None = None,
     agents: Collection[str] | None = None,
 ) -> Preparation:
     """What the graph agent `name` runs. `graph` is None where the node has none at all.
 
-    `agents` are those that the run may call, None for any.
+    `slots` are those of the run if this is a retry: its node gave its own back with the failure. `agents` are
+    those that the run may call, None for any.
 
     Raises BadCall with GraphAI's message.
     """
@@ -131,9 +132,13 @@ def prepare(
     return _mapped(inputs, params, graph) if kind.rows else _nested(graph, inputs)
 
 
-def _refuse_crowd(name: str, slots: Slots) -> None:
-    """GraphAI wants a free slot: a retry has none, when another node took it after the failure."""
-    if slots.is_crowded:
+def _refuse_crowd(name: str, slots: Slots | None) -> None:
+    """GraphAI wants a free slot: a retry has none, when another node took it after the failure.
+
+    A first attempt has the slot with which its node left the queue, also if it begins later because the
+    scheduler had other things to do: by then, graphs that have ended may have taken theirs back.
+    """
+    if slots is not None and slots.is_crowded:
         raise BadCall(f"{name}: Concurrency is too low: {slots.concurrency}")
 
 

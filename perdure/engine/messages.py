@@ -45,14 +45,16 @@ class Quotas:
     """What a run may use up, graphs inside it included; it ends with QuotaExceeded beyond that.
 
     `calls` of agents, retries and attempts that fail at once included, `iterations` of loops, `depth` of
-    graphs inside each other, `steps` of the scheduler (perdure.engine.fuel; some five for each call);
-    `bytes` of values that were moved and `seconds` since it began are counted by the durable shell.
+    graphs inside each other, `steps` of the scheduler (perdure.engine.fuel; some five for each call),
+    `live` bytes of results that it holds at a time (perdure.engine.live_bytes); `bytes` of values that were
+    moved and `seconds` since it began are counted by the durable shell.
     """
 
     calls: float = 1_000_000
     iterations: float = 1_000_000
     depth: float = 100
     steps: float = 5_000_000
+    live: float = 200e6
     bytes: float = 100e9
     seconds: float = inf
 

@@ -93,7 +93,7 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
 def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
     rendered: Any = plan.inputs.render(run)
-    if plan.is_measured:
+    if plan.is_measured and run.value_limit == MAX_VALUE_BYTES:
         _check_size(rendered)
     if plan.probe is None:
         return rendered
@@ -209,8 +209,9 @@ def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:
         return result
     over = _members(plan.pass_through, run)
     if far:
-        return bounded(Merged(result if isinstance(result, Deferred) else Composite(result), over))
-    return bounded(evaluate.merged(result, over))
+        base = result if isinstance(result, Deferred) else Composite(result)
+        return bounded(Merged(base, over), run.value_limit)
+    return bounded(evaluate.merged(result, over), run.value_limit)
 
 
 def mapped(run: GraphRun, plan: ComputedPlan, whole: Value) -> Value:
@@ -218,7 +219,8 @@ def mapped(run: GraphRun, plan: ComputedPlan, whole: Value) -> Value:
     if plan.output is None:
         return whole
     members = _members(plan.output, Self(whole, run.now_ms))
-    return bounded({**members, **_members(plan.pass_through, run)} if plan.pass_through else members)
+    shown = {**members, **_members(plan.pass_through, run)} if plan.pass_through else members
+    return bounded(shown, run.value_limit)
 
 
 def is_missing(run: GraphRun, plan: ComputedPlan, whole: Value) -> bool:

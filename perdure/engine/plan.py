@@ -67,7 +67,8 @@ class ComputedPlan:
 class Plan:
     """A compiled graph. `order` is document order as JavaScript sees it, without hidden nodes.
 
-    `required` are the static nodes that nothing updates: they must have a value. `batch` is the largest of
+    `required` are the static nodes that nothing updates: they must have a value; `updated` are the others,
+    without the index of the loop. `batch` is the largest of
     its nodes.
     """
 
@@ -78,6 +79,7 @@ class Plan:
     waiters: Mapping[str, tuple[str, ...]]
     result_nodes: tuple[str, ...]
     required: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
     loop: Mapping[str, Value] | None = None
     loop_while: Reference | None = None
     concurrency: int = DEFAULT_CONCURRENCY
@@ -92,6 +94,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
     nodes: Mapping[str, Value] = document["nodes"]
     order = tuple(map(intern, ordered_keys(nodes)))  # as references are: to compare them costs nothing
     statics = {name: _static(nodes[name]) for name in order if not is_computed(nodes[name])}
+    updated = tuple(name for name, static in statics.items() if static.update is not None)
     statics[LOOP_INDEX] = StaticPlan(value=0, update=parse_reference(f":{LOOP_INDEX}.add(1)"))
     computed = {name: _computed(nodes[name], graphs) for name in order if is_computed(nodes[name])}
     loop = document.get("loop")
@@ -107,6 +110,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         waiters=_waiters(computed),
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
         required=tuple(name for name, static in statics.items() if static.update is None),
+        updated=updated,
         loop=loop if is_dict(loop) else None,
         loop_while=parse_reference(loop.get("while")) if is_dict(loop) else None,
         concurrency=int(limits["global"]),

@@ -29,6 +29,7 @@ from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_arrivals import ValueArrivals
+from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -45,7 +46,6 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
-from perdure.engine.value_requests import ValueRequests
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 
@@ -183,7 +183,8 @@ def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:
     """An empty board for a run of `plan`."""
     quotas = rules.options.quotas
     fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps)
-    return Board(Slots(plan.concurrency, plan.labels), observe, quotas=quotas, fuel=fuel)
+    slots = Slots(plan.concurrency, plan.labels)
+    return Board(slots, observe, quotas=quotas, is_bounded=rules.is_bounded, fuel=fuel)
 
 
 def _prepare(run: GraphRun, options: RunOptions) -> None:

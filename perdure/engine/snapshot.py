@@ -115,6 +115,7 @@ def _restored(
     board.resolved.remember(data.get("known", {}))
     for item in data["runs"]:
         _add_run(board, item, plans)
+    board.recount()
     for number, name in data["queue"]:
         plan = board.runs[number].plan.computed[name]
         board.slots.push(number, name, plan.priority, plan.label)
@@ -215,10 +216,8 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
 def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
     """Puts a graph on the board, and takes the slots that its nodes hold."""
     plan = plans[int(data["document"])]
-    run = GraphRun(
-        id=data["id"], plan=plan, clock=board.clock, resolved=board.resolved, rule=data.get("rule", plan.loop)
-    )
-    board.runs[run.id] = run
+    run = board.put_run(data["id"], plan)
+    run.rule = data.get("rule", plan.loop)
     if "parent" in data:
         number, name = data["parent"]
         run.parent, run.path, run.key = (number, name), data["path"], data["key"]

@@ -18,6 +18,7 @@ from perdure.engine.starts import Start
 from perdure.errors import InvalidTransition
 from perdure.graph.deferred import Deferred
 from perdure.graph.fields import LOOP_INDEX
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import UNDEFINED, Value
 
 
@@ -125,7 +126,8 @@ class Nested:
     `starts` are all of them, of which `opened` have begun, `room` at a time (0 until the first has);
     `children` are those still running, and `results` what the others returned, by row; those `kept` are in
     lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
-    `opening`, nothing is decided; `failed` is the message of the first graph that did.
+    `opening`, nothing is decided; `failed` is the message of the first graph that did. `live` are the bytes
+    of `results`.
     """
 
     call: int
@@ -144,6 +146,7 @@ class Nested:
     opening: bool = False
     failed: str | None = None
     outcome: Outcome | None = None
+    live: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,7 +159,8 @@ class GraphRun:
 
     `active` is the number of nodes in an ACTIVE state, which `move` alone changes. `holds` counts what
     else keeps the graph from being over: a walk over nodes that may queue some, and waiting nodes that
-    need a value to be decided.
+    need a value to be decided. `own_bytes` are those of the graph itself, `live` those of
+    all that it holds (perdure.engine.live_bytes), `value_limit` those that a value may have.
     """
 
     id: int
@@ -176,6 +180,9 @@ class GraphRun:
     nodes: dict[str, NodeRun] = field(default_factory=dict[str, NodeRun])
     active: int = 0
     holds: int = 0
+    own_bytes: int = 0
+    live: int = 0
+    value_limit: float = MAX_VALUE_BYTES
     outcome: Outcome | None = None
 
     def result(self, node: str) -> Value:

@@ -26,12 +26,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
+from perdure.graph.binary import Array, binary_text, is_binary, is_tensors
 from perdure.graph.javascript import utf16_length
 from perdure.graph.values import Value, is_dict, is_list
 
-Kind: TypeAlias = Literal["object", "list", "string"]
+Kind: TypeAlias = Literal["object", "list", "string", "tensors", "array", "bytes"]
+"""`tensors` is an object whose members are arrays, `array` one alone."""
+
+REF_KINDS: Final = get_args(Kind)
+BINARY_KINDS: Final = ("tensors", "array", "bytes")
 
 MAX_KEY_NAMES_COUNT: Final = 32
 """An object with at most this many members has their names next to its hash."""
@@ -137,9 +142,14 @@ def stored(digest: str, size: int, value: Value) -> BlobRef:
     """What a run holds of `value`, which is kept under `digest`."""
     if is_dict(value):
         few = len(value) <= MAX_KEY_NAMES_COUNT and all(len(key) <= MAX_KEY_NAME_CHARS for key in value)
-        return BlobRef(digest, size, "object", len(value), tuple(value) if few else None)
+        kind = "tensors" if is_tensors(value) else "object"
+        return BlobRef(digest, size, kind, len(value), tuple(value) if few else None)
     if is_list(value):
         return BlobRef(digest, size, "list", len(value))
+    if isinstance(value, bytes):
+        return BlobRef(digest, size, "bytes", len(value))
+    if isinstance(value, Array):
+        return BlobRef(digest, size, "array", value.shape[0] if value.shape else 0)
     return BlobRef(digest, size, "string", utf16_length(str(value)))
 
 
@@ -171,8 +181,14 @@ def copied(value: Value) -> Value:
 
 
 def described(value: Value) -> Value:
-    """`value` for people: what is not present is described."""
-    return replaced(value, str)
+    """`value` for people: what is not present, or binary, is described."""
+    if is_dict(value):
+        return {key: described(item) for key, item in value.items()}
+    if is_list(value):
+        return [described(item) for item in value]
+    if is_binary(value):
+        return binary_text(value)
+    return str(value) if isinstance(value, Deferred) else value
 
 
 def sources(distant: Deferred) -> Iterator[BlobRef]:

@@ -14,6 +14,7 @@ from itertools import islice
 from json.encoder import encode_basestring as _quote
 from typing import Any, Final
 
+from perdure.graph.binary import refuse_text
 from perdure.graph.values import (
     MAX_DEPTH,
     MAX_EXACT_INTEGER,
@@ -85,7 +86,10 @@ def _place_point(digits: str, point: int) -> str:
 
 
 def to_string(value: Value) -> str:
-    """String(value): lists joined by commas with null as "", objects as [object Object]."""
+    """String(value): lists joined by commas with null as "", objects as [object Object].
+
+    Raises FunctionError for what is binary, as `stringify` does.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -96,6 +100,7 @@ def to_string(value: Value) -> str:
         return ",".join(_leaves(value))
     if value is None:
         return "null"
+    refuse_text(value)
     return "undefined" if isinstance(value, Undefined) else "[object Object]"
 
 
@@ -199,6 +204,7 @@ def _scalar(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return number_to_string(value) if math.isfinite(value) else "null"
+    refuse_text(value)
     return "null"
 
 

@@ -13,6 +13,7 @@ from sys import intern
 from typing import Final, TypeAlias
 
 from perdure.errors import FunctionError
+from perdure.graph.binary import Array
 from perdure.graph.deferred import BlobRef, Composite, Deferred, Projection, deferred_in
 from perdure.graph.functions import Bound, bind
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
@@ -41,12 +42,14 @@ each. A longer one is parsed each time: thousands of a megabyte would fill the m
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """``.name``: a member of a dictionary; undefined on everything else, lists included."""
+    """``.name``: a member of a dictionary, a fact of an array; undefined on all else, lists included."""
 
     prop: str
 
     def read(self, value: Value) -> Value:
         """The member of `value`, UNDEFINED where it has none."""
+        if isinstance(value, Array):
+            return value.facts().get(self.prop, UNDEFINED)
         return value.get(self.prop, UNDEFINED) if is_dict(value) else UNDEFINED
 
 

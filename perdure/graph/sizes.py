@@ -8,6 +8,8 @@ The measure
     About the bytes of the JSON, and CONTAINER_BYTES for each list and object, which is what one takes in
     memory. A part that occurs in several places counts in each, because it is written in each.
     A value of the store counts what its object has; a part of one, of which nothing is known, counts nothing.
+    Byte strings and arrays count a part of their bytes (BINARY_SIZE_FACTOR): they take no more than these in
+    memory, where JSON takes many times as much.
 
 Invariant
     To measure takes no longer than the bound allows, whatever is shared: it stops where the bound is passed.
@@ -19,10 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from perdure.errors import SizeExceeded
-from perdure.graph.deferred import BlobRef, Composite, Concat, Deferred, Merged
+from perdure.graph.binary import size_of_binary
+from perdure.graph.deferred import BINARY_KINDS, BlobRef, Composite, Concat, Merged
 from perdure.graph.values import Value
 
 MAX_VALUE_BYTES: Final = 64_000_000
@@ -34,12 +38,14 @@ CONTAINER_BYTES: Final = 64
 SCALAR_BYTES: Final = 8
 """Bytes of a number, true, false, null, and of the punctuation around an item or a name."""
 
+BINARY_SIZE_FACTOR: Final = 16
+"""Bytes of an array, or of a byte string, that count as one: MAX_VALUE_BYTES are a gigabyte of them."""
+
 ENCODED_TEXT_CHARS: Final = 1_000_000
 """Characters from which a string outside ASCII is encoded to be measured."""
 
 
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
-_SIZED: Final = (Deferred, list, tuple, dict)
 
 
 def size_of(value: Value, limit: int = MAX_VALUE_BYTES, *, stored: bool = True) -> int:
@@ -67,7 +73,7 @@ def size_of(value: Value, limit: int = MAX_VALUE_BYTES, *, stored: bool = True) 
                 total += len(item) if len(item) < ENCODED_TEXT_CHARS else _text_size(item)
             elif kind is dict or kind is list:
                 pending.append(item)
-            elif kind not in _SCALARS and isinstance(item, _SIZED):
+            elif kind not in _SCALARS:
                 total += _size_of_other(item, limit, stored)
             if total > limit:
                 break
@@ -83,7 +89,8 @@ def _text_size(text: str) -> int:
 def _size_of_other(value: Value, limit: int, stored: bool) -> int:
     match value:
         case BlobRef():
-            return value.size if stored else SCALAR_BYTES
+            size = value.size // BINARY_SIZE_FACTOR if value.kind in BINARY_KINDS else value.size
+            return size if stored else SCALAR_BYTES
         case Composite(inner):
             return size_of(inner, limit, stored=stored)
         case Concat(parts):
@@ -95,14 +102,15 @@ def _size_of_other(value: Value, limit: int, stored: bool) -> int:
         case dict():
             return size_of({**value}, limit, stored=stored)
         case _:
-            return SCALAR_BYTES
+            return SCALAR_BYTES + size_of_binary(value) // BINARY_SIZE_FACTOR
 
 
-def bounded(value: Value, *, stored: bool = True) -> Value:
-    """`value`. Raises SizeExceeded where it is larger than one may be; `stored` as in size_of."""
-    size = size_of(value, stored=stored)
-    if size > MAX_VALUE_BYTES:
-        raise SizeExceeded(size, MAX_VALUE_BYTES)
+def bounded(value: Value, limit: float = MAX_VALUE_BYTES, *, stored: bool = True) -> Value:
+    """`value`. Raises SizeExceeded where it is larger than `limit`; `stored` as in size_of."""
+    if limit < inf:
+        size = size_of(value, int(limit), stored=stored)
+        if size > limit:
+            raise SizeExceeded(size, int(limit))
     return value
 
 

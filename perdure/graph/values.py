@@ -1,17 +1,18 @@
 """Values of the language: JSON's, plus what JavaScript lets a graph observe.
 
-A value is None, bool, int, float, str, list, dict with str keys, or UNDEFINED. Numbers are
-doubles: `number` gives the one Python form of each, so that 1 and 1.0 never differ in text.
+A value is None, bool, int, float, str, list, dict with str keys, UNDEFINED, or binary (binary.py). Numbers
+are doubles: `number` gives the one Python form of each, so that 1 and 1.0 never differ in text.
 See docs/language.md, "Values".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
-Value: TypeAlias = Any  # None | bool | int | float | str | list[Value] | dict[str, Value] | Undefined
+Value: TypeAlias = Any
+"""None | bool | int | float | str | list[Value] | dict[str, Value] | Undefined | Array | bytes"""
 
 MAX_EXACT_INTEGER: Final = 2**53
 """Integers beyond this magnitude are not all doubles."""
@@ -93,19 +94,20 @@ def number(value: float) -> int | float:
     return value
 
 
-def normalize(value: Any) -> Value:
+def normalize(value: Any, foreign: Callable[[Any], Value] | None = None) -> Value:
     """`value` as the language holds it: tuples become lists, keys strings, numbers doubles.
 
-    Subclasses (an IntEnum, a numpy.float64, an OrderedDict) become the plain type.
+    Subclasses (an IntEnum, a numpy.float64, an OrderedDict) become the plain type. `foreign` gives the values
+    of what is not JSON's, such as numpy's arrays; without it, byte strings and arrays are refused.
 
     Raises:
-        TypeError: for what has no place in a graph (bytes, sets, objects), naming the type, and for
+        TypeError: for what has no place in a graph (sets, objects), naming the type, and for
             what nests deeper than MAX_DEPTH, such as a list that contains itself.
     """
-    return _normalize(value, 0)
+    return _normalize(value, 0, foreign)
 
 
-def _normalize(value: Any, depth: int) -> Value:
+def _normalize(value: Any, depth: int, foreign: Callable[[Any], Value] | None) -> Value:
     # Loops, not comprehensions: those take a second frame of the stack per level before Python 3.12.
     kind = value.__class__
     if kind in _AS_IT_IS or (kind is int and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER):
@@ -122,13 +124,18 @@ def _normalize(value: Any, depth: int) -> Value:
         members: dict[str, Value] = {}
         for key, item in cast("Mapping[Any, Any]", value).items():
             name = key if key.__class__ is str else _normalize_key(key)
-            members[name] = item if item.__class__ in _AS_IT_IS else _normalize(item, depth + 1)
+            members[name] = item if item.__class__ in _AS_IT_IS else _normalize(item, depth + 1, foreign)
         return members
     if isinstance(value, list | tuple):
         items: list[Value] = []
         for item in cast("Iterable[Any]", value):
-            items.append(_normalize(item, depth + 1))
+            items.append(_normalize(item, depth + 1, foreign))
         return items
+    return (foreign or refused)(value)
+
+
+def refused(value: Any) -> Value:
+    """Raises TypeError, for a value that has no place in a graph."""
     raise TypeError(f"a value of type {type(value).__name__} cannot pass through a graph")
 
 

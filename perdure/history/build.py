@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -17,19 +16,12 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
 from perdure.graph.values import UNDEFINED, Value
-from perdure.history.activities import activities, message, milliseconds
+from perdure.history.activities import END_STATES, activities, message, milliseconds
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
-from perdure.protocol.payloads import RunRequest
-
-END_STATES: Final[Mapping[int, str]] = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed-out",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "canceled",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
-}
+from perdure.protocol.failures import NodeFailure
+from perdure.protocol.payloads import RunRequest, RunResult
 
 
 def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
@@ -37,15 +29,14 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     first, last = histories[0].events[0], histories[-1].events[-1]
     began = first.workflow_execution_started_event_attributes
     state = END_STATES.get(last.event_type)
+    failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler = None if shell is None else shell.scheduler()
-    if not replayed.journal.passes:
-        _foresee(request, replayed)
-    events = (event for history in histories for event in history.events)
-    placement = None if shell is None else shell.placement
-    builder = NodeBuilder(replayed.journal, activities(events), state is not None, placement)
+    scheduler = None if shell is None else shell.view.scheduler()
+    _foresee(request, replayed)
+    calls = activities(event for history in histories for event in history.events)
+    builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
-    prompts = () if shell is None or state is not None else shell.questions()
+    prompts = () if shell is None or state is not None else shell.view.questions()
     questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
     for question in questions:
         nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
@@ -61,20 +52,24 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         queue=request.queue,
         results={} if scheduler is None else _results(scheduler.root),
         errors={} if scheduler is None else scheduler.root.errors(),
-        failure=_failure(last),
+        failure=failure,
+        cause=_cause(failure, shell and shell.result),
         questions=questions,
         console=tuple(replayed.journal.console),
-        counts=_counts(nodes),
+        counts=phase_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
+        position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
 
 
 def _foresee(request: RunRequest, replayed: Replayed) -> None:
-    """Notes the graph of a run in which nothing has happened yet: all of its nodes wait."""
+    """Notes the graph of a run, if nothing has happened in it yet: all of its nodes wait."""
+    if replayed.journal.passes:
+        return
     with suppress(PerdureError):  # the run will end with it
         replayed.journal.begun(Scheduler(request.graph, replace(request.options, injects=())))
 
@@ -97,7 +92,8 @@ def _slots(board: Board | None) -> SlotCounts | None:
     )
 
 
-def _counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+def phase_counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
+    """How many nodes are in each phase."""
     return dict(Counter(str(node.phase) for node in nodes.values()))
 
 
@@ -105,6 +101,13 @@ def _execution(history: WorkflowHistory) -> Execution:
     first, last = history.events[0], history.events[-1]
     began = first.workflow_execution_started_event_attributes
     return Execution(began.original_execution_run_id, milliseconds(first.event_time), last.event_id)
+
+
+def _cause(failure: str | None, result: RunResult | None) -> NodeFailure | None:
+    """Why a run failed: in its own words, or without a node where it was ended from outside."""
+    if failure is None:
+        return None
+    return NodeFailure.of("", failure) if result is None or result.cause is None else result.cause
 
 
 def _failure(last: HistoryEvent) -> str | None:

@@ -15,6 +15,8 @@ from enum import StrEnum
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
+from perdure.protocol.failures import NodeFailure
+from perdure.protocol.trail import TrailPosition
 
 
 class Phase(StrEnum):
@@ -189,7 +191,9 @@ class RunModel:
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
-    new soon. `problem` says why a history could not be replayed: then there are no nodes.
+    new soon. `position` is where the replay has arrived in the changes of its last execution, None before it
+    has begun. `problem` says why a history could not be replayed: then there are no nodes.
+    Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
     id: str
@@ -204,6 +208,7 @@ class RunModel:
     results: Mapping[str, Value] = field(default_factory=dict[str, Value])
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
+    cause: NodeFailure | None = None
     questions: tuple[Question, ...] = ()
     console: tuple[ConsoleLine, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -211,6 +216,7 @@ class RunModel:
     transitions: tuple[Transition, ...] = ()
     slots: SlotCounts | None = None
     is_continuing: bool = False
+    position: TrailPosition | None = None
     problem: str | None = None
 
     @property

@@ -25,6 +25,11 @@ _PHASES: Mapping[NodeState, Phase] = {
 }
 
 
+def phase_of(state: NodeState) -> Phase:
+    """What a node in this state is doing, as far as the run itself knows."""
+    return _PHASES.get(state) or Phase(state)
+
+
 @dataclass(slots=True)
 class _Times:
     ready: int | None = None
@@ -99,7 +104,7 @@ class NodeBuilder:
             iteration=each.iteration,
             agent=_agent(plan, calls),
             state=str(state),
-            phase=_PHASES.get(state) or Phase(state),
+            phase=phase_of(state),
             ready=times.ready,
             started=times.started,
             ended=times.ended,
@@ -135,7 +140,9 @@ class NodeBuilder:
         activity = shortened(call.activity or path, MAX_ACTIVITY_ID_CHARS)
         records = self.activities.get(activity, ())
         if not records:
-            yield Attempt(path=path, started=call.began, ended=call.ended, failure=call.failure)
+            sent = "" if call.activity is None else activity
+            times = call.began, call.ended
+            yield Attempt(path=path, activity=sent, started=times[0], ended=times[1], failure=call.failure)
         for record in records:
             if record.number > 1:
                 yield Attempt(

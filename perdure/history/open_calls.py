@@ -6,7 +6,6 @@ be repeated, looks the same in it as one that no worker has taken.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +13,7 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from perdure.history.activities import message, milliseconds
+from perdure.history.build import phase_counts
 from perdure.history.model import Attempt, NodeModel, Phase, RunModel
 from perdure.monitoring.descriptions import RunDescription, by_whom
 
@@ -32,7 +32,7 @@ def with_open_calls(model: RunModel, description: RunDescription, now_ms: int) -
         if node.phase is Phase.RUNNING and node.attempts and node.rows is None
     }
     nodes = {**model.nodes, **changed}
-    return replace(model, nodes=nodes, counts=dict(Counter(str(node.phase) for node in nodes.values())))
+    return replace(model, nodes=nodes, counts=phase_counts(nodes))
 
 
 def _changed(node: NodeModel, pending: dict[str, PendingActivityInfo], now_ms: int) -> NodeModel:

@@ -18,7 +18,7 @@ from perdure.history.explain import Explanation, explanation_of
 from perdure.history.model import RunModel
 from perdure.history.open_calls import with_open_calls
 from perdure.history.replay import replay
-from perdure.monitoring.descriptions import described
+from perdure.monitoring.descriptions import RunDescription, described
 from perdure.protocol.payloads import RunRequest
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import rpc_error
@@ -29,14 +29,20 @@ _cache = ModelCache()
 async def read_run(temporal: Client, id: str) -> RunModel:
     """The model of a run. Raises UsageError when the server knows no such run, or has no history of it."""
     description = await described(temporal, id)
+    model = await read_described(temporal, id, description)
+    model = replace(model, state=description.state, name=description.name or model.name)
+    return with_open_calls(model, description, now_ms=int(time.time() * 1000))
+
+
+async def read_described(temporal: Client, id: str, description: RunDescription) -> RunModel:
+    """What the history alone says of a run that the server has described."""
     execution = description.info.execution.run_id
     model = _cache.get(execution, description.info.history_length)
     if model is None:
         histories = await _chain(temporal, id, execution)
         model = await replayed(histories, temporal.data_converter)
         _cache.add(model)
-    model = replace(model, state=description.state, name=description.name or model.name)
-    return with_open_calls(model, description, now_ms=int(time.time() * 1000))
+    return model
 
 
 async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverter) -> RunModel:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
@@ -27,6 +27,21 @@ from temporalio.worker import (
 from perdure.history.journal import Journal
 from perdure.plugin import GraphPlugin
 from perdure.workflows.graph_workflow import GraphWorkflow
+
+_UNTAKEN: Final = frozenset(
+    {
+        EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
+        EventType.EVENT_TYPE_TIMER_FIRED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    }
+)
+"""Events that a worker takes in with its next step."""
 
 
 @dataclass(slots=True)
@@ -61,7 +76,9 @@ async def replay(histories: Sequence[WorkflowHistory], converter: DataConverter)
     """Replays the executions of one run, oldest first."""
     replayed = Replayed()
     with ThreadPoolExecutor(max_workers=1) as executor:
-        for history in filter(_has_begun, histories):
+        for history in map(_as_far_as_taken, histories):
+            if not history.events:
+                continue
             replayer = Replayer(
                 workflows=[],
                 plugins=[GraphPlugin()],
@@ -77,6 +94,14 @@ async def replay(histories: Sequence[WorkflowHistory], converter: DataConverter)
     return replayed
 
 
-def _has_begun(history: WorkflowHistory) -> bool:
-    """Whether a worker has taken a step of the execution: a replay of any other would wait for one."""
-    return any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in history.events)
+def _as_far_as_taken(history: WorkflowHistory) -> WorkflowHistory:
+    """The history without what came after the last step of a worker: the run does not know of it yet.
+
+    A replay would take it in at a time that is not right. Nothing is left of an execution in which no step
+    was taken: a replay would wait for one.
+    """
+    kinds = [event.event_type for event in history.events]
+    count = len(kinds) if EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED in kinds else 0
+    while count and kinds[count - 1] in _UNTAKEN:
+        count -= 1
+    return replace(history, events=history.events[:count])

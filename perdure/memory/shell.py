@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
 
@@ -40,13 +40,15 @@ from perdure.engine.messages import (
 )
 from perdure.engine.outcomes import failure_of
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import Observer
+from perdure.engine.state import GraphRun, Observer
 from perdure.engine.turn_order import TurnOrder
-from perdure.errors import EngineError, RunFailed
+from perdure.errors import EngineError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.memory.human_tasks import Ask, MemoryHumanTasks
+from perdure.protocol.failures import FailureLog
 from perdure.protocol.idempotency import work_key
+from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.payloads import RunResult
 from perdure.settings import Settings
 
@@ -86,15 +88,26 @@ def memory_shell(
     Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
     """
     environment = environment or MemoryEnvironment()
-    known = {**catalog(), **agents_by_name(agents)}
+    known, failures = {**catalog(), **agents_by_name(agents)}, FailureLog()
     scheduler = Scheduler(
         modernized(normalize(graph)),
-        (options or RunOptions()).injecting(inputs or {}),
+        (options or RunOptions()).injecting(from_python(inputs or {})),
         agents=known,
-        observe=environment.observe,
+        observe=_noting(failures, environment.observe),
         event_steps=MAX_EVENT_STEP_COUNT,
     )
-    return MemoryShell(scheduler, known, environment, answers)
+    return MemoryShell(scheduler, known, environment, answers, failures)
+
+
+def _noting(failures: FailureLog, observe: Observer | None) -> Observer:
+    """Notes what fails, for the place of a failure, and hands on to `observe`."""
+
+    def note(run: GraphRun, node: str) -> None:
+        failures.observe(run, node)
+        if observe is not None:
+            observe(run, node)
+
+    return note
 
 
 @dataclass(slots=True)
@@ -110,6 +123,7 @@ class MemoryShell:
     agents: Mapping[str, Agent]
     environment: MemoryEnvironment = field(default_factory=MemoryEnvironment)
     answers: bool = False
+    failures: FailureLog = field(default_factory=FailureLog)
     _turns: TurnOrder = field(default_factory=TurnOrder)
     _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
@@ -259,9 +273,12 @@ class MemoryShell:
 
     def _result(self, finish: Finish) -> RunResult:
         result = RunResult.of(finish, self.scheduler.root)
-        if finish.failure is not None:
-            raise RunFailed(finish.failure, result)
-        return result
+        result = replace(result, results=with_arrays(result.results), all=with_arrays(result.all))
+        if finish.failure is None:
+            return result
+        failed = replace(result, place=self.failures.place_of(finish.failure, result.errors)).error()
+        assert failed is not None
+        raise failed
 
 
 def _now_ms() -> int:

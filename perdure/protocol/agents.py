@@ -51,6 +51,8 @@ class AgentRegistry:
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
     attribute, and accepts answers by signal; `strict_json` that a result with NaN, which is not JSON, or one
     that nests too deeply fails its node.
+    `channels` are those for notices of questions: without any, the run sends none and has no reminders.
+    `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     """
 
@@ -70,6 +72,8 @@ class AgentRegistry:
     times_questions: bool = False
     strict_json: bool = False
     agent_wait: float = 0.0
+    channels: Sequence[str] = ()
+    page: str = ""
 
     def names(self) -> list[str]:
         """All agents of the worker."""

@@ -1,7 +1,7 @@
 """How values are written: as plain JSON, readable in the Temporal UI and by workers in other languages.
 
-What JSON cannot hold (undefined, NaN, the infinities, deferred values) is null or a short string in the
-data, and listed with its position in the metadata: no value of a user can imitate such a mark.
+What JSON cannot hold (undefined, NaN, the infinities, deferred and binary values) is null or a short string
+in the data, and listed with its position in the metadata: no value of a user can imitate such a mark.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from perdure.graph.deferred import BlobRef, Composite, Concat, Deferred, Merged, Projection
+from perdure.graph.binary import Array, Binary, binary_text, is_binary
+from perdure.graph.deferred import REF_KINDS, BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import MAX_DEPTH, UNDEFINED, Undefined, Value, is_dict, is_list
 
@@ -23,6 +25,8 @@ _SPECIAL: Mapping[str, Value] = {
     "Infinity": math.inf,
     "-Infinity": -math.inf,
 }
+
+_NO_BINARIES: Final[Mapping[str, Binary]] = MappingProxyType({})
 
 MAX_WIRE_DEPTH: Final = MAX_DEPTH + 100
 """How deep the JSON of a payload may nest: that of a value, and of what is around it.
@@ -66,14 +70,16 @@ def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace
     return dump(_plain(value, path, places))
 
 
-def decode(data: bytes, places: Value = (), *, strict: bool = True) -> Value:
-    """The value that `encode` wrote, or another program: `places` as they are in JSON.
+def decode(
+    data: bytes, places: Value = (), *, strict: bool = True, binaries: Mapping[str, Binary] = _NO_BINARIES
+) -> Value:
+    """The value that `encode` wrote, or another program: `places` as they are in JSON, `binaries` by name.
 
     Raises one of UNREADABLE for anything else; where it is `strict`, also for NaN and the infinities, which
     are not JSON, and for what nests deeper than MAX_WIRE_DEPTH.
     """
     value = _read_json(data, MAX_WIRE_DEPTH) if strict else json.loads(data)
-    return _restored(value, places)
+    return _restored(value, places, binaries)
 
 
 def decode_places(data: bytes) -> Value:
@@ -110,9 +116,9 @@ def _refuse_constant(name: str) -> Any:
 _STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _restored(value: Value, places: Value) -> Value:
+def _restored(value: Value, places: Value, binaries: Mapping[str, Binary]) -> Value:
     for path, mark in places:
-        special = _SPECIAL[mark] if isinstance(mark, str) else _read(mark)
+        special = _SPECIAL[mark] if isinstance(mark, str) else _read(mark, binaries)
         if not path:
             return special
         target = value
@@ -146,7 +152,34 @@ def _plain(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace]
     if isinstance(value, Deferred):
         places.append((path, _written(value)))
         return str(value)[:MAX_INLINE_SPECIAL_COUNT]
+    if is_binary(value):
+        places.append((path, value))
+        return binary_text(value)
     return value
+
+
+class Binaries:
+    """The binary values of a payload, as their marks are written: equal ones are there once."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+        self._names: dict[int, tuple[str, Binary]] = {}
+
+    def mark(self, value: object) -> list[str]:
+        """The mark of a binary value: what `json.dumps` takes as its `default`."""
+        if not is_binary(value):
+            raise TypeError(f"{value!r} is unknown")
+        if id(value) not in self._names:
+            kind = "b" if isinstance(value, bytes) else "a"
+            name = f"{kind}{len(self._names)}"
+            self._names[id(value)] = name, value  # the value too: its id is its own as long as it lives
+            self.arrays[name] = Array("U8", (len(value),), value) if isinstance(value, bytes) else value
+        return ["binary", self._names[id(value)][0]]
+
+    @staticmethod
+    def read(arrays: Mapping[str, Array]) -> dict[str, Binary]:
+        """The binary values of a payload by their names."""
+        return {name: bytes(array.data) if name.startswith("b") else array for name, array in arrays.items()}
 
 
 def _apart(value: Value) -> list[Value]:
@@ -171,21 +204,30 @@ def _written(distant: Deferred) -> list[Value]:
             raise TypeError(f"{distant!r} is unknown")
 
 
-def _read(mark: Value) -> Deferred:
+def _read(mark: Value, binaries: Mapping[str, Binary]) -> Deferred | Binary:
     match mark:
+        case ["binary", str() as name]:
+            return binaries[name]
         case ["stored", digest, size, kind, length, keys]:
             return _blob(digest, size, kind, length, keys)
         case ["part", source, steps, bool() as cleaned] if is_list(steps):
-            return Projection(_read(source), tuple(map(_step, steps)), cleaned)
+            return Projection(_distant(source, binaries), tuple(map(_step, steps)), cleaned)
         case ["whole", value, places]:
-            return Composite(_restored(value, places))
+            return Composite(_restored(value, places, binaries))
         case ["joined", parts, places] if is_list(parts):
-            return Concat(tuple(_restored(parts, places)))
+            return Concat(tuple(_restored(parts, places, binaries)))
         case ["merged", base, over, places] if is_dict(over):
-            return Merged(_read(base), _restored(over, places))
+            return Merged(_distant(base, binaries), _restored(over, places, binaries))
         case _:
             kind = mark[:1] if is_list(mark) else mark
             raise ValueError(f"a place of this kind is unknown here: {str(kind)[:50]}")
+
+
+def _distant(mark: Value, binaries: Mapping[str, Binary]) -> Deferred:
+    value = _read(mark, binaries)
+    if not isinstance(value, Deferred):
+        raise ValueError("a binary value is where a distant one belongs")
+    return value
 
 
 def _step(step: Value) -> tuple[str, bool]:
@@ -197,7 +239,7 @@ def _step(step: Value) -> tuple[str, bool]:
 
 
 def _blob(digest: Value, size: Value, kind: Value, length: Value, keys: Value) -> BlobRef:
-    is_named = isinstance(digest, str) and kind in ("object", "list", "string")
+    is_named = isinstance(digest, str) and kind in REF_KINDS
     if not (is_named and all(number.__class__ is int and number >= 0 for number in (size, length))):
         raise ValueError("the reference to a stored value is malformed")
     if keys is None:

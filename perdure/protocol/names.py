@@ -23,11 +23,17 @@ FETCH: Final = "perdure.fetch"
 KEEP: Final = "perdure.keep"
 """The local activity that brings large values of a run to the store."""
 
+NOTICE: Final = "perdure.notice"
+"""The workflow that delivers a notice of a question, and the activity that delivers it on one channel."""
+
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 
 SEGMENTS_IN_TURN: Final = "segments-in-turn"
 """The patch since which no segment begins while the answer of a local call is due before all pure ones."""
+
+SEND_AFTER_DRAIN: Final = "send-after-drain"
+"""The patch since which waiting calls are sent when a drain ends together with its last calls."""
 
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""

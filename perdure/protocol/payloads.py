@@ -9,8 +9,10 @@ from typing import ClassVar
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
 from perdure.engine.state import GraphRun
+from perdure.errors import RunFailed
 from perdure.graph.values import Value
-from perdure.protocol.records import INLINE
+from perdure.protocol.failures import NodeFailure
+from perdure.protocol.records import INLINE, SPARSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,8 @@ class RunResult:
     """What a run gave.
 
     `results` are those of isResult nodes, `all` those of every node; `errors` maps failed nodes to
-    messages, `states` every node to its last state.
+    messages, `states` every node to its last state. Of a run that failed, `failure` is the message and
+    `place` the path of the node that it failed for, the innermost one; "" for none.
     """
 
     #: Whether fields may be in the store as a whole.
@@ -53,6 +56,17 @@ class RunResult:
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     states: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: str | None = None
+    place: str = field(default="", metadata=SPARSE)
+
+    @property
+    def cause(self) -> NodeFailure | None:
+        """Why the run failed, in three parts; None if it did not."""
+        return None if self.failure is None else NodeFailure.of(self.place, self.failure)
+
+    def error(self) -> RunFailed | None:
+        """The exception for a run that failed; None if it did not."""
+        cause = self.cause
+        return None if cause is None else RunFailed(cause.finding, self, hint=cause.hint, place=cause.place)
 
     @classmethod
     def of(cls, finish: Finish, root: GraphRun) -> RunResult:
@@ -196,7 +210,7 @@ class RunStatus:
 
     `console` are the lines from the number that the caller asked for, `console_offset` the number
     of all lines so far. `streams` are the ends of finished streams; `questions` are open now, and `early`
-    are answers to questions to come.
+    are answers to questions to come. `failures` are the first nodes that have failed, inner ones first.
     """
 
     name: str = "graph"
@@ -208,3 +222,47 @@ class RunStatus:
     console: Sequence[str] = ()
     console_offset: int = 0
     early: tuple[Answer, ...] = ()
+    failures: tuple[NodeFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumanNotice:
+    """What is said of a question on channels of the worker.
+
+    The `event` is asked, reminded (for the time that `number` says), escalated or closed, and `how` is as in
+    the result of the node, or cancelled. `id` is the same for every delivery. `run` is the id of the run,
+    `graph` the name of its graph. `by` are the answers so far, without their values: who, at. Times are in
+    milliseconds since the epoch; `closes` is when the question times out, 0 for never.
+    """
+
+    id: str
+    event: str
+    run: str
+    graph: str = "graph"
+    path: str = ""
+    message: str = ""
+    who: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    at: int = 0
+    asked: int = 0
+    closes: int = 0
+    number: int = 0
+    how: str = ""
+    by: Sequence[Mapping[str, Value]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChanges:
+    """The changes of a run from a number on (perdure.protocol.trail), the one before it included.
+
+    `count` is the number of all changes of the execution; `changes` is None where they are not kept any more.
+    `open` are the nodes whose graphs run, by address: how many graphs, and how many of them are open.
+    `questions`, `console` and `console_offset` are as in RunStatus.
+    """
+
+    count: int = 0
+    changes: Sequence[Sequence[Value]] | None = None
+    open: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    questions: tuple[HumanPrompt, ...] = ()
+    console: Sequence[str] = ()
+    console_offset: int = 0

@@ -7,26 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from perdure.engine.board import Board
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeRun, NodeState
+from perdure.engine.state import TERMINAL_STATES, GraphRun, NodeState
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS, newest
 from perdure.protocol.details import ended_details, open_details
+from perdure.protocol.failures import FAILED_STATES, FailureLog, NodeFailure
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus, StreamTail
+from perdure.protocol.payloads import NodeStatus, RunChanges, RunResult, RunStatus, StreamTail
 from perdure.protocol.records import from_plain
+from perdure.protocol.trail import Trail, TrailPosition
 
 MAX_STATUS_ROW_COUNT = 200
-MAX_FAILED_COUNT = 20
 MAX_RUN_CONSOLE_COUNT = 1_000
 MAX_STATUS_CONSOLE_BYTES = 500_000
 MAX_STREAM_TAIL_COUNT = 20
-
-_FAILED_STATES = (NodeState.FAILED, NodeState.TIMED_OUT)
 
 
 @dataclass(slots=True)
@@ -38,6 +38,7 @@ class RunProgress:
 
     name: str
     journal: RunJournal | None = None
+    trail: Trail = field(default_factory=Trail)
     counts: dict[str, int] = field(default_factory=dict[str, int])
     _since: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     _queues: dict[str, str] = field(default_factory=dict[str, str])
@@ -45,8 +46,7 @@ class RunProgress:
     max_sent_console: int = MAX_STATUS_CONSOLE_BYTES
     _console: deque[str] = field(init=False)
     _console_count: int = 0
-    _failed: list[tuple[str, NodeRun]] = field(default_factory=list[tuple[str, NodeRun]])
-    _failed_before: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    failures: FailureLog = field(default_factory=FailureLog)
     _streams: deque[StreamTail] = field(
         default_factory=lambda: deque[StreamTail](maxlen=MAX_STREAM_TAIL_COUNT)
     )
@@ -61,21 +61,24 @@ class RunProgress:
             self._since[run.id, name] = run.clock.now_ms
         elif state in TERMINAL_STATES and name != LOOP_INDEX:
             self.counts[state] = self.counts.get(state, 0) + 1
-            if state in _FAILED_STATES and len(self._failed) < MAX_FAILED_COUNT:
-                self._failed.append((run.key_of(name), run.nodes[name]))
+            if state in FAILED_STATES:
+                self.failures.observe(run, name)
             self._since.pop((run.id, name), None)
             if self._queues:
                 self._queues.pop(run.path_of(name), None)
+        self.trail.moved(run, name)
         if self.journal is not None:
             self.journal.moved(run, name)
 
     def begun(self, scheduler: Scheduler) -> None:
         """The run is played by this scheduler."""
+        self.trail.clock = scheduler.board.clock
         if self.journal is not None:
             self.journal.begun(scheduler)
 
     def called(self, command: RunAgent) -> None:
         """An agent is called."""
+        self.trail.called(command)
         if self.journal is not None:
             self.journal.called(command)
 
@@ -90,7 +93,7 @@ class RunProgress:
             "counts": dict(self.counts),
             "console": list(self._console),
             "lines": self._console_count,
-            "failed": [list(failure) for failure in self.failures()],
+            "failed": [list(failure) for failure in self.failures.entries()],
             "since": [[run, name, since] for (run, name), since in self._since.items()],
         }
 
@@ -99,17 +102,21 @@ class RunProgress:
         self.counts = dict(state["counts"])
         self._console.extend(state["console"])
         self._console_count = state["lines"]
-        self._failed_before = [(path, message) for path, message in state.get("failed", ())]
+        self.failures.earlier = [(path, message) for path, message in state.get("failed", ())]
         self._since = {(run, name): since for run, name, since in state.get("since", ())}
 
     def sent_to(self, path: str, queue: str, activity: str = "") -> None:
         """A call went out to a task queue, in the activity that is named after the path `activity`."""
         self._queues[path] = queue
-        if self.journal is not None and activity:
+        if not activity:
+            return
+        self.trail.sent(path, activity)
+        if self.journal is not None:
             self.journal.sent(path, activity)
 
     def add_console(self, text: str, path: str = "") -> None:
         """A node has something to show."""
+        self.trail.shown(path)
         if self.journal is not None:
             self.journal.shown(path, text)
         self._console.append(text[:MAX_CONSOLE_LINE_CHARS])
@@ -130,7 +137,6 @@ class RunProgress:
         early: Sequence[Answer] = (),
     ) -> RunStatus:
         """Everything a status display needs."""
-        seen = max(console_from - (self._console_count - len(self._console)), 0)
         places = [] if scheduler is None else _places(scheduler, MAX_STATUS_ROW_COUNT)
         nodes = tuple(self._row(*place) for place in places)
         return RunStatus(
@@ -140,30 +146,46 @@ class RunProgress:
             early=tuple(early),
             counts=dict(self.counts),
             nodes=nodes,
+            failures=tuple(NodeFailure.of(*failure) for failure in self.failures.entries()),
             streams=tuple(self._streams),
-            console=newest(list(self._console)[seen:], self.max_console, self.max_sent_console),
+            console=self._lines(console_from),
             console_offset=self._console_count,
         )
 
-    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt]) -> str:
-        """The details that the Temporal UI shows of a running workflow."""
-        failed, since, queues = self.failures(), self._since, self._queues
-        return open_details(scheduler, self.counts, failed, questions, since, queues)
+    def _lines(self, first: int) -> list[str]:
+        seen = max(first - (self._console_count - len(self._console)), 0)
+        return newest(list(self._console)[seen:], self.max_console, self.max_sent_console)
 
-    def final(self, states: Mapping[str, str]) -> str:
-        """Those of one that has ended, with these states."""
-        return ended_details(states, self.failures())
+    def position(self) -> TrailPosition:
+        """Where in the trail of its changes the run is."""
+        return TrailPosition(self.trail.count, self.trail.last, self._console_count)
 
-    def failures(self) -> list[tuple[str, str]]:
-        """The first nodes that have failed, with their messages: inner nodes before those around them."""
-        now = [(path, node.error) for path, node in self._failed if node.error is not None]
-        return [*self._failed_before, *now][:MAX_FAILED_COUNT]
+    def changes(
+        self, scheduler: Scheduler | None, since: int, console_from: int, questions: Sequence[HumanPrompt]
+    ) -> RunChanges:
+        """What has changed from number `since` on."""
+        changes = self.trail.since(since)
+        return RunChanges(
+            count=self.trail.count,
+            changes=changes,
+            open={} if scheduler is None else _open_graphs(scheduler.board),
+            questions=tuple(questions),
+            console=self._lines(console_from),
+            console_offset=self._console_count,
+        )
+
+    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt], top: str = "") -> str:
+        """The details that the Temporal UI shows of a run, below the line `top`."""
+        failed, since, queues = self.failures.entries(), self._since, self._queues
+        if not scheduler.finished:
+            return open_details(scheduler, self.counts, failed, questions, since, queues, top)
+        root = scheduler.root
+        states = {name: str(root.nodes[name].state) for name in root.plan.order}
+        return ended_details(states, failed, top)
 
     def place_of(self, result: RunResult) -> str:
         """The path of the node for which the run failed, the innermost one that is known; "" for none."""
-        failures = [*self.failures(), *result.errors.items()]
-        places = (path for path, message in failures if message == result.failure)
-        return next(places, "")
+        return "" if result.failure is None else self.failures.place_of(result.failure, result.errors)
 
     def _row(self, run: GraphRun, name: str) -> NodeStatus:
         node, path = run.nodes[name], run.path_of(name)
@@ -181,6 +203,18 @@ class RunProgress:
             done=0 if nested is None else nested.opened - len(nested.children),
             total=0 if nested is None else len(nested.starts),
         )
+
+
+def _open_graphs(board: Board) -> dict[str, list[int]]:
+    """The nodes whose graphs run, by address: how many there are, and how many of them are open."""
+    runs = board.runs
+    parents = dict.fromkeys(run.parent for run in runs.values() if run.parent is not None)
+    counts: dict[str, list[int]] = {}
+    for number, name in parents:
+        nested = runs[number].nodes[name].nested if number in runs else None
+        if nested is not None:
+            counts[runs[number].key_of(name)] = [len(nested.starts), len(nested.children)]
+    return counts
 
 
 def _places(scheduler: Scheduler, limit: int) -> list[tuple[GraphRun, str]]:

@@ -26,6 +26,9 @@ Record = TypeVar("Record")
 INLINE: Final[Mapping[str, bool]] = {"inline": True}
 """Metadata of a field whose own fields are inlined into the record that holds it."""
 
+SPARSE: Final[Mapping[str, bool]] = {"sparse": True}
+"""Metadata of a field that is only written where it is not what it is by default."""
+
 
 def to_plain(record: object) -> dict[str, Value]:
     """The fields of a record as a mapping, with lists in place of the tuples of fields that are records."""
@@ -83,7 +86,10 @@ def _shape(kind: type[Any]) -> _Shape:
     for item in fields(kind):
         make = item.default_factory
         defaults[item.name] = item.default if make is MISSING else make()
-        form = _form(hints[item.name], inline=bool(item.metadata.get("inline")))
+        is_sparse = bool(item.metadata.get("sparse"))
+        form = (
+            _sparse(item.default) if is_sparse else _form(hints[item.name], bool(item.metadata.get("inline")))
+        )
         if form is not None:
             nested[item.name] = form
     return _Shape(defaults, nested)
@@ -96,16 +102,24 @@ def _plain_defaults(kind: type[Any]) -> Mapping[str, Any]:
     plain = dict(shape.defaults)
     for name, form in shape.nested.items():
         form.write(plain, name)
-    return plain
+    return {**shape.defaults, **plain}
 
 
-def _form(hint: Any, *, inline: bool) -> _Form | None:
+def _form(hint: Any, inline: bool) -> _Form | None:
     arguments = get_args(hint)
     if get_origin(hint) is tuple and len(arguments) == 2 and is_dataclass(arguments[0]):
         return _rows(arguments[0])
     if not (isinstance(hint, type) and is_dataclass(hint)):
         return None
     return _inlined(hint) if inline else _mapping(hint)
+
+
+def _sparse(default: Any) -> _Form:
+    def write(plain: dict[str, Any], name: str) -> None:
+        if plain[name] == default:
+            del plain[name]
+
+    return _Form(write, lambda known, name, data: None)
 
 
 def _rows(kind: Any) -> _Form:

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from perdure.errors import MalformedPayload, ValueTooLarge
+from perdure.graph.binary import Array, is_tensors
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import UNREADABLE, is_list
-from perdure.protocol.encoding import decode, decode_places, encode
+from perdure.protocol.encoding import Binaries, SpecialPlace, decode, decode_places, encode
 from perdure.protocol.records import from_plain, to_plain
+from perdure.protocol.tensor_file import METADATA, read_tensors, write_tensors
 
 ENCODING = b"json/plain"
+BINARY_ENCODING = b"binary/safetensors"
+"""That of a value with arrays or byte strings in it: a file of safetensors, with the JSON in its metadata.
+
+An object whose members are all arrays is one without JSON, as any program writes it.
+"""
+
 PLACES = "perdure-special"
+_JSON = "perdure-json"
 MAX_PAYLOAD_BYTES = 2_000_000
 """Temporal refuses payloads above 2 MiB, in ways that leave a run stuck: stay below."""
 
@@ -35,14 +45,38 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
 
     What never reaches the server, such as the input of a local activity, need not be `limited`.
     """
-    is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred)
-    data, places = encode(to_plain(value) if is_record else value, apart=is_record)
-    if limited and len(data) > MAX_PAYLOAD_BYTES:
-        raise ValueTooLarge(len(data), MAX_PAYLOAD_BYTES)
+    is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred | Array)
+    if is_tensors(value) and METADATA not in value:
+        payload = _binary_payload(value, {})
+    else:
+        payload = _json_payload(*encode(to_plain(value) if is_record else value, apart=is_record))
+    if limited and len(payload.data) > MAX_PAYLOAD_BYTES:
+        raise ValueTooLarge(len(payload.data), MAX_PAYLOAD_BYTES)
+    return payload
+
+
+def _json_payload(data: bytes, places: Sequence[SpecialPlace]) -> Payload:
+    """JSON, with the places that it does not hold; a binary one, if there is anything binary among them."""
     metadata = {"encoding": ENCODING}
     if places:
-        metadata[PLACES] = json.dumps(places).encode()
+        binaries = Binaries()
+        written = json.dumps(places, default=binaries.mark)
+        if binaries.arrays:
+            return _binary_payload(binaries.arrays, {_JSON: data.decode(), PLACES: written})
+        metadata[PLACES] = written.encode()
     return Payload(metadata=metadata, data=data)
+
+
+def _binary_payload(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Payload:
+    return Payload(metadata={"encoding": BINARY_ENCODING}, data=write_tensors(arrays, metadata))
+
+
+def _read_binary(data: bytes, strict: bool) -> Any:
+    arrays, metadata = read_tensors(data)
+    if _JSON not in metadata:
+        return arrays
+    places = decode_places(metadata.get(PLACES, "[]").encode())
+    return decode(metadata[_JSON].encode(), places, strict=strict, binaries=Binaries.read(arrays))
 
 
 def from_payload(payload: Payload, kind: type[Kind] | None = None, *, strict: bool = True) -> Any:
@@ -52,8 +86,10 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None, *, strict: bo
     for `decode`. Where a record is asked for, null is None.
     """
     try:
-        places = decode_places(payload.metadata[PLACES]) if PLACES in payload.metadata else ()
-        value = decode(payload.data, places, strict=strict) if payload.data else None
+        if is_binary_payload(payload):
+            value = _read_binary(payload.data, strict)
+        else:
+            value = _read_json(payload, strict)
     except UNREADABLE as error:
         raise MalformedPayload(_finding(payload, error)) from error
     if dataclasses.is_dataclass(kind) and value is not None:
@@ -61,9 +97,14 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None, *, strict: bo
     return value
 
 
+def _read_json(payload: Payload, strict: bool) -> Any:
+    places = decode_places(payload.metadata[PLACES]) if PLACES in payload.metadata else ()
+    return decode(payload.data, places, strict=strict) if payload.data else None
+
+
 def _finding(payload: Payload, error: Exception) -> str:
     encoding = payload.metadata.get("encoding", b"")
-    if encoding != ENCODING:
+    if encoding not in (ENCODING, BINARY_ENCODING):
         name = encoding.decode(errors="replace")[:MAX_UNREADABLE_CHARS]
         return f"a value is encoded as {name!r}, not as JSON"
     reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -91,8 +132,13 @@ def strings(value: Any) -> list[str]:
 
 
 def is_plain(raw: RawValue) -> bool:
-    """Whether JSON holds all of the value: there is nothing distant in it."""
-    return PLACES not in raw.payload.metadata
+    """Whether JSON holds all of the value: there is nothing distant in it, and nothing binary."""
+    return PLACES not in raw.payload.metadata and not is_binary_payload(raw.payload)
+
+
+def is_binary_payload(payload: Payload) -> bool:
+    """Whether there are arrays or byte strings in the value."""
+    return payload.metadata.get("encoding") == BINARY_ENCODING
 
 
 def unpack(raw: RawValue, kind: type[Kind] | None = None, *, strict: bool = True) -> Any:

@@ -41,7 +41,7 @@ def run_error(id: str, cause: BaseException | None) -> Exception:
         detail: Value = cause.details[0] if cause.details else None
         if cause.type == "RunFailed" and is_dict(detail):
             result = from_plain(RunResult, detail)
-            return RunFailed(result.failure or cause.message, result)
+            return result.error() or RunFailed(cause.message, result)
         if cause.type == "GraphError":
             text = str(detail) if isinstance(detail, str) else ""
             return GraphError([Problem("refused", "", cause.message, graphai=text)])

@@ -20,7 +20,8 @@ from perdure.errors import (
 )
 from perdure.graph.javascript import stringify
 from perdure.graph.text.shown import escaped
-from perdure.graph.values import Value, normalize
+from perdure.graph.values import Value
+from perdure.protocol.numpy_arrays import shown
 
 STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
     (NotFound, 404),
@@ -36,7 +37,7 @@ STATUS_OF: Final[tuple[tuple[type[PerdureError], int], ...]] = (
 
 def as_json(value: Value, status: int = 200) -> Response:
     """The value as JSON: undefined members are left out, what acts on a terminal is an escape."""
-    text = escaped(str(stringify(normalize(value))))
+    text = escaped(str(stringify(shown(value))))
     return Response(text, status, media_type="application/json")
 
 

@@ -6,12 +6,13 @@ Why
 
 Invariants
     One Watch for each run that is being viewed. It asks the server for the run's description, which costs
-    milliseconds, replays the history only if there are new events, and spends at most a fifth of its time
-    on that. It adds nothing to the history and needs no worker. It ends when its last viewer is gone.
+    milliseconds, and only if there are new events a worker for the changes. Without a worker it replays the
+    history, and spends at most a fifth of its time on that. It adds nothing to the history. It ends when its
+    last viewer is gone.
     A viewer who is slow is sent the newest state, not every one in between.
 
 Rejected
-    A query for every viewer: each costs the worker a replay after a restart, and needs a worker.
+    A query for every viewer: the worker would pay for each of them.
     Deltas with numbers that a viewer can resume from: the whole state is small, since a map is one box.
 """
 
@@ -105,10 +106,10 @@ class Watch:
 
     async def _follow(self) -> None:
         try:
-            interval = MIN_READ_INTERVAL_S
+            follower, interval = self._run.follow(), MIN_READ_INTERVAL_S
             while not self._is_over:
                 began = time.monotonic()
-                model = await self._run.history()
+                model = await follower.model()
                 is_changed = self._show(model)
                 interval = MIN_READ_INTERVAL_S if is_changed else min(interval * 1.5, MAX_READ_INTERVAL_S)
                 await asyncio.sleep(max(interval, (time.monotonic() - began) * READ_TIME_FACTOR))

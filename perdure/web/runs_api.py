@@ -19,6 +19,7 @@ from perdure.graph.text.load import load_value
 from perdure.graph.values import Value, is_dict
 from perdure.history.model import RunModel
 from perdure.pictures.picture import picture
+from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
 from perdure.web import timeline as bars
@@ -154,7 +155,8 @@ async def result(request: Request) -> Response:
     except RunFailed as error:
         state = "canceled" if isinstance(error, RunCancelled) else "failed"
         outcome = _outcome(error.result) if isinstance(error.result, RunResult) else {}
-        return as_json({"state": state, "failure": error.finding, **outcome})
+        cause = asdict(NodeFailure(error.place, error.finding, error.hint))
+        return as_json({"state": state, "failure": str(error), "cause": cause, **outcome})
     return as_json({"state": "completed", **_outcome(ended)})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from perdure.graph.deferred import described
@@ -75,6 +75,7 @@ def summary(model: RunModel) -> dict[str, Any]:
         "whole": model.is_whole,
         "counts": dict(model.counts),
         "failure": model.failure,
+        "cause": None if model.cause is None else asdict(model.cause),
         "errors": dict(model.errors),
         "problem": model.problem,
         "questions": [

@@ -35,7 +35,7 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import MalformedPayload
 from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
-from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import SEND_AFTER_DRAIN, TOO_LARGE_FOR_LOCAL
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
 from perdure.protocol.wire import metadata_of, pack, strings, unpack
@@ -115,6 +115,11 @@ class ActivityDispatcher:
         """Sends waiting calls while there is room."""
         while self._waiting and self._window(self._waiting[0]).has_room() and self.share.has_room():
             self._send(self._waiting.popleft())
+
+    def release(self) -> None:
+        """Sends what waited for a drain that is over, where no answer that is still to come would do it."""
+        if self._waiting and self.is_idle() and self.host.is_patched(SEND_AFTER_DRAIN):
+            self.pump()
 
     def _window(self, command: RunAgent) -> LocalWindow | RemoteWindow:
         return self.local if command.call in self.local else self.remote

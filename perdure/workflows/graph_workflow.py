@@ -18,14 +18,14 @@ from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
-from perdure.protocol.payloads import RunRequest, RunStatus
+from perdure.protocol.payloads import RunChanges, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.wire import unpack
-from perdure.workflows.host import TemporalHost
+from perdure.workflows.host import TemporalHost, now_ms
 from perdure.workflows.run_limits import EndError, ended
-from perdure.workflows.run_shell import RunShell, now_ms
+from perdure.workflows.run_shell import RunShell
 from perdure.workflows.startup import start_up
 
 MAX_NAME_CHARS = 200
@@ -76,7 +76,7 @@ class GraphWorkflow:
             raise EndError(str(error), type="UsageError") from None
         finally:
             shell.close()
-        return await ended(host, self._request, result, shell.has_store, shell.progress.place_of(result))
+        return await ended(host, self._request, result, shell.has_store)
 
     @property
     def shell(self) -> RunShell | None:
@@ -110,12 +110,25 @@ class GraphWorkflow:
             self._shell.people.answer_later(answer)
         self._shell.notify()
 
+    def details(self) -> str:
+        """What the Temporal UI shows of the run."""
+        shell = self._shell
+        return "" if shell is None else shell.view.details(workflow.info().workflow_id, shell.page)
+
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         if self._shell is None:
             return RunProgress(self._request.name).status(None, console_from, [])
-        return self._shell.status(console_from)
+        return self._shell.view.status(console_from)
+
+    @workflow.query
+    def changes(self, since: int, console_from: int = 0) -> RunChanges:
+        """What has changed from the change of number `since` on (perdure.protocol.trail)."""
+        shell = self._shell
+        if shell is None:
+            return RunChanges()
+        return shell.progress.changes(shell.view.scheduler(), since, console_from, shell.view.questions())
 
 
 def _is_well_formed(answer: Answer) -> bool:

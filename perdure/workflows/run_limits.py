@@ -70,8 +70,8 @@ class EndError(ApplicationError):
     __traceback__ = None
 
 
-async def ended(host: Host, request: RunRequest, result: RunResult, has_store: bool, place: str) -> RawValue:
-    """The result of the workflow. Raises EndError of type RunFailed when the node at `place` failed."""
+async def ended(host: Host, request: RunRequest, result: RunResult, has_store: bool) -> RawValue:
+    """The result of the workflow. Raises EndError of type RunFailed when a node failed."""
     if request.indexed:
         status = "failed" if result.failure is not None else "completed"
         workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
@@ -82,7 +82,7 @@ async def ended(host: Host, request: RunRequest, result: RunResult, has_store: b
     except (ValueTooLarge, CannotKeep) as error:
         raise EndError(f"the results of all nodes: {error}", type="ValueTooLarge") from None
     if result.failure is not None:
-        is_named = not place or result.failure.startswith(place)
-        message = result.failure if is_named else f"{place}: {result.failure}"
+        is_named = not result.place or result.failure.startswith(result.place)
+        message = result.failure if is_named else f"{result.place}: {result.failure}"
         raise EndError(message, raw, type="RunFailed")
     return raw

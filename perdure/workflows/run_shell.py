@@ -15,7 +15,7 @@ from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
 from perdure.engine.human_paths import may_ask
-from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.human_tasks import Answer
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -35,15 +35,17 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
+from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
-from perdure.workflows.host import Host
+from perdure.workflows.host import Host, now_ms
 from perdure.workflows.human_tasks import HumanTasks
+from perdure.workflows.notices import Notices
 from perdure.workflows.run_limits import RunLimits, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
+from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
 from perdure.workflows.task_budget import WorkflowTaskBudget
@@ -59,6 +61,7 @@ class RunShell:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
+        self.page = opening.directory.page
         self.placement = Placement(opening.directory, request.options.bypass_agents)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
@@ -66,7 +69,7 @@ class RunShell:
             self.progress.resume(state["progress"])
             self._turns.resume(state["places"])
         self._has_events = False
-        self._scheduler: Scheduler | None = None
+        self.result: RunResult | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
@@ -84,8 +87,10 @@ class RunShell:
         )
         self._values = Values(host, self._arrive)
         self._timers = Timers(host, self._arrive)
+        notices = Notices(host, request.name, opening.directory.channels, self.progress, self.notify)
         parts = host, request, opening.directory, self._timers, self.progress
-        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked)
+        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked, notices)
+        self.view = RunView(self.progress, self._segments, self.people, self._new_scheduler)
         self._continuation = Continuation(host, request.options.events, self.notify)
         if opening.first is not None:
             self._segments.take(opening.first, opening.size, now_ms)
@@ -102,7 +107,11 @@ class RunShell:
         """
         self.placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play(early)
-        workflow.set_current_details(self.progress.final(result.states))
+        if result.failure is not None:
+            self.view.scheduler()  # a segment that ended the run knows failed nodes of the outer graph only
+            result = replace(result, place=self.progress.place_of(result))
+        await self.people.end()
+        self.result = result
         return result
 
     def close(self) -> None:
@@ -116,28 +125,8 @@ class RunShell:
         self._has_events = True
 
     def _is_never_asked(self, path: str) -> bool:
-        scheduler = None if self._segments.end is not None else self._scheduler
+        scheduler = None if self._segments.end is not None else self.view.played
         return scheduler is None or not may_ask(scheduler.root, self.placement.human, path)
-
-    def status(self, console_from: int) -> RunStatus:
-        """What the run is doing."""
-        early = [] if self._segments.end is not None else self.people.questions.early()
-        return self.progress.status(self.scheduler(), console_from, self.questions(), early)
-
-    def questions(self) -> list[HumanPrompt]:
-        """What people are asked now."""
-        return [] if self._segments.end is not None else self.people.questions.prompts()
-
-    def scheduler(self) -> Scheduler | None:
-        """The run as it is, also at its end, which only its last segment may have come to; None before it."""
-        begun = self._scheduler is not None
-        if self._segments.end is None:
-            return self._scheduler
-        scheduler = self._scheduler = self._scheduler or self._new_scheduler()
-        if not scheduler.finished:
-            self.progress.begun(scheduler)
-            self._segments.play_to_end(scheduler, begun)
-        return scheduler
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self.placement.names
@@ -159,7 +148,7 @@ class RunShell:
 
     async def _play(self, early: Sequence[Answer]) -> RunResult:
         scheduler, commands = self._begin()
-        self._scheduler = scheduler
+        self.view.played = scheduler
         self.progress.begun(scheduler)
         for answer in early:
             self.people.answer_later(answer)
@@ -179,8 +168,7 @@ class RunShell:
 
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
-        finish, answers = None, self._segments.answers
-        fuel = scheduler.board.fuel
+        finish, answers, fuel = None, self._segments.answers, scheduler.board.fuel
         until = fuel.activation_end
         while finish is None and not self._segments.is_open and fuel.used < until:
             event = self._turns.next()
@@ -204,19 +192,26 @@ class RunShell:
         if not self._segments.is_open:
             await self._look_ahead(scheduler)
         if not self._segments.is_open:
-            workflow.set_current_details(self.progress.markdown(scheduler, self.questions()))
             self.people.index()
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
     async def _look_ahead(self, scheduler: Scheduler) -> None:
         """Nothing can be handed on: begins a segment, or continues as new where that is due."""
+        was_holding = self._continuation.is_holding
         if not self._continuation.is_due():
+            if was_holding:
+                self._outbox.release()
             self._segments.begin(scheduler, self._now)
-        elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
+        elif self._is_idle():
             await self._continue_as_new(scheduler)
         else:
             self._continuation.wait()
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way that the next run of the chain would not hear of."""
+        parts = self._outbox, self._values, self.people.notices
+        return all(part.is_idle() for part in parts) and not self._share.is_waiting()
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
@@ -287,11 +282,6 @@ class RunShell:
         self.people.close(call)
         for part in (self._turns, self._segments, self._values, self._outbox, self._timers):
             part.drop(call)
-
-
-def now_ms(host: Host) -> int:
-    """The time of the workflow task, in milliseconds since the epoch."""
-    return int(host.now_s() * 1000)
 
 
 def _call_of(command: Command) -> int | None:

@@ -111,6 +111,7 @@ async def keep_values(host: Host, scheduler: Scheduler) -> None:
         new = Projection(values, ((f"${index}", True),)) if isinstance(values, Deferred) else values[index]
         if isinstance(new, Deferred):
             each.put(new)
+    scheduler.board.recount()
 
 
 async def _kept(host: Host, raw: RawValue, limit: int) -> RawValue:

@@ -117,7 +117,7 @@ def test_agents_of_an_installed_package(entry: str, expected: list[str], folder:
     ("entries", "message"),
     [
         ([], "'extra': no installed package offers it"),
-        (["other = mine"], r"no installed package offers it.*: other\."),
+        (["other = mine"], r"no installed package offers it.*: .*other\."),
         (["extra = mine", "extra = mine:loud"], "offered by several packages: mine, mine:loud"),
         (["extra = nowhere_at_all"], r"\(nowhere_at_all\): importing it failed.*ModuleNotFoundError"),
         (["extra = mine:nothing"], "importing it failed.*AttributeError"),

@@ -179,8 +179,8 @@ async def fail(call: FilteredCall, next: Next) -> Value:
     raise FinalError("refused by policy")
 
 
-async def give_bytes(call: FilteredCall, next: Next) -> Value:
-    return b"x"
+async def give_set(call: FilteredCall, next: Next) -> Value:
+    return {1}
 
 
 async def break_down(call: FilteredCall, next: Next) -> Value:
@@ -191,7 +191,7 @@ async def break_down(call: FilteredCall, next: Next) -> Value:
     ("function", "message"),
     [
         (fail, "refused by policy"),
-        (give_bytes, "copyAgent: a value of type bytes cannot pass through a graph"),
+        (give_set, "copyAgent: a value of type set cannot pass through a graph"),
         (break_down, "KeyError: 'x'"),
     ],
 )

@@ -6,12 +6,14 @@ import asyncio
 import gzip
 import time
 import tracemalloc
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perdure.agents.agent import AgentContext
+from perdure.agents.llm import openai_client
 from perdure.agents.llm.agents import openai_chat
 from perdure.agents.shipped.fetch import vanilla_fetch
 from perdure.agents.shipped.fetch_xml import parse as parse_xml
@@ -103,7 +105,14 @@ async def test_chunks_of_a_byte() -> None:
         assert time.monotonic() - began < 60
 
 
+@pytest.fixture
+async def _clients() -> AsyncIterator[None]:
+    yield
+    await openai_client.close_clients()
+
+
 @pytest.mark.anyio
+@pytest.mark.usefixtures("_clients")
 async def test_the_operators_models_are_bounded_as_well() -> None:
     comment = b":" + b" " * 10_000_000 + b"\n\n"
     with serve(
@@ -115,6 +124,7 @@ async def test_the_operators_models_are_bounded_as_well() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("_clients")
 async def test_a_model_that_answers_too_deeply() -> None:
     headers = {"Content-Type": "application/json"}
     with serve(lambda _: Answer(headers=headers, body=b"[" * 500_000)) as server:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from perdure import server
-from perdure.cli import output
 from perdure.cli.main import run
 from perdure.settings import Settings
 from tests.support.cli import Cli, Done, environment, lacks_program
@@ -36,15 +35,13 @@ def alone(tmp_path: Path) -> Iterator[Cli]:
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """Commands that need no server, in this process."""
 
     def invoke(*words: str) -> Done:
-        output.release()
         capsys.readouterr()
         code = run(words)
         out, err = capsys.readouterr()
         return Done(code, out, err)
 
-    yield invoke
-    output.release()
+    return invoke

@@ -1,11 +1,11 @@
 """--filters: the filters of a module stand around the agents of this process."""
 
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pytest
 
-from perdure.cli import main, output
+from perdure.cli import main
 from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
 from perdure.testing import MemoryEnvironment, run_in_memory
@@ -24,9 +24,8 @@ filters = [AgentFilter("shout", shout, agents=("copyAgent",))]
 
 
 @pytest.fixture(autouse=True)
-def stdout_is_given_back() -> Iterator[None]:
-    yield
-    output.release()
+def stdout_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
 
 
 def test_filters_of_a_file_apply(tmp_path: Path) -> None:

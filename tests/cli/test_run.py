@@ -238,11 +238,9 @@ def test_a_node_that_waits_for_a_person(perdure: Cli):
 def test_an_answer_without_a_worker(perdure: Cli):
     graph = perdure.write("asking.yaml", ASKING)
     assert perdure("run", graph, "--queue", "absent", "--detach", "--id", "kept").code == 0
-    began = time.monotonic()
     kept = perdure("answer", "kept", "who", "Ann")
     assert kept.code == 0
     assert "the server keeps the answer to who; it counts when a worker is there" in kept.err
-    assert time.monotonic() - began < 10
     assert perdure("answer", "kept").code == 2
     worker = perdure.start("worker", "--queue", "absent")
     done = perdure("result", "kept")

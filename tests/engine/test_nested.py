@@ -168,6 +168,16 @@ def test_a_long_chain_of_nodes_that_are_over_at_once() -> None:
     assert list(Drive(nodes).run().all.values()) == [0, {}, *range(1, 200)]
 
 
+def test_rows_that_begin_late_keep_the_slot_that_they_have() -> None:
+    """A row whose node is over lets the next begin, and so on: beyond a depth, this is put off."""
+    inner = graph(i=work(inputs={"x": ":x"}, isResult=True))
+    row = graph(n=nested(graph=inner, inputs={"x": ":row"}, isResult=True))
+    rows = {"agent": "mapAgent", "inputs": {"rows": list(range(1_000))}, "graph": row, "isResult": True}
+    drive = Drive({**graph(m=rows), "concurrency": 8}, lambda command: command.inputs["x"])
+    finish = drive.run()
+    assert (finish.failure, len(finish.results["m"])) == (None, 1_000)
+
+
 def test_one_plan_serves_every_use_of_a_graph() -> None:
     inner = graph(i=work(), k=work())
     drive = Drive(graph(a=nested(graph=":g"), b=nested(graph=":g"), g={"value": inner})).start()

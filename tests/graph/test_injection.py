@@ -210,8 +210,8 @@ HOSTILE = {
     "minus": "-" * SIZE,
     "steps": ".a" * (SIZE // 2),
 }
-LIMIT = 1.0
-"""Seconds of processor time, many times what the slowest case takes; a quadratic search takes more."""
+LIMIT = 10.0
+"""Seconds of processor time, a hundred times what the slowest case takes; a quadratic search takes more."""
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -223,10 +223,10 @@ def test_every_function_on_hostile_text(name: str) -> None:
         reference = parse_reference(f":n.{call}")
         assert reference is not None
         for value in (text, [text] * 4, {"a": text}, {text: 1}):
-            start = time.process_time()
+            start = time.thread_time()
             with suppress(FunctionError):
                 reference.read(value)
-            if time.process_time() - start > LIMIT:
+            if time.thread_time() - start > LIMIT:
                 slow.append(call)
     assert slow == []
 
@@ -236,18 +236,18 @@ def test_every_function_on_hostile_text(name: str) -> None:
     "start", [":n.", ":n.equal(", ":n.slice(", ":n.add(", ":n.default(", "${:", "${@", "."]
 )
 def test_hostile_documents(name: str, start: str) -> None:
-    before = time.process_time()
+    before = time.thread_time()
     for value in ("x", 1, True, UNDEFINED):
         text = f"{start}{HOSTILE[name]})" + "}" * start.startswith("$")
         compile_output([text])
         compile_inputs([text]).render(Scope(value))
-    assert time.process_time() - before < 4 * LIMIT
+    assert time.thread_time() - before < 4 * LIMIT
 
 
 @pytest.mark.parametrize("piece", ["${:", "${:}", "${@x", "${", "}", "$"])
 def test_placeholders_are_found_in_linear_time(piece: str) -> None:
     text = piece * 250_000
-    before = time.process_time()
+    before = time.thread_time()
     assert compile_inputs([text]).render(Scope("x")) == [text]
     assert compile_output([text]).render(Scope("x")) == [text]
-    assert time.process_time() - before < 4 * LIMIT
+    assert time.thread_time() - before < 4 * LIMIT

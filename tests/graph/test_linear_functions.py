@@ -1,9 +1,8 @@
 """Functions of references and checks on the worst texts: time that grows as the text does, and no faster."""
 
 import json
-import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import pytest
 
@@ -14,9 +13,7 @@ from perdure.graph.reference import MAX_FUNCTIONS_COUNT, parse_reference
 from perdure.graph.review import review
 from perdure.graph.text.load import load
 from perdure.graph.values import UNDEFINED, Value
-
-SIZES = ((65_536, 0.2), (1_000_000, 4.0))
-"""Bytes, and seconds of CPU time: four times what a quiet machine may take. What is quadratic takes hours."""
+from tests.support.growth import Work, overgrown
 
 WORST: dict[str, Callable[[int], list[Value]]] = {
     "add(1)": lambda n: [1.5],
@@ -55,12 +52,6 @@ WORST: dict[str, Callable[[int], list[Value]]] = {
 }
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def read(step: str, value: Value) -> Value:
     reference = parse_reference(f":node.{step}")
     assert reference is not None
@@ -70,11 +61,9 @@ def read(step: str, value: Value) -> Value:
         return str(error)
 
 
-@pytest.mark.parametrize(("size", "limit_s"), SIZES)
 @pytest.mark.parametrize("step", WORST)
-def test_functions(step: str, size: int, limit_s: float) -> None:
-    taken = [seconds(lambda value=value: read(step, value)) for value in WORST[step](size)]
-    assert [round(each, 3) for each in taken if each > limit_s] == []
+def test_functions(step: str) -> None:
+    assert overgrown(lambda size: [partial(read, step, value) for value in WORST[step](size)]) == []
 
 
 def test_every_function_has_its_worst_text() -> None:
@@ -156,14 +145,13 @@ FAULTY: dict[str, Callable[[int], dict[str, Value]]] = {
 
 @pytest.mark.parametrize("fault", FAULTY)
 def test_checks(fault: str) -> None:
-    nodes = FAULTY[fault](4000)
-    document = load(json.dumps({"nodes": nodes}), json=True)
     agents = {"copyAgent", "nestedAgent", *(f"agent{i}" for i in range(100))}
 
-    def check() -> None:
-        review(document, agents)
+    def checks(size: int) -> list[Work]:
+        document = load(json.dumps({"nodes": FAULTY[fault](size)}), json=True)
+        return [lambda: review(document, agents)]
 
-    assert seconds(check) < 4
+    assert overgrown(checks, 250) == []
 
 
 def test_only_the_first_findings_have_suggestions() -> None:

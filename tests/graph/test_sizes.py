@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from perdure.errors import RunFailed, SizeExceeded
+from perdure.graph.binary import Array
 from perdure.graph.deferred import BlobRef, Composite, Concat, Merged, Projection
 from perdure.graph.sizes import MAX_VALUE_BYTES, bounded, joined_text, size_of
 from perdure.testing import run_in_memory
@@ -92,3 +94,10 @@ AMPLIFYING = {
 def test_amplification_ends_typed(name: str) -> None:
     with pytest.raises(RunFailed, match=r"the value would be .* MB or more; at most 64 MB"):
         run_in_memory(AMPLIFYING[name])
+
+
+def test_arrays_count_a_part_of_their_bytes() -> None:
+    inside = [np.zeros(1_000), Array("F32", (1_000,), bytes(4_000)), b"x" * 1_600]
+    tensors = BlobRef("0" * 64, 16_000, "tensors", 1, ("w",))
+    assert [size_of(value) for value in (*inside, tensors)] == [508, 258, 108, 1_000]
+    assert size_of(inside) == 64 + 3 * 8 + 508 + 258 + 108

@@ -10,7 +10,7 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import Quotas, RunOptions
 from perdure.graph.values import UNDEFINED
 from perdure.protocol.encoding import decode, encode
-from perdure.protocol.payloads import NodeStatus, RunRequest, RunStatus, StreamTail
+from perdure.protocol.payloads import NodeStatus, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.records import from_plain, to_lean, to_plain
 
 OPTIONS = RunOptions(
@@ -85,3 +85,10 @@ def test_a_status_holds_records() -> None:
     assert plain["streams"] == [{"attempt": 1, "offset": 0, "text": "tail", "path": "a", "account": None}]
     assert from_plain(RunStatus, plain) == STATUS
     assert from_plain(RunStatus, {"name": "old"}) == RunStatus(name="old")
+
+
+def test_the_place_of_a_failure_is_written_where_there_is_one() -> None:
+    assert "place" not in to_plain(RunResult())
+    failed = RunResult(failure="no", place="a.b")
+    assert to_plain(failed)["place"] == to_lean(failed)["place"] == "a.b"
+    assert from_plain(RunResult, to_plain(failed)) == failed

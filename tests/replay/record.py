@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ from perdure.errors import RunFailed
 from perdure.graph.text.load import load
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
+from tests.support.draining import drained
 from tests.support.histories import FOLDER, GRAPHS, private_texts
+from tests.support.servers import Answer, serve
 
 
 async def record(names: Sequence[str]) -> None:
@@ -43,6 +46,8 @@ async def record(names: Sequence[str]) -> None:
             for path in GRAPHS:
                 if not names or path.stem in names:
                     await _record_graph(client, path)
+            if not names or "drained" in names:
+                await _keep(await drained(client, "drained"), "drained")
             local.stop(client.settings)
 
 
@@ -50,11 +55,14 @@ async def _record_graph(client: GraphClient, path: Path) -> None:
     document: Any = load(path.read_bytes()).data
     agents = {**catalog(), "slowAgent": slow.agent, "modelAgent": model.agent}
     temporal = await Client.connect(client.temporal.service_client.config.target_host)
-    async with (
-        Worker(temporal, task_queue="another", activities=[upper, broken]),
-        durable.started(client, path.stem, document, agents, client.settings) as run,
-    ):
-        await _keep(run, path.stem)
+    with serve(lambda seen: Answer()) as hook:
+        notify = {"default": hook.url} if path.stem == "notices" else {}
+        settings = replace(client.settings, notify=notify)
+        async with (
+            Worker(temporal, task_queue="another", activities=[upper, broken]),
+            durable.started(client, path.stem, document, agents, settings) as run,
+        ):
+            await _keep(run, path.stem)
 
 
 @activity.defn

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from perdure.agents.agent import Agent, Sample
-from perdure.agents.catalog import catalog
-from perdure.agents.document import document, shipped, type_of
+from perdure.agents.catalog import catalog, load_agents
+from perdure.agents.document import document, of_module, shipped, type_of
 from perdure.agents.shipped.graph_agents import DESCRIBED_GRAPH_AGENTS
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.graph.text.load import load
@@ -27,6 +27,13 @@ def test_the_page_is_up_to_date() -> None:
 def test_the_command_prints_the_page() -> None:
     done = subprocess.run([sys.executable, "-m", COMMAND], capture_output=True, check=True)
     assert done.stdout.decode() == text_of(PAGE)
+
+
+def test_the_page_of_the_distributed_agents_is_up_to_date() -> None:
+    module = "perdure.agents.distributed.agents"
+    page = "agents_distributed.md"
+    assert text_of(page) == of_module(module), f"regenerate: python -m {COMMAND} {module} > docs/{page}"
+    assert {text for level, text in headings(page) if level == 3} == set(load_agents(module))
 
 
 def test_every_agent_has_a_section() -> None:

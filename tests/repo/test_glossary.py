@@ -14,7 +14,7 @@ GLOSSARY = tomllib.loads((Path(__file__).parent / "glossary.toml").read_text())
 AVOIDED = [(re.compile(rule["pattern"], re.I), rule["use"]) for rule in GLOSSARY["avoid"]]
 PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/*/*.md")])
 
-OPEN = {"agents.md"}
+OPEN = {"agents.md", "agents_distributed.md"}
 """Pages that are generated from the words of the code."""
 
 CODE = GLOSSARY["code"]

@@ -18,18 +18,26 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.outcomes import Failure
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
-from perdure.protocol.names import AGENT_ABSENT, SEGMENTS_IN_TURN, STATUS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.names import (
+    AGENT_ABSENT,
+    NOTICE,
+    SEGMENTS_IN_TURN,
+    SEND_AFTER_DRAIN,
+    STATUS_ATTRIBUTE,
+    WORKFLOW,
+)
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.search_attributes import GRAPH_KEY
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
+from perdure.workflows.notices import NoticeWorkflow
 
 FIELDS = {
     payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
         bypass_agents force_loop loop_count previous_results events quotas""",
-    payloads.RunResult: "results all errors states failure",
+    payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed deadline keyed_by_work""",
     payloads.BatchCall: "calls shared",
@@ -40,11 +48,13 @@ FIELDS = {
     Answer: "path value who id",
     Receipt: "path already early count need who at digest",
     payloads.NodeStatus: "path state agent queue since retries error done total",
-    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early",
+    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early failures",
+    payloads.RunChanges: "count changes open questions console console_offset",
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
-        asked answers""",
+        asked answers notify""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait channels page",
+    payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }
@@ -54,26 +64,39 @@ FIELDS = {
 @pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
 def test_fields(kind: Any) -> None:
     required = [item for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
-    values = {item.name: None for item in required}
+    sparse = [item for item in fields(kind) if item.metadata.get("sparse")]
+    values = {item.name: None for item in (*required, *sparse)}
     assert list(to_plain(kind(**values))) == FIELDS[kind].split()
 
 
 def test_patches() -> None:
     assert SEGMENTS_IN_TURN == "segments-in-turn"
+    assert SEND_AFTER_DRAIN == "send-after-drain"
 
 
 def test_workflow() -> None:
     definition = workflow._Definition.must_from_class(GraphWorkflow)
     assert (definition.name, WORKFLOW) == ("Graph", "Graph")
     assert set(definition.signals) == {None}  # any signal is taken, none means anything
-    assert set(definition.queries) == {"status"}
+    assert set(definition.queries) == {"status", "changes"}
     assert set(definition.updates) == {"answer"}
+
+
+def test_the_workflow_of_notices() -> None:
+    assert workflow._Definition.must_from_class(NoticeWorkflow).name == NOTICE == "perdure.notice"
 
 
 def test_activities() -> None:
     every = AgentActivities(agents={}, settings=Settings(), claims=ClaimCheck(None, 0)).all()
     names = {activity._Definition.must_from_callable(each).name for each in every}
-    assert names == {"perdure.agents", "perdure.segment", "perdure.fetch", "perdure.keep", None}
+    assert names == {
+        "perdure.agents",
+        "perdure.segment",
+        "perdure.fetch",
+        "perdure.keep",
+        "perdure.notice",
+        None,
+    }
 
 
 def test_error_types() -> None:

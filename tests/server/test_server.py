@@ -127,7 +127,6 @@ print(*({{"temporalio", "grpc", "asyncio", "sqlite3", "ctypes"}} & set(sys.modul
 def test_a_second_supervisor_is_refused_and_told_by_whom(shared: Settings) -> None:
     embedded = server.ensure(shared)
     words = ("--home", str(shared.home), "--program", str(PROGRAM), "--port", str(daemon.free_port()))
-    began = time.monotonic()
     told = subprocess.run(
         [sys.executable, "-m", "perdure.server", *words],
         cwd=ROOT,
@@ -135,7 +134,7 @@ def test_a_second_supervisor_is_refused_and_told_by_whom(shared: Settings) -> No
         text=True,
         check=False,
     )
-    assert (told.returncode, time.monotonic() - began < 2) == (1, True)
+    assert told.returncode == 1
     assert f"a server (pid {embedded.pid}) has this database open" in told.stderr
     assert server.status(shared) == embedded
 

@@ -9,6 +9,7 @@
 | start and kill workers | `processes` |
 | wait for something | `waiting` |
 | stand in for a service | `servers`, `example_services` |
+| compare how work grows | `growth` |
 | see that nothing is stuck | `detector` |
 | compare with recordings of GraphAI | `recorded`, `recorded_run` |
 | list modules and constants of the package | `constants` |

@@ -11,7 +11,7 @@ PAUSE = 0.05
 """Seconds between two looks."""
 
 
-async def until(check: Callable[[], Any], what: str = "it holds", seconds: float = 30.0) -> Any:
+async def until(check: Callable[[], Any], what: str = "it holds", seconds: float = 120.0) -> Any:
     """What `check` returns, or what it returns awaited, as soon as it is truthy. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -24,7 +24,7 @@ async def until(check: Callable[[], Any], what: str = "it holds", seconds: float
         await asyncio.sleep(PAUSE)
 
 
-def wait_until(check: Callable[[], Any], what: str = "it holds", seconds: float = 30.0) -> Any:
+def wait_until(check: Callable[[], Any], what: str = "it holds", seconds: float = 120.0) -> Any:
     """The same where there is no event loop."""
     deadline = time.monotonic() + seconds
     while not (found := check()):

@@ -116,7 +116,9 @@ async def test_a_failed_row_is_found(client: GraphClient, api: httpx2.AsyncClien
     async with _worker(client, "web-c"):
         await api.post("/runs", json={"graph": MAP, "queue": "web-c", "id": "map-1"})
         ended = (await api.get("/runs/map-1/result?wait=30")).json()
-    assert ended["state"] == "failed"
+    assert (ended["state"], ended["cause"]["place"]) == ("failed", "m[2].half")
+    assert "TypeError" in ended["cause"]["finding"]
+    assert (await api.get("/runs/map-1")).json()["cause"] == ended["cause"]
     rows = (await api.get("/runs/map-1/rows/m?phase=failed")).json()["rows"]
     assert [(row["row"], row["phase"]) for row in rows] == [(2, "failed")]
     assert "TypeError" in rows[0]["failure"]

@@ -1,5 +1,7 @@
 """One watch for each run, whatever the number of its viewers."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,7 +22,10 @@ class FakeRun:
     reads: int = 0
     ended: int | None = None
 
-    async def history(self) -> RunModel:
+    def follow(self) -> FakeRun:
+        return self
+
+    async def model(self) -> RunModel:
         self.reads += 1
         phase = Phase.RUNNING if self.ended is None else Phase.COMPLETED
         nodes = {name: NodeModel(address=name, node=name, agent="x") for name in ("a", "b")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -84,9 +83,7 @@ async def test_without_a_worker_the_server_keeps_the_answer(client: GraphClient)
     run = await client.start(asking(), queue="later")
     async with working(client, "later"):
         await asked(run)
-    began = time.monotonic()
-    assert await run.answer("ask", "kept", who="anna") is None
-    assert time.monotonic() - began < 10
+    assert await asyncio.wait_for(run.answer("ask", "kept", who="anna"), 60) is None
     async with working(client, "later"):
         assert (await run.result()).results["ask"]["text"] == "kept"
 

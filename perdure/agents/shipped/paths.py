@@ -66,13 +66,12 @@ def _part(value: Value) -> str:
 
 def _resolved(parts: list[Value], base: str) -> str:
     """The absolute path that following `parts` from `base` leads to."""
-    path = ""
+    used: list[str] = []
     for value in reversed([base, *parts]):
-        part = _part(value)
-        path = f"{part}/{path}" if part else path
-        if part.startswith("/"):
+        used.append(_part(value))
+        if used[-1].startswith("/"):
             break
-    return "/" + "/".join(_walked(path.split("/"), absolute=True))
+    return "/" + "/".join(_walked("/".join(reversed(used)).split("/"), absolute=True))
 
 
 def _normalized(path: str) -> str:

@@ -20,6 +20,7 @@ from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
 from perdure.graph.javascript import stringify, to_string
 from perdure.graph.values import Value, is_dict, is_list, normalize
+from perdure.protocol.numpy_arrays import shown
 
 READ: Final = (".csv", ".jsonl", ".json")
 WRITTEN: Final = (".csv", ".jsonl")
@@ -97,11 +98,11 @@ def flat(results: Mapping[str, Value]) -> dict[str, str]:
 def _cell(value: Value) -> str:
     if value is None:
         return ""
-    return _compact(value) if is_list(value) or is_dict(value) else to_string(value)
+    return _compact(value) if is_list(value) or is_dict(value) else to_string(shown(value))
 
 
 def _compact(value: Value) -> str:
-    return str(stringify(normalize(value)))
+    return str(stringify(shown(value)))
 
 
 def _csv_text(rows: Sequence[Row], outcomes: Sequence[Outcome]) -> str:

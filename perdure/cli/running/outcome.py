@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
 from perdure.cli import output
@@ -40,7 +40,9 @@ class OutputOptions:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what is shown."""
     parser.add_argument("--all", action="store_true", help="results of all nodes, not only isResult ones")
-    parser.add_argument("--json", action="store_true", help="one object: id, status, results, errors, states")
+    parser.add_argument(
+        "--json", action="store_true", help="one object: id, status, results, errors, states, failure"
+    )
     parser.add_argument("--full", action="store_true", help="long lists whole, on a terminal too")
 
 
@@ -119,6 +121,8 @@ def as_json(id: str, status: str, result: RunResult, show: OutputOptions) -> str
     """The one object for programs."""
     results = result.all if show.everything else result.results
     whole: dict[str, Any] = {"id": id, "status": status, "results": results}
+    if (cause := result.cause) is not None:
+        whole["failure"] = asdict(cause)
     return output.json_text({**whole, "errors": result.errors, "states": result.states})
 
 
@@ -134,8 +138,10 @@ def _report_failure(
     output.note(f"run {id} failed" + ("" if result.errors else f": {shown.message(str(error))}"))
     for node, message in result.errors.items():
         agent = agent_of(document, node)
-        place = shown.line(f"{node}{f' ({agent})' if agent else ''}")
-        output.note(f"  {place}: {shown.message(message)}")
+        place = f"{node} ({agent})" if agent else node
+        if message == result.failure and result.place not in (node, ""):
+            place = result.place  # it is inside this node
+        output.note(f"  {shown.line(place)}: {shown.message(message)}")
         if "ENOENT: " in message:
             output.note(f"  {MISSING_FILE_HINT}")
 

@@ -7,10 +7,10 @@ from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import GRAPH_STEP_COUNT
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nodes import NodeLifecycle
+from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import Finish
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
-from perdure.engine.value_requests import ValueRequests
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.values import UNDEFINED
 
@@ -82,6 +82,7 @@ class GraphLifecycle:
             while loops.advance(run, force):
                 self.board.fuel.left -= 1 + len(run.nodes)
                 self.board.count_iteration()
+                self.board.carry_over(run)
                 self._inject(run)
                 self._show_statics(run)
                 if not self._nodes.queue_ready(run):

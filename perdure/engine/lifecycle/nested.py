@@ -59,15 +59,14 @@ class NestedGraphs:
             self.board.send(run, name, StartTimer(node.timer, timeout))
         kind = GRAPH_AGENTS[nested.agent]
         try:
-            prepared = prepare(
-                nested.agent, inputs, nested.params, graph, self.board.slots, self.rules.agents
-            )
+            slots = self.board.slots if node.retries else None
+            prepared = prepare(nested.agent, inputs, nested.params, graph, slots, self.rules.agents)
             self._take(nested, prepared, graph)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
             return
         self._open_more(run, name, nested)
-        outcome = self._outcome(nested)
+        outcome = self._outcome(run, nested)
         if outcome is not None:
             self._decide(run, name, nested, outcome, kind.turns - (1 if prepared.starts else 2))
 
@@ -80,9 +79,7 @@ class NestedGraphs:
         if nested is None or nested.outcome is not None:
             return
         if outcome.failure is None:
-            nested.results[child.map_index or 0] = outcome.value
-            nested.children.remove(child.id)
-            del self.board.runs[child.id]
+            self.board.collect_row(run, nested, child, outcome.value)
         elif nested.failed is None:
             nested.failed = outcome.failure
         if not nested.opening:
@@ -97,7 +94,7 @@ class NestedGraphs:
     def _continue(self, run: GraphRun, name: str, nested: Nested) -> None:
         if nested.failed is None:
             self._open_more(run, name, nested)
-        decided = self._outcome(nested)
+        decided = self._outcome(run, nested)
         if decided is not None:
             self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
 
@@ -105,7 +102,7 @@ class NestedGraphs:
         nested.outcome = outcome
         self.board.send(run, name, Settle(nested.call, turns))
 
-    def _outcome(self, nested: Nested) -> Outcome | None:
+    def _outcome(self, run: GraphRun, nested: Nested) -> Outcome | None:
         """What the graphs of a node make of it; None while that is open."""
         if nested.failed is None and (nested.children or nested.opened < len(nested.starts)):
             return None
@@ -121,7 +118,7 @@ class NestedGraphs:
                 )
             results = [row_results[row] for row in range(len(nested.starts))]
             collected = collect(nested.agent, nested.params, results)
-            return Outcome(value=bounded(collected, stored=False))
+            return Outcome(value=bounded(collected, run.value_limit, stored=False))
         except SizeExceeded as error:
             return Outcome(failure=str(error))
         except BadCall as error:

@@ -29,10 +29,10 @@ from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nested import NestedGraphs
+from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
-from perdure.engine.value_requests import ValueRequests
 from perdure.errors import AgentError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
@@ -212,7 +212,7 @@ class NodeLifecycle:
         node.call = None
         reserved = node.reserved
         if reserved or node.nested is not None:
-            self._close_graphs(node)
+            self._close_graphs(run, node)
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
@@ -220,17 +220,16 @@ class NodeLifecycle:
                 self._fetches.request_value(run, name, unknown, "result", outcome.value)
             except (FunctionError, AgentError) as error:
                 failure, final = str(error), final or isinstance(error, SizeExceeded)
-        # A result is handed on with the slot for the graph still there, a failure without it.
         if reserved:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)
         if failure is not None and self.fail(run, name, state, failure, final):
             self.execute(run, name)
 
-    def _close_graphs(self, node: NodeRun) -> None:
+    def _close_graphs(self, run: GraphRun, node: NodeRun) -> None:
         """The call of a node with graphs inside is over: they go, and the timer of the attempt."""
         if node.nested is not None:
             self.board.cancel(node.timer)
-            self.board.discard(node.nested.children)
+            self.board.discard(run, node.nested)
             node.timer = node.nested = None
         node.reserved = False
 
@@ -243,9 +242,7 @@ class NodeLifecycle:
             run.resolved.resolve_shallow(value)  # nothing is shown before it is known
         if plan.console is not None:
             self.board.show(run, name, node_semantics.console_after(run, plan.console, value))
-        self._complete(
-            run, name, value if plan.pass_through is None else node_semantics.merged(run, plan, value)
-        )
+        self._complete(run, name, node_semantics.merged(run, plan, value))
 
     def _take_checked(self, run: GraphRun, name: str, value: Value) -> None:
         """A result that repeatUntil looks at, once passThrough is merged."""
@@ -262,7 +259,9 @@ class NodeLifecycle:
     def _complete(self, run: GraphRun, name: str, merged: Value) -> None:
         """The node has its result: what its agent gave, with passThrough over it."""
         plan = run.plan.computed[name]
-        run.nodes[name].result = merged if plan.output is None else node_semantics.mapped(run, plan, merged)
+        result = merged if plan.output is None else node_semantics.mapped(run, plan, merged)
+        self.board.hold_result(run, result)
+        run.nodes[name].result = result
         run.move(name, NodeState.COMPLETED, self._observe)
         self.notify(run, name)
         self._leave(run, name)

@@ -12,10 +12,10 @@ from perdure.engine.board import Board
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nodes import NodeLifecycle
+from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import Fetch
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
-from perdure.engine.value_requests import ValueRequests
 from perdure.errors import AgentError, FunctionError
 
 

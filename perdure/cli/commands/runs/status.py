@@ -86,6 +86,7 @@ def as_json(report: RunReport, ended: RunResult | None, inner: Sequence[NodeMode
         states |= {node.address: node.state for node in inner}
         errors |= {node.address: node.failure for node in inner if node.failure is not None}
         plain |= {"states": states, "errors": errors}
+        plain["failure"] = None if ended.cause is None else asdict(ended.cause)
     return output.json_text(plain)
 
 

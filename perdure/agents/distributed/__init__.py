@@ -1,0 +1,1 @@
+"""Agents that learn and decide together, on the hosts that hold the data."""

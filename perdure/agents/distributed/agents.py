@@ -1,0 +1,43 @@
+"""All agents of the extras: ``perdure worker --agents distributed``, or imported by a module of your own."""
+
+from __future__ import annotations
+
+from perdure.agents.distributed.agreement import consensus_step, gossip, spread
+from perdure.agents.distributed.ants import ant_tour, ant_trail
+from perdure.agents.distributed.averaging import fed_average
+from perdure.agents.distributed.business import confidence, sql, stock_rule
+from perdure.agents.distributed.delivering import assign, route, swap
+from perdure.agents.distributed.gradients import gradient, sgd_step
+from perdure.agents.distributed.negotiating import bid, negotiate
+from perdure.agents.distributed.particles import pso_best, pso_birth, pso_move
+from perdure.agents.distributed.problems import critic, merge, split
+from perdure.agents.distributed.training import fed_evaluate, fed_init, fed_summary, fed_train
+
+__all__ = [
+    "ant_tour",
+    "ant_trail",
+    "assign",
+    "bid",
+    "confidence",
+    "consensus_step",
+    "critic",
+    "fed_average",
+    "fed_evaluate",
+    "fed_init",
+    "fed_summary",
+    "fed_train",
+    "gossip",
+    "gradient",
+    "merge",
+    "negotiate",
+    "pso_best",
+    "pso_birth",
+    "pso_move",
+    "route",
+    "sgd_step",
+    "split",
+    "spread",
+    "sql",
+    "stock_rule",
+    "swap",
+]

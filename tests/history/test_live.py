@@ -1,0 +1,90 @@
+"""A model that is carried on by changes is that of a replay, at every moment of every recorded history."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+from perdure.history.live import LiveModel
+from perdure.history.model import NodeModel, RunModel
+from perdure.history.read import replayed
+from perdure.history.replay import replay
+from perdure.plugin import data_converter
+from perdure.protocol.payloads import RunChanges
+from perdure.protocol.trail import TrailPosition
+from tests.support.histories import HISTORIES
+
+pytestmark = pytest.mark.anyio
+
+SHOWN = (
+    *(
+        "address",
+        "node",
+        "parent",
+        "row",
+        "iteration",
+        "agent",
+        "state",
+        "phase",
+        "ready",
+        "started",
+        "ended",
+    ),
+    *("retries", "failure", "console", "rows", "label", "condition"),
+)
+STEP_COUNT = 12
+
+
+def shown(node: NodeModel) -> dict[str, Any]:
+    """What a page shows of a node."""
+    values = {name: getattr(node, name) for name in SHOWN}
+    values["failure"] = node.failure is not None  # the end of a replay words one of its own
+    return values | {"activity": node.attempts[-1].activity if node.attempts and node.ended is None else ""}
+
+
+def shown_run(model: RunModel) -> dict[str, Any]:
+    nodes = {address: shown(node) for address, node in model.nodes.items()}
+    parts = {name: getattr(model, name) for name in ("counts", "questions", "console", "position")}
+    parts["errors"] = sorted(model.errors)
+    return parts | {"nodes": nodes}
+
+
+def beginning(history: dict[str, Any], count: int) -> list[WorkflowHistory]:
+    return [WorkflowHistory.from_json("recorded", {**history, "events": history["events"][:count]})]
+
+
+async def changes(histories: list[WorkflowHistory], since: TrailPosition) -> RunChanges:
+    """What the run would answer at the end of these histories."""
+    workflow = (await replay(histories, data_converter(None))).workflow
+    assert workflow is not None
+    return workflow.changes(since.count, since.lines)
+
+
+async def followed(history: dict[str, Any], counts: list[int]) -> tuple[int, int]:
+    """Compares at each of these numbers of events; how many times it was carried on, and how many not."""
+    live: LiveModel | None = None
+    taken, refused = 0, 0
+    for count in counts:
+        histories = beginning(history, count)
+        model = await replayed(histories, data_converter(None))
+        position = live.position if live is not None else None
+        if live is not None and position is not None:
+            if live.apply(await changes(histories, position)):
+                assert shown_run(live.model()) == shown_run(model)
+                taken += 1
+                continue
+            refused += 1
+        live = LiveModel(model)
+    return taken, refused
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_it_is_that_of_a_replay(path: Path) -> None:
+    history = json.loads(path.read_text())
+    last = len(history["events"])
+    taken, refused = await followed(history, list(range(5, last, max(1, last // STEP_COUNT))))
+    assert taken > refused
