@@ -20,6 +20,7 @@ from perdure.activities.directory import registry_of
 from perdure.activities.failures import fitting_cause, not_local, typed_failures
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.notices import NoticeActivity
+from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
 from perdure.activities.suspects import SuspectLane
@@ -67,6 +68,7 @@ class AgentActivities:
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
     journal: WorkJournal | None = None
+    _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
@@ -120,6 +122,7 @@ class AgentActivities:
             claims=self.claims,
             loop=asyncio.get_running_loop(),
             work=work,
+            records=self._records,
         )
 
     @activity.defn(name=FETCH)

@@ -36,6 +36,7 @@ def registry_of(
         times_questions=True,
         strict_json=True,
         agent_wait=settings.agent_wait,
+        recalls=True,
         channels=sorted(settings.notify),
         page=settings.ui_url,
     )

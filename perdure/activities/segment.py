@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from perdure.activities.calls_at_work import CallsAtWork
+from perdure.activities.records import Records
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import invoke, normal
@@ -40,8 +41,10 @@ from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turn_order import TurnOrder
+from perdure.errors import PerdureError
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
+from perdure.lineage.recall import Recall, Recalled, numbers_of
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.console import newest
 from perdure.protocol.encoding import encode
@@ -92,6 +95,7 @@ class Segment:
     claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
     work: CallsAtWork = field(default_factory=CallsAtWork)
+    records: Records = field(default_factory=Records)
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
     _until: float = 0.0
@@ -101,12 +105,17 @@ class Segment:
     _console: list[str] = field(default_factory=list[str])
     _run: str = ""
     _keys_by_work: bool = False
+    _recall: Recall | None = None
+    _recalled: list[list[int]] = field(default_factory=list[list[int]])
 
     def begin(self, beginning: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
         self._run, self._began = beginning.run, time.perf_counter()
         request = from_plain(RunRequest, beginning.request)
         placement = Placement(directory, request.options.bypass_agents)
+        refusal = self._open_record(request, placement, "")
+        if refusal:
+            return SegmentResult(refusal=refusal)
         scheduler = Scheduler(
             request.document, request.options, agents=placement.names, event_steps=placement.event_steps
         )
@@ -117,7 +126,23 @@ class Segment:
     def play(self, request: SegmentRequest) -> SegmentResult:
         """Continues from the snapshot of the run. Blocks its thread."""
         self._run, self._began = request.run, time.perf_counter()
-        return self._played(self._taken_over(request))
+        run_request = from_plain(RunRequest, request.request)
+        placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
+        refusal = self._open_record(run_request, placement, request.recalled)
+        if refusal:
+            return SegmentResult(refusal=refusal)
+        return self._played(self._taken_over(request, run_request, placement))
+
+    def _open_record(self, request: RunRequest, placement: Placement, used: str) -> str:
+        """Reads the record of a rerun; why it cannot be read, "" if it can."""
+        if request.reuse is None or not placement.recalls:
+            return ""
+        try:
+            record = self._wait_for(self.records.read(request.reuse, self.claims))
+            self._recall = Recall(record, numbers_of(used))
+        except (PerdureError, ValueError) as error:
+            return f"the record that the run reuses cannot be read: {error}"
+        return ""
 
     def _played(self, ahead: Lookahead) -> SegmentResult:
         taken = time.perf_counter() - self._began
@@ -131,6 +156,8 @@ class Segment:
             console=newest(self._console, MAX_SEGMENT_CONSOLE_COUNT, MAX_SEGMENT_CONSOLE_BYTES),
             end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
             seconds=round(time.perf_counter() - self._asked, 3),
+            recalled=self._recalled,
+            missed=ahead.missed,
         )
 
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
@@ -138,25 +165,36 @@ class Segment:
         end = to_lean(RunResult.of(finish, scheduler.root))
         return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
 
-    def _taken_over(self, request: SegmentRequest) -> Lookahead:
-        run_request = from_plain(RunRequest, request.request)
-        placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
+    def _taken_over(
+        self, request: SegmentRequest, run_request: RunRequest, placement: Placement
+    ) -> Lookahead:
         scheduler, commands = restore(
             request.scheduler, run_request.options, placement.names, event_steps=placement.event_steps
         )
         ahead = self._ahead(scheduler, request.now, placement)
-        ahead.resume(commands, [list(place) for place in request.places])
+        ahead.resume(commands, [list(place) for place in request.places], frozenset(request.unsent))
         return ahead
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
-        return Lookahead(
+        ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
+        if self._recall is not None:
+            ahead.recall, ahead.release = self._order_of, self._recall.release
+        return ahead
+
+    def _order_of(self, command: RunAgent) -> int | None:
+        """The number of the recorded answer to a call."""
+        recalled = None if self._recall is None else self._recall.find(command)
+        return None if recalled is None else recalled.order
 
     def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         if self._answers and self._is_full():
             return None
+        recalled = None if self._recall is None else self._recall.find(command)
+        if recalled is not None:
+            return self._reused(command, recalled)
         agent = self.agents.get(command.agent)
         if agent is None or self.work.is_suspect(command.path):
             return self._leave_alone()
@@ -176,6 +214,16 @@ class Segment:
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
+        return answer
+
+    def _reused(self, command: RunAgent, recalled: Recalled) -> AgentCompleted:
+        size = at_most(recalled.result)
+        if size > SMALL_RESULT_BYTES:
+            size = len(encode(recalled.result)[0])
+        self._bytes += size + len(command.path) + 20
+        answer = AgentCompleted(command.call, recalled.result)
+        self._answers.append(segment_answer(command.path, answer))
+        self._recalled.append([command.call, recalled.entry])
         return answer
 
     def _is_full(self) -> bool:

@@ -147,3 +147,18 @@ async def test_dark_is_the_viewers_choice(browser: Browser, web: WebServer) -> N
     await page.goto(web.link)
     assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 28)"
     await context.close()
+
+
+async def test_the_dialog_shows_what_a_rerun_would_call_and_starts_it(
+    client: GraphClient, page: Page
+) -> None:
+    run = await client.start(ASKS, id="page-rerun", queue="page-d", name="asks")
+    async with _worker(client, "page-d"):
+        await run.answer("who", "Anna", id="1")
+        await run.result()
+        await page.goto(f"{page.url.partition('#')[0]}#/run/page-rerun")
+        await page.get_by_role("button", name="Rerun…").click()
+        await expect(page.locator("dialog.rerun .plan p")).to_have_text("2 calls reused, 0 to run")
+        await page.get_by_role("button", name="Start the rerun").click()
+        await page.wait_for_url("**/#/run/page-rerun~2")
+        await page.wait_for_selector(".bar .state-completed")
