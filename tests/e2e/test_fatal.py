@@ -57,7 +57,7 @@ async def test_an_agent_that_blocks_its_worker(crew: Crew) -> None:
         run = await client.start(document, queue="blocked")
         worker = crew.worker("blocked", agents=AGENTS, PERDURE_BLOCKED_ATTEMPTS="1")
         with pytest.raises(RunFailed) as caught:
-            await asyncio.wait_for(run.result(), 60)
+            await asyncio.wait_for(run.result(), 180)
         (message,) = caught.value.errors.values()
         assert message.partition(", at ")[0] == "blocking has blocked the event loop of its worker once"
         assert "fatal_agents.py" in message
