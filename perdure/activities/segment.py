@@ -30,6 +30,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.activities.calls_at_work import CallsAtWork
 from perdure.activities.records import Records
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
@@ -46,7 +47,7 @@ from perdure.graph.values import Value
 from perdure.lineage.recall import Recall, Recalled, numbers_of
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.console import newest
-from perdure.protocol.encoding import encode
+from perdure.protocol.encoding import encoded_size
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.payloads import (
     FirstSegmentRequest,
@@ -84,13 +85,16 @@ MAX_SEGMENT_CONSOLE_BYTES: Final = 200_000
 
 @dataclass(slots=True)
 class Segment:
-    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits."""
+    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits;
+    `work` notes the call that is at work.
+    """
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
     context: Callable[[RunAgent, str, str, Callable[[str], None]], AgentContext]
     claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
+    work: CallsAtWork = field(default_factory=CallsAtWork)
     records: Records = field(default_factory=Records)
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
@@ -159,7 +163,7 @@ class Segment:
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
         """How the run ended; None if the marker has no room for that in addition to the answers."""
         end = to_lean(RunResult.of(finish, scheduler.root))
-        return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
+        return end if self._bytes + encoded_size(end) < MAX_SEGMENT_BYTES else None
 
     def _taken_over(
         self, request: SegmentRequest, run_request: RunRequest, placement: Placement
@@ -192,8 +196,9 @@ class Segment:
         if recalled is not None:
             return self._reused(command, recalled)
         agent = self.agents.get(command.agent)
-        if agent is None:
+        if agent is None or self.work.is_suspect(command.path):
             return self._leave_alone()
+        self.work.begin(command.path)
         try:
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
@@ -201,7 +206,7 @@ class Segment:
             return self._leave_alone() if failure.transient else self._failed(command, failure)
         size = at_most(result)
         if size > SMALL_RESULT_BYTES:
-            size = len(encode(result)[0])
+            size = encoded_size(result)
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
@@ -214,7 +219,7 @@ class Segment:
     def _reused(self, command: RunAgent, recalled: Recalled) -> AgentCompleted:
         size = at_most(recalled.result)
         if size > SMALL_RESULT_BYTES:
-            size = len(encode(recalled.result)[0])
+            size = encoded_size(recalled.result)
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, recalled.result)
         self._answers.append(segment_answer(command.path, answer))
