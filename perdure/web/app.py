@@ -52,25 +52,23 @@ def application(
         yield
         hub.close()
 
+    app = Starlette(routes=_routes(page=page), exception_handlers={PerdureError: on_error}, lifespan=lifespan)
+    app.state.client, app.state.hub = client, hub
+    app.state.agents = catalog() if agents is None else agents
+    return RequestGuard(app, token, hosts)
+
+
+def _routes(*, page: bool) -> list[BaseRoute]:
     unknown = Route("/{path:path}", _unknown)
-    routes: list[BaseRoute] = [
-        Mount(
-            "/api/v1",
-            routes=[*runs_api.RUN_ROUTES, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown],
-        ),
-    ]
-    routes += agents_api.AGENT_ROUTES
+    runs = [*runs_api.RUN_ROUTES, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown]
+    routes: list[BaseRoute] = [Mount("/api/v1", routes=runs), *agents_api.AGENT_ROUTES]
     if page:
         routes += [
             Route("/states.css", _states, methods=["GET"]),
             Route("/", _index, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
-    routes.append(unknown)
-    app = Starlette(routes=routes, exception_handlers={PerdureError: on_error}, lifespan=lifespan)
-    app.state.client, app.state.hub = client, hub
-    app.state.agents = catalog() if agents is None else agents
-    return RequestGuard(app, token, hosts)
+    return [*routes, unknown]
 
 
 async def _index(request: Request) -> Response:
