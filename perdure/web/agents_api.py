@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Final, cast
 
 from starlette.requests import Request
@@ -32,11 +33,9 @@ from perdure.web.answers import as_json, error_body
 from perdure.web.runs_api import json_of
 
 STREAM_TYPE: Final = "text/event-stream"
-FAILED_STATUS: Final = 422
-"""The status for an agent that failed: to repeat the same request would give the same failure."""
 
 _NODE_ID: Final = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
-_GIVEN: Final = "given"
+_STATIC: Final = "static_values"
 
 
 def _agents(request: Request) -> Mapping[str, Agent]:
@@ -100,7 +99,7 @@ async def _call(request: Request, *, streams: bool) -> Response:
     if not isinstance(agent, str):
         raise UsageError("debugInfo.agentId is missing", hint="or POST to /agents/AGENT")
     name = about.get("nodeId")
-    node = name if isinstance(name, str) and _NODE_ID.fullmatch(name) and name != _GIVEN else "node"
+    node = name if isinstance(name, str) and _NODE_ID.fullmatch(name) and name != _STATIC else "node"
     key = request.headers.get("idempotency-key")
     client = cast(GraphClient, request.app.state.client)
     run = await client.start(
@@ -114,21 +113,22 @@ async def _call(request: Request, *, streams: bool) -> Response:
         is_unknown = agent not in _agents(request) and "no agent" in error.finding
         if is_unknown:
             raise NotFound(f"there is no agent {agent!r}", hint="GET /agents lists them") from error
-        return as_json(error_body(error), FAILED_STATUS)
+        # No 500, which clients repeat: the same request would give the same failure.
+        return as_json(error_body(error), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 def _graph(agent: str, node: str, body: Mapping[str, Value]) -> dict[str, Value]:
     """A graph with one call. What looks like a reference in a static node or in params is none."""
     inputs, params, filters = (_object(body, key) for key in ("namedInputs", "params", "filterParams"))
-    given = {f"i{number}": value for number, value in enumerate(inputs.values())}
+    values = {f"i{number}": value for number, value in enumerate(inputs.values())}
     computed: dict[str, Value] = {
         "agent": agent,
-        "inputs": {name: f":{_GIVEN}.i{number}" for number, name in enumerate(inputs)},
+        "inputs": {name: f":{_STATIC}.i{number}" for number, name in enumerate(inputs)},
         "params": params,
         "filterParams": {key: value for key, value in filters.items() if key != "server"},
         "isResult": True,
     }
-    return {"version": 0.5, "nodes": {_GIVEN: {"value": given}, node: computed}}
+    return {"version": 0.5, "nodes": {_STATIC: {"value": values}, node: computed}}
 
 
 def _object(body: Mapping[str, Value], key: str) -> Mapping[str, Value]:
