@@ -82,6 +82,11 @@ class RunProgress:
         if self.journal is not None:
             self.journal.called(command)
 
+    def recalled(self, path: str, entry: int) -> None:
+        """The call at `path` is answered by this entry of the record of an earlier run; -1: by a person."""
+        if self.journal is not None:
+            self.journal.recalled(path, entry)
+
     def answered(self, event: Event) -> None:
         """An answer is handed on."""
         if self.journal is not None:

@@ -119,10 +119,10 @@ def _names(host: str) -> set[str]:
 
 def _own_addresses() -> set[str]:
     try:
-        found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
     except OSError:
         return set()
-    return {str(each[4][0]).partition("%")[0] for each in found}
+    return {str(each[4][0]).partition("%")[0] for each in entries}
 
 
 def _in_url(host: str) -> str:

@@ -35,6 +35,7 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
 from perdure.protocol.journal import RunJournal
+from perdure.protocol.names import FETCHES_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
@@ -74,17 +75,8 @@ class RunShell:
         self._outbox = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
-        self._segments = Segments(
-            host,
-            request,
-            opening.directory,
-            self.placement,
-            self.progress,
-            self._turns,
-            self._share,
-            self.notify,
-            self._outbox.call_agent,
-        )
+        place = host, request, opening.directory, self.placement, self.progress, self._turns
+        self._segments = Segments(*place, self._share, self.notify, self._send)
         self._values = Values(host, self._arrive)
         self._timers = Timers(host, self._arrive)
         notices = Notices(host, request.name, opening.directory.channels, self.progress, self.notify)
@@ -97,7 +89,7 @@ class RunShell:
 
     @property
     def has_store(self) -> bool:
-        """Whether the worker of the run has a store for large values."""
+        """Whether its worker has a store."""
         return self.placement.has_store
 
     async def run(self, early: Sequence[Answer] = ()) -> RunResult:
@@ -182,6 +174,8 @@ class RunShell:
 
     async def _wait(self, scheduler: Scheduler, limits: RunLimits) -> None:
         """Sends what there is room for, and waits until something has happened."""
+        if self._segments.refusal is not None:
+            raise self._segments.refusal
         limits.check(self._share.total)
         if self._turns.has_next() and not self._segments.is_open:  # this activation has done enough
             await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
@@ -202,7 +196,8 @@ class RunShell:
         if not self._continuation.is_due():
             if was_holding:
                 self._outbox.release()
-            self._segments.begin(scheduler, self._now)
+            if self._values.is_idle() or not self._host.is_patched(FETCHES_IN_TURN):
+                self._segments.begin(scheduler, self._now)
         elif self._is_idle():
             await self._continue_as_new(scheduler)
         else:
@@ -235,6 +230,7 @@ class RunShell:
             "began": self._began,
             "bytes": self._share.total,
             **self.people.state(),
+            **self._segments.state(),
         }
         options = replace(self._request.options, injects=())
         return pack(replace(self._request, document={}, options=options, state=state), limited=False)
@@ -267,13 +263,18 @@ class RunShell:
     def _call(self, command: RunAgent) -> None:
         placement = self.placement
         self.progress.called(command)
-        if command.agent in placement.human:
+        if placement.is_answered_with_null(command):
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
+        elif self._segments.takes(command):
+            self._segments.call_agent(command)
+        else:
+            self._send(command)
+
+    def _send(self, command: RunAgent) -> None:
+        """A call that no segment answers goes to a person, or to a worker."""
+        if command.agent in self.placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self.people.ask(command)
-        elif placement.is_answered_with_null(command):
-            self._turns.expect(command.call, AgentCompleted(command.call, None))
-        elif placement.is_pure(command):
-            self._segments.call_agent(command)
         else:
             self._outbox.call_agent(command)
 

@@ -20,6 +20,7 @@ from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
 from perdure.protocol.names import (
     AGENT_ABSENT,
+    FETCHES_IN_TURN,
     NOTICE,
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
@@ -35,15 +36,15 @@ from perdure.workflows.graph_workflow import GraphWorkflow
 from perdure.workflows.notices import NoticeWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
+    payloads.RunRequest: """document name queue indexed state indexes_questions reuse injects config graphs
         bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed deadline keyed_by_work""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
-    payloads.SegmentRequest: "scheduler places directory request now run",
-    payloads.SegmentResult: "answers alone console end seconds",
+    payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",
+    payloads.SegmentResult: "answers alone console end seconds recalled missed refusal",
     payloads.StreamTail: "attempt offset text path account",
     Answer: "path value who id",
     Receipt: "path already early count need who at digest",
@@ -53,7 +54,7 @@ FIELDS = {
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers notify""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait channels page",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls channels page",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
@@ -70,6 +71,7 @@ def test_fields(kind: Any) -> None:
 
 
 def test_patches() -> None:
+    assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
 
