@@ -30,6 +30,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.activities.calls_at_work import CallsAtWork
 from perdure.activities.records import Records
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
@@ -84,13 +85,16 @@ MAX_SEGMENT_CONSOLE_BYTES: Final = 200_000
 
 @dataclass(slots=True)
 class Segment:
-    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits."""
+    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits;
+    `work` notes the call that is at work.
+    """
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
     context: Callable[[RunAgent, str, str, Callable[[str], None]], AgentContext]
     claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
+    work: CallsAtWork = field(default_factory=CallsAtWork)
     records: Records = field(default_factory=Records)
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
@@ -192,8 +196,9 @@ class Segment:
         if recalled is not None:
             return self._reused(command, recalled)
         agent = self.agents.get(command.agent)
-        if agent is None:
+        if agent is None or self.work.is_suspect(command.path):
             return self._leave_alone()
+        self.work.begin(command.path)
         try:
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's

@@ -52,6 +52,7 @@ def odd(inputs: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
     del anyio_backend
+    expect.set_options(timeout=60_000)  # a busy machine, not a broken page
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -130,7 +131,7 @@ async def test_a_run_is_cancelled_from_the_page_without_a_worker(client: GraphCl
     await page.wait_for_selector(".bar .error")
     assert (await run.describe()).raw.workflow_extended_info.cancel_requested
     async with _worker(client, "page-c"):
-        await expect(page.locator(".bar .badge")).to_have_text("■ canceled", timeout=15_000)
+        await expect(page.locator(".bar .badge")).to_have_text("■ canceled", timeout=60_000)
 
 
 async def test_the_list_is_filtered(client: GraphClient, page: Page) -> None:
