@@ -76,6 +76,15 @@ class Parser(argparse.ArgumentParser):
         super().error(line(message))
 
 
+class CommandListFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows the longest command beside its help: argparse does not count the indent of commands."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Counts it."""
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, max(map(len, COMMANDS)) + 4)
+
+
 def main() -> NoReturn:
     """The program ``perdure``."""
     output.prepare()
@@ -139,7 +148,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Command | None]:
         prog="perdure",
         description="Runs declarative data-flow graphs for agentic AI, durably, on Temporal.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=CommandListFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"perdure {__version__}")

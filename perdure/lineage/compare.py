@@ -8,7 +8,7 @@ from typing import Final
 
 from perdure.engine.messages import RunAgent
 from perdure.graph.fields import PERDURE_COMPUTED_KEYS, is_computed
-from perdure.graph.values import UNDEFINED, Value, is_dict
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 from perdure.lineage.documents import PlacedNode, placed_nodes
 from perdure.lineage.fingerprint import address_of
 
@@ -110,7 +110,7 @@ def _partners(first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCa
         if position in first and _work(first[position].command) == _work(call.command)
     }
     alike: dict[tuple[str, str], list[str]] = {}
-    for position in reversed(first):
+    for position in reversed([*first]):
         if position not in partners:
             alike.setdefault((address_of(position), _work(first[position].command)), []).append(position)
     for position, call in second.items():
@@ -148,7 +148,7 @@ def first_difference(old: Value, new: Value, path: str = "") -> str | None:
             if at is not None:
                 return at
         return None
-    if isinstance(old, list) and isinstance(new, list):
+    if is_list(old) and is_list(new):
         for index, (one, other) in enumerate(zip(old, new, strict=False)):
             at = first_difference(one, other, f"{path}[{index}]")
             if at is not None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  temporal workflow show --workflow-id nightly-3 --output json > nightly-3.json
-  perdure replay-check nightly-3.json
   perdure replay-check --query "ExecutionStatus = 'Running'"        the runs of a server
+  perdure replay-check nightly-3.json                               a file that this has written:
+  temporal workflow show --workflow-id nightly-3 --output json > nightly-3.json
 """
 
 
@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
 async def _of_files(args: argparse.Namespace) -> int:
     from perdure.history.replay import problem_in  # noqa: PLC0415 -- loads what replays
 
-    problems = {}
+    problems: dict[str, str | None] = {}
     for path in args.files:
         problems[path] = await problem_in(Path(path).stem, graphs.content(path))
     return _report(args, problems)
