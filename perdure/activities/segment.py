@@ -47,7 +47,7 @@ from perdure.graph.values import Value
 from perdure.lineage.recall import Recall, Recalled, numbers_of
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.console import newest
-from perdure.protocol.encoding import encode
+from perdure.protocol.encoding import encoded_size
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.payloads import (
     FirstSegmentRequest,
@@ -163,7 +163,7 @@ class Segment:
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
         """How the run ended; None if the marker has no room for that in addition to the answers."""
         end = to_lean(RunResult.of(finish, scheduler.root))
-        return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
+        return end if self._bytes + encoded_size(end) < MAX_SEGMENT_BYTES else None
 
     def _taken_over(
         self, request: SegmentRequest, run_request: RunRequest, placement: Placement
@@ -206,7 +206,7 @@ class Segment:
             return self._leave_alone() if failure.transient else self._failed(command, failure)
         size = at_most(result)
         if size > SMALL_RESULT_BYTES:
-            size = len(encode(result)[0])
+            size = encoded_size(result)
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
@@ -219,7 +219,7 @@ class Segment:
     def _reused(self, command: RunAgent, recalled: Recalled) -> AgentCompleted:
         size = at_most(recalled.result)
         if size > SMALL_RESULT_BYTES:
-            size = len(encode(recalled.result)[0])
+            size = encoded_size(recalled.result)
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, recalled.result)
         self._answers.append(segment_answer(command.path, answer))
