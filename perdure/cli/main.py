@@ -77,7 +77,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandListFormatter(argparse.RawDescriptionHelpFormatter):
-    """Shows the longest command beside its help: argparse does not count the indent of commands."""
+    """Shows the longest command next to its help: argparse does not count the indent of commands."""
 
     def add_argument(self, action: argparse.Action) -> None:
         """Counts it."""
