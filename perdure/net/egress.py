@@ -9,6 +9,7 @@ the operator names in `Settings.allow_hosts`, or as the base URL of a service, i
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
