@@ -48,10 +48,11 @@ def module_of(path: Path) -> Any:
 def uses() -> list[Use]:
     used: dict[str, set[str]] = {}
     parsed = list(trees())
-    for _, tree in parsed:
+    for path, tree in parsed:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in METHODS:
-                used.setdefault(ast.unparse(node.value).rpartition(".")[2], set()).add(node.attr)
+                name = ast.unparse(node.value).rpartition(".")[2]
+                used.setdefault(owned(name, path), set()).add(node.attr)
     listed = [
         Use(bound.argument, searched=False, where=f"function {bound.name}")
         for several in FUNCTIONS.values()
@@ -62,10 +63,15 @@ def uses() -> list[Use]:
         if "re.compile(" in path.read_text() and path.name != "__main__.py":
             for name, pattern in vars(module_of(path)).items():
                 if isinstance(pattern, re.Pattern):
-                    searched = not used.get(name, set()) <= set(AT_A_PLACE)
+                    searched = not used.get(owned(name, path), set()) <= set(AT_A_PLACE)
                     listed.append(Use(pattern, searched, f"{where} {name}"))
         listed += direct(tree, where)
     return [one for one in listed if isinstance(one.pattern.pattern, str)]
+
+
+def owned(name: str, path: Path) -> str:
+    """A private name is its module's own; any other may be used elsewhere."""
+    return f"{path} {name}" if name.startswith("_") else name
 
 
 def direct(tree: ast.Module, where: str) -> Iterator[Use]:
