@@ -57,6 +57,11 @@ def _run(request: Request) -> Run:
     return _client(request).get(request.path_params["id"])
 
 
+async def _shown(request: Request) -> RunModel:
+    hub = cast(Hub, request.app.state.hub)
+    return await hub.model(request.path_params["id"])
+
+
 async def body_of(request: Request) -> dict[str, Value]:
     """The JSON object of a request. Raises UsageError."""
     length = request.headers.get("content-length", "")
@@ -138,7 +143,7 @@ def _quoted(text: str) -> str:
 
 async def get(request: Request) -> Response:
     """A run: its state, counts, questions."""
-    return as_json(views.summary(await _run(request).history()))
+    return as_json(views.summary(await _shown(request)))
 
 
 async def result(request: Request) -> Response:
@@ -166,9 +171,10 @@ def _outcome(ended: RunResult) -> dict[str, Value]:
 
 async def graph(request: Request) -> Response:
     """The document of the run, and its picture."""
-    model = await _run(request).history()
-    drawn = picture(dict(model.graph), request.query_params.get("around"))
-    return as_json({"graph": dict(model.graph), "picture": asdict(drawn)})
+    document = dict((await _run(request).request()).graph)
+    drawn = picture(document, request.query_params.get("around"))
+    shown = {} if request.query_params.get("document") == "0" else {"graph": document}
+    return as_json({**shown, "picture": asdict(drawn)})
 
 
 async def node(request: Request) -> Response:
@@ -187,7 +193,7 @@ async def explain_node(request: Request) -> Response:
 
 async def rows(request: Request) -> Response:
     """Rows of a map."""
-    model = await _run(request).history()
+    model = await _shown(request)
     offset = int(number(request, "offset", 0, 1e9))
     limit = int(number(request, "limit", 50, views.MAX_PAGE_ROW_COUNT))
     phase = request.query_params.get("phase", "")
@@ -201,7 +207,7 @@ async def timeline(request: Request) -> Response:
 
 async def pending(request: Request) -> Response:
     """The questions of a run."""
-    model: RunModel = await _run(request).history()
+    model = await _shown(request)
     return as_json({"questions": views.summary(model)["questions"]})
 
 

@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 
 from perdure.engine.lookahead import Answers, Lookahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
@@ -134,6 +134,19 @@ class Segments:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
         if not self._waiting or not self.share.has_room() or self._is_out_of_turn():
             return
+        self._open = self.host.start_local_activity(
+            SEGMENT,
+            self._written(scheduler, now_ms),
+            summary=self._summary(),
+            start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
+            retry_policy=NO_RETRY,
+        )
+        self._open.add_done_callback(lambda task: self._answered(task, now_ms))
+
+    def _written(self, scheduler: Scheduler, now_ms: int) -> RawValue:
+        """The state from which the segment plays on; nothing for a reader, for whom no segment is executed."""
+        if self.progress.journal is not None:
+            return pack(None)
         options = replace(self.request.options, injects=(), previous_results=None)
         fields = replace(self.request, document={}, options=options, state=None)
         request = SegmentRequest(
@@ -144,14 +157,7 @@ class Segments:
             run=self.host.run_id(),
             request=to_lean(fields),
         )
-        self._open = self.host.start_local_activity(
-            SEGMENT,
-            pack(request, limited=False),
-            summary=self._summary(),
-            start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
-            retry_policy=NO_RETRY,
-        )
-        self._open.add_done_callback(lambda task: self._answered(task, now_ms))
+        return pack(request, limited=False)
 
     def _is_out_of_turn(self) -> bool:
         """Whether another call answers before all pure ones: a segment would end where it began."""
