@@ -144,7 +144,7 @@ class Segments:
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
     def _written(self, scheduler: Scheduler, now_ms: int) -> RawValue:
-        """The state from which the segment plays on; nothing for a reader, for whom no segment is executed."""
+        """The state from which a segment plays on; nothing where a reader replays, and none is executed."""
         if self.progress.journal is not None:
             return pack(None)
         options = replace(self.request.options, injects=(), previous_results=None)

@@ -1,8 +1,8 @@
 """python -m tests.web.measure [ROWS]: what the page costs for a map of 10,000 rows, in Chromium.
 
 Two runs: one that executes (its last rows are held), and one that has failed at a row. Prints what was
-measured, and exits with 1 where a bar is missed: first paint within a second, frames within 33 ms, fewer than 1,500
-elements.
+measured, and exits with 1 where a bar is missed: first paint within a second, frames within 33 ms, fewer
+than 1,500 elements.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ async def held(inputs: dict[str, Any]) -> None:
 
 
 def graph(rows: int, bad: int) -> dict[str, Any]:
+    """A map of these rows, of which one fails and the last are held."""
     nodes = {
         "quick": {"agent": "quick", "inputs": {"n": ":row.n", "bad": ":bad"}, "isResult": True},
         "held": {"agent": "held", "if": ":row.held", "inputs": {"after": ":quick"}},
