@@ -114,5 +114,5 @@ def _as_far_as_taken(history: WorkflowHistory) -> WorkflowHistory:
 
 
 def _last(kinds: Sequence[int], kind: int) -> int:
-    """The index of the last one, 0 where there is none."""
+    """The index of the last one, 0 for none."""
     return max((number for number, each in enumerate(kinds) if each == kind), default=0)

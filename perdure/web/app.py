@@ -57,7 +57,7 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
         ]
     routes.append(unknown)
     app = Starlette(routes=routes, exception_handlers={PerdureError: on_error}, lifespan=lifespan)
-    app.state.client, app.state.hub = client, hub
+    app.state.client, app.state.hub, app.state.inbox = client, hub, inbox_api.Inbox(client)
     return RequestGuard(app, token, hosts)
 
 

@@ -144,7 +144,7 @@ class Segments:
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
     def _written(self, scheduler: Scheduler, now_ms: int) -> RawValue:
-        """The state from which a segment plays on; nothing where a reader replays, and none is executed."""
+        """The state that a segment continues from; nothing in the replay of a reader, which executes none."""
         if self.progress.journal is not None:
             return pack(None)
         options = replace(self.request.options, injects=(), previous_results=None)
