@@ -30,7 +30,7 @@ class Inbox:
     )
 
     async def questions(self) -> list[dict[str, Any]]:
-        """Those of the latest runs that ask, or of the latest open runs if the server cannot say which ask."""
+        """Those of the latest runs that ask, or of open runs if the server cannot say which ask."""
         asked: list[dict[str, Any]] = []
         runs = self.client.list(MAX_INBOX_RUN_COUNT, await pending_filter(self.client.temporal, None))
         async for run in runs:
