@@ -10,23 +10,15 @@ It names agents by text and never imports one.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
@@ -37,24 +29,21 @@ from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
 from perdure.graph.check import modernized
-from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.inputs import check_inputs
-from perdure.graph.nested import every_node
-from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, normalize
-from perdure.monitoring.descriptions import STARTED, listed
+from perdure.monitoring.descriptions import listed
 from perdure.monitoring.pending import PendingQuestion, pending_filter
 from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
-from perdure.protocol.names import ASKS_ATTRIBUTE, WORKFLOW
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
+from perdure.submission import body_of, start_run, with_stored_values
 from perdure.temporal.queues import workers
-from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
-from perdure.temporal.search_attributes import GRAPH_KEY, knows_attributes
+from perdure.temporal.rpc_errors import rpc_error, short
 
 CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 
@@ -128,38 +117,25 @@ class GraphClient:
         if not _ID.fullmatch(run_id):
             raise UsageError(f"{run_id!r} is not a valid id: 1 to 200 characters, no control characters")
         request.options.quotas.checked()
-        body, arguments = _body(request), _start_arguments(request, run_id)
-        request = await self._with_stored_values(request)
+        body = body_of(request)
+        request = await with_stored_values(request, self.claims)
         run = self.get(run_id)
         try:
-            if self.embedded is not None or await knows_attributes(self.temporal, {GRAPH_KEY.name}):
-                pair = SearchAttributePair(GRAPH_KEY, request.name)
-                arguments["search_attributes"] = TypedSearchAttributes([pair])
-            if _asks_people(request.graph) and await knows_attributes(self.temporal, {ASKS_ATTRIBUTE}):
-                request = replace(request, indexes_questions=True)
-            await self.temporal.start_workflow(WORKFLOW, request, **arguments)
+            memo = {"body": body}
+            await start_run(self.temporal, request, run_id, local=self.embedded is not None, memo=memo)
         except WorkflowAlreadyStartedError:
             pass  # it has ended; attached to like a running one
         except RPCError as error:
             raise rpc_error(error, f"the start of run {run_id!r}") from error
         if id is not None:
-            await self._compare(run, body, _body(request))
+            await self._compare(run, body, body_of(request))
         return run
-
-    async def _with_stored_values(self, request: RunRequest) -> RunRequest:
-        """The request with its large values in the store."""
-        injects = [(name, await self.claims.keep(value)) for name, value in request.options.injects]
-        return replace(
-            request,
-            document=await self.claims.keep_statics(request.document),
-            options=replace(request.options, injects=injects),
-        )
 
     async def _compare(self, run: Run, body: str, kept: str) -> None:
         description = await run.describe()
         recorded = description.memo.get("body")
         if recorded is None:  # it was started by a schedule, over HTTP or by another SDK
-            recorded = _body(await run.request(description.info.first_run_id))
+            recorded = body_of(await run.request(description.info.first_run_id))
         if recorded not in (body, kept):
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs",
@@ -259,35 +235,6 @@ def _reason(error: Exception) -> str:
     """What was wrong, without the layers of the SDK's core that it passed through."""
     messages = re.findall(r'(?:message|error): "([^"]+)"', str(error))
     return messages[-1] if messages else short(error)
-
-
-def _start_arguments(request: RunRequest, run_id: str) -> dict[str, Any]:
-    """What Temporal receives in addition to the request."""
-    return {
-        "id": run_id,
-        "task_queue": request.queue,
-        "memo": {"graph": request.name, "body": _body(request), STARTED: datetime.now(UTC).isoformat()},
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "static_summary": request.name[:200],
-        "rpc_timeout": RPC_TIMEOUT,
-    }
-
-
-def _body(request: RunRequest) -> str:
-    """A hash of everything that decides what a run computes."""
-    options = request.options
-    injects = [[name, value] for name, value in options.injects]
-    parts = [request.document, injects, dict(options.config), options.graphs or {}]
-    try:
-        data = dump(parts, ordered=True)
-    except (TypeError, ValueError):
-        data = json.dumps(parts, sort_keys=True, default=repr).encode()
-    return hashlib.sha256(data).hexdigest()
-
-
-def _asks_people(graph: Mapping[str, Value]) -> bool:
-    return any(node.get("agent") in PERSON_AGENTS for _, node in every_node(graph))
 
 
 def _slug(name: str) -> str:

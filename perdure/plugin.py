@@ -12,7 +12,8 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 from abc import ABCMeta
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, cast
 
@@ -21,14 +22,18 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter, FailureConverter, PayloadConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import ReplayerConfig, WorkerConfig
+from temporalio.worker import ReplayerConfig, UnsandboxedWorkflowRunner, Worker, WorkerConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
+from perdure.temporal.journalled_runner import JournalledRunner
 from perdure.workflows.graph_workflow import GraphWorkflow
+from perdure.workflows.notices import NoticeWorkflow
+from perdure.workflows.run_view import RunDetails
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
@@ -145,6 +150,16 @@ def data_converter(converter: DataConverter | None) -> DataConverter:
     )
 
 
+def _journal(config: WorkerConfig) -> WorkJournal | None:
+    """The journal of a worker, which its agents bring (perdure.activities.activity); None without agents."""
+    activities = cast("Sequence[object]", dict(config).get("activities") or ())
+    for each in activities:
+        journal = getattr(getattr(each, "__self__", None), "journal", None)
+        if isinstance(journal, WorkJournal):
+            return journal
+    return None
+
+
 class GraphPlugin(SimplePlugin):
     """Give it to Client.connect (workers inherit it) and to Replayer.
 
@@ -156,15 +171,29 @@ class GraphPlugin(SimplePlugin):
     def __init__(self, *, sandbox: bool = False) -> None:
         self._sandbox = sandbox
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- the SDK's
-            "perdure.GraphPlugin", data_converter=data_converter, workflows=[GraphWorkflow]
+            "perdure.GraphPlugin",
+            data_converter=data_converter,
+            interceptors=[RunDetails()],
+            workflows=[GraphWorkflow, NoticeWorkflow],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        """Adds the workflow."""
+        """Adds the workflow, which the journal of the worker's agents is to know about."""
         config = super().configure_worker(config)
         if self._sandbox:
             config["unsandboxed_workflow_runner"] = SandboxedWorkflowRunner()
+        journal = _journal(config)
+        if journal is not None:
+            options = cast("dict[str, Any]", config)
+            runner = options.get("unsandboxed_workflow_runner") or UnsandboxedWorkflowRunner()
+            config["unsandboxed_workflow_runner"] = JournalledRunner(runner, journal, options["client"])
         return config
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """Keeps the journal while the worker runs."""
+        journal = _journal(worker.config(active_config=True))
+        with nullcontext() if journal is None else journal.opened():
+            await super().run_worker(worker, next)
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Adds the workflow and the converter."""

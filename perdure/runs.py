@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, Run
 from perdure.graph.values import Value
 from perdure.history.explain import Explanation
 from perdure.history.model import RunModel
+from perdure.lineage.change import Change
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls, with_nodes
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.streams import StreamReader
@@ -38,6 +39,9 @@ from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.answers import deliver
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
+
+if TYPE_CHECKING:
+    from perdure.history.rerun import RerunPlan
 
 WAITING_NOTICE_S = 5.0
 """Seconds after which a caller that waits for a result is notified of what the run waits for."""
@@ -206,6 +210,32 @@ class Run:
         from perdure.history.read import explain_node  # noqa: PLC0415 -- as in `history`
 
         return await explain_node(self.temporal, self.id, address, local=self.local)
+
+    async def plan_rerun(self, change: Change | None = None) -> RerunPlan:
+        """What a rerun of this run would reuse and what it would execute, with what that took the last time.
+
+        Nothing is started. The errors are those of `rerun`.
+        """
+        from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
+
+        return await planned(await self.history(), change or Change(), self.claims)
+
+    async def rerun(self, change: Change | None = None, *, id: str | None = None) -> Run:
+        """Starts a new run that repeats this one, open or over, with a change, or from where it failed.
+
+        It calls only the agents whose inputs or params differ, or that have no result yet; all other results
+        are reused. Its id is that of this run with a number, ``r1~2``, unless `id` is passed.
+
+        Raises UsageError for a change that does not fit the run, GraphError for a graph that is wrong,
+        RunConflict for an `id` that is in use, and ConnectionFailed.
+        """
+        from perdure.history.rerun import start_rerun  # noqa: PLC0415 -- as in `history`
+
+        model = await self.history()
+        new = await start_rerun(
+            self.temporal, model, change or Change(), self.claims, id=id, local=self.local
+        )
+        return replace(self, id=new)
 
     async def value(self, value: Value) -> Value:
         """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""

@@ -15,8 +15,9 @@ from perdure.agents.catalog import Agents
 from perdure.engine.messages import RunOptions
 from perdure.errors import FinalError, UsageError
 from perdure.graph.values import Value
+from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.run import MemoryRun
-from perdure.memory.shell import MemoryEnvironment, MemoryShell, memory_shell
+from perdure.memory.shell import MemoryShell, memory_shell
 from perdure.protocol.payloads import RunResult
 
 __all__ = [

@@ -19,6 +19,7 @@ from perdure.agents.filters import AgentFilter
 from perdure.agents.invoke import close_clients
 from perdure.agents.loop_watchdog import watched
 from perdure.client import GraphClient
+from perdure.daemon.work_journal import WorkJournal
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 
@@ -72,6 +73,7 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
         claims=ClaimCheck.of(options.settings, client.data_converter.payload_codec),
         local_models=options.local_models,
         filters=options.filters,
+        journal=WorkJournal(options.settings.home / "workers", options.settings.lost_attempts),
     )
     return activities.all()
 

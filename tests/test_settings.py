@@ -95,3 +95,43 @@ def test_where_large_values_go() -> None:
     assert Settings(home=home).store_url(embedded=False) is None
     for embedded in (True, False):
         assert Settings(home=home, store="s3://b/p").store_url(embedded=embedded) == "s3://b/p"
+
+
+def test_channels() -> None:
+    text = "default=https://hooks.example.org/x?a=b leads=mailto:a@example.org,b@example.org"
+    secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
+    told = {"PERDURE_NOTIFY": text, "PERDURE_NOTIFY_SECRET": secret, "PERDURE_UI_URL": "https://a.org/x/"}
+    settings = Settings.from_env(told)
+    assert settings.notify == {
+        "default": "https://hooks.example.org/x?a=b",
+        "leads": "mailto:a@example.org,b@example.org",
+    }
+    assert (settings.notify_secret, settings.ui_url) == (secret, "https://a.org/x")
+    assert "hooks.example.org" not in repr(settings)
+    assert secret not in repr(settings)
+
+
+CHANNELS = [
+    ("PERDURE_NOTIFY", "https://hooks.example.org/secret"),
+    ("PERDURE_NOTIFY", "a=ftp://secret.example.org"),
+    ("PERDURE_NOTIFY", "a=mailto:secret"),
+    ("PERDURE_NOTIFY", "a/b=https://secret.example.org"),
+    ("PERDURE_NOTIFY_SECRET", "secret"),
+    ("PERDURE_NOTIFY_SECRET", "whsec_secret"),
+    ("PERDURE_NOTIFY_SECRET", "whsec_MDEyMzQ1Njc4OWFiY2Rl"),
+    ("PERDURE_SMTP", "http://user:secret@example.org"),
+    ("PERDURE_SMTP", "smtp://user:secret@"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), CHANNELS)
+def test_channels_that_are_refused(name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"^{name}: ") as caught:
+        Settings.from_env({name: text})
+    assert caught.value.variable == name
+    assert "secret" not in str(caught.value).replace("a secret is", "")
+
+
+def test_the_page_has_an_address() -> None:
+    with pytest.raises(UsageError, match="PERDURE_UI_URL: 'runs' is not an address with http or https"):
+        Settings.from_env({"PERDURE_UI_URL": "runs"})

@@ -11,12 +11,16 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.activities.arguments import calls_of
 from perdure.activities.attempt import Attempt, check_needs
-from perdure.activities.failures import fitting_cause, typed_failures
+from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
+from perdure.activities.delivery import Delivery
+from perdure.activities.directory import registry_of
+from perdure.activities.failures import fitting_cause, not_local, typed_failures
 from perdure.activities.heartbeat import Heartbeat
+from perdure.activities.notices import NoticeActivity
+from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
 from perdure.activities.suspects import SuspectLane
@@ -24,7 +28,7 @@ from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
 from perdure.agents.loop_watchdog import watch_calls
-from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import encoded, failure_of
 from perdure.engine.plan_cache import plan_of
@@ -33,9 +37,8 @@ from perdure.graph.deferred import Deferred
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.agents import AgentRegistry
-from perdure.protocol.console import newest
 from perdure.protocol.idempotency import place_key, work_key
-from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.protocol.wire import is_plain, pack, unpack
@@ -49,33 +52,6 @@ MAX_LOCAL_RESULT_BYTES = 48_000
 
 MAX_BATCH_RESULT_BYTES = 1_000_000
 """Bytes of the results of calls that share an activity."""
-
-MAX_CALL_CONSOLE_COUNT = 200
-"""Console lines that one call may leave behind: the newest, no more than MAX_CALL_CONSOLE_BYTES."""
-
-MAX_CALL_CONSOLE_BYTES = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    """One attempt of an activity, for all its calls. Where something in them is distant, it is `far`.
-
-    `context` is for calls that see nothing of theirs: to make one takes longer than many a call.
-    """
-
-    pulse: Heartbeat
-    far: bool
-    context: AgentContext
-    console: list[str] = field(default_factory=list[str])
-
-    def near(self, call: AgentCall) -> Value:
-        """What the result of a call may have in common with the store: inputs that it got copies of."""
-        return call.inputs if self.far else None
-
-    def metadata(self) -> dict[str, Any]:
-        """The metadata that is sent with the result."""
-        lines = newest(self.console, MAX_CALL_CONSOLE_COUNT, MAX_CALL_CONSOLE_BYTES)
-        return {"console": lines, "stream": self.pulse.last()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,41 +67,35 @@ class AgentActivities:
     claims: ClaimCheck
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
+    journal: WorkJournal | None = None
+    _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
 
     def all(self) -> list[Callable[..., object]]:
         """What a Temporal worker is started with."""
-        return [self.directory, self.segment, self.fetch, self.keep, self.run_agent]
+        return [
+            self.directory,
+            self.segment,
+            self.fetch,
+            self.keep,
+            NoticeActivity(self.settings).deliver,
+            self.run_agent,
+        ]
 
     @activity.defn(name=DIRECTORY)
     async def directory(self, run: RawValue) -> RawValue:
         """The agents this worker knows, and what the pure ones give at the beginning of a run."""
-        agents = self.agents.values()
-        directory = AgentRegistry(
-            pure=sorted(agent.name for agent in agents if agent.pure),
-            others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
-            human=sorted(agent.name for agent in agents if agent.human),
-            queues={agent.name: agent.queue for agent in agents if agent.queue},
-            allowed_queues=[self.settings.queue, *self.settings.queues],
-            own_queue=activity.info().task_queue,
-            local_activities=self.settings.local_activities,
-            store=self.claims.store is not None,
-            filters=[to_plain(each.scope) for each in self.filters],
-            event_steps=MAX_EVENT_STEP_COUNT,
-            asks_queues=True,
-            keys_by_work=True,
-            times_questions=True,
-            strict_json=True,
-            agent_wait=self.settings.agent_wait,
-        )
+        own_queue, has_store = activity.info().task_queue, self.claims.store is not None
+        directory = registry_of(self.agents.values(), self.settings, self.filters, own_queue, has_store)
         with typed_failures():
             beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None and beginning.needs:
             await check_needs(beginning.needs, self.agents)
         elif beginning is not None:
-            segment = self._new_segment()
-            first = await self._threads.run(self._first, segment, beginning, directory)
+            with calls_at_work(self.journal, beginning.run or activity.info().workflow_run_id or "") as work:
+                segment = self._new_segment(work)
+                first = await self._threads.run(self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
@@ -140,16 +110,19 @@ class AgentActivities:
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
-        segment = self._new_segment()
-        return pack(await self._threads.run(segment.play, unpack(request, SegmentRequest)))
+        read: SegmentRequest = unpack(request, SegmentRequest)
+        with calls_at_work(self.journal, read.run) as work:
+            return pack(await self._threads.run(self._new_segment(work).play, read))
 
-    def _new_segment(self) -> Segment:
+    def _new_segment(self, work: CallsAtWork) -> Segment:
         return Segment(
             agents=self.agents,
             filters=self.filters,
             context=self._context,
             claims=self.claims,
             loop=asyncio.get_running_loop(),
+            work=work,
+            records=self._records,
         )
 
     @activity.defn(name=FETCH)
@@ -175,13 +148,21 @@ class AgentActivities:
         agent = self.agents.get(info.activity_type)
         with typed_failures():
             batch, calls = calls_of(args)
+        if info.is_local:
+            with calls_at_work(self.journal, calls[0].run, calls[0].path):
+                return await self._run_agent(info, agent, batch, calls, not is_plain(args[0]))
+        return await self._run_agent(info, agent, batch, calls, not is_plain(args[0]))
+
+    async def _run_agent(
+        self, info: activity.Info, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], far: bool
+    ) -> RawValue:
         attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline)
         if agent is None and not calls[0].bypassed:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
         attempt.check(info.activity_type)
         watch_calls()
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = _Delivery(attempt.pulse, not is_plain(args[0]), context)
+        delivery = Delivery(attempt.pulse, far, context)
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         deadline = asyncio.timeout(attempt.limit_s())
         try:
@@ -197,17 +178,11 @@ class AgentActivities:
         finally:
             beating.cancel()
         if info.is_local and len(raw.payload.data) > MAX_LOCAL_RESULT_BYTES:
-            text = "the result is too large for a local activity"
-            raise ApplicationError(
-                text,
-                type=TOO_LARGE_FOR_LOCAL,
-                non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,  # nothing that a log should hold
-            )
+            raise not_local("the result is too large for a local activity")
         return raw
 
     async def _packed(
-        self, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], delivery: _Delivery
+        self, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], delivery: Delivery
     ) -> RawValue:
         """The results of all calls, or the result of the one."""
         if batch:
@@ -217,7 +192,7 @@ class AgentActivities:
         return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
 
     async def _called(
-        self, agent: Agent | None, call: AgentCall, delivery: _Delivery, limited: bool = True
+        self, agent: Agent | None, call: AgentCall, delivery: Delivery, limited: bool = True
     ) -> Value:
         inputs, params = call.inputs, call.params
         if delivery.far:
@@ -234,7 +209,7 @@ class AgentActivities:
         return await unlimited(agent, inputs, params, context, filters, call.path)
 
     async def _together(
-        self, agent: Agent | None, calls: Sequence[AgentCall], delivery: _Delivery
+        self, agent: Agent | None, calls: Sequence[AgentCall], delivery: Delivery
     ) -> list[Value]:
         """The answers to calls that share this activity, and the limit of their worker.
 
@@ -252,7 +227,7 @@ class AgentActivities:
         timeout = encoded(failure_of(AgentTimeout(limit)))
         return [timeout if task in late else task.result() for task in tasks]
 
-    async def _in_batch(self, agent: Agent | None, call: AgentCall, delivery: _Delivery, above: int) -> Value:
+    async def _in_batch(self, agent: Agent | None, call: AgentCall, delivery: Delivery, above: int) -> Value:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)

@@ -20,10 +20,11 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from perdure.agents.code_place import code_place
 from perdure.engine.outcomes import Failure, failure_of
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 
 MAX_REPEATED_MESSAGE_BYTES: Final = 1_200
 """Bytes of the message of a failure after which the activity is repeated."""
@@ -45,6 +46,16 @@ def application_error(error: Exception | Failure, delay: timedelta | None = None
         type=failure.kind,
         next_retry_delay=delay,
         non_retryable=not failure.transient,
+    )
+
+
+def not_local(reason: str) -> ApplicationError:
+    """What fails a local activity whose call is to get an activity of its own."""
+    return ApplicationError(
+        reason,
+        type=TOO_LARGE_FOR_LOCAL,
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN,  # nothing that a log should hold
     )
 
 

@@ -30,6 +30,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.activities.calls_at_work import CallsAtWork
+from perdure.activities.records import Records
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import invoke, normal
@@ -39,11 +41,13 @@ from perdure.engine.outcomes import Failure, failure_of, segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore
 from perdure.engine.turn_order import TurnOrder
+from perdure.errors import PerdureError
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
+from perdure.lineage.recall import Recall, Recalled, numbers_of
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.console import newest
-from perdure.protocol.encoding import encode
+from perdure.protocol.encoding import encoded_size
 from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.payloads import (
     FirstSegmentRequest,
@@ -81,13 +85,17 @@ MAX_SEGMENT_CONSOLE_BYTES: Final = 200_000
 
 @dataclass(slots=True)
 class Segment:
-    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits."""
+    """One segment. `context` makes what the agent of a call sees; `loop` is the worker's, for what waits;
+    `work` notes the call that is at work.
+    """
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
     context: Callable[[RunAgent, str, str, Callable[[str], None]], AgentContext]
     claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
+    work: CallsAtWork = field(default_factory=CallsAtWork)
+    records: Records = field(default_factory=Records)
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
     _until: float = 0.0
@@ -97,12 +105,17 @@ class Segment:
     _console: list[str] = field(default_factory=list[str])
     _run: str = ""
     _keys_by_work: bool = False
+    _recall: Recall | None = None
+    _recalled: list[list[int]] = field(default_factory=list[list[int]])
 
     def begin(self, beginning: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
         self._run, self._began = beginning.run, time.perf_counter()
         request = from_plain(RunRequest, beginning.request)
         placement = Placement(directory, request.options.bypass_agents)
+        refusal = self._open_record(request, placement, "")
+        if refusal:
+            return SegmentResult(refusal=refusal)
         scheduler = Scheduler(
             request.document, request.options, agents=placement.names, event_steps=placement.event_steps
         )
@@ -113,7 +126,23 @@ class Segment:
     def play(self, request: SegmentRequest) -> SegmentResult:
         """Continues from the snapshot of the run. Blocks its thread."""
         self._run, self._began = request.run, time.perf_counter()
-        return self._played(self._taken_over(request))
+        run_request = from_plain(RunRequest, request.request)
+        placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
+        refusal = self._open_record(run_request, placement, request.recalled)
+        if refusal:
+            return SegmentResult(refusal=refusal)
+        return self._played(self._taken_over(request, run_request, placement))
+
+    def _open_record(self, request: RunRequest, placement: Placement, used: str) -> str:
+        """Reads the record of a rerun; why it cannot be read, "" if it can."""
+        if request.reuse is None or not placement.recalls:
+            return ""
+        try:
+            record = self._wait_for(self.records.read(request.reuse, self.claims))
+            self._recall = Recall(record, numbers_of(used))
+        except (PerdureError, ValueError) as error:
+            return f"the record that the run reuses cannot be read: {error}"
+        return ""
 
     def _played(self, ahead: Lookahead) -> SegmentResult:
         taken = time.perf_counter() - self._began
@@ -127,35 +156,49 @@ class Segment:
             console=newest(self._console, MAX_SEGMENT_CONSOLE_COUNT, MAX_SEGMENT_CONSOLE_BYTES),
             end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
             seconds=round(time.perf_counter() - self._asked, 3),
+            recalled=self._recalled,
+            missed=ahead.missed,
         )
 
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
         """How the run ended; None if the marker has no room for that in addition to the answers."""
         end = to_lean(RunResult.of(finish, scheduler.root))
-        return end if self._bytes + len(encode(end)[0]) < MAX_SEGMENT_BYTES else None
+        return end if self._bytes + encoded_size(end) < MAX_SEGMENT_BYTES else None
 
-    def _taken_over(self, request: SegmentRequest) -> Lookahead:
-        run_request = from_plain(RunRequest, request.request)
-        placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
+    def _taken_over(
+        self, request: SegmentRequest, run_request: RunRequest, placement: Placement
+    ) -> Lookahead:
         scheduler, commands = restore(
             request.scheduler, run_request.options, placement.names, event_steps=placement.event_steps
         )
         ahead = self._ahead(scheduler, request.now, placement)
-        ahead.resume(commands, [list(place) for place in request.places])
+        ahead.resume(commands, [list(place) for place in request.places], frozenset(request.unsent))
         return ahead
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
-        return Lookahead(
+        ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
+        if self._recall is not None:
+            ahead.recall, ahead.release = self._order_of, self._recall.release
+        return ahead
+
+    def _order_of(self, command: RunAgent) -> int | None:
+        """The number of the recorded answer to a call."""
+        recalled = None if self._recall is None else self._recall.find(command)
+        return None if recalled is None else recalled.order
 
     def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         if self._answers and self._is_full():
             return None
+        recalled = None if self._recall is None else self._recall.find(command)
+        if recalled is not None:
+            return self._reused(command, recalled)
         agent = self.agents.get(command.agent)
-        if agent is None:
+        if agent is None or self.work.is_suspect(command.path):
             return self._leave_alone()
+        self.work.begin(command.path)
         try:
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
@@ -163,7 +206,7 @@ class Segment:
             return self._leave_alone() if failure.transient else self._failed(command, failure)
         size = at_most(result)
         if size > SMALL_RESULT_BYTES:
-            size = len(encode(result)[0])
+            size = encoded_size(result)
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
@@ -171,6 +214,16 @@ class Segment:
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
+        return answer
+
+    def _reused(self, command: RunAgent, recalled: Recalled) -> AgentCompleted:
+        size = at_most(recalled.result)
+        if size > SMALL_RESULT_BYTES:
+            size = encoded_size(recalled.result)
+        self._bytes += size + len(command.path) + 20
+        answer = AgentCompleted(command.call, recalled.result)
+        self._answers.append(segment_answer(command.path, answer))
+        self._recalled.append([command.call, recalled.entry])
         return answer
 
     def _is_full(self) -> bool:

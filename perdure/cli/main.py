@@ -34,6 +34,7 @@ COMMANDS = {
     "history": ("runs.history", "what happened in a run, or to one node, also after its end"),
     "logs": ("runs.logs", "what the nodes of a run have shown"),
     "result": ("runs.result", "wait for a run, and print its results"),
+    "rerun": ("runs.rerun", "repeat a run with a change: only what depends on it is called"),
     "answer": ("runs.answer", "answer a node that waits for a person"),
     "pending": ("runs.pending", "what people are asked by the open runs"),
     "cancel": ("runs.cancel", "stop a run"),

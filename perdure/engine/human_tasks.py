@@ -16,7 +16,14 @@ from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError
 from perdure.graph.deferred import BlobRef, Deferred, described
 from perdure.graph.forms import form_refusal
-from perdure.graph.human_input import HUMAN_INPUT, duration_ms, form_of, human_input_problems
+from perdure.graph.human_input import (
+    DEFAULT_CHANNEL,
+    HUMAN_INPUT,
+    channels_of,
+    duration_ms,
+    form_of,
+    human_input_problems,
+)
 from perdure.graph.javascript import parse, to_string
 from perdure.graph.sizes import size_of
 from perdure.graph.text.json_dump import dump
@@ -54,7 +61,8 @@ class HumanPrompt:
 
     The answer is an object that fills `schema`, or a string where it is None. `who` should answer; `quorum`
     has need, same and against; `remind`, `escalate` and `timeout` have times in milliseconds after `asked`,
-    itself in milliseconds since the epoch. `answers` are those of a quorum so far: who, at, answer.
+    itself in milliseconds since the epoch. `answers` are those so far: who, at, answer. `notify` are channels
+    of the worker.
     """
 
     path: str
@@ -72,6 +80,7 @@ class HumanPrompt:
     timeout: Mapping[str, Value] = field(default_factory=dict[str, Value])
     asked: int = 0
     answers: Sequence[Mapping[str, Value]] = field(default_factory=list[Mapping[str, Value]])
+    notify: Sequence[str] = (DEFAULT_CHANNEL,)
 
     @property
     def need(self) -> int:
@@ -124,6 +133,20 @@ class HumanPrompt:
         return result | as_text if self.schema is None else result
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people should hear of: a question was asked, reminded of, escalated or closed.
+
+    `number` counts the reminders, `how` says how it was closed, and `at` is in milliseconds since the epoch.
+    """
+
+    event: str
+    prompt: HumanPrompt
+    at: int
+    number: int = 0
+    how: str = ""
+
+
 def human_prompt(command: RunAgent) -> HumanPrompt:
     """The question of a call of an agent that waits for a person. Raises FinalError for wrong params."""
     params: Mapping[str, Value] = described(dict(command.params))
@@ -156,6 +179,7 @@ def _form_prompt(prompt: HumanPrompt, params: Mapping[str, Value], inputs: Value
         remind=sorted(duration_ms(each) or 0 for each in params.get("remind") or ()),
         escalate=_in_ms(params.get("escalate")),
         timeout=timeout,
+        notify=channels_of(params.get("notify")),
     )
 
 
@@ -176,6 +200,17 @@ def _filled(message: str, inputs: Value) -> str:
         return to_string(part)[:MAX_MESSAGE_TEXT_CHARS]
 
     return _MARK.sub(value, message[:MAX_MESSAGE_TEXT_CHARS])[:MAX_MESSAGE_TEXT_CHARS]
+
+
+def escalated(prompt: HumanPrompt) -> HumanPrompt:
+    """The question, asked of more people, who may have channels of their own."""
+    more: Mapping[str, Value] = prompt.escalate
+    channels = [] if more.get("notify") is None else channels_of(more["notify"])
+    return replace(
+        prompt,
+        who=list(dict.fromkeys((*prompt.who, *more["who"]))),
+        notify=list(dict.fromkeys((*prompt.notify, *channels))),
+    )
 
 
 def answer_digest(value: Value) -> str:

@@ -22,7 +22,7 @@ Rejected
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from perdure.engine.lifecycle.nested import Withheld
@@ -51,6 +51,10 @@ class Lookahead:
 
     `is_pure` and `is_answered_with_null` say whether a call may be answered here, and whether null
     is its answer. `console` is what was shown, `finish` how the run ended, once it has.
+
+    A run with a record has `recall`: for a call that is not pure, the number of its answer in the record, or
+    None, and then the call is `missed`. `release` is called with a call that was cancelled, `handed_on` with
+    each event.
     """
 
     scheduler: Scheduler
@@ -62,19 +66,30 @@ class Lookahead:
     waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
     console: list[str] = field(default_factory=list[str])
     finish: Finish | None = None
+    recall: Callable[[RunAgent], int | None] | None = None
+    release: Callable[[int], None] | None = None
+    handed_on: Callable[[Event], None] | None = None
+    missed: list[int] = field(default_factory=list[int])
 
     def begin(self) -> None:
         """Begins the run."""
         self._take(self.scheduler.start(self.now_ms))
 
-    def resume(self, commands: list[Command], places: list[list[Value]]) -> None:
+    def resume(
+        self, commands: list[Command], places: list[list[Value]], unsent: Collection[int] = ()
+    ) -> None:
         """Takes over the places of the run, and of its open `commands` those of pure agents that have one.
 
         A call with `placement: local` has a place as well, and its effects: it is on its way elsewhere.
+        Calls that are `unsent` may be answered by the record.
         """
         expected = self.turns.resume(places)
         for command in commands:
-            if isinstance(command, RunAgent) and command.call in expected and self.is_pure(command):
+            if not isinstance(command, RunAgent):
+                continue
+            if command.call in unsent:
+                self._recall(command)
+            elif command.call in expected and self.is_pure(command):
                 self.waiting[command.call] = command
 
     def play(self) -> RunAgent | None:
@@ -93,6 +108,8 @@ class Lookahead:
                     return command
                 del self.waiting[front.call]
             self.turns.pop()
+            if self.handed_on is not None:
+                self.handed_on(event)
             try:
                 self._take(self.scheduler.handle(event, self.now_ms))
             except (QuotaExceeded, Withheld):
@@ -109,17 +126,32 @@ class Lookahead:
                     elif self.is_pure(command):
                         self.waiting[call] = command
                         self.turns.expect(call)
+                    else:
+                        self._recall(command)
                 case Settle(call, turns):
                     self.turns.expect(call, Settled(call), turns)
                 case CancelCall(call):
                     self.waiting.pop(call, None)
                     self.turns.drop(call)
+                    if self.release is not None:
+                        self.release(call)
                 case Console(_, text):
                     self.console.append(text)
                 case Finish():
                     self.finish = command
                 case _:
                     pass
+
+    def _recall(self, command: RunAgent) -> None:
+        """Looks the answer of a call up that is not pure."""
+        if self.recall is None:
+            return
+        order = self.recall(command)
+        if order is None:
+            self.missed.append(command.call)
+        else:
+            self.waiting[command.call] = command
+            self.turns.recall(command.call, order)
 
 
 @dataclass(slots=True)
@@ -134,11 +166,21 @@ class Answers:
         default_factory=dict[int, tuple[str, AgentCompleted | AgentFailed]]
     )
     _left: set[int] = field(default_factory=set[int])
+    _order: dict[int, int] = field(default_factory=dict[int, int])
 
     def add(self, path: str, event: AgentCompleted | AgentFailed) -> None:
         """One more answer, to the call at `path`."""
+        self._order[event.call] = len(self._order)
         self._known[event.call] = (path, event)
         self._left.add(event.call)
+
+    def order_of(self, call: int) -> int:
+        """The number of the answer to this call, in the order in which the segment handed them on."""
+        return self._order[call]
+
+    def find_order(self, command: RunAgent) -> int | None:
+        """The same, None for a call that the segment has not answered."""
+        return self._order.get(command.call)
 
     def time_of(self, event: Event) -> int | None:
         """The time at which the segment handed this event on; None for one that came after it."""

@@ -29,7 +29,8 @@ class NodeOptions:
     `timeout` is in milliseconds and bounds one attempt; `backoff` in seconds, the first delay
     between attempts after a transient failure. `queue` and `placement` are None where the agent's
     own apply. `deadline` is in milliseconds, for all attempts of the node; up to `batch` calls that
-    are ready together may share an activity.
+    are ready together may share an activity. A worker without a sign of life for
+    `heartbeat` seconds counts as lost.
     """
 
     timeout: float | None = None
@@ -38,6 +39,7 @@ class NodeOptions:
     backoff: float | None = None
     deadline: float | None = None
     batch: int = 1
+    heartbeat: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from perdure.engine.board import Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.messages import RunAgent
+from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
 from perdure.errors import AgentError, SizeExceeded
@@ -26,6 +26,9 @@ from perdure.graph.template_compiler import compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
 _NONE: Final = frozenset[str]()
+
+MAX_SHOWN_QUEUE_CHARS: Final = 100
+"""Characters of what cannot be the name of a task queue that a message repeats."""
 
 _SIZED: Final = frozenset({list, dict, *Deferred.__subclasses__()})
 """The types of values that are measured, in addition to strings."""
@@ -160,17 +163,35 @@ def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[s
 def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
     """Whether there is such an agent; which agents another task queue has is not known here."""
     agents = rules.agents
-    return agents is None or agent in agents or plan.options.queue is not None
+    on_queue = plan.options.queue is not None or plan.queue is not None
+    return agents is None or agent in agents or on_queue
+
+
+def queue_of(run: GraphRun, plan: ComputedPlan) -> str | None:
+    """The task queue that data gives, None where it does not. Raises AgentError for what cannot be one."""
+    if plan.queue is None:
+        return None
+    queue = run.resolved.resolve(_members(plan.queue, run)["queue"])
+    if not isinstance(queue, str) or not queue:
+        shown = to_string(queue)[:MAX_SHOWN_QUEUE_CHARS]
+        raise AgentError(f"queue: {shown!r} is not the name of a task queue", hint="refer to a string")
+    return queue
 
 
 def agent_call(
-    rules: Rules, run: GraphRun, name: str, agent: str, inputs: Value, params: Mapping[str, Value]
+    rules: Rules,
+    run: GraphRun,
+    name: str,
+    agent: str,
+    inputs: Value,
+    params: Mapping[str, Value],
+    queue: str | None = None,
 ) -> RunAgent:
-    """The command that calls `agent` for a node, under the call that the node has."""
+    """The command that calls `agent` for a node, under the call that the node has.
+
+    `queue` is the task queue that `queue_of` gave.
+    """
     node, plan = run.nodes[name], run.plan.computed[name]
-    options = plan.options
-    if run.batch > 1 and options.batch == 1:
-        options = replace(options, batch=run.batch)
     config = rules.options.config
     if config:
         config = config_of(config, agent, whole=node.reserved)
@@ -194,8 +215,16 @@ def agent_call(
         plan.is_result,
         run.plan.version,
         run.plan.verbose,
-        options,
+        _options(run, plan, queue),
     )
+
+
+def _options(run: GraphRun, plan: ComputedPlan, queue: str | None) -> NodeOptions:
+    """How an agent is called: in batches if its map is, on the task queue that data gave."""
+    options = plan.options
+    if run.batch > 1 and options.batch == 1:
+        options = replace(options, batch=run.batch)
+    return options if queue is None else replace(options, queue=queue)
 
 
 def merged(run: GraphRun, plan: ComputedPlan, result: Value) -> Value:

@@ -6,7 +6,7 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
 
@@ -37,7 +37,8 @@ class ComputedPlan:
     will give it. `probe` is `inputs` without `params`, by which anyInput decides; one that may fail
     is looked at on every result, even when the node has started: the failure is that of the node
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
-    several references, and what one of them reads is within the bound.
+    several references, and what one of them reads is within the bound. `queue` makes an object with
+    the task queue under this name, where that comes from data.
     """
 
     agent: str | Reference
@@ -55,6 +56,7 @@ class ComputedPlan:
     retry: float = 0
     repeat_until: Value | Reference = None
     graph: Value | Reference = None
+    queue: Template | None = None
     is_result: bool = False
     priority: float = 0
     label: str | None = None
@@ -178,10 +180,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     condition = parse_reference(node["if"]) if _has(node, "if") else None
     unless = parse_reference(node["unless"]) if _has(node, "unless") else None
     label = node.get("label")
-    sources = [reference.node for reference in inputs.references]
-    sources += [reference.node for reference in pass_through.references] if pass_through else []
-    singles = (agent, graph, condition, unless)
-    sources += [single.node for single in singles if isinstance(single, Reference)]
+    queue = _queue(node.get("queue"))
     probe = None
     if _has(node, "anyInput"):
         probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
@@ -189,7 +188,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         is_measured=len(inputs.references) > 1,
-        needs=frozenset(filter(None, sources)),
+        needs=_needs((inputs, pass_through, queue), (agent, graph, condition, unless)),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         params=spread(node.get("params")),
@@ -201,6 +200,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         retry=_number(node.get("retry")),
         repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
+        queue=queue,
         is_result=_has(node, "isResult"),
         priority=_number(node.get("priority")),
         label=label if isinstance(label, str) else None,
@@ -208,6 +208,18 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
     )
+
+
+def _queue(text: Value) -> Template | None:
+    template = compile_inputs({"queue": text})
+    return template if template.references else None
+
+
+def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
+    """The nodes that these refer to."""
+    references = [each for template in templates if template is not None for each in template.references]
+    references += [single for single in singles if isinstance(single, Reference)]
+    return frozenset(reference.node for reference in references if reference.node)
 
 
 def _graph(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Value | Reference:
@@ -232,10 +244,11 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
+_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat")
 
 
 def _options(node: dict[str, Value]) -> NodeOptions:
-    if not any(key in node for key in ("timeout", "queue", "placement", "backoff", "deadline", "batch")):
+    if not any(key in node for key in _OPTION_KEYS):
         return _PLAIN
     timeout = _number(node.get("timeout"))
     return NodeOptions(
@@ -245,6 +258,7 @@ def _options(node: dict[str, Value]) -> NodeOptions:
         backoff=node.get("backoff"),
         deadline=node.get("deadline"),
         batch=int(node.get("batch", 1)),
+        heartbeat=node.get("heartbeat"),
     )
 
 

@@ -24,7 +24,14 @@ from math import inf
 from typing import Any, Final
 
 from perdure.engine.closed_questions import ClosedQuestions, Receipt
-from perdure.engine.human_tasks import Answer, HumanPrompt, answer_digest, human_prompt
+from perdure.engine.human_tasks import (
+    Answer,
+    HumanPrompt,
+    Notice,
+    answer_digest,
+    escalated,
+    human_prompt,
+)
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.errors import FinalError
 from perdure.graph.forms import same_value
@@ -39,14 +46,6 @@ MAX_EARLY_ANSWER_BYTES: Final = 64_000
 
 ANYBODY: Final = "anybody"
 """Stands for all people, in the list of those who are asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that people should hear of: a question was asked, reminded of, escalated or closed."""
-
-    event: str
-    prompt: HumanPrompt
 
 
 @dataclass(slots=True)
@@ -85,22 +84,28 @@ class Questions:
         except FinalError as error:
             return AgentFailed(command.call, str(error), final=True)
         if command.call in self._resumed:
-            asked, answers, who, reminded, escalated = self._resumed.pop(command.call)
+            asked, answers, who, reminded, is_escalated = self._resumed.pop(command.call)
+            prompt = escalated(prompt) if is_escalated else prompt
             prompt = replace(prompt, asked=asked, answers=answers, who=who)
-            self._open[command.call] = _Open(prompt, reminded, escalated)
+            self._open[command.call] = _Open(prompt, reminded, is_escalated)
         else:
             self._open[command.call] = _Open(prompt)
-            self._notice("asked", prompt)
+            self._notice("asked", prompt, now_ms)
         early, at = self._early.pop(command.path, (None, 0))
         if early is None or prompt.refusal(early.value) is not None:
             return None
         return self._count(command.call, early, at)[1]
 
-    def close(self, call: int) -> None:
+    def close(self, call: int, now_ms: int) -> None:
         """The question was abandoned: its call was cancelled."""
         item = self._open.pop(call, None)
         if item is not None:
-            self._end(item.prompt, "cancelled", item.prompt.asked)
+            self._end(item.prompt, "cancelled", now_ms)
+
+    def close_all(self, now_ms: int) -> None:
+        """The run is over."""
+        for call in [*self._open]:
+            self.close(call, now_ms)
 
     def prompts(self) -> list[HumanPrompt]:
         """The open questions, in the order in which they were asked."""
@@ -199,12 +204,12 @@ class Questions:
             return receipt, None
         del self._open[call]
         how = "quorum" if prompt.quorum else "answer"
-        self._end(prompt, how, at, answer)
+        self._end(item.prompt, how, at, answer)
         return receipt, AgentCompleted(call, prompt.result(value, by, how))
 
     def _end(self, prompt: HumanPrompt, how: str, at: int, answer: Answer | None = None) -> None:
         self._closed.close(prompt, how, at, answer)
-        self._notice("closed", prompt)
+        self._notice("closed", prompt, at, how=how)
 
     # Time
 
@@ -221,12 +226,11 @@ class Questions:
         prompt, passed = item.prompt, now_ms - item.prompt.asked
         while item.reminded < len(prompt.remind) and prompt.remind[item.reminded] <= passed:
             item.reminded += 1
-            self._notice("reminded", prompt)
+            self._notice("reminded", prompt, int(now_ms), item.reminded)
         if prompt.escalate and not item.escalated and prompt.escalate["after"] <= passed:
             item.escalated = True
-            names = dict.fromkeys((*prompt.who, *prompt.escalate["who"]))
-            item.prompt = prompt = replace(prompt, who=list(names))
-            self._notice("escalated", prompt)
+            item.prompt = prompt = escalated(prompt)
+            self._notice("escalated", prompt, int(now_ms))
         if not prompt.timeout or passed < prompt.timeout["after"]:
             return None
         del self._open[call]
@@ -235,9 +239,9 @@ class Questions:
             return AgentFailed(call, "Timeout", "timed-out")
         return AgentCompleted(call, prompt.result(prompt.timeout["result"], prompt.answers, "timeout"))
 
-    def _notice(self, event: str, prompt: HumanPrompt) -> None:
+    def _notice(self, event: str, prompt: HumanPrompt, at: int, number: int = 0, how: str = "") -> None:
         if self.notifies:
-            self.notices.append(Notice(event, prompt))
+            self.notices.append(Notice(event, prompt, at, number, how))
 
     # Continue-as-new
 

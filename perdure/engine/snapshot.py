@@ -207,7 +207,8 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
         fetch = {"distant": command.distant, "whole": command.whole, "then": command.then}
         return data | fetch | {"result": command.result, "told": command.told}
     if isinstance(command, RunAgent):
-        return data | {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+        data |= {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+        return data if command.options.queue is None else data | {"on": command.options.queue}
     if isinstance(command, StartTimer):
         return data | {"milliseconds": command.milliseconds}
     return data | {"turns": command.turns}
@@ -291,9 +292,9 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         noted = again = Settle(call, data["turns"])
     elif "milliseconds" in data:
         noted = StartTimer(call, data["milliseconds"])
-        passed = board.clock.now_ms - data["since"]
-        again = StartTimer(call, max(0, noted.milliseconds - passed))
+        again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
-        noted = again = agent_call(scheduler.rules, run, name, data["agent"], data["inputs"], data["params"])
+        called = data["agent"], data["inputs"], data["params"], data.get("on")
+        noted = again = agent_call(scheduler.rules, run, name, *called)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -4,6 +4,10 @@ GraphAI runs agents that do not wait in turns of its event loop: a plain agent i
 after it started, a nested graph some turns after its last node. Answers of pure agents and Settle
 commands are handed on in that order, whatever the order in which they arrive, so that every shell
 gives the same results; other answers are handed on as they come, once nothing earlier is available.
+
+A rerun takes answers from the record of an earlier run, where they are all available at once. Those of
+agents that do wait are handed on when no turn is due, in the order in which they came in the earlier run:
+a race between two of them has the same winner.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, CallId, Event, Settled
 from perdure.engine.outcomes import decoded, encoded
@@ -41,6 +46,9 @@ class TurnOrder:
     _due: deque[PendingAnswer] = field(default_factory=deque[PendingAnswer])
     _missing: dict[CallId, PendingAnswer] = field(default_factory=dict[CallId, PendingAnswer])
     _arrived: deque[Event] = field(default_factory=deque[Event])
+    _recalled: list[tuple[int, CallId, PendingAnswer]] = field(
+        default_factory=list[tuple[int, CallId, PendingAnswer]]
+    )
 
     def expect(self, call: CallId, event: Event | None = None, turns: int = 1) -> None:
         """An answer is due `turns` from now; `event` is the answer if it is known already.
@@ -53,6 +61,13 @@ class TurnOrder:
             return
         expected = PendingAnswer(call, event, left=turns - 1)
         self._due.append(expected)
+        if event is None:
+            self._missing[call] = expected
+
+    def recall(self, call: CallId, order: int, event: Event | None = None) -> None:
+        """An answer is in a record, where it was the one with the number `order`; `event` if it was read."""
+        expected = PendingAnswer(call, event)
+        heappush(self._recalled, (order, call, expected))
         if event is None:
             self._missing[call] = expected
 
@@ -74,7 +89,8 @@ class TurnOrder:
         """The answer to hand on now; None when it has to be waited for."""
         front = self.front()
         if front is not None and front.event is not None:
-            return self._due.popleft().event
+            self.pop()
+            return front.event
         return self._arrived.popleft() if self._arrived else None
 
     def has_next(self) -> bool:
@@ -93,14 +109,20 @@ class TurnOrder:
                 self._due.rotate(-1)
             else:
                 return place
-        return None
+        while self._recalled and self._recalled[0][2].dropped:
+            heappop(self._recalled)
+        return self._recalled[0][2] if self._recalled else None
 
     def pop(self) -> None:
         """The answer in front is handed on."""
-        self._missing.pop(self._due.popleft().call, None)
+        place = self._due.popleft() if self._due else heappop(self._recalled)[2]
+        self._missing.pop(place.call, None)
 
     def written(self) -> list[Value]:
-        """The places in order, as plain data. What has arrived without a turn is not among them."""
+        """The places in order, as plain data. What has arrived without a turn is not among them.
+
+        Nor are recalled answers: a run hands on all that it has read of a record before it is written.
+        """
         return [[place.call, place.left, _written(place.event)] for place in self._due if not place.dropped]
 
     def resume(self, places: Iterable[Sequence[Value]]) -> Collection[CallId]:

@@ -23,6 +23,7 @@ MAX_NODE_TIME_MS: Final = 10 * 365 * 24 * 3_600 * 1_000
 """Ten years."""
 
 MAX_BACKOFF_DELAY_S: Final = 24 * 3_600
+MAX_HEARTBEAT_S: Final = 3_600
 MAX_CONCURRENCY_COUNT: Final = 1_000_000
 
 NODE_BOUNDS: Final[Mapping[str, tuple[float, str]]] = {
@@ -30,6 +31,7 @@ NODE_BOUNDS: Final[Mapping[str, tuple[float, str]]] = {
     "timeout": (MAX_NODE_TIME_MS, "milliseconds (ten years)"),
     "deadline": (MAX_NODE_TIME_MS, "milliseconds (ten years)"),
     "backoff": (MAX_BACKOFF_DELAY_S, "seconds (a day)"),
+    "heartbeat": (MAX_HEARTBEAT_S, "seconds (an hour)"),
 }
 """The largest number for each key of a node, and what it counts."""
 

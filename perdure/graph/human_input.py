@@ -22,9 +22,18 @@ MAX_REMINDER_COUNT: Final = 20
 MAX_QUORUM_COUNT: Final = 100
 """Answers that a quorum may need."""
 
+CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+"""The name of a channel for notices, which the operator of a worker configures."""
+
+DEFAULT_CHANNEL: Final = "default"
+"""The channel for questions that name none."""
+
+MAX_CHANNEL_COUNT: Final = 10
+"""Channels that one question may use."""
+
 HUMAN_INPUT_PARAMS: Final = (
     *("message", "role", "required", "schema", "choices", "prefill", "who"),
-    *("quorum", "remind", "escalate", "timeout"),
+    *("quorum", "remind", "escalate", "timeout", "notify"),
 )
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
@@ -84,14 +93,39 @@ def human_input_problems(params: Mapping[str, Value], place: str) -> Iterator[Pr
         yield from form_problems(params["schema"], f"{place}.schema")
     if params.get("prefill") is not None and not (is_dict(params["prefill"]) or form_of(params) is None):
         yield problem("prefill", "prefill is an object with values for fields of the form")
-    if not _is_names(params.get("who")):
-        yield problem("who", "who is a list of people or groups", 'who: [anna@example.org, "group:editors"]')
+    yield from _audience_problems(params, place)
     yield from _quorum_problems(params, place)
     yield from _time_problems(params, place)
 
 
+def _audience_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]:
+    if not _is_names(params.get("who")):
+        finding, hint = "who is a list of people or groups", 'who: [anna@example.org, "group:editors"]'
+        yield Problem("human-input", f"{place}.who", finding, hint)
+    if not is_channels(params.get("notify")):
+        finding, hint = (
+            "notify names channels of the worker",
+            "notify: leads, with its address in PERDURE_NOTIFY",
+        )
+        yield Problem("human-input", f"{place}.notify", finding, hint)
+
+
 def _is_names(value: Value) -> bool:
     return value is None or (is_list(value) and all(isinstance(each, str) and each for each in value))
+
+
+def channels_of(value: Value) -> list[str]:
+    """The channels that `notify` names; the default one where it is missing."""
+    names = value if is_list(value) else [DEFAULT_CHANNEL if value is None else value]
+    return list(dict.fromkeys(names))
+
+
+def is_channels(value: Value) -> bool:
+    """Whether it is the name of a channel for notices, a list of such names, or nothing."""
+    names = value if is_list(value) else [] if value is None else [value]
+    return len(names) <= MAX_CHANNEL_COUNT and all(
+        isinstance(each, str) and CHANNEL_NAME.fullmatch(each) is not None for each in names
+    )
 
 
 def _quorum_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]:
@@ -125,12 +159,12 @@ def _time_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]
     ):
         finding = f"remind is a list of at most {MAX_REMINDER_COUNT} times after the question was asked"
         yield Problem("human-input", f"{place}.remind", finding, _DURATION_HINT)
-    for key, others in (("escalate", {"who"}), ("timeout", {"result"})):
+    for key, others in (("escalate", {"who", "notify"}), ("timeout", {"result"})):
         value = params.get(key)
         if value is None:
             continue
         if not is_dict(value) or not set(value) <= {"after", *others}:
-            finding = f"{key} is an object with after and {' and '.join(others)}"
+            finding = f"{key} is an object with after and {' and '.join(sorted(others))}"
             yield Problem("human-input", f"{place}.{key}", finding)
         elif duration_ms(value.get("after")) is None:
             finding = "after is a time after the question was asked"
@@ -138,3 +172,5 @@ def _time_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]
         elif key == "escalate" and not (_is_names(value.get("who")) and js_truthy(value.get("who"))):
             finding = "escalate names the people or groups that are asked then"
             yield Problem("human-input", f"{place}.escalate.who", finding, 'who: ["group:leads"]')
+        elif not is_channels(value.get("notify")):
+            yield Problem("human-input", f"{place}.{key}.notify", "notify names channels of the worker")

@@ -13,6 +13,7 @@ from perdure.errors import Problem
 from perdure.graph.fields import is_computed
 from perdure.graph.nested import every_graph, every_node
 from perdure.graph.reference import parse_reference
+from perdure.graph.template_compiler import references_in
 from perdure.graph.values import Value, is_dict, is_list, ordered_keys
 
 _EMBEDDED: Final = re.compile(r"(?<![\w:$\\{/])(:([A-Za-z_]\w*)(?:\.\$?\w+)*)")
@@ -31,7 +32,7 @@ def warnings(data: Value, queues: Collection[str] | None = None) -> Iterator[Pro
     """
     for place, node in every_node(data):
         queue = node.get("queue")
-        if queues is not None and isinstance(queue, str) and queue and queue not in queues:
+        if queues is not None and _is_literal(queue) and queue not in queues:
             finding = f"the settings here do not allow the task queue {queue!r}, so the node would fail"
             hint = f"start the run's worker with PERDURE_QUEUES={queue}, or with --queue {queue}"
             yield Problem("queue-not-allowed", f"{place}.queue", finding, hint)
@@ -44,6 +45,11 @@ def warnings(data: Value, queues: Collection[str] | None = None) -> Iterator[Pro
                 place = f"{prefix}nodes.{node_id}"
                 yield from _embedded_references(place, node, nodes)
                 yield from _literal_keys(place, node)
+
+
+def _is_literal(queue: Value) -> bool:
+    """Whether a task queue is named, and does not come from data."""
+    return isinstance(queue, str) and bool(queue) and not any(True for _ in references_in(queue))
 
 
 def _embedded_references(place: str, node: dict[str, Value], nodes: Collection[str]) -> Iterator[Problem]:

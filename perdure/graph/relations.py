@@ -6,6 +6,7 @@ Split from check.py, which calls it; the order of findings is GraphAI's.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perdure.errors import Problem
 from perdure.graph.fields import is_computed
@@ -20,8 +21,15 @@ from perdure.graph.template_compiler import references_in
 from perdure.graph.values import Value, is_dict, is_list, is_object, js_truthy, ordered_keys
 from perdure.graph.wording import Suggestions, validation
 
-_WITH_FUNCTIONS = ("inputs", "passThrough", "output", "if", "unless", "agent", "graph", "update")
-_KINDS = (("inputs", "Inputs"), ("if", "If"), ("unless", "Unless"), ("graph", "Graph"), ("agent", "Agent"))
+_WITH_FUNCTIONS = ("inputs", "passThrough", "output", "if", "unless", "agent", "graph", "update", "queue")
+_KINDS = (
+    ("inputs", "Inputs"),
+    ("if", "If"),
+    ("unless", "Unless"),
+    ("graph", "Graph"),
+    ("agent", "Agent"),
+    ("queue", ""),  # which GraphAI does not know
+)
 
 
 def sources(value: Value) -> list[str]:
@@ -50,7 +58,8 @@ def relation_problems(nodes: dict[str, Value], names: Suggestions) -> Iterator[P
                     continue
                 finding = f"refers to {source!r}, and there is no such node"
                 text = f"{kind} not match: NodeId {node_id}, Inputs: {source}"
-                yield validation("unknown-node", place, finding, names.hint(source, nodes), text)
+                problem = validation("unknown-node", place, finding, names.hint(source, nodes), text)
+                yield problem if kind else replace(problem, graphai="")
     yield from _update_problems(nodes, names)
     yield from _order_problems(nodes, needs)
 

@@ -130,10 +130,18 @@ _COMPUTED: Final[dict[str, Schema]] = {
     "console": _any("Shows inputs or results: true, or {before: …, after: …} with true, a string or paths."),
     "passThrough": _any("Values that are added to the result; filled in like inputs."),
     "queue": _any(
-        "Perdure: the task queue whose workers call the agent. The node waits until one serves it.",
+        "Perdure: the task queue whose workers call the agent, or a reference to its name. The node waits "
+        "until one serves it.",
         type="string",
         minLength=1,
-        examples=["gpu"],
+        examples=["gpu", ":row.queue"],
+    ),
+    "heartbeat": _any(
+        "Perdure: a worker that gives no sign of life for this many seconds counts as lost, and its calls "
+        "are repeated elsewhere.",
+        type="number",
+        minimum=1,
+        default=10,
     ),
     "placement": {
         "description": "Perdure: `local` calls the agent in the worker that advances the run, which is quick "

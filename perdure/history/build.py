@@ -12,6 +12,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from perdure.engine.board import Board
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
@@ -31,15 +32,13 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     state = END_STATES.get(last.event_type)
     failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
-    scheduler = None if shell is None else shell.scheduler()
+    scheduler = None if shell is None else shell.view.scheduler()
     _foresee(request, replayed)
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
-    prompts = () if shell is None or state is not None else shell.questions()
-    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
-    for question in questions:
-        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    asked = () if shell is None or state is not None else shell.view.questions()
+    questions = _questions(asked, builder, nodes)
     return RunModel(
         id=histories[0].workflow_id,
         name=request.name,
@@ -59,11 +58,23 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         counts=phase_counts(nodes),
         nodes=nodes,
         transitions=builder.transitions(),
+        calls=replayed.journal.answered_calls(),
+        request=request,
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
         position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
+
+
+def _questions(
+    prompts: Sequence[HumanPrompt], builder: NodeBuilder, nodes: dict[str, NodeModel]
+) -> tuple[Question, ...]:
+    """What people are asked; the nodes that ask are marked."""
+    questions = tuple(Question(prompt, builder.address_of(prompt.path)) for prompt in prompts)
+    for question in questions:
+        nodes[question.address] = replace(nodes[question.address], phase=Phase.ASKS)
+    return questions
 
 
 def _foresee(request: RunRequest, replayed: Replayed) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board
-from perdure.engine.messages import AgentFailed, Event, RunAgent
+from perdure.engine.messages import AgentCompleted, AgentFailed, Event, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeRun, NodeState
-from perdure.history.model import ConsoleLine
+from perdure.graph.values import UNDEFINED, Value
+from perdure.history.model import AnsweredCall, ConsoleLine
 
 PassId = tuple[int, int]
 """The number of a graph in the run, and its iteration."""
@@ -43,13 +44,18 @@ class Pass:
 
 @dataclass(slots=True)
 class Call:
-    """A call of an agent, when it began and ended, and in which activity it was sent, if in any."""
+    """A call of an agent, when it began and ended, and in which activity it was sent, if in any.
+
+    `recalled` is the entry of the record of an earlier run that has answered it, -1 for a person's value.
+    """
 
     command: RunAgent
     began: int
     ended: int | None = None
     failure: str | None = None
     activity: str | None = None
+    result: Value = UNDEFINED
+    recalled: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +72,15 @@ class Move:
 class Journal:
     """The notes of one run, over all executions that continue each other.
 
-    `calls` are by the address of their node, `addresses` by the path of a call. `board` is that of the run as
-    it is now.
+    `calls` are by the address of their node, `addresses` by the path of a call. `answers` are the calls that
+    have a result, in the order in which these were handed on. `board` is that of the run as it is now.
     """
 
     passes: dict[PassId, Pass] = field(default_factory=dict[PassId, Pass])
     moves: list[Move] = field(default_factory=list[Move])
     calls: dict[str, list[Call]] = field(default_factory=dict[str, list[Call]])
     addresses: dict[str, str] = field(default_factory=dict[str, str])
+    answers: list[Call] = field(default_factory=list[Call])
     console: list[ConsoleLine] = field(default_factory=list[ConsoleLine])
     board: Board | None = None
     _open: dict[int, Call] = field(default_factory=dict[int, Call])
@@ -111,6 +118,12 @@ class Journal:
         if call is not None:
             call.activity = activity
 
+    def recalled(self, path: str, entry: int) -> None:
+        """The call at `path` is answered by this entry of a record."""
+        call = self._by_path.get(path)
+        if call is not None:
+            call.recalled = entry
+
     def answered(self, event: Event) -> None:
         """An answer is handed on."""
         call = self._open.pop(getattr(event, "call", 0), None)
@@ -120,6 +133,16 @@ class Journal:
         call.ended = self._now()
         if isinstance(event, AgentFailed):
             call.failure = event.message
+        elif isinstance(event, AgentCompleted):
+            call.result = event.result
+            self.answers.append(call)
+
+    def answered_calls(self) -> tuple[AnsweredCall, ...]:
+        """The calls that have a result, in the order of these."""
+        return tuple(
+            AnsweredCall(call.command, call.result, call.began, call.ended or call.began, call.recalled)
+            for call in self.answers
+        )
 
     def shown(self, path: str, text: str) -> None:
         """A console line."""

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.protocol.failures import NodeFailure
+from perdure.protocol.payloads import RunRequest
 from perdure.protocol.trail import TrailPosition
 
 
@@ -102,7 +104,8 @@ class NodeModel:
     addresses of the nodes that a waiting one still needs; `is_fetching` says that it needs a value of the
     store. `condition` is its `if` or `unless`, such as "if :check.ok", and `condition_value` what that is.
     `placement` is where its calls are executed: activity, segment, local activity, engine or person;
-    `queue` is the task queue that the node or its agent asks for.
+    `queue` is the task queue that the node or its agent asks for. `is_reused` says that its result is that
+    of the run which this one repeats, or a value that a person has set.
     """
 
     address: str
@@ -132,6 +135,22 @@ class NodeModel:
     is_fetching: bool = False
     condition: str | None = None
     condition_value: Value = UNDEFINED
+    is_reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredCall:
+    """A call that has a result: one that failed has none.
+
+    In a rerun, `recalled` is the entry of the record of the earlier run that has answered it, -1 for a value
+    that a person has set, None for a call that was executed.
+    """
+
+    command: RunAgent
+    result: Value
+    started: int
+    ended: int
+    recalled: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +209,9 @@ class RunModel:
     first is missing where the server has removed its history (`is_whole` is then false, and what only that
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
+    their order, and `calls` in the order in which they were answered. It `is_continuing` when its history is
+    so long that it sends no new calls and continues as new soon. `problem` says why a history could not be
+    replayed: then there are no nodes. `request` is what has started it.
     their order. It `is_continuing` when its history is so long that it sends no new calls and continues as
     new soon. `position` is where the replay has arrived in the changes of its last execution, None before it
     has begun. `problem` says why a history could not be replayed: then there are no nodes.
@@ -214,6 +236,8 @@ class RunModel:
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     nodes: Mapping[str, NodeModel] = field(default_factory=dict[str, NodeModel])
     transitions: tuple[Transition, ...] = ()
+    calls: tuple[AnsweredCall, ...] = ()
+    request: RunRequest | None = None
     slots: SlotCounts | None = None
     is_continuing: bool = False
     position: TrailPosition | None = None

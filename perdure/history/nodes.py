@@ -124,6 +124,7 @@ class NodeBuilder:
             is_fetching=(place[0], name) in self._fetching,
             condition=condition,
             condition_value=value,
+            is_reused=bool(calls) and calls[-1].recalled is not None,
         )
 
     def _place(self, plan: ComputedPlan | None, node: NodeRun, command: RunAgent | None) -> str | None:

@@ -54,7 +54,7 @@ class MemoryHumanTasks:
 
     def close(self, call: int) -> None:
         """The question was abandoned."""
-        self.questions.close(call)
+        self.questions.close(call, _now_ms())
         self._forget(call)
 
     def end(self) -> None:

@@ -14,7 +14,8 @@ from perdure.engine.messages import RunAgent, RunOptions
 from perdure.engine.state import GraphRun
 from perdure.errors import RunCancelled, RunFailed
 from perdure.graph.values import Value
-from perdure.memory.shell import MemoryEnvironment, memory_shell
+from perdure.memory.environment import MemoryEnvironment
+from perdure.memory.shell import memory_shell
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.view import StreamPiece
 from perdure.protocol.console import MAX_CONSOLE_LINE_CHARS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
@@ -45,31 +45,12 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
-from perdure.memory.human_tasks import Ask, MemoryHumanTasks
+from perdure.memory.environment import MemoryEnvironment
+from perdure.memory.human_tasks import MemoryHumanTasks
 from perdure.protocol.failures import FailureLog
 from perdure.protocol.idempotency import work_key
 from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.payloads import RunResult
-from perdure.settings import Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryEnvironment:
-    """What a run in memory has around it, besides its graph and agents.
-
-    `console` shows the lines of nodes and agents, `observe` is called for every change of a node's
-    state, `ask` answers the nodes that wait for a person (without it they fail), `filters` wrap
-    the agents, `local_models` returns the base URL of models on this machine, and `stream` receives
-    what agents stream, with the number of the attempt.
-    """
-
-    settings: Settings = field(default_factory=Settings.from_env)
-    console: Callable[[str], None] = print
-    observe: Observer | None = None
-    ask: Ask | None = None
-    filters: Sequence[AgentFilter] = ()
-    local_models: Callable[[], Awaitable[str]] | None = None
-    stream: Callable[[RunAgent, int, str], Awaitable[None]] | None = None
 
 
 def memory_shell(
@@ -115,8 +96,8 @@ class MemoryShell:
     """Carries out the commands of one Scheduler in the running event loop.
 
     Answers that are known at once are delivered in turns, so that agents which do not wait finish in
-    GraphAI's order: a plain agent takes one turn, a nested graph the turns that its Settle names. Questions
-    that no `ask` answers wait for `people.answer` if `answers` is set; otherwise their nodes fail.
+    GraphAI's order: a plain agent takes one turn, a nested graph those that its Settle names. Questions that
+    no `ask` answers wait for `people.answer` if `answers` is set; otherwise their nodes fail.
     """
 
     scheduler: Scheduler
@@ -135,10 +116,15 @@ class MemoryShell:
 
     async def run(self) -> RunResult:
         """Runs to the end. Raises RunFailed when a node failed."""
+        journal = self.environment.journal
+        if journal is not None:
+            journal.begun(self.scheduler)
         try:
             self._carry_out(self.scheduler.start(_now_ms()))
             while self._finish is None:
                 event = await self._next()
+                if journal is not None:
+                    journal.answered(event)
                 self._carry_out(self.scheduler.handle(event, _now_ms()))
         finally:
             for task in self._open.values():
@@ -150,6 +136,13 @@ class MemoryShell:
     def abort(self) -> None:
         """Stops the run; it ends with the results it has."""
         self._arrive(Abort())
+
+    def _cancel(self, call: int) -> None:
+        self.people.close(call)
+        if self.environment.recall is not None:
+            self.environment.recall.release(call)
+        if (task := self._open.pop(call, None)) is not None:
+            task.cancel()
 
     async def _next(self) -> Event:
         await asyncio.sleep(0)
@@ -176,10 +169,7 @@ class MemoryShell:
                 case StartTimer(call, milliseconds):
                     self._open[call] = asyncio.create_task(self._timer(call, milliseconds))
                 case CancelCall(call):
-                    self.people.close(call)
-                    task = self._open.pop(call, None)
-                    if task is not None:
-                        task.cancel()
+                    self._cancel(call)
                 case Console(_, text):
                     self.environment.console(text)
                 case Finish():
@@ -191,6 +181,8 @@ class MemoryShell:
 
     def _call(self, command: RunAgent) -> None:
         agent = self.agents.get(command.agent)
+        if self._is_recalled(agent, command):
+            return
         asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
         if asks and (self.answers or self.environment.ask is not None):
             self.people.ask(command)
@@ -203,6 +195,22 @@ class MemoryShell:
             self._pure(agent, command)
         else:
             self._open[command.call] = asyncio.create_task(self._wait_for(agent, command, filters))
+
+    def _is_recalled(self, agent: Agent | None, command: RunAgent) -> bool:
+        """Answers the call from the record, if there is one that has its answer."""
+        recall, journal = self.environment.recall, self.environment.journal
+        if journal is not None:
+            journal.called(command)
+        if recall is None or (recalled := recall.find(command)) is None:
+            return False
+        event = AgentCompleted(command.call, recalled.result)
+        if agent is not None and agent.pure:
+            self._turns.expect(command.call, event)
+        else:
+            self._turns.recall(command.call, recalled.order, event)
+        if journal is not None:
+            journal.recalled(command.path, recalled.entry)
+        return True
 
     def _pure(self, agent: Agent, command: RunAgent) -> None:
         """Answers in turn; what fails for now is called again as any other agent is."""

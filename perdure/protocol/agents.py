@@ -51,7 +51,10 @@ class AgentRegistry:
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
     attribute, and accepts answers by signal; `strict_json` that a result with NaN, which is not JSON, or one
     that nests too deeply fails its node.
+    `channels` are those for notices of questions: without any, the run sends none and has no reminders.
+    `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
+    `recalls` says that the calls of a rerun are answered from the record of the run that it repeats.
     """
 
     pure: Sequence[str] = ()
@@ -70,6 +73,9 @@ class AgentRegistry:
     times_questions: bool = False
     strict_json: bool = False
     agent_wait: float = 0.0
+    recalls: bool = False
+    channels: Sequence[str] = ()
+    page: str = ""
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -87,6 +93,7 @@ class Placement:
         self.keys_by_work = directory.keys_by_work
         self.times_questions = directory.times_questions
         self.strict_json = directory.strict_json
+        self.recalls = directory.recalls
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

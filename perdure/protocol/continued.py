@@ -7,15 +7,18 @@ is there: a run that noticed later would fail its workflow tasks, which the serv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from perdure.engine.board import ROOT_RUN_ID
 from perdure.engine.closed_questions import Closed, Receipt
 from perdure.errors import MalformedPayload
 from perdure.graph.values import Value
 from perdure.protocol.shapes import check_fields
+
+_BITS: Final = re.compile(r"([0-9a-f]{2})*")
 
 _Object: TypeAlias = Mapping[str, Value]
 
@@ -28,6 +31,7 @@ class _State:
     began: int
     bytes: float
     people: _Object = field(default_factory=dict[str, Value])
+    recalled: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,8 @@ def check_state(state: Any) -> None:
     """Raises MalformedPayload for a state that no run has handed on."""
     check_fields(_State, state, "state.")
     check_fields(_Progress, state["progress"], "state.progress.")
+    if not _BITS.fullmatch(state.get("recalled", "")):
+        raise MalformedPayload("state.recalled: it is not a string of hexadecimal digits")
     people = state.get("people", {})
     check_fields(_People, people, "state.people.")
     for kind, rows in ((Receipt, people.get("receipts", ())), (Closed, people.get("closed", ()))):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
+from urllib.parse import quote
 
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
@@ -42,6 +43,11 @@ class Row:
         return f"| {STATE_MARKS[self.state]} | {path} | {self.state} | {time} | {why} |"
 
 
+def page_line(page: str, run: str) -> str:
+    """A link to the run on the live page at this address, empty without an address."""
+    return f"[Open the live page]({page}/#/run/{quote(run, safe='')})" if page else ""
+
+
 def open_details(
     scheduler: Scheduler,
     counts: Mapping[str, int],
@@ -49,8 +55,12 @@ def open_details(
     questions: Sequence[HumanPrompt],
     since: Mapping[tuple[int, str], int],
     queues: Mapping[str, str],
+    top: str = "",
 ) -> str:
-    """Those of a run that is not over; `since` are the starts of nodes, `queues` those of calls by path."""
+    """Those of a run that is not over, below the line `top`.
+
+    `since` are the starts of nodes, `queues` those of calls by path.
+    """
     asked = {prompt.path: prompt.message for prompt in questions}
     board, root = scheduler.board, scheduler.root
     open_nodes = ((board.runs[flight.run], flight.node) for flight in board.calls.values() if flight.node)
@@ -69,16 +79,16 @@ def open_details(
     )
     heads = [f"{count} {state}" for state, count in counts.items() if state != NodeState.INJECTED]
     heads += [f"{len(board.calls)} open"] if board.calls else []
-    return _table(heads, rows, len(root.plan.order))
+    return _table(top, heads, rows, len(root.plan.order))
 
 
-def ended_details(states: Mapping[str, str], failed: Failed) -> str:
-    """Those of a run that has ended, with these states."""
+def ended_details(states: Mapping[str, str], failed: Failed, top: str = "") -> str:
+    """Those of a run that has ended, with these states, below the line `top`."""
     rows = chain(
         (Row(path, NodeState.FAILED, why=message) for path, message in failed),
         (Row(name, NodeState(state)) for name, state in states.items()),
     )
-    return _table([], rows, len(states))
+    return _table(top, [], rows, len(states))
 
 
 def _why(run: GraphRun, name: str, queue: str | None) -> str:
@@ -94,10 +104,10 @@ def _why(run: GraphRun, name: str, queue: str | None) -> str:
     return ""
 
 
-def _table(heads: Sequence[str], rows: Iterable[Row], total: int) -> str:
-    lines = [" · ".join(heads), "", "| | node | state | since (UTC) | why |", "|---|---|---|---|---|"]
-    if not heads:
-        del lines[:2]
+def _table(top: str, heads: Sequence[str], rows: Iterable[Row], total: int) -> str:
+    lines = ["| | node | state | since (UTC) | why |", "|---|---|---|---|---|"]
+    for head in (" · ".join(heads), top):
+        lines[:0] = [head, ""] if head else []
     used, outer = sum(len(line.encode()) for line in lines), 0
     for row in islice(_distinct(rows), MAX_DETAIL_ROW_COUNT):
         line = row.line()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from perdure.graph.binary import Array, Binary, binary_text, is_binary
+from perdure.graph.binary import Array, Binary, binary_text, is_binary, size_of_binary
 from perdure.graph.deferred import REF_KINDS, BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import MAX_DEPTH, UNDEFINED, Undefined, Value, is_dict, is_list
@@ -52,6 +52,12 @@ def encode(value: Value, *, apart: bool = False) -> tuple[bytes, list[SpecialPla
     """
     places: list[SpecialPlace] = []
     return _encode(value, (), places, apart), places
+
+
+def encoded_size(value: Value) -> int:
+    """About the bytes of the payload of `value`: of its JSON, and of what is binary in it."""
+    data, places = encode(value)
+    return len(data) + sum(map(size_of_binary, (mark for _, mark in places)))
 
 
 def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace], apart: bool) -> bytes:

@@ -30,6 +30,10 @@ class RunJournal(Protocol):
         """The call at `path` is on its way, in the activity that is named after the path `activity`."""
         ...
 
+    def recalled(self, path: str, entry: int) -> None:
+        """The call at `path` is answered by this entry of the record of an earlier run; -1: by a person."""
+        ...
+
     def answered(self, event: Event) -> None:
         """An answer is handed on."""
         ...

@@ -23,6 +23,9 @@ FETCH: Final = "perdure.fetch"
 KEEP: Final = "perdure.keep"
 """The local activity that brings large values of a run to the store."""
 
+NOTICE: Final = "perdure.notice"
+"""The workflow that delivers a notice of a question, and the activity that delivers it on one channel."""
+
 TOO_LARGE_FOR_LOCAL: Final = "TooLargeForLocal"
 """The error type by which a local activity asks to be called again as a remote one."""
 

@@ -23,6 +23,9 @@ class RunRequest:
     write their end in a search attribute. `indexes_questions` says that the server knows PerdureAsks. In a
     run that continues as new, `state` is the state of the run before it, and the document is in it. On
     the wire the fields of `options` are inlined among the others.
+
+    A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, what
+    its results have in the store (perdure.lineage.record).
     """
 
     document: Mapping[str, Value]
@@ -32,6 +35,7 @@ class RunRequest:
     indexed: bool = False
     state: Mapping[str, Value] | None = None
     indexes_questions: bool = False
+    reuse: Mapping[str, Value] | None = None
 
     @property
     def graph(self) -> Mapping[str, Value]:
@@ -145,7 +149,8 @@ class SegmentRequest:
 
     `scheduler` is a snapshot, `places` are those of its turns, `now` is in milliseconds since the
     epoch; `directory` holds the fields of the AgentRegistry that the run uses, `request` those of its
-    RunRequest except what the snapshot has.
+    RunRequest except what the snapshot has. In a rerun, `unsent` are open calls that the record may answer,
+    and `recalled` the entries of the record that have answered one, as a string of bits.
     """
 
     scheduler: Mapping[str, Value]
@@ -154,6 +159,8 @@ class SegmentRequest:
     request: Mapping[str, Value]
     now: int = 0
     run: str = ""
+    unsent: Sequence[int] = ()
+    recalled: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +169,9 @@ class SegmentResult:
     final) for a failure, in the order of the calls. `alone` is a call that needs an activity of its own.
     `end` holds the fields of the run's RunResult where the answers carry the run to its end. `seconds`
     is what it took, with its wait for a thread.
+
+    In a rerun, `recalled` are the calls that the record has answered, each with the number of its entry, and
+    `missed` those that it could not answer. `refusal` says why the record could not be read: the run ends.
     """
 
     answers: Sequence[Sequence[Value]] = ()
@@ -169,6 +179,9 @@ class SegmentResult:
     console: Sequence[str] = ()
     end: Mapping[str, Value] | None = None
     seconds: float = 0.0
+    recalled: Sequence[Sequence[int]] = ()
+    missed: Sequence[int] = ()
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +236,32 @@ class RunStatus:
     console_offset: int = 0
     early: tuple[Answer, ...] = ()
     failures: tuple[NodeFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumanNotice:
+    """What is said of a question on channels of the worker.
+
+    The `event` is asked, reminded (for the time that `number` says), escalated or closed, and `how` is as in
+    the result of the node, or cancelled. `id` is the same for every delivery. `run` is the id of the run,
+    `graph` the name of its graph. `by` are the answers so far, without their values: who, at. Times are in
+    milliseconds since the epoch; `closes` is when the question times out, 0 for never.
+    """
+
+    id: str
+    event: str
+    run: str
+    graph: str = "graph"
+    path: str = ""
+    message: str = ""
+    who: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    at: int = 0
+    asked: int = 0
+    closes: int = 0
+    number: int = 0
+    how: str = ""
+    by: Sequence[Mapping[str, Value]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,11 @@ class RunProgress:
         if self.journal is not None:
             self.journal.called(command)
 
+    def recalled(self, path: str, entry: int) -> None:
+        """The call at `path` is answered by this entry of the record of an earlier run; -1: by a person."""
+        if self.journal is not None:
+            self.journal.recalled(path, entry)
+
     def answered(self, event: Event) -> None:
         """An answer is handed on."""
         if self.journal is not None:
@@ -174,14 +179,14 @@ class RunProgress:
             console_offset=self._console_count,
         )
 
-    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt]) -> str:
-        """The details that the Temporal UI shows of a running workflow."""
+    def markdown(self, scheduler: Scheduler, questions: Sequence[HumanPrompt], top: str = "") -> str:
+        """The details that the Temporal UI shows of a run, below the line `top`."""
         failed, since, queues = self.failures.entries(), self._since, self._queues
-        return open_details(scheduler, self.counts, failed, questions, since, queues)
-
-    def final(self, states: Mapping[str, str]) -> str:
-        """Those of one that has ended, with these states."""
-        return ended_details(states, self.failures.entries())
+        if not scheduler.finished:
+            return open_details(scheduler, self.counts, failed, questions, since, queues, top)
+        root = scheduler.root
+        states = {name: str(root.nodes[name].state) for name in root.plan.order}
+        return ended_details(states, failed, top)
 
     def place_of(self, result: RunResult) -> str:
         """The path of the node for which the run failed, the innermost one that is known; "" for none."""

@@ -14,13 +14,17 @@ from typing import Any, Final
 
 from perdure.errors import UsageError
 from perdure.settings.parsers import (
+    channels,
     count,
     days,
     deployment_name,
     folder,
     is_on,
+    page_url,
     port,
     seconds,
+    signing_secret,
+    smtp_url,
     string,
     synchronous,
     words,
@@ -40,8 +44,9 @@ class Settings:
     """Everything that can be set from outside; VARIABLES says what each field means.
 
     Without a `store`, the embedded server has one in `home`, and other servers have none. `keys` maps a
-    provider ("openai", "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL. With a
-    `deployment` and a `build_id`, runs stay with the build that began them.
+    provider ("openai", "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL. `notify`
+    maps channels for notices of questions to their addresses. With a `deployment` and a `build_id`, runs
+    stay with the build that began them.
     """
 
     home: Path = field(default_factory=_default_home)
@@ -71,6 +76,11 @@ class Settings:
     store_above: int = 65_536
     store_retention: float = 7.0
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
+    ui_url: str = ""
+    notify: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    notify_secret: str = field(default="", repr=False)
+    smtp: str = field(default="", repr=False)
+    smtp_from: str = ""
     keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -205,6 +215,16 @@ VARIABLES: Final = (
          "days for which `perdure store gc` keeps what no run refers to"),
     _own("PERDURE_WIKIPEDIA_URL", string, "Wikipedia's API",
          "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
+    _own("PERDURE_UI_URL", page_url, "none",
+         "where people open the page of `perdure ui`, for links in notices and in the Temporal UI"),
+    _own("PERDURE_NOTIFY", channels, "none",
+         "channels for notices of questions, such as `default=https://hooks.example.org/x "
+         "leads=mailto:leads@example.org`"),
+    _own("PERDURE_NOTIFY_SECRET", signing_secret, "none",
+         "the key that signs notices to webhooks: `whsec_` and Base64"),
+    _own("PERDURE_SMTP", smtp_url, "none",
+         "the server that sends notices by e-mail, such as `smtp://user:password@mail.example.org:587`"),
+    _own("PERDURE_SMTP_FROM", string, "none", "the sender of this e-mail"),
     *(
         Variable(f"{name.upper()}_{end}", field_name, string, "none", f"{what} {of}", key=name)
         for name, of in _PROVIDERS.items()

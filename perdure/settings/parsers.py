@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 from perdure.errors import UsageError
+from perdure.graph.human_input import CHANNEL_NAME
+
+SECRET_PREFIX: Final = "whsec_"
+MIN_SECRET_BYTES: Final = 16
+
+_ADDRESSES = re.compile(r"mailto:[^@\s,<>]+@[^@\s,<>]+(,[^@\s,<>]+@[^@\s,<>]+)*")
 
 
 def days(name: str, text: str, most: float = math.inf, example: int = 7) -> float:
@@ -89,3 +99,57 @@ def synchronous(name: str, text: str) -> str:
         hint = "leave it out for FULL"
         raise UsageError(f"{name}: {text!r} is neither FULL nor NORMAL", hint=hint, variable=name)
     return text.upper()
+
+
+def channels(name: str, text: str) -> dict[str, str]:
+    """Addresses of webhooks and of people by the names of their channels. Raises UsageError."""
+    read: dict[str, str] = {}
+    for word in text.split():
+        channel, equals, address = word.partition("=")
+        if not equals or not CHANNEL_NAME.fullmatch(channel) or not _is_channel_address(address):
+            # Not the word itself: the path of a webhook is often its secret.
+            finding = f"{name}: channel {len(read) + 1} is not NAME=https://… or NAME=mailto:…"
+            hint = f"{name}='default=https://hooks.example.org/x leads=mailto:leads@example.org'"
+            raise UsageError(finding, hint=hint, variable=name)
+        read[channel] = address
+    return read
+
+
+def _is_channel_address(address: str) -> bool:
+    return bool(_ADDRESSES.fullmatch(address)) or _site(address, "http", "https") is not None
+
+
+def _site(text: str, *schemes: str) -> SplitResult | None:
+    """The parts of a URL with a host, of one of these schemes; None for anything else."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.scheme in schemes and parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def page_url(name: str, text: str) -> str:
+    """A URL without a slash at its end. Raises UsageError."""
+    if _site(text, "http", "https") is None:
+        raise _refused(name, text, "an address with http or https", "https://runs.example.org")
+    return text.rstrip("/")
+
+
+def smtp_url(name: str, text: str) -> str:
+    """The address of a mail server. Raises UsageError, which does not quote it: it has a password."""
+    if _site(text, "smtp", "smtps") is None:
+        hint = f"{name}=smtp://user:password@mail.example.org:587, or smtps:// for TLS from the start"
+        raise UsageError(f"{name}: this is not the address of a mail server", hint=hint, variable=name)
+    return text
+
+
+def signing_secret(name: str, text: str) -> str:
+    """A key for signatures. Raises UsageError, which does not quote it."""
+    try:
+        key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not text.startswith(SECRET_PREFIX) or len(key) < MIN_SECRET_BYTES:
+        finding = f"{name}: a secret is {SECRET_PREFIX} and at least {MIN_SECRET_BYTES} bytes in Base64"
+        raise UsageError(finding, hint=f"{name}={SECRET_PREFIX}$(openssl rand -base64 32)", variable=name)
+    return text

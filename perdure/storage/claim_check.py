@@ -33,6 +33,7 @@ from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
 from perdure.errors import FinalError, MalformedPayload, NoStore
+from perdure.graph.binary import size_of_binary
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
@@ -232,7 +233,7 @@ def _copied(distant: Deferred, load: Load, meter: Meter) -> Value:
 
 def _size(value: Value) -> int:
     data, places = encode(value)
-    return len(data) + sum(len(repr(place)) for place in places)
+    return len(data) + sum(len(repr(place)) + size_of_binary(place[1]) for place in places)
 
 
 def at_most(value: Value) -> float:

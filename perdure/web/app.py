@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from perdure.client import GraphClient
 from perdure.errors import NotFound, PerdureError
 from perdure.pictures.states import stylesheet
-from perdure.web import inbox_api, openapi, runs_api
+from perdure.web import inbox_api, openapi, rerun_api, runs_api
 from perdure.web.answers import on_error
 from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
@@ -46,7 +46,13 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
     routes: list[BaseRoute] = [
         Mount(
             "/api/v1",
-            routes=[*runs_api.RUN_ROUTES, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown],
+            routes=[
+                *runs_api.RUN_ROUTES,
+                *rerun_api.RERUN_ROUTES,
+                *inbox_api.INBOX_ROUTES,
+                *openapi.DESCRIPTION_ROUTES,
+                unknown,
+            ],
         ),
     ]
     if page:

@@ -53,7 +53,8 @@ def _client(request: Request) -> GraphClient:
     return cast(GraphClient, request.app.state.client)
 
 
-def _run(request: Request) -> Run:
+def run_of(request: Request) -> Run:
+    """The run that the path names."""
     return _client(request).get(request.path_params["id"])
 
 
@@ -149,7 +150,7 @@ async def get(request: Request) -> Response:
 async def result(request: Request) -> Response:
     """The result, waited for as many seconds as `wait` says: 202 if there is none yet."""
     wait = number(request, "wait", 0, MAX_WAIT_S)
-    run = _run(request)
+    run = run_of(request)
     if wait == 0 and (await run.describe()).closed is None:
         return as_json({"state": "running"}, 202)
     try:
@@ -171,7 +172,7 @@ def _outcome(ended: RunResult) -> dict[str, Value]:
 
 async def graph(request: Request) -> Response:
     """The document of the run, and its picture."""
-    document = dict((await _run(request).request()).graph)
+    document = dict((await run_of(request).request()).graph)
     drawn = picture(document, request.query_params.get("around"))
     shown = {} if request.query_params.get("document") == "0" else {"graph": document}
     return as_json({**shown, "picture": asdict(drawn)})
@@ -179,7 +180,7 @@ async def graph(request: Request) -> Response:
 
 async def node(request: Request) -> Response:
     """One node: inputs, params, result, attempts, console."""
-    run = _run(request)
+    run = run_of(request)
     model = (await run.history()).node(request.path_params["address"])
     values = {"inputs": model.inputs, "params": model.params, "result": model.result}
     return as_json(views.node_view(model, {name: await run.value(value) for name, value in values.items()}))
@@ -187,7 +188,7 @@ async def node(request: Request) -> Response:
 
 async def explain_node(request: Request) -> Response:
     """Why a node is in its state, and what to do."""
-    explanation = await _run(request).explain(request.path_params["address"])
+    explanation = await run_of(request).explain(request.path_params["address"])
     return as_json(asdict(explanation))
 
 
@@ -202,7 +203,7 @@ async def rows(request: Request) -> Response:
 
 async def timeline(request: Request) -> Response:
     """When each node executed."""
-    return as_json(bars.timeline(await _run(request).history()))
+    return as_json(bars.timeline(await run_of(request).history()))
 
 
 async def pending(request: Request) -> Response:
@@ -217,7 +218,7 @@ async def answer(request: Request) -> Response:
     if "value" not in body:
         raise UsageError("value is missing")
     who, id = _text(body, "who", ""), _text(body, "id", "")
-    receipt = await _run(request).answer(_text(body, "path"), body["value"], who=who, id=id)
+    receipt = await run_of(request).answer(_text(body, "path"), body["value"], who=who, id=id)
     if receipt is None:
         return as_json({"kept": True}, 202)
     return as_json({"kept": False, **asdict(receipt)})
@@ -225,7 +226,7 @@ async def answer(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """Asks a run to stop."""
-    await _run(request).cancel()
+    await run_of(request).cancel()
     return as_json({"cancelling": True}, 202)
 
 

@@ -28,7 +28,7 @@ FINAL_ERROR_TYPES = (
 )
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-"""After this long without a sign of life an attempt counts as lost."""
+"""After this long without a sign of life an attempt counts as lost, unless its node sets `heartbeat`."""
 
 CALL_DEADLINE = timedelta(days=7)
 """A call fails when no attempt has succeeded, or no worker has come, by then."""
@@ -50,7 +50,9 @@ def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[
         "task_queue": queue,
         "activity_id": shortened(path, MAX_ACTIVITY_ID_CHARS),
         "summary": path[:MAX_SUMMARY_CHARS] + (f" and {calls - 1} more" if calls > 1 else ""),
-        "heartbeat_timeout": HEARTBEAT_TIMEOUT,
+        "heartbeat_timeout": (
+            HEARTBEAT_TIMEOUT if options.heartbeat is None else timedelta(seconds=options.heartbeat)
+        ),
         **_limits(options, CALL_DEADLINE),
     }
 

@@ -110,12 +110,17 @@ class GraphWorkflow:
             self._shell.people.answer_later(answer)
         self._shell.notify()
 
+    def details(self) -> str:
+        """What the Temporal UI shows of the run."""
+        shell = self._shell
+        return "" if shell is None else shell.view.details(workflow.info().workflow_id, shell.page)
+
     @workflow.query
     def status(self, console_from: int = 0) -> RunStatus:
         """What the run is doing; `console_from` is the number of console lines already seen."""
         if self._shell is None:
             return RunProgress(self._request.name).status(None, console_from, [])
-        return self._shell.status(console_from)
+        return self._shell.view.status(console_from)
 
     @workflow.query
     def changes(self, since: int, console_from: int = 0) -> RunChanges:
@@ -123,7 +128,7 @@ class GraphWorkflow:
         shell = self._shell
         if shell is None:
             return RunChanges()
-        return shell.progress.changes(shell.scheduler(), since, console_from, shell.questions())
+        return shell.progress.changes(shell.view.scheduler(), since, console_from, shell.view.questions())
 
 
 def _is_well_formed(answer: Answer) -> bool:

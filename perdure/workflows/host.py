@@ -10,7 +10,7 @@ import asyncio
 from typing import Any, Protocol
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolicy
 
 from perdure.protocol.names import ASKS_ATTRIBUTE
 
@@ -26,6 +26,10 @@ class Host(Protocol):
 
     def run_id(self) -> str:
         """The id of the first run of the chain."""
+        ...
+
+    def workflow_id(self) -> str:
+        """The id of the run."""
         ...
 
     def history_events(self) -> int:
@@ -52,6 +56,10 @@ class Host(Protocol):
         """Sets the search attribute of who is asked by the run."""
         ...
 
+    def start_apart(self, name: str, argument: RawValue, id: str, summary: str) -> asyncio.Task[Any]:
+        """Starts a workflow that outlives this one; the task ends when the server has begun it."""
+        ...
+
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Starts an activity on a task queue; `options` are those of workflow.start_activity."""
         ...
@@ -71,6 +79,10 @@ class TemporalHost:
     def run_id(self) -> str:
         """The first execution's run id."""
         return workflow.info().first_execution_run_id
+
+    def workflow_id(self) -> str:
+        """As the client chose it."""
+        return workflow.info().workflow_id
 
     def history_events(self) -> int:
         """As the server counts them."""
@@ -96,6 +108,19 @@ class TemporalHost:
         """A command in the history."""
         value = _AUDIENCE_KEY.value_set(names) if names else _AUDIENCE_KEY.value_unset()
         workflow.upsert_search_attributes([value])  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+
+    def start_apart(self, name: str, argument: RawValue, id: str, summary: str) -> asyncio.Task[Any]:
+        """A child workflow, abandoned when its parent ends."""
+        return asyncio.create_task(
+            workflow.start_child_workflow(
+                name,
+                argument,
+                id=id,
+                static_summary=summary,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+        )
 
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""

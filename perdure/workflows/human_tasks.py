@@ -25,6 +25,7 @@ from perdure.protocol.payloads import RunRequest
 from perdure.protocol.progress import RunProgress
 from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
+from perdure.workflows.notices import Notices
 from perdure.workflows.timers import Timers
 
 
@@ -43,17 +44,20 @@ class HumanTasks:
     progress: RunProgress
     arrive: Callable[[Event], None]
     is_never_asked: Callable[[str], bool]
+    notices: Notices
     questions: Questions = field(default_factory=Questions)
     _audience: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         state: Mapping[str, Value] = (self.request.state or {}).get("people", {})
         self.questions.resume(state)
+        self.questions.notifies = self.directory.times_questions and bool(self.directory.channels)
         self._audience = list(state.get("audience", ()))
 
     def ask(self, command: RunAgent) -> None:
         """A node waits for a person."""
         event = self.questions.ask(command, self._now_ms())
+        self._send_notices()
         if event is not None:
             self.arrive(event)
         else:
@@ -61,7 +65,14 @@ class HumanTasks:
 
     def close(self, call: int) -> None:
         """The question was abandoned; its timer is the caller's."""
-        self.questions.close(call)
+        self.questions.close(call, self._now_ms())
+        self._send_notices()
+
+    async def end(self) -> None:
+        """The run is over: waits until its notices are handed over."""
+        self.questions.close_all(self._now_ms())
+        self._send_notices()
+        await self.notices.begun()
 
     def refusal(self, answer: Answer) -> str | None:
         """Why an answer is not accepted, None if it is."""
@@ -73,6 +84,7 @@ class HumanTasks:
         if refusal is not None:
             raise UsageError(refusal)
         receipt, event = self.questions.take(answer, self._now_ms())
+        self._send_notices()
         if event is not None:
             self.timers.drop(event.call)
             self.arrive(event)
@@ -111,12 +123,18 @@ class HumanTasks:
 
         def fired() -> None:
             event = self.questions.fire(call, max(due, self._now_ms()))
+            self._send_notices()
             if event is not None:
                 self.arrive(event)
             self._keep_time(call, summary)
 
         wait_ms = max(0.0, due - self._now_ms())
         self.timers.call_later(call, wait_ms, summary[:MAX_SUMMARY_CHARS], fired)
+
+    def _send_notices(self) -> None:
+        for notice in self.questions.notices:
+            self.notices.send(notice)
+        self.questions.notices.clear()
 
     def _now_ms(self) -> int:
         return int(self.host.now_s() * 1000)

@@ -15,7 +15,7 @@ from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
 from perdure.engine.human_paths import may_ask
-from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.human_tasks import Answer
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -35,15 +35,17 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
+from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.host import Host, now_ms
 from perdure.workflows.human_tasks import HumanTasks
+from perdure.workflows.notices import Notices
 from perdure.workflows.run_limits import RunLimits, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
+from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
 from perdure.workflows.task_budget import WorkflowTaskBudget
@@ -59,6 +61,7 @@ class RunShell:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
+        self.page = opening.directory.page
         self.placement = Placement(opening.directory, request.options.bypass_agents)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
@@ -66,34 +69,26 @@ class RunShell:
             self.progress.resume(state["progress"])
             self._turns.resume(state["places"])
         self._has_events = False
-        self._scheduler: Scheduler | None = None
         self.result: RunResult | None = None
         self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
         self._outbox = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
-        self._segments = Segments(
-            host,
-            request,
-            opening.directory,
-            self.placement,
-            self.progress,
-            self._turns,
-            self._share,
-            self.notify,
-            self._outbox.call_agent,
-        )
+        place = host, request, opening.directory, self.placement, self.progress, self._turns
+        self._segments = Segments(*place, self._share, self.notify, self._send)
         self._values = Values(host, self._arrive)
         self._timers = Timers(host, self._arrive)
+        notices = Notices(host, request.name, opening.directory.channels, self.progress, self.notify)
         parts = host, request, opening.directory, self._timers, self.progress
-        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked)
+        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked, notices)
+        self.view = RunView(self.progress, self._segments, self.people, self._new_scheduler)
         self._continuation = Continuation(host, request.options.events, self.notify)
         if opening.first is not None:
             self._segments.take(opening.first, opening.size, now_ms)
 
     @property
     def has_store(self) -> bool:
-        """Whether the worker of the run has a store for large values."""
+        """Whether its worker has a store."""
         return self.placement.has_store
 
     async def run(self, early: Sequence[Answer] = ()) -> RunResult:
@@ -104,9 +99,9 @@ class RunShell:
         self.placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play(early)
         if result.failure is not None:
-            self.scheduler()  # a segment that ended the run knows the failed nodes of the outer graph only
+            self.view.scheduler()  # a segment that ended the run knows failed nodes of the outer graph only
             result = replace(result, place=self.progress.place_of(result))
-        workflow.set_current_details(self.progress.final(result.states))
+        await self.people.end()
         self.result = result
         return result
 
@@ -121,28 +116,8 @@ class RunShell:
         self._has_events = True
 
     def _is_never_asked(self, path: str) -> bool:
-        scheduler = None if self._segments.end is not None else self._scheduler
+        scheduler = None if self._segments.end is not None else self.view.played
         return scheduler is None or not may_ask(scheduler.root, self.placement.human, path)
-
-    def status(self, console_from: int) -> RunStatus:
-        """What the run is doing."""
-        early = [] if self._segments.end is not None else self.people.questions.early()
-        return self.progress.status(self.scheduler(), console_from, self.questions(), early)
-
-    def questions(self) -> list[HumanPrompt]:
-        """What people are asked now."""
-        return [] if self._segments.end is not None else self.people.questions.prompts()
-
-    def scheduler(self) -> Scheduler | None:
-        """The run as it is, also at its end, which only its last segment may have come to; None before it."""
-        begun = self._scheduler is not None
-        if self._segments.end is None:
-            return self._scheduler
-        scheduler = self._scheduler = self._scheduler or self._new_scheduler()
-        if not scheduler.finished:
-            self.progress.begun(scheduler)
-            self._segments.play_to_end(scheduler, begun)
-        return scheduler
 
     def _new_scheduler(self) -> Scheduler:
         request, agents = self._request, self.placement.names
@@ -164,7 +139,7 @@ class RunShell:
 
     async def _play(self, early: Sequence[Answer]) -> RunResult:
         scheduler, commands = self._begin()
-        self._scheduler = scheduler
+        self.view.played = scheduler
         self.progress.begun(scheduler)
         for answer in early:
             self.people.answer_later(answer)
@@ -198,6 +173,8 @@ class RunShell:
 
     async def _wait(self, scheduler: Scheduler, limits: RunLimits) -> None:
         """Sends what there is room for, and waits until something has happened."""
+        if self._segments.refusal is not None:
+            raise self._segments.refusal
         limits.check(self._share.total)
         if self._turns.has_next() and not self._segments.is_open:  # this activation has done enough
             await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
@@ -208,7 +185,6 @@ class RunShell:
         if not self._segments.is_open:
             await self._look_ahead(scheduler)
         if not self._segments.is_open:
-            workflow.set_current_details(self.progress.markdown(scheduler, self.questions()))
             self.people.index()
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
@@ -220,10 +196,15 @@ class RunShell:
             if was_holding:
                 self._outbox.release()
             self._segments.begin(scheduler, self._now)
-        elif self._outbox.is_idle() and self._values.is_idle() and not self._share.is_waiting():
+        elif self._is_idle():
             await self._continue_as_new(scheduler)
         else:
             self._continuation.wait()
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way that the next run of the chain would not hear of."""
+        parts = self._outbox, self._values, self.people.notices
+        return all(part.is_idle() for part in parts) and not self._share.is_waiting()
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
@@ -247,6 +228,7 @@ class RunShell:
             "began": self._began,
             "bytes": self._share.total,
             **self.people.state(),
+            **self._segments.state(),
         }
         options = replace(self._request.options, injects=())
         return pack(replace(self._request, document={}, options=options, state=state), limited=False)
@@ -279,13 +261,18 @@ class RunShell:
     def _call(self, command: RunAgent) -> None:
         placement = self.placement
         self.progress.called(command)
-        if command.agent in placement.human:
+        if placement.is_answered_with_null(command):
+            self._turns.expect(command.call, AgentCompleted(command.call, None))
+        elif self._segments.takes(command):
+            self._segments.call_agent(command)
+        else:
+            self._send(command)
+
+    def _send(self, command: RunAgent) -> None:
+        """A call that no segment answers goes to a person, or to a worker."""
+        if command.agent in self.placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self.people.ask(command)
-        elif placement.is_answered_with_null(command):
-            self._turns.expect(command.call, AgentCompleted(command.call, None))
-        elif placement.is_pure(command):
-            self._segments.call_agent(command)
         else:
             self._outbox.call_agent(command)
 

@@ -17,7 +17,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.errors import CannotKeep, MalformedPayload, ValueTooLarge
 from perdure.graph.deferred import Deferred, Projection
 from perdure.graph.values import is_list
-from perdure.protocol.encoding import encode
+from perdure.protocol.encoding import encoded_size
 from perdure.protocol.names import FETCH, KEEP
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
@@ -102,7 +102,7 @@ async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
 
 async def keep_values(host: Host, scheduler: Scheduler) -> None:
     """Brings the values that a run holds to the store, all but the smallest."""
-    large = [each for each in large_values(scheduler) if len(encode(each.value)[0]) > MIN_OFFLOADED_BYTES]
+    large = [each for each in large_values(scheduler) if encoded_size(each.value) > MIN_OFFLOADED_BYTES]
     raw = await _kept(host, pack([each.value for each in large], limited=False), MAX_INLINE_BYTES)
     values = unpack(raw, strict=False)
     if not (isinstance(values, Deferred) or (is_list(values) and len(values) == len(large))):

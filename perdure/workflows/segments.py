@@ -9,6 +9,8 @@ Invariants
     A segment that fails costs nothing but time: its calls become activities of their own, as does a call
     that a segment leaves alone.
     The snapshot is the input of a local activity, and so is never in the history; its answers are.
+    In a rerun every call comes here first, as the record may answer it: what is not pure and is `missed` by
+    a segment is sent then. Which entries of the record were used is in the history, by the calls they answer.
 
 Rejected
     Several segments at a time: each would continue from a state of its own, and make different calls
@@ -33,7 +35,9 @@ from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
-from perdure.errors import MalformedPayload
+from perdure.errors import MalformedPayload, UsageError
+from perdure.graph.values import Value
+from perdure.lineage.recall import numbers_of, written_numbers
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.names import SEGMENT, SEGMENTS_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
@@ -50,10 +54,11 @@ NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 @dataclass(slots=True)
 class Segments:
-    """The pure calls of one run. `remotely` sends one as an activity of its own.
+    """The pure calls of one run, and all calls of a rerun. `remotely` sends one that is not answered here.
 
     While a segment is open nothing else may happen to the run: its answers belong to the state that
-    it received. Where they carry the run to its end, `end` is its result.
+    it received. Where they carry the run to its end, `end` is its result. `used` are the entries of the
+    record that have answered a call; `refusal` is why the record cannot be read.
     """
 
     host: Host
@@ -67,6 +72,11 @@ class Segments:
     remotely: Callable[[RunAgent], None]
     answers: Answers = field(default_factory=Answers)
     end: RunResult | None = None
+    used: set[int] = field(default_factory=set[int])
+    refusal: UsageError | None = None
+    _missed: set[int] = field(default_factory=set[int])
+    _seen: set[int] = field(default_factory=set[int])
+    _entries: dict[int, int] = field(default_factory=dict[int, int])
     _alone: int | None = None
     _waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
     _open: asyncio.Task[Any] | None = None
@@ -76,29 +86,65 @@ class Segments:
         """Whether a segment is on its way."""
         return self._open is not None
 
+    def __post_init__(self) -> None:
+        state = self.request.state
+        self.used |= numbers_of("" if state is None else state.get("recalled", ""))
+
+    def state(self) -> dict[str, Value]:
+        """What the next run of a chain continues with; empty unless it is a rerun."""
+        return {"recalled": written_numbers(self.used)} if self.recalls else {}
+
+    @property
+    def recalls(self) -> bool:
+        """Whether this is a rerun, whose calls may all be answered here."""
+        return self.request.reuse is not None and self.placement.recalls
+
+    def takes(self, command: RunAgent) -> bool:
+        """Whether a call may be answered here."""
+        is_human = command.agent in self.placement.human
+        return self.recalls or (self.placement.is_pure(command) and not is_human)
+
     def call_agent(self, command: RunAgent) -> None:
-        """A call of a pure agent: answered already, or by the next segment."""
+        """A call of a pure agent, or any of a rerun: answered already, or by the next segment."""
+        call = command.call
         known = self.answers.take(command)
         if known is not None:
-            self.turns.expect(command.call, known)
+            self._expect(command, known)
             return
-        if command.call == self._alone:
+        if call == self._alone or call in self._missed:
+            self._missed.discard(call)
             self.remotely(command)
             return
-        self._waiting[command.call] = command
-        self.turns.expect(command.call)
+        self._waiting[call] = command
+        if self.placement.is_pure(command):
+            self.turns.expect(call)
+
+    def _expect(self, command: RunAgent, event: AgentCompleted | AgentFailed) -> None:
+        """The answer to a call is handed on in the order in which the segment did."""
+        call = command.call
+        if call in self._entries:
+            self.progress.recalled(command.path, self._entries.pop(call))
+        if self.placement.is_pure(command):
+            self.turns.expect(call, event)
+        else:
+            self.turns.recall(call, self.answers.order_of(call), event)
 
     def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
         """The answers of a segment that has played on from `now_ms`.
 
         Raises MalformedPayload, and then has taken none of them.
         """
+        if result.refusal:
+            self.refusal = UsageError(result.refusal, hint="start the rerun again once the store replies")
         answers = [read_segment_answer(answer) for answer in result.answers]
         self.end = None if result.end is None else from_plain(RunResult, result.end)
         self.share.add(size, seconds=result.seconds)
         for line in result.console:
             self.progress.add_console(line)
         self.answers, self._alone = Answers(now_ms), result.alone
+        self._missed |= {*result.missed}
+        self._entries.update({call: entry for call, entry in result.recalled})
+        self.used |= {entry for _, entry in result.recalled if entry >= 0}
         for path, answer in answers:
             self.answers.add(path, answer)
 
@@ -107,6 +153,8 @@ class Segments:
         is_pure, is_answered_with_null = self.placement.is_pure, self.placement.is_answered_with_null
         now_ms, answer = self.answers.now_ms, self._recall
         ahead = Lookahead(scheduler, self.turns, now_ms, is_pure, is_answered_with_null, answer)
+        ahead.recall = self.answers.find_order if self.recalls else None
+        ahead.handed_on = self.progress.answered
         if not begun:
             ahead.begin()
         ahead.play()
@@ -116,8 +164,8 @@ class Segments:
     def _recall(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         event = self.answers.take(command)
         self.progress.called(command)
-        if event is not None:
-            self.progress.answered(event)
+        if command.call in self._entries:
+            self.progress.recalled(command.path, self._entries.pop(command.call))
         return event
 
     def drop(self, call: int) -> None:
@@ -132,18 +180,22 @@ class Segments:
 
     def begin(self, scheduler: Scheduler, now_ms: int) -> None:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
-        if not self._waiting or not self.share.has_room() or self._is_out_of_turn():
+        if not self._waiting or not self.share.has_room():
             return
+        unsent = [call for call, command in self._waiting.items() if not self.placement.is_pure(command)]
+        if self._seen.issuperset(unsent) and self._is_out_of_turn():
+            return
+        self._seen.update(unsent)
         self._open = self.host.start_local_activity(
             SEGMENT,
-            self._written(scheduler, now_ms),
+            self._written(scheduler, now_ms, unsent),
             summary=self._summary(),
             start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
             retry_policy=NO_RETRY,
         )
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
-    def _written(self, scheduler: Scheduler, now_ms: int) -> RawValue:
+    def _written(self, scheduler: Scheduler, now_ms: int, unsent: list[int]) -> RawValue:
         """The state that a segment continues from; nothing in the replay of a reader, which executes none."""
         if self.progress.journal is not None:
             return pack(None)
@@ -156,6 +208,8 @@ class Segments:
             now=now_ms,
             run=self.host.run_id(),
             request=to_lean(fields),
+            unsent=unsent,
+            recalled=written_numbers(self.used) if self.recalls else "",
         )
         return pack(request, limited=False)
 
@@ -179,9 +233,10 @@ class Segments:
             event = self.answers.take(command)
             if event is not None:
                 del self._waiting[call]
-                self.turns.arrive(event)
-            elif result is None or call == result.alone:
+                self._expect(command, event)
+            elif result is None or call == result.alone or call in self._missed:
                 del self._waiting[call]
+                self._missed.discard(call)
                 self.turns.drop(call)
                 self.remotely(command)
         self.wake()

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 async def none_left_alone() -> AsyncIterator[None]:
     """Threads that a test let go on are over before the next one begins."""
     yield
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(180):
         while threads._left_alone:
             await asyncio.sleep(0.01)
 
@@ -137,7 +137,7 @@ async def test_who_blocks_the_event_loop(logged: pytest.LogCaptureFixture) -> No
 
     with watched(0.02):
         assert await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b")) == 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(180):
             while "moves again" not in logged.text:
                 await asyncio.sleep(0.01)
     (first, _) = [record.message for record in logged.records]
@@ -161,7 +161,7 @@ async def test_every_worker_watches_the_calls_that_it_makes(
     await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b"))
     assert len(watches) == 1
     with OpenCall("other", "x"):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while "moves again" not in logged.text:
                 await asyncio.sleep(0.01)
     assert "agent blocks (a.b, for 0 s) blocks it at " in logged.records[0].message

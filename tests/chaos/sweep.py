@@ -122,7 +122,8 @@ def _subjects(stack: ExitStack, settings: Settings, options: Options) -> Iterato
     """Half of them are recorded graphs, in an order by seed, as far as there are; the others are mixed."""
     recorded: list[Subject] = []
     for example in EXAMPLES:
-        if example.needs != "models":  # as the one with services, and much slower
+        # Models are as the one with services, and much slower; no person is there.
+        if example.needs != "models" and not example.answers:
             given = stack.enter_context(settings_for(example, settings.home))
             own = example.folder / "agents.py"
             agents = (str(own),) if own.exists() else ()

@@ -106,7 +106,7 @@ def test_a_table_that_is_interrupted_continues_with_its_id(perdure: Cli, number:
     while "map executing" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     if number == signal.SIGINT:
         assert f"come back: the same command with --id {id}" in err
@@ -128,7 +128,7 @@ def test_one_value_of_a_result(perdure: Cli):
     for option, expected in ((), [1, 2, 3, 4, 5, "... 6 more numbers"]), (("--full",), list(range(1, 12))):
         ours, theirs = pty.openpty()
         process = perdure.start("result", "single", "answer.many", *option, stdout=theirs)
-        process.wait(30)
+        process.wait(120)
         process.communicate()
         os.close(theirs)
         assert json.loads(os.read(ours, 10_000)) == expected

@@ -42,7 +42,7 @@ def ensure(folder: Path, command: Callable[[int], list[str]] | None = None, **op
     return daemon.ensure(folder, "d", command or listener(), daemon.answers, **{"timeout": 10.0} | options)
 
 
-def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(check: Callable[[], bool], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while not check() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -217,7 +217,7 @@ sys.stdin.read()
             pass
         threading.Timer(0.2, process.stdin.close).start()
         with daemon.Lease(folder, "d", timeout=10):
-            assert process.wait(5) == 0
+            assert process.wait(120) == 0
 
 
 def test_idleness_is_counted_from_the_last_lease_even_a_short_one(folder: Path) -> None:

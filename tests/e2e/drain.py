@@ -121,7 +121,7 @@ def _at_work(journal: Path, pid: int, since: float) -> int:
 
 
 async def _ready(crew: Crew, number: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while crew.log.read_text().count("worker ready") < number:
             await asyncio.sleep(0.05)
 

@@ -20,6 +20,11 @@ async def blocking() -> str:
     return "too late"
 
 
+@agent("fatal", pure=True)
+def fatal() -> None:
+    os._exit(7)
+
+
 @agent("fine")
 def fine() -> str:
     return "fine"

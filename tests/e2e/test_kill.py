@@ -167,7 +167,7 @@ async def test_real_retrieval_survives_a_killed_worker(client: GraphClient, crew
     await local.ensure(client.settings)
     first = crew.worker()
     run = await client.start(RAG.document, id="rag", name="rag")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not any(call.path == "answer" and call.started for call in (await run.report()).pending):
             await asyncio.sleep(0.02)
     kill(first)

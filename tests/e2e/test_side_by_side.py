@@ -41,7 +41,7 @@ def graph(path: Path, journal: Path, calls: int, seconds: float) -> Path:
 
 
 async def ended(process: Any) -> int:
-    return await asyncio.to_thread(process.wait, 90)
+    return await asyncio.to_thread(process.wait, 180)
 
 
 async def test_two_commands_do_not_take_each_others_calls(crew: Crew, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ async def test_runs_with_an_agent_that_only_the_new_worker_has(crew: Crew, clien
     crew.worker("update", agents=NEW)
     await until(lambda: _two(client), seconds=60)
     runs = [await client.start(document, queue="update") for _ in range(20)]
-    results = await asyncio.wait_for(asyncio.gather(*(run.result() for run in runs)), 90)
+    results = await asyncio.wait_for(asyncio.gather(*(run.result() for run in runs)), 180)
     assert [result.results for result in results] == [{"b": {"n": 7}}] * 20
     assert old.poll() is None
 
@@ -51,7 +51,7 @@ async def test_an_agent_that_no_worker_has(crew: Crew, client: GraphClient) -> N
     document = {"version": 0.5, "nodes": {"a": {"agent": "newAgent"}}}
     run = await client.start(document, queue="update")
     with pytest.raises(GraphError, match="no agent 'newAgent'"):
-        await asyncio.wait_for(run.result(), 20)
+        await asyncio.wait_for(run.result(), 180)
 
 
 async def _two(client: GraphClient) -> bool:

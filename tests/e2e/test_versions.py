@@ -54,7 +54,7 @@ async def make_current(client: GraphClient, build: str) -> None:
     request = SetWorkerDeploymentCurrentVersionRequest(
         namespace=client.temporal.namespace, deployment_name=DEPLOYMENT, build_id=build
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while True:
             try:
                 await client.temporal.workflow_service.set_worker_deployment_current_version(request)
@@ -75,13 +75,13 @@ def graph(*seconds: float) -> dict[str, Any]:
 
 async def builds(run: Run) -> list[str]:
     """The builds that the nodes of the run were called on."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         (result,) = (await run.result()).results.values()
     return result
 
 
 async def at_work(run: Run, node: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not any(call.path == node and call.started for call in (await run.report()).pending):
             await asyncio.sleep(0.05)
 
@@ -122,7 +122,7 @@ async def test_without_builds_all_is_as_it_was(client: GraphClient) -> None:
 async def test_the_doctor_tells_of_builds_that_nobody_made_current(client: GraphClient) -> None:
     async with build_worker(client.temporal, QUEUE, options(client, "v1")):
         run = await client.start(graph(0), queue=QUEUE)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while True:
                 needs = await needs_of(client.temporal)
                 (got,) = [

@@ -45,7 +45,7 @@ async def client(home: Path) -> AsyncIterator[GraphClient]:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 19
 
 
 @each
@@ -90,7 +90,10 @@ def test_the_call_in_its_readme(example: Example, home: Path) -> None:
             "OPENAI_BASE_URL": settings.base_urls.get("openai", ""),
         }
         words = [sys.executable, "-m", *example.shown("sh").split()]
-        told = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
+        lines = "".join(f"{json.dumps(value)}\n" for value in example.answers.values())
+        told = subprocess.run(
+            words, cwd=ROOT, env=env, input=lines, capture_output=True, text=True, check=True
+        ).stdout
     assert example.difference(json.loads(told)) == ""
     if "equals" in example.expected:
         assert told == example.shown("json") + "\n"

@@ -23,8 +23,8 @@ from tests.faults.ground import (
 from tests.support.cli import PATH
 from tests.support.processes import Crew
 
-SOON = 15.0
-RETURN = 20.0
+SOON = 60.0
+RETURN = 60.0
 """Seconds in which a command must have given up, and in which a worker must be back."""
 
 VERBS = ("run {graph}", "run {graph} --detach", "list", "status x", "result x", "answer x y z", "cancel x")

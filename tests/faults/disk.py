@@ -23,7 +23,7 @@ from tests.support.processes import Crew
 from tests.support.waiting import until
 
 SIZE = "24m"
-SOON = 15.0
+SOON = 60.0
 """Seconds within which a command must have said what is wrong."""
 
 

@@ -19,7 +19,7 @@ from tests.support.journal import entries, repeats
 from tests.support.processes import Crew
 from tests.support.waiting import until
 
-RETURN = 20.0
+RETURN = 60.0
 """Seconds after the return of the network in which something must happen again."""
 
 

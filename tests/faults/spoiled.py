@@ -24,7 +24,7 @@ from tests.support.cli import environment
 from tests.support.processes import AGENTS
 from tests.support.waiting import wait_until
 
-SOON = 15.0
+SOON = 60.0
 """Seconds within which a command must have refused."""
 
 AT_ONCE = 2.0

@@ -156,6 +156,16 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
         "quote it",
         coloured("Computed node label must be a string"),
     ),
+    (graph(a=copy(queue=":nowhere.queue")), "unknown-node", "nodes.a.queue", "there is: a, ok", ""),
+    (
+        graph(a=copy(queue=":")),
+        *("queue", "nodes.a.queue", "write ':node.prop', or the name of a task queue", ""),
+    ),
+    (graph(a=copy(heartbeat=0.5)), "heartbeat", "nodes.a.heartbeat", "give a number such as 2", ""),
+    (
+        graph(a=copy(heartbeat=4e3)),
+        *("bounds", "nodes.a.heartbeat", "give heartbeat a number up to 3,600", ""),
+    ),
     (graph(a=copy(queue="")), "queue", "nodes.a.queue", "write a string such as 'gpu'", ""),
     (graph(a=copy(placement="gpu")), "placement", "nodes.a.placement", "one of activity, local", ""),
     (graph(a=copy(deadline=0)), "deadline", "nodes.a.deadline", "give a number such as 60000", ""),

@@ -9,6 +9,7 @@ import pytest
 from perdure.engine.human_tasks import human_prompt
 from perdure.engine.messages import AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
+from perdure.protocol.details import MAX_DETAIL_BYTES, page_line
 from perdure.protocol.progress import RunProgress
 
 pytestmark = pytest.mark.unit
@@ -67,11 +68,24 @@ def test_of_a_large_graph_what_runs_comes_first() -> None:
 
 
 def test_the_last_ones_have_the_last_states() -> None:
-    assert RunProgress("demo").final({"a": "completed", "b": "timed-out"}).splitlines() == [
+    progress, scheduler, calls = playing({"a": {"value": 1}, "b": {"agent": "x"}})
+    scheduler.handle(AgentFailed(calls[0].call, "no", "timed-out", final=True), 3_601_000)
+    assert progress.markdown(scheduler, []).splitlines() == [
         *HEAD,
-        "| ✓ | `a` | completed |  |  |",
-        "| ✗ | `b` | timed-out |  |  |",
+        "| ✗ | `b` | failed |  | `no` |",
+        "| ✓ | `a` | injected |  |  |",
     ]
+
+
+def test_a_link_to_the_page_comes_first_and_counts() -> None:
+    link = page_line("https://runs.example.org", "a/ü")
+    assert link == "[Open the live page](https://runs.example.org/#/run/a%2F%C3%BC)"
+    assert page_line("", "a") == ""
+    progress, scheduler, _ = playing({f"{'n' * 150}{number}": {"agent": "x"} for number in range(50)})
+    for top in ("", link, page_line("https://runs.example.org", "ü" * 1_000)):
+        details = progress.markdown(scheduler, [], top)
+        assert details.startswith(top)
+        assert len(details.encode()) <= MAX_DETAIL_BYTES
 
 
 def test_what_failed_is_known_after_continue_as_new() -> None:

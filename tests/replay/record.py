@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from perdure.runs import Run
 from tests.support import ROOT, durable, examples
 from tests.support.draining import drained
 from tests.support.histories import FOLDER, GRAPHS, private_texts
+from tests.support.servers import Answer, serve
 
 
 async def record(names: Sequence[str]) -> None:
@@ -53,11 +55,14 @@ async def _record_graph(client: GraphClient, path: Path) -> None:
     document: Any = load(path.read_bytes()).data
     agents = {**catalog(), "slowAgent": slow.agent, "modelAgent": model.agent}
     temporal = await Client.connect(client.temporal.service_client.config.target_host)
-    async with (
-        Worker(temporal, task_queue="another", activities=[upper, broken]),
-        durable.started(client, path.stem, document, agents, client.settings) as run,
-    ):
-        await _keep(run, path.stem)
+    with serve(lambda seen: Answer()) as hook:
+        notify = {"default": hook.url} if path.stem == "notices" else {}
+        settings = replace(client.settings, notify=notify)
+        async with (
+            Worker(temporal, task_queue="another", activities=[upper, broken]),
+            durable.started(client, path.stem, document, agents, settings) as run,
+        ):
+            await _keep(run, path.stem)
 
 
 @activity.defn

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from perdure.activities import activity
+from perdure.activities.delivery import Delivery
 from perdure.activities.heartbeat import Heartbeat
 from perdure.agents.agent import AgentContext
 from perdure.engine.messages import RunOptions
@@ -99,10 +99,7 @@ def test_limits() -> None:
 
 
 def test_metadata() -> None:
-    beside = {
-        f"perdure-{name}"
-        for name in activity._Delivery(Heartbeat(attempt=1), False, AgentContext()).metadata()
-    }
+    beside = {f"perdure-{name}" for name in Delivery(Heartbeat(attempt=1), False, AgentContext()).metadata()}
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
     assert listed == {wire.PLACES, *beside}
     assert set(wire.pack(None, console=["x"]).payload.metadata) == {"encoding", "perdure-console"}

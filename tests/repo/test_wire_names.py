@@ -20,6 +20,7 @@ from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
 from perdure.protocol.names import (
     AGENT_ABSENT,
+    NOTICE,
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
     STATUS_ATTRIBUTE,
@@ -31,17 +32,18 @@ from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.search_attributes import GRAPH_KEY
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES
 from perdure.workflows.graph_workflow import GraphWorkflow
+from perdure.workflows.notices import NoticeWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state indexes_questions injects config graphs
+    payloads.RunRequest: """document name queue indexed state indexes_questions reuse injects config graphs
         bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
         verbose timeout bypassed deadline keyed_by_work""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
-    payloads.SegmentRequest: "scheduler places directory request now run",
-    payloads.SegmentResult: "answers alone console end seconds",
+    payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",
+    payloads.SegmentResult: "answers alone console end seconds recalled missed refusal",
     payloads.StreamTail: "attempt offset text path account",
     Answer: "path value who id",
     Receipt: "path already early count need who at digest",
@@ -49,9 +51,10 @@ FIELDS = {
     payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early failures",
     payloads.RunChanges: "count changes open questions console console_offset",
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
-        asked answers""",
+        asked answers notify""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls channels page",
+    payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
 }
@@ -79,10 +82,21 @@ def test_workflow() -> None:
     assert set(definition.updates) == {"answer"}
 
 
+def test_the_workflow_of_notices() -> None:
+    assert workflow._Definition.must_from_class(NoticeWorkflow).name == NOTICE == "perdure.notice"
+
+
 def test_activities() -> None:
     every = AgentActivities(agents={}, settings=Settings(), claims=ClaimCheck(None, 0)).all()
     names = {activity._Definition.must_from_callable(each).name for each in every}
-    assert names == {"perdure.agents", "perdure.segment", "perdure.fetch", "perdure.keep", None}
+    assert names == {
+        "perdure.agents",
+        "perdure.segment",
+        "perdure.fetch",
+        "perdure.keep",
+        "perdure.notice",
+        None,
+    }
 
 
 def test_error_types() -> None:

@@ -179,10 +179,10 @@ async def test_a_collector_that_decided_before_it_was_put_again(
     def before(seen: Seen) -> None:
         if seen.method == "PUT" and "objects" in seen.path and not collecting:
             asyncio.run_coroutine_threadsafe(collect(), loop).result(20)
-            assert decided.wait(20)
+            assert decided.wait(120)
         elif seen.method == "POST":
             decided.set()
-            assert written.wait(20)
+            assert written.wait(120)
         elif decided.is_set() and seen.method == "HEAD":
             written.set()  # the writer looks again
 

@@ -88,7 +88,7 @@ class Cli:
         return start(self.folder, {**self.env, **env}, words, stdout=stdout)
 
     def __call__(self, *words: str, **env: str) -> Done:
-        done = finished(self.start(*words, **env), 60)
+        done = finished(self.start(*words, **env), 180)
         assert "Traceback" not in done.err
         return done
 

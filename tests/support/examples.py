@@ -18,6 +18,7 @@ from perdure.agents.agent import Agent
 from perdure.agents.catalog import catalog, load_agents
 from perdure.agents.llm.openai_client import close_clients
 from perdure.client import GraphClient
+from perdure.engine.human_tasks import HumanPrompt
 from perdure.graph.text.load import load
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
@@ -39,6 +40,7 @@ class Example:
     equals: all results, as they are
     contains: paths in the results, and texts that the value there must contain, whatever the case
     needs: "models" (real ones, on this machine) or "services" (stood in for by a server of the tests)
+    answers: what people answer, by the paths of their questions
     """
 
     folder: Path
@@ -58,6 +60,10 @@ class Example:
     @property
     def needs(self) -> str | None:
         return self.expected.get("needs")
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        return self.expected.get("answers", {})
 
     @cached_property
     def agents(self) -> dict[str, Agent]:
@@ -120,6 +126,8 @@ async def started(example: Example, client: GraphClient) -> AsyncIterator[Run]:
         models = partial(local.ensure, settings)
         run = durable.started(client, example.name, example.document, example.agents, settings, models)
         async with run as begun:
+            for path, value in example.answers.items():
+                await begun.answer(path, value, who="anna")
             yield begun
     await close_clients()
 
@@ -128,8 +136,12 @@ async def in_memory(example: Example, home: Path) -> RunResult:
     """The result of `example` on the in-memory shell."""
     with settings_for(example, home) as settings:
         models = partial(local.ensure, settings)
-        around = MemoryEnvironment(settings=settings, local_models=models)
+        around = MemoryEnvironment(settings=settings, local_models=models, ask=partial(_ask, example))
         return await memory_shell(example.document, example.agents, environment=around).run()
+
+
+async def _ask(example: Example, question: HumanPrompt) -> Any:
+    return example.answers[question.path]
 
 
 def plain(result: RunResult) -> Any:

@@ -54,6 +54,9 @@ class FakeHost:
     def run_id(self) -> str:
         return "run"
 
+    def workflow_id(self) -> str:
+        return "r1"
+
     def history_events(self) -> int:
         return self.events
 
@@ -77,6 +80,9 @@ class FakeHost:
 
     def index_audience(self, names: list[str]) -> None:
         self.audience = names
+
+    def start_apart(self, name: str, argument: RawValue, id: str, summary: str) -> asyncio.Task[Any]:
+        return self._start(name, (argument,), {"activity_id": id, "summary": summary}, False)
 
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         return self._start(name, arguments, options, False)

@@ -43,7 +43,7 @@ async def _run(case: dict[str, Any], watch: Observer | None) -> Outcome:
     if abort is not None:
         asyncio.get_running_loop().call_later(abort / 1000, shell.abort)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(180):
             result = await shell.run()
     except TimeoutError:
         outcome.status = "hang"

@@ -26,5 +26,5 @@ async def web(client: GraphClient) -> AsyncIterator[WebServer]:
 @pytest.fixture
 async def api(web: WebServer) -> AsyncIterator[httpx2.AsyncClient]:
     headers = {"Authorization": f"Bearer {web.token}"}
-    async with httpx2.AsyncClient(base_url=f"{web.url}/api/v1", headers=headers, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=f"{web.url}/api/v1", headers=headers, timeout=180) as http:
         yield http

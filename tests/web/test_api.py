@@ -60,7 +60,7 @@ def _worker(client: GraphClient, queue: str) -> Any:
 
 async def _until(api: httpx2.AsyncClient, path: str, key: str, wanted: Any) -> Any:
     """What a path answers once `key` of it is `wanted`."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while True:
             answer = (await api.get(path)).json()
             if answer.get(key) == wanted:

@@ -81,6 +81,8 @@ async def test_both_shells_give_the_same_bits(client: GraphClient, more: int) ->
     ):
         run = await client.start(graph, GIVEN, name="binary", queue="binary")
         result = await run.result()
+        history = await run.handle.fetch_history()
+    assert sum(event.ByteSize() for event in history.events) < 60_000
     assert bits(result.results) == bits(memory.results)
     assert bits(result.results["scaled"])["odd"] == (
         "<f8",

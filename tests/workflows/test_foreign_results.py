@@ -104,7 +104,7 @@ async def ends(client: GraphClient, queue: str, forger: Forger, names: list[str]
         build_worker(client.temporal, queue, options),
         Worker(temporal, task_queue=f"{queue}-ts", activities=[forger.anything]),
     ):
-        found = await asyncio.wait_for(asyncio.gather(*map(end, range(len(names)), names)), 60)
+        found = await asyncio.wait_for(asyncio.gather(*map(end, range(len(names)), names)), 180)
     return dict(zip(names, found, strict=True))
 
 

@@ -242,7 +242,7 @@ async def test_the_doctor_names_calls_that_take_long(
     monkeypatch.setattr(queues, "LONG_CALL_S", 0)
     document = {"nodes": {"n": {"agent": "hangs"}}}
     async with started(client, "hangs", document, agents(hangs), client.settings) as going:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while not (long_calls := (await queues.needs_of(client.temporal)).long):
                 await asyncio.sleep(0.1)
         await going.cancel()

@@ -27,7 +27,7 @@ async def test_endless_work_ends_typed_and_leaves_the_worker_to_others(client: G
     async with build_worker(client.temporal, "pauses", options):
         endless = await client.start(IDLE, queue="pauses", options=OPTIONS)
         neighbour = await client.start(HELLO, queue="pauses")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             assert (await neighbour.result()).results == {"a": {"x": 1}}
             with pytest.raises(RunFailed, match="quota of 320,000 steps"):
                 await endless.result()

@@ -56,6 +56,7 @@ def text_input(params: Mapping[str, Value]) -> Value:
             "remind": {"type": "array", "description": "times after which people are reminded"},
             "escalate": {"type": "object", "description": "after: a time, who: others who are asked then"},
             "timeout": {"type": "object", "description": "after: a time, result: the answer then"},
+            "notify": {"description": "a channel of the worker for notices, or a list of them"},
         },
     },
     output={

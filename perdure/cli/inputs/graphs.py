@@ -119,17 +119,20 @@ def name_of(path: str) -> str:
     return folder if file.stem == "graph" and folder else file.stem
 
 
-def inputs_of(values: Sequence[str], files: Sequence[str]) -> dict[str, Value]:
-    """The inputs of ``-i NODE=VALUE`` and ``-I NODE=FILE``. Raises UsageError."""
+def inputs_of(values: Sequence[str], files: Sequence[str], option: str = "-i") -> dict[str, Value]:
+    """The inputs of ``-i NODE=VALUE``, or of another `option`, and ``-I NODE=FILE``. Raises UsageError."""
     inputs: dict[str, Value] = {}
     for text in values:
-        node, value = _split("-i", text, "VALUE")
+        node, value = _split(option, text, "VALUE")
         try:
             inputs[node] = load_value(value)
         except GraphError as error:
             problem = error.problems[0]
-            hint = "quote it for YAML, such as -i 'name=\"a: b\"', or give it in a file with -I"
-            raise UsageError(f"-i {node}: the value is not YAML: {problem.finding}", hint=hint) from error
+            hint = f"quote it for YAML, such as {option} 'name=\"a: b\"'"
+            hint += ", or give it in a file with -I" if option == "-i" else ""
+            raise UsageError(
+                f"{option} {node}: the value is not YAML: {problem.finding}", hint=hint
+            ) from error
     for text in files:
         node, path = _split("-I", text, "FILE")
         inputs[node] = file_value(path)

@@ -18,9 +18,9 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunOptions
 from perdure.errors import FinalError
 from perdure.graph.values import Value
+from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.human_tasks import Ask
 from perdure.memory.run import MemoryRun
-from perdure.memory.shell import MemoryEnvironment
 from perdure.settings import Settings
 
 

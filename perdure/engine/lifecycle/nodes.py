@@ -159,7 +159,7 @@ class NodeLifecycle:
 
     def _attempt(self, run: GraphRun, name: str) -> bool:
         """Calls the node's agent; False when that failed at once and may be tried again."""
-        node, plan = run.nodes[name], run.plan.computed[name]
+        board, node, plan = self.board, run.nodes[name], run.plan.computed[name]
         self._fuel.left -= 1
         try:
             inputs = node_semantics.inputs_of(run, plan)
@@ -173,16 +173,16 @@ class NodeLifecycle:
             if own:
                 inputs = node_semantics.nested_inputs(run, inputs)
             params = node_semantics.params_of(run, plan, inputs)
+            queue = None if own else node_semantics.queue_of(run, plan)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
             final = isinstance(error, SizeExceeded)  # it would be as large again
-            self.board.count_call()
+            board.count_call()
             return not self.fail(run, name, NodeState.FAILED, str(error), final)
         if plan.console is not None:
-            self.board.show(run, name, node_semantics.console_before(plan, inputs))
-        board = self.board
+            board.show(run, name, node_semantics.console_before(plan, inputs))
         board.count_call()
         if plan.options.deadline is not None and node.deadline is None:
             node.deadline = board.new_call()
@@ -194,7 +194,8 @@ class NodeLifecycle:
         if own:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
-            board.send(run, name, node_semantics.agent_call(self.rules, run, name, agent, inputs, params))
+            called = agent, inputs, params, queue
+            board.send(run, name, node_semantics.agent_call(self.rules, run, name, *called))
         return True
 
     # Answered, over

@@ -5,6 +5,7 @@ import { MARKS, badge, duration, fill, h } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { questionForm } from "./inbox.js";
 import { showNode, showRows } from "./panel.js";
+import { rerunDialog } from "./rerun.js";
 import { showTimeline } from "./timeline.js";
 
 const MAX_STREAM_CHARS = 20000;
@@ -85,6 +86,7 @@ class RunPage {
     fill(this.bar, state ? badge(state) : null, started ? h("span", {}, duration((ended ?? Date.now()) - started)) : null, told,
       questions.length ? h("button", { onclick: () => this.choose(null) }, `${questions.length} ${questions.length > 1 ? "questions" : "question"}`) : null,
       h("button", { onclick: () => this.toggleTimeline(), "aria-pressed": !this.below.hidden }, "Timeline"),
+      h("button", { onclick: () => rerunDialog(this.id, this.chosen, (id) => (location.hash = `#/run/${encodeURIComponent(id)}`)) }, "Rerun…"),
       open ? h("button", { class: "danger", onclick: () => this.cancel() }, "Cancel run") : null,
       h("button", { onclick: () => this.help.showModal(), "aria-label": "Keys" }, "?"),
       this.note ? h("span", { class: "error", role: "alert" }, this.note) : null);

@@ -70,6 +70,7 @@ def _row(model: RunModel, node: NodeModel) -> list[str]:
     began = "" if node.started is None else f"+{_seconds(model.started, node.started)}"
     took = "" if node.started is None or node.ended is None else _seconds(node.started, node.ended)
     phase = f"{node.phase} ({line(node.failure)})" if node.failure else str(node.phase)
+    phase += ", reused" if node.is_reused else ""
     count = str(len(node.attempts)) if node.attempts else ""
     return [began, took, node.address, node.agent or "", count, phase]
 

@@ -1,0 +1,57 @@
+"""The calls that a worker makes besides the run, noted so that the one that ends the process is known.
+
+See perdure.daemon.work_journal. A call that was at work when a process died is not made there again: it gets
+an activity of its own, whose attempts the server counts (perdure.engine.attempts). So a call that is not to
+blame costs one activity, and one that is to blame fails with its node, and not with its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from perdure.activities.failures import not_local
+from perdure.daemon.work_journal import WorkJournal, head, shortened
+from perdure.daemon.worker_deaths import CALLS
+
+
+@dataclass(frozen=True, slots=True)
+class CallsAtWork:
+    """The calls of one activity, for one run."""
+
+    journal: WorkJournal | None = None
+    run: str = ""
+    mark: int = -1
+
+    def begin(self, path: str) -> None:
+        """The call at `path` is at work from now on, until the next one."""
+        if self.mark >= 0 and self.journal is not None:
+            self.journal.at(self.mark, path)
+
+    def is_suspect(self, path: str) -> bool:
+        """Whether a process has died with this call at work."""
+        if self.journal is None or not self.journal.deaths.calls:
+            return False
+        return (self.run, shortened(path)) in self.journal.deaths.calls
+
+
+@contextmanager
+def calls_at_work(journal: WorkJournal | None, run: str, path: str = "") -> Generator[CallsAtWork]:
+    """Lasts as long as calls of `run`, the id of the first run of its chain, are at work: the one at `path`.
+
+    Raises ApplicationError where a process has died with it at work.
+    """
+    if journal is None:
+        yield CallsAtWork()
+        return
+    journal.look()
+    if (run, shortened(path)) in journal.deaths.calls:
+        raise not_local("a process has ended while this was at work")
+    mark = journal.begin(head(CALLS, run, activity.info().workflow_id or ""), path)
+    try:
+        yield CallsAtWork(journal, run, mark)
+    finally:
+        journal.end(mark)

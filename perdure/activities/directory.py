@@ -1,0 +1,42 @@
+"""What a worker says of itself to the runs that it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from perdure.agents.agent import Agent
+from perdure.agents.filters import AgentFilter
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.records import to_plain
+from perdure.settings import Settings
+
+
+def registry_of(
+    agents: Collection[Agent],
+    settings: Settings,
+    filters: Sequence[AgentFilter],
+    own_queue: str,
+    has_store: bool,
+) -> AgentRegistry:
+    """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
+    return AgentRegistry(
+        pure=sorted(agent.name for agent in agents if agent.pure),
+        others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
+        human=sorted(agent.name for agent in agents if agent.human),
+        queues={agent.name: agent.queue for agent in agents if agent.queue},
+        allowed_queues=[settings.queue, *settings.queues],
+        own_queue=own_queue,
+        local_activities=settings.local_activities,
+        store=has_store,
+        filters=[to_plain(each.scope) for each in filters],
+        event_steps=MAX_EVENT_STEP_COUNT,
+        asks_queues=True,
+        keys_by_work=True,
+        times_questions=True,
+        strict_json=True,
+        agent_wait=settings.agent_wait,
+        recalls=True,
+        channels=sorted(settings.notify),
+        page=settings.ui_url,
+    )

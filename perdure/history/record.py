@@ -1,0 +1,37 @@
+"""The record of a run, of what its replay has noted: what a rerun of it may reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from perdure.history.model import AnsweredCall
+from perdure.lineage.fingerprint import fingerprint
+from perdure.lineage.record import Entry, Record
+
+
+def record_of(run: str, calls: Iterable[AnsweredCall], earlier: Record | None = None) -> Record:
+    """The record of the run with this id.
+
+    It has the calls that the run reused as well, with the run that executed them: so a rerun of a rerun
+    needs no run before that one. `earlier` is the record that this one reused, where it is still there.
+    """
+    return Record(tuple(_entries(run, calls, earlier)))
+
+
+def _entries(run: str, calls: Iterable[AnsweredCall], earlier: Record | None) -> Iterator[Entry]:
+    for call in calls:
+        mark = fingerprint(call.command)
+        if mark is None:
+            continue
+        origin, seconds = run, (call.ended - call.started) / 1000
+        if call.recalled is not None:
+            origin, seconds = _origin(call.recalled, earlier)
+        yield Entry(call.command.key, mark, call.result, seconds, origin)
+
+
+def _origin(number: int, earlier: Record | None) -> tuple[str, float]:
+    """The run that has executed an entry, and the seconds that this took."""
+    if earlier is None or not 0 <= number < len(earlier.entries):
+        return "", 0.0
+    entry = earlier.entries[number]
+    return entry.origin, entry.seconds

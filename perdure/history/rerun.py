@@ -1,0 +1,174 @@
+"""Prepares the rerun of a run: its record, what would be executed, and the request that starts it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
+from perdure.engine.plan_cache import problem_of
+from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
+from perdure.graph.check import modernized
+from perdure.graph.values import Value, is_dict, normalize
+from perdure.history.model import AnsweredCall, RunModel
+from perdure.history.record import record_of
+from perdure.lineage.change import Change, Rerun, rerun_of
+from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
+from perdure.lineage.record import Record, is_reuse, read_record
+from perdure.protocol.payloads import RunRequest
+from perdure.storage.claim_check import ClaimCheck
+from perdure.submission import start_run, with_stored_values
+from perdure.temporal.rpc_errors import rpc_error
+
+_NUMBERED: Final = re.compile(r"(.+)~\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerunPlan:
+    """What a rerun would do: `rows` by node, `calls` one by one. Nothing was started.
+
+    `reused` and `runs` count calls; `seconds` and `tokens` are what those took and used the last time that
+    would not be reused. It `is_complete` if all is known: no call follows from one that would be executed.
+    """
+
+    run: str
+    rows: Sequence[ForecastRow]
+    calls: Sequence[ForecastCall]
+    reused: int
+    runs: int
+    is_complete: bool
+    seconds: float
+    tokens: float
+    problem: str = ""
+
+
+async def planned(model: RunModel, change: Change, claims: ClaimCheck) -> RerunPlan:
+    """What a rerun would do. Raises UsageError and GraphError, as `prepared`."""
+    rerun, earlier = await prepared(model, change, claims)
+    calls = [(call.command.key, _earlier(call)) for call in model.calls]
+    costs = {entry.position: entry.seconds for entry in earlier.entries}
+    before = {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
+    failures = {node.address: node.failure for node in model.nodes.values() if node.failure is not None}
+    forecast = Forecast(rerun, before, failures)
+    now_ms = int(time.time() * 1000)
+    while fetches := forecast.play(now_ms):
+        for fetch in fetches:
+            forecast.answer(await _fetched(fetch, claims))
+    rows = forecast.rows()
+    reused = sum(row.reused for row in rows)
+    return RerunPlan(
+        run=model.id,
+        rows=rows,
+        calls=forecast.calls,
+        reused=reused,
+        runs=len(forecast.calls) - reused,
+        is_complete=forecast.finish is not None,
+        seconds=sum(row.seconds for row in rows),
+        tokens=sum(row.tokens for row in rows),
+        problem=forecast.problem,
+    )
+
+
+async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple[Rerun, Record]:
+    """What a rerun begins with, and the whole record of the run that it repeats.
+
+    Raises UsageError for a run whose beginning is unknown, or a change that does not fit it; GraphError for a
+    graph that is wrong.
+    """
+    request = model.request
+    if request is None or model.problem is not None:
+        hint = "replay it with the version of Perdure that has executed it"
+        raise UsageError(f"the history of run {model.id!r} cannot be replayed: {model.problem}", hint=hint)
+    if not model.is_whole:
+        hint = "run the graph again; longer retention of the namespace keeps histories"
+        raise UsageError(f"the server has removed the beginning of run {model.id!r}", hint=hint)
+    if change.graph is not None:
+        change = replace(change, graph=modernized(normalize(change.graph)))
+    record = record_of(model.id, model.calls, await _reused_record(request, claims))
+    rerun = rerun_of(change, request.document, request.options, record)
+    problem = problem_of(rerun.document)
+    if problem is not None:
+        raise GraphError([problem])
+    return rerun, record
+
+
+async def start_rerun(
+    temporal: Client, model: RunModel, change: Change, claims: ClaimCheck, *, id: str | None, local: bool
+) -> str:
+    """Starts a rerun and returns its id: `id`, or that of the run with the next free number, ``r1~2``.
+
+    Raises what `prepared` raises, RunConflict for an `id` that is in use, ConnectionFailed.
+    """
+    rerun, _ = await prepared(model, change, claims)
+    request = await _request(model, rerun, claims)
+    memo = {"rerunOf": model.id, "root": _root(model.id)}
+    for number in count(2):
+        new = id or f"{_root(model.id)}~{number}"
+        try:
+            await start_run(temporal, request, new, local=local, memo=memo, attaches=False)
+        except WorkflowAlreadyStartedError:
+            if id is not None:
+                raise RunConflict(f"run {id!r} exists", hint="choose another --id") from None
+        except RPCError as error:
+            raise rpc_error(error, f"the rerun of {model.id!r}") from error
+        else:
+            return new
+    raise AssertionError
+
+
+def _root(id: str) -> str:
+    """The id without the number of a rerun."""
+    match = _NUMBERED.fullmatch(id)
+    return match[1] if match else id
+
+
+async def _request(model: RunModel, rerun: Rerun, claims: ClaimCheck) -> RunRequest:
+    assert model.request is not None
+    written, handles = rerun.record.written()
+    record = await claims.keep(written)
+    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles}
+    request = replace(model.request, document=rerun.document, options=rerun.options, reuse=reuse)
+    return await with_stored_values(replace(request, indexes_questions=False), claims)
+
+
+async def _reused_record(request: RunRequest, claims: ClaimCheck) -> Record | None:
+    """The record that the run itself has reused; None where it is gone: only costs are lost with it."""
+    reuse = request.reuse
+    if reuse is None or not is_reuse(dict(reuse)):
+        return None
+    try:
+        return read_record(await claims.redeem(reuse["record"]), reuse["handles"])
+    except PerdureError:
+        return None
+
+
+async def _fetched(fetch: Fetch, claims: ClaimCheck) -> Event:
+    try:
+        return Fetched(fetch.call, await claims.answer(fetch.distant, fetch.whole))
+    except PerdureError as error:
+        return AgentFailed(fetch.call, str(error), final=True)
+
+
+def _earlier(call: AnsweredCall) -> EarlierCall:
+    return EarlierCall(call.command, (call.ended - call.started) / 1000, tokens_of(call.result))
+
+
+def tokens_of(result: Value) -> float:
+    """The tokens that a model has counted for its answer, 0 where it says nothing of them."""
+    usage = result.get("usage") if is_dict(result) else None
+    if not is_dict(usage):
+        return 0
+    total = usage.get("total_tokens")
+    if isinstance(total, int | float):
+        return float(total)
+    names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
+    counts = [usage.get(name) for name in names]
+    return float(sum(count for count in counts if isinstance(count, int | float)))

@@ -1,0 +1,210 @@
+"""What a person changes about a run, and what the rerun begins with because of it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from perdure.engine.messages import RunOptions
+from perdure.errors import UsageError
+from perdure.graph.fields import PERSON_AGENTS, is_computed
+from perdure.graph.values import Value, is_dict
+from perdure.graph.wording import suggestion
+from perdure.lineage.documents import PlacedNode, dependents, placed_nodes
+from perdure.lineage.fingerprint import address_of
+from perdure.lineage.record import Entry, Record
+
+_NAME: Final = re.compile(r"([^\[@.]*)([^.]*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is different in a rerun; nothing is: what has no result yet is executed.
+
+    Nodes are named by their address (``chapters[].draft``, all rows and passes) or position
+    (``chapters[3].draft``); a node with a graph stands for all that is inside.
+
+    `begin_at` are nodes whose calls are executed again. `values` are values of static nodes, and results of
+    agents that are not called. `graph` replaces the graph; `renames` maps addresses of nodes in the old
+    graph to those in the new one. `params` are params of all nodes of an agent, or of one node, by
+    ``AGENT.param`` or ``NODE.param``. `asks_again` are nodes that ask a person again, "*" for all. With
+    `force`, whatever depends on a changed node is executed, even if its inputs turn out to be the same.
+    """
+
+    begin_at: Sequence[str] = ()
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    graph: Mapping[str, Value] | None = None
+    renames: Mapping[str, str] = field(default_factory=dict[str, str])
+    params: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    asks_again: Sequence[str] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """What a rerun begins with. `dropped` maps addresses of calls that are executed again to the reason."""
+
+    document: Mapping[str, Value]
+    options: RunOptions
+    record: Record
+    dropped: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions, record: Record) -> Rerun:
+    """The rerun of a run with this document, options and record.
+
+    Raises UsageError for a node that neither the graph nor the record has, or that cannot be set.
+    """
+    old = placed_nodes(document)
+    edited = _with_params(copy.deepcopy(change.graph or document), change.params)
+    nodes = placed_nodes(edited)
+    entries = [_renamed(entry, change.renames, old) for entry in record.entries]
+    known = {*nodes, *(address_of(entry.position) for entry in entries)}
+    injects, answers = _set(change.values, nodes, known)
+    dropped: dict[str, str] = {}
+    for selector in change.begin_at:
+        _check_named(selector, known, nodes)
+        dropped[selector] = "it is to be executed again"
+    for selector in _asking(change.asks_again, nodes, known):
+        dropped[selector] = "the person is asked again"
+    if change.force:
+        origins = {*map(address_of, (*dropped, *change.values)), *_edited(old, nodes, change.renames)}
+        for address in sorted(dependents(nodes, origins) - origins):
+            dropped.setdefault(address, "it depends on a change")
+    kept = [entry for entry in entries if not any(covers(each, entry.position) for each in dropped)]
+    return Rerun(edited, options.injecting(injects), Record(tuple(kept), answers), dropped)
+
+
+def covers(selector: str, position: str) -> bool:
+    """Whether a name stands for a call: for its position or address, or for a node around it."""
+    return _begins(position, selector) or _begins(address_of(position), selector)
+
+
+def _begins(place: str, selector: str) -> bool:
+    return place == selector or (place.startswith(selector) and place[len(selector)] in ".[@")
+
+
+def _check_named(selector: str, known: Collection[str], nodes: Mapping[str, PlacedNode]) -> None:
+    place = nodes.get(address_of(selector))
+    if place is not None and not is_computed(place.node):
+        raise UsageError(
+            f"node {selector!r} has a value and no agent", hint=f"change it: --set {selector}=VALUE"
+        )
+    if not any(_begins(address, address_of(selector)) for address in known):
+        raise unknown_node(selector, known)
+
+
+def unknown_node(name: str, known: Collection[str]) -> UsageError:
+    """The error of a name that no node has."""
+    inside = sorted(address for address in known if address.endswith(f".{name}"))
+    hint = f"did you mean {inside[0]!r}?" if inside else suggestion(name, known)
+    return UsageError(f"there is no node {name!r}", hint=hint)
+
+
+def _set(
+    values: Mapping[str, Value], nodes: Mapping[str, PlacedNode], known: Collection[str]
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The values of static nodes of the run's graph, and those of nodes with agents."""
+    injects: dict[str, Value] = {}
+    answers: dict[str, Value] = {}
+    for name, value in values.items():
+        place = nodes.get(address_of(name))
+        if place is None:
+            raise unknown_node(name, known)
+        if place.is_agent:
+            answers[name] = value
+        elif is_computed(place.node):
+            finding = f"node {name!r} has a graph inside, whose nodes give its result"
+            raise UsageError(finding, hint="set a node of that graph, such as its result")
+        elif place.parent is not None:
+            finding = f"node {name!r} gets its value from the node around it"
+            raise UsageError(
+                finding, hint=f"set what {place.parent!r} reads, or change the graph with --graph"
+            )
+        else:
+            injects[name] = value
+    return injects, answers
+
+
+def _asking(names: Sequence[str], nodes: Mapping[str, PlacedNode], known: Collection[str]) -> Iterable[str]:
+    for name in names:
+        if name == "*":
+            yield from (each.address for each in nodes.values() if each.node.get("agent") in PERSON_AGENTS)
+        else:
+            _check_named(name, known, nodes)
+            yield name
+
+
+def _with_params(document: Mapping[str, Value], params: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The document, changed: it is a copy."""
+    nodes = placed_nodes(document)
+    for path, value in params.items():
+        owner, steps, places = _owner(path, nodes)
+        if not places:
+            raise UsageError(
+                f"the graph has neither an agent nor a node {owner!r}",
+                hint="name a param as AGENT.param or NODE.param",
+            )
+        for place in places:
+            _put(place.node, ["params", *steps], value)
+    return document
+
+
+def _owner(path: str, nodes: Mapping[str, PlacedNode]) -> tuple[str, list[str], list[PlacedNode]]:
+    """The agent or node that a path begins with, the steps to the param, and the nodes that have it."""
+    parts = path.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        owner = ".".join(parts[:count])
+        named = [each for each in nodes.values() if is_computed(each.node) and each.node["agent"] == owner]
+        if owner in nodes and is_computed(nodes[owner].node):
+            named = [nodes[owner]]
+        if named:
+            return owner, parts[count:], named
+    return parts[0], parts[1:], []
+
+
+def _put(target: dict[str, Value], steps: Sequence[str], value: Value) -> None:
+    for step in steps[:-1]:
+        inner = target.get(step)
+        if not is_dict(inner):
+            inner = target[step] = {}
+        target = inner
+    target[steps[-1]] = value
+
+
+def _renamed(entry: Entry, renames: Mapping[str, str], old: Mapping[str, PlacedNode]) -> Entry:
+    for before, after in renames.items():
+        if before not in old:
+            raise unknown_node(before, old)
+        if covers(before, entry.position):
+            return replace(entry, position=_moved(entry.position, before, after))
+    return entry
+
+
+def _moved(position: str, before: str, after: str) -> str:
+    """The position under another address of the same depth; rows and passes stay."""
+    olds, news, parts = before.split("."), after.split("."), position.split(".")
+    if len(olds) != len(news):
+        raise UsageError(f"{before!r} cannot become {after!r}: a node stays in its graph")
+    for index, new in enumerate(news):
+        suffix = _NAME.fullmatch(parts[index])
+        parts[index] = new.removesuffix("[]") + (suffix[2] if suffix else "")
+    return ".".join(parts)
+
+
+def _edited(
+    old: Mapping[str, PlacedNode], new: Mapping[str, PlacedNode], renames: Mapping[str, str]
+) -> Iterable[str]:
+    """The nodes of the new graph that the old one does not have in this form."""
+    origin = {after: before for before, after in renames.items()}
+    for address, place in new.items():
+        was = old.get(origin.get(address, address))
+        if was is None or _own_keys(was.node) != _own_keys(place.node):
+            yield address
+
+
+def _own_keys(node: Mapping[str, Value]) -> dict[str, Value]:
+    return {key: value for key, value in node.items() if not (key == "graph" and is_dict(value))}

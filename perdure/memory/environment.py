@@ -1,0 +1,36 @@
+"""What a run in memory has around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from perdure.agents.filters import AgentFilter
+from perdure.engine.messages import RunAgent
+from perdure.engine.state import Observer
+from perdure.lineage.recall import Recall
+from perdure.memory.human_tasks import Ask
+from perdure.protocol.journal import RunJournal
+from perdure.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEnvironment:
+    """What a run in memory has around it, besides its graph and agents.
+
+    `console` shows the lines of nodes and agents, `observe` is called for every change of a node's
+    state, `ask` answers the nodes that wait for a person (without it they fail), `filters` wrap
+    the agents, `local_models` returns the base URL of models on this machine, and `stream` receives
+    what agents stream, with the number of the attempt. `journal` hears of what happens, and `recall` answers
+    calls from the record of another run.
+    """
+
+    settings: Settings = field(default_factory=Settings.from_env)
+    console: Callable[[str], None] = print
+    observe: Observer | None = None
+    ask: Ask | None = None
+    filters: Sequence[AgentFilter] = ()
+    local_models: Callable[[], Awaitable[str]] | None = None
+    stream: Callable[[RunAgent, int, str], Awaitable[None]] | None = None
+    journal: RunJournal | None = None
+    recall: Recall | None = None
