@@ -139,7 +139,7 @@ class GraphClient:
         if recorded not in (body, kept):
             raise RunConflict(
                 f"run {run.id!r} exists with another graph or other inputs",
-                hint=f"choose another --id, or look at it: perdure status {run.id}",
+                hint=f"choose another id, or look at it: perdure status {run.id}",
             )
 
     def get(self, id: str) -> Run:

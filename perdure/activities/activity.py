@@ -127,11 +127,13 @@ class AgentActivities:
 
     @activity.defn(name=FETCH)
     async def fetch(self, payload: RawValue) -> RawValue:
-        """What a run has to know of a value that is not in it: (the value, whether all of it)."""
+        """What a run has to know of values that are not in it: (the value, whether all of it) for each."""
         with typed_failures():
             match unpack(payload):
                 case [Deferred() as distant, bool() as whole]:
                     return pack(await self.claims.answer(distant, whole))
+                case [[Deferred(), bool()], *_] as requests:
+                    return pack([await self.claims.answer(distant, whole) for distant, whole in requests])
                 case _:
                     raise MalformedPayload("this names no value that is kept elsewhere")
 

@@ -35,6 +35,8 @@ COMMANDS = {
     "logs": ("runs.logs", "what the nodes of a run have shown"),
     "result": ("runs.result", "wait for a run, and print its results"),
     "rerun": ("runs.rerun", "repeat a run with a change: only what depends on it is called"),
+    "diff": ("runs.diff", "compare two runs call by call, or two graphs"),
+    "replay-check": ("runs.replay_check", "replay histories with this version: before you deploy it"),
     "answer": ("runs.answer", "answer a node that waits for a person"),
     "pending": ("runs.pending", "what people are asked by the open runs"),
     "cancel": ("runs.cancel", "stop a run"),
@@ -72,6 +74,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the command with the usage and the complaint."""
         super().error(line(message))
+
+
+class CommandListFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows the longest command next to its help: argparse does not count the indent of commands."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Counts it."""
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, max(map(len, COMMANDS)) + 4)
 
 
 def main() -> NoReturn:
@@ -137,7 +148,7 @@ def _parser(name: str | None) -> tuple[argparse.ArgumentParser, Command | None]:
         prog="perdure",
         description="Runs declarative data-flow graphs for agentic AI, durably, on Temporal.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=CommandListFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"perdure {__version__}")

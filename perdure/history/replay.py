@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from google.protobuf.json_format import ParseError
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
@@ -24,8 +25,10 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from perdure.errors import UsageError
+from perdure.graph.values import UNREADABLE
 from perdure.history.journal import Journal
-from perdure.plugin import GraphPlugin
+from perdure.plugin import GraphPlugin, data_converter
 from perdure.workflows.graph_workflow import GraphWorkflow
 
 _UNTAKEN: Final = frozenset(
@@ -116,3 +119,12 @@ def _as_far_as_taken(history: WorkflowHistory) -> WorkflowHistory:
 def _last(kinds: Sequence[int], kind: int) -> int:
     """The index of the last one, 0 for none."""
     return max((number for number, each in enumerate(kinds) if each == kind), default=0)
+
+
+async def problem_in(id: str, data: bytes) -> str | None:
+    """Why a history, as JSON, cannot be replayed by this version; None if it can. Raises UsageError."""
+    try:
+        history = WorkflowHistory.from_json(id, data.decode())
+    except (*UNREADABLE, ParseError) as error:
+        raise UsageError(f"{id}: this is not a history: {error}") from error
+    return (await replay([history], data_converter(None))).problem

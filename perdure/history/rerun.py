@@ -21,6 +21,7 @@ from perdure.graph.values import Value, is_dict, normalize
 from perdure.history.model import AnsweredCall, RunModel
 from perdure.history.record import record_of
 from perdure.lineage.change import Change, Rerun, rerun_of
+from perdure.lineage.compare import ComparedCall
 from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
 from perdure.lineage.record import Record, is_reuse, read_record
 from perdure.protocol.payloads import RunRequest
@@ -172,3 +173,16 @@ def tokens_of(result: Value) -> float:
     names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
     counts = [usage.get(name) for name in names]
     return float(sum(count for count in counts if isinstance(count, int | float)))
+
+
+def compared_calls(model: RunModel) -> dict[str, ComparedCall]:
+    """The calls of a run by their position, to compare them with those of another; the last of several."""
+    return {
+        call.command.key: ComparedCall(
+            call.command,
+            call.result,
+            0.0 if call.recalled is not None else (call.ended - call.started) / 1000,
+            0.0 if call.recalled is not None else tokens_of(call.result),
+        )
+        for call in model.calls
+    }

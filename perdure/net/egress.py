@@ -9,7 +9,6 @@ the operator names in `Settings.allow_hosts`, or as the base URL of a service, i
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from perdure.errors import AgentError, FinalError, TransientError
+from perdure.net.name_lookup import LOOKUP_TIMEOUT_S, look_up
 
 if TYPE_CHECKING:
     import ssl
@@ -177,6 +177,9 @@ def _refused(host: str, port: int, reason: str) -> FinalError:
     )
 
 
+_RESOLVE_HINT = "check its spelling and the network; a `deadline` on the node bounds how long it is tried"
+
+
 async def _resolve(host: str, port: int) -> list[str]:
     try:
         ip_address(host)
@@ -184,18 +187,19 @@ async def _resolve(host: str, port: int) -> list[str]:
         pass
     else:
         return [host]
-    loop = asyncio.get_running_loop()
     try:
-        answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await look_up(host, port)
+    except TimeoutError as error:
+        reason = str(error) or f"no answer within {LOOKUP_TIMEOUT_S:g} s"
+        raise TransientError(f"the name {host} does not resolve: {reason}", hint=_RESOLVE_HINT) from None
     except socket.gaierror as error:
         # A resolver says the same of a service that is being deployed, and of a network that is down.
         raise TransientError(
             f"the name {host} does not resolve: {error.strerror}",
-            hint="check its spelling and the network; a `deadline` on the node bounds how long it is tried",
+            hint=_RESOLVE_HINT,
         ) from None
     except (UnicodeError, OSError) as error:
         raise AgentError(f"the name {host[:100]!r} could not be looked up: {error}") from None
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 @cache

@@ -35,6 +35,9 @@ SEGMENTS_IN_TURN: Final = "segments-in-turn"
 SEND_AFTER_DRAIN: Final = "send-after-drain"
 """The patch since which waiting calls are sent when a drain ends together with its last calls."""
 
+FETCHES_IN_TURN: Final = "fetches-in-turn"
+"""The patch since which a run has one fetch of values at a time, and no segment meanwhile."""
+
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 

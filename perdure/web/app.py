@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from perdure.agents.agent import Agent
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import NotFound, PerdureError
 from perdure.pictures.states import stylesheet
-from perdure.web import inbox_api, openapi, rerun_api, runs_api
+from perdure.web import agents_api, inbox_api, openapi, rerun_api, runs_api
 from perdure.web.answers import on_error
 from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
@@ -25,7 +27,14 @@ from perdure.web.hub import Hub
 STATIC: Final = Path(__file__).parent / "static"
 
 
-def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: bool = True) -> ASGIApp:
+def application(
+    client: GraphClient,
+    token: str,
+    hosts: Sequence[str],
+    *,
+    page: bool = True,
+    agents: Mapping[str, Agent] | None = None,
+) -> ASGIApp:
     """The page and the API behind their guard; without `page` the API alone.
 
     Args:
@@ -33,6 +42,7 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
         token: What every request for data has to carry (perdure.web.guard).
         hosts: The values of Host under which it is reached.
         page: Whether the page is served in addition to the API.
+        agents: Those that are listed for clients of GraphAI; by default the shipped ones.
     """
     hub = Hub(client)
 
@@ -42,29 +52,24 @@ def application(client: GraphClient, token: str, hosts: Sequence[str], *, page: 
         yield
         hub.close()
 
+    app = Starlette(routes=_routes(page=page), exception_handlers={PerdureError: on_error}, lifespan=lifespan)
+    app.state.client, app.state.hub, app.state.inbox = client, hub, inbox_api.Inbox(client)
+    app.state.agents = catalog() if agents is None else agents
+    return RequestGuard(app, token, hosts)
+
+
+def _routes(*, page: bool) -> list[BaseRoute]:
     unknown = Route("/{path:path}", _unknown)
-    routes: list[BaseRoute] = [
-        Mount(
-            "/api/v1",
-            routes=[
-                *runs_api.RUN_ROUTES,
-                *rerun_api.RERUN_ROUTES,
-                *inbox_api.INBOX_ROUTES,
-                *openapi.DESCRIPTION_ROUTES,
-                unknown,
-            ],
-        ),
-    ]
+    described = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *inbox_api.INBOX_ROUTES]
+    api = [*described, *openapi.DESCRIPTION_ROUTES, unknown]
+    routes: list[BaseRoute] = [Mount("/api/v1", routes=api), *agents_api.AGENT_ROUTES]
     if page:
         routes += [
             Route("/states.css", _states, methods=["GET"]),
             Route("/", _index, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
-    routes.append(unknown)
-    app = Starlette(routes=routes, exception_handlers={PerdureError: on_error}, lifespan=lifespan)
-    app.state.client, app.state.hub, app.state.inbox = client, hub, inbox_api.Inbox(client)
-    return RequestGuard(app, token, hosts)
+    return [*routes, unknown]
 
 
 async def _index(request: Request) -> Response:

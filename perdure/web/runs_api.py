@@ -64,7 +64,15 @@ async def _shown(request: Request) -> RunModel:
 
 
 async def body_of(request: Request) -> dict[str, Value]:
-    """The JSON object of a request. Raises UsageError."""
+    """The JSON object of a request that says that it is JSON. Raises UsageError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind != "application/json":
+        raise UsageError(f"the body is {kind or 'of no type'}", hint="send application/json")
+    return await json_of(request)
+
+
+async def json_of(request: Request) -> dict[str, Value]:
+    """The JSON object of a request, whatever its type. Raises UsageError."""
     length = request.headers.get("content-length", "")
     data = bytearray()
     if not length.isdigit() or int(length) <= MAX_BODY_BYTES:
@@ -74,9 +82,6 @@ async def body_of(request: Request) -> dict[str, Value]:
                 break
     if len(data) > MAX_BODY_BYTES or (length.isdigit() and int(length) > MAX_BODY_BYTES):
         raise UsageError(f"the body has more than {MAX_BODY_BYTES:,} bytes")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind != "application/json":
-        raise UsageError(f"the body is {kind or 'of no type'}", hint="send application/json")
     try:
         value = load_value(data.decode())
     except (PerdureError, UnicodeDecodeError) as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final
 
 import uvicorn
 
+from perdure.agents.agent import Agent
 from perdure.client import GraphClient
 from perdure.errors import UsageError
 from perdure.web.app import application
@@ -65,7 +67,12 @@ def token_of(home: Path) -> str:
 
 @asynccontextmanager
 async def serving(
-    client: GraphClient, *, host: str = "127.0.0.1", port: int = 0, page: bool = True
+    client: GraphClient,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    page: bool = True,
+    agents: Mapping[str, Agent] | None = None,
 ) -> AsyncGenerator[WebServer]:
     """Serves while the block runs. With port 0 the system chooses one.
 
@@ -73,9 +80,9 @@ async def serving(
     """
     listener = _listener(host, port)
     actual = listener.getsockname()[1]
-    names = {host, "127.0.0.1", "localhost"} if host.startswith("127.") else {host, socket.gethostname()}
+    names = _names(host)
     token = token_of(client.settings.home)
-    app = application(client, token, [f"{name}:{actual}" for name in sorted(names)], page=page)
+    app = application(client, token, [f"{name}:{actual}" for name in sorted(names)], page=page, agents=agents)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -90,10 +97,36 @@ async def serving(
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
-        yield WebServer(f"http://{host}:{actual}", token, client.settings.home / TOKEN_FILE)
+        yield WebServer(f"http://{_in_url(host)}:{actual}", token, client.settings.home / TOKEN_FILE)
     finally:
         server.should_exit = True
         await task
+
+
+def _names(host: str) -> set[str]:
+    """The names of this server in the header Host, for the address that it listens on."""
+    loopback = {"127.0.0.1", "localhost", "[::1]"}
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return {host, socket.gethostname()}
+    if address.is_loopback:
+        return {_in_url(host), *loopback}
+    if address.is_unspecified:  # all addresses of this machine, of which it knows these
+        return {*loopback, socket.gethostname(), *map(_in_url, _own_addresses())}
+    return {_in_url(host), socket.gethostname()}
+
+
+def _own_addresses() -> set[str]:
+    try:
+        entries = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {str(each[4][0]).partition("%")[0] for each in entries}
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -35,6 +35,7 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
 from perdure.protocol.journal import RunJournal
+from perdure.protocol.names import FETCHES_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
@@ -195,7 +196,8 @@ class RunShell:
         if not self._continuation.is_due():
             if was_holding:
                 self._outbox.release()
-            self._segments.begin(scheduler, self._now)
+            if self._values.is_idle() or not self._host.is_patched(FETCHES_IN_TURN):
+                self._segments.begin(scheduler, self._now)
         elif self._is_idle():
             await self._continue_as_new(scheduler)
         else:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from temporalio.common import RawValue, RetryPolicy
@@ -16,9 +17,9 @@ from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import CannotKeep, MalformedPayload, ValueTooLarge
 from perdure.graph.deferred import Deferred, Projection
-from perdure.graph.values import is_list
+from perdure.graph.values import Value, is_list
 from perdure.protocol.encoding import encoded_size
-from perdure.protocol.names import FETCH, KEEP
+from perdure.protocol.names import FETCH, FETCHES_IN_TURN, KEEP
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
 from perdure.workflows.calls import failure
@@ -32,6 +33,9 @@ MAX_STATE_BYTES: Final = 1_000_000
 
 MIN_OFFLOADED_BYTES: Final = 200
 """Bytes of a value that takes more room as a reference."""
+
+MAX_FETCH_COUNT: Final = 100
+"""Values that are fetched together."""
 
 STORE_RETRY_TIMEOUT: Final = timedelta(hours=1)
 """A store that does not answer is asked again for so long."""
@@ -47,35 +51,79 @@ STORE_RETRY_POLICY: Final = RetryPolicy(
 
 @dataclass(slots=True)
 class Values:
-    """The way to the store, for one run. `arrive` is handed the answers."""
+    """The way to the store, for one run. `arrive` is handed the answers.
+
+    One local activity at a time answers all requests that wait for it. When several are on their way, the SDK
+    hands their results over one by one in a live run, and all at once in a replay, where the run would then
+    decide something else. If a request fails, each of its batch is sent alone: the others may succeed.
+    """
 
     host: Host
     arrive: Callable[[Event], None]
+    #: Requests on their way; before the patch each has a task of its own.
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
+    _waiting: dict[int, Fetch] = field(default_factory=dict[int, Fetch])
+    _alone: set[int] = field(default_factory=set[int])
 
     def fetch(self, command: Fetch) -> None:
         """Asks to know a value."""
+        if self.host.is_patched(FETCHES_IN_TURN):
+            self._waiting[command.call] = command
+            self._begin()
+            return
         payload = pack([command.distant, command.whole], limited=False)
-        summary = str(command.distant)[:100]
-        task = self.host.start_local_activity(FETCH, payload, summary=summary, **_STORE_ACTIVITY_OPTIONS)
+        task = self._start(payload, command)
         self._open[command.call] = task
         task.add_done_callback(lambda done: self._fetched(command.call, done))
 
     def drop(self, call: int) -> None:
         """The request for the value is abandoned."""
+        self._waiting.pop(call, None)
         task = self._open.pop(call, None)
-        if task is not None:
+        if task is not None and task not in self._open.values():
             task.cancel()
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not self._open
+        return not self._open and not self._waiting
 
     def close(self) -> None:
         """The run is over."""
-        for task in self._open.values():
+        self._waiting.clear()
+        for task in set(self._open.values()):
             task.cancel()
         self._open.clear()
+
+    def _start(self, payload: RawValue, first: Fetch) -> asyncio.Task[RawValue]:
+        summary = str(first.distant)[:100]
+        return self.host.start_local_activity(FETCH, payload, summary=summary, **_STORE_ACTIVITY_OPTIONS)
+
+    def _begin(self) -> None:
+        """Sends what waits, once nothing is on its way."""
+        if self._open or not self._waiting:
+            return
+        batch = list(islice(self._waiting.values(), MAX_FETCH_COUNT))
+        batch = next(([command] for command in batch if command.call in self._alone), batch)
+        requests: Value = [[command.distant, command.whole] for command in batch]
+        task = self._start(pack(requests, limited=False), batch[0])
+        for command in batch:
+            del self._waiting[command.call]
+            self._open[command.call] = task
+        task.add_done_callback(lambda done: self._answered(batch, done))
+
+    def _answered(self, batch: list[Fetch], task: asyncio.Task[RawValue]) -> None:
+        still_open = {command.call for command in batch if self._open.pop(command.call, None) is not None}
+        if not task.cancelled():
+            answers = _answers(batch, task)
+            for command, answer in zip(batch, answers or (), strict=False):
+                if command.call in still_open:
+                    self.arrive(answer)
+            if answers is None:
+                again = {command.call: command for command in batch if command.call in still_open}
+                self._alone.update(again)
+                self._waiting = {**again, **self._waiting}
+        self._alone &= self._waiting.keys()
+        self._begin()
 
     def _fetched(self, call: int, task: asyncio.Task[Any]) -> None:
         if self._open.pop(call, None) is None or task.cancelled():
@@ -87,8 +135,26 @@ class Values:
         try:
             answer: Event = Fetched(call, unpack(task.result(), strict=False))
         except MalformedPayload as malformed:  # an exception in a callback is lost
-            answer = AgentFailed(call, f"a value of the store: {malformed}", final=True)
+            answer = _unreadable(call, str(malformed))
         self.arrive(answer)
+
+
+def _answers(batch: list[Fetch], task: asyncio.Task[RawValue]) -> list[Event] | None:
+    """The answers to a batch; None if each is to be asked for alone."""
+    error = task.exception()
+    if error is not None:
+        return None if len(batch) > 1 else [failure(batch[0].call, error)]
+    try:
+        values = unpack(task.result(), strict=False)
+    except MalformedPayload as malformed:  # an exception in a callback is lost
+        return [_unreadable(command.call, str(malformed)) for command in batch]
+    if not is_list(values) or len(values) != len(batch):
+        return [_unreadable(command.call, "it is not the answer to what was asked") for command in batch]
+    return [Fetched(command.call, value) for command, value in zip(batch, values, strict=True)]
+
+
+def _unreadable(call: int, why: str) -> AgentFailed:
+    return AgentFailed(call, f"a value of the store: {why}", final=True)
 
 
 async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:

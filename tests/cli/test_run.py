@@ -59,7 +59,7 @@ def test_an_id_is_for_one_graph_with_its_inputs(perdure: Cli):
     assert (again.code, json.loads(again.out)) == (0, {"greeting": "Hello, world!"})
     other = perdure("run", graph, "--id", "mine", "-i", "name=x")
     assert (other.code, other.out) == (2, "")
-    assert "another graph or other inputs\n  hint: choose another --id" in other.err
+    assert "another graph or other inputs\n  hint: choose another id" in other.err
 
 
 def test_detached_then_asked_for(perdure: Cli):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.messages import NodeOptions, RunAgent
+from perdure.engine.messages import RunAgent
 from perdure.errors import MalformedPayload, UsageError
 from perdure.graph.deferred import BlobRef, deferred_in
 from perdure.graph.values import UNDEFINED
@@ -15,29 +15,11 @@ from perdure.lineage.fingerprint import FINGERPRINT_DIGIT_COUNT, address_of, fin
 from perdure.lineage.recall import Recall, numbers_of, written_numbers
 from perdure.lineage.record import MAX_RECORD_HANDLE_COUNT, Entry, Record, read_record
 from perdure.protocol.encoding import decode, encode
+from tests.support.commands import call
 
 
 def blob(number: int) -> BlobRef:
     return BlobRef(f"{number:064x}", 10, "string", 10)
-
-
-def call(number: int, position: str, inputs: Any, **params: Any) -> RunAgent:
-    return RunAgent(
-        call=number,
-        node="n",
-        path=position,
-        key=position,
-        agent="model",
-        inputs=inputs,
-        params=params,
-        config={},
-        filter_params={},
-        retry=0,
-        is_result=False,
-        version=0.5,
-        verbose=False,
-        options=NodeOptions(),
-    )
 
 
 def entry(command: RunAgent, result: Any) -> Entry:

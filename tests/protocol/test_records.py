@@ -41,6 +41,7 @@ PLAIN: dict[str, Any] = {
     "indexed": True,
     "state": None,
     "indexes_questions": False,
+    "reuse": None,
 }
 
 STATUS = RunStatus(
@@ -64,7 +65,11 @@ def test_the_options_of_a_run_travel_among_its_fields() -> None:
         (RunRequest(document={}), {"document": {}}),
         (
             REQUEST,
-            {name: value for name, value in PLAIN.items() if name not in ("state", "indexes_questions")},
+            {
+                name: value
+                for name, value in PLAIN.items()
+                if name not in ("state", "indexes_questions", "reuse")
+            },
         ),
     ],
 )

@@ -28,6 +28,7 @@ from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed
 from perdure.graph.text.load import load
+from perdure.lineage.change import Change
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
 from tests.support.draining import drained
@@ -62,6 +63,9 @@ async def _record_graph(client: GraphClient, path: Path) -> None:
             Worker(temporal, task_queue="another", activities=[upper, broken]),
             durable.started(client, path.stem, document, agents, settings) as run,
         ):
+            if path.stem == "rerun":
+                await run.result()
+                run = await run.rerun(Change(values={"word": "other"}))
             await _keep(run, path.stem)
 
 

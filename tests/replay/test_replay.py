@@ -56,10 +56,18 @@ class Ending(Interceptor):
                 except ApplicationError as error:
                     seen.append(error.message)
                     raise
-                seen.append(json.loads(raw.payload.data))
+                seen.append(ending(raw.payload.data))
                 return raw
 
         return Inbound
+
+
+def ending(data: bytes) -> Any:
+    """A result as JSON, or its bytes where there are arrays in it."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def recorded_ending(history: dict[str, Any]) -> Any:
     if "workflowExecutionFailedEventAttributes" in last:
         return last["workflowExecutionFailedEventAttributes"]["failure"]["message"]
     (payload,) = last["workflowExecutionCompletedEventAttributes"]["result"]["payloads"]
-    return json.loads(base64.b64decode(payload["data"]))
+    return ending(base64.b64decode(payload["data"]))
 
 
 async def replay(history: dict[str, Any], *, strict: bool = False) -> list[Any]:

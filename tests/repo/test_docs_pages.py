@@ -19,7 +19,7 @@ from tests.repo.documents import Block
 from tests.support import ROOT
 from tests.support.durable import embedded
 
-PAGES = ("filters.md", "from_graphai.md", "python.md", "quickstart.md", "recipes.md")
+PAGES = ("federated.md", "filters.md", "from_graphai.md", "python.md", "quickstart.md", "recipes.md")
 BLOCKS = {page: documents.blocks(page) for page in PAGES}
 SHOWN = ("output", "stderr")
 

@@ -20,6 +20,7 @@ from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
 from perdure.protocol.names import (
     AGENT_ABSENT,
+    FETCHES_IN_TURN,
     NOTICE,
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
@@ -70,6 +71,7 @@ def test_fields(kind: Any) -> None:
 
 
 def test_patches() -> None:
+    assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
 

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from perdure import Sample, agent
 from perdure.agents.agent import Agent
@@ -123,3 +125,57 @@ async def test_only_what_depends_on_a_change_is_called(client: GraphClient) -> N
         await tone.result()
         assert models.calls["sea"] == 1
         assert models.calls.total() == 4
+
+
+LOOP: dict[str, Any] = {
+    "loop": {"count": 8},
+    "nodes": {
+        "total": {"value": 0, "update": ":sum.x"},
+        "said": {"agent": "model", "inputs": {"text": ":total"}},
+        "sum": {"agent": "copyAgent", "inputs": {"x": ":said.text"}, "isResult": True},
+    },
+}
+
+
+async def test_a_rerun_that_continues_as_new_remembers_what_it_has_reused(client: GraphClient) -> None:
+    models = Models()
+    async with ran(client, "rerun-chain", models, LOOP, events=20) as run:
+        models.calls.clear()
+        again = await run.rerun(Change(begin_at=[f"said@{number}" for number in range(4, 8)]))
+        assert (await again.result()).results == (await run.result()).results
+        model = await again.history()
+        assert len(model.chain) > 1
+        assert models.calls.total() == 4
+        assert [call.recalled is not None for call in model.calls if call.command.node == "said"] == [
+            *[True] * 4,
+            *[False] * 4,
+        ]
+
+
+async def test_a_rerun_of_a_rerun_needs_no_run_before_it(client: GraphClient) -> None:
+    models = Models()
+    large = {"nodes": {"big": {"agent": "model", "inputs": {"text": "x" * 300_000}, "isResult": True}}}
+    async with ran(client, "rerun-grand", models, large) as run:
+        expected = (await run.result()).results
+        second = await run.rerun()
+        assert (await second.result()).results == expected
+        request = DeleteWorkflowExecutionRequest(
+            namespace=client.temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run.id),
+        )
+        await client.temporal.workflow_service.delete_workflow_execution(request)
+        third = await second.rerun()
+        assert third.id == "rerun-grand~3"
+        assert (await third.result()).results == expected
+        assert models.calls.total() == 1
+
+
+async def test_reruns_of_one_run_at_the_same_time_are_different_runs(client: GraphClient) -> None:
+    models = Models()
+    async with ran(client, "rerun-twice", models) as run:
+        changes = [Change(values={"topic": word}) for word in ("lake", "river", "pond")]
+        again = await asyncio.gather(*(run.rerun(change) for change in changes))
+        assert {each.id for each in again} == {f"rerun-twice~{number}" for number in (2, 3, 4)}
+        results = [await each.result() for each in again]
+        outlines = [result.all["outline"]["text"] for result in results]
+        assert outlines == ["lakecalm!", "rivercalm!", "pondcalm!"]

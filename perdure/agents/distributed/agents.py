@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perdure.agents.distributed.accounting import dp_accountant
 from perdure.agents.distributed.agreement import consensus_step, gossip, spread
 from perdure.agents.distributed.ants import ant_tour, ant_trail
 from perdure.agents.distributed.averaging import fed_average
@@ -21,6 +22,7 @@ __all__ = [
     "confidence",
     "consensus_step",
     "critic",
+    "dp_accountant",
     "fed_average",
     "fed_evaluate",
     "fed_init",

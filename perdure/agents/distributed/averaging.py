@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from perdure.agents.agent import AgentContext, Sample, agent
-from perdure.agents.distributed.maths import aggregate, compress, privacy, signatures
-from perdure.agents.distributed.maths.chance import generator
+from perdure.agents.distributed.maths import aggregate, compress, masks, privacy, signatures
 from perdure.agents.distributed.maths.optimizers import Adaptive, Moments, adaptive_step
 from perdure.agents.distributed.maths.tensors import (
     Tensors,
@@ -22,6 +22,7 @@ from perdure.agents.distributed.maths.tensors import (
     require_alike,
     subtract,
 )
+from perdure.agents.distributed.plugins import secret_of
 from perdure.agents.distributed.values import count_of, number_of, optional, rows_of, tensors_of
 from perdure.agents.schema import array, fields, mapping, number, text
 from perdure.errors import FinalError
@@ -133,7 +134,8 @@ def fed_average(inputs: dict[str, Value], params: AverageParams, context: AgentC
             updates.append(update)
     if not updates:
         raise FinalError(f"{place}.updates: all were refused", hint=f"the first because: {refused[0]['why']}")
-    stepped, server = _step(updates, weights, optional(inputs, "server", {}), round_, params)
+    noise = _noise(context.run, round_) if params.rule == "private" else None
+    stepped, server = _step(updates, weights, optional(inputs, "server", {}), noise, params)
     return {
         "weights": stepped,
         "server": server,
@@ -199,13 +201,22 @@ def _refusal(row: Mapping[str, Value], update: _Update, params: AverageParams, c
     return "" if signatures.is_signed(public, signature, message) else "the signature does not match"
 
 
+def _noise(run: str, round_: int) -> np.random.Generator:
+    """From the secret of the worker that averages: who could repeat the noise could take it away again."""
+    key = masks.derived(secret_of("center"), f"{run} round {round_} noise")
+    return np.random.default_rng(int.from_bytes(key, "big"))
+
+
 def _step(
-    updates: Sequence[_Update], weights: Tensors, server: Value, round_: int, params: AverageParams
+    updates: Sequence[_Update],
+    weights: Tensors,
+    server: Value,
+    noise: np.random.Generator | None,
+    params: AverageParams,
 ) -> tuple[Tensors, Value]:
-    if params.rule == "private":
-        rng = generator(round_, "noise")
+    if noise is not None:
         deltas = [update.delta for update in updates]
-        mean = add(weights, privacy.noisy_mean(deltas, params.clip, params.noise, rng))
+        mean = add(weights, privacy.noisy_mean(deltas, params.clip, params.noise, noise))
     else:
         mean = _mean(updates, weights, params)
     if params.optimizer == "none":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from perdure.cli import connection, logs, output
 from perdure.cli.commands import ui
+from perdure.cli.inputs import graphs
 from perdure.cli.running import web_server
 from perdure.settings import Settings
 
@@ -23,6 +24,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     ui.arguments(parser)
+    graphs.agents_option(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -30,12 +32,19 @@ def main(args: argparse.Namespace) -> int:
     logs.configure(verbose=args.verbose)
     host = web_server.checked_host(args.host, exposed=args.expose)
     settings = Settings.from_env()
+    agents = graphs.agents_of(args.agents).known
 
     def ready(web: WebServer) -> None:
         token = f"token  in {web.token_file}, for Authorization: Bearer"
         output.result(f"API    {web.url}/api/v1\n{token}\nCtrl-C stops")
 
     serving = web_server.serve(
-        settings, connection.begin(settings), host=host, port=args.port, page=False, ready=ready
+        settings,
+        connection.begin(settings),
+        host=host,
+        port=args.port,
+        page=False,
+        agents=agents,
+        ready=ready,
     )
     return connection.run(serving)

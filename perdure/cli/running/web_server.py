@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from perdure.cli import connection
@@ -13,6 +13,7 @@ from perdure.errors import UsageError
 from perdure.settings import Settings
 
 if TYPE_CHECKING:
+    from perdure.agents.agent import Agent
     from perdure.web.serving import WebServer
 
 
@@ -37,6 +38,7 @@ async def serve(
     host: str,
     port: int,
     page: bool,
+    agents: Mapping[str, Agent] | None = None,
     ready: Callable[[WebServer], None],
 ) -> int:
     """Serves until SIGINT or SIGTERM. `ready` is called when requests are accepted."""
@@ -52,7 +54,7 @@ async def serve(
         loop.add_signal_handler(number, stopped.set)
     async with (
         connection.connected(settings, opening) as client,
-        serving(client, host=host, port=port, page=page) as web,
+        serving(client, host=host, port=port, page=page, agents=agents) as web,
     ):
         ready(web)
         await stopped.wait()

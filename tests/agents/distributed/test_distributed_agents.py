@@ -276,6 +276,27 @@ def test_late_updates_count_less() -> None:
     assert (result["weights"]["b"], result["ages"]) == ([0.75, 0.75], [0, 3])
 
 
+def test_noise_is_secret_and_repeats() -> None:
+    inputs = {"updates": [UPDATE], "weights": W}
+    results: list[Any] = []
+    for secret in (b"x" * 32, b"x" * 32, b"y" * 32):
+        plugins.site_secret(lambda site, secret=secret: secret)
+        results.append(called("fedAverageAgent", inputs, {"rule": "private"})["weights"])
+    plugins.site_secret(lambda site: str(site).encode() * 32)
+    assert results[0] == results[1] != results[2]
+
+
+def test_a_round_that_costs_too_much_is_refused() -> None:
+    params = {"limit": 6, "noise": 2, "delta": 1e-5}
+    rounds = [called("dpAccountantAgent", {"round": number}, params) for number in range(3)]
+    assert [each["epsilon"] for each in rounds] == sorted({each["epsilon"] for each in rounds})
+    last = next(
+        number for number in range(50) if not called("dpAccountantAgent", {"round": number}, params)["more"]
+    )
+    with pytest.raises(FinalError, match=f"round {last + 1} would cost ε .* in all, more than 6"):
+        called("dpAccountantAgent", {"round": last + 1}, params)
+
+
 def test_the_server_remembers() -> None:
     inputs: dict[str, Any] = {"updates": [{**UPDATE, "weights": {"b": [1, 1], "w": [[1, 1]]}}], "weights": W}
     first = called("fedAverageAgent", inputs, {"optimizer": "adam", "eta": 0.1})

@@ -1,0 +1,87 @@
+"""Compares two runs call by call, or two graphs node by node."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perdure.cli import connection, output
+from perdure.cli.inputs import graphs
+from perdure.cli.progress.progress_table import duration
+from perdure.lineage.compare import CallDifference, GraphDifference, call_differences, graph_differences
+
+if TYPE_CHECKING:
+    from perdure.client import GraphClient
+
+EXAMPLES = """\
+examples:
+  perdure diff nightly-3 nightly-3~2        two runs
+  perdure diff graph.yaml new.yaml          two graphs
+"""
+DIFF_KINDS = {
+    "own": "the result differs, with the same inputs",
+    "inputs": "the result differs, and so do the inputs or params",
+    "absorbed": "the inputs or params differ, and the result does not",
+    "first": "only in the first run",
+    "second": "only in the second run",
+}
+"""How calls differ; those that are equal are only counted."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("first", metavar="A", help="a run, or a graph file")
+    parser.add_argument("second", metavar="B", help="the other")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Compares; 0 if there is no difference, else 1."""
+    if Path(args.first).is_file() and Path(args.second).is_file():
+        return _of_graphs(args)
+    return connection.with_client(_of_runs, args)
+
+
+def _of_graphs(args: argparse.Namespace) -> int:
+    differences = graph_differences(graphs.read(args.first).data, graphs.read(args.second).data)
+    if args.json:
+        output.result(output.json_text([asdict(each) for each in differences]))
+    else:
+        output.result(output.table(("node", "change", "keys"), [_graph_row(each) for each in differences]))
+    return 1 if differences else 0
+
+
+def _graph_row(each: GraphDifference) -> list[str]:
+    return [each.address, each.kind, ", ".join(each.keys)]
+
+
+async def _of_runs(args: argparse.Namespace, client: GraphClient) -> int:
+    from perdure.history.rerun import compared_calls  # noqa: PLC0415 -- loads what replays
+
+    models = [await client.get(id).history() for id in (args.first, args.second)]
+    differences = call_differences(*(compared_calls(model) for model in models))
+    if args.json:
+        output.result(output.json_text([asdict(each) for each in differences]))
+    else:
+        output.result("\n".join(lines(differences)))
+    return 1 if any(each.kind != "equal" for each in differences) else 0
+
+
+def lines(differences: list[CallDifference]) -> list[str]:
+    """The differences for people, then how many there are of each kind, and what both runs took."""
+    rows = [[each.position, DIFF_KINDS[each.kind], each.at] for each in differences if each.kind != "equal"]
+    counts = Counter(each.kind for each in differences)
+    parts = [output.table(("call", "difference", "from"), rows)] if rows else []
+    sums = [
+        f"{duration(sum(each.seconds[side] for each in differences))}, "
+        f"{sum(each.tokens[side] for each in differences):,.0f} tokens"
+        for side in (0, 1)
+    ]
+    return [
+        *parts,
+        f"{counts['equal']} calls are equal, {len(rows)} differ",
+        f"first: {sums[0]}; second: {sums[1]}",
+    ]

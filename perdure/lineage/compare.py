@@ -1,0 +1,157 @@
+"""What is different between two graphs, or two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from perdure.engine.messages import RunAgent
+from perdure.graph.fields import PERDURE_COMPUTED_KEYS, is_computed
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
+from perdure.lineage.documents import PlacedNode, placed_nodes
+from perdure.lineage.fingerprint import address_of
+
+HOW_KEYS: Final = frozenset(
+    (*PERDURE_COMPUTED_KEYS, "timeout", "retry", "priority", "label", "console", "isResult")
+)
+"""Keys of a node that say how it is executed or shown, and not what its result is."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDifference:
+    """A node that two graphs do not have in the same form.
+
+    `kind` is added, removed, value (of a static node), how (it is executed), or what (it computes); `keys`
+    are those that differ.
+    """
+
+    address: str
+    kind: str
+    keys: tuple[str, ...] = ()
+
+
+def graph_differences(old: Mapping[str, Value], new: Mapping[str, Value]) -> list[GraphDifference]:
+    """The nodes that differ, in the order of the new graph, then those that it does not have."""
+    before, after = placed_nodes(old), placed_nodes(new)
+    changed = [_changed(before[address], place) for address, place in after.items() if address in before]
+    added = [GraphDifference(address, "added") for address in after if address not in before]
+    removed = [GraphDifference(address, "removed") for address in before if address not in after]
+    return [*(each for each in changed if each.kind), *added, *removed]
+
+
+def _changed(before: PlacedNode, after: PlacedNode) -> GraphDifference:
+    keys = tuple(sorted(_differing(before.node, after.node)))
+    if not keys:
+        return GraphDifference(after.address, "")
+    if not is_computed(before.node) and not is_computed(after.node):
+        return GraphDifference(after.address, "value", keys)
+    return GraphDifference(after.address, "how" if HOW_KEYS.issuperset(keys) else "what", keys)
+
+
+def _differing(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[str]:
+    for key in {**before, **after}:
+        old, new = before.get(key, UNDEFINED), after.get(key, UNDEFINED)
+        has_nodes = key == "graph" and is_dict(old) and is_dict(new)
+        if not has_nodes and repr(old) != repr(new):
+            yield key
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedCall:
+    """A call of a run: what was asked, its result, and what that took and used."""
+
+    command: RunAgent
+    result: Value
+    seconds: float = 0.0
+    tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallDifference:
+    """A position with a call in one of two runs, or in both.
+
+    `kind` is equal; inputs (they differ, and so does the result), absorbed (they differ, and the result does
+    not), own (only the result differs), first or second (only that run has it). `at` is where the results
+    begin to differ. `seconds` and `tokens` are those of both runs.
+    """
+
+    position: str
+    kind: str
+    at: str = ""
+    seconds: tuple[float, float] = (0.0, 0.0)
+    tokens: tuple[float, float] = (0.0, 0.0)
+
+
+def call_differences(
+    first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCall]
+) -> list[CallDifference]:
+    """The calls of two runs by position, in the order of the second, then those of the first alone.
+
+    Rows that have moved are compared with what they were: a call is compared with one of the same node that
+    was asked the same, at the same position if it can be, else with the one at its position.
+    """
+    partners = _partners(first, second)
+    taken = set(partners.values())
+    left = [position for position in first if position not in taken]
+    pairs = [(position, partners.get(position)) for position in second]
+    compared = [
+        _compared(position, None if partner is None else first[partner], second[position])
+        for position, partner in pairs
+    ]
+    return [*compared, *(_compared(position, first[position], None) for position in left)]
+
+
+def _partners(first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCall]) -> dict[str, str]:
+    """The positions of the second run with those in the first that they are compared with."""
+    partners = {
+        position: position
+        for position, call in second.items()
+        if position in first and _work(first[position].command) == _work(call.command)
+    }
+    alike: dict[tuple[str, str], list[str]] = {}
+    for position in reversed([*first]):
+        if position not in partners:
+            alike.setdefault((address_of(position), _work(first[position].command)), []).append(position)
+    for position, call in second.items():
+        same = alike.get((address_of(position), _work(call.command)))
+        if position not in partners and same:
+            partners[position] = same.pop()
+    taken = set(partners.values())
+    for position in second:
+        if position not in partners and position in first and position not in taken:
+            partners[position] = position
+    return partners
+
+
+def _compared(position: str, first: ComparedCall | None, second: ComparedCall | None) -> CallDifference:
+    seconds = (0.0 if first is None else first.seconds, 0.0 if second is None else second.seconds)
+    tokens = (0.0 if first is None else first.tokens, 0.0 if second is None else second.tokens)
+    if first is None or second is None:
+        return CallDifference(position, "second" if first is None else "first", "", seconds, tokens)
+    is_same_work = _work(first.command) == _work(second.command)
+    at = first_difference(first.result, second.result)
+    if at is None:
+        return CallDifference(position, "equal" if is_same_work else "absorbed", "", seconds, tokens)
+    return CallDifference(position, "own" if is_same_work else "inputs", at, seconds, tokens)
+
+
+def _work(command: RunAgent) -> str:
+    return repr([command.agent, command.inputs, command.params])
+
+
+def first_difference(old: Value, new: Value, path: str = "") -> str | None:
+    """Where two values begin to differ, such as ``.items[2].text``; None if they are equal."""
+    if is_dict(old) and is_dict(new):
+        for key in {**old, **new}:
+            at = first_difference(old.get(key, UNDEFINED), new.get(key, UNDEFINED), f"{path}.{key}")
+            if at is not None:
+                return at
+        return None
+    if is_list(old) and is_list(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=False)):
+            at = first_difference(one, other, f"{path}[{index}]")
+            if at is not None:
+                return at
+        return None if len(old) == len(new) else f"{path}[{min(len(old), len(new))}]"
+    return None if repr(old) == repr(new) else path or "."
