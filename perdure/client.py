@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import TracebackType
@@ -160,14 +160,19 @@ class GraphClient:
         async for run in listed(self.temporal, full_query, limit):
             yield run if run.name else replace(run, name=await self.get(run.id).recorded_name())
 
-    async def pending(self, who: str | None = None, limit: int = 1_000) -> AsyncIterator[PendingQuestion]:
+    async def pending(
+        self, who: str | None = None, limit: int = 1_000, *, unknown: Callable[[str], None] | None = None
+    ) -> AsyncIterator[PendingQuestion]:
         """What people are asked by at most `limit` open runs: all, or what `who` or anybody is asked.
 
-        Runs that no worker replies for are left out. If the server has the search attribute PerdureAsks, only
-        runs that ask are queried, and they appear there with a short delay.
+        Runs that no worker replies for are left out; `unknown` is called with the id of each. If the server
+        has the search attribute PerdureAsks, only runs that ask are queried, and they appear there with a
+        short delay.
         """
         async for summary in self.list(limit, await pending_filter(self.temporal, who)):
             status = await self.get(summary.id).status()
+            if status is None and unknown is not None:
+                unknown(summary.id)
             for prompt in () if status is None else status.questions:
                 question = PendingQuestion(summary.id, prompt)
                 if question.is_for(who):

@@ -149,7 +149,7 @@ class AgentActivities:
         info = activity.info()
         agent = self.agents.get(info.activity_type)
         with typed_failures():
-            batch, calls = calls_of(args)
+            batch, calls = await calls_of(args, self.claims)
         if info.is_local:
             with calls_at_work(self.journal, calls[0].run, calls[0].path):
                 return await self._run_agent(info, agent, batch, calls, not is_plain(args[0]))

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from temporalio.common import RawValue
 
 from perdure.errors import MalformedPayload
-from perdure.graph.deferred import copied
-from perdure.graph.values import Value, is_dict, is_object
+from perdure.graph.deferred import Deferred, copied
+from perdure.graph.sizes import MAX_VALUE_BYTES
+from perdure.graph.values import Value, is_dict, is_list, is_object
 from perdure.protocol.payloads import AgentCall, BatchCall
 from perdure.protocol.records import from_plain
-from perdure.protocol.wire import unpack
+from perdure.protocol.wire import is_plain, unpack
+from perdure.storage.claim_check import ClaimCheck
+
+DISTANT_FIELDS: Final = frozenset({"inputs", "params", "config", "filter_params"})
+"""The fields of a call that may stay in the store until the agent is called."""
 
 
-def calls_of(arguments: Sequence[RawValue]) -> tuple[bool, list[AgentCall]]:
-    """Whether it is a batch, and the calls. Raises MalformedPayload."""
+async def calls_of(arguments: Sequence[RawValue], claims: ClaimCheck) -> tuple[bool, list[AgentCall]]:
+    """Whether it is a batch, and the calls. Raises MalformedPayload, and what the store raises."""
     if len(arguments) != 1:
         raise MalformedPayload(f"an agent takes one argument, its call, and not {len(arguments)}")
     data: Value = unpack(arguments[0])
+    if not is_plain(arguments[0]):
+        data = await _at_hand(data, claims)
+    return calls_in(data)
+
+
+def calls_in(data: Value) -> tuple[bool, list[AgentCall]]:
+    """The same, of an argument in which nothing is distant that may not be. Raises MalformedPayload."""
     if not is_dict(data) or "calls" not in data:
         return False, [from_plain(AgentCall, data)]
     batch = from_plain(BatchCall, data)
@@ -26,3 +39,25 @@ def calls_of(arguments: Sequence[RawValue]) -> tuple[bool, list[AgentCall]]:
         raise MalformedPayload("there are no calls in the batch")
     deep = {name: value for name, value in batch.shared.items() if is_object(value)}
     return True, [from_plain(AgentCall, {**batch.shared, **copied(deep), **call}) for call in batch.calls]
+
+
+async def _at_hand(data: Value, claims: ClaimCheck) -> Value:
+    """A call or a batch without anything distant but what may be.
+
+    A run that makes its calls smaller puts their largest parts into the store, whatever they are: the name of
+    a node, or all calls of a batch.
+    """
+    if isinstance(data, Deferred):
+        data = await claims.redeem(data, MAX_VALUE_BYTES)
+    if not is_dict(data):
+        return data
+    near: dict[str, Value] = {}
+    for name, value in data.items():
+        if name == "calls":
+            calls = await claims.redeem(value, MAX_VALUE_BYTES) if isinstance(value, Deferred) else value
+            near[name] = [await _at_hand(call, claims) for call in calls] if is_list(calls) else calls
+        elif name == "shared":
+            near[name] = await _at_hand(value, claims)
+        else:
+            near[name] = value if name in DISTANT_FIELDS else await claims.redeem(value, MAX_VALUE_BYTES)
+    return near

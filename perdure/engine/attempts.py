@@ -27,6 +27,7 @@ from typing import Any, Final, Protocol, cast
 from perdure.engine.messages import NodeOptions
 from perdure.engine.outcomes import Failure
 from perdure.errors import with_hint
+from perdure.graph.values import number
 
 MAX_LAST_FAILURE_CHARS: Final = 500
 """Characters of the last failure that an account keeps."""
@@ -166,7 +167,7 @@ def _read(recorded: object) -> AttemptAccount | None:
     for item in fields(AttemptAccount):
         value = data.get(item.name, item.default)
         if type(value) is int and item.type == "float":
-            value = float(value)
+            value = float(number(value))
         if type(value) is not type(item.default) or (not isinstance(value, str) and not 0 <= value < 1e12):
             return None
         values[item.name] = value

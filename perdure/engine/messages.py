@@ -56,7 +56,7 @@ class Quotas:
     iterations: float = 1_000_000
     depth: float = 100
     steps: float = 5_000_000
-    live: float = 200e6
+    live: float = 128e6
     bytes: float = 100e9
     seconds: float = inf
 

@@ -32,6 +32,7 @@ from perdure.graph.values import (
     is_number,
     is_object,
     js_truthy,
+    number,
     ordered_keys,
 )
 from perdure.graph.wording import Suggestions, validation
@@ -170,7 +171,7 @@ def _concurrency_problems(data: dict[str, Value]) -> Iterator[Problem]:
 
 def _positive_integer(value: Value, place: str, name: str) -> Iterator[Problem]:
     text = None
-    if not is_number(value) or not float(value).is_integer():
+    if not is_number(value) or not float(number(value)).is_integer():
         text = f"{name} must be an integer"
     elif value < 1:
         text = f"{name} must be a positive integer"

@@ -17,7 +17,7 @@ from typing import Final
 
 from perdure.errors import Problem
 from perdure.graph.javascript import utf16_length
-from perdure.graph.values import Value, is_dict, is_list, is_number
+from perdure.graph.values import Value, is_dict, is_list, is_number, number
 
 MAX_FORM_FIELD_COUNT: Final = 100
 """Fields of a form."""
@@ -176,7 +176,7 @@ _FORMAT_CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {
 _TYPE_CHECKS: Final[Mapping[str, Callable[[Value], bool]]] = {
     "string": _is_string,
     "number": is_number,
-    "integer": lambda value: is_number(value) and float(value).is_integer(),
+    "integer": lambda value: is_number(value) and float(number(value)).is_integer(),
     "boolean": lambda value: isinstance(value, bool),
     "array": is_list,
 }

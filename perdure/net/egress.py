@@ -9,6 +9,7 @@ the operator names in `Settings.allow_hosts`, or as the base URL of a service, i
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
@@ -139,6 +140,8 @@ class Guard:
                 f"{parsed.scheme}://…@{parsed.host} carries a user name or password",
                 hint="send credentials in a header",
             )
+        if parsed.port is not None and not 0 < parsed.port < 65_536:
+            raise FinalError(f"{str(url)[:200]!r} has port {parsed.port}: ports are 1 to 65535")
         port = parsed.port or PORTS[parsed.scheme]
         if port not in PORTS.values() and not self._allows(_host(parsed), port):
             raise _refused(_host(parsed), port, f"port {port} is neither 80 nor 443")
@@ -271,6 +274,7 @@ class _Bounded(httpx2.AsyncByteStream):
                 reason = f"larger than {self._largest:,} bytes" if self._largest else "compressed unasked"
                 raise AgentError(f"{self._host}: the answer is {reason}")
             yield piece
+            await asyncio.sleep(0)  # what has arrived is read without a wait: others have their turn
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from perdure.graph.binary import Array, Binary, binary_text, is_binary, size_of_binary
 from perdure.graph.deferred import REF_KINDS, BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.text.json_dump import dump
-from perdure.graph.values import MAX_DEPTH, UNDEFINED, Undefined, Value, is_dict, is_list
+from perdure.graph.values import MAX_DEPTH, UNDEFINED, Undefined, Value, is_dict, is_list, number
 
 SpecialPlace: TypeAlias = tuple[tuple[str | int, ...], Value]
 
@@ -84,7 +84,11 @@ def decode(
     Raises one of UNREADABLE for anything else; where it is `strict`, also for NaN and the infinities, which
     are not JSON, and for what nests deeper than MAX_WIRE_DEPTH.
     """
-    value = _read_json(data, MAX_WIRE_DEPTH) if strict else json.loads(data)
+    value = (
+        _read_json(data, MAX_WIRE_DEPTH)
+        if strict
+        else _LENIENT.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+    )
     return _restored(value, places, binaries)
 
 
@@ -119,7 +123,16 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+def _whole_number(digits: str) -> int | float:
+    """An integer as it is, and one beyond all doubles as JavaScript has it: arithmetic would raise."""
+    return int(digits) if len(digits) <= MAX_DOUBLE_DIGITS_COUNT else number(int(digits))
+
+
+MAX_DOUBLE_DIGITS_COUNT: Final = 308
+"""Digits with which an integer is a double, whatever they are."""
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_whole_number)
+_LENIENT: Final = json.JSONDecoder(parse_int=_whole_number)
 
 
 def _restored(value: Value, places: Value, binaries: Mapping[str, Binary]) -> Value:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.agents.agent import AgentContext
-from perdure.agents.llm import openai_client
+from perdure.agents.llm import failures, openai_client
 from perdure.agents.llm.agents import openai_chat, openai_fetch, openai_image
 from perdure.agents.llm.providers import anthropic, gemini, groq
 from perdure.errors import AgentError, FinalError, TransientError
@@ -350,11 +350,23 @@ async def test_retry_after() -> None:
     assert caught.value.retry_after == 7
 
 
+async def test_a_port_that_is_none() -> None:
+    params = {"baseURL": "http://127.0.0.1:99999/v1"}
+    settings = Settings(allow_hosts=("127.0.0.1",))
+    with pytest.raises(FinalError, match="has port 99999: ports are 1 to 65535"):
+        await openai_chat({"prompt": "p"}, params, AgentContext(agent="openAIAgent", settings=settings))
+
+
 async def test_nothing_listens() -> None:
     with serve(lambda _: said("x")) as server:
         gone = context(server)
     with pytest.raises(TransientError, match="broke the connection"):
         await openai_chat({"prompt": "p"}, {}, gone)
+
+
+async def test_a_group_of_exceptions_is_what_is_in_it() -> None:
+    inner = ExceptionGroup("inner", [OSError("no route"), OSError("refused")])
+    assert failures.to_text(ExceptionGroup("outer", [inner])) == "OSError: no route"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 
 from perdure.agents.agent import declared
 from perdure.agents.llm.agents import openai_chat, openai_fetch, openai_image
-from perdure.agents.llm.messages import CompletionTimer, flat, merged
+from perdure.agents.llm.messages import CompletionTimer, flat, merged, tool_calls
 from perdure.agents.llm.providers import anthropic, gemini, groq
+from perdure.errors import AgentError
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,13 @@ def test_flat(value: Any, expected: Any) -> None:
 def test_merged() -> None:
     assert merged({"k": ["a"]}, {"k": "b"}, "k", "other") == "a\nb"
     assert merged({"k": ""}, {}, "k", ["x", "y"]) == "x\ny"
+
+
+def test_calls_of_tools_are_bounded() -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+    assert len(tool_calls({"tool_calls": [call] * 1_000})) == 1_000
+    with pytest.raises(AgentError, match="calls 1,001 tools, and it may call 1000"):
+        tool_calls({"tool_calls": [call] * 1_001})
 
 
 def test_clock() -> None:

@@ -285,6 +285,19 @@ def test_pending_questions_are_listed_and_answered(perdure: Cli):
     assert (result["answer"], result["by"][0]["who"]) == ({"decision": "approve"}, "anna")
 
 
+def test_pending_says_of_what_it_cannot_know(perdure: Cli):
+    graph = perdure.write("form.yaml", FORM)
+    assert perdure("pending").err == "no question is open\n"
+    assert perdure("run", graph, "--id", "served-by-nobody", "--queue", "nobody", "--detach").code == 0
+    pending = perdure("pending")
+    assert (pending.code, pending.out) == (0, "")
+    assert pending.err == (
+        "what a run may ask is not known, for no worker replies: served-by-nobody\n"
+        "hint: start `perdure worker`\n"
+    )
+    assert perdure("terminate", "served-by-nobody").code == 0
+
+
 def on_a_terminal(
     perdure: Cli, words: list[str], answer: bytes, ask: bytes = b"Your name:"
 ) -> tuple[int, str]:

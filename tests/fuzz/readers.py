@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter
 
-from perdure.activities.arguments import calls_of
+from perdure.activities.arguments import calls_in
 from perdure.activities.attempt import recorded_account
 from perdure.engine.attempts import account_at
 from perdure.engine.human_tasks import Answer
@@ -68,7 +68,7 @@ def snapshot(payload: Payload) -> list[Any]:
 
 def call(payload: Payload) -> list[Any]:
     """What an activity is called with."""
-    _, calls = calls_of([RawValue(payload)])
+    _, calls = calls_in(unpack(RawValue(payload)))
     return [value for each in calls for value in (each.inputs, each.params, each.config, each.filter_params)]
 
 

@@ -438,3 +438,10 @@ NEW = {"agent": "copyAgent", "inputs": {}}
 )
 def test_old_examples_say_agent_id(old: Any, new: Any) -> None:
     assert modernized(old) == new
+
+
+def test_a_number_beyond_all_doubles() -> None:
+    assert {found.code for found in problems({**graph(), "concurrency": 10**400})} == {
+        "concurrency",
+        "bounds",
+    }

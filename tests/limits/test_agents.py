@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -167,6 +167,48 @@ async def test_characters_of_a_completion() -> None:
         stream.add({"choices": [{"index": 0, "delta": {"content": "x" * 1_000_000}}]})
     with pytest.raises(AgentError, match="longer than 5,000,000"):
         stream.add({"choices": [{"index": 0, "delta": {"content": "x"}}]})
+
+
+@pytest.mark.parametrize(
+    ("chunk", "finding"),
+    [
+        (
+            lambda number: {"choices": [{"index": number, "delta": {"content": "x"}}]},
+            "a choice has index 128",
+        ),
+        (lambda number: {"choices": [{"index": -1}]}, "a choice has index -1"),
+        (lambda number: {"choices": [], f"k{number}": "x"}, "more than 100 fields"),
+        (lambda number: {"choices": [{"index": 0, "delta": {f"k{number}": "x"}}]}, "more than 100 fields"),
+        (lambda number: {"choices": []}, "more than 200,000 chunks"),
+    ],
+    ids=["choices", "no choice", "fields", "fields of a message", "chunks"],
+)
+async def test_parts_of_a_completion(chunk: Callable[[int], dict[str, Any]], finding: str) -> None:
+    stream = Assembly()
+
+    def add_all() -> None:
+        for number in range(200_001):
+            stream.add(chunk(number))
+
+    with pytest.raises(AgentError, match=finding):
+        add_all()
+
+
+async def test_a_completion_is_put_together_from_pieces() -> None:
+    stream = Assembly()
+    for piece in ("Good ", "\ud83d", "\ude00", "!"):
+        stream.add({"id": "i", "choices": [{"index": 0, "delta": {"content": piece, "role": "assistant"}}]})
+    for arguments in ('{"a":', "1}"):
+        call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": arguments}}
+        stream.add({"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "stop"}]})
+    (choice,) = stream.completion()["choices"]
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+    assert choice["message"] == {
+        "refusal": None,
+        "role": "assistant",
+        "content": "Good \U0001f600!",
+        "tool_calls": [call],
+    }
 
 
 async def test_bytes_of_a_models_answer() -> None:

@@ -119,6 +119,8 @@ async def test_literals_of_the_inside_are_refused(text: str, normal: bool) -> No
         ("http://example.com:22/", "port 22 is neither 80 nor 443"),
         ("https://example.com:8443/", "port 8443"),
         ("http://exa mple.com:http/", "not a URL"),
+        ("http://example.com:99999/", "has port 99999: ports are 1 to 65535"),
+        ("http://example.com:0/", "has port 0"),
     ],
 )
 def test_urls_that_no_address_makes_right(text: str, finding: str) -> None:

@@ -312,10 +312,14 @@ NUMBERS = {
 }
 
 
+UNRESOLVED = {"dots in a URL", "names that no server knows"}
+"""What is repeated until its deadline, because a name that does not resolve now may do so later."""
+
+
 def cases() -> list[Case]:
     """All of them. What Perdure's client would refuse is also started by a stranger."""
     kinds = {"work": WORK, "text": TEXT, "size": SIZE, "many": MANY, "names": NAMES, "numbers": NUMBERS}
-    wait = {"200 sleepers", "duration: 1e300"}
+    wait = {"200 sleepers", "duration: 1e300", *UNRESOLVED}
     many = {"retry without end": 3, "long steps": 8}
     found = [
         Case(name=name, kind=kind, document=document, may_wait=name in wait, times=many.get(name, 1))

@@ -47,6 +47,14 @@ STARTS: dict[str, Sequence[RawValue]] = {
     "deep JSON": [raw(b'{"document":' + b"[" * 100_000 + b"]" * 100_000 + b"}")],
     "NaN": [raw(b'{"document":{"nodes":{"a":{"value":NaN}}}}')],
     "a long number": [raw(b'{"document":' + b"9" * 100_000 + b"}")],
+    "a number beyond doubles": [
+        raw(
+            b'{"document":{"nodes":{"n":{"value":'
+            + b"9" * 400
+            + b'},"a":{"agent":"copyAgent","isResult":true,'
+            b'"inputs":{"x":":n.add(1)","y":"${:n}","z":[":n.toString()",":n.equal(1)"]}}}}}'
+        )
+    ],
     "lone surrogates": [raw(b'{"document":{"nodes":{"a":{"value":"\\ud800"}}}}')],
     **{
         f"{name}: {json.dumps(value)[:20]}": _request(**{name: value})

@@ -86,6 +86,14 @@ def test_many_members(count: int) -> None:
     assert back(value, apart=True) == value
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_integer_beyond_all_doubles_is_infinity(strict: bool) -> None:
+    digits = b"9" * 308
+    data = b"[" + b",".join((digits, digits + b"9", b"-" + digits + b"9", b"-" + digits)) + b"]"
+    large = int(digits)
+    assert decode(data, strict=strict) == [large, math.inf, -math.inf, -float(large)]
+
+
 def test_people_read_what_is_not_there() -> None:
     data, places = encode({"a": OBJECT, "t": Concat(("x" * 500, OBJECT))})
     assert json.loads(data) == {"a": str(OBJECT), "t": "x" * MAX_INLINE_SPECIAL_COUNT}

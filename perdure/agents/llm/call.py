@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +15,9 @@ from perdure.agents.llm.stream import Assembly
 from perdure.errors import AgentError
 from perdure.graph.javascript import normalize_json
 from perdure.graph.values import Value, is_dict
+
+CHUNKS_PER_TURN_COUNT = 20
+"""Chunks of a stream that are read before other calls have their turn."""
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -58,6 +62,8 @@ async def _stream(
         await show.begin()
         async for chunk in stream:
             delta = assembly.add(normalize_json(chunk.to_dict(warnings=False)))
+            if not assembly.chunks % CHUNKS_PER_TURN_COUNT:  # what has arrived is read without a wait
+                await asyncio.sleep(0)
             if delta is not None:
                 clock.first = clock.first or _now()
                 await show.delta(delta)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from perdure.agents.agent import AgentContext
 from perdure.errors import AgentError, FinalError, TransientError
@@ -51,8 +51,11 @@ def explain(error: Exception, to: Endpoint, context: AgentContext) -> AgentError
 
 
 def to_text(error: BaseException) -> str:
-    """``Type: text`` of an exception."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """``Type: text`` of an exception, of a group the first one's."""
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = cast("BaseExceptionGroup[BaseException]", first).exceptions[0]
+    return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__
 
 
 def _placed(error: AgentError, to: Endpoint, context: AgentContext) -> AgentError:

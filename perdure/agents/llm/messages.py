@@ -15,6 +15,9 @@ from perdure.errors import AgentError
 from perdure.graph.javascript import parse, to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 
+MAX_TOOL_CALL_COUNT = 1_000
+"""Tools that one answer of a model may call; each becomes a graph of its own."""
+
 _FENCE = "```"
 _WORD = re.compile(r"\w*")
 
@@ -105,9 +108,16 @@ def text_of(message: Mapping[str, Value] | None) -> Value:
 
 
 def tool_calls(message: Mapping[str, Value] | None) -> list[Value]:
-    """The tools that a message calls: [{id, name, arguments}], arguments UNDEFINED where unreadable."""
+    """The tools that a message calls: [{id, name, arguments}], arguments UNDEFINED where unreadable.
+
+    Raises AgentError for more than MAX_TOOL_CALL_COUNT.
+    """
     calls = (message or {}).get("tool_calls")
-    return [_tool_call(call) for call in calls if is_dict(call)] if is_list(calls) else []
+    if not is_list(calls):
+        return []
+    if len(calls) > MAX_TOOL_CALL_COUNT:
+        raise AgentError(f"the answer calls {len(calls):,} tools, and it may call {MAX_TOOL_CALL_COUNT}")
+    return [_tool_call(call) for call in calls if is_dict(call)]
 
 
 def _tool_call(call: Mapping[str, Value]) -> Value:

@@ -6,9 +6,11 @@ Every shipped model agent uses OpenAI's protocol; the other providers offer it i
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -36,6 +38,9 @@ _MAX_ANSWER_BYTES = 50_000_000
 
 MAX_MODEL_CALL_S = 3600.0
 """Seconds of one request to a model, whatever trickles in meanwhile."""
+
+_PACKAGE = ("openai", "openai.resources.chat", "openai.resources.embeddings", "openai.resources.images")
+"""What a client needs of the package: to import it takes a second and more."""
 
 _SENT_ANYWHERE = frozenset(
     {
@@ -179,6 +184,8 @@ async def client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpe
 async def _client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpenAI]:
     guard = Guard.of(context.settings.allow_hosts)
     guard = guard.trusting(to.base_url) if to.trusted else guard
+    if _PACKAGE[-1] not in sys.modules:  # in the event loop, all other calls would wait for it
+        await asyncio.to_thread(lambda: [import_module(name) for name in _PACKAGE])
     if not to.shared:
         async with _new(to, guard) as once:
             yield once
@@ -198,7 +205,7 @@ async def close_clients() -> None:
 
 
 def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
-    from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- takes a second to import
+    from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- loaded by now
 
     http = httpx2.AsyncClient(
         transport=GuardedTransport(guard, keep_alive=True, largest=_MAX_ANSWER_BYTES),

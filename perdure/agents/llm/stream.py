@@ -1,15 +1,33 @@
-"""Puts the chunks of a streamed chat completion together to the completion that they are parts of."""
+"""Puts the chunks of a streamed chat completion together to the completion that they are parts of.
+
+A server may stream for as long as it likes, so the parts are bounded, and what is appended is joined once,
+at the end: to append to a string copies it each time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from perdure.agents.llm.messages import MAX_TOOL_CALL_COUNT
 from perdure.errors import AgentError, TransientError
 from perdure.graph.values import Value, is_dict, is_list
 
 MAX_COMPLETION_CHARS = 5_000_000
 """Characters of one answer."""
+
+MAX_CHUNK_COUNT = 200_000
+"""Chunks of one answer; most models send one for each token."""
+
+MAX_CHOICE_COUNT = 128
+"""Choices of one answer, as with OpenAI."""
+
+MAX_CHUNK_FIELD_COUNT = 100
+"""Fields of an answer, and of each of its messages."""
+
+
+class _Text(list[str]):
+    """The pieces of a string."""
 
 
 @dataclass
@@ -33,12 +51,16 @@ class Assembly:
     usage: Value = None
     choices: dict[int, _Choice] = field(default_factory=dict[int, _Choice])
     size: int = 0
+    chunks: int = 0
 
     def add(self, chunk: Mapping[str, Value]) -> Mapping[str, Value] | None:
         """Adds a chunk; returns the first choice's delta. Raises AgentError if it is not a valid chunk."""
+        self.chunks += 1
+        if self.chunks > MAX_CHUNK_COUNT:
+            raise AgentError(f"the answer has more than {MAX_CHUNK_COUNT:,} chunks")
         for key, value in chunk.items():
             if key not in ("choices", "usage", "object") and value is not None:
-                self.head[key] = value
+                _set(self.head, key, value)
         self.usage = chunk.get("usage") or self.usage
         shown: Mapping[str, Value] | None = None
         choices = chunk.get("choices")
@@ -48,6 +70,8 @@ class Assembly:
             index = choice.get("index", 0)
             if not isinstance(index, int):
                 raise AgentError("the stream is malformed: the index of a choice must be a number")
+            if not 0 <= index < MAX_CHOICE_COUNT:
+                raise AgentError(f"the stream is malformed: a choice has index {index}")
             target = self.choices.setdefault(index, _Choice())
             target.finish = choice.get("finish_reason") or target.finish
             delta = choice.get("delta")
@@ -70,9 +94,9 @@ class Assembly:
                 for call in value if is_list(value) else []:
                     self._extend_call(choice.calls, call)
             elif isinstance(value, str) and key != "role":
-                choice.message[key] = self._grown(choice.message.get(key), value)
+                _set(choice.message, key, self._grown(choice.message.get(key), value))
             elif value is not None:
-                choice.message[key] = value
+                _set(choice.message, key, value)
 
     def _extend_call(self, calls: list[dict[str, Value]], call: Value) -> None:
         if not is_dict(call):
@@ -87,11 +111,19 @@ class Assembly:
         if isinstance(arguments, str):
             target["function"]["arguments"] = self._grown(target["function"]["arguments"], arguments)
 
-    def _grown(self, text: Value, piece: str) -> str:
+    def _grown(self, text: Value, piece: str) -> _Text:
         self.size += len(piece)
         if self.size > MAX_COMPLETION_CHARS:
             raise AgentError(f"the answer is longer than {MAX_COMPLETION_CHARS:,} characters")
-        return text + piece if isinstance(text, str) else piece
+        text = text if isinstance(text, _Text) else _Text()
+        text.append(piece)
+        return text
+
+
+def _set(fields: dict[str, Value], key: str, value: Value) -> None:
+    if key not in fields and len(fields) >= MAX_CHUNK_FIELD_COUNT:
+        raise AgentError(f"the stream is malformed: there are more than {MAX_CHUNK_FIELD_COUNT} fields")
+    fields[key] = value
 
 
 def _place(calls: list[dict[str, Value]], call: Mapping[str, Value]) -> dict[str, Value]:
@@ -99,7 +131,7 @@ def _place(calls: list[dict[str, Value]], call: Mapping[str, Value]) -> dict[str
     index = call.get("index")
     if not isinstance(index, int):
         index = len(calls) if call.get("id") or not calls else len(calls) - 1
-    if not 0 <= index < 1000:
+    if not 0 <= index < MAX_TOOL_CALL_COUNT:
         raise AgentError(f"the stream is malformed: a tool call has index {index}")
     while len(calls) <= index:
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
@@ -108,6 +140,8 @@ def _place(calls: list[dict[str, Value]], call: Mapping[str, Value]) -> dict[str
 
 def _clean(value: Value) -> Value:
     """Strings with the surrogate pairs that chunks cut joined again; a lone half becomes U+FFFD."""
+    if isinstance(value, _Text):
+        value = "".join(value)
     if isinstance(value, str):
         if value.isascii():
             return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from perdure.agents.agent import AgentContext, Sample, agent
@@ -57,14 +58,26 @@ def string_splitter(inputs: dict[str, Value], params: dict[str, Value]) -> dict[
     step = float(to_number(size)) - float(to_number(overlap))
     parts = _floor(length / step) + 1 if step else math.nan
     count = array_length(parts, "stringSplitterAgent: the number of chunks")
-    contents: list[str] = []
+    is_plain = type(size) is int and size >= 0 and step >= 1 and step.is_integer()
+    if is_plain and count * size <= MAX_VALUE_BYTES:
+        ranges = ((start, start + size) for start in range(0, count * int(step), int(step)))
+    else:
+        ranges = _ranges(count, step, size, length)
+    if plain:
+        contents = [source[first:last] for first, last in ranges]
+    else:
+        contents = [units[2 * first : 2 * last].decode(*_UTF_16) for first, last in ranges]
+    return {"contents": contents, "count": count, "chunkSize": size, "overlap": overlap}
+
+
+def _ranges(count: int, step: float, size: Value, length: int) -> Iterator[tuple[int, int]]:
+    """Where chunks begin and end, as JavaScript does it with any numbers. Raises SizeExceeded."""
     meter = Meter(MAX_VALUE_BYTES)
     for index in range(count):
         start = index * step
         first, last = sorted((_clamp(start, length), _clamp(to_number(plus(start, size)), length)))
         meter.add(last - first)
-        contents.append(source[first:last] if plain else units[2 * first : 2 * last].decode(*_UTF_16))
-    return {"contents": contents, "count": count, "chunkSize": size, "overlap": overlap}
+        yield first, last
 
 
 def _floor(value: float) -> float:

@@ -19,6 +19,11 @@ examples:
   perdure pending --who anna@example.org   those of Anna, and those for anybody
   perdure pending --json
 """
+MAX_SHOWN_RUNS_COUNT = 5
+"""Runs that are named of those that no worker replies for."""
+
+OPEN_RUNS = "ExecutionStatus = 'Running'"
+
 PENDING_TITLES = ("run", "path", "who", "since", "question")
 
 
@@ -34,7 +39,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _main(args: argparse.Namespace, client: GraphClient) -> int:
-    questions = [question async for question in client.pending(args.who)]
+    unknown: list[str] = []
+    questions = [question async for question in client.pending(args.who, unknown=unknown.append)]
+    if not questions and not unknown:  # what no worker has begun is not known to ask
+        newest = client.list(MAX_SHOWN_RUNS_COUNT, OPEN_RUNS)
+        unknown = [run.id async for run in newest if await client.get(run.id).status() is None]
     if args.json:
         from perdure.protocol.records import to_plain  # noqa: PLC0415 -- only for JSON
 
@@ -43,8 +52,14 @@ async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     elif questions:
         now = datetime.now(UTC).timestamp()
         output.result(output.table(PENDING_TITLES, [_cells(question, now) for question in questions]))
-    else:
+    elif not unknown:
         output.note("no question is open")
+    if unknown:
+        runs = "a run" if len(unknown) == 1 else f"{len(unknown)} runs"
+        more = ", …" if len(unknown) > MAX_SHOWN_RUNS_COUNT else ""
+        shown = ", ".join(unknown[:MAX_SHOWN_RUNS_COUNT]) + more
+        output.note(f"what {runs} may ask is not known, for no worker replies: {shown}")
+        output.note("hint: start `perdure worker`")
     return 0
 
 
