@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,7 +50,8 @@ async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverte
     """The model of the run that has these histories, one for each of its executions, oldest first."""
     first = histories[0].events[0].workflow_execution_started_event_attributes
     request: RunRequest = (await converter.decode(first.input.payloads, [RunRequest]))[0]
-    return run_model(histories, request, await replay(histories, converter))
+    notes = await replay(histories, converter)
+    return await asyncio.to_thread(run_model, histories, request, notes)  # a second, if the run is large
 
 
 async def _chain(temporal: Client, id: str, execution: str) -> list[WorkflowHistory]:

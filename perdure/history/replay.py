@@ -46,6 +46,11 @@ _UNTAKEN: Final = frozenset(
 )
 """Events that a worker takes in with its next step."""
 
+_IN_VAIN: Final = frozenset(
+    {EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
+)
+"""Ends of steps that did not count: a worker takes them again."""
+
 
 @dataclass(slots=True)
 class Replayed:
@@ -105,9 +110,15 @@ def _as_far_as_taken(history: WorkflowHistory) -> WorkflowHistory:
     """
     kinds = [event.event_type for event in history.events]
     count = len(kinds) if EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED in kinds else 0
-    while count and kinds[count - 1] in _UNTAKEN:
-        count -= 1
+    while count and kinds[count - 1] in {*_UNTAKEN, *_IN_VAIN}:
+        is_in_vain = kinds[count - 1] in _IN_VAIN
+        count = _last(kinds[:count], EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED) if is_in_vain else count - 1
     return replace(history, events=history.events[:count])
+
+
+def _last(kinds: Sequence[int], kind: int) -> int:
+    """The index of the last one, 0 for none."""
+    return max((number for number, each in enumerate(kinds) if each == kind), default=0)
 
 
 async def problem_in(id: str, data: bytes) -> str | None:

@@ -53,7 +53,7 @@ def application(
         hub.close()
 
     app = Starlette(routes=_routes(page=page), exception_handlers={PerdureError: on_error}, lifespan=lifespan)
-    app.state.client, app.state.hub = client, hub
+    app.state.client, app.state.hub, app.state.inbox = client, hub, inbox_api.Inbox(client)
     app.state.agents = catalog() if agents is None else agents
     return RequestGuard(app, token, hosts)
 

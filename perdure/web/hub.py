@@ -65,9 +65,15 @@ class Watch:
         self._run = run
         self._viewers: set[_Viewer] = set()
         self._state: dict[str, Any] = {}
+        self._model: RunModel | None = None
         self._problem: dict[str, Any] | None = None
         self._is_over = False
         self._tasks = [asyncio.ensure_future(self._follow()), asyncio.ensure_future(self._stream())]
+
+    @property
+    def model(self) -> RunModel | None:
+        """The run as its viewers see it; None before it was read, and when it cannot be."""
+        return self._model if self._problem is None else None
 
     @property
     def is_watched(self) -> bool:
@@ -129,7 +135,7 @@ class Watch:
 
     def _show(self, model: RunModel) -> bool:
         """Hands the viewers what is new; returns whether anything is."""
-        state = views.state(model)
+        self._model, state = model, views.state(model)
         is_changed = state != self._state
         if is_changed:
             self._state = state
@@ -175,6 +181,12 @@ class Hub:
             if not watch.is_watched and self._watches.get(id) is watch:
                 del self._watches[id]
                 watch.close()
+
+    async def model(self, id: str) -> RunModel:
+        """The run as it is shown: that of its viewers, if it has any. Raises UsageError."""
+        watch = self._watches.get(id)
+        model = None if watch is None else watch.model
+        return model or await self._client.get(id).history()
 
     def close(self) -> None:
         """Ends all watches."""

@@ -76,7 +76,10 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
         "query": "a list filter of Temporal",
     },
     "result": {"wait": "seconds to wait for the end, at most 60"},
-    "graph": {"around": "of a graph with more than 300 nodes, the node to draw with its neighbours"},
+    "graph": {
+        "around": "of a graph with more than 300 nodes, the node to draw with its neighbours",
+        "document": "0 leaves the document out: it may be large",
+    },
     "rows": {
         "offset": "the first row",
         "limit": "at most this many (50)",

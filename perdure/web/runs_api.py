@@ -58,6 +58,11 @@ def run_of(request: Request) -> Run:
     return _client(request).get(request.path_params["id"])
 
 
+async def _shown(request: Request) -> RunModel:
+    hub = cast(Hub, request.app.state.hub)
+    return await hub.model(request.path_params["id"])
+
+
 async def body_of(request: Request) -> dict[str, Value]:
     """The JSON object of a request that says that it is JSON. Raises UsageError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
@@ -144,7 +149,7 @@ def _quoted(text: str) -> str:
 
 async def get(request: Request) -> Response:
     """A run: its state, counts, questions."""
-    return as_json(views.summary(await run_of(request).history()))
+    return as_json(views.summary(await _shown(request)))
 
 
 async def result(request: Request) -> Response:
@@ -172,9 +177,10 @@ def _outcome(ended: RunResult) -> dict[str, Value]:
 
 async def graph(request: Request) -> Response:
     """The document of the run, and its picture."""
-    model = await run_of(request).history()
-    drawn = picture(dict(model.graph), request.query_params.get("around"))
-    return as_json({"graph": dict(model.graph), "picture": asdict(drawn)})
+    document = dict((await run_of(request).request()).graph)
+    drawn = picture(document, request.query_params.get("around"))
+    shown = {} if request.query_params.get("document") == "0" else {"graph": document}
+    return as_json({**shown, "picture": asdict(drawn)})
 
 
 async def node(request: Request) -> Response:
@@ -193,7 +199,7 @@ async def explain_node(request: Request) -> Response:
 
 async def rows(request: Request) -> Response:
     """Rows of a map."""
-    model = await run_of(request).history()
+    model = await _shown(request)
     offset = int(number(request, "offset", 0, 1e9))
     limit = int(number(request, "limit", 50, views.MAX_PAGE_ROW_COUNT))
     phase = request.query_params.get("phase", "")
@@ -207,7 +213,7 @@ async def timeline(request: Request) -> Response:
 
 async def pending(request: Request) -> Response:
     """The questions of a run."""
-    model: RunModel = await run_of(request).history()
+    model = await _shown(request)
     return as_json({"questions": views.summary(model)["questions"]})
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from perdure.graph.deferred import described
 from perdure.graph.javascript import stringify
 from perdure.graph.values import UNDEFINED, Value
-from perdure.history.model import Attempt, NodeModel, Phase, RunModel
+from perdure.history.model import Attempt, NodeModel, Phase, Question, RunModel
 
 STRIP_CELL_COUNT: Final = 100
 """Cells of the strip that stands for the rows of a map."""
@@ -78,21 +78,24 @@ def summary(model: RunModel) -> dict[str, Any]:
         "cause": None if model.cause is None else asdict(model.cause),
         "errors": dict(model.errors),
         "problem": model.problem,
-        "questions": [
-            {
-                "address": question.address,
-                "path": question.prompt.path,
-                "message": question.prompt.message,
-                "required": question.prompt.required,
-                "schema": question.prompt.schema,
-                "prefill": question.prompt.prefill,
-                "who": question.prompt.who,
-                "quorum": question.prompt.quorum,
-                "asked": question.prompt.asked,
-                "answers": question.prompt.answers,
-            }
-            for question in model.questions
-        ],
+        "questions": [question_view(question) for question in model.questions],
+    }
+
+
+def question_view(question: Question) -> dict[str, Any]:
+    """One question, with what its form is made of."""
+    prompt = question.prompt
+    return {
+        "address": question.address,
+        "path": prompt.path,
+        "message": prompt.message,
+        "required": prompt.required,
+        "schema": prompt.schema,
+        "prefill": prompt.prefill,
+        "who": prompt.who,
+        "quorum": prompt.quorum,
+        "asked": prompt.asked,
+        "answers": prompt.answers,
     }
 
 

@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 
 from perdure.engine.lookahead import Answers, Lookahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
@@ -186,6 +186,19 @@ class Segments:
         if self._seen.issuperset(unsent) and self._is_out_of_turn():
             return
         self._seen.update(unsent)
+        self._open = self.host.start_local_activity(
+            SEGMENT,
+            self._written(scheduler, now_ms, unsent),
+            summary=self._summary(),
+            start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
+            retry_policy=NO_RETRY,
+        )
+        self._open.add_done_callback(lambda task: self._answered(task, now_ms))
+
+    def _written(self, scheduler: Scheduler, now_ms: int, unsent: list[int]) -> RawValue:
+        """The state that a segment continues from; nothing in the replay of a reader, which executes none."""
+        if self.progress.journal is not None:
+            return pack(None)
         options = replace(self.request.options, injects=(), previous_results=None)
         fields = replace(self.request, document={}, options=options, state=None)
         request = SegmentRequest(
@@ -198,14 +211,7 @@ class Segments:
             unsent=unsent,
             recalled=written_numbers(self.used) if self.recalls else "",
         )
-        self._open = self.host.start_local_activity(
-            SEGMENT,
-            pack(request, limited=False),
-            summary=self._summary(),
-            start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
-            retry_policy=NO_RETRY,
-        )
-        self._open.add_done_callback(lambda task: self._answered(task, now_ms))
+        return pack(request, limited=False)
 
     def _is_out_of_turn(self) -> bool:
         """Whether another call answers before all pure ones: a segment would end where it began."""

@@ -13,6 +13,7 @@ from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.web.serving import WebServer
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +105,13 @@ async def test_a_question_is_listed_and_answered(client: GraphClient, api: httpx
     assert (waiting.status_code, waiting.json()) == (202, {"state": "running"})
     async with _worker(client, "web-b"):
         await _until(api, "/runs/asks-1", "counts", {"asks": 1, "waiting": 1})
-        asked = [item for item in (await api.get("/pending")).json()["questions"] if item["run"] == "asks-1"]
+
+        async def listed() -> list[dict[str, Any]]:
+            every = (await api.get("/pending")).json()["questions"]
+            return [item for item in every if item["run"] == "asks-1"]
+
+        asked = await until(listed, "the question is listed", seconds=60)
+        assert asked == await listed()
         assert [(item["path"], item["message"]) for item in asked] == [("who", "**Your** name?")]
         taken = await api.post("/runs/asks-1/answers", json={"path": "who", "value": "Ada", "who": "anna"})
         assert taken.status_code == 200

@@ -33,7 +33,7 @@ class RunPage {
     this.below = h("section", { class: "below", hidden: true, "aria-label": "Timeline" });
     this.help = h("dialog", {}, h("h2", {}, "Keys"), h("pre", {}, KEYS), h("form", { method: "dialog" }, h("button", {}, "Close")));
     fill(this.main, this.bar, h("div", { class: "split" }, this.stage, this.panel), this.below, this.help);
-    const { picture } = await get(runPath(this.id, "graph"));
+    const { picture } = await get(`${runPath(this.id, "graph")}?document=0`);
     if (this.signal.aborted) return;
     this.drawing = new Drawing(picture, (address) => this.choose(address));
     fill(this.stage, this.drawing.element);
@@ -160,7 +160,7 @@ class RunPage {
   finder(picture) {
     const input = h("input", { type: "search", id: "search", placeholder: `${picture.total} nodes: show the neighbours of …`, "aria-label": "Node" });
     input.addEventListener("change", async () => {
-      const found = await get(`${runPath(this.id, "graph")}?around=${encodeURIComponent(input.value)}`);
+      const found = await get(`${runPath(this.id, "graph")}?document=0&around=${encodeURIComponent(input.value)}`);
       this.drawing = new Drawing(found.picture, (address) => this.choose(address));
       this.drawing.update(this.boxes);
       fill(this.stage, input, this.drawing.element);
