@@ -98,4 +98,4 @@ async def test_it_is_that_of_a_replay(path: Path) -> None:
     history = json.loads(path.read_text())
     last = len(history["events"])
     taken, refused = await followed(history, list(range(5, last, max(1, last // STEP_COUNT))))
-    assert taken > refused
+    assert taken > refused or taken + refused == 0  # a history of one workflow task
