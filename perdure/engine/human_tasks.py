@@ -80,7 +80,7 @@ class HumanPrompt:
     timeout: Mapping[str, Value] = field(default_factory=dict[str, Value])
     asked: int = 0
     answers: Sequence[Mapping[str, Value]] = field(default_factory=list[Mapping[str, Value]])
-    notify: Sequence[str] = (DEFAULT_CHANNEL,)
+    notify: Sequence[str] = field(default_factory=lambda: [DEFAULT_CHANNEL])
 
     @property
     def need(self) -> int:

@@ -79,6 +79,10 @@ class TurnOrder:
         else:
             expected.event = event
 
+    def arrive_first(self, events: Iterable[Event]) -> None:
+        """Answers that were waited for before anything else: handed on before all that have no turn."""
+        self._arrived.extendleft(reversed([*events]))
+
     def drop(self, call: CallId) -> None:
         """The call was cancelled. An answer that has arrived is handed on all the same, and ignored."""
         expected = self._missing.pop(call, None)

@@ -221,7 +221,7 @@ def _to_string(value: float) -> Value:
 
 @function("add", on="number", argument=r"(-?[0-9]+)")
 def _add(value: float, other: str) -> Value:
-    return number(float(number(value)) + float(number(int(other))))
+    return number(float(number(value)) + float(other))
 
 
 @function("equal", on="number", argument=f"({_WORD}]+)")

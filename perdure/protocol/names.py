@@ -36,7 +36,7 @@ SEND_AFTER_DRAIN: Final = "send-after-drain"
 """The patch since which waiting calls are sent when a drain ends together with its last calls."""
 
 FETCHES_IN_TURN: Final = "fetches-in-turn"
-"""The patch since which a run has one fetch of values at a time, and no segment meanwhile."""
+"""The patch since which a run has one fetch of values at a time, and does nothing else meanwhile."""
 
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""

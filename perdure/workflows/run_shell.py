@@ -35,7 +35,6 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
 from perdure.protocol.agents import Placement
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.names import FETCHES_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
@@ -77,7 +76,7 @@ class RunShell:
         )
         place = host, request, opening.directory, self.placement, self.progress, self._turns
         self._segments = Segments(*place, self._share, self.notify, self._send)
-        self._values = Values(host, self._arrive)
+        self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
         notices = Notices(host, request.name, opening.directory.channels, self.progress, self.notify)
         parts = host, request, opening.directory, self._timers, self.progress
@@ -162,7 +161,7 @@ class RunShell:
         """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, answers, fuel = None, self._segments.answers, scheduler.board.fuel
         until = fuel.activation_end
-        while finish is None and not self._segments.is_open and fuel.used < until:
+        while finish is None and not self._is_blocked() and fuel.used < until:
             event = self._turns.next()
             if event is None:
                 break
@@ -177,18 +176,24 @@ class RunShell:
         if self._segments.refusal is not None:
             raise self._segments.refusal
         limits.check(self._share.total)
-        if self._turns.has_next() and not self._segments.is_open:  # this activation has done enough
+        if self._turns.has_next() and not self._is_blocked():  # this activation has done enough
             await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
             self._now = now_ms(self._host)
             return
-        if not self._continuation.is_holding:
+        if not self._continuation.is_holding and not self._values.is_open:
             self._outbox.pump()
-        if not self._segments.is_open:
+        if not self._is_blocked():
+            self._values.begin()
+        if not self._is_blocked():
             await self._look_ahead(scheduler)
-        if not self._segments.is_open:
+        if not self._is_blocked():
             self.people.index()
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
+
+    def _is_blocked(self) -> bool:
+        """Whether nothing is handed on: in a replay, what arrives meanwhile arrives together with the end."""
+        return self._segments.is_open or self._values.is_open
 
     async def _look_ahead(self, scheduler: Scheduler) -> None:
         """Nothing can be handed on: begins a segment, or continues as new where that is due."""
@@ -196,8 +201,7 @@ class RunShell:
         if not self._continuation.is_due():
             if was_holding:
                 self._outbox.release()
-            if self._values.is_idle() or not self._host.is_patched(FETCHES_IN_TURN):
-                self._segments.begin(scheduler, self._now)
+            self._segments.begin(scheduler, self._now)
         elif self._is_idle():
             await self._continue_as_new(scheduler)
         else:
@@ -237,6 +241,10 @@ class RunShell:
 
     def _arrive(self, event: Event) -> None:
         self._turns.arrive(event)
+        self.notify()
+
+    def _fetched(self, events: Sequence[Event]) -> None:
+        self._turns.arrive_first(events)
         self.notify()
 
     def _carry_out(self, scheduler: Scheduler, commands: list[Command]) -> Finish | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -51,25 +51,27 @@ STORE_RETRY_POLICY: Final = RetryPolicy(
 
 @dataclass(slots=True)
 class Values:
-    """The way to the store, for one run. `arrive` is handed the answers.
+    """The way to the store, for one run. `answered` is handed the answers, which go before all others.
 
-    One local activity at a time answers all requests that wait for it. When several are on their way, the SDK
-    hands their results over one by one in a live run, and all at once in a replay, where the run would then
-    decide something else. If a request fails, each of its batch is sent alone: the others may succeed.
+    One local activity at a time answers all requests that wait for it, and meanwhile the run hands nothing on
+    and sends nothing. The SDK hands over what arrives one by one in a live run all at once in a replay: only
+    so does the replay decide the same. If a request fails, each of its batch is sent alone: the others may
+    succeed.
     """
 
     host: Host
-    arrive: Callable[[Event], None]
+    arrive: Callable[[Event], None]  # before the patch: as they come
+    answered: Callable[[Sequence[Event]], None]
     #: Requests on their way; before the patch each has a task of its own.
     _open: dict[int, asyncio.Task[Any]] = field(default_factory=dict[int, asyncio.Task[Any]])
     _waiting: dict[int, Fetch] = field(default_factory=dict[int, Fetch])
+    _in_turn: bool = False
     _alone: set[int] = field(default_factory=set[int])
 
     def fetch(self, command: Fetch) -> None:
-        """Asks to know a value."""
+        """Asks to know a value: now, or at the next `begin`."""
         if self.host.is_patched(FETCHES_IN_TURN):
             self._waiting[command.call] = command
-            self._begin()
             return
         payload = pack([command.distant, command.whole], limited=False)
         task = self._start(payload, command)
@@ -98,10 +100,16 @@ class Values:
         summary = str(first.distant)[:100]
         return self.host.start_local_activity(FETCH, payload, summary=summary, **_STORE_ACTIVITY_OPTIONS)
 
-    def _begin(self) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether the run waits for values before it does anything else."""
+        return self._in_turn and bool(self._open)
+
+    def begin(self) -> None:
         """Sends what waits, once nothing is on its way."""
         if self._open or not self._waiting:
             return
+        self._in_turn = True
         batch = list(islice(self._waiting.values(), MAX_FETCH_COUNT))
         batch = next(([command] for command in batch if command.call in self._alone), batch)
         requests: Value = [[command.distant, command.whole] for command in batch]
@@ -111,19 +119,15 @@ class Values:
             self._open[command.call] = task
         task.add_done_callback(lambda done: self._answered(batch, done))
 
-    def _answered(self, batch: list[Fetch], task: asyncio.Task[RawValue]) -> None:
+    def _answered(self, batch: list[Fetch], task: asyncio.Task[Any]) -> None:
         still_open = {command.call for command in batch if self._open.pop(command.call, None) is not None}
-        if not task.cancelled():
-            answers = _answers(batch, task)
-            for command, answer in zip(batch, answers or (), strict=False):
-                if command.call in still_open:
-                    self.arrive(answer)
-            if answers is None:
-                again = {command.call: command for command in batch if command.call in still_open}
-                self._alone.update(again)
-                self._waiting = {**again, **self._waiting}
+        answers = [] if task.cancelled() else _answers(batch, task)
+        if answers is None:
+            again = {command.call: command for command in batch if command.call in still_open}
+            self._alone.update(again)
+            self._waiting = {**again, **self._waiting}
         self._alone &= self._waiting.keys()
-        self._begin()
+        self.answered([event for event in answers or () if event.call in still_open])
 
     def _fetched(self, call: int, task: asyncio.Task[Any]) -> None:
         if self._open.pop(call, None) is None or task.cancelled():
@@ -139,7 +143,7 @@ class Values:
         self.arrive(answer)
 
 
-def _answers(batch: list[Fetch], task: asyncio.Task[RawValue]) -> list[Event] | None:
+def _answers(batch: list[Fetch], task: asyncio.Task[RawValue]) -> list[Fetched | AgentFailed] | None:
     """The answers to a batch; None if each is to be asked for alone."""
     error = task.exception()
     if error is not None:

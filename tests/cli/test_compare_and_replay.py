@@ -3,32 +3,31 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from perdure.cli.main import run
+from tests.support.cli import Cli
 from tests.support.histories import FOLDER
 
 
-def test_graphs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_graphs_are_compared(perdure: Cli, tmp_path: Path) -> None:
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     old.write_text("nodes: {a: {agent: copyAgent, retry: 1}, b: {value: 1}}")
     new.write_text("nodes: {a: {agent: copyAgent, retry: 2}, c: {value: 1}}")
-    assert run(["diff", str(old), str(new)]) == 1
-    assert capsys.readouterr().out.splitlines() == [
+    done = perdure("diff", str(old), str(new))
+    assert done.code == 1
+    assert done.out.splitlines() == [
         "node  change   keys",
         "a     how      retry",
         "c     added",
         "b     removed",
     ]
-    assert run(["diff", str(old), str(old)]) == 0
+    assert perdure("diff", str(old), str(old)).code == 0
 
 
-def test_a_history_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay-check", str(FOLDER / "hello.json"), str(FOLDER / "rerun.json")]) == 0
-    assert capsys.readouterr().out == "2 replayed, 0 do not fit this version\n"
+def test_a_history_that_fits(perdure: Cli) -> None:
+    done = perdure("replay-check", str(FOLDER / "hello.json"), str(FOLDER / "rerun.json"))
+    assert (done.code, done.out) == (0, "2 replayed, 0 do not fit this version\n")
 
 
-def test_a_history_that_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_history_that_does_not(perdure: Cli, tmp_path: Path) -> None:
     history = json.loads((FOLDER / "concurrent_profiles.json").read_text())
     for event in history["events"]:
         scheduled = event.get("activityTaskScheduledEventAttributes")
@@ -36,13 +35,13 @@ def test_a_history_that_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[s
             scheduled["activityId"] = "another"
     path = tmp_path / "altered.json"
     path.write_text(json.dumps(history))
-    assert run(["replay-check", str(path)]) == 1
-    assert "1 replayed, 1 do not fit this version" in capsys.readouterr().out
+    done = perdure("replay-check", str(path))
+    assert (done.code, "1 replayed, 1 do not fit this version" in done.out) == (1, True)
 
 
-def test_what_is_not_a_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_a_history(perdure: Cli, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text("[1]")
-    assert run(["replay-check", str(path)]) == 2
-    assert "this is not a history" in capsys.readouterr().err
-    assert run(["replay-check"]) == 2
+    done = perdure("replay-check", str(path))
+    assert (done.code, "this is not a history" in done.err) == (2, True)
+    assert perdure("replay-check").code == 2

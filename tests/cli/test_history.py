@@ -45,7 +45,7 @@ def test_why(perdure: Cli) -> None:
     perdure("run", "g.yaml", "--id", "why")
     said = perdure("explain", "why", "after").out.splitlines()
     assert said[0] == "after: waiting"
-    assert said[1].startswith("  the run is failed: checked: ")
+    assert said[1].startswith("  the run is failed: checked[1].kept: ")
     explained = json.loads(perdure("explain", "why", "after", "--json").out)
     assert (explained["cause"]["code"], explained["chain"]) == ("run-over", ["checked"])
     unknown = perdure("explain", "why", "nowhere")

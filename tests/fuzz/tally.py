@@ -8,12 +8,13 @@ from random import Random
 from typing import Any
 
 from perdure.errors import PerdureError
+from perdure.graph.binary import Array
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import Undefined
 from tests.fuzz.mutate import hostile
 from tests.fuzz.readers import KINDS
 
-LEAVES = (type(None), bool, int, float, str, Undefined, Deferred)
+LEAVES = (type(None), bool, int, float, str, bytes, Undefined, Deferred, Array)
 MAX_SHOWN = 5
 
 
@@ -63,7 +64,7 @@ def _show(found: Tally, finding: str, payload: Any) -> None:
 
 
 def is_pure(value: Any) -> bool:
-    """Whether there is nothing in `value` but JSON types, undefined and deferred values."""
+    """Whether there is nothing in `value` but JSON types, undefined, bytes, arrays and deferred values."""
     todo = [value]
     while todo:
         part = todo.pop()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
+from temporalio.common import RawValue
 
 from perdure.engine.state import TERMINAL_STATES
 from perdure.history.model import RunModel
 from perdure.history.read import replayed
 from perdure.plugin import data_converter
 from perdure.protocol.payloads import RunResult
-from perdure.protocol.records import from_plain
+from perdure.protocol.wire import unpack
 from tests.support.histories import HISTORIES
 
 pytestmark = pytest.mark.anyio
@@ -35,13 +35,12 @@ async def model_of(history: dict[str, Any], events: int | None = None) -> RunMod
 
 def result_of(history: dict[str, Any]) -> RunResult:
     """What the run left behind, by its last event."""
-    last = history["events"][-1]
-    failed = last.get("workflowExecutionFailedEventAttributes")
-    if failed is None:
-        (payload,) = last["workflowExecutionCompletedEventAttributes"]["result"]["payloads"]
-    else:
-        (payload,) = failed["failure"]["applicationFailureInfo"]["details"]["payloads"]
-    return from_plain(RunResult, json.loads(base64.b64decode(payload["data"])))
+    last = WorkflowHistory.from_json("recorded", history).events[-1]
+    failed = last.workflow_execution_failed_event_attributes.failure
+    ended = failed.application_failure_info.details if failed.message else None
+    completed = last.workflow_execution_completed_event_attributes.result
+    (payload,) = (completed if ended is None else ended).payloads
+    return unpack(RawValue(payload), RunResult, strict=False)
 
 
 @each

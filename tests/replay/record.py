@@ -32,6 +32,7 @@ from perdure.lineage.change import Change
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
 from tests.support.draining import drained
+from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.servers import Answer, serve
 
@@ -49,6 +50,9 @@ async def record(names: Sequence[str]) -> None:
                     await _record_graph(client, path)
             if not names or "drained" in names:
                 await _keep(await drained(client, "drained"), "drained")
+            if not names or "fetches" in names:
+                async with fetching(client, "fetches", 8) as run:
+                    await _keep(run, "fetches")
             local.stop(client.settings)
 
 

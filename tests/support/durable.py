@@ -39,7 +39,8 @@ async def embedded(home: Path) -> AsyncIterator[GraphClient]:
         async with connected(home) as client:
             yield client
             with suppress(RPCError):  # some tests take the server away
-                assert await stuck_runs(client) == []
+                stuck = await stuck_runs(client)
+                assert stuck == [], stuck
     finally:
         server.stop(Settings(home=home))
 

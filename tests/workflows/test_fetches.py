@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.unit, pytest.mark.anyio]
 def asking(count: int) -> tuple[FakeHost, Values, list[Event]]:
     """A run that asks for `count` values at once."""
     host, arrived = FakeHost(), list[Event]()
-    values = Values(host, arrived.append)
+    values = Values(host, arrived.append, arrived.extend)
     for call in range(count):
         values.fetch(
             Fetch(call=call, distant=BlobRef(f"{call:064x}", 5, "string"), whole=True, then="attempt")
@@ -38,42 +38,59 @@ async def answer(host: FakeHost, result: Any) -> None:
 
 async def test_what_waits_is_fetched_together() -> None:
     host, values, arrived = asking(4)
-    assert (sizes(host), values.is_idle()) == ([1], False)
-    await answer(host, ["a"])
-    assert sizes(host) == [1, 3]
-    await answer(host, ["b", "c", "d"])
+    assert (sizes(host), values.is_open, values.is_idle()) == ([], False, False)
+    values.begin()
+    values.begin()
+    assert (sizes(host), values.is_open) == ([4], True)
+    await answer(host, ["a", "b", "c", "d"])
     assert arrived == [Fetched(call, value) for call, value in enumerate("abcd")]
     assert values.is_idle()
 
 
-async def test_how_many_are_fetched_together() -> None:
-    host, _, _ = asking(2 + MAX_FETCH_COUNT)
+async def test_one_is_on_its_way_at_a_time() -> None:
+    host, values, arrived = asking(1)
+    values.begin()
+    values.fetch(Fetch(call=5, distant=BlobRef("5" * 64, 5, "string"), whole=True, then="attempt"))
+    values.begin()
+    assert sizes(host) == [1]
     await answer(host, ["a"])
+    assert (arrived, values.is_open, values.is_idle()) == ([Fetched(0, "a")], False, False)
+    values.begin()
+    assert sizes(host) == [1, 1]
+
+
+async def test_how_many_are_fetched_together() -> None:
+    host, values, _ = asking(1 + MAX_FETCH_COUNT)
+    values.begin()
     await answer(host, ["b"] * MAX_FETCH_COUNT)
-    assert sizes(host) == [1, 100, 1]
+    values.begin()
+    assert sizes(host) == [100, 1]
 
 
 async def test_a_failure_is_that_of_its_own_request() -> None:
-    host, values, arrived = asking(3)
-    await answer(host, ["a"])
+    host, values, arrived = asking(2)
+    values.begin()
     host.fail(FETCH, AgentError("lost"))
     await host.settle()
-    assert sizes(host) == [1, 2, 1]
+    values.begin()
+    assert sizes(host) == [2, 1]
     host.fail(FETCH, AgentError("lost"))
     await host.settle()
+    values.begin()
     await answer(host, ["c"])
-    assert [type(event) for event in arrived] == [Fetched, AgentFailed, Fetched]
+    assert [type(event) for event in arrived] == [AgentFailed, Fetched]
     assert values.is_idle()
 
 
 async def test_an_abandoned_request_is_not_answered() -> None:
     host, values, arrived = asking(4)
     values.drop(3)
-    await answer(host, ["a"])
+    values.begin()
     values.drop(1)
-    await answer(host, ["b", "c"])
+    await answer(host, ["a", "b", "c"])
     assert arrived == [Fetched(0, "a"), Fetched(2, "c")]
     values.fetch(Fetch(call=9, distant=BlobRef("9" * 64, 5, "string"), whole=True, then="attempt"))
+    values.begin()
     values.drop(9)
     await host.settle()
     assert (host.started[-1].task.cancelled(), values.is_idle()) == (True, True)
@@ -81,7 +98,7 @@ async def test_an_abandoned_request_is_not_answered() -> None:
 
 @pytest.mark.parametrize("result", ["no list", ["one too few"]])
 async def test_an_answer_to_something_else(result: Any) -> None:
-    host, _, arrived = asking(3)
-    await answer(host, ["a"])
+    host, values, arrived = asking(2)
+    values.begin()
     await answer(host, result)
-    assert [type(event) for event in arrived] == [Fetched, AgentFailed, AgentFailed]
+    assert [type(event) for event in arrived] == [AgentFailed, AgentFailed]
