@@ -77,7 +77,7 @@ def ten(agent: str) -> Document:
 
 
 def carry(size: int, agent: str, nodes: int = 10) -> Document:
-    """A text of `size` bytes through a chain of nodes that give their inputs."""
+    """A string of `size` bytes through a chain of nodes that give their inputs."""
     document = chain(nodes, agent)
     document["nodes"]["s0"]["value"] = {"n": "x" * size}
     return document

@@ -141,7 +141,7 @@ async def _point(session: Session, growth: Growth, size: int, times: int) -> tup
 
 
 async def _replayed(handle: Handle, talker: Talker, times: int, file: Path) -> float:
-    """Seconds that the history of a run takes to replay; of one that went on as new, the last part's."""
+    """Seconds that the replay of a run takes; if it was continued as new, that of its last part."""
     file.write_text((await handle.fetch_history()).to_json())
     answers = [await talker.ask(work="replay", file=str(file), ours=True) for _ in range(times + 1)]
     return statistics.median(answer["seconds"] for answer in answers[1:])

@@ -51,12 +51,12 @@ class Window:
     rows: list[int]
     width: int
     at: int = 0
-    done: list[Any] = field(default_factory=list)
+    done: list[Any] = field(default_factory=list[Any])
 
 
 @workflow.defn
 class Map:
-    """One activity for each row, `width` at once; goes on in a new history when the server says so."""
+    """One activity for each row, `width` at once; continues in a new history when the server says so."""
 
     @workflow.run
     async def run(self, window: Window) -> Any:
@@ -93,7 +93,7 @@ class Ten:
 
 @workflow.defn
 class Carry:
-    """A text of `size` bytes through ten activities."""
+    """A string of `size` bytes through ten activities."""
 
     @workflow.run
     async def run(self, size: int) -> Any:

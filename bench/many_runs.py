@@ -80,7 +80,7 @@ def _add(compared: Comparison, name: str, points: list[tuple[float, float]]) -> 
     curve = Curve(name=name, x="open runs", y="MiB of the worker", points=points)
     compared.curves.append(curve)
     if len(points) < 2:
-        compared.series.append(Series(name=name, error="this system does not tell of memory", missing=True))
+        compared.series.append(Series(name=name, error="this system does not report memory", missing=True))
         return
     each = statistics.linear_regression(*zip(*points, strict=True)).slope * 1024
     compared.claims.append(Claim(what=f"KiB for each open run, {name}", value=each, low=each, high=each))

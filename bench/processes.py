@@ -26,7 +26,7 @@ class Missing(Failed):
 
 
 def cpu(pids: Sequence[int]) -> float | None:
-    """Seconds of processor time that the processes have used; None where the system does not tell."""
+    """Seconds of processor time that the processes have used; None where the system does not say."""
     if not PROC.joinpath("self/stat").exists():
         return None
     return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
@@ -54,7 +54,7 @@ def children(pid: int) -> list[int]:
 
 
 def memory(pid: int, what: str = "VmRSS") -> float | None:
-    """MiB that a process has in memory; VmHWM for the most that it had. None where nobody tells."""
+    """MiB that a process has in memory; VmHWM for the most that it had. None where unknown."""
     path = PROC / str(pid) / "status"
     if not path.exists():
         return None
@@ -70,7 +70,7 @@ def is_setting(name: str) -> bool:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a process that finds this checkout and no server but the one it is told."""
+    """The environment of a process that finds this checkout and no server but the one it is passed."""
     kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
     return {**kept, "PYTHONPATH": str(ROOT), "TEMPORAL_CONFIG_FILE": str(ROOT / "no-profiles.toml"), **more}
 
@@ -81,7 +81,7 @@ class Talker:
 
     process: asyncio.subprocess.Process
     complaints: IO[bytes]
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What it said when it was ready: its `versions` and its `durability`."""
 
     @classmethod
@@ -110,7 +110,7 @@ class Talker:
         return await self.heard()
 
     async def heard(self) -> Mapping[str, Any]:
-        """The next line. Raises Failed when it tells of an error, or the process has ended."""
+        """The next line. Raises Failed when it reports an error, or the process has ended."""
         assert self.process.stdout is not None
         while (line := await self.process.stdout.readline()) and not line.startswith(b"{"):
             pass  # a library that prints

@@ -67,7 +67,7 @@ async def _compare(compared: Comparison, options: Options, document: graphs.Docu
 
 
 class Others:
-    """Starts peers for a comparison, which is told of those that are missing."""
+    """Starts peers for a comparison, which reports those that are missing."""
 
     def __init__(self, stack: AsyncExitStack, compared: Comparison) -> None:
         self.stack = stack

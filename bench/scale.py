@@ -141,8 +141,8 @@ async def measure(session: Session, name: str, case: Case) -> dict[str, Any]:
     result = await run.result()
     seconds = time.perf_counter() - began
     histories = await _histories(client, run.id)
-    told, _ = await worker.communicate(b"")
-    cost = json.loads(told.splitlines()[-1])
+    output, _ = await worker.communicate(b"")
+    cost = json.loads(output.splitlines()[-1])
     return {
         "name": name,
         "right": result.results == case.expect,
@@ -191,8 +191,8 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--serve", nargs=2, metavar=("ADDRESS", "HOME"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        sys.exit(connection.run(serve(*given.serve)))
+    args = parser.parse_args()
+    if args.serve:
+        sys.exit(connection.run(serve(*args.serve)))
     else:
-        sys.exit(asyncio.run(main(given.names, given.json)))
+        sys.exit(asyncio.run(main(args.names, args.json)))

@@ -49,7 +49,7 @@ async def _inside(compared: Comparison, options: Options, work: str) -> None:
 
 async def replay(options: Options) -> Comparison:
     """Histories of as many activities, replayed as the workers of each side do it."""
-    size = options.size(650, 3)  # six events each, and below the 4,000 at which a run goes on as new
+    size = options.size(650, 3)  # six events each, and below the 4,000 at which a run continues as new
     compared = Comparison(name="replay", title="Replay of a history of activities", unit="event", size=0)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -82,12 +82,12 @@ def claims(compared: Compared) -> list[Row]:
     """A row for each number that the comparison is about."""
     rows: list[Row] = [("", "value", "pairs", "wanted", "")]
     for each in compared["claims"]:
-        wanted = ""
+        bound = ""
         if each["bound"] is not None:
-            wanted = f"at {'most' if each['at_most'] else 'least'} {number(each['bound'])}"
+            bound = f"at {'most' if each['at_most'] else 'least'} {number(each['bound'])}"
         met = {None: "", True: "met", False: "not met"}[each["met"]]
         spread = f"{number(each['low'])}-{number(each['high'])}"
-        rows.append((each["what"], number(each["value"]), spread, wanted, met))
+        rows.append((each["what"], number(each["value"]), spread, bound, met))
     return _without_empty(rows)
 
 
@@ -98,8 +98,8 @@ def curves(compared: Compared) -> list[Row]:
     rows: list[Row] = [("", *(number(x) for x in xs), "slope")]
     for each in drawable:
         values = dict(map(tuple, each["points"]))
-        told = "grow" in compared["name"] and each["slope"] is not None  # else a base hides it
-        slope = f"{each['slope']:.2f}" if told else ""
+        shows_slope = "grow" in compared["name"] and each["slope"] is not None  # else a base hides it
+        slope = f"{each['slope']:.2f}" if shows_slope else ""
         label = each["y"] if "grow" in compared["name"] else f"{each['name']}, {each['y']}"
         rows.append((label, *(number(values[x]) if x in values else "" for x in xs), slope))
     return rows

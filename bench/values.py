@@ -11,7 +11,7 @@ HAND_LARGE = "hand-written, 1 MB"
 
 
 async def values(options: Options) -> Comparison:
-    """A text through ten activities that give it on."""
+    """A string through ten activities that give it on."""
     compared = Comparison(name="values", title="Large values through ten activities", unit="node", size=10)
     sizes = {SMALL: 1_000, LARGE: options.size(1_000_000, 10_000)}
     async with durable() as session:

@@ -153,8 +153,8 @@ def data_converter(converter: DataConverter | None) -> DataConverter:
 def _journal(config: WorkerConfig) -> WorkJournal | None:
     """The journal of a worker, which its agents bring (perdure.activities.activity); None without agents."""
     activities = cast("Sequence[object]", dict(config).get("activities") or ())
-    for each in activities:
-        journal = getattr(getattr(each, "__self__", None), "journal", None)
+    for method in activities:
+        journal = getattr(getattr(method, "__self__", None), "journal", None)
         if isinstance(journal, WorkJournal):
             return journal
     return None

@@ -55,7 +55,7 @@ async def start_run(
     if local or await knows_attributes(temporal, {GRAPH_KEY.name}):
         pair = SearchAttributePair(GRAPH_KEY, request.name)
         arguments["search_attributes"] = TypedSearchAttributes([pair])
-    if _asks_people(request.graph) and await knows_attributes(temporal, {ASKS_ATTRIBUTE}):
+    if _has_human_tasks(request.graph) and await knows_attributes(temporal, {ASKS_ATTRIBUTE}):
         request = replace(request, indexes_questions=True)
     await temporal.start_workflow(WORKFLOW, request, **arguments)
 
@@ -86,5 +86,5 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def _asks_people(graph: Mapping[str, Value]) -> bool:
+def _has_human_tasks(graph: Mapping[str, Value]) -> bool:
     return any(node.get("agent") in PERSON_AGENTS for _, node in every_node(graph))

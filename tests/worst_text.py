@@ -29,13 +29,13 @@ Works = Callable[[int], Sequence[Callable[[], Any]]]
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.worst_text", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="functions and agents; all of them without")
-    given = parser.parse_args(words)
+    args = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="perdure-worst-") as folder:
         every = dict(_works(Path(folder)))
-        unknown = [name for name in given.names if name not in every]
+        unknown = [name for name in args.names if name not in every]
         if unknown:
             parser.error(f"there is no {', '.join(unknown)}")
-        return _print({name: every[name] for name in given.names or every})
+        return _print({name: every[name] for name in args.names or every})
 
 
 def _works(home: Path) -> Iterator[tuple[str, Works]]:

@@ -32,7 +32,7 @@ def python() -> str:
 
 
 def install() -> None:
-    """Installs the peers in Python with pip, GraphAI with npm. What fails is told and left out."""
+    """Installs the peers in Python with pip, GraphAI with npm. What fails is reported and left out."""
     venv, npm = cache() / "venv", cache() / "npm"
     npm.mkdir(parents=True, exist_ok=True)
     for words in (

@@ -89,22 +89,22 @@ class AgentActivities:
         own_queue, has_store = activity.info().task_queue, self.claims.store is not None
         directory = registry_of(self.agents.values(), self.settings, self.filters, own_queue, has_store)
         with typed_failures():
-            beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
-        if beginning is not None and beginning.needs:
-            await check_needs(beginning.needs, self.agents)
-        elif beginning is not None:
-            with calls_at_work(self.journal, beginning.run or activity.info().workflow_run_id or "") as work:
+            request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
+        if request is not None and request.needs:
+            await check_needs(request.needs, self.agents)
+        elif request is not None:
+            with calls_at_work(self.journal, request.run or activity.info().workflow_run_id or "") as work:
                 segment = self._new_segment(work)
-                first = await self._threads.run(self._first, segment, beginning, directory)
+                first = await self._threads.run(self._first, segment, request, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
-    def _first(self, segment: Segment, beginning: FirstSegmentRequest, directory: AgentRegistry) -> Value:
+    def _first(self, segment: Segment, request: FirstSegmentRequest, directory: AgentRegistry) -> Value:
         """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
         with suppress(Exception):  # the run itself reports what is wrong with the graph
-            if not beginning.continues:
-                return to_plain(segment.begin(beginning, directory))
-            plan_of(beginning.request["document"], beginning.request.get("graphs"))
+            if not request.continues:
+                return to_plain(segment.begin(request, directory))
+            plan_of(request.request["document"], request.request.get("graphs"))
         return None
 
     @activity.defn(name=SEGMENT)
@@ -130,10 +130,10 @@ class AgentActivities:
         """What a run has to know of values that are not in it: (the value, whether all of it) for each."""
         with typed_failures():
             match unpack(payload):
-                case [Deferred() as distant, bool() as whole]:
-                    return pack(await self.claims.answer(distant, whole))
+                case [Deferred() as deferred, bool() as whole]:
+                    return pack(await self.claims.answer(deferred, whole))
                 case [[Deferred(), bool()], *_] as requests:
-                    return pack([await self.claims.answer(distant, whole) for distant, whole in requests])
+                    return pack([await self.claims.answer(deferred, whole) for deferred, whole in requests])
                 case _:
                     raise MalformedPayload("this names no value that is kept elsewhere")
 
@@ -164,8 +164,8 @@ class AgentActivities:
         attempt.check(info.activity_type)
         watch_calls()
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = Delivery(attempt.pulse, far, context)
-        beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
+        delivery = Delivery(attempt.heartbeat, far, context)
+        beating = asyncio.create_task(delivery.heartbeat.beat(info.heartbeat_timeout))
         deadline = asyncio.timeout(attempt.limit_s())
         try:
             async with deadline, self._suspects.entered(attempt):
@@ -191,7 +191,7 @@ class AgentActivities:
             results = await self._together(agent, calls, delivery)
             return pack(results, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
-        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
+        return await self.claims.packed(result, made_of=delivery.made_of(calls[0]), **delivery.metadata())
 
     async def _called(
         self, agent: Agent | None, call: AgentCall, delivery: Delivery, limited: bool = True
@@ -205,7 +205,7 @@ class AgentActivities:
             key = place_key(call.run, call.key)
             if call.keyed_by_work:
                 key = work_key(call.run, call.key, call.retry, call.inputs, call.params)
-            context = self._context(call, call.run, key, delivery.console.append, delivery.pulse)
+            context = self._context(call, call.run, key, delivery.console.append, delivery.heartbeat)
         if limited or call.timeout is not None:
             return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
         return await unlimited(agent, inputs, params, context, filters, call.path)
@@ -217,9 +217,9 @@ class AgentActivities:
 
         Where their node has a `timeout`, each has that and no other.
         """
-        each = MAX_BATCH_RESULT_BYTES // len(calls)
+        max_bytes = MAX_BATCH_RESULT_BYTES // len(calls)
         limit = self.settings.call_limit if calls[0].timeout is None else None
-        tasks = [asyncio.create_task(self._in_batch(agent, call, delivery, each)) for call in calls]
+        tasks = [asyncio.create_task(self._in_batch(agent, call, delivery, max_bytes)) for call in calls]
         try:
             _, late = await asyncio.wait(tasks, timeout=limit)
         except asyncio.CancelledError:
@@ -233,7 +233,7 @@ class AgentActivities:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)
-            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.near(call))))
+            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.made_of(call))))
         except Exception as error:
             return encoded(failure_of(error))
 
@@ -243,10 +243,12 @@ class AgentActivities:
         run: str,
         key: str,
         log: Callable[[str], None],
-        pulse: Heartbeat | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> AgentContext:
-        """What the agent of a call sees; without a `pulse` what it streams is dropped."""
-        streaming: dict[str, Any] = {} if pulse is None else {"attempt": pulse.attempt, "emit": pulse.emit}
+        """What the agent of a call sees; without a `heartbeat` what it streams is dropped."""
+        streaming: dict[str, Any] = (
+            {} if heartbeat is None else {"attempt": heartbeat.attempt, "emit": heartbeat.emit}
+        )
         return context_of(
             call,
             run=run,
@@ -259,8 +261,8 @@ class AgentActivities:
 
     def _absence(self, name: str, queue: str) -> tuple[str, str]:
         """That this worker does not have the agent, and a hint."""
-        near = get_close_matches(name, self.agents, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "start the worker with --agents MODULE"
+        matches = get_close_matches(name, self.agents, n=1)
+        hint = f"did you mean {matches[0]!r}?" if matches else "start the worker with --agents MODULE"
         return f"the worker of queue {queue!r} has no agent {name!r}", hint
 
 

@@ -16,7 +16,7 @@ from perdure.protocol.records import from_plain
 from perdure.protocol.wire import is_plain, unpack
 from perdure.storage.claim_check import ClaimCheck
 
-DISTANT_FIELDS: Final = frozenset({"inputs", "params", "config", "filter_params"})
+DEFERRED_FIELDS: Final = frozenset({"inputs", "params", "config", "filter_params"})
 """The fields of a call that may stay in the store until the agent is called."""
 
 
@@ -26,12 +26,12 @@ async def calls_of(arguments: Sequence[RawValue], claims: ClaimCheck) -> tuple[b
         raise MalformedPayload(f"an agent takes one argument, its call, and not {len(arguments)}")
     data: Value = unpack(arguments[0])
     if not is_plain(arguments[0]):
-        data = await _at_hand(data, claims)
+        data = await _redeemed(data, claims)
     return calls_in(data)
 
 
 def calls_in(data: Value) -> tuple[bool, list[AgentCall]]:
-    """The same, of an argument in which nothing is distant that may not be. Raises MalformedPayload."""
+    """The same, of an argument in which nothing is deferred that may not be. Raises MalformedPayload."""
     if not is_dict(data) or "calls" not in data:
         return False, [from_plain(AgentCall, data)]
     batch = from_plain(BatchCall, data)
@@ -41,8 +41,8 @@ def calls_in(data: Value) -> tuple[bool, list[AgentCall]]:
     return True, [from_plain(AgentCall, {**batch.shared, **copied(deep), **call}) for call in batch.calls]
 
 
-async def _at_hand(data: Value, claims: ClaimCheck) -> Value:
-    """A call or a batch without anything distant but what may be.
+async def _redeemed(data: Value, claims: ClaimCheck) -> Value:
+    """A call or a batch without anything deferred but what may be.
 
     A run that makes its calls smaller puts their largest parts into the store, whatever they are: the name of
     a node, or all calls of a batch.
@@ -51,13 +51,13 @@ async def _at_hand(data: Value, claims: ClaimCheck) -> Value:
         data = await claims.redeem(data, MAX_VALUE_BYTES)
     if not is_dict(data):
         return data
-    near: dict[str, Value] = {}
+    redeemed: dict[str, Value] = {}
     for name, value in data.items():
         if name == "calls":
             calls = await claims.redeem(value, MAX_VALUE_BYTES) if isinstance(value, Deferred) else value
-            near[name] = [await _at_hand(call, claims) for call in calls] if is_list(calls) else calls
+            redeemed[name] = [await _redeemed(call, claims) for call in calls] if is_list(calls) else calls
         elif name == "shared":
-            near[name] = await _at_hand(value, claims)
+            redeemed[name] = await _redeemed(value, claims)
         else:
-            near[name] = value if name in DISTANT_FIELDS else await claims.redeem(value, MAX_VALUE_BYTES)
-    return near
+            redeemed[name] = value if name in DEFERRED_FIELDS else await claims.redeem(value, MAX_VALUE_BYTES)
+    return redeemed

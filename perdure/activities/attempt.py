@@ -46,14 +46,14 @@ class Attempt:
 
     settings: Settings
     info: activity.Info = field(default_factory=activity.info)
-    pulse: Heartbeat = field(init=False)
+    heartbeat: Heartbeat = field(init=False)
     account: AttemptAccount = field(init=False)
     deadline_ms: float | None = None
 
     def __post_init__(self) -> None:
         info = self.info
         ACTIVITY.set(self.id)
-        self.pulse = Heartbeat(info.attempt)
+        self.heartbeat = Heartbeat(info.attempt)
         if info.is_local:  # the worker repeats it: nothing but transient failures comes before
             self.account = AttemptAccount(transient=info.attempt - 1)
             return
@@ -137,15 +137,15 @@ class Attempt:
     def _record(self) -> None:
         """Sends the account with the failure that follows."""
         if not self.info.is_local:
-            self.pulse.account = to_lean(self.account)
-            self.pulse.send()
+            self.heartbeat.account = to_lean(self.account)
+            self.heartbeat.send()
 
     async def _leave(self, account: AttemptAccount) -> None:
         """Waits until the server has the account: what comes next may end this process."""
-        self.pulse.account = to_lean(account)
+        self.heartbeat.account = to_lean(account)
         handle = activity.client().get_async_activity_handle(task_token=self.info.task_token)
         with suppress(RPCError, AsyncActivityCancelledError):  # the next heartbeat hears of it
-            await handle.heartbeat(self.pulse.tail(), rpc_timeout=ACCOUNT_RPC_TIMEOUT)
+            await handle.heartbeat(self.heartbeat.tail(), rpc_timeout=ACCOUNT_RPC_TIMEOUT)
 
 
 def recorded_account(details: Sequence[Any]) -> object:

@@ -19,21 +19,21 @@ MAX_CALL_CONSOLE_BYTES = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt of an activity, for all its calls. Where something in them is distant, it is `far`.
+    """One attempt of an activity, for all its calls. Where something in them is deferred, it is `far`.
 
     `context` is for calls that see nothing of theirs: to make one takes longer than many a call.
     """
 
-    pulse: Heartbeat
+    heartbeat: Heartbeat
     far: bool
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
-    def near(self, call: AgentCall) -> Value:
+    def made_of(self, call: AgentCall) -> Value:
         """What the result of a call may have in common with the store: inputs that it got copies of."""
         return call.inputs if self.far else None
 
     def metadata(self) -> dict[str, Any]:
         """The metadata that is sent with the result."""
         lines = newest(self.console, MAX_CALL_CONSOLE_COUNT, MAX_CALL_CONSOLE_BYTES)
-        return {"console": lines, "stream": self.pulse.last()}
+        return {"console": lines, "stream": self.heartbeat.last()}

@@ -29,7 +29,7 @@ def registry_of(
         own_queue=own_queue,
         local_activities=settings.local_activities,
         store=has_store,
-        filters=[to_plain(each.scope) for each in filters],
+        filters=[to_plain(one.scope) for one in filters],
         event_steps=MAX_EVENT_STEP_COUNT,
         asks_queues=True,
         keys_by_work=True,

@@ -84,7 +84,7 @@ def title(notice: HumanNotice) -> str:
 
 
 def _ending(notice: HumanNotice) -> str:
-    names = ", ".join(line(each.get("who") or "a person without a name") for each in notice.by)
+    names = ", ".join(line(answer.get("who") or "a person without a name") for answer in notice.by)
     if notice.how in ("answer", "quorum"):
         return f"answered by {names}"
     return "its time ran out" if notice.how == "timeout" else "cancelled"
@@ -105,7 +105,7 @@ def webhook_body(notice: HumanNotice, link: str) -> dict[str, Any]:
         "closes": notice.closes or None,
         "number": notice.number,
         "how": notice.how or None,
-        "by": [dict(each) for each in notice.by],
+        "by": [dict(answer) for answer in notice.by],
         "link": link or None,
         "text": f"{title(notice)}\n{link}" if link else title(notice),
     }

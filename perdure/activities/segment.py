@@ -108,10 +108,10 @@ class Segment:
     _recall: Recall | None = None
     _recalled: list[list[int]] = field(default_factory=list[list[int]])
 
-    def begin(self, beginning: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
+    def begin(self, first: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
-        self._run, self._began = beginning.run, time.perf_counter()
-        request = from_plain(RunRequest, beginning.request)
+        self._run, self._began = first.run, time.perf_counter()
+        request = from_plain(RunRequest, first.request)
         placement = Placement(directory, request.options.bypass_agents)
         refusal = self._open_record(request, placement, "")
         if refusal:
@@ -119,7 +119,7 @@ class Segment:
         scheduler = Scheduler(
             request.document, request.options, agents=placement.names, event_steps=placement.event_steps
         )
-        ahead = self._ahead(scheduler, beginning.now, placement)
+        ahead = self._ahead(scheduler, first.now, placement)
         ahead.begin()
         return self._played(ahead)
 
@@ -210,7 +210,7 @@ class Segment:
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
-            result, size = self._wait_for(self.claims.keep(result, near=command.inputs)), 500
+            result, size = self._wait_for(self.claims.keep(result, made_of=command.inputs)), 500
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
@@ -249,7 +249,7 @@ class Segment:
         return self._wait_for(call)
 
     def _copied(self, value: Value) -> Value:
-        """A copy with nothing distant in it."""
+        """A copy with nothing deferred in it."""
         try:
             return self.claims.redeem_at_hand(value)
         except LookupError:

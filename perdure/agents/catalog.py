@@ -131,10 +131,10 @@ def load_filters(module_name: str) -> tuple[AgentFilter, ...]:
     if not isinstance(listed, list | tuple):
         raise UsageError(f"{place}: no filters in it. Give it a list of AgentFilters named `filters`.")
     filters = tuple(cast("Iterable[object]", listed))
-    for each in filters:
-        if not isinstance(each, AgentFilter):
+    for entry in filters:
+        if not isinstance(entry, AgentFilter):
             raise UsageError(
-                f"{place}: {each!r} in `filters` is not an AgentFilter. Write AgentFilter(NAME, FUNCTION)."
+                f"{place}: {entry!r} in `filters` is not an AgentFilter. Write AgentFilter(NAME, FUNCTION)."
             )
     return cast("tuple[AgentFilter, ...]", filters)
 
@@ -252,9 +252,11 @@ def agents_by_name(agents: Agents) -> dict[str, Agent]:
     """
     if isinstance(agents, Mapping):
         named = cast(Mapping[str, Agent], agents)
-        return {name: _checked(each, name) for name, each in named.items()}
-    known = [_checked(declared(each), str(getattr(each, "__name__", each))) for each in agents]
-    return {item.name: item for item in known}
+        return {name: _checked(agent, name) for name, agent in named.items()}
+    declared_agents = [
+        _checked(declared(function), str(getattr(function, "__name__", function))) for function in agents
+    ]
+    return {item.name: item for item in declared_agents}
 
 
 def _checked(agent: object, name: str) -> Agent:

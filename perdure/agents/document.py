@@ -47,14 +47,14 @@ def document(agents: Sequence[Agent], head: str = HEAD) -> str:
     parts = [head, _index(agents)]
     for category in _categories(agents):
         parts.append(f"## {category}\n")
-        parts += [_section(each) for each in agents if each.category[0] == category]
+        parts += [_section(agent) for agent in agents if agent.category[0] == category]
     return "\n".join(parts)
 
 
 def shipped() -> list[Agent]:
     """The agents to document, by name: not those that are parts of another, as in `toolsAgent.data`."""
-    known = {**catalog(), **{each.name: each for each in DESCRIBED_GRAPH_AGENTS}}
-    return [known[name] for name in sorted(known, key=str.lower) if "." not in name]
+    agents_by_name = {**catalog(), **{agent.name: agent for agent in DESCRIBED_GRAPH_AGENTS}}
+    return [agents_by_name[name] for name in sorted(agents_by_name, key=str.lower) if "." not in name]
 
 
 def of_module(module: str) -> str:
@@ -65,12 +65,12 @@ def of_module(module: str) -> str:
 
 
 def _categories(agents: Sequence[Agent]) -> list[str]:
-    return sorted({each.category[0] for each in agents})
+    return sorted({agent.category[0] for agent in agents})
 
 
 def _index(agents: Sequence[Agent]) -> str:
     rows = [
-        (category, ", ".join(_link(each) for each in agents if each.category[0] == category))
+        (category, ", ".join(_link(agent) for agent in agents if agent.category[0] == category))
         for category in _categories(agents)
     ]
     return _table(("category", "agents"), rows)
@@ -86,7 +86,7 @@ def _section(agent: Agent) -> str:
     rows = [row for part, schema in schemas for row in _rows(part, schema)]
     if rows:
         parts.append(_table(("", "name", "type", "meaning"), rows))
-    parts += [f"```yaml sample\n{write_yaml(_shown(each))}```\n" for each in agent.samples]
+    parts += [f"```yaml sample\n{write_yaml(_shown(sample))}```\n" for sample in agent.samples]
     return "\n".join(parts)
 
 
@@ -131,7 +131,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
     if "const" in schema or "enum" in schema:
         return " or ".join(f"`{stringify(value)}`" for value in schema.get("enum", [schema.get("const")]))
     if "anyOf" in schema:
-        return " or ".join(type_of(each) for each in schema["anyOf"])
+        return " or ".join(type_of(choice) for choice in schema["anyOf"])
     kind = schema.get("type", "any")
     if isinstance(kind, list):
         return " or ".join(map(str, kind))  # pyright: ignore[reportUnknownArgumentType] -- from JSON

@@ -76,7 +76,7 @@ class AgentFilter:
 
 def applying(filters: Sequence[AgentFilter], agent: str, node: str) -> tuple[AgentFilter, ...]:
     """Those of `filters` that apply to calls of `agent` by `node`, in order."""
-    return tuple(each for each in filters if each.scope.covers(agent, node))
+    return tuple(one for one in filters if one.scope.covers(agent, node))
 
 
 async def through(filters: Sequence[AgentFilter], call: FilteredCall, last: Next) -> Value:
@@ -85,10 +85,10 @@ async def through(filters: Sequence[AgentFilter], call: FilteredCall, last: Next
         return await last(call)
     first, rest = filters[0], filters[1:]
     context = call.context
-    known, own = context.filter_params, context.node_filter_params
-    filter_params = {**first.filter_params, **spread(known)}
+    defaults, own = context.filter_params, context.node_filter_params
+    filter_params = {**first.filter_params, **spread(defaults)}
     context = replace(
-        context, filter_params=filter_params, node_filter_params=spread(known) if own is None else own
+        context, filter_params=filter_params, node_filter_params=spread(defaults) if own is None else own
     )
     call = replace(call, context=context)
 

@@ -21,7 +21,7 @@ from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import AgentCall
 
 
-def context_of(call: AgentCall | RunAgent, **known: Any) -> AgentContext:
+def context_of(call: AgentCall | RunAgent, **fields: Any) -> AgentContext:
     """What the agent of a call sees; `known` are the fields that the call does not contain."""
     return AgentContext(
         node=call.node,
@@ -33,7 +33,7 @@ def context_of(call: AgentCall | RunAgent, **known: Any) -> AgentContext:
         verbose=call.verbose,
         config=call.config,
         filter_params=call.filter_params,
-        **known,
+        **fields,
     )
 
 

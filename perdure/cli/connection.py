@@ -63,7 +63,7 @@ def begin(settings: Settings) -> ServerStart | None:
 
 @asynccontextmanager
 async def connected(
-    settings: Settings, opening: ServerStart | None = None, *, passing: bool = False
+    settings: Settings, server_start: ServerStart | None = None, *, passing: bool = False
 ) -> AsyncGenerator[GraphClient]:
     """A client. `passing` marks the workers of this process as passing. Raises ConnectionFailed."""
     from perdure.client import connect  # noqa: PLC0415 -- loads the SDK, which the server's start hides
@@ -75,8 +75,8 @@ async def connected(
     )
     identity = f"{os.getpid()}@{socket.gethostname()}{PASSING if passing else ''}"
     try:
-        if opening is not None:
-            await opening.ready()
+        if server_start is not None:
+            await server_start.ready()
         client = await connect(settings, identity=identity)
     finally:
         notice.cancel()
@@ -96,10 +96,10 @@ def with_client(
     """Runs a command that needs a client and nothing else, to its exit code. Raises ConnectionFailed."""
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
-    opening = begin(settings)
+    server_start = begin(settings)
 
     async def connected_command() -> int:
-        async with connected(settings, opening) as client:
+        async with connected(settings, server_start) as client:
             return await command(args, client)
 
     return run(connected_command())
@@ -107,8 +107,8 @@ def with_client(
 
 async def revived(client: GraphClient) -> None:
     """Brings back the embedded server that this process uses, if it has crashed. Raises ConnectionFailed."""
-    known = client.embedded
-    if known is not None and await asyncio.to_thread(server.again, client.settings, known):
+    embedded = client.embedded
+    if embedded is not None and await asyncio.to_thread(server.again, client.settings, embedded):
         output.note("the embedded server had ended by itself, and is up again")
 
 

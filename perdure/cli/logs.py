@@ -72,9 +72,9 @@ def _failed(record: logging.LogRecord) -> str:
     details: Any = getattr(record, "temporal_activity", None)
     if not isinstance(details, dict):
         return ""
-    known = cast("dict[str, Any]", details)
+    fields = cast("dict[str, Any]", details)
     names = ("activity_type", "activity_id", "workflow_id", "attempt")
-    agent, node, run, attempt = (known.get(name) for name in names)
+    agent, node, run, attempt = (fields.get(name) for name in names)
     return f"agent {agent} failed in node {node} of run {run}, attempt {attempt}"
 
 

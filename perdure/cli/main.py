@@ -127,8 +127,8 @@ def _parsed(argv: list[str]) -> tuple[argparse.Namespace, Command]:
     """The arguments, and the command that takes them. Raises UsageError, and SystemExit as argparse does."""
     name = next((word for word in argv if not word.startswith("-")), None)
     if name is not None and name not in COMMANDS:
-        near = get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "perdure --help lists them"
+        matches = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {matches[0]!r}?" if matches else "perdure --help lists them"
         raise UsageError(f"there is no command {name!r}", hint=hint)
     parser, command = _parser(name)
     args = parser.parse_args(argv)

@@ -81,7 +81,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in cells
     ]
-    return "\n".join(each.rstrip() for each in rows_of_text)
+    return "\n".join(row.rstrip() for row in rows_of_text)
 
 
 def flush() -> None:

@@ -120,11 +120,11 @@ class WorkerDeaths:
             self.calls.pop((mark.run, mark.place), None)
             self.calls[mark.run, mark.place] = None
         else:
-            place, known = int(mark.place), self.tasks.pop(mark.run, None)
+            place, deaths = int(mark.place), self.tasks.pop(mark.run, None)
             at = f"its workflow task after event {place}"
-            if known is None or place > known.place:
-                known = TaskDeaths(place, 0)
-            self.tasks[mark.run] = TaskDeaths(known.place, known.count + 1)
+            if deaths is None or place > deaths.place:
+                deaths = TaskDeaths(place, 0)
+            self.tasks[mark.run] = TaskDeaths(deaths.place, deaths.count + 1)
         LOG.warning("process %s ended while run %s was at work in %s", pid, mark.name, at)
 
     def _read(self) -> None:
@@ -132,11 +132,11 @@ class WorkerDeaths:
             version = self._version()
             if version == self._read_version:
                 return
-            known = json.loads(self._file.read_bytes())
+            record = json.loads(self._file.read_bytes())
             self.tasks = {
-                str(run): TaskDeaths(int(place), int(count)) for run, place, count in known["tasks"]
+                str(run): TaskDeaths(int(place), int(count)) for run, place, count in record["tasks"]
             }
-            self.calls = {(str(run), str(place)): None for run, place in known["calls"]}
+            self.calls = {(str(run), str(place)): None for run, place in record["calls"]}
             self._read_version = version
         except FileNotFoundError:
             self.tasks, self.calls = {}, {}
@@ -146,19 +146,19 @@ class WorkerDeaths:
 
     def _write(self) -> None:
         self.tasks, self.calls = dict(_newest(self.tasks.items())), dict(_newest(self.calls.items()))
-        known = {
+        record = {
             "tasks": [(run, deaths.place, deaths.count) for run, deaths in self.tasks.items()],
             "calls": list(self.calls),
         }
         part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(known))
+        part.write_text(json.dumps(record))
         part.replace(self._file)
         self._read_version = self._version()
 
     def _version(self) -> tuple[int, int]:
         """Another one each time that the file is written: within a tick of the clock it is another file."""
-        known = self._file.stat()
-        return known.st_mtime_ns, known.st_ino
+        stat = self._file.stat()
+        return stat.st_mtime_ns, stat.st_ino
 
 
 def _newest(items: Iterable[Item]) -> Iterator[Item]:

@@ -148,14 +148,14 @@ def account_at(attempt: int, recorded: object, blocked: str = "") -> AttemptAcco
     """
     if attempt <= 1:
         return AttemptAccount()
-    known = _read(recorded)
-    if known is None:
-        known = AttemptAccount(unknown=attempt - 2)  # of the first attempt a worker leaves no account
-    missing = max(attempt - 1 - known.ended, 0)
+    account = _read(recorded)
+    if account is None:
+        account = AttemptAccount(unknown=attempt - 2)  # of the first attempt a worker leaves no account
+    missing = max(attempt - 1 - account.ended, 0)
     if blocked and missing:
-        known = replace(known, blocked=known.blocked + 1, last=blocked[:MAX_LAST_FAILURE_CHARS])
+        account = replace(account, blocked=account.blocked + 1, last=blocked[:MAX_LAST_FAILURE_CHARS])
         missing -= 1
-    return replace(known, lost=known.lost + missing)
+    return replace(account, lost=account.lost + missing)
 
 
 def _read(recorded: object) -> AttemptAccount | None:

@@ -82,10 +82,10 @@ class ClosedQuestions:
 
     def receipt(self, answer: Answer) -> Receipt | None:
         """That of a repeated submission, or of the same answer of the same person to a closed question."""
-        known = self._receipts.get(answer.id)
+        receipt = self._receipts.get(answer.id)
         digest = answer_digest(answer.value)
-        if known is not None:
-            return replace(known, already=True) if known.digest == digest else None
+        if receipt is not None:
+            return replace(receipt, already=True) if receipt.digest == digest else None
         closed = self._closed.get(answer.path)
         if closed is None or (closed.who, closed.digest) != (answer.who, digest):
             return None
@@ -100,15 +100,15 @@ class ClosedQuestions:
 
     def last_of(self, node: str) -> Closed | None:
         """The latest closed question of a node."""
-        return next((each for each in reversed(self._closed.values()) if each.node == node), None)
+        return next((question for question in reversed(self._closed.values()) if question.node == node), None)
 
     def state(self) -> dict[str, Value]:
         """As plain data, empty for nothing."""
         state: dict[str, Value] = {}
         if self._receipts:
-            state["receipts"] = [[id, *_values(each)] for id, each in self._receipts.items()]
+            state["receipts"] = [[id, *_values(receipt)] for id, receipt in self._receipts.items()]
         if self._closed:
-            state["closed"] = [[path, *_values(each)] for path, each in self._closed.items()]
+            state["closed"] = [[path, *_values(question)] for path, question in self._closed.items()]
         return state
 
     def resume(self, state: Mapping[str, Value]) -> None:

@@ -102,7 +102,7 @@ class HumanPrompt:
             return answer
         ((name, form),) = fields.items()
         is_text = form.get("type") == "string" or any(
-            isinstance(each, str) for each in form.get("enum") or ()
+            isinstance(choice, str) for choice in form.get("enum") or ()
         )
         return {name: answer if is_text else value}
 
@@ -129,7 +129,7 @@ class HumanPrompt:
         as_text = {"text": value, "message": {"role": self.role, "content": value}}
         if self.agent != HUMAN_INPUT:
             return as_text
-        result: dict[str, Value] = {"answer": value, "by": [dict(each) for each in by], "how": how}
+        result: dict[str, Value] = {"answer": value, "by": [dict(answer) for answer in by], "how": how}
         return result | as_text if self.schema is None else result
 
 
@@ -176,7 +176,7 @@ def _form_prompt(prompt: HumanPrompt, params: Mapping[str, Value], inputs: Value
         prefill=params.get("prefill"),
         who=params.get("who") or [],
         quorum=params.get("quorum") or {},
-        remind=sorted(duration_ms(each) or 0 for each in params.get("remind") or ()),
+        remind=sorted(duration_ms(interval) or 0 for interval in params.get("remind") or ()),
         escalate=_in_ms(params.get("escalate")),
         timeout=timeout,
         notify=channels_of(params.get("notify")),

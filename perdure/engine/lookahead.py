@@ -162,7 +162,7 @@ class Answers:
     """
 
     now_ms: int = 0
-    _known: dict[int, tuple[str, AgentCompleted | AgentFailed]] = field(
+    _answers: dict[int, tuple[str, AgentCompleted | AgentFailed]] = field(
         default_factory=dict[int, tuple[str, AgentCompleted | AgentFailed]]
     )
     _left: set[int] = field(default_factory=set[int])
@@ -171,7 +171,7 @@ class Answers:
     def add(self, path: str, event: AgentCompleted | AgentFailed) -> None:
         """One more answer, to the call at `path`."""
         self._order[event.call] = len(self._order)
-        self._known[event.call] = (path, event)
+        self._answers[event.call] = (path, event)
         self._left.add(event.call)
 
     def order_of(self, call: int) -> int:
@@ -191,7 +191,7 @@ class Answers:
 
     def take(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
         """The answer to this call, if the segment gave one. Raises EngineError if it was another call's."""
-        answer = self._known.pop(command.call, None)
+        answer = self._answers.pop(command.call, None)
         if answer is None:
             return None
         path, event = answer

@@ -153,16 +153,16 @@ class Fetch:
     """The run's control flow depends on a value that is not here: answer with Fetched or AgentFailed.
 
     The answer is all of the value where `whole` is set, else a small value or the BlobRef of a large
-    one. `then` says what continues; `result` is what an agent has returned by then. `told` is what
+    one. `then` says what continues; `result` is what an agent has returned by then. `carried` is what
     was fetched for the same decision before, by its keys (perdure.engine.resolved_values).
     """
 
     call: CallId
-    distant: Deferred
+    deferred: Deferred
     whole: bool
     then: Then
     result: Value = UNDEFINED
-    told: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    carried: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True)

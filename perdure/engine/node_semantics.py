@@ -87,9 +87,9 @@ def _flat(inputs: dict[str, Value]) -> Iterator[Value]:
 
 def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
     """Whether the agent is skipped, by the present values of `if` and `unless`."""
-    near = run.resolved.resolve_shallow
-    return (plan.condition is not None and not truthy(near(read(run, plan.condition)))) or (
-        plan.unless is not None and truthy(near(read(run, plan.unless)))
+    shallow = run.resolved.resolve_shallow
+    return (plan.condition is not None and not truthy(shallow(read(run, plan.condition)))) or (
+        plan.unless is not None and truthy(shallow(read(run, plan.unless)))
     )
 
 

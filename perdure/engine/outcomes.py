@@ -67,15 +67,15 @@ class Failure:
 
 def failure_of(error: BaseException) -> Failure:
     """What `error`, raised by an agent or on the way to it, means for the node."""
-    known = as_agent_error(error)
-    message = cut(str(known).encode(errors="replace").decode())  # no payload holds half a surrogate pair
-    match known:
+    failure = as_agent_error(error)
+    message = cut(str(failure).encode(errors="replace").decode())  # no payload holds half a surrogate pair
+    match failure:
         case TransientError():
-            return Failure(message, transient=True, retry_after_s=known.retry_after)
+            return Failure(message, transient=True, retry_after_s=failure.retry_after)
         case AgentTimeout():
             return Failure(message, "timed-out")
         case _:
-            return Failure(message, final=isinstance(known, FinalError))
+            return Failure(message, final=isinstance(failure, FinalError))
 
 
 def failure_of_kind(kind: str | None, message: str) -> Failure:

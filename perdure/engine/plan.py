@@ -78,7 +78,7 @@ class Plan:
     order: tuple[str, ...]
     statics: Mapping[str, StaticPlan]
     computed: Mapping[str, ComputedPlan]
-    waiters: Mapping[str, tuple[str, ...]]
+    dependents: Mapping[str, tuple[str, ...]]
     result_nodes: tuple[str, ...]
     required: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         order=order,
         statics=statics,
         computed=computed,
-        waiters=_waiters(computed),
+        dependents=_dependents(computed),
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
         required=tuple(name for name, static in statics.items() if static.update is None),
         updated=updated,
@@ -123,18 +123,14 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
     )
 
 
-def _waiters(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
-    """Who waits for each node; those for whom the same wait share one tuple."""
-    dependents: dict[str, list[str]] = {}
+def _dependents(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
+    """The dependents of each node; nodes with the same dependents share one tuple."""
+    names: dict[str, list[str]] = {}
     for name, node in computed.items():
         for source in node.needs:
-            dependents.setdefault(source, []).append(name)
+            names.setdefault(source, []).append(name)
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    waiters: dict[str, tuple[str, ...]] = {}
-    for source, names in dependents.items():
-        waiting = tuple(names)
-        waiters[source] = shared.setdefault(waiting, waiting)
-    return waiters
+    return {source: shared.setdefault(tuple(those), tuple(those)) for source, those in names.items()}
 
 
 def spread(value: Value) -> dict[str, Value]:
@@ -217,7 +213,9 @@ def _queue(text: Value) -> Template | None:
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
     """The nodes that these refer to."""
-    references = [each for template in templates if template is not None for each in template.references]
+    references = [
+        reference for template in templates if template is not None for reference in template.references
+    ]
     references += [single for single in singles if isinstance(single, Reference)]
     return frozenset(reference.node for reference in references if reference.node)
 

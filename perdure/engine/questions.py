@@ -193,7 +193,7 @@ class Questions:
         """Counts an answer for an open question: for a quorum, the last one of each person."""
         item = self._open[call]
         prompt, value = item.prompt, item.prompt.read(answer.value)
-        others = [each for each in prompt.answers if not answer.who or each["who"] != answer.who]
+        others = [other for other in prompt.answers if not answer.who or other["who"] != answer.who]
         by = [*others, {"who": answer.who, "at": at, "answer": value}]
         item.prompt = replace(prompt, answers=by)
         count = min(_agreeing(prompt, by, value), prompt.need)
@@ -259,7 +259,7 @@ class Questions:
     def resume(self, state: Mapping[str, Value]) -> None:
         """Continues with what the previous run has left; open questions are asked again by their calls."""
         self._closed.resume(state)
-        self._resumed = {call: known for call, *known in state.get("open", ())}
+        self._resumed = {call: fields for call, *fields in state.get("open", ())}
         for path, value, who, id, at in state.get("early", ()):
             self._early[path] = Answer(path=path, value=value, who=who, id=id), at
 
@@ -278,7 +278,7 @@ def _agreeing(prompt: HumanPrompt, by: Sequence[Mapping[str, Value]], value: Val
     """The number of answers that count together with `value`: those with the same field, if one is named."""
     same = prompt.quorum.get("same")
     field_value = _field(value, same)
-    return sum(same is None or same_value(_field(each["answer"], same), field_value) for each in by)
+    return sum(same is None or same_value(_field(other["answer"], same), field_value) for other in by)
 
 
 def _is_against(prompt: HumanPrompt, value: Value) -> bool:

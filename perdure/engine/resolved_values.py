@@ -37,10 +37,10 @@ MAX_RESOLVED_BYTES: Final = 100_000
 class ValueNeeded(Exception):
     """The run cannot continue here without a value: with all of it if `whole` is set."""
 
-    def __init__(self, distant: Deferred, whole: bool) -> None:
-        self.distant = distant
+    def __init__(self, deferred: Deferred, whole: bool) -> None:
+        self.deferred = deferred
         self.whole = whole
-        super().__init__(str(distant))
+        super().__init__(str(deferred))
 
 
 @dataclass(slots=True)
@@ -83,17 +83,17 @@ class ResolvedValues:
     def _forget(self, key: str) -> None:
         self._bytes -= _size(self._values.pop(key))
 
-    def _read(self, distant: Deferred, whole: bool) -> Value:
-        key = key_of(distant, whole)
+    def _read(self, deferred: Deferred, whole: bool) -> Value:
+        key = key_of(deferred, whole)
         if key not in self._values:
-            raise ValueNeeded(distant, whole)
+            raise ValueNeeded(deferred, whole)
         value = self._values[key] = self._values.pop(key)
         return value
 
 
-def key_of(distant: Deferred, whole: bool) -> str:
-    """A short text that stands for the value of `distant`: all of it, or what is near."""
-    text = repr(distant).encode(errors="surrogatepass")
+def key_of(deferred: Deferred, whole: bool) -> str:
+    """A short key of the value of `deferred`: of all of it, or of its shallow form."""
+    text = repr(deferred).encode(errors="surrogatepass")
     return blake2b(text, digest_size=16, person=b"whole" if whole else b"near").hexdigest()
 
 

@@ -175,8 +175,8 @@ def rules_of(options: RunOptions, agents: Collection[str] | None, event_steps: f
     """What holds for a run whose shell can call `agents`, None for any."""
     if agents is None:
         return Rules(options, None, frozenset(GRAPH_AGENTS), event_steps)
-    known = frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
-    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents), event_steps)
+    names = frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
+    return Rules(options, names, frozenset(GRAPH_AGENTS).difference(agents), event_steps)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

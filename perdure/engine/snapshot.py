@@ -40,7 +40,7 @@ SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""
 
 READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
-"""Forms that `restore` takes: in form 2, nothing is known of distant values."""
+"""Forms that `restore` takes: in form 2, nothing is known of deferred values."""
 
 _FRESH: Final = NodeRun()
 
@@ -56,10 +56,10 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
     """
     board = scheduler.board
     documents: list[Value] = []
-    known: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     for plan in _plans(board):
-        if id(plan) not in known:
-            known[id(plan)] = len(documents)
+        if id(plan) not in numbers:
+            numbers[id(plan)] = len(documents)
             documents.append(plan.document)
     return {
         "format": SNAPSHOT_FORMAT,
@@ -69,7 +69,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "last_run": board.last_run,
         "used": [board.used_calls, board.used_iterations],
         "documents": documents,
-        "runs": [_run_data(run, known, light) for run in board.runs.values()],
+        "runs": [_run_data(run, numbers, light) for run in board.runs.values()],
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
         "known": board.resolved.written(),
         **board.fuel.written(),
@@ -204,8 +204,8 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
     command = flight.command
     if isinstance(command, Fetch):
-        fetch = {"distant": command.distant, "whole": command.whole, "then": command.then}
-        return data | fetch | {"result": command.result, "told": command.told}
+        fetch = {"distant": command.deferred, "whole": command.whole, "then": command.then}
+        return data | fetch | {"result": command.result, "told": command.carried}
     if isinstance(command, RunAgent):
         data |= {"agent": command.agent, "inputs": command.inputs, "params": command.params}
         return data if command.options.queue is None else data | {"on": command.options.queue}
@@ -282,11 +282,11 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
     if "distant" in data:
         noted = again = Fetch(
             call=call,
-            distant=data["distant"],
+            deferred=data["distant"],
             whole=data["whole"],
             then=data["then"],
             result=data["result"],
-            told=data.get("told", {}),
+            carried=data.get("told", {}),
         )
     elif "turns" in data:
         noted = again = Settle(call, data["turns"])

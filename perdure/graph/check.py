@@ -235,8 +235,8 @@ def _agent_problems(
         if "queue" in node and not name.startswith(OWN_NAMES_PREFIX):
             continue  # the workers of that queue know their agents
         successor = SUCCESSORS.get(name)
-        near = successor if successor in agents else names.near(name, agents)
-        hint = f"did you mean {near!r}?" if near else "perdure agents lists those that are shipped"
+        match = successor if successor in agents else names.near(name, agents)
+        hint = f"did you mean {match!r}?" if match else "perdure agents lists those that are shipped"
         hint += "; your own come with --agents MODULE"
         text = f"Invalid Agent : {name} is not in AgentFunctionInfoDictionary."
         yield validation("unknown-agent", f"nodes.{node_id}.agent", f"no agent {name!r}", hint, text)

@@ -176,8 +176,8 @@ def replaced(value: Value, replace: Callable[[Deferred], Value]) -> Value:
 
 
 def copied(value: Value) -> Value:
-    """A copy of the lists and objects in `value`; what is distant stays as it is."""
-    return replaced(value, lambda distant: distant)
+    """A copy of the lists and objects in `value`; what is deferred stays as it is."""
+    return replaced(value, lambda deferred: deferred)
 
 
 def described(value: Value) -> Value:
@@ -191,16 +191,16 @@ def described(value: Value) -> Value:
     return str(value) if isinstance(value, Deferred) else value
 
 
-def sources(distant: Deferred) -> Iterator[BlobRef]:
+def sources(deferred: Deferred) -> Iterator[BlobRef]:
     """The objects that are needed to evaluate it."""
-    if isinstance(distant, BlobRef):
-        yield distant
-    for part in _parts(distant):
+    if isinstance(deferred, BlobRef):
+        yield deferred
+    for part in _parts(deferred):
         yield from sources(part)
 
 
-def _parts(distant: Deferred) -> Iterator[Deferred]:
-    match distant:
+def _parts(deferred: Deferred) -> Iterator[Deferred]:
+    match deferred:
         case Projection(source=source):
             yield source
         case Composite(value):

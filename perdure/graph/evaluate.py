@@ -28,18 +28,18 @@ Load = Callable[[BlobRef], Value]
 
 
 def evaluate(value: Value, load: Load) -> Value:
-    """`value` with nothing distant in it at any depth. Parts may be shared with what `load` gave.
+    """`value` with nothing deferred in it at any depth. Parts may be shared with what `load` gave.
 
     Raises:
         FunctionError: from a function of a reference that has no result.
     """
-    return replaced(value, lambda distant: _evaluated(distant, load))
+    return replaced(value, lambda deferred: _evaluated(deferred, load))
 
 
-def _evaluated(distant: Deferred, load: Load) -> Value:
-    match distant:
+def _evaluated(deferred: Deferred, load: Load) -> Value:
+    match deferred:
         case BlobRef():
-            return load(distant)
+            return load(deferred)
         case Projection(source, steps, cleaned):
             read = tuple(parse_step(prop, functions=functions) for prop, functions in steps)
             text = "".join(f".{prop}" for prop, _ in steps)
@@ -52,7 +52,7 @@ def _evaluated(distant: Deferred, load: Load) -> Value:
         case Merged(base, over):
             return merged(_evaluated(base, load), evaluate(over, load))
         case _:
-            raise TypeError(f"{distant!r} is unknown")
+            raise TypeError(f"{deferred!r} is unknown")
 
 
 def merged(result: Value, over: dict[str, Value]) -> Value:

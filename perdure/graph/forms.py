@@ -109,8 +109,8 @@ def form_refusal(schema: Mapping[str, Value], answer: Value) -> str | None:
 def _field_refusal(field: Mapping[str, Value], value: Value) -> str | None:
     if "const" in field and not same_value(value, field["const"]):
         return f"must be {field['const']!r}"
-    if "enum" in field and not any(same_value(value, each) for each in field["enum"]):
-        return f"must be one of {', '.join(str(each) for each in field['enum'])}"
+    if "enum" in field and not any(same_value(value, choice) for choice in field["enum"]):
+        return f"must be one of {', '.join(str(choice) for choice in field['enum'])}"
     kind = field.get("type")
     if kind is not None and not _TYPE_CHECKS[kind](value):
         return f"must be of type {kind}"
@@ -126,8 +126,8 @@ def _items_refusal(field: Mapping[str, Value], values: list[Value]) -> str | Non
     items: Mapping[str, Value] = field.get("items") or {}
     choices: list[Value] = items.get("enum") or []
     for value in values:
-        if not any(same_value(value, each) for each in choices):
-            return f"each must be one of {', '.join(str(each) for each in choices)}"
+        if not any(same_value(value, choice) for choice in choices):
+            return f"each must be one of {', '.join(str(choice) for choice in choices)}"
     return _outside(len(values), field, "minItems", "maxItems", "items ")
 
 

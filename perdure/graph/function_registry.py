@@ -75,8 +75,8 @@ def function(name: str, *, on: str, argument: str = "", inside: bool = False) ->
 
     def register(body: Body) -> Body:
         kinds = list(KINDS)
-        known = (*FUNCTIONS.get(name, ()), Function(name, on, re.compile(argument), body, inside))
-        FUNCTIONS[name] = tuple(sorted(known, key=lambda item: kinds.index(item.on)))
+        functions = (*FUNCTIONS.get(name, ()), Function(name, on, re.compile(argument), body, inside))
+        FUNCTIONS[name] = tuple(sorted(functions, key=lambda item: kinds.index(item.on)))
         return body
 
     return register

@@ -87,7 +87,7 @@ def human_input_problems(params: Mapping[str, Value], place: str) -> Iterator[Pr
     if choices is not None:
         if params.get("schema") is not None:
             yield problem("choices", "choices is a form already: it cannot be used together with schema")
-        if not (is_list(choices) and choices and all(isinstance(each, str) for each in choices)):
+        if not (is_list(choices) and choices and all(isinstance(choice, str) for choice in choices)):
             yield problem("choices", "choices is a list of strings", "choices: [approve, reject]")
     elif params.get("schema") is not None:
         yield from form_problems(params["schema"], f"{place}.schema")
@@ -111,7 +111,7 @@ def _audience_problems(params: Mapping[str, Value], place: str) -> Iterator[Prob
 
 
 def _is_names(value: Value) -> bool:
-    return value is None or (is_list(value) and all(isinstance(each, str) and each for each in value))
+    return value is None or (is_list(value) and all(isinstance(name, str) and name for name in value))
 
 
 def channels_of(value: Value) -> list[str]:
@@ -124,7 +124,7 @@ def is_channels(value: Value) -> bool:
     """Whether it is the name of a channel for notices, a list of such names, or nothing."""
     names = value if is_list(value) else [] if value is None else [value]
     return len(names) <= MAX_CHANNEL_COUNT and all(
-        isinstance(each, str) and CHANNEL_NAME.fullmatch(each) is not None for each in names
+        isinstance(name, str) and CHANNEL_NAME.fullmatch(name) is not None for name in names
     )
 
 

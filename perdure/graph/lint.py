@@ -95,6 +95,6 @@ def _strings(place: str, name: str, value: Value) -> Iterator[tuple[str, str, st
         if isinstance(item, str):
             yield where, key, item
         elif is_dict(item):
-            rest += [(f"{where}.{each}", each, item[each]) for each in reversed(ordered_keys(item))]
+            rest += [(f"{where}.{name}", name, item[name]) for name in reversed(ordered_keys(item))]
         elif is_list(item):
-            rest += [(f"{where}.{index}", key, each) for index, each in reversed(list(enumerate(item)))]
+            rest += [(f"{where}.{index}", key, element) for index, element in reversed(list(enumerate(item)))]

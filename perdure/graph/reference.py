@@ -192,8 +192,8 @@ def parse_path(text: Value, *, functions: bool = True) -> Reference | None:
 
 def parse_step(prop: str, *, functions: bool = True) -> Step:
     """One step as written: a call of a function where it may be one, an index, else a key."""
-    known = len(prop) <= MAX_CACHED_REFERENCE_CHARS
-    return _kept_step(prop, functions) if known else _parsed_step(prop, functions)
+    is_cacheable = len(prop) <= MAX_CACHED_REFERENCE_CHARS
+    return _kept_step(prop, functions) if is_cacheable else _parsed_step(prop, functions)
 
 
 def _parsed_step(prop: str, functions: bool) -> Step:

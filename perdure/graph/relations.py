@@ -113,7 +113,9 @@ def _long_references(value: Value, *, paths: bool) -> Iterator[Reference]:
             pending.extend(item)
         elif isinstance(item, str) and item.count("(") > MAX_FUNCTIONS_COUNT:
             path = parse_path(item) if paths else None
-            yield from (each for each in [*references_in(item), *filter(None, [path])] if each.too_long)
+            yield from (
+                reference for reference in [*references_in(item), *filter(None, [path])] if reference.too_long
+            )
 
 
 def pass_through_problems(nodes: dict[str, Value], names: Suggestions) -> Iterator[Problem]:

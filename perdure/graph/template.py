@@ -148,12 +148,12 @@ that has none depends on no result.
 def joined(parts: Iterable[Value]) -> Value:
     """The text of `parts`, each as String(part) of JavaScript; Concat while one of them is not here."""
     values = list(parts)
-    if any(not isinstance(part, str) and _is_distant(part) for part in values):
+    if any(not isinstance(part, str) and _is_deferred(part) for part in values):
         return Concat(tuple(values))
     return pair_surrogates(joined_text(map(to_string, values)))
 
 
-def _is_distant(value: Value) -> bool:
+def _is_deferred(value: Value) -> bool:
     return isinstance(value, Deferred) or (is_list(value) and next(deferred_in(value), None) is not None)
 
 

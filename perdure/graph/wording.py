@@ -38,19 +38,19 @@ class Suggestions:
         if not self._left or len(name) > SUGGESTED_CHARS:
             return None
         self._left -= 1
-        short = [known for known in names if len(known) <= SUGGESTED_CHARS]
+        short = [short_name for short_name in names if len(short_name) <= SUGGESTED_CHARS]
         return next(iter(get_close_matches(name, short, n=1)), None)
 
     def hint(self, name: str, names: Collection[str]) -> str:
         """The one of `names` that is meant, where one is near, else all there are."""
-        near = self.near(name, sorted(names)) if self._left else None
-        if near is not None:
-            return f"did you mean {near!r}?"
+        match = self.near(name, sorted(names)) if self._left else None
+        if match is not None:
+            return f"did you mean {match!r}?"
         if not self._left and len(names) > NAMES_COUNT:
             return ""
-        known = sorted(names)
-        more = f" and {len(known) - NAMES_COUNT} more" if len(known) > NAMES_COUNT else ""
-        return f"there is: {', '.join(known[:NAMES_COUNT])}{more}" if known else ""
+        ordered = sorted(names)
+        more = f" and {len(ordered) - NAMES_COUNT} more" if len(ordered) > NAMES_COUNT else ""
+        return f"there is: {', '.join(ordered[:NAMES_COUNT])}{more}" if ordered else ""
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

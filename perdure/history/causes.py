@@ -104,9 +104,9 @@ def _unsent(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
 
 def _queued(model: RunModel, node: NodeModel) -> Cause:
     slots, label = model.slots, node.label
-    holders = [each for each in model.nodes.values() if each.state == "executing"]
+    holders = [holder for holder in model.nodes.values() if holder.state == "executing"]
     if slots is not None and label is not None and label in slots.limits:
-        names = _names([each for each in holders if each.label == label])
+        names = _names([holder for holder in holders if holder.label == label])
         finding = f"{node.address} waits for label {label!r}, which {slots.limits[label]} may have: {names}"
         return Cause("label", finding, "raise the limit in `concurrency` of the graph", node.ready)
     count = "all slots" if slots is None else f"all {slots.concurrency} slots"
@@ -120,7 +120,7 @@ def _names(nodes: list[NodeModel]) -> str:
 
 
 def _asks(model: RunModel, node: NodeModel) -> Cause:
-    prompt = next(each.prompt for each in model.questions if each.address == node.address)
+    prompt = next(question.prompt for question in model.questions if question.address == node.address)
     hint = f"perdure answer {model.id} {prompt.path} TEXT"
     return Cause("asks", f"{node.address} waits for an answer to {prompt.message!r}", hint, node.started)
 
@@ -163,7 +163,7 @@ def _queued_there(model: RunModel, node: NodeModel, facts: ServerFacts, again: s
 def _runs_graph(model: RunModel, node: NodeModel) -> Cause:
     if node.rows is None:
         return Cause("running", f"{node.address} runs", since=node.started)
-    inside = [each.address for each in model.inside(node.address) if each.state == "executing"]
+    inside = [inner.address for inner in model.inside(node.address) if inner.state == "executing"]
     inner = f"; open: {', '.join(inside[:3])}" if inside else ""
     finding = f"{node.address} runs its graph: {node.rows.done} of {node.rows.total} are done{inner}"
     return Cause("running", finding, since=node.started)

@@ -50,12 +50,12 @@ def explanation_of(model: RunModel, address: str, facts: ServerFacts) -> Explana
         if following is None or following in chain:
             break
         chain.append(following)
-    causes = [*_run_causes(model, node, facts), *(cause_of(model, each, facts) for each in chain)]
+    causes = [*_run_causes(model, node, facts), *(cause_of(model, other, facts) for other in chain)]
     return Explanation(
         address=node.address,
         state=str(node.phase),
         cause=causes[0],
-        chain=tuple(each.address for each in chain[1:]),
+        chain=tuple(other.address for other in chain[1:]),
         also=tuple(causes[1:]),
     )
 
@@ -64,11 +64,11 @@ def _holdup(model: RunModel, node: NodeModel) -> NodeModel | None:
     """Of the nodes that a node waits for, or of those inside it, the one that holds it up."""
     if node.waits_for:
         needed = [model.nodes[address] for address in node.waits_for]
-        ended = [each for each in needed if each.phase in FAILED_PHASES]
-        working = [each for each in needed if not each.waits_for]
+        ended = [other for other in needed if other.phase in FAILED_PHASES]
+        working = [other for other in needed if not other.waits_for]
         return next(iter([*ended, *working, *needed]), None)
     if node.rows is not None and node.phase is Phase.RUNNING:
-        inside = (each for each in model.inside(node.address) if each.state in ("queued", "executing"))
+        inside = (other for other in model.inside(node.address) if other.state in ("queued", "executing"))
         return next(inside, None)
     return None
 
@@ -110,5 +110,5 @@ def _pass_to_come(model: RunModel, address: str) -> Cause | None:
     node = None if match is None else model.nodes.get(match["node"])
     if match is None or node is None:
         return None
-    last = max(each.iteration for each in model.nodes.values() if each.node == node.node)
+    last = max(other.iteration for other in model.nodes.values() if other.node == node.node)
     return Cause("pass", f"pass {match['number']} of the loop has not begun: the last one is {last}")

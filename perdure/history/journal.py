@@ -105,8 +105,8 @@ class Journal:
             return
         run = self.board.runs[flight.run]
         address = run.key_of(command.node)
-        known = self._open.get(command.call)
-        if known is None:
+        command_sent = self._open.get(command.call)
+        if command_sent is None:
             call = self._open[command.call] = Call(command, run.clock.now_ms)
             self.calls.setdefault(address, []).append(call)
             self._by_path[command.path] = call
@@ -153,6 +153,6 @@ class Journal:
 
     def _note(self, run: GraphRun) -> None:
         place = (run.id, run.iteration)
-        known = self.passes.get(place)
-        if known is None or known.nodes is not run.nodes:
+        earlier = self.passes.get(place)
+        if earlier is None or earlier.nodes is not run.nodes:
             self.passes[place] = Pass(run, run.iteration, run.nodes)

@@ -61,7 +61,7 @@ class LiveModel:
         self._kinds: dict[str, list[NodeModel]] = {}
         self._placements: dict[tuple[str | None, str], NodeModel] = {}
         self._inside: dict[str | None, dict[int | None, _Place]] = {}
-        self._addresses = {item.path: each.address for each in self._nodes.values() for item in each.attempts}
+        self._addresses = {item.path: node.address for node in self._nodes.values() for item in node.attempts}
         for node in model.nodes.values():
             self._learn(node)
 
@@ -129,14 +129,14 @@ class LiveModel:
             self._inside.setdefault(node.parent, {})[node.row] = place
             self._kinds.setdefault(place.kind, [])
         examples = self._kinds[place.kind]
-        if all(each.node != node.node for each in examples):
+        if all(example.node != node.node for example in examples):
             examples.append(node)
         if node.placement is not None:
             self._placements[place.kind, node.node] = node
 
     def _of(self, place: _Place) -> Iterator[NodeModel]:
-        for each in self._kinds.get(place.kind, ()):
-            node = self._nodes.get(place.address(each.node))
+        for example in self._kinds.get(place.kind, ()):
+            node = self._nodes.get(place.address(example.node))
             if node is not None:
                 yield node
 
@@ -149,17 +149,17 @@ class LiveModel:
         end = _END.search(place.key)
         row = int(end["row"]) if end is not None and end["row"] is not None else None
         self._inside.setdefault(place.parent, {})[row] = place
-        for each in examples:
-            address = place.address(each.node)
+        for example in examples:
+            address = place.address(example.node)
             self._nodes[address] = NodeModel(
                 address=address,
-                node=each.node,
+                node=example.node,
                 parent=place.parent,
                 row=row,
                 iteration=place.iteration,
-                agent=each.agent,
-                label=each.label,
-                condition=each.condition,
+                agent=example.agent,
+                label=example.label,
+                condition=example.condition,
             )
         return True
 

@@ -58,10 +58,10 @@ class NodeBuilder:
             self._console.setdefault(line.address, []).append(line.text)
         self._fetching = _fetching(self.journal)
         passes = sorted(self.journal.passes.items(), key=lambda item: (item[1].run.depth, item[0]))
-        for (number, _), each in passes:
-            if each.parent is not None:
-                self._inner.setdefault(each.parent, {}).setdefault(number, []).append(each)
-        return {node.address: node for place, each in passes for node in self._nodes_of(place, each)}
+        for (number, _), one_pass in passes:
+            if one_pass.parent is not None:
+                self._inner.setdefault(one_pass.parent, {}).setdefault(number, []).append(one_pass)
+        return {node.address: node for place, one_pass in passes for node in self._nodes_of(place, one_pass)}
 
     def address_of(self, path: str) -> str:
         """The address of the node whose call has this path."""
@@ -84,24 +84,24 @@ class NodeBuilder:
         elif state in TERMINAL_STATES:
             times.ended = time
 
-    def _nodes_of(self, place: PassId, each: Pass) -> Iterator[NodeModel]:
-        for name in _shown(each):
-            yield self._node(place, each, name, each.nodes[name])
+    def _nodes_of(self, place: PassId, one_pass: Pass) -> Iterator[NodeModel]:
+        for name in _shown(one_pass):
+            yield self._node(place, one_pass, name, one_pass.nodes[name])
 
-    def _node(self, place: PassId, each: Pass, name: str, node: NodeRun) -> NodeModel:
-        address = each.address(name)
+    def _node(self, place: PassId, one_pass: Pass, name: str, node: NodeRun) -> NodeModel:
+        address = one_pass.address(name)
         state = NodeState.ABORT if self.is_over and node.state in ACTIVE else node.state
         times = self._times.get((place, name)) or _Times()
         calls = self.journal.calls.get(address, ())
         command = calls[-1].command if calls else None
-        plan = each.run.plan.computed.get(name)
-        condition, value = _condition(each, plan)
+        plan = one_pass.run.plan.computed.get(name)
+        condition, value = _condition(one_pass, plan)
         return NodeModel(
             address=address,
             node=name,
-            parent=each.parent,
-            row=each.run.map_index,
-            iteration=each.iteration,
+            parent=one_pass.parent,
+            row=one_pass.run.map_index,
+            iteration=one_pass.iteration,
             agent=_agent(plan, calls),
             state=str(state),
             phase=phase_of(state),
@@ -120,7 +120,9 @@ class NodeBuilder:
             placement=self._place(plan, node, command),
             queue=None if command is None or self.placement is None else self.placement.queue(command),
             label=None if plan is None else plan.label,
-            waits_for=tuple(map(each.address, sorted(node.pending))) if state is NodeState.WAITING else (),
+            waits_for=tuple(map(one_pass.address, sorted(node.pending)))
+            if state is NodeState.WAITING
+            else (),
             is_fetching=(place[0], name) in self._fetching,
             condition=condition,
             condition_value=value,
@@ -171,7 +173,7 @@ class NodeBuilder:
         if graphs is None and nested is None:
             return None
         last = [passes[-1] for passes in (graphs or {}).values()]
-        failed = sum(any(inner.error is not None for inner in each.nodes.values()) for each in last)
+        failed = sum(any(inner.error is not None for inner in one_pass.nodes.values()) for one_pass in last)
         is_open = nested is not None and not self.is_over
         running = len(nested.children) if nested is not None and is_open else 0
         return RowCounts(
@@ -186,10 +188,10 @@ class NodeBuilder:
 def _states(passes: Sequence[Pass]) -> dict[str, dict[str, int]]:
     """How many of the graphs have each of their nodes in each state."""
     counts: dict[str, dict[str, int]] = {}
-    for each in passes:
-        for name in _shown(each):
+    for one_pass in passes:
+        for name in _shown(one_pass):
             states = counts.setdefault(name, {})
-            state = str(each.nodes[name].state)
+            state = str(one_pass.nodes[name].state)
             states[state] = states.get(state, 0) + 1
     return counts
 
@@ -202,12 +204,12 @@ def _fetching(journal: Journal) -> set[tuple[int, str]]:
     return {(flight.run, flight.node) for flight in flights if isinstance(flight.command, Fetch)}
 
 
-def _condition(each: Pass, plan: ComputedPlan | None) -> tuple[str | None, Value]:
+def _condition(one_pass: Pass, plan: ComputedPlan | None) -> tuple[str | None, Value]:
     """The condition of a node, and its value as it is now."""
     reference = None if plan is None else plan.condition or plan.unless
     if plan is None or reference is None:
         return None, UNDEFINED
-    source = each.nodes.get(reference.node or "")
+    source = one_pass.nodes.get(reference.node or "")
     try:
         value = UNDEFINED if source is None else reference.read(source.result)
     except PerdureError:
@@ -215,9 +217,9 @@ def _condition(each: Pass, plan: ComputedPlan | None) -> tuple[str | None, Value
     return f"{'unless' if plan.condition is None else 'if'} {reference.text}", value
 
 
-def _shown(each: Pass) -> Iterator[str]:
+def _shown(one_pass: Pass) -> Iterator[str]:
     """The nodes of a graph, without the one that holds the number of a row."""
-    return (name for name in each.run.plan.order if name != MAP_INDEX or each.run.parent is None)
+    return (name for name in one_pass.run.plan.order if name != MAP_INDEX or one_pass.run.parent is None)
 
 
 def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:

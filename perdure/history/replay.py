@@ -118,7 +118,7 @@ def _as_far_as_taken(history: WorkflowHistory) -> WorkflowHistory:
 
 def _last(kinds: Sequence[int], kind: int) -> int:
     """The index of the last one, 0 for none."""
-    return max((number for number, each in enumerate(kinds) if each == kind), default=0)
+    return max((number for number, other in enumerate(kinds) if other == kind), default=0)
 
 
 async def problem_in(id: str, data: bytes) -> str | None:

@@ -153,7 +153,7 @@ async def _reused_record(request: RunRequest, claims: ClaimCheck) -> Record | No
 
 async def _fetched(fetch: Fetch, claims: ClaimCheck) -> Event:
     try:
-        return Fetched(fetch.call, await claims.answer(fetch.distant, fetch.whole))
+        return Fetched(fetch.call, await claims.answer(fetch.deferred, fetch.whole))
     except PerdureError as error:
         return AgentFailed(fetch.call, str(error), final=True)
 

@@ -62,19 +62,19 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
     edited = _with_params(copy.deepcopy(change.graph or document), change.params)
     nodes = placed_nodes(edited)
     entries = [_renamed(entry, change.renames, old) for entry in record.entries]
-    known = {*nodes, *(address_of(entry.position) for entry in entries)}
-    injects, answers = _set(change.values, nodes, known)
+    addresses = {*nodes, *(address_of(entry.position) for entry in entries)}
+    injects, answers = _set(change.values, nodes, addresses)
     dropped: dict[str, str] = {}
     for selector in change.begin_at:
-        _check_named(selector, known, nodes)
+        _check_named(selector, addresses, nodes)
         dropped[selector] = "it is to be executed again"
-    for selector in _asking(change.asks_again, nodes, known):
+    for selector in _asking(change.asks_again, nodes, addresses):
         dropped[selector] = "the person is asked again"
     if change.force:
         origins = {*map(address_of, (*dropped, *change.values)), *_edited(old, nodes, change.renames)}
         for address in sorted(dependents(nodes, origins) - origins):
             dropped.setdefault(address, "it depends on a change")
-    kept = [entry for entry in entries if not any(covers(each, entry.position) for each in dropped)]
+    kept = [entry for entry in entries if not any(covers(position, entry.position) for position in dropped)]
     return Rerun(edited, options.injecting(injects), Record(tuple(kept), answers), dropped)
 
 
@@ -87,25 +87,25 @@ def _begins(place: str, selector: str) -> bool:
     return place == selector or (place.startswith(selector) and place[len(selector)] in ".[@")
 
 
-def _check_named(selector: str, known: Collection[str], nodes: Mapping[str, PlacedNode]) -> None:
+def _check_named(selector: str, addresses: Collection[str], nodes: Mapping[str, PlacedNode]) -> None:
     place = nodes.get(address_of(selector))
     if place is not None and not is_computed(place.node):
         raise UsageError(
             f"node {selector!r} has a value and no agent", hint=f"change it: --set {selector}=VALUE"
         )
-    if not any(_begins(address, address_of(selector)) for address in known):
-        raise unknown_node(selector, known)
+    if not any(_begins(address, address_of(selector)) for address in addresses):
+        raise unknown_node(selector, addresses)
 
 
-def unknown_node(name: str, known: Collection[str]) -> UsageError:
+def unknown_node(name: str, addresses: Collection[str]) -> UsageError:
     """The error of a name that no node has."""
-    inside = sorted(address for address in known if address.endswith(f".{name}"))
-    hint = f"did you mean {inside[0]!r}?" if inside else suggestion(name, known)
+    inside = sorted(address for address in addresses if address.endswith(f".{name}"))
+    hint = f"did you mean {inside[0]!r}?" if inside else suggestion(name, addresses)
     return UsageError(f"there is no node {name!r}", hint=hint)
 
 
 def _set(
-    values: Mapping[str, Value], nodes: Mapping[str, PlacedNode], known: Collection[str]
+    values: Mapping[str, Value], nodes: Mapping[str, PlacedNode], addresses: Collection[str]
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     """The values of static nodes of the run's graph, and those of nodes with agents."""
     injects: dict[str, Value] = {}
@@ -113,7 +113,7 @@ def _set(
     for name, value in values.items():
         place = nodes.get(address_of(name))
         if place is None:
-            raise unknown_node(name, known)
+            raise unknown_node(name, addresses)
         if place.is_agent:
             answers[name] = value
         elif is_computed(place.node):
@@ -129,12 +129,14 @@ def _set(
     return injects, answers
 
 
-def _asking(names: Sequence[str], nodes: Mapping[str, PlacedNode], known: Collection[str]) -> Iterable[str]:
+def _asking(
+    names: Sequence[str], nodes: Mapping[str, PlacedNode], addresses: Collection[str]
+) -> Iterable[str]:
     for name in names:
         if name == "*":
-            yield from (each.address for each in nodes.values() if each.node.get("agent") in PERSON_AGENTS)
+            yield from (node.address for node in nodes.values() if node.node.get("agent") in PERSON_AGENTS)
         else:
-            _check_named(name, known, nodes)
+            _check_named(name, addresses, nodes)
             yield name
 
 
@@ -158,7 +160,7 @@ def _owner(path: str, nodes: Mapping[str, PlacedNode]) -> tuple[str, list[str], 
     parts = path.split(".")
     for count in range(len(parts) - 1, 0, -1):
         owner = ".".join(parts[:count])
-        named = [each for each in nodes.values() if is_computed(each.node) and each.node["agent"] == owner]
+        named = [node for node in nodes.values() if is_computed(node.node) and node.node["agent"] == owner]
         if owner in nodes and is_computed(nodes[owner].node):
             named = [nodes[owner]]
         if named:

@@ -37,7 +37,7 @@ def graph_differences(old: Mapping[str, Value], new: Mapping[str, Value]) -> lis
     changed = [_changed(before[address], place) for address, place in after.items() if address in before]
     added = [GraphDifference(address, "added") for address in after if address not in before]
     removed = [GraphDifference(address, "removed") for address in before if address not in after]
-    return [*(each for each in changed if each.kind), *added, *removed]
+    return [*(difference for difference in changed if difference.kind), *added, *removed]
 
 
 def _changed(before: PlacedNode, after: PlacedNode) -> GraphDifference:

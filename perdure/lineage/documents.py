@@ -65,7 +65,7 @@ def dependents(nodes: Mapping[str, PlacedNode], of: Collection[str]) -> set[str]
         if place is not None and place.parent is not None:
             pending.append((place.parent, True))
         if not by_inner:  # its inputs may differ, and so may those of all that is inside
-            pending += [(each.address, False) for each in nodes.values() if each.parent == address]
+            pending += [(inner.address, False) for inner in nodes.values() if inner.parent == address]
     return reached
 
 

@@ -199,7 +199,7 @@ class Forecast:
                 if run.nodes[name].state in (NodeState.WAITING, NodeState.QUEUED) or run.rule:
                     waiting.add(address_of(run.key_of(name)))
         for address, place in nodes.items():
-            if place.is_agent and any(_is_at(address, each) for each in waiting):
+            if place.is_agent and any(_is_at(address, person) for person in waiting):
                 yield address
 
 

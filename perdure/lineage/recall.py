@@ -80,8 +80,8 @@ class Recall:
         address = address_of(position)
         place = position if position in values else address
         if place in values:
-            known = self._at.get(position)
-            return Recalled(-1, known[0] if known else len(self.record.entries), values[place])
+            recorded = self._at.get(position)
+            return Recalled(-1, recorded[0] if recorded else len(self.record.entries), values[place])
         mark = fingerprint(command)
         if mark is None or (number := self._unused(position, (address, mark))) is None:
             return None

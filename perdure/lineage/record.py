@@ -59,7 +59,7 @@ class Record:
                 f"the run has {len(handles):,} large results; a rerun takes over {MAX_RECORD_HANDLE_COUNT:,}",
                 hint="run the graph again, or rerun a part of it as a graph of its own",
             )
-        return [entries, values], [distant for _, distant in handles.values()]
+        return [entries, values], [deferred for _, deferred in handles.values()]
 
 
 def read_record(data: Any, handles: Sequence[Value] = ()) -> Record:

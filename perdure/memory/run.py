@@ -70,7 +70,7 @@ class MemoryRun:
 
     async def status(self, console_from: int = 0) -> RunStatus:
         """What its nodes do, what it asks, and its console from a line on."""
-        questions = self._shell.people.questions
+        questions = self._shell.human_tasks.questions
         return self._progress.status(
             self._shell.scheduler, console_from, questions.prompts(), questions.early()
         )
@@ -96,11 +96,11 @@ class MemoryRun:
 
     async def questions(self) -> tuple[HumanPrompt, ...]:
         """What people are asked now."""
-        return tuple(self._shell.people.questions.prompts())
+        return tuple(self._shell.human_tasks.questions.prompts())
 
     async def answer(self, path: str, value: Value, *, who: str = "", id: str = "") -> Receipt:
         """Answers the question at `path`, or the only one of a node with this id. Raises UsageError."""
-        return self._shell.people.answer(Answer(path=path, value=value, who=who, id=id))
+        return self._shell.human_tasks.answer(Answer(path=path, value=value, who=who, id=id))
 
     async def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:
         """What agents stream from now on, as it comes, until the run ends."""

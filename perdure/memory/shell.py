@@ -64,20 +64,20 @@ def memory_shell(
 ) -> MemoryShell:
     """The shell for one run. `agents` are added to those shipped; `inputs` go into static nodes.
 
-    With `answers`, nodes that wait for a person wait for `MemoryShell.people.answer`.
+    With `answers`, nodes that wait for a person wait for `MemoryShell.human_tasks.answer`.
 
     Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
     """
     environment = environment or MemoryEnvironment()
-    known, failures = {**catalog(), **agents_by_name(agents)}, FailureLog()
+    by_name, failures = {**catalog(), **agents_by_name(agents)}, FailureLog()
     scheduler = Scheduler(
         modernized(normalize(graph)),
         (options or RunOptions()).injecting(from_python(inputs or {})),
-        agents=known,
+        agents=by_name,
         observe=_noting(failures, environment.observe),
         event_steps=MAX_EVENT_STEP_COUNT,
     )
-    return MemoryShell(scheduler, known, environment, answers, failures)
+    return MemoryShell(scheduler, by_name, environment, answers, failures)
 
 
 def _noting(failures: FailureLog, observe: Observer | None) -> Observer:
@@ -109,10 +109,10 @@ class MemoryShell:
     _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
-    people: MemoryHumanTasks = field(init=False)
+    human_tasks: MemoryHumanTasks = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = MemoryHumanTasks(self.environment.ask, self._arrive, self._is_never_asked)
+        self.human_tasks = MemoryHumanTasks(self.environment.ask, self._arrive, self._is_never_asked)
 
     async def run(self) -> RunResult:
         """Runs to the end. Raises RunFailed when a node failed."""
@@ -129,7 +129,7 @@ class MemoryShell:
         finally:
             for task in self._open.values():
                 task.cancel()
-            self.people.end()
+            self.human_tasks.end()
             await close_clients()
         return self._result(self._finish)
 
@@ -138,7 +138,7 @@ class MemoryShell:
         self._arrive(Abort())
 
     def _cancel(self, call: int) -> None:
-        self.people.close(call)
+        self.human_tasks.close(call)
         if self.environment.recall is not None:
             self.environment.recall.release(call)
         if (task := self._open.pop(call, None)) is not None:
@@ -175,7 +175,7 @@ class MemoryShell:
                 case Finish():
                     self._finish = command
                 case Fetch():
-                    raise EngineError("nothing is distant in memory")
+                    raise EngineError("nothing is deferred in memory")
                 case _:
                     assert_never(command)
 
@@ -185,7 +185,7 @@ class MemoryShell:
             return
         asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
         if asks and (self.answers or self.environment.ask is not None):
-            self.people.ask(command)
+            self.human_tasks.ask(command)
             return
         filters_here = () if asks else self.environment.filters
         filters = applying(filters_here, command.agent, command.node) if filters_here else ()

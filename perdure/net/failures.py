@@ -61,15 +61,15 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
     Reads ``retry-after-ms``, then ``retry-after`` as seconds or as an HTTP date (RFC 9110 §10.2.3).
     """
-    known = {name.lower(): value.strip() for name, value in headers.items()}
+    lower = {name.lower(): value.strip() for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            seconds = float(known[name]) * unit
+            seconds = float(lower[name]) * unit
         except (KeyError, ValueError):
             continue
         return None if math.isnan(seconds) else min(max(seconds, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
     try:
-        date = parsedate_to_datetime(known["retry-after"])
+        date = parsedate_to_datetime(lower["retry-after"])
     except (KeyError, ValueError):
         return None
     if date.tzinfo is None:

@@ -70,11 +70,11 @@ def _mark(state: str) -> str:
 
 
 def _box(box: Box, state: str) -> Iterator[str]:
-    known = f' class="state-{state}"' if state in LOOKS else ""
+    state_class = f' class="state-{state}"' if state in LOOKS else ""
     names = [box.address, box.agent, state]
     tooltip = escape(", ".join(line(name) for name in names if name))
     dash = ' rx="7"' if box.kind != "static" else ' rx="20"'
-    yield f"<g{known}><title>{tooltip}</title>"
+    yield f"<g{state_class}><title>{tooltip}</title>"
     yield f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height:g}"{dash}/>'
     title = f"{_mark(state)} {box.title}" if _mark(state) else box.title
     agent = f"{box.agent}: {box.hidden} nodes" if box.hidden else box.agent

@@ -198,12 +198,12 @@ def _chosen(names: list[str], edges: list[Edge], limit: int, around: str | None)
         neighbours.setdefault(source, []).append(target)
         neighbours.setdefault(target, []).append(source)
     centre = around if around in set(names) else names[0]
-    near = wave = dict.fromkeys([centre])
+    nearest = wave = dict.fromkeys([centre])
     for _ in range(_NEIGHBOUR_STEP_COUNT):
         adjacent = (other for name in wave for other in neighbours.get(name, ()))
-        wave = dict.fromkeys(other for other in adjacent if other not in near)
-        near = dict.fromkeys([*near, *wave][:limit])
-    return [name for name in names if name in near]
+        wave = dict.fromkeys(other for other in adjacent if other not in nearest)
+        nearest = dict.fromkeys([*nearest, *wave][:limit])
+    return [name for name in names if name in nearest]
 
 
 def _measured(name: str, node: Value, prefix: str, library: ModuleType, budget: _Budget) -> _Drawn:

@@ -98,7 +98,7 @@ class Placement:
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
-        self._scopes = [from_plain(FilterScope, each) for each in directory.filters]
+        self._scopes = [from_plain(FilterScope, scope) for scope in directory.filters]
 
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""

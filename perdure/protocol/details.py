@@ -74,7 +74,7 @@ def open_details(
 
     rows = chain(
         (Row(path, NodeState.FAILED, why=message) for path, message in failed),
-        sorted((row(*place) for place in active), key=lambda each: each.path not in asked),
+        sorted((row(*place) for place in active), key=lambda line: line.path not in asked),
         (row(*place) for place in rest),
     )
     heads = [f"{count} {state}" for state, count in counts.items() if state != NodeState.INJECTED]

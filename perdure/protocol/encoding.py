@@ -35,10 +35,10 @@ Fixed, as MAX_DEPTH is: Python's own limit is another one in a replay.
 """
 
 MAX_SPECIAL_DEPTH: Final = 200
-"""How deep the description of a distant value may nest."""
+"""How deep the description of a deferred value may nest."""
 
 MAX_INLINE_SPECIAL_COUNT = 200
-"""Characters that stand for a distant value where people look at the JSON."""
+"""Characters that stand for a deferred value where people look at the JSON."""
 
 MAX_INLINE_KEY_COUNT = 50
 """Members of a dictionary that are worth to be written one by one."""
@@ -207,8 +207,8 @@ def _apart(value: Value) -> list[Value]:
     return [_plain(value, (), places), places]
 
 
-def _written(distant: Deferred) -> list[Value]:
-    match distant:
+def _written(deferred: Deferred) -> list[Value]:
+    match deferred:
         case BlobRef(digest, size, kind, length, keys):
             return ["stored", digest, size, kind, length, None if keys is None else list(keys)]
         case Projection(source, steps, cleaned):
@@ -220,7 +220,7 @@ def _written(distant: Deferred) -> list[Value]:
         case Merged(base, over):
             return ["merged", _written(base), *_apart(over)]
         case _:
-            raise TypeError(f"{distant!r} is unknown")
+            raise TypeError(f"{deferred!r} is unknown")
 
 
 def _read(mark: Value, binaries: Mapping[str, Binary]) -> Deferred | Binary:
@@ -230,22 +230,22 @@ def _read(mark: Value, binaries: Mapping[str, Binary]) -> Deferred | Binary:
         case ["stored", digest, size, kind, length, keys]:
             return _blob(digest, size, kind, length, keys)
         case ["part", source, steps, bool() as cleaned] if is_list(steps):
-            return Projection(_distant(source, binaries), tuple(map(_step, steps)), cleaned)
+            return Projection(_deferred_of(source, binaries), tuple(map(_step, steps)), cleaned)
         case ["whole", value, places]:
             return Composite(_restored(value, places, binaries))
         case ["joined", parts, places] if is_list(parts):
             return Concat(tuple(_restored(parts, places, binaries)))
         case ["merged", base, over, places] if is_dict(over):
-            return Merged(_distant(base, binaries), _restored(over, places, binaries))
+            return Merged(_deferred_of(base, binaries), _restored(over, places, binaries))
         case _:
             kind = mark[:1] if is_list(mark) else mark
             raise ValueError(f"a place of this kind is unknown here: {str(kind)[:50]}")
 
 
-def _distant(mark: Value, binaries: Mapping[str, Binary]) -> Deferred:
+def _deferred_of(mark: Value, binaries: Mapping[str, Binary]) -> Deferred:
     value = _read(mark, binaries)
     if not isinstance(value, Deferred):
-        raise ValueError("a binary value is where a distant one belongs")
+        raise ValueError("a binary value is where a deferred one belongs")
     return value
 
 

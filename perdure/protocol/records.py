@@ -52,14 +52,14 @@ def from_plain(kind: type[Record], data: Mapping[str, Any]) -> Record:
     """
     check_fields(kind, data)
     shape = _shape(kind)
-    known = data
+    fields = data
     if not data.keys() <= shape.defaults.keys():
-        known = {key: value for key, value in data.items() if key in shape.defaults}
+        fields = {key: value for key, value in data.items() if key in shape.defaults}
     if shape.nested:
-        known = {**known}
+        fields = {**fields}
         for name, form in shape.nested.items():
-            form.read(known, name, data)
-    return kind(**known)
+            form.read(fields, name, data)
+    return kind(**fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +119,16 @@ def _sparse(default: Any) -> _Form:
         if plain[name] == default:
             del plain[name]
 
-    return _Form(write, lambda known, name, data: None)
+    return _Form(write, lambda fields, name, data: None)
 
 
 def _rows(kind: Any) -> _Form:
     def write(plain: dict[str, Any], name: str) -> None:
         plain[name] = [to_plain(row) for row in plain[name]]
 
-    def read(known: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+    def read(fields: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         if name in data:
-            known[name] = tuple(from_plain(kind, row) for row in data[name])
+            fields[name] = tuple(from_plain(kind, row) for row in data[name])
 
     return _Form(write, read)
 
@@ -137,9 +137,9 @@ def _mapping(kind: Any) -> _Form:
     def write(plain: dict[str, Any], name: str) -> None:
         plain[name] = to_lean(plain[name])
 
-    def read(known: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+    def read(fields: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         if name in data:
-            known[name] = from_plain(kind, data[name])
+            fields[name] = from_plain(kind, data[name])
 
     return _Form(write, read)
 
@@ -148,8 +148,8 @@ def _inlined(kind: Any) -> _Form:
     def write(plain: dict[str, Any], name: str) -> None:
         plain |= {key: _listed(value) for key, value in to_plain(plain.pop(name)).items()}
 
-    def read(known: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
-        known[name] = from_plain(kind, data)
+    def read(fields: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        fields[name] = from_plain(kind, data)
 
     return _Form(write, read)
 

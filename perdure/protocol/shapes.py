@@ -66,7 +66,7 @@ def _check(hint: Any, may_be_stored: bool) -> Check | None:
     """A check for the type `hint`; None where any value has it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return _any_of([_check(each, may_be_stored) for each in arguments])
+        return _any_of([_check(argument, may_be_stored) for argument in arguments])
     if hint is Any:
         return None
     if hint is NoneType:
@@ -78,7 +78,7 @@ def _check(hint: Any, may_be_stored: bool) -> Check | None:
     if origin is Sequence or (origin is tuple and arguments[1:] == (...,)):
         return _stored_or(_sequence(_check(arguments[0], False)), may_be_stored)
     if origin is tuple:
-        return _tuple([_check(each, False) for each in arguments])
+        return _tuple([_check(argument, False) for argument in arguments])
     numbers = _NUMBERS.get(hint)
     if numbers is not None:
         return lambda value: isinstance(value, numbers) and not isinstance(value, bool)
@@ -86,8 +86,8 @@ def _check(hint: Any, may_be_stored: bool) -> Check | None:
 
 
 def _any_of(checks: Sequence[Check | None]) -> Check | None:
-    known = [check for check in checks if check is not None]
-    return (lambda value: any(check(value) for check in known)) if len(known) == len(checks) else None
+    present = [check for check in checks if check is not None]
+    return (lambda value: any(check(value) for check in present)) if len(present) == len(checks) else None
 
 
 def _stored_or(check: Check, may_be_stored: bool) -> Check:

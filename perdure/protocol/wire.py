@@ -132,7 +132,7 @@ def strings(value: Any) -> list[str]:
 
 
 def is_plain(raw: RawValue) -> bool:
-    """Whether JSON holds all of the value: there is nothing distant in it, and nothing binary."""
+    """Whether JSON holds all of the value: there is nothing deferred in it, and nothing binary."""
     return PLACES not in raw.payload.metadata and not is_binary_payload(raw.payload)
 
 

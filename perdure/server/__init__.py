@@ -130,20 +130,20 @@ def was_stopped(settings: Settings) -> bool:
     return daemon.was_stopped(settings.home.absolute(), SERVER_NAME)
 
 
-def again(settings: Settings, known: EmbeddedServer) -> bool:
+def again(settings: Settings, server: EmbeddedServer) -> bool:
     """Bring back the server that a connection is to, where it has ended by itself; False if it is up.
 
     Raises:
         ConnectionFailed: it was stopped on purpose, it cannot start, or its address is another's now.
     """
     embedded = status(settings)
-    if embedded is not None and embedded.address == known.address:
+    if embedded is not None and embedded.address == server.address:
         return False
     if embedded is None:
         if was_stopped(settings):
             raise ConnectionFailed("the embedded server was stopped", hint="nothing is lost: call again")
         embedded = ensure(settings)
-    if embedded.address != known.address:
+    if embedded.address != server.address:
         raise ConnectionFailed("the embedded server has moved", hint="nothing is lost: call again")
     return True
 

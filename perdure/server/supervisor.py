@@ -72,21 +72,21 @@ class ServerArgs:
         return self.home / f"{SERVER_NAME}.db"
 
 
-def arguments(order: ServerArgs) -> list[str]:
+def arguments(args: ServerArgs) -> list[str]:
     """The command line of Temporal. The file is named relative to `home`, where it runs.
 
     That is not only free of characters that mean something to SQLite: the server writes the name
     into the file, and does not find its search attributes when it has changed.
     """
-    pragmas = ("journal_mode=WAL", f"synchronous={order.synchronous}", "locking_mode=EXCLUSIVE")
+    pragmas = ("journal_mode=WAL", f"synchronous={args.synchronous}", "locking_mode=EXCLUSIVE")
     # Otherwise any web page can start runs through the HTTP port, which cannot be turned off. A name that
     # is known beforehand would be as good as none: who controls the resolver can give it to a page.
     allowed = f'frontend.httpAllowedHosts=["{secrets.token_hex(16)}.invalid"]'
-    host, _, port = order.web.rpartition(":")
-    web = ["--ui-ip", host, "--ui-port", port] if order.web else ["--headless"]
+    host, _, port = args.web.rpartition(":")
+    web = ["--ui-ip", host, "--ui-port", port] if args.web else ["--headless"]
     return [
-        *(str(order.program), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(order.port)),
-        *("--db-filename", order.database.name, *web),
+        *(str(args.program), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(args.port)),
+        *("--db-filename", args.database.name, *web),
         *(word for pragma in pragmas for word in ("--sqlite-pragma", pragma)),
         *(word for value in (*DYNAMIC, allowed) for word in ("--dynamic-config-value", value)),
         *(word for name in SEARCH_ATTRIBUTES for word in ("--search-attribute", f"{name}=Keyword")),
@@ -118,59 +118,59 @@ class ReadySignal:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server until it is idle, signalled to end, or dead. 0 after an orderly end, else 1."""
-    order = _parse(argv)
+    args = _parse(argv)
     os.umask(0o077)
-    bell = ReadySignal()
+    ready = ReadySignal()
     try:
-        daemon.make_private(order.home)
-        owned = database.own(order.database)
-        database.prepare(order.database, order.program)
+        daemon.make_private(args.home)
+        owned = database.own(args.database)
+        database.prepare(args.database, args.program)
         try:
-            return _supervise(order, bell)
+            return _supervise(args, ready)
         finally:
-            database.finish(order.database, order.program)
+            database.finish(args.database, args.program)
             os.close(owned)
     except (ConnectionFailed, OSError) as error:
         _say(str(error))
         return 1
 
 
-def _supervise(order: ServerArgs, bell: ReadySignal) -> int:
+def _supervise(args: ServerArgs, ready: ReadySignal) -> int:
     server = subprocess.Popen(
-        arguments(order),
-        cwd=order.home,
+        arguments(args),
+        cwd=args.home,
         # TEMPORAL_… variables and profiles are for clients; no secret is any business of the server. Go's
         # garbage collector takes the limit as its aim: without one, the server keeps twice what it needs.
-        env={"GOMEMLIMIT": f"{order.memory}MiB"},
+        env={"GOMEMLIMIT": f"{args.memory}MiB"},
         stdin=subprocess.DEVNULL,
         close_fds=False,  # it inherits the locks, which then last as long as it does
         preexec_fn=_dies_with_parent(),
     )
     try:
-        _await_ready(order, server, bell)
-        return _watch(order, server, bell)
+        _await_ready(args, server, ready)
+        return _watch(args, server, ready)
     finally:
         _end(server)
 
 
-def _await_ready(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal) -> None:
-    while server.poll() is None and not bell.rung:
-        if serves(f"127.0.0.1:{order.port}"):
-            _set_retention(order)
-            return marker.write(order.database, "made")
-        bell.wait(0.02)
+def _await_ready(args: ServerArgs, server: subprocess.Popen[bytes], ready: ReadySignal) -> None:
+    while server.poll() is None and not ready.rung:
+        if serves(f"127.0.0.1:{args.port}"):
+            _set_retention(args)
+            return marker.write(args.database, "made")
+        ready.wait(0.02)
 
 
-def _set_retention(order: ServerArgs) -> None:
+def _set_retention(args: ServerArgs) -> None:
     """Sets how long the namespace keeps ended runs: `start-dev` makes it one day, and has no option.
 
     It comes before the marker, so that no run of a new server can end before, and get its retention of a day.
     """
-    seconds = round(order.retention * 86_400)
+    seconds = round(args.retention * 86_400)
     completed = subprocess.run(
         [
-            *(str(order.program), "operator", "namespace", "update", "--namespace", "default"),
-            *("--retention", f"{seconds}s", "--address", f"127.0.0.1:{order.port}", "--disable-config-file"),
+            *(str(args.program), "operator", "namespace", "update", "--namespace", "default"),
+            *("--retention", f"{seconds}s", "--address", f"127.0.0.1:{args.port}", "--disable-config-file"),
         ],
         env={},
         stdin=subprocess.DEVNULL,
@@ -182,23 +182,23 @@ def _set_retention(order: ServerArgs) -> None:
         _say(f"ended runs are kept for a day only: {completed.stderr.strip()}")
 
 
-def _watch(order: ServerArgs, server: subprocess.Popen[bytes], bell: ReadySignal) -> int:
-    leases = daemon.IdleWatch(order.home, SERVER_NAME)
-    opened = _identity(order.database)
+def _watch(args: ServerArgs, server: subprocess.Popen[bytes], ready: ReadySignal) -> int:
+    leases = daemon.IdleWatch(args.home, SERVER_NAME)
+    opened = _identity(args.database)
     while server.poll() is None:
-        if bell.rung:
+        if ready.rung:
             return 0
-        if opened is None or _identity(order.database) != opened:
-            _say(f"{order.database} was deleted or replaced while it was open: the server ends")
+        if opened is None or _identity(args.database) != opened:
+            _say(f"{args.database} was deleted or replaced while it was open: the server ends")
             server.kill()  # it has nothing left to write to, and would make an empty file in its place
             server.wait()
-            database.set_aside_if_empty(order.database)
+            database.set_aside_if_empty(args.database)
             return 1
-        if leases.seconds() > order.idle and daemon.retire(order.home, SERVER_NAME):
-            _say(f"no process used the server for {order.idle:g} s: it ends")
+        if leases.seconds() > args.idle and daemon.retire(args.home, SERVER_NAME):
+            _say(f"no process used the server for {args.idle:g} s: it ends")
             return 0
         cap_log()
-        bell.wait(min(SUPERVISOR_POLL_INTERVAL_S, order.idle / 4))
+        ready.wait(min(SUPERVISOR_POLL_INTERVAL_S, args.idle / 4))
     _say(f"the server ended with exit code {server.returncode}")
     return 1
 

@@ -81,7 +81,7 @@ class ClaimCheck:
         store = None if settings.store is None else open_store(settings.store)
         return cls(store, settings.store_above, codec)
 
-    async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
+    async def packed(self, value: Value, made_of: Value = None, **metadata: Any) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
 
         `near` is what the value was made of: what it has in common with values of the store in there is not
@@ -95,10 +95,10 @@ class ClaimCheck:
         bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
         for name in metadata:  # belongs to this answer, not to the value
             bare.metadata.pop(f"perdure-{name}", None)
-        return pack(await self._put(value, bare, near), **metadata)
+        return pack(await self._put(value, bare, made_of), **metadata)
 
-    async def keep(self, value: Value, above: int | None = None, near: Value = None) -> Value:
-        """`value`, or where it is kept: then with all that is distant in it. `above` is less than usual.
+    async def keep(self, value: Value, above: int | None = None, made_of: Value = None) -> Value:
+        """`value`, or where it is kept: then with all that is deferred in it. `above` is less than usual.
 
         `near` as in `packed`.
         """
@@ -106,7 +106,7 @@ class ClaimCheck:
         if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
             return value
         payload = to_payload(value, limited=False)
-        return value if len(payload.data) <= limit else await self._put(value, payload, near)
+        return value if len(payload.data) <= limit else await self._put(value, payload, made_of)
 
     async def shrink(self, value: Value, limit: int) -> Value:
         """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
@@ -122,12 +122,12 @@ class ClaimCheck:
         return await self._put(value, None)
 
     async def redeem(self, value: Value, limit: int | None = None) -> Value:
-        """A copy of `value` with nothing distant in it, of at most `limit` bytes.
+        """A copy of `value` with nothing deferred in it, of at most `limit` bytes.
 
         Raises SizeExceeded, ObjectMissing, ObjectCorrupt, MalformedPayload, StoreUnavailable; FunctionError
         from references.
         """
-        blobs = {stored.digest: stored for each in deferred_in(value) for stored in sources(each)}
+        blobs = {stored.digest: stored for deferred in deferred_in(value) for stored in sources(deferred)}
         if not blobs:
             return value
         data = {digest: await self._get(digest) for digest in blobs}
@@ -137,11 +137,11 @@ class ClaimCheck:
 
         meter = Meter(limit)
 
-        def redeemed(distant: Deferred) -> Value:
-            if isinstance(distant, BlobRef):
-                meter.add(distant.size)
-                return from_payload(data[distant.digest])
-            return _copied(distant, load, meter)
+        def redeemed(deferred: Deferred) -> Value:
+            if isinstance(deferred, BlobRef):
+                meter.add(deferred.size)
+                return from_payload(data[deferred.digest])
+            return _copied(deferred, load, meter)
 
         largest = max(stored.size for stored in blobs.values())
         try:
@@ -155,19 +155,19 @@ class ClaimCheck:
     def redeem_at_hand(self, value: Value) -> Value:
         """The same, where parts are asked for of objects that were just read. Raises LookupError."""
 
-        def redeemed(distant: Deferred) -> Value:
-            if isinstance(distant, BlobRef):
+        def redeemed(deferred: Deferred) -> Value:
+            if isinstance(deferred, BlobRef):
                 raise LookupError
-            return _copied(distant, lambda stored: self._shared[stored.digest][1], meter)
+            return _copied(deferred, lambda stored: self._shared[stored.digest][1], meter)
 
         meter = Meter(MAX_VALUE_BYTES)
         return replaced(value, redeemed)
 
-    async def answer(self, distant: Deferred, whole: bool) -> Value:
+    async def answer(self, deferred: Deferred, whole: bool) -> Value:
         """What a run asks to know: all of a value, or a small one and where a large one is kept."""
-        value = await self.redeem(distant)
+        value = await self.redeem(deferred)
         if not whole:
-            return await self.keep(value, near=distant)
+            return await self.keep(value, made_of=deferred)
         size = _size(value)
         if size > MAX_FETCHED_VALUE_BYTES:
             raise FinalError(
@@ -191,9 +191,9 @@ class ClaimCheck:
             return {**node, "graph": await self.keep_statics(node["graph"])} if "graph" in node else node
         return {**node, "value": await self.keep(node["value"])} if "value" in node else node
 
-    async def _put(self, value: Value, payload: Payload | None, near: Value = None) -> BlobRef:
+    async def _put(self, value: Value, payload: Payload | None, made_of: Value = None) -> BlobRef:
         assert self.store is not None
-        bases = [base for distant in deferred_in([near, value]) for base in sources(distant)]
+        bases = [base for deferred in deferred_in([made_of, value]) for base in sources(deferred)]
         if payload is None or next(deferred_in(value), None) is not None:
             value = await self.redeem(value)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
@@ -223,9 +223,9 @@ class ClaimCheck:
         return shared[1]
 
 
-def _copied(distant: Deferred, load: Load, meter: Meter) -> Value:
-    """The value of what is distant, none of it shared with what `load` gives. Raises SizeExceeded."""
-    value = evaluate(distant, load)
+def _copied(deferred: Deferred, load: Load, meter: Meter) -> Value:
+    """The value of what is deferred, none of it shared with what `load` gives. Raises SizeExceeded."""
+    value = evaluate(deferred, load)
     if meter.limit is not None:
         meter.add(size_of(value, meter.limit))
     return copied(value)

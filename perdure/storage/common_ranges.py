@@ -66,11 +66,11 @@ def common_ranges(text: bytes, bases: Sequence[bytes]) -> Iterator[Range]:
     if length >= MIN_RANGE_BYTES:
         end = length
         yield Range(0, base, 0, length)
-    known, every = _known(bases)
-    for anchor, key in _anchors(text, every):
-        if anchor < end or key not in known:
+    anchors, every = _anchors_in(bases)
+    for anchor, key in anchors_of(text, every):
+        if anchor < end or key not in anchors:
             continue
-        base, start = known[key]
+        base, start = anchors[key]
         back = _behind(text, anchor, bases[base], start, anchor - end)
         length = back + _ahead(text, anchor, bases[base], start)
         if length >= MIN_RANGE_BYTES:
@@ -88,17 +88,17 @@ def _at_the_end(text: bytes, bases: Sequence[bytes], begin: int) -> Iterator[Ran
         yield Range(len(text) - length, base, len(bases[base]) - length, length)
 
 
-def _known(bases: Sequence[bytes]) -> tuple[dict[int, tuple[int, int]], int]:
+def _anchors_in(bases: Sequence[bytes]) -> tuple[dict[int, tuple[int, int]], int]:
     """The anchors of the bases by key; of many, only those whose key is a multiple of a number."""
     every = 1 + sum(map(len, bases)) // (ANCHOR_DISTANCE_BYTES * MAX_ANCHOR_COUNT)
-    known: dict[int, tuple[int, int]] = {}
+    anchors: dict[int, tuple[int, int]] = {}
     for number, base in enumerate(bases):
-        for anchor, key in _anchors(base, every):
-            known.setdefault(key, (number, anchor))
-    return known, every
+        for anchor, key in anchors_of(base, every):
+            anchors.setdefault(key, (number, anchor))
+    return anchors, every
 
 
-def _anchors(text: bytes, every: int) -> Iterator[tuple[int, int]]:
+def anchors_of(text: bytes, every: int) -> Iterator[tuple[int, int]]:
     """The anchors of some content, each with its key: the hash of the bytes that follow."""
     for begin in range(0, len(text), SCANNED_BYTES):
         some = text[begin : begin + SCANNED_BYTES + len(_PATTERN) - 1]

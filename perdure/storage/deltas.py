@@ -148,10 +148,10 @@ def _names(kinds: str, digests: str) -> Iterator[str]:
 def _covering(ranges: Iterable[Range], bases: Sequence[Stored], size: int) -> Iterator[Extent]:
     """All of a value as extents. What is new is OWN, by its place in the value."""
     end = 0
-    for each in ranges:
-        yield Extent(OWN, end, each.at - end)
-        yield from _part(bases[each.base], each.start, each.length)
-        end = each.at + each.length
+    for span in ranges:
+        yield Extent(OWN, end, span.at - end)
+        yield from _part(bases[span.base], span.start, span.length)
+        end = span.at + span.length
     yield Extent(OWN, end, size - end)
 
 

@@ -63,14 +63,14 @@ class Remote:
         """See Backend. The order of the lookups makes it safe while a collector runs."""
         key = f"{OBJECTS}/{name}"
         while True:
-            known = await self._head(key)
+            head = await self._head(key)
             if await self._being_removed(name):
                 await asyncio.sleep(REMOVAL_POLL_INTERVAL_S)
                 continue
-            if known is not None and known["size"] == len(data) and _is_fresh(known):
+            if head is not None and head["size"] == len(data) and _is_fresh(head):
                 return
             await self._request(obstore.put_async(self._bucket, key, data, use_multipart=False))
-            if known is None:
+            if head is None:
                 return
             # It was old: a collector may have looked at it just before, and remove it now.
             if not await self._being_removed(name) and await self._head(key) is not None:
@@ -91,8 +91,8 @@ class Remote:
         """See Backend. A removal that fails may still be carried out: then the sign stays, and gets stale."""
         key, sign = f"{OBJECTS}/{name}", f"{REMOVING}/{name}"
         await self._request(obstore.put_async(self._bucket, sign, b"", use_multipart=False))
-        known = await self._head(key)
-        old = known is not None and known["last_modified"].timestamp() < before
+        head = await self._head(key)
+        old = head is not None and head["last_modified"].timestamp() < before
         if old:
             await self._request(obstore.delete_async(self._bucket, key))
         await self._request(obstore.delete_async(self._bucket, sign))
@@ -158,8 +158,8 @@ class Remote:
         )
 
 
-def _is_fresh(known: ObjectMeta) -> bool:
-    return -MAX_CLOCK_SKEW_S < time.time() - known["last_modified"].timestamp() < RENEWAL_INTERVAL_S
+def _is_fresh(head: ObjectMeta) -> bool:
+    return -MAX_CLOCK_SKEW_S < time.time() - head["last_modified"].timestamp() < RENEWAL_INTERVAL_S
 
 
 def _reason(error: Exception) -> str:

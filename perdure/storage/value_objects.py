@@ -83,8 +83,10 @@ class ValueObjects:
         if not largest:
             return None
         payloads = await self._payloads([base.digest for base in largest])
-        known = [await self._value(base.digest, each) for base, each in zip(largest, payloads, strict=True)]
-        return await asyncio.to_thread(delta_of, data, known)
+        base_values = [
+            await self._value(base.digest, payload) for base, payload in zip(largest, payloads, strict=True)
+        ]
+        return await asyncio.to_thread(delta_of, data, base_values)
 
     async def _value(self, name: str, payload: Payload) -> Stored:
         """What `name` is the value of, whose own payload this is."""
@@ -94,7 +96,8 @@ class ValueObjects:
         sources = sources_of(extents)
         held = {OWN: payload.data}
         held |= {
-            source: each.data for source, each in zip(sources, await self._payloads(sources), strict=True)
+            source: payload.data
+            for source, payload in zip(sources, await self._payloads(sources), strict=True)
         }
         try:
             data = assembled(extents, held)

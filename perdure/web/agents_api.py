@@ -57,7 +57,8 @@ async def describe_agent(request: Request) -> Response:
 def _about(agent: Agent, request: Request) -> dict[str, Value]:
     base = f"{request.url.scheme}://{request.headers.get('host', '')}"
     samples = [
-        {"inputs": each.inputs, "params": each.params, "result": each.result} for each in agent.samples
+        {"inputs": sample.inputs, "params": sample.params, "result": sample.result}
+        for sample in agent.samples
     ]
     return {
         "agentId": agent.name,

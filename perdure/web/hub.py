@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 class _Viewer:
     """What one viewer has not been sent yet: the newest boxes and pieces of streams."""
 
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     seen: dict[str, Any] = field(default_factory=dict[str, Any])
     streams: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
@@ -89,11 +89,11 @@ class Watch:
         """For one viewer: ``state`` with what differs from what it has seen; stream, end, error."""
         viewer = _Viewer()
         self._viewers.add(viewer)
-        viewer.wake.set()
+        viewer.changed.set()
         try:
             while True:
-                await viewer.wake.wait()
-                viewer.wake.clear()
+                await viewer.changed.wait()
+                viewer.changed.clear()
                 pieces, viewer.streams = viewer.streams, []
                 for piece in pieces:
                     yield "stream", piece
@@ -124,14 +124,14 @@ class Watch:
         except Exception as error:
             logger.exception("run %r cannot be shown any more", self._run.id)
             self._problem = {"finding": f"{type(error).__name__}: {error}", "hint": "reload the page"}
-        self._wake()
+        self._notify()
 
     async def _stream(self) -> None:
         with suppress(PerdureError):
             async for piece in self._run.stream(STREAM_INTERVAL_S):
                 for viewer in self._viewers:
                     viewer.streams.append(asdict(piece))
-                self._wake()
+                self._notify()
 
     def _show(self, model: RunModel) -> bool:
         """Hands the viewers what is new; returns whether anything is."""
@@ -140,12 +140,12 @@ class Watch:
         if is_changed:
             self._state = state
         self._is_over = not model.is_open
-        self._wake()
+        self._notify()
         return is_changed
 
-    def _wake(self) -> None:
+    def _notify(self) -> None:
         for viewer in self._viewers:
-            viewer.wake.set()
+            viewer.changed.set()
 
 
 def _difference(seen: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Inbox:
     """What open runs ask. The history of each is read once, and again only when it has new events."""
 
     client: GraphClient
-    _known: OrderedDict[str, tuple[int, tuple[Question, ...]]] = field(
+    _cached: OrderedDict[str, tuple[int, tuple[Question, ...]]] = field(
         default_factory=OrderedDict[str, tuple[int, tuple[Question, ...]]]
     )
 
@@ -43,13 +43,13 @@ class Inbox:
         run = self.client.get(id)
         info = (await run.describe()).info
         execution, length = info.execution.run_id, info.history_length
-        known = self._known.get(execution)
-        if known is None or known[0] != length:
-            known = self._known[execution] = (length, (await run.history()).questions)
-        self._known.move_to_end(execution)
-        while len(self._known) > MAX_INBOX_RUN_COUNT:
-            self._known.popitem(last=False)
-        return known[1]
+        cached = self._cached.get(execution)
+        if cached is None or cached[0] != length:
+            cached = self._cached[execution] = (length, (await run.history()).questions)
+        self._cached.move_to_end(execution)
+        while len(self._cached) > MAX_INBOX_RUN_COUNT:
+            self._cached.popitem(last=False)
+        return cached[1]
 
 
 async def pending(request: Request) -> Response:

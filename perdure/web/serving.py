@@ -122,7 +122,7 @@ def _own_addresses() -> set[str]:
         entries = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
     except OSError:
         return set()
-    return {str(each[4][0]).partition("%")[0] for each in entries}
+    return {str(entry[4][0]).partition("%")[0] for entry in entries}
 
 
 def _in_url(host: str) -> str:

@@ -69,8 +69,8 @@ class ActivityDispatcher:
     queue: str
     progress: RunProgress
     turns: TurnOrder
-    share: WorkflowTaskBudget
-    wake: Callable[[], None]
+    budget: WorkflowTaskBudget
+    notify: Callable[[], None]
     _waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
     _open: OpenCalls = field(default_factory=OpenCalls)
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
@@ -113,7 +113,7 @@ class ActivityDispatcher:
 
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
-        while self._waiting and self._window(self._waiting[0]).has_room() and self.share.has_room():
+        while self._waiting and self._window(self._waiting[0]).has_room() and self.budget.has_room():
             self._send(self._waiting.popleft())
 
     def release(self) -> None:
@@ -145,13 +145,13 @@ class ActivityDispatcher:
         """The call waits for its queue to say which agents it has."""
         self.progress.sent_to(command.path, command.options.queue or self.queue)
         if self._queues.hold(command, lambda held: self._resume(command.call, held)):
-            self.share.add(0)
+            self.budget.add(0)
             self.remote.add(command.call, 0)
 
     def _resume(self, asked_for: int, held: list[RunAgent]) -> None:
         self.remote.remove(asked_for)
         self._waiting.extendleft(reversed(held))
-        self.wake()
+        self.notify()
 
     def _pack_and_start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         if len(arguments.payload.data) <= MAX_INLINE_BYTES:
@@ -176,11 +176,11 @@ class ActivityDispatcher:
             for command in still_open:
                 message = f"{command.path}: its inputs: {error}"
                 self._arrive(AgentFailed(command.call, message, final=True))
-        self.wake()
+        self.notify()
 
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         first, size = batch[0], len(arguments.payload.data)
-        self.share.add(size)
+        self.budget.add(size)
         is_local = first.call in self.local
         if is_local:
             self.local.add()
@@ -219,7 +219,7 @@ class ActivityDispatcher:
             self._waiting.extendleft(reversed(still_open))
         else:
             self._fail_by(still_open, error, was_local)
-        self.wake()
+        self.notify()
 
     def _keep_metadata(self, path: str, result: RawValue) -> None:
         """What came with a result: console lines, the end of a stream."""
@@ -244,7 +244,7 @@ class ActivityDispatcher:
     ) -> None:
         """The results of an activity; those of abandoned calls are left out."""
         if was_local:
-            self.share.add(len(result.payload.data), calls=0)
+            self.budget.add(len(result.payload.data), calls=0)
         self._keep_metadata(batch[0].path, result)
         try:
             answers = self._answers(batch, result, was_local)
@@ -252,7 +252,7 @@ class ActivityDispatcher:
             finding = f"the answer of {batch[0].agent}: {error}"
             self._fail(still_open, lambda call: AgentFailed(call, finding, final=True))
             return
-        self.share.count(sum(map(_size, answers)))
+        self.budget.count(sum(map(_size, answers)))
         open_calls = {command.call for command in still_open}
         for answer in answers:
             if answer.call not in open_calls:
@@ -274,7 +274,7 @@ class ActivityDispatcher:
         """Hands an answer on: in its turn where it has one, else as it comes."""
         self.local.forget(event.call)
         self.turns.arrive(event)
-        self.wake()
+        self.notify()
 
 
 def _is_too_large(error: BaseException) -> bool:

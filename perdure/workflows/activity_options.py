@@ -65,9 +65,9 @@ def foreign(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
     limits = (
         {} if options.timeout is None else {"start_to_close_timeout": timedelta(milliseconds=options.timeout)}
     )
-    known = remote(options, path, queue)
-    del known["heartbeat_timeout"]
-    return {**known, **limits, "retry_policy": RetryPolicy(maximum_attempts=1)}
+    remote_options = remote(options, path, queue)
+    del remote_options["heartbeat_timeout"]
+    return {**remote_options, **limits, "retry_policy": RetryPolicy(maximum_attempts=1)}
 
 
 def local(options: NodeOptions, path: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Continuation:
 
     host: Host
     events: int
-    wake: Callable[[], None]
+    notify: Callable[[], None]
     is_holding: bool = False
     _not_before: int = 0
     _timer: asyncio.Task[None] | None = None
@@ -62,7 +62,7 @@ class Continuation:
     def give_up(self) -> None:
         """The run cannot continue as new now: tries again later."""
         self._not_before = self.host.history_events() + RETRY_STEP_EVENT_COUNT
-        self.wake()
+        self.notify()
 
     def close(self) -> None:
         """The run is over, or continues in another."""
@@ -73,4 +73,4 @@ class Continuation:
         await self.host.sleep(DRAIN_TIMEOUT_S, "calls may end before the run continues as new")
         self._timer = None
         self._not_before = self.host.history_events() + RETRY_STEP_EVENT_COUNT
-        self.wake()
+        self.notify()

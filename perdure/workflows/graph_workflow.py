@@ -66,8 +66,8 @@ class GraphWorkflow:
             raise self._refusal
         host = TemporalHost()
         now = now_ms(host)
-        opening = await start_up(self._request, now)
-        shell = self._shell = RunShell(host, self._request, opening, now, self.journal)
+        startup = await start_up(self._request, now)
+        shell = self._shell = RunShell(host, self._request, startup, now, self.journal)
         try:
             result = await shell.run(self._signalled)
         except GraphError as error:
@@ -87,7 +87,7 @@ class GraphWorkflow:
     async def answer(self, answer: Answer) -> Value:
         """A person answers the question of a node. The fields of a Receipt, for clients that send an id."""
         await workflow.wait_condition(lambda: self._shell is not None)
-        receipt = None if self._shell is None else self._shell.people.answer(answer)
+        receipt = None if self._shell is None else self._shell.human_tasks.answer(answer)
         return to_plain(receipt) if answer.id else None
 
     @answer.validator
@@ -95,7 +95,7 @@ class GraphWorkflow:
         shell = self._shell
         if not _is_well_formed(answer):
             raise UsageError("an answer has a path, and names who answers in at most 200 characters")
-        refusal = None if shell is None else shell.people.refusal(answer)
+        refusal = None if shell is None else shell.human_tasks.refusal(answer)
         if refusal is not None:
             raise UsageError(refusal)
 
@@ -107,7 +107,7 @@ class GraphWorkflow:
             self._signalled += () if answer is None else (answer,)
             return
         if answer is not None:
-            self._shell.people.answer_later(answer)
+            self._shell.human_tasks.answer_later(answer)
         self._shell.notify()
 
     def details(self) -> str:

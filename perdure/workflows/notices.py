@@ -56,10 +56,10 @@ class NoticeWorkflow:
     @workflow.run
     async def run(self, notice: RawValue) -> None:
         """Retries each channel on its own; a reminder is of no use once the question has timed out."""
-        told: HumanNotice = unpack(notice, HumanNotice, strict=False)
+        details: HumanNotice = unpack(notice, HumanNotice, strict=False)
         until = CALL_DEADLINE
-        if told.closes and told.event != "closed":
-            left = told.closes / 1000 - TemporalHost().now_s()
+        if details.closes and details.event != "closed":
+            left = details.closes / 1000 - TemporalHost().now_s()
             until = min(until, timedelta(seconds=max(1.0, left)))
         deliveries = [
             workflow.execute_activity(
@@ -70,7 +70,7 @@ class NoticeWorkflow:
                 schedule_to_close_timeout=until,
                 retry_policy=RetryPolicy(maximum_interval=MAX_RETRY_INTERVAL),
             )
-            for channel in told.channels
+            for channel in details.channels
         ]
         for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
             if isinstance(outcome, BaseException):
@@ -98,9 +98,9 @@ class Notices:
         channels = [name for name in prompt.notify if name in self.channels]
         if not channels:
             return
-        told = self._written(notice, channels)
-        summary = f"{told.event}: {told.path} of {told.run}"[:MAX_SUMMARY_CHARS]
-        task = self.host.start_apart(NOTICE, pack(told), told.id, summary)
+        details = self._written(notice, channels)
+        summary = f"{details.event}: {details.path} of {details.run}"[:MAX_SUMMARY_CHARS]
+        task = self.host.start_apart(NOTICE, pack(details), details.id, summary)
         self._open.append(task)
         task.add_done_callback(self._begun)
 
@@ -137,5 +137,8 @@ class Notices:
             closes=0 if after == inf else int(prompt.asked + after),
             number=notice.number,
             how=notice.how,
-            by=[{"who": each["who"], "at": each["at"]} for each in prompt.answers[:MAX_NOTICE_NAME_COUNT]],
+            by=[
+                {"who": answer["who"], "at": answer["at"]}
+                for answer in prompt.answers[:MAX_NOTICE_NAME_COUNT]
+            ],
         )

@@ -30,7 +30,7 @@ class RunLimits:
     host: Host
     quotas: Quotas
     began_ms: int
-    wake: Callable[[], None]
+    notify: Callable[[], None]
     _timer: asyncio.Task[None] | None = field(init=False, default=None)
     _is_late: bool = False
 
@@ -54,7 +54,7 @@ class RunLimits:
     async def _wait(self, seconds: float) -> None:
         await self.host.sleep(seconds, "the time that the run may take")
         self._is_late = True
-        self.wake()
+        self.notify()
 
 
 def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:

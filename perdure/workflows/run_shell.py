@@ -56,13 +56,13 @@ class RunShell:
     """One run, or one of the runs that continue each other. `now_ms` is the time at which it begins."""
 
     def __init__(
-        self, host: Host, request: RunRequest, opening: Startup, now_ms: int, journal: RunJournal | None
+        self, host: Host, request: RunRequest, startup: Startup, now_ms: int, journal: RunJournal | None
     ) -> None:
         state = request.state
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
-        self.page = opening.directory.page
-        self.placement = Placement(opening.directory, request.options.bypass_agents)
+        self.page = startup.directory.page
+        self.placement = Placement(startup.directory, request.options.bypass_agents)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
         if state is not None:
@@ -70,21 +70,21 @@ class RunShell:
             self._turns.resume(state["places"])
         self._has_events = False
         self.result: RunResult | None = None
-        self._share = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
-        self._outbox = ActivityDispatcher(
-            host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
+        self._budget = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
+        self._dispatcher = ActivityDispatcher(
+            host, self.placement, request.queue, self.progress, self._turns, self._budget, self.notify
         )
-        place = host, request, opening.directory, self.placement, self.progress, self._turns
-        self._segments = Segments(*place, self._share, self.notify, self._send)
+        place = host, request, startup.directory, self.placement, self.progress, self._turns
+        self._segments = Segments(*place, self._budget, self.notify, self._send)
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
-        notices = Notices(host, request.name, opening.directory.channels, self.progress, self.notify)
-        parts = host, request, opening.directory, self._timers, self.progress
-        self.people = HumanTasks(*parts, self._arrive, self._is_never_asked, notices)
-        self.view = RunView(self.progress, self._segments, self.people, self._new_scheduler)
+        notices = Notices(host, request.name, startup.directory.channels, self.progress, self.notify)
+        parts = host, request, startup.directory, self._timers, self.progress
+        self.human_tasks = HumanTasks(*parts, self._arrive, self._is_never_asked, notices)
+        self.view = RunView(self.progress, self._segments, self.human_tasks, self._new_scheduler)
         self._continuation = Continuation(host, request.options.events, self.notify)
-        if opening.first is not None:
-            self._segments.take(opening.first, opening.size, now_ms)
+        if startup.first is not None:
+            self._segments.take(startup.first, startup.size, now_ms)
 
     @property
     def has_store(self) -> bool:
@@ -101,14 +101,14 @@ class RunShell:
         if result.failure is not None:
             self.view.scheduler()  # a segment that ended the run knows failed nodes of the outer graph only
             result = replace(result, place=self.progress.place_of(result))
-        await self.people.end()
+        await self.human_tasks.end()
         self.result = result
         return result
 
     def close(self) -> None:
         """Whatever is still on its way is cancelled."""
-        parts = (self._outbox, self._segments, self._values, self._share, self._continuation, self._timers)
-        for part in parts:
+        calls = self._dispatcher, self._segments, self._values
+        for part in (*calls, self._budget, self._continuation, self._timers):
             part.close()
 
     def notify(self) -> None:
@@ -142,7 +142,7 @@ class RunShell:
         self.view.played = scheduler
         self.progress.begun(scheduler)
         for answer in early:
-            self.people.answer_later(answer)
+            self.human_tasks.answer_later(answer)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(scheduler, commands) or self._hand_on(scheduler)
@@ -175,19 +175,19 @@ class RunShell:
         """Sends what there is room for, and waits until something has happened."""
         if self._segments.refusal is not None:
             raise self._segments.refusal
-        limits.check(self._share.total)
+        limits.check(self._budget.total)
         if self._turns.has_next() and not self._is_blocked():  # this activation has done enough
             await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
             self._now = now_ms(self._host)
             return
         if not self._continuation.is_holding and not self._values.is_open:
-            self._outbox.pump()
+            self._dispatcher.pump()
         if not self._is_blocked():
             self._values.begin()
         if not self._is_blocked():
             await self._look_ahead(scheduler)
         if not self._is_blocked():
-            self.people.index()
+            self.human_tasks.index()
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
@@ -200,7 +200,7 @@ class RunShell:
         was_holding = self._continuation.is_holding
         if not self._continuation.is_due():
             if was_holding:
-                self._outbox.release()
+                self._dispatcher.release()
             self._segments.begin(scheduler, self._now)
         elif self._is_idle():
             await self._continue_as_new(scheduler)
@@ -209,8 +209,8 @@ class RunShell:
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way that the next run of the chain would not hear of."""
-        parts = self._outbox, self._values, self.people.notices
-        return all(part.is_idle() for part in parts) and not self._share.is_waiting()
+        parts = self._dispatcher, self._values, self.human_tasks.notices
+        return all(part.is_idle() for part in parts) and not self._budget.is_waiting()
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
@@ -232,8 +232,8 @@ class RunShell:
             "places": self._turns.written(),
             "progress": self.progress.state(),
             "began": self._began,
-            "bytes": self._share.total,
-            **self.people.state(),
+            "bytes": self._budget.total,
+            **self.human_tasks.state(),
             **self._segments.state(),
         }
         options = replace(self._request.options, injects=())
@@ -282,14 +282,14 @@ class RunShell:
         """A call that no segment answers goes to a person, or to a worker."""
         if command.agent in self.placement.human:
             self._turns.drop(command.call)  # another agent of this name may have had a turn
-            self.people.ask(command)
+            self.human_tasks.ask(command)
         else:
-            self._outbox.call_agent(command)
+            self._dispatcher.call_agent(command)
 
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""
-        self.people.close(call)
-        for part in (self._turns, self._segments, self._values, self._outbox, self._timers):
+        self.human_tasks.close(call)
+        for part in (self._turns, self._segments, self._values, self._dispatcher, self._timers):
             part.drop(call)
 
 

@@ -73,7 +73,7 @@ class Values:
         if self.host.is_patched(FETCHES_IN_TURN):
             self._waiting[command.call] = command
             return
-        payload = pack([command.distant, command.whole], limited=False)
+        payload = pack([command.deferred, command.whole], limited=False)
         task = self._start(payload, command)
         self._open[command.call] = task
         task.add_done_callback(lambda done: self._fetched(command.call, done))
@@ -97,7 +97,7 @@ class Values:
         self._open.clear()
 
     def _start(self, payload: RawValue, first: Fetch) -> asyncio.Task[RawValue]:
-        summary = str(first.distant)[:100]
+        summary = str(first.deferred)[:100]
         return self.host.start_local_activity(FETCH, payload, summary=summary, **_STORE_ACTIVITY_OPTIONS)
 
     @property
@@ -112,7 +112,7 @@ class Values:
         self._in_turn = True
         batch = list(islice(self._waiting.values(), MAX_FETCH_COUNT))
         batch = next(([command] for command in batch if command.call in self._alone), batch)
-        requests: Value = [[command.distant, command.whole] for command in batch]
+        requests: Value = [[command.deferred, command.whole] for command in batch]
         task = self._start(pack(requests, limited=False), batch[0])
         for command in batch:
             del self._waiting[command.call]
@@ -172,15 +172,15 @@ async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
 
 async def keep_values(host: Host, scheduler: Scheduler) -> None:
     """Brings the values that a run holds to the store, all but the smallest."""
-    large = [each for each in large_values(scheduler) if encoded_size(each.value) > MIN_OFFLOADED_BYTES]
-    raw = await _kept(host, pack([each.value for each in large], limited=False), MAX_INLINE_BYTES)
+    large = [place for place in large_values(scheduler) if encoded_size(place.value) > MIN_OFFLOADED_BYTES]
+    raw = await _kept(host, pack([place.value for place in large], limited=False), MAX_INLINE_BYTES)
     values = unpack(raw, strict=False)
     if not (isinstance(values, Deferred) or (is_list(values) and len(values) == len(large))):
         raise CannotKeep("the store's answer is not a list of the values that it was to keep")
-    for index, each in enumerate(large):
+    for index, place in enumerate(large):
         new = Projection(values, ((f"${index}", True),)) if isinstance(values, Deferred) else values[index]
         if isinstance(new, Deferred):
-            each.put(new)
+            place.put(new)
     scheduler.board.recount()
 
 

@@ -39,7 +39,7 @@ class RunView:
 
     progress: RunProgress
     segments: Segments
-    people: HumanTasks
+    human_tasks: HumanTasks
     new_scheduler: Callable[[], Scheduler]
     played: Scheduler | None = None
 
@@ -56,12 +56,12 @@ class RunView:
 
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
-        early = [] if self.segments.end is not None else self.people.questions.early()
+        early = [] if self.segments.end is not None else self.human_tasks.questions.early()
         return self.progress.status(self.scheduler(), console_from, self.questions(), early)
 
     def questions(self) -> list[HumanPrompt]:
         """What people are asked now."""
-        return [] if self.segments.end is not None else self.people.questions.prompts()
+        return [] if self.segments.end is not None else self.human_tasks.questions.prompts()
 
     def details(self, run: str, page: str) -> str:
         """What the Temporal UI shows, with a link to the run of this id on the `page`, if there is one."""

@@ -67,8 +67,8 @@ class Segments:
     placement: Placement
     progress: RunProgress
     turns: TurnOrder
-    share: WorkflowTaskBudget
-    wake: Callable[[], None]
+    budget: WorkflowTaskBudget
+    notify: Callable[[], None]
     remotely: Callable[[RunAgent], None]
     answers: Answers = field(default_factory=Answers)
     end: RunResult | None = None
@@ -107,9 +107,9 @@ class Segments:
     def call_agent(self, command: RunAgent) -> None:
         """A call of a pure agent, or any of a rerun: answered already, or by the next segment."""
         call = command.call
-        known = self.answers.take(command)
-        if known is not None:
-            self._expect(command, known)
+        answer = self.answers.take(command)
+        if answer is not None:
+            self._expect(command, answer)
             return
         if call == self._alone or call in self._missed:
             self._missed.discard(call)
@@ -138,7 +138,7 @@ class Segments:
             self.refusal = UsageError(result.refusal, hint="start the rerun again once the store replies")
         answers = [read_segment_answer(answer) for answer in result.answers]
         self.end = None if result.end is None else from_plain(RunResult, result.end)
-        self.share.add(size, seconds=result.seconds)
+        self.budget.add(size, seconds=result.seconds)
         for line in result.console:
             self.progress.add_console(line)
         self.answers, self._alone = Answers(now_ms), result.alone
@@ -180,7 +180,7 @@ class Segments:
 
     def begin(self, scheduler: Scheduler, now_ms: int) -> None:
         """Starts a segment if a pure call is waited for and this workflow task may hold its results."""
-        if not self._waiting or not self.share.has_room():
+        if not self._waiting or not self.budget.has_room():
             return
         unsent = [call for call, command in self._waiting.items() if not self.placement.is_pure(command)]
         if self._seen.issuperset(unsent) and self._is_out_of_turn():
@@ -239,7 +239,7 @@ class Segments:
                 self._missed.discard(call)
                 self.turns.drop(call)
                 self.remotely(command)
-        self.wake()
+        self.notify()
 
     def _taken(self, task: asyncio.Task[Any], now_ms: int) -> SegmentResult | None:
         """What the segment gave; None where it failed, or gave what cannot be read."""

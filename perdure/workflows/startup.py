@@ -36,14 +36,14 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
 
     In a replay the graph gets an activation of its own.
     """
-    beginning = None
+    request_of_segment = None
     if not workflow.unsafe.is_replaying():
-        beginning = _beginning(request, now_ms)
+        request_of_segment = _first_request(request, now_ms)
     else:
         with suppress(Exception):  # the checks, which come later, report what is wrong with it
             plan_of(request.graph, request.options.graphs)
     try:
-        raw = await _asked(beginning, NO_RETRY)
+        raw = await _asked(request_of_segment, NO_RETRY)
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
@@ -58,7 +58,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     return Startup(replace(directory, first=None), first, len(raw.payload.data))
 
 
-def _beginning(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
+def _first_request(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
     if request.state is not None:
         return FirstSegmentRequest(
             request={"document": request.graph, "graphs": request.options.graphs}, continues=True
@@ -70,14 +70,14 @@ def _beginning(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
 
 def _lacking(request: RunRequest, directory: AgentRegistry) -> list[str]:
     """The agents that the nodes of the graph name and the worker does not have."""
-    known = {*directory.names(), *GRAPH_AGENTS, *request.options.bypass_agents}
+    agents = {*directory.names(), *GRAPH_AGENTS, *request.options.bypass_agents}
     nodes = request.graph.get("nodes")
-    names: dict[str, None] = {}
+    missing: dict[str, None] = {}
     for node in nodes.values() if is_dict(nodes) else ():
         agent = node.get("agent") if is_dict(node) and node.get("queue") is None else None
-        if isinstance(agent, str) and agent not in known and not agent.startswith(":"):
-            names[agent] = None
-    return list(names)
+        if isinstance(agent, str) and agent not in agents and not agent.startswith(":"):
+            missing[agent] = None
+    return list(missing)
 
 
 async def _asked_of_others(agents: list[str], wait_s: float) -> AgentRegistry:
@@ -97,10 +97,10 @@ async def _asked_of_others(agents: list[str], wait_s: float) -> AgentRegistry:
     return unpack(raw, AgentRegistry, strict=False)
 
 
-async def _asked(beginning: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:
+async def _asked(request_of_segment: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:
     return await workflow.execute_local_activity(
         DIRECTORY,
-        pack(beginning, limited=False),
+        pack(request_of_segment, limited=False),
         result_type=RawValue,
         start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
         retry_policy=policy,

@@ -30,7 +30,7 @@ class WorkflowTaskBudget:
     """
 
     host: Host
-    wake: Callable[[], None]
+    notify: Callable[[], None]
     total: int = 0
     _task: int = -1
     _calls: int = 0
@@ -84,4 +84,4 @@ class WorkflowTaskBudget:
     def _task_ended(self, timer: asyncio.Task[None]) -> None:
         del timer
         self._end_of_task = None
-        self.wake()
+        self.notify()

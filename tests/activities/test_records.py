@@ -23,14 +23,14 @@ def test_few_records_are_kept() -> None:
             assert isinstance(place, BlobRef)
             await records.read({"run": "r", "record": place, "handles": []}, claims)
         without = ClaimCheck(open_store("memory://no-records"), 10)
-        found: list[int] = []
+        numbers: list[int] = []
         for number, place in enumerate(places):
             try:
                 await records.read({"run": "r", "record": place, "handles": []}, without)
-                found.append(number)
+                numbers.append(number)
             except ObjectMissing:
                 pass
-        return found
+        return numbers
 
     assert anyio.run(kept) == [2, 3, 4, 5]
 

@@ -48,8 +48,8 @@ async def call(
     **more: Any,
 ) -> Value:
     context = AgentContext(agent=agent.name if agent else "elsewhere", **more)
-    given = [AgentFilter(f"f{number}", function) for number, function in enumerate(filters)]
-    return await invoke(agent, inputs, params, context, filters=given)
+    named = [AgentFilter(f"f{number}", function) for number, function in enumerate(filters)]
+    return await invoke(agent, inputs, params, context, filters=named)
 
 
 # ---- inputs that fit ---------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ KINDS = pytest.mark.parametrize("kind", ["memory", "folder"])
 
 
 class Counted:
-    """An agent that counts its calls, and gives what it is told to."""
+    """An agent that counts its calls, and returns what its params say."""
 
     def __init__(self, result: Value = None, **how: Any) -> None:
         self.calls = 0
@@ -402,27 +402,31 @@ async def test_where_a_call_goes() -> None:
         copy, ours, headers = catalog()["copyAgent"], remote(mine.url), {"headers": {"x-token": "secret"}}
         result = await call(copy, {}, {}, ours, config=headers)
         assert (result["path"], result["headers"]["x-token"]) == ("/copyAgent", "secret")
-        given = {"server": {"serverAgentUrlDictionary": {"copyAgent": f"{theirs.url}/own"}}}
-        more: dict[str, Any] = {"filter_params": given, "config": headers, "settings": allowing(theirs)}
+        filter_params = {"server": {"serverAgentUrlDictionary": {"copyAgent": f"{theirs.url}/own"}}}
+        more: dict[str, Any] = {
+            "filter_params": filter_params,
+            "config": headers,
+            "settings": allowing(theirs),
+        }
         result = await call(copy, {}, {}, ours, **more)
         assert result["path"] == "/own"
         assert "x-token" not in result["headers"]
         result = await call(copy, {}, {}, remote(), **more)
         assert "x-token" not in result["headers"]
         with pytest.raises(FinalError, match="is out of bounds for graphs"):
-            await call(copy, {}, {}, ours, filter_params=given)
+            await call(copy, {}, {}, ours, filter_params=filter_params)
     assert await call(copy, {"a": 1}, {}, remote()) == {"a": 1}
 
 
 async def test_what_the_operator_gave_goes_to_no_server_of_a_graph() -> None:
-    """The config of the run, and filter params of the worker, whoever of both names the server."""
+    """The config of the run, and filter params of the worker, whichever of them names the server."""
     with serve(echo) as theirs:
         copy, config = catalog()["copyAgent"], {"headers": {"x-token": "secret"}}
         for by_operator in (False, True):
             operators = {"key": "operator's", **(at(theirs) if by_operator else {})}
-            given = {"mine": 1, **({} if by_operator else at(theirs))}
+            filter_params = {"mine": 1, **({} if by_operator else at(theirs))}
             around = AgentContext(
-                agent="copyAgent", config=config, filter_params=given, settings=allowing(theirs)
+                agent="copyAgent", config=config, filter_params=filter_params, settings=allowing(theirs)
             )
             filters = [AgentFilter("remote", remote(), filter_params=operators)]
             result = await invoke(copy, {}, {}, around, filters=filters)
@@ -478,7 +482,7 @@ async def test_what_a_server_may_do_wrong(answer: Answer, kind: type[AgentError]
         assert failure.value.retry_after == 3
 
 
-async def test_nobody_listens() -> None:
+async def test_without_a_listener() -> None:
     with serve(echo) as server:
         closed = server.url
     with pytest.raises(TransientError, match="copyAgent: its server: "):

@@ -1,4 +1,4 @@
-"""What comes from elsewhere is counted before it costs memory: pages, files, chunks, values in a text."""
+"""What comes from elsewhere is counted before it costs memory: pages, files, chunks, values in a string."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_chunks_that_overlap() -> None:
 def test_the_same_file_many_times(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(19_000_000)
-    context = AgentContext(settings=Settings(file_root=str(tmp_path)))
+    context = AgentContext(settings=Settings(file_root=tmp_path))
     with pytest.raises(SizeExceeded):
         file_read({"array": ["large"] * 1_000}, {"baseDir": ".", "outputType": "text"}, context)
 

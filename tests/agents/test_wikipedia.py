@@ -53,8 +53,8 @@ async def test_a_host_with_the_language_in_it_is_no_host_of_the_operator(
             await wikipedia({"query": "tea"}, {"lang": "admin"}, AgentContext(settings=settings))
         assert server.seen == []
         settings = Settings(wikipedia_url=template, allow_hosts=(f"en.wiki.example:{server.port}",))
-        found = await wikipedia({"query": "tea"}, {}, AgentContext(settings=settings))
-        assert found["title"] == "Tea"
+        article = await wikipedia({"query": "tea"}, {}, AgentContext(settings=settings))
+        assert article["title"] == "Tea"
 
 
 @pytest.mark.anyio
@@ -76,7 +76,7 @@ async def test_summary_in_a_language() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("inputs", [{"query": "nothing like it"}, {"query": ""}, {}])
-async def test_not_found(inputs: dict[str, Any]) -> None:
+async def test_no_such_article(inputs: dict[str, Any]) -> None:
     with serve(wiki) as server:
         assert await call(server, inputs) is UNDEFINED
 

@@ -23,12 +23,12 @@ MODULUS = 1_000_003
 
 
 def grown(total: int, add: int) -> int:
-    """The value of a node whose inputs sum up to `total`: order and number of calls can be told from it."""
+    """The value of a node whose inputs sum up to `total`: order and number of calls can be seen in it."""
     return (total * 31 + add) % MODULUS
 
 
 def value_of(inputs: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, int]:
-    """What every agent here returns; a text counts by its length."""
+    """What every agent here returns; a string counts by its length."""
     sizes = [len(item) if isinstance(item, str) else item for item in inputs.values()]
     return {"value": grown(int(sum(sizes)), int(params.get("add", 0)))}
 
@@ -52,7 +52,7 @@ class Trace:
 
 @agent("effectAgent")
 async def effect(inputs: dict[str, Any], params: dict[str, Any], context: AgentContext) -> dict[str, Any]:
-    """Works for `seconds` (0.05), then has its effect; tells the book when it hears of a cancellation."""
+    """Works for `seconds` (0.05), then has its effect; reports a cancellation to the book."""
     trace = Trace(params, context)
     trace.note("begin")
     try:
@@ -82,9 +82,9 @@ def pure(inputs: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
 
 @agent("flakyAgent")
 async def flaky(inputs: dict[str, Any], params: dict[str, Any], context: AgentContext) -> dict[str, Any]:
-    """Fails before its effect: as the world does, by `seed`, and as itself until the retry `fails`.
+    """Fails before its effect: as the environment does, by `seed`, and as itself until the retry `fails`.
 
-    With `always` the world never mends.
+    With `always` the environment never recovers.
     """
     trace = Trace(params, context)
     trace.note("begin")
@@ -93,7 +93,7 @@ async def flaky(inputs: dict[str, Any], params: dict[str, Any], context: AgentCo
         raise AgentError(f"failure {context.retry} of {params['fails']}")
     chance = Random(f"{params.get('seed', 0)}/{context.path}/{context.attempt}")
     if params.get("always") or (context.attempt <= 2 and chance.random() < 0.4):
-        raise TransientError("the world is not well")
+        raise TransientError("the environment is not well")
     await asyncio.to_thread(trace.effect)
     return value_of(inputs, params)
 

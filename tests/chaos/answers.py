@@ -54,7 +54,7 @@ async def run(options: Options, home: Path) -> Verdict:
         await asyncio.sleep(1.0)  # answers are on their way, and no worker is there
         await world.worker()
         outcomes += await late
-        await _told(raced, "last", "done", "anna", "last")
+        await _answered(raced, "last", "done", "anna", "last")
         result = await raced.result()
         taken, refused = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         for path, who, refusal in outcomes:
@@ -63,8 +63,8 @@ async def run(options: Options, home: Path) -> Verdict:
         verdict.none("questions without one winner", [path for path in paths if len(taken[path]) != 1])
         verdict.none("winners who were also refused", [path for path in paths if taken[path] & refused[path]])
         winners = {path: next(iter(taken[path]), "") for path in paths}
-        wanted = [f"{winners[path]} to {path}" for path in paths]
-        verdict.equal("answers in the result", [row["ask"]["text"] for row in result.all["rows"]], wanted)
+        expected = [f"{winners[path]} to {path}" for path in paths]
+        verdict.equal("answers in the result", [row["ask"]["text"] for row in result.all["rows"]], expected)
         unnamed = [text for path, _, text in outcomes if text and winners[path] not in text]
         verdict.none("refusals that do not name the winner", unnamed[:3])
         chain = await detector.histories(world.client)
@@ -110,13 +110,13 @@ async def _race(raced: Run, calls: list[tuple[int, str, str]]) -> list[tuple[str
     async def person() -> None:
         for question, who, id in waiting:
             path = _path(question)
-            outcomes.append((path, who, await _told(raced, path, f"{who} to {path}", who, id)))
+            outcomes.append((path, who, await _answered(raced, path, f"{who} to {path}", who, id)))
 
     await asyncio.gather(*(person() for _ in range(UPDATES_AT_ONCE)))
     return outcomes
 
 
-async def _told(raced: Run, path: str, value: str, who: str, id: str) -> str:
+async def _answered(raced: Run, path: str, value: str, who: str, id: str) -> str:
     """The refusal, empty if the answer counts; sent again under its id until the run replies."""
     while True:
         try:

@@ -28,7 +28,7 @@ SYNC = 3.0
 
 @dataclass(frozen=True)
 class Options:
-    """`each` runs for every moment; `wait` seconds after the last for effects that nobody wants."""
+    """`each` runs for every moment; `wait` seconds after the last for effects that must not come."""
 
     each: int = 20
     wait: float = 30.0
@@ -42,7 +42,7 @@ SHORT = Options(each=2, wait=4.0)
 class Moment:
     """When to cancel. `nodes` makes the graph from the params that every agent gets.
 
-    `begins` tells that an agent must be at work first, `told` that it can hear of the cancellation.
+    `begins` says that an agent must be at work first, `notified` that it can hear of the cancellation.
     `queue` is one that gets its worker only when all runs on it were cancelled.
     """
 
@@ -51,7 +51,7 @@ class Moment:
     loop: dict[str, Any] | None = None
     concurrency: int | None = None
     begins: bool = True
-    told: bool = True
+    notified: bool = True
     times: int = 1
     queue: str | None = None
 
@@ -68,9 +68,9 @@ def _one(agent: str, seconds: float, **params: Any) -> Callable[[dict[str, Any]]
     """A node at work, and one after it."""
 
     def nodes(common: dict[str, Any]) -> dict[str, Any]:
-        given = {**common, "seconds": seconds, **params}
+        params_of_all = {**common, "seconds": seconds, **params}
         return {
-            "first": {"agent": agent, "inputs": {"x": 1}, "params": given, "backoff": LONG},
+            "first": {"agent": agent, "inputs": {"x": 1}, "params": params_of_all, "backoff": LONG},
             "next": {"agent": "effectAgent", "inputs": {"x": ":first.value"}, "params": common},
         }
 
@@ -111,16 +111,16 @@ def _map(common: dict[str, Any]) -> dict[str, Any]:
 
 
 MOMENTS = (
-    Moment(name="before start", nodes=_one("effectAgent", 1.0), begins=False, told=False, queue="later"),
+    Moment(name="before start", nodes=_one("effectAgent", 1.0), begins=False, notified=False, queue="later"),
     Moment(name="queued", nodes=_queued, concurrency=2),
     Moment(name="mid-agent, async", nodes=_one("effectAgent", LONG)),
-    Moment(name="mid-agent, sync", nodes=_one("syncAgent", SYNC), told=False),
+    Moment(name="mid-agent, sync", nodes=_one("syncAgent", SYNC), notified=False),
     Moment(
-        name="endless loop of pure nodes", nodes=_pure, loop={"while": ":state"}, begins=False, told=False
+        name="endless loop of pure nodes", nodes=_pure, loop={"while": ":state"}, begins=False, notified=False
     ),
-    Moment(name="mid-loop", nodes=_loop, loop={"count": 1000}, told=False),
+    Moment(name="mid-loop", nodes=_loop, loop={"count": 1000}, notified=False),
     Moment(name="mid-map", nodes=_map, concurrency=4),
-    Moment(name="retry wait", nodes=_one("flakyAgent", 0.0, always=True), told=False),
+    Moment(name="retry wait", nodes=_one("flakyAgent", 0.0, always=True), notified=False),
     Moment(name="twice", nodes=_one("effectAgent", LONG), times=3),
 )
 
@@ -200,7 +200,7 @@ async def _cancel(world: World, moment: Moment, id: str, wait: float) -> Cancell
             await run.result()
     except RunCancelled:
         return Cancelled(id=id, moment=moment, at=at, ended=time.time(), state="cancelled")
-    except Exception as error:  # anything else is what the table tells
+    except Exception as error:  # anything else is what the table shows
         return Cancelled(id=id, moment=moment, at=at, ended=time.time(), state=repr(error))
     return Cancelled(id=id, moment=moment, at=at, ended=time.time(), state="completed")
 
@@ -211,10 +211,12 @@ def _judge(verdict: Verdict, moment: Moment, runs: Sequence[Cancelled], entries:
         f"{name}: not cancelled", [f"{each.id}: {each.state}" for each in runs if each.state != "cancelled"]
     )
     verdict.most(f"{name}: ended within", max(each.ended - each.at for each in runs), LIMIT)
-    if moment.told:
+    if moment.notified:
         at = {each.id: each.at for each in runs}
         mine = [entry for entry in entries if entry.run in at]
-        told = {(entry.run, entry.path): entry.at - at[entry.run] for entry in mine if entry.kind == "told"}
+        notified = {
+            (entry.run, entry.path): entry.at - at[entry.run] for entry in mine if entry.kind == "told"
+        }
         begun = {(entry.run, entry.path) for entry in mine if entry.kind == "begin"}
-        verdict.none(f"{name}: agents not told", sorted(begun - told.keys()))
-        verdict.most(f"{name}: told within", max(told.values(), default=0.0), LIMIT)
+        verdict.none(f"{name}: agents not notified", sorted(begun - notified.keys()))
+        verdict.most(f"{name}: notified within", max(notified.values(), default=0.0), LIMIT)

@@ -28,9 +28,9 @@ PAUSE = 0.5
 class Outcomes:
     """How runs have ended, by id; those that are missing have not. `calls` counts failed calls of ours."""
 
-    ended: dict[str, RunResult] = field(default_factory=dict)
+    ended: dict[str, RunResult] = field(default_factory=dict[str, RunResult])
     calls: int = 0
-    refused: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list[str])
 
     async def patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """What `call` gives, once the server is there again."""
@@ -47,9 +47,9 @@ class Outcomes:
 
 
 async def drive(
-    client: GraphClient, runs: Sequence[Mixed], seconds: float, seed: int, patience: float
+    client: GraphClient, runs: Sequence[Mixed], seconds: float, seed: int, limit_s: float
 ) -> Outcomes:
-    """Starts the runs at moments within `seconds`, and waits for all, at most `patience` seconds more."""
+    """Starts the runs at moments within `seconds`, and waits for all, at most `limit_s` seconds more."""
     outcomes, rng = Outcomes(), Random(seed)
     began = time.monotonic()
 
@@ -58,7 +58,7 @@ async def drive(
         await follow(client, run, outcomes)
 
     tasks = [asyncio.create_task(one(run, rng.uniform(0, seconds))) for run in runs]
-    done, open_ = await asyncio.wait(tasks, timeout=seconds + patience - (time.monotonic() - began))
+    done, open_ = await asyncio.wait(tasks, timeout=seconds + limit_s - (time.monotonic() - began))
     for task in open_:
         task.cancel()
     await asyncio.gather(*open_, return_exceptions=True)
@@ -126,7 +126,7 @@ def judge(
     balance = account(book, {place for run in runs for place in run.effects})
     verdict.effects(balance, most)
     verdict.tell("calls of the client repeated", outcomes.calls)
-    verdict.none("errors of a lost server told as the run's", outcomes.refused)
+    verdict.none("errors of a lost server reported as the run's", outcomes.refused)
     return balance
 
 

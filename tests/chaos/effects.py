@@ -1,4 +1,4 @@
-"""What agents did to the world: a journal of every delivery, and a sink that takes each key once.
+"""What agents did outside: a journal of every delivery, and a sink that takes each key once.
 
 The journal shows how often something was done, the sink that doing it again did no harm. Both are
 files of one folder, the *book*, which any number of processes write to at once.
@@ -21,7 +21,7 @@ from perdure import AgentContext
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A line of the journal. `kind` is "begin", "effect" or "told" (of its cancellation).
+    """A line of the journal. `kind` is "begin", "effect" or `told` (of its cancellation).
 
     `run` is the id of the run and `path` the node's place in it, without marks of retries. `at` is in
     seconds since the epoch.
@@ -119,7 +119,7 @@ class Account:
 
 def account(book: Book, expected: Iterable[Place]) -> Account:
     """Compares the book with the effects that there must be: one key for each, in sink and journal."""
-    wanted = set(expected)
+    places_expected = set(expected)
     rows = book.rows()
     places = Counter(rows.values())
     done = book.entries("effect")
@@ -127,9 +127,9 @@ def account(book: Book, expected: Iterable[Place]) -> Account:
     twice = [place for place, count in places.items() if count > 1]
     strangers = [(entry.run, entry.path) for entry in done if entry.key not in rows]
     return Account(
-        expected=len(wanted),
-        lost=tuple(sorted(wanted - places.keys())),
-        extra=tuple(sorted([*(places.keys() - wanted), *twice, *strangers])),
+        expected=len(places_expected),
+        lost=tuple(sorted(places_expected - places.keys())),
+        extra=tuple(sorted([*(places.keys() - places_expected), *twice, *strangers])),
         keys=len(keys),
         repeats=len(done) - len(keys),
     )

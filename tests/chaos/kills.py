@@ -27,7 +27,7 @@ class Options:
     runs: int = 150
     workers: int = 1
     what: str = "both"
-    patience: float = 120.0
+    limit_s: float = 120.0
     repeats: float = 0.03
     seed: int = 1
 
@@ -45,7 +45,7 @@ async def run(options: Options, home: Path) -> Verdict:
         began = time.monotonic()
         killing = asyncio.create_task(_kill(world, options))
         outcomes = await drive(
-            world.client, runs, options.seconds * 0.9, options.seed, options.patience + options.seconds * 0.1
+            world.client, runs, options.seconds * 0.9, options.seed, options.limit_s + options.seconds * 0.1
         )
         back = await killing
         verdict.tell("seconds until all had ended", f"{time.monotonic() - began:.0f}")

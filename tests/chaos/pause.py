@@ -18,9 +18,9 @@ from tests.chaos.world import World, world_in
 from tests.support import detector
 from tests.support.waiting import until
 
-PATIENCE = 90.0
+LIMIT_S = 90.0
 """Seconds after it woke up. While a worker is stopped, what it had asked for still goes to it: the server
-cannot tell, and hands such a call on when its heartbeat is missed."""
+does not know, and hands such a call on when its heartbeat is missed."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ async def run(options: Options, home: Path) -> Verdict:
         await asyncio.sleep(options.seconds)
         verdict.tell("all ended meanwhile", results.done())
         first.send_signal(signal.SIGCONT)
-        ended: list[RunResult] = await asyncio.wait_for(results, PATIENCE)
+        ended: list[RunResult] = await asyncio.wait_for(results, LIMIT_S)
         await asyncio.sleep(options.work + 3.0)  # what the first one says now must change nothing
         _judge(verdict, world, ids, ended, second.pid)
         again = [await world.client.get(id).result() for id in ids]
@@ -77,12 +77,12 @@ def _document(world: World, id: str, work: float) -> dict[str, Any]:
 def _judge(
     verdict: Verdict, world: World, ids: Sequence[str], ended: Sequence[RunResult], second: int
 ) -> None:
-    """Each result is that of one delivery, which the journal knows; the first delivery is that of nobody."""
+    """Each result is that of one delivery, which the journal knows; the first delivery is that of none."""
     done = {(each.run, each.path, each.attempt, each.pid) for each in world.book.entries("effect")}
     wrong: list[str] = []
     for id, result in zip(ids, ended, strict=True):
-        told = {(id, path, who["attempt"], who["pid"]) for path, who in result.results.items()}
-        if len(told) != 2 or not told <= done or result.results["first"]["attempt"] < 2:
+        reported = {(id, path, who["attempt"], who["pid"]) for path, who in result.results.items()}
+        if len(reported) != 2 or not reported <= done or result.results["first"]["attempt"] < 2:
             wrong.append(f"{id}: {dict(result.results)}")
     verdict.none("results that are not of one delivery", wrong)
     taken = sum(each.results["first"]["pid"] == second for each in ended)

@@ -47,7 +47,7 @@ SHORT = Options(racers=20, ids=10, processes=2, rivals=3)
 class Racer:
     """One process of clients: it starts each id `honest` times with one graph, `rival` times with another.
 
-    It reads the number of an id from each line of its input, and writes what its clients were told.
+    It reads the number of an id from each line of its input, and writes what its clients heard.
     """
 
     home: str
@@ -63,7 +63,7 @@ def name_of(index: int) -> str:
 
 
 def document(id: str, book: str, add: int) -> dict[str, Any]:
-    """One effect, whose value tells which graph won."""
+    """One effect, whose value says which graph won."""
     params = {"book": book, "run": id, "add": add}
     return {
         "version": 0.5,
@@ -79,16 +79,16 @@ async def run(options: Options, home: Path) -> Verdict:
     async with world_in(home) as world:
         await world.worker()
         began = time.monotonic()
-        told = await _race(world, options)
+        heard = await _race(world, options)
         verdict.tell("seconds of the race", f"{time.monotonic() - began:.0f}")
-        verdict.equal("answers", len(told), options.racers * options.ids)
-        verdict.none("errors", [each for each in told if each[1] == "error"])
+        verdict.equal("answers", len(heard), options.racers * options.ids)
+        verdict.none("errors", [each for each in heard if each[1] == "error"])
         honest, rival = grown(1, 1), grown(1, 2)
         wrong: list[str] = []
         won = Counter[int]()
         for index in range(options.ids):
             id = name_of(index)
-            counts = Counter(end for of, _, end in told if of == id)
+            counts = Counter(end for of, _, end in heard if of == id)
             winner, loser = (honest, rival) if counts[honest] else (rival, honest)
             size = options.rivals if winner == rival else options.racers - options.rivals
             won[winner] += 1
@@ -106,7 +106,7 @@ async def run(options: Options, home: Path) -> Verdict:
 
 
 async def _race(world: World, options: Options) -> list[tuple[str, str, Any]]:
-    """What each racer was told: the id, "result", "refused" or "error", and the value."""
+    """What each racer heard: the id, "result", "refused" or "error", and the value."""
     racing: list[Process] = []
     for index in range(options.processes):
         honest = len(range(index, options.racers - options.rivals, options.processes))
@@ -114,7 +114,7 @@ async def _race(world: World, options: Options) -> list[tuple[str, str, Any]]:
         racing.append(
             await _process(Racer(str(world.home), str(world.book.folder), honest, rival, options.seed))
         )
-    told: list[tuple[str, str, Any]] = []
+    heard: list[tuple[str, str, Any]] = []
     try:
         for number in range(options.ids):
             for process in racing:
@@ -122,12 +122,12 @@ async def _race(world: World, options: Options) -> list[tuple[str, str, Any]]:
                 process.stdin.write(b"%d\n" % number)
             for process in racing:
                 assert process.stdout is not None
-                told += [tuple(each) for each in json.loads(await process.stdout.readline())]
+                heard += [tuple(each) for each in json.loads(await process.stdout.readline())]
     finally:
         for process in racing:
             process.kill()
             await process.communicate()
-    return told
+    return heard
 
 
 async def _process(racer: Racer) -> Process:
@@ -167,13 +167,13 @@ async def _racers(racer: Racer) -> None:
             return id, "result", result.results["work"]["value"]
         except RunConflict:
             return id, "refused", CONFLICT
-        except Exception as error:  # told to the scenario, which has no place for it
+        except Exception as error:  # reported to the scenario, which has no place for it
             return id, "error", repr(error)
 
     while number := await asyncio.to_thread(sys.stdin.readline):
         shuffled = Random(f"{racer.seed}/{number}").sample(order, len(order))
-        told = await asyncio.gather(*(one(name_of(int(number)), add) for add in shuffled))
-        print(json.dumps(told), flush=True)
+        heard = await asyncio.gather(*(one(name_of(int(number)), add) for add in shuffled))
+        print(json.dumps(heard), flush=True)
 
 
 def main(words: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a scenario found, beside what it had to find."""
+"""What a scenario found, and what it had to find."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Bar:
     """One line of the table. `details` are shown where it is not met."""
 
     name: str
-    found: str
-    wanted: str
+    actual: str
+    expected: str
     met: bool
     details: tuple[str, ...] = ()
 
@@ -32,7 +32,7 @@ class Verdict:
     """All bars of a scenario."""
 
     title: str
-    bars: list[Bar] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list[Bar])
 
     @property
     def met(self) -> bool:
@@ -42,9 +42,9 @@ class Verdict:
         """There must be no findings."""
         self.bars.append(Bar(name, str(len(findings)), "0", not findings, tuple(map(str, findings))))
 
-    def equal(self, name: str, actual: object, wanted: object) -> None:
+    def equal(self, name: str, actual: object, expected: object) -> None:
         """Both must be the same."""
-        self.bars.append(Bar(name, str(actual), str(wanted), actual == wanted))
+        self.bars.append(Bar(name, str(actual), str(expected), actual == expected))
 
     def most(self, name: str, actual: float, limit: float, unit: str = "s") -> None:
         """It may not be more than the limit."""
@@ -56,7 +56,7 @@ class Verdict:
         self.bars.append(Bar(name, str(value), "", True))
 
     def effects(self, balance: Account, most: float | None = 0.03) -> None:
-        """Each effect that was expected was had, once as far as the world can see."""
+        """Each effect that was expected was had, once as far as can be seen from outside."""
         self.none("effects lost", balance.lost)
         self.none("effects not expected", balance.extra)
         self.equal("distinct keys", balance.keys, balance.expected)
@@ -69,7 +69,7 @@ class Verdict:
     def table(self) -> str:
         """The bars as text."""
         head = ("", self.title, "found", "wanted")
-        rows = [(" ok " if bar.met else "FAIL", bar.name, bar.found, bar.wanted) for bar in self.bars]
+        rows = [(" ok " if bar.met else "FAIL", bar.name, bar.actual, bar.expected) for bar in self.bars]
         widths = [max(len(row[column]) for row in [head, *rows]) for column in range(4)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *rows]]
         for bar in self.bars:

@@ -29,23 +29,23 @@ UPDATES = 8
 
 @dataclass(frozen=True)
 class Options:
-    """`signals` of some names, `at_once` at a time, and `answers` to questions that nobody asked.
+    """`signals` of some names, `at_once` at a time, and `answers` to questions that were not asked.
 
-    A server takes ten updates of a run at a time: more are told to come back.
+    A server takes ten updates of a run at a time: the others are asked to come back.
     """
 
     signals: int = 10_100
     answers: int = 500
     at_once: int = 30
-    patience: float = 120.0
+    limit_s: float = 120.0
 
 
-SHORT = Options(signals=600, answers=60, patience=60.0)
+SHORT = Options(signals=600, answers=60, limit_s=60.0)
 
 
 async def run(options: Options, home: Path) -> Verdict:
     """10,100 signals to one run that waits for a person, another worker, then the answer."""
-    verdict = Verdict(f"{options.signals} signals, {options.answers} answers that nobody asked for")
+    verdict = Verdict(f"{options.signals} signals, {options.answers} answers without a question")
     async with world_in(home) as world:
         worker = await world.worker()
         begun = await world.client.start(_document(world), id=RUN)
@@ -54,18 +54,18 @@ async def run(options: Options, home: Path) -> Verdict:
         signals = await _storm(options.signals, options.at_once, lambda at: _signal(world.client, at))
         answers = await _storm(options.answers, UPDATES, lambda at: _answer(world.client, at))
         verdict.tell("seconds of the storm", f"{time.monotonic() - began:.0f}")
-        for told, count in sorted((signals + answers).items()):
-            verdict.tell(told, count)
-        verdict.equal("answers taken that nobody asked for", answers["answer: taken"], 0)
+        for outcomes, count in sorted((signals + answers).items()):
+            verdict.tell(outcomes, count)
+        verdict.equal("answers taken without a question", answers["answer: taken"], 0)
         world.kill_worker(worker)  # the next one has all of it to replay
         await world.worker()
         began = time.monotonic()
         ending = asyncio.ensure_future(_finish(world.client))
-        done, _ = await asyncio.wait([ending], timeout=options.patience)
+        done, _ = await asyncio.wait([ending], timeout=options.limit_s)
         if done:
             want = {"last": {"value": grown(grown(1, 1) + len("the answer"), 1)}}
             verdict.equal("its result", ending.result(), want)
-            verdict.most("ended after the storm within", time.monotonic() - began, options.patience)
+            verdict.most("ended after the storm within", time.monotonic() - began, options.limit_s)
         else:
             ending.cancel()
             report = await begun.report()
@@ -91,15 +91,15 @@ def _document(world: World) -> dict[str, Any]:
 
 
 async def _storm(count: int, at_once: int, call: Callable[[int], Awaitable[str]]) -> Counter[str]:
-    """What `count` calls were told, some of them at once."""
-    told, numbers = Counter[str](), iter(range(count))
+    """What `count` calls returned, some of them at once."""
+    outcomes, numbers = Counter[str](), iter(range(count))
 
     async def caller() -> None:
         for number in numbers:
-            told[await call(number)] += 1
+            outcomes[await call(number)] += 1
 
     await asyncio.gather(*(caller() for _ in range(at_once)))
-    return told
+    return outcomes
 
 
 async def _signal(client: GraphClient, number: int) -> str:
@@ -113,9 +113,9 @@ async def _signal(client: GraphClient, number: int) -> str:
 
 async def _answer(client: GraphClient, number: int) -> str:
     try:
-        await client.get(RUN).answer(f"nobody-{number}", "x")
+        await client.get(RUN).answer(f"none-{number}", "x")
     except UsageError as error:
-        return "answer: refused, nobody asks" if "no single question" in str(error) else f"answer: {error}"
+        return "answer: refused, no question" if "no single question" in str(error) else f"answer: {error}"
     except (ConnectionFailed, RunFailed) as error:
         return f"answer: {str(error)[:60]}"
     return "answer: taken"

@@ -68,7 +68,7 @@ def test_the_book_tells_what_was_lost_repeated_and_not_expected(tmp_path: Path) 
     assert account(book, {("r", "a"), ("r", "b")}).extra == (("r", "b"),)
 
 
-def test_a_row_without_a_line_and_a_line_without_a_row_are_found(tmp_path: Path) -> None:
+def test_a_row_without_a_line_and_a_line_without_a_row_are_reported(tmp_path: Path) -> None:
     book = book_in(tmp_path)
     book.note("effect", "r", context("a", "1"))
     balance = account(book, {("r", "a")})
@@ -97,7 +97,7 @@ def test_open_timers_are_those_that_neither_fired_nor_were_cancelled() -> None:
         (WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, False),
     ],
 )
-def test_failed_workflow_tasks_are_found(cause: Any, bad: bool) -> None:
+def test_failed_workflow_tasks_are_reported(cause: Any, bad: bool) -> None:
     failed = history(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, cause=cause)
     assert bool(detector.failed_tasks([failed])) == bad
 
@@ -112,12 +112,12 @@ def test_failed_workflow_tasks_are_found(cause: Any, bad: bool) -> None:
         ("worker ready: 127.0.0.1:7233", False),
     ],
 )
-def test_bad_lines_are_found(line: str, bad: bool, tmp_path: Path) -> None:
+def test_bad_lines_are_reported(line: str, bad: bool, tmp_path: Path) -> None:
     (tmp_path / "worker-1.log").write_text(f"fine\n{line}\n")
     assert detector.bad_lines(tmp_path) == ([f"worker-1.log: {line}"] if bad else [])
 
 
-def test_a_verdict_fails_with_one_bar_and_shows_what_it_found() -> None:
+def test_a_verdict_fails_with_one_bar_and_shows_its_findings() -> None:
     verdict = Verdict("a title")
     verdict.none("lost", [])
     verdict.equal("keys", 2, 2)
@@ -129,7 +129,7 @@ def test_a_verdict_fails_with_one_bar_and_shows_what_it_found() -> None:
     assert verdict.table().splitlines()[-3:] == ["", "wrong:", "  run-1: expected 1, got 2"]
 
 
-def test_a_result_that_differs_is_told() -> None:
+def test_a_result_that_differs_is_reported() -> None:
     run = Mixed(id="r", kind="k", document={}, results={"a": 1})
     assert difference(run, RunResult(results={"a": 1})) == ""
     assert difference(run, RunResult(results={"a": 2})) == "expected ({'a': 1}, {}), got ({'a': 2}, {})"

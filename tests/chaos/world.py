@@ -1,7 +1,7 @@
 """A server and workers, as processes that can be killed and brought back.
 
 The server is the embedded one: after a kill it comes back on the same file and the same port, so that
-clients and workers find it again by themselves. Workers are told its address, and stay when it goes.
+clients and workers find it again by themselves. Workers get its address, and stay when it goes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,13 +33,13 @@ AGENTS = Path(__file__).with_name("agents.py")
 
 @dataclass
 class World:
-    """One server with its workers. `env` are more variables of the workers, `logs` what all of them told."""
+    """One server with its workers. `env` are more variables of the workers, `logs` what all of them wrote."""
 
     home: Path
     client: GraphClient
     book: Book
-    env: Mapping[str, str] = field(default_factory=dict)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
     _started: int = 0
 
     @property
@@ -48,8 +48,8 @@ class World:
 
     async def worker(self, *queues: str, filters: Path | None = None) -> subprocess.Popen[bytes]:
         """A worker for the default queue, or for `queues`. It is ready when this returns."""
-        wanted = [word for queue in queues for word in ("--queue", queue)]
-        wanted += [] if filters is None else ["--filters", str(filters)]
+        options = [word for queue in queues for word in ("--queue", queue)]
+        options += [] if filters is None else ["--filters", str(filters)]
         env = {
             "PERDURE_HOME": str(self.home),
             "PERDURE_QUEUES": "*",
@@ -62,7 +62,7 @@ class World:
         path = self.logs / f"worker-{self._started}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", "worker", "--agents", str(AGENTS), *wanted],
+                [sys.executable, "-m", "perdure", "worker", "--agents", str(AGENTS), *options],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -96,7 +96,7 @@ class World:
         kill(process)
 
     async def keep(self, *queues: str, filters: Path | None = None) -> None:
-        """Keeps one worker alive for ever: whenever it dies, another one is started."""
+        """Keeps one worker alive: whenever it dies, another one is started."""
         while True:
             process = await self.worker(*queues, filters=filters)
             while process.poll() is None:
@@ -115,7 +115,7 @@ class World:
 
 
 @asynccontextmanager
-async def world_in(home: Path, **env: str) -> AsyncIterator[World]:
+async def world_in(home: Path, **env: str) -> AsyncGenerator[World]:
     """A new world in a folder of its own. All of its processes end with it."""
     book = book_in(home)
     (home / "logs").mkdir()

@@ -1,4 +1,4 @@
-"""The command line beside one embedded server for all tests here."""
+"""The command line with one embedded server for all tests here."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
 """No command writes a character that acts, and no text of a graph, an agent or a stranger begins a line.
 
 Every command meets the same text in ids, values, errors, questions, the console and logs. What it writes is
-compared as bytes: a text mode would hide a carriage return.
+compared as bytes: text mode would hide a carriage return.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ GRAPH = {
     }
 }
 ASKING = {"nodes": {EVIL: {"agent": "textInputAgent", "params": {"message": EVIL}, "isResult": True}}}
-WRONG = {"nodes": {EVIL: {"agent": EVIL, EVIL: EVIL, "inputs": {"x": f":{EVIL}", "y": ":nobody"}}, "b": EVIL}}
+WRONG = {
+    "nodes": {EVIL: {"agent": EVIL, EVIL: EVIL, "inputs": {"x": f":{EVIL}", "y": ":missing"}}, "b": EVIL}
+}
 
 
 @dataclass
@@ -257,13 +259,13 @@ def test_the_text_was_written(written: dict[str, bytes]) -> None:
 
 
 def test_nothing_acts(written: dict[str, bytes]) -> None:
-    found = {words: acting(output.decode()) for words, output in written.items()}
-    assert {words: chars for words, chars in found.items() if chars} == {}
+    characters = {words: acting(output.decode()) for words, output in written.items()}
+    assert {words: chars for words, chars in characters.items() if chars} == {}
 
 
 def test_one_row_is_one_line(written: dict[str, bytes]) -> None:
     """Of logs with -v, which have tracebacks, further lines are indented by four."""
-    found = {
+    characters = {
         words: [
             line
             for line in output.decode().split("\n")
@@ -271,4 +273,4 @@ def test_one_row_is_one_line(written: dict[str, bytes]) -> None:
         ]
         for words, output in written.items()
     }
-    assert {words: lines for words, lines in found.items() if lines} == {}
+    assert {words: lines for words, lines in characters.items() if lines} == {}

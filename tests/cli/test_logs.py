@@ -28,16 +28,16 @@ def test_a_server_that_is_away_is_one_line_in_half_a_minute(monkeypatch: pytest.
     assert passed == 4
 
 
-def test_what_the_core_repeats_is_told_seldom_and_all_else_always() -> None:
+def test_what_the_core_repeats_is_logged_seldom_and_all_else_always() -> None:
     seldom = logs.Seldom()
-    told = [
+    logged = [
         (CORE + "Task 17 not found {'id': 17}", True),
         (CORE + "Task 18 not found {'id': 18}", False),
         (CORE + "another thing", True),
         ("Activity failed", True),
         ("Activity failed", True),
     ]
-    assert [seldom.filter(record(text)) for text, _ in told] == [passes for _, passes in told]
+    assert [seldom.filter(record(text)) for text, _ in logged] == [passes for _, passes in logged]
 
 
 def test_lines_for_people() -> None:

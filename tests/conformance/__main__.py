@@ -20,17 +20,17 @@ def main() -> int:
     parser.add_argument("--shell", choices=("memory", "temporal"), default="memory")
     parser.add_argument("--emit", type=Path, metavar="OUT", help="write what the engine produced")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains TEXT")
-    given = parser.parse_args()
-    graphs = [path for path in given.files if holds_graphs(path)]
-    cases = [case for path in graphs for case in load_cases(path) if given.only in case["name"]]
-    outcomes = run_durably(cases) if given.shell == "temporal" else run_in_memory(cases)
-    if given.emit:
-        given.emit.write_text("".join(outcome.line() + "\n" for _, outcome in outcomes))
-    listed = {**DEVIATIONS["graphs"], **DEVIATIONS.get(f"graphs on {given.shell}", {})}
+    args = parser.parse_args()
+    graphs = [path for path in args.files if holds_graphs(path)]
+    cases = [case for path in graphs for case in load_cases(path) if args.only in case["name"]]
+    outcomes = run_durably(cases) if args.shell == "temporal" else run_in_memory(cases)
+    if args.emit:
+        args.emit.write_text("".join(outcome.line() + "\n" for _, outcome in outcomes))
+    listed = {**DEVIATIONS["graphs"], **DEVIATIONS.get(f"graphs on {args.shell}", {})}
     rows = [(case["name"], differences(case, outcome), case["name"] in listed) for case, outcome in outcomes]
-    for path in given.files:
+    for path in args.files:
         if path not in graphs:
-            rows += [row for row in run_units(path) if given.only in row[0]]
+            rows += [row for row in run_units(path) if args.only in row[0]]
     return report(rows)
 
 

@@ -32,7 +32,7 @@ WEIRD: Sequence[Any] = (
     {"x": 1},
     [[]],
 )
-"""What may stand in a key that wants something else."""
+"""What may be in a key that wants something else."""
 
 KEYS = ("k", "name", "items", "n", "text", "flag", "1", "10", "02", "a b", "é", "deep", "list")
 REWRITTEN = ("cost $& more", "${:a}", "$$", "a $` b $' c", "${@loop}", "x${:zz}y")

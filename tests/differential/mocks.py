@@ -1,4 +1,4 @@
-"""Agents that a case brings along: they return, throw, or tell what they were called with."""
+"""Agents that a case brings along: they return, throw, or report what they were called with."""
 
 from __future__ import annotations
 

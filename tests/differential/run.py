@@ -1,4 +1,4 @@
-"""Runs random cases through GraphAI and through the engine, and tells where they part."""
+"""Runs random cases through GraphAI and through the engine, and shows where they differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.differential.shrink import shrink
 from tests.support.recorded import Outcome
 from tests.support.recorded_run import run_case
 
-FOUND = Path(__file__).parent / "found"
+DIFFERENCES = Path(__file__).parent / "differences"
 BATCH = 40
 RECORDED = (
     "status",
@@ -39,9 +39,11 @@ RECORDED = (
 class Report:
     """What became of the cases: counts, what they contained, and those that differ for no reason."""
 
-    verdicts: Counter[str] = field(default_factory=Counter)
-    features: Counter[str] = field(default_factory=Counter)
-    failures: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
+    verdicts: Counter[str] = field(default_factory=Counter[str])
+    features: Counter[str] = field(default_factory=Counter[str])
+    failures: list[tuple[dict[str, Any], list[str]]] = field(
+        default_factory=list[tuple[dict[str, Any], list[str]]]
+    )
 
 
 def explore(oracle: Oracle, seeds: Iterable[int]) -> Report:
@@ -88,8 +90,8 @@ def shrunk(oracle: Oracle, case: dict[str, Any]) -> tuple[dict[str, Any], list[s
     def kind(verdict: str, different: list[str]) -> tuple[str, list[str]]:
         return verdict, [difference.split()[0] for difference in different]
 
-    wanted = kind(*verdict(case)[:2])
-    small = shrink(case, lambda candidate: kind(*verdict(candidate)[:2]) == wanted)
+    expected = kind(*verdict(case)[:2])
+    small = shrink(case, lambda candidate: kind(*verdict(candidate)[:2]) == expected)
     _, different, answer = verdict(small)
     return recorded(small, answer), different
 
@@ -102,8 +104,8 @@ def recorded(case: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 
 def keep(case: dict[str, Any]) -> Path:
     """Keeps a recorded case among those that every test run replays."""
-    FOUND.mkdir(exist_ok=True)
-    path = FOUND / f"{case['name'].replace(' ', '-')}.json"
+    DIFFERENCES.mkdir(exist_ok=True)
+    path = DIFFERENCES / f"{case['name'].replace(' ', '-')}.json"
     path.write_text(json.dumps(case, indent=1, ensure_ascii=True) + "\n")
     return path
 

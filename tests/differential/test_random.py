@@ -1,4 +1,4 @@
-"""Random graphs through GraphAI and through the engine, where GraphAI is at hand."""
+"""Random graphs through GraphAI and through the engine, where GraphAI is installed."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Workers that are told to stop: what runs ends in time, or goes on elsewhere, and nothing hangs."""
+"""Workers that are asked to stop: what runs ends in time, or continues elsewhere, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def logged(crew: Crew, text: str) -> bool:
 
 async def test_workers_that_are_stopped_under_load(tmp_path: Path) -> None:
     report = await drain(tmp_path, TIMES)
-    told = report.table()
-    assert [each.code for each in report.rounds] == [0] * TIMES, told
-    assert any(each.at_work for each in report.rounds), told
-    assert (report.wrong, report.repeated) == (0, 0), told
+    table = report.table()
+    assert [each.code for each in report.rounds] == [0] * TIMES, table
+    assert any(each.at_work for each in report.rounds), table
+    assert (report.wrong, report.repeated) == (0, 0), table
 
 
 async def test_what_takes_longer_than_the_grace_period_goes_on_elsewhere(

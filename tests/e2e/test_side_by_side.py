@@ -1,4 +1,4 @@
-"""Commands and workers beside each other: who serves a run, and who takes over."""
+"""Commands and workers side by side: who serves a run, and who takes over."""
 
 from __future__ import annotations
 

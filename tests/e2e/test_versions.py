@@ -30,7 +30,7 @@ QUEUE = "versioned"
 
 
 def options(client: GraphClient, build: str = "") -> WorkerOptions:
-    """A worker whose agent tells which build it is of; without a build it is of none."""
+    """A worker whose agent returns which build it is of; without a build it is of none."""
 
     @agent("buildAgent")
     async def tell(inputs: dict[str, Any], params: dict[str, Any]) -> list[str]:
@@ -119,7 +119,7 @@ async def test_without_builds_all_is_as_it_was(client: GraphClient) -> None:
         assert await builds(run) == ["none"] * 30
 
 
-async def test_the_doctor_tells_of_builds_that_nobody_made_current(client: GraphClient) -> None:
+async def test_the_doctor_reports_builds_that_are_not_current(client: GraphClient) -> None:
     async with build_worker(client.temporal, QUEUE, options(client, "v1")):
         run = await client.start(graph(0), queue=QUEUE)
         async with asyncio.timeout(180):

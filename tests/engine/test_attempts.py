@@ -41,7 +41,7 @@ FOR_NOW = Failure("busy", transient=True)
         (3, {"stopped": 2}, "", AttemptAccount(stopped=2)),
         (3, {"absent": 2, "absent_since": 7}, "", AttemptAccount(absent=2, absent_since=7.0)),
         (2, {"transient": 9}, "", AttemptAccount(transient=9)),
-        # What comes from elsewhere is no account.
+        # What comes from elsewhere is not an account.
         (2, [1], "", AttemptAccount(lost=1)),
         (2, {"lost": "2"}, "", AttemptAccount(lost=1)),
         (2, {"lost": True}, "", AttemptAccount(lost=1)),

@@ -18,25 +18,25 @@ def prepared(name: str, inputs: dict[str, Any], graph: Any, **params: Any) -> An
 
 def test_inputs_of_a_nested_graph_become_static_nodes() -> None:
     inner = {"loop": {"count": 2}, "nodes": {"a": COPY, "given": {"value": 1, "isResult": True, "other": 1}}}
-    wanted = prepared("nestedAgent", {"given": 5, "new": UNDEFINED, "2": 0}, inner)
-    assert wanted.document == {
+    made = prepared("nestedAgent", {"given": 5, "new": UNDEFINED, "2": 0}, inner)
+    assert made.document == {
         "loop": {"count": 2},
         "nodes": {"a": COPY, "given": {"value": 1, "isResult": True}, "2": {}, "new": {}},
         "version": 0.5,
     }
-    assert list(wanted.starts) == [Start(values={"2": 0, "given": 5, "new": UNDEFINED})]
-    assert (wanted.refused, wanted.want_all, wanted.rule) == (False, False, None)
+    assert list(made.starts) == [Start(values={"2": 0, "given": 5, "new": UNDEFINED})]
+    assert (made.refused, made.want_all, made.rule) == (False, False, None)
 
 
 def test_an_input_that_is_undefined_leaves_the_default() -> None:
-    wanted = prepared("nestedAgent", {"given": UNDEFINED}, {"nodes": {"a": COPY, "given": {"value": 1}}})
-    assert list(wanted.starts) == [Start(values={})]
+    made = prepared("nestedAgent", {"given": UNDEFINED}, {"nodes": {"a": COPY, "given": {"value": 1}}})
+    assert list(made.starts) == [Start(values={})]
 
 
 def test_an_input_named_like_a_computed_node_is_left_to_the_checks() -> None:
-    wanted = prepared("nestedAgent", {"a": 5}, {"nodes": {"a": COPY}})
-    assert wanted.document["nodes"] == {"a": {**COPY, "value": 5}}
-    assert wanted.refused
+    made = prepared("nestedAgent", {"a": 5}, {"nodes": {"a": COPY}})
+    assert made.document["nodes"] == {"a": {**COPY, "value": 5}}
+    assert made.refused
 
 
 @pytest.mark.parametrize(("count", "rule"), [(2, {"count": 2}), ("3", {"count": "3"}), (0, None)])
@@ -49,26 +49,26 @@ def test_a_list_in_place_of_a_static_node_is_empty_in_a_nested_graph() -> None:
 
 
 def test_agents_with_a_graph_of_their_own_ignore_that_of_the_node() -> None:
-    wanted = prepared("stringUpdateTextAgent", {"newText": "x"}, {"nodes": {}})
-    assert "resultText" in wanted.document["nodes"]
-    assert list(wanted.starts) == [Start(values={"newText": "x"})]
+    made = prepared("stringUpdateTextAgent", {"newText": "x"}, {"nodes": {}})
+    assert "resultText" in made.document["nodes"]
+    assert list(made.starts) == [Start(values={"newText": "x"})]
 
 
 def test_rows_of_a_map() -> None:
     inner = {"nodes": {"a": COPY, "shared": {"value": 1}}}
-    wanted = prepared(
+    made = prepared(
         "mapAgent", {"shared": UNDEFINED, "a": 3, "new": 4, "rows": ["x", "y"]}, inner, resultAll=1
     )
-    assert wanted.document["nodes"] == {
+    assert made.document["nodes"] == {
         "a": COPY,
         "shared": {"value": 1},
         MAP_INDEX: {},
         "new": {},
         "row": {},
     }
-    assert wanted.want_all
+    assert made.want_all
     shared = {"shared": UNDEFINED, "new": 4}
-    assert list(wanted.starts) == [
+    assert list(made.starts) == [
         Start(values={**shared, "row": "x", MAP_INDEX: 0}, map_index=0),
         Start(values={**shared, "row": "y", MAP_INDEX: 1}, map_index=1),
     ]
@@ -79,8 +79,8 @@ def test_rows_of_a_map() -> None:
     [(2, 2), (0, 3), (None, 3), (9, 3), ("2", 2), (True, 1), ([1], 1), ("x", 3), (UNDEFINED, 3)],
 )
 def test_limit_is_read_as_in_javascript(limit: Any, count: int) -> None:
-    wanted = prepared("mapAgent", {"rows": [1, 2, 3]}, {"nodes": {"a": COPY}}, limit=limit)
-    assert len(wanted.starts) == count
+    made = prepared("mapAgent", {"rows": [1, 2, 3]}, {"nodes": {"a": COPY}}, limit=limit)
+    assert len(made.starts) == count
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ def test_limit_is_read_as_in_javascript(limit: Any, count: int) -> None:
     [("item", "item"), (None, "row"), ("", ""), (5, "5"), (False, "false"), (UNDEFINED, "row")],
 )
 def test_row_key_names_the_node_of_the_row(row_key: Any, name: str) -> None:
-    wanted = prepared("mapAgent", {"rows": [7]}, {"nodes": {"a": COPY}}, rowKey=row_key)
-    assert wanted.starts[0].values == {name: 7, MAP_INDEX: 0}
+    made = prepared("mapAgent", {"rows": [7]}, {"nodes": {"a": COPY}}, rowKey=row_key)
+    assert made.starts[0].values == {name: 7, MAP_INDEX: 0}
 
 
 def test_expand_keys_give_each_row_its_own_item() -> None:
     inputs = {"rows": [1, 2], "list": ["x"], "text": "ab", "object": {"1": "one"}, "number": 5}
-    wanted = prepared(
+    made = prepared(
         "mapAgent", inputs, {"nodes": {"a": COPY}}, expandKeys=["list", "text", "object", "number"]
     )
     keys = ("list", "text", "object", "number")
-    assert [[start.values[key] for key in keys] for start in wanted.starts] == [
+    assert [[start.values[key] for key in keys] for start in made.starts] == [
         ["x", "a", UNDEFINED, UNDEFINED],
         [UNDEFINED, "b", "one", UNDEFINED],
     ]
@@ -106,8 +106,8 @@ def test_expand_keys_give_each_row_its_own_item() -> None:
 
 @pytest.mark.parametrize("expand", [{}, 5, None, ""])
 def test_expand_keys_of_another_kind_are_ignored(expand: Any) -> None:
-    wanted = prepared("mapAgent", {"rows": [1]}, {"nodes": {"a": COPY}}, expandKeys=expand)
-    assert wanted.starts[0].invalid is None
+    made = prepared("mapAgent", {"rows": [1]}, {"nodes": {"a": COPY}}, expandKeys=expand)
+    assert made.starts[0].invalid is None
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_expand_keys_of_another_kind_are_ignored(expand: Any) -> None:
     ],
 )
 def test_rows_that_cannot_be_injected(inputs: Any, params: Any, message: str) -> None:
-    wanted = prepared("mapAgent", inputs, {"nodes": {"a": COPY}}, **params)
-    assert [start.invalid for start in wanted.starts] == [message]
+    made = prepared("mapAgent", inputs, {"nodes": {"a": COPY}}, **params)
+    assert [start.invalid for start in made.starts] == [message]
 
 
 NO_GRAPH = "the graph of a nested node is not a graph: it has no nodes"

@@ -135,5 +135,5 @@ def test_an_unknown_form_is_refused(data: Any) -> None:
 @pytest.mark.parametrize(
     "data", [[], 5, None, {}, ["failed", 5, "failed", True], ["failed", "m", "lost", True], ["completed"]]
 )
-def test_an_answer_that_nobody_wrote_fails_its_call(data: Any) -> None:
+def test_an_answer_of_unknown_form_fails_its_call(data: Any) -> None:
     assert decoded(7, data) == AgentFailed(7, "the agent's answer has an unknown form", final=True)

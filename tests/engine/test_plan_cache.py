@@ -1,4 +1,4 @@
-"""Plans that are kept: one for each text, whoever asks, and no run can change another's."""
+"""Plans that are kept: one for each document, for all callers, and no run can change another's."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_what_has_no_text_is_compiled_each_time() -> None:
 
 
 @pytest.mark.parametrize("document", [GRAPH, UNWRITABLE])
-def test_an_agent_that_nobody_has(document: dict[str, Any]) -> None:
+def test_an_agent_that_does_not_exist(document: dict[str, Any]) -> None:
     assert problem_of(document) is None
     with pytest.raises(GraphError, match="no agent 'copyAgent'"):
         checked_plan(document, None, frozenset({"otherAgent"}))
 
 
-def test_the_first_problem_is_told_each_time() -> None:
-    wrong = {"nodes": {"a": {"agent": "copyAgent", "inputs": {"x": ":nobody"}}}}
+def test_the_first_problem_is_reported_each_time() -> None:
+    wrong = {"nodes": {"a": {"agent": "copyAgent", "inputs": {"x": ":missing"}}}}
     problems = [problem_of(copy.deepcopy(wrong)) for _ in range(2)]
     assert [problem and problem.code for problem in problems] == ["unknown-node", "unknown-node"]

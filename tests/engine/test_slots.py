@@ -92,7 +92,7 @@ def test_a_node_is_taken_at_once_where_nothing_waits() -> None:
     assert not slots.take_at_once(None), "another one waits"
 
 
-def test_graphs_that_are_given_up_leave_the_queue() -> None:
+def test_graphs_that_are_abandoned_leave_the_queue() -> None:
     slots = queue(queue(Slots(9, {"gpu": 1}), "a", "b", run=1), "c", "d", run=2, label="gpu")
     queue(slots, "e", run=3, priority=1)
     slots.drop({1, 3})

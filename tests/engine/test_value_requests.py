@@ -197,7 +197,7 @@ GRAPHS: dict[str, dict[str, Any]] = {
             "graph": graph(i=work(isResult=True)),
         },
     ),
-    "while a node that is no update": graph(
+    "while a node without an update": graph(
         s=on(a=1), t={"value": 0, "update": ":n.none"}, n=work(inputs={"t": ":t"})
     )
     | {"loop": {"while": ":t"}},
@@ -208,7 +208,7 @@ GRAPHS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_a_graph_over_distant_values(name: str) -> None:
+def test_a_graph_over_deferred_values(name: str) -> None:
     def agent(command: RunAgent) -> Any:
         rest = {"a": command.inputs["s"]["a"][1:]} if name == "while" else None
         return {**echo(command), "rest": rest}
@@ -222,7 +222,7 @@ def test_a_graph_over_distant_values(name: str) -> None:
 
 
 def plenty(command: RunAgent) -> Any:
-    """As `echo`; what a loop goes on with becomes less."""
+    """As `echo`; what a loop continues with becomes less."""
     return {**echo(command), "rest": {"a": command.inputs.get("s", {}).get("a", [0])[1:]}}
 
 
@@ -365,10 +365,10 @@ def test_a_function_that_fails_on_what_is_known_by_then() -> None:
     )
     scheduler = Scheduler(document)
     (call,) = (command for command in scheduler.start(0) if isinstance(command, RunAgent))
-    (wanted,) = scheduler.handle(AgentCompleted(call.call, BlobRef("d", 9, "object", 1)), 0)
-    assert isinstance(wanted, Fetch)
+    (fetch,) = scheduler.handle(AgentCompleted(call.call, BlobRef("d", 9, "object", 1)), 0)
+    assert isinstance(fetch, Fetch)
     scheduler.board.root.nodes["s"].result = "no json"
-    (finish,) = scheduler.handle(Fetched(wanted.call, "text"), 0)
+    (finish,) = scheduler.handle(Fetched(fetch.call, "text"), 0)
     assert isinstance(finish, Finish)
     assert list(finish.errors) == ["n"]
 
@@ -394,25 +394,25 @@ def until_fetch(document: dict[str, Any]) -> Far:
 @pytest.mark.parametrize("then", DECIDES)
 def test_an_abort_cancels_what_is_fetched(then: str) -> None:
     run = until_fetch(DECIDES[then])
-    (wanted,) = run.waiting
-    assert isinstance(wanted, Fetch)
-    assert wanted.then == then
+    (fetch,) = run.waiting
+    assert isinstance(fetch, Fetch)
+    assert fetch.then == then
     commands = run.scheduler.handle(Abort(), 0)
-    assert CancelCall(wanted.call) in commands
+    assert CancelCall(fetch.call) in commands
     assert isinstance(commands[-1], Finish)
-    assert run.scheduler.handle(Fetched(wanted.call, 1), 0) == []
+    assert run.scheduler.handle(Fetched(fetch.call, 1), 0) == []
 
 
 @pytest.mark.parametrize("then", DECIDES)
 def test_a_graph_that_times_out_cancels_what_is_fetched_in_it(then: str) -> None:
     inner = {"agent": "nestedAgent", "timeout": 5, "graph": DECIDES[then]}
     run = until_fetch(graph(o=inner, k=work()))
-    wanted = next(command for command in run.waiting if isinstance(command, Fetch))
+    fetch = next(command for command in run.waiting if isinstance(command, Fetch))
     timer = next(command for command in run.waiting if isinstance(command, StartTimer))
     commands = run.scheduler.handle(TimerFired(timer.call), 5)
-    assert CancelCall(wanted.call) in commands
-    assert wanted.call not in run.scheduler.board.calls
-    assert run.scheduler.handle(Fetched(wanted.call, 1), 6) == []
+    assert CancelCall(fetch.call) in commands
+    assert fetch.call not in run.scheduler.board.calls
+    assert run.scheduler.handle(Fetched(fetch.call, 1), 6) == []
     restore(snapshot(run.scheduler))
 
 
@@ -440,10 +440,10 @@ def test_an_answer_to_no_fetch_is_ignored() -> None:
 
 def test_a_deadline_passes_while_a_value_is_fetched() -> None:
     run = until_fetch(graph(n=work(repeatUntil={"exists": ".a"}, deadline=100, retry=5)))
-    timer, wanted = sorted(run.waiting, key=lambda command: isinstance(command, Fetch))
+    timer, fetch = sorted(run.waiting, key=lambda command: isinstance(command, Fetch))
     assert isinstance(timer, StartTimer)
     commands = run.scheduler.handle(TimerFired(timer.call), 100)
-    assert commands[0] == CancelCall(wanted.call)
+    assert commands[0] == CancelCall(fetch.call)
     assert isinstance(commands[-1], Finish)
     assert "the deadline of 100 ms" in commands[-1].errors["n"]
 
@@ -486,8 +486,8 @@ def test_near_and_whole_are_known_apart() -> None:
         known.resolve(place)
     with pytest.raises(ValueNeeded) as raised:
         known.resolve({"a": [place]})
-    assert raised.value.distant == Composite({"a": [place]})
-    known.remember({key_of(raised.value.distant, True): {"a": [7]}})
+    assert raised.value.deferred == Composite({"a": [place]})
+    known.remember({key_of(raised.value.deferred, True): {"a": [7]}})
     assert known.resolve({"a": [place]}) == {"a": [7]}
     assert known.resolve([1]) == [1]
     assert known.resolve(UNDEFINED) is UNDEFINED
@@ -502,13 +502,13 @@ def test_a_graph_that_fails_elsewhere_cancels_a_fetch_of_another_row() -> None:
 
     run = Far(document, agent, Shelf()).start()
     calls = [command for command in run.waiting if isinstance(command, RunAgent)]
-    wanted = [command for command in run.waiting if isinstance(command, Fetch)]
-    assert len(wanted) == 2
+    fetch = [command for command in run.waiting if isinstance(command, Fetch)]
+    assert len(fetch) == 2
     (first,) = (command for command in calls if command.path == "m[0].i")
     run.give(AgentFailed(first.call, "no"))
-    run.give(Fetched(wanted[0].call, 0))
+    run.give(Fetched(fetch[0].call, 0))
     settle = next(command for command in run.waiting if isinstance(command, Settle))
     run.waiting.clear()
     commands = run.scheduler.handle(Settled(settle.call), 0)
-    assert CancelCall(wanted[1].call) in commands
+    assert CancelCall(fetch[1].call) in commands
     restore(snapshot(run.scheduler))

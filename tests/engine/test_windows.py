@@ -1,4 +1,4 @@
-"""Large maps: so many rows are open at a time, and everything else is as it is for small ones."""
+"""Large maps: a limited number of rows is open at a time, and everything else is as it is for small ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from perdure.engine.lifecycle.nested import MAX_OPEN_ROW_COUNT, Withheld
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.starts import ranges
+from perdure.graph.values import is_list
 from tests.support.drive import Drive, Fail, graph, rows, work
 from tests.support.far import Far, Shelf
 
@@ -104,8 +105,8 @@ def test_few_results_are_in_a_light_snapshot() -> None:
     ("given", "expected"),
     [([], []), ([3], [[3, 3]]), ([5, 1, 2, 3, 7, 6], [[1, 3], [5, 7]]), ([2, 0], [[0, 0], [2, 2]])],
 )
-def test_ranges(given: list[int], expected: list[list[int]]) -> None:
-    assert ranges(given) == expected
+def test_ranges(numbers: list[int], expected: list[list[int]]) -> None:
+    assert ranges(numbers) == expected
 
 
 def test_rows_are_made_when_they_are_asked_for() -> None:
@@ -125,7 +126,7 @@ def test_what_a_run_holds_can_be_put_elsewhere_at_once() -> None:
     holders = list(large_values(run.scheduler))
     for each in holders:
         each.put(shelf.put(each.value))
-    assert not [each for each in large_values(run.scheduler) if isinstance(each.value, list) and each.value]
+    assert not [each for each in large_values(run.scheduler) if is_list(each.value) and each.value]
     while run.finish is None:
         run.step()
     near = Far(large(), double)

@@ -91,9 +91,9 @@ def test_the_call_in_its_readme(example: Example, home: Path) -> None:
         }
         words = [sys.executable, "-m", *example.shown("sh").split()]
         lines = "".join(f"{json.dumps(value)}\n" for value in example.answers.values())
-        told = subprocess.run(
+        output = subprocess.run(
             words, cwd=ROOT, env=env, input=lines, capture_output=True, text=True, check=True
         ).stdout
-    assert example.difference(json.loads(told)) == ""
+    assert example.difference(json.loads(output)) == ""
     if "equals" in example.expected:
-        assert told == example.shown("json") + "\n"
+        assert output == example.shown("json") + "\n"

@@ -14,20 +14,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SCENARIOS)}")
     parser.add_argument("--short", action="store_true", help="as short as in pytest")
-    given = parser.parse_args()
-    unknown = set(given.names) - set(SCENARIOS)
+    args = parser.parse_args()
+    unknown = set(args.names) - set(SCENARIOS)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
     logs.configure(verbose=False)
     logs.quiet_core()
     missed = 0
-    for name in given.names or SCENARIOS:
+    for name in args.names or SCENARIOS:
         reason = lacking(name)
         if reason:
             print(f"{name}: skipped: {reason}", flush=True)
             continue
         began = time.monotonic()
-        figures = play(name, short=given.short)
+        figures = play(name, short=args.short)
         missed += len(figures.missed)
         print(f"{name}: {'MISSED' if figures.missed else 'held'}, {time.monotonic() - began:.0f} s")
         print("\n".join(figures.lines()), flush=True)

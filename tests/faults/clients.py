@@ -1,4 +1,4 @@
-"""Commands that wait for a run are killed or interrupted: the run goes on, and `perdure result` has it."""
+"""Commands that wait for a run are killed or interrupted: the run continues, and `perdure result` has it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.processes import AGENTS, Crew
 from tests.support.waiting import until
 
 LENGTH = 8
-BESIDE = 3
+CONCURRENT_COUNT = 3
 """Commands at a time."""
 
 
 async def show(figures: Figures, folder: Path, *, short: bool) -> None:
-    """50 commands beside a worker and 10 that serve themselves; 2 and 1 where short."""
+    """50 commands next to a worker and 10 that serve themselves; 2 and 1 where short."""
     home, journal = folder / "home", folder / "journal"
     graph = write_graph(folder, chain(journal, LENGTH, 0.4))
     crew = Crew(home)
@@ -39,8 +39,8 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
     finally:
         crew.kill_all()
         await asyncio.to_thread(server.stop, Settings(home=home))
-    beside = sum(entry["pid"] == worker.pid for entry in entries(journal))
-    figures.fact("calls, by the worker", f"{len(entries(journal))}, {beside}")
+    by_worker = sum(entry["pid"] == worker.pid for entry in entries(journal))
+    figures.fact("calls, by the worker", f"{len(entries(journal))}, {by_worker}")
     figures.fact("repeated calls", repeats(journal))
     for name, ended in (("alone", alone), ("served", served)):
         right = sum(ended)
@@ -49,7 +49,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
 
 
 async def _all(figures: Figures, home: Path, graph: str, name: str, count: int) -> list[bool]:
-    turns, chance = asyncio.Semaphore(BESIDE), random.Random(name)
+    turns, chance = asyncio.Semaphore(CONCURRENT_COUNT), random.Random(name)
 
     async def one(number: int, delay: float) -> bool:
         async with turns:
@@ -70,11 +70,11 @@ async def _leave(figures: Figures, home: Path, graph: str, id: str, delay: float
         text=True,
     )
     assert process.stderr is not None
-    told = ""
-    while " executing" not in told:
+    output = ""
+    while " executing" not in output:
         line = await asyncio.to_thread(process.stderr.readline)
-        assert line, f"the command has ended: {told}"
-        told += line
+        assert line, f"the command has ended: {output}"
+        output += line
     await asyncio.sleep(delay)
     number = signal.SIGINT if int(id.rpartition("-")[2]) % 2 else signal.SIGKILL
     process.send_signal(number)

@@ -18,7 +18,7 @@ from tests.support.cli import environment
 from tests.support.processes import Crew
 from tests.support.waiting import until
 
-BESIDE = 3
+CONCURRENT_COUNT = 3
 """Commands at a time."""
 
 Reader = Literal["all", "a line", "nothing", "closed"]
@@ -56,10 +56,10 @@ CALLS = (
     Call("check bad.yaml --json", 2),
     Call("status done", 0),
     Call("status done --json", 0),
-    Call("status nobody", 2, says=False),
+    Call("status missing", 2, says=False),
     Call("result done", 0),
     Call("result failed", 1, says=False),
-    Call("result nobody", 2, says=False),
+    Call("result missing", 2, says=False),
     Call("list", 0),
     Call("list --limit 3 --json", 0),
     Call("list --limit 0", 2, says=False),
@@ -69,8 +69,8 @@ CALLS = (
     Call("schema", 0),
     Call("schema extra", 2, says=False),
     Call("answer asks who -- again", 2, says=False),
-    Call("answer asks nobody Anna", 2, says=False),
-    Call("answer nobody who Anna", 2, says=False),
+    Call("answer asks missing Anna", 2, says=False),
+    Call("answer missing who Anna", 2, says=False),
     Call("--version", 0),
     Call("nonsense", 2, says=False),
 )
@@ -83,7 +83,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
         (folder / f"{name}.yaml").write_text(text)
     crew = Crew(home)
     codes: Counter[str] = Counter()
-    turns = asyncio.Semaphore(BESIDE)
+    turns = asyncio.Semaphore(CONCURRENT_COUNT)
     try:
         async with client_of(home):
             crew.worker()

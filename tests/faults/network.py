@@ -1,4 +1,4 @@
-"""The network between a worker and the server is cut, and comes back: runs go on, by themselves."""
+"""The network between a worker and the server is cut, and comes back: runs continue, by themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +128,7 @@ def ip(*words: str) -> None:
 
 
 @asynccontextmanager
-async def wire(folder: Path) -> AsyncIterator[Wire]:
+async def wire(folder: Path) -> AsyncGenerator[Wire]:
     """The worker's end is in a namespace of its own; the server's address stays up when the wire does not."""
     number = os.getpid() % 16_000 * 4
     here, there = (f"198.18.{number >> 8}.{(number & 255) + end}" for end in (1, 2))
@@ -162,7 +162,7 @@ class Proxy(Link):
     """Bytes pass, or wait where they are, as they do at both ends of a cut wire."""
 
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     async def cut(self) -> None:
         self.flowing.clear()
@@ -191,8 +191,8 @@ class Proxy(Link):
 
 
 @asynccontextmanager
-async def proxy(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
-    """A way through this process, for where there are no namespaces."""
+async def proxy(folder: Path, host: str = "127.0.0.1") -> AsyncGenerator[Proxy]:
+    """A way through this process, for systems without namespaces."""
     port = daemon.free_port(host)
     with server_by_hand(folder) as address:
         link = Proxy(server=address, address=f"{host}:{port}")

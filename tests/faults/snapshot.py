@@ -1,4 +1,4 @@
-"""The server is killed, its files are copied, another server starts on the copy: the runs go on there."""
+"""The server is killed, its files are copied, another server starts on the copy: the runs continue there."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.support.journal import entries
 from tests.support.processes import Crew, kill_server
 
 AT_ONCE = 8
-"""Starts that are under way beside each other."""
+"""Starts that are under way side by side."""
 
 PAUSE = 0.2
 """Seconds between two starts of one client, so that several kills fall between them."""
@@ -105,7 +105,7 @@ async def _until_acknowledged(home: Path, journal: Path, id: str, acknowledged: 
 
 
 def _counts(home: Path) -> Counter[str]:
-    """How many runs of each id the database holds; the server has runs of its own beside them."""
+    """How many runs of each id the database holds; the server has runs of its own, too."""
     with closing(sqlite3.connect(home / "temporal.db")) as file:
         ids = file.execute("SELECT workflow_id FROM executions WHERE workflow_id GLOB 'r[0-9]*'")
         return Counter(id for (id,) in ids)

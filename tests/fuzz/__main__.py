@@ -16,20 +16,20 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--kind", choices=KINDS, action="append", help="may be repeated; all without it")
     parser.add_argument("--count", type=int, default=10_000, help="mutations of each kind")
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(words)
+    args = parser.parse_args(words)
     code = 0
-    for name in given.kind or KINDS:
+    for name in args.kind or KINDS:
         began = time.monotonic()
-        found = tally(name, given.count, given.seed)
+        result = tally(name, args.count, args.seed)
         seconds = time.monotonic() - began
         print(
-            f"{name:9} {given.count:,}: {found.read:,} read, {found.typed:,} refused, "
-            f"{found.untyped:,} untyped, {found.impure:,} impure, {seconds:.1f} s",
+            f"{name:9} {args.count:,}: {result.read:,} read, {result.typed:,} refused, "
+            f"{result.untyped:,} untyped, {result.impure:,} impure, {seconds:.1f} s",
             flush=True,
         )
-        for finding, payload in found.shown.items():
+        for finding, payload in result.shown.items():
             print(f"    {finding}\n        {payload}")
-        code = code if found.is_clean else 1
+        code = code if result.is_clean else 1
     return code
 
 

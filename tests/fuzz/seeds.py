@@ -117,12 +117,12 @@ def _recorded(kind: str, *names: str) -> Iterator[Payload]:
     """Payloads of the events of one kind in all histories, found under these names; the small ones."""
     for path in HISTORIES:
         for event in json.loads(path.read_text())["events"]:
-            found: Any = event.get(kind, {})
-            if found.get("activityType", {}).get("name", "").startswith("perdure."):
+            node: Any = event.get(kind, {})
+            if node.get("activityType", {}).get("name", "").startswith("perdure."):
                 continue  # not an agent
             for name in names:
-                found = found.get(name, {})
-            for item in found.get("payloads", ()):
+                node = node.get(name, {})
+            for item in node.get("payloads", ()):
                 payload = _payload(item)
                 if len(payload.data) < MAX_SEED_BYTES:
                     yield payload

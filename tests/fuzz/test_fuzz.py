@@ -18,9 +18,9 @@ COUNT = 1_000
 
 @pytest.mark.parametrize("name", KINDS)
 def test_hostile_payloads_are_read_or_refused(name: str) -> None:
-    found = tally(name, COUNT, seed=7)
-    assert (found.untyped, found.impure, found.shown) == (0, 0, {})
-    assert min(found.read, found.typed) > COUNT // 50
+    result = tally(name, COUNT, seed=7)
+    assert (result.untyped, result.impure, result.shown) == (0, 0, {})
+    assert min(result.read, result.typed) > COUNT // 50
 
 
 @pytest.mark.parametrize("name", KINDS)

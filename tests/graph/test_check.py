@@ -225,12 +225,12 @@ PROBLEMS: list[tuple[Any, str, str, str, str]] = [
     ),
     # references
     (
-        graph(a=copy(inputs={"x": [":nobody.k"]})),
+        graph(a=copy(inputs={"x": [":missing.k"]})),
         *(
             "unknown-node",
             "nodes.a.inputs",
             "there is: a, ok",
-            coloured("Inputs not match: NodeId a, Inputs: nobody"),
+            coloured("Inputs not match: NodeId a, Inputs: missing"),
         ),
     ),
     (
@@ -418,8 +418,8 @@ def test_an_endless_loop_is_no_reason_to_refuse() -> None:
     )
 
 
-OLD = {"agentId": "copyAgent", "inputs": {}}
-NEW = {"agent": "copyAgent", "inputs": {}}
+OLD: dict[str, Any] = {"agentId": "copyAgent", "inputs": {}}
+NEW: dict[str, Any] = {"agent": "copyAgent", "inputs": {}}
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ def test_old_examples_say_agent_id(old: Any, new: Any) -> None:
 
 
 def test_a_number_beyond_all_doubles() -> None:
-    assert {found.code for found in problems({**graph(), "concurrency": 10**400})} == {
+    assert {problem.code for problem in problems({**graph(), "concurrency": 10**400})} == {
         "concurrency",
         "bounds",
     }

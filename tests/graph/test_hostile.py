@@ -94,7 +94,7 @@ HOSTILE = {  # name -> text, code of the refusal; read as JSON where the name sa
 
 
 def refusal(name: str) -> tuple[str, str]:
-    """Code and message of the refusal of one hostile text; "accepted" where there is none."""
+    """Code and message of the refusal of one hostile document; "accepted" if there is none."""
     try:
         load(HOSTILE[name][0], json=name.startswith("JSON"))
     except GraphError as error:

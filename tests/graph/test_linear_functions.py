@@ -1,4 +1,4 @@
-"""Functions of references and checks on the worst texts: time that grows as the text does, and no faster."""
+"""Functions of references and checks on the worst strings: time that grows no faster than the string."""
 
 import json
 from collections.abc import Callable
@@ -55,11 +55,11 @@ def test_longest_chain() -> None:
     ],
 )
 def test_too_long_chains(place: str, node: dict[str, Value]) -> None:
-    given = {"agent": "copyAgent", **node}
-    if given["agent"] is None:
-        del given["agent"]
-    found = first_problem({"nodes": {"a": {"value": 1}, "c": {"agent": "copyAgent"}, "b": given}})
-    assert found == Problem(
+    fields = {"agent": "copyAgent", **node}
+    if fields["agent"] is None:
+        del fields["agent"]
+    problem = first_problem({"nodes": {"a": {"value": 1}, "c": {"agent": "copyAgent"}, "b": fields}})
+    assert problem == Problem(
         "too-many-functions",
         place,
         CALLS_ONE_MORE,
@@ -69,7 +69,9 @@ def test_too_long_chains(place: str, node: dict[str, Value]) -> None:
 
 def test_too_long_condition_of_a_loop() -> None:
     graph = {"nodes": {"a": {"agent": "copyAgent"}}, "loop": {"while": f":a{LONGEST}.trim()"}}
-    assert [(found.code, found.place) for found in problems(graph)] == [("too-many-functions", "loop.while")]
+    assert [(problem.code, problem.place) for problem in problems(graph)] == [
+        ("too-many-functions", "loop.while")
+    ]
 
 
 # Checks of large documents full of mistakes.
@@ -113,5 +115,5 @@ def test_checks(fault: str) -> None:
 def test_only_the_first_findings_have_suggestions() -> None:
     nodes: dict[str, Value] = {f"node{i}": {"agent": "copyAgent"} for i in range(40)}
     nodes |= {f"wrong{i}": {"agent": "copyAgent", "inputs": {"x": f":nodi{i}"}} for i in range(40)}
-    hints = [found.hint for found in problems({"nodes": nodes})]
+    hints = [problem.hint for problem in problems({"nodes": nodes})]
     assert [hint[:12] for hint in hints] == ["did you mean"] * 20 + [""] * 20

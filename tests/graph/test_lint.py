@@ -23,10 +23,10 @@ def reference(text: str, where: str = "inputs.x") -> tuple[str, str, str, str]:
 
 
 # graph, its warnings: code, place, finding, hint
-WARNINGS = [
+WARNINGS: list[tuple[Any, Any]] = [
     (one(inputs={"x": "Analyze: :source.keyword"}), [reference(":source.keyword")]),
     (one(inputs={"x": ["(:source.$0)"]}), [reference(":source.$0", "inputs.x.0")]),
-    (one(inputs={"x": "a:source, http://source:80, ${:source} and :nobody"}), []),
+    (one(inputs={"x": "a:source, http://source:80, ${:source} and :missing"}), []),
     (one(inputs={"x": ":source.keyword"}), []),
     (one(params={"template": "a :source"}), []),
     (one(passThrough={"x": "see :source"}), [reference(":source", "passThrough.x")]),
@@ -76,9 +76,9 @@ def test_only_agents_that_run_a_graph_have_theirs_checked(agent: str, looked_at:
 
 @pytest.mark.parametrize("agent", ["nestedAgent", "mapAgent"])
 def test_an_agent_that_runs_a_graph_and_has_none(agent: str) -> None:
-    (found,) = review(Document({"nodes": {"a": {"agent": agent}}}), AGENTS).nested
-    assert (found.code, found.place, found.nested) == ("no-graph", "nodes.a", True)
-    assert found.finding == f"{agent} runs a graph, and this node has none"
+    (problem,) = review(Document({"nodes": {"a": {"agent": agent}}}), AGENTS).nested
+    assert (problem.code, problem.place, problem.nested) == ("no-graph", "nodes.a", True)
+    assert problem.finding == f"{agent} runs a graph, and this node has none"
     loaded = {"nodes": {"a": {"agent": agent, "graphLoader": {"fileName": "x.yaml"}}}}
     assert review(Document(loaded), AGENTS).nested == ()
 
@@ -99,7 +99,7 @@ def test_an_endless_loop_that_something_else_ends(graph: Any, is_bounded: bool, 
     assert [each.code for each in seen.warnings] == ["endless-loop"] * (not is_error)
 
 
-# a name that is no agent, what is offered
+# a name that is not an agent, what is offered
 MEANT = [
     ("llmAgent", "openAIAgent"),
     ("bypassAgent", "copyAgent"),
@@ -111,10 +111,10 @@ MEANT = [
 
 @pytest.mark.parametrize(("name", "meant"), MEANT)
 def test_the_agent_that_is_meant(name: str, meant: str | None) -> None:
-    (found,) = review(Document({"nodes": {"a": {"agent": name}}}), AGENTS).problems
-    assert found.hint.startswith(f"did you mean {meant!r}?") == (meant is not None)
+    (problem,) = review(Document({"nodes": {"a": {"agent": name}}}), AGENTS).problems
+    assert problem.hint.startswith(f"did you mean {meant!r}?") == (meant is not None)
 
 
 def test_the_keys_of_a_node_are_listed_whole() -> None:
-    (found,) = review(Document(one(qqqqqq=1)), AGENTS).problems
-    assert {"retry", "timeout", "unless"} <= set(found.hint.removeprefix("there is: ").split(", "))
+    (problem,) = review(Document(one(qqqqqq=1)), AGENTS).problems
+    assert {"retry", "timeout", "unless"} <= set(problem.hint.removeprefix("there is: ").split(", "))

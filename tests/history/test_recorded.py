@@ -80,7 +80,7 @@ async def test_every_beginning_of_a_history_has_a_model(path: Path) -> None:
         assert sum(model.counts.values()) == len(model.nodes)
 
 
-async def test_of_a_history_that_this_version_cannot_replay_the_reason_is_told() -> None:
+async def test_of_a_history_that_this_version_cannot_replay_the_reason_is_shown() -> None:
     history = read(next(path for path in HISTORIES if path.stem == "retried"))
     for event in history["events"]:
         if "activityTaskScheduledEventAttributes" in event:

@@ -24,9 +24,9 @@ def main() -> int:
             return 2
         for limit in limits:
             began = time.monotonic()
-            found = probed(limit, copy)
-            missed += found is not Verdict.CAUGHT
-            print(f"{found:7} {time.monotonic() - began:5.1f} s  {limit.name} {limit.change}", flush=True)
+            outcome = probed(limit, copy)
+            missed += outcome is not Verdict.CAUGHT
+            print(f"{outcome:7} {time.monotonic() - began:5.1f} s  {limit.name} {limit.change}", flush=True)
     print(f"{len(limits) - missed} of {len(limits)} limits caught")
     return 1 if missed else 0
 

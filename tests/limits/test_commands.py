@@ -78,7 +78,7 @@ def test_bytes_of_a_database_that_is_copied(tmp_path: Path) -> None:
     path.chmod(0o600)
     with path.with_name(path.name + "-wal").open("wb") as log:
         log.truncate(513 << 20)
-    assert "not checked" in " ".join(str(found) for found in database(Settings(home=tmp_path)))
+    assert "not checked" in " ".join(str(finding) for finding in database(Settings(home=tmp_path)))
 
 
 @pytest.fixture(scope="module")

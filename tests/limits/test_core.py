@@ -120,7 +120,7 @@ def test_bytes_of_a_value_that_decides() -> None:
 
 
 def test_bytes_of_shared_values() -> None:
-    """A worker holds 32 MB of objects for whoever needs another part of them."""
+    """A worker holds 32 MB of objects for calls that need another part of them."""
 
     async def redeemed(count: int) -> ClaimCheck:
         claims = ClaimCheck(open_store("memory://shared"), 1_000)
@@ -190,7 +190,7 @@ def test_names_that_are_suggested() -> None:
 
 
 def test_rules_of_a_property_filter() -> None:
-    inputs = {"array": [[{}] * 1_000]}
+    inputs: dict[str, Any] = {"array": [[{}] * 1_000]}
     assert len(call("propertyFilterAgent", inputs, {"include": ["a"] * 1_000})) == 1_000
     with pytest.raises(AgentError, match="1,001 rules for 1,000 objects"):
         call("propertyFilterAgent", inputs, {"include": ["a"] * 1_001})

@@ -1,4 +1,4 @@
-"""Every limit is in limits.toml, with tests that there are; the probe tells those that notice from others."""
+"""Every limit is in limits.toml, with tests that there are; the probe finds those that notice."""
 
 from __future__ import annotations
 

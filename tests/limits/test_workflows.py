@@ -72,7 +72,7 @@ class Calls:
         self.options = NodeOptions(placement="local" if local else None)
 
     def started(self, count: int, size: int = 1) -> int:
-        """How many activities are begun by so many calls with inputs of that size."""
+        """How many activities are begun by this many calls with inputs of that size."""
         for call in range(count):
             inputs, name = {"t": "x" * size}, f"n{call}"
             command = RunAgent(
@@ -82,9 +82,9 @@ class Calls:
         for _ in range(20):
             self.dispatcher.pump()
             self.host.events += 1  # the next workflow task
-        found = len(self.host.started)
+        count = len(self.host.started)
         self.dispatcher.close()
-        return found
+        return count
 
 
 async def test_calls_in_flight() -> None:
@@ -185,7 +185,7 @@ async def test_events_until_the_next_try() -> None:
 
 
 async def test_bytes_that_a_run_hands_on() -> None:
-    """Up to 256,000 bytes go on as they are; with a store, more is brought there."""
+    """Up to 256,000 bytes are passed as they are; with a store, more is brought there."""
     host = FakeHost()
     small, large = pack("x" * 255_998), pack("x" * 256_000)
     assert await packed(host, small, True) is small

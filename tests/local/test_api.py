@@ -7,7 +7,7 @@ from perdure.local import api
 
 PLAIN = {"temperature": 0, "seed": 0, "cache_prompt": False, "model": "local"}
 
-GENERATIONS = {
+GENERATIONS: dict[str, Any] = {
     "defaults": (
         {"model": "gpt-4o", "messages": []},
         {**PLAIN, "messages": [], "max_tokens": api.DEFAULT_ANSWER_TOKENS, "repeat_penalty": 1.1},
@@ -51,7 +51,7 @@ def test_a_body_is_a_json_object(body: bytes) -> None:
         api.parse(body)
 
 
-def test_a_prompt_that_is_too_long_is_told_what_to_do() -> None:
+def test_a_prompt_that_is_too_long_gets_a_hint() -> None:
     error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 8192}
     body = api.generation_error(json.dumps({"error": error}).encode(), "local")
     assert (body["code"], body["param"]) == ("context_length_exceeded", "messages")
@@ -72,8 +72,8 @@ TEXTS = {
 
 
 @pytest.mark.parametrize(("given", "texts"), TEXTS.values(), ids=TEXTS)
-def test_texts_to_embed(given: Any, texts: tuple[str, ...]) -> None:
-    assert api.embedding_request({"input": given}, 384) == api.EmbeddingRequest(texts, base64=False)
+def test_texts_to_embed(body: Any, texts: tuple[str, ...]) -> None:
+    assert api.embedding_request({"input": body}, 384) == api.EmbeddingRequest(texts, base64=False)
 
 
 REFUSALS: dict[str, tuple[api.Json, str]] = {

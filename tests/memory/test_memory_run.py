@@ -65,7 +65,7 @@ async def test_an_answer() -> None:
     assert list((await run.status(console_from=1)).console) == []
 
 
-async def test_where_nobody_answers_the_node_fails() -> None:
+async def test_without_an_answer_the_node_fails() -> None:
     with pytest.raises(RunFailed):
         await MemoryRun(ASKING, answers=False).result()
 

@@ -24,17 +24,17 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=kinds, help="all cases of this kind")
     parser.add_argument("--short", action="store_true", help="those that pytest plays")
     parser.add_argument("--list", action="store_true", help="only say which there are")
-    given = parser.parse_args()
-    names = [*given.names, *(SHORT if given.short else ())]
+    args = parser.parse_args()
+    names = [*args.names, *(SHORT if args.short else ())]
     unknown = [name for name in names if name not in CORPUS]
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; --list shows the cases")
     chosen = [
         case
         for case in CORPUS.values()
-        if case.name in names or case.kind in (given.kind or ()) or not (names or given.kind)
+        if case.name in names or case.kind in (args.kind or ()) or not (names or args.kind)
     ]
-    if given.list:
+    if args.list:
         print("\n".join(f"{case.kind:8}  {case.name}" for case in chosen))
         return 0
     reason = lacks_program()

@@ -1,6 +1,6 @@
 """Graphs and starts that reach for what is not theirs: queues, tools, files, keys, hosts.
 
-That none of it is given is tested where it is decided; here, that each attempt ends typed, at once, and
+That none of it is granted is tested where it is decided; here, that each attempt ends typed, at once, and
 leaves the worker and the runs next door alone.
 """
 
@@ -38,26 +38,26 @@ URLS = {
 def cases() -> list[Case]:
     """All of them."""
     documents = {**_queues(), **_tools(), **_files(), **_urls()}
-    found = [Case(name=name, kind="rights", document=document) for name, document in documents.items()]
-    return [*found, *_starts()]
+    cases = [Case(name=name, kind="rights", document=document) for name, document in documents.items()]
+    return [*cases, *_starts()]
 
 
 def _queues() -> dict[str, Any]:
-    found: dict[str, Any] = {
+    documents: dict[str, Any] = {
         "transfer on another queue": one("transfer_money", {"to": "x", "amount": 1}, queue="payments"),
         "a long queue": one("copyAgent", queue="q" * 100_000),
         "a queue of control characters": one("copyAgent", queue="\x1b]8;;http://x\x07\u202e"),
     }
     for name in ACTIVITIES:
-        found[f"{name} as an agent"] = one(name, queue="perdure")
-        node = {"agent": ":v", "queue": "perdure", "inputs": {"x": [[]]}, "isResult": True}
-        found[f"{name} by reference"] = graph(v={"value": name}, a=node)
-    return found
+        documents[f"{name} as an agent"] = one(name, queue="perdure")
+        node: dict[str, Any] = {"agent": ":v", "queue": "perdure", "inputs": {"x": [[]]}, "isResult": True}
+        documents[f"{name} by reference"] = graph(v={"value": name}, a=node)
+    return documents
 
 
 def _tools() -> dict[str, Any]:
     """A model calls 20,000 tools, of which it was offered none."""
-    found: dict[str, Any] = {}
+    documents: dict[str, Any] = {}
     for agent in ("toolsAgent", "toolsSequentialAgent"):
         for tools in ([], None, [{"type": "function", "function": {"name": "lamp--on"}}]):
             inputs = {
@@ -67,8 +67,8 @@ def _tools() -> dict[str, Any]:
                 "tools": tools,
                 "llmModel": "many-tools",
             }
-            found[f"{agent} with {'tools' if tools else tools}"] = one(agent, inputs)
-    return found
+            documents[f"{agent} with {'tools' if tools else tools}"] = one(agent, inputs)
+    return documents
 
 
 def _files() -> dict[str, Any]:

@@ -17,19 +17,19 @@ def cases() -> list[Case]:
 
 
 def _pages() -> list[Case]:
-    found: list[Case] = []
+    cases: list[Case] = []
     for name in PAGES:
         kind = "xml" if name.startswith("xml") else "text" if name in ("error", "escapes") else "json"
         inputs = {"url": f"HOSTILE/page/{name}"}
         agent = "fetchAgent" if kind == "xml" else "vanillaFetchAgent"
         document = one(agent, inputs, params={"type": kind})
-        found.append(Case(name=f"page {name}", kind="pages", document=document, may_wait=name in SLOW))
-    lists = next(case for case in found if case.name == "page gzip-lists")
-    return [*found, Case(name="ten pages", kind="pages", document=lists.document, times=10)]
+        cases.append(Case(name=f"page {name}", kind="pages", document=document, may_wait=name in SLOW))
+    lists = next(case for case in cases if case.name == "page gzip-lists")
+    return [*cases, Case(name="ten pages", kind="pages", document=lists.document, times=10)]
 
 
 def _answers() -> list[Case]:
-    found: list[Case] = []
+    cases: list[Case] = []
     for name in ANSWERS:
         shape = {"response_format": {"type": "object"}} if name in OBEYS else {}
         stream = name not in OBEYS and not name.startswith(("many", "deep-a", "nonsense"))
@@ -41,5 +41,5 @@ def _answers() -> list[Case]:
             ("graph's model", {"baseURL": f"HOSTILE/model/{name}/v1", "apiKey": "none"}),
         ):
             document = one("openAIAgent", inputs, params={**params, **more})
-            found.append(Case(name=f"{whose} {name}", kind="answers", document=document, may_wait=wait))
-    return found
+            cases.append(Case(name=f"{whose} {name}", kind="answers", document=document, may_wait=wait))
+    return cases

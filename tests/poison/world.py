@@ -1,4 +1,4 @@
-"""The world of the corpus: a server, a hostile one beside it, a worker of 1 GB, and a run next door."""
+"""The surroundings of the corpus: a server, a hostile one, a worker of 1 GB, and a run next door."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ MEMORY = 1_000_000_000
 """Bytes that the worker may allocate. Its address space is larger: threads reserve more than they use."""
 
 NEIGHBOUR_S = 30.0
-"""Seconds after which a run next door counts as one that nobody serves."""
+"""Seconds after which a run next door counts as one without a worker."""
 
 NEIGHBOUR = graph(
     a={"agent": "copyAgent", "inputs": {"x": 1}},
@@ -76,16 +76,16 @@ def p95(seconds: list[float]) -> float:
 
 
 def _resident(pid: int) -> int:
-    found = 0
+    resident = 0
     with suppress(FileNotFoundError, ProcessLookupError):
-        found = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += sum(map(_resident, map(int, children.read_text().split())))
-    return found
+            resident += sum(map(_resident, map(int, children.read_text().split())))
+    return resident
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path) -> AsyncGenerator[World]:
     """One with a worker that serves. All its processes end with it."""
     home = folder / "home"
     with hostile() as url:
@@ -99,9 +99,9 @@ async def world(folder: Path) -> AsyncIterator[World]:
         crew = Crew(home, env=env)
         try:
             async with connected(home) as client:
-                found = World(client, crew, url)
-                await found.fresh()
-                yield found
+                world = World(client, crew, url)
+                await world.fresh()
+                yield world
         finally:
             crew.kill_all()
             await asyncio.to_thread(server.stop, Settings(home=home))

@@ -59,7 +59,7 @@ def test_depth() -> None:
     assert decode(deeper, strict=False)
 
 
-def test_depth_of_what_is_distant() -> None:
+def test_depth_of_what_is_deferred() -> None:
     part, end = b'["part",', b",[],false]"
     mark = b'["stored","0",1,"string",1,null]'
     for depth, is_read in ((MAX_SPECIAL_DEPTH - 10, True), (MAX_SPECIAL_DEPTH + 1, False)):

@@ -40,7 +40,7 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.M)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: ```language kind. `heading` is the one that it stands under."""
+    """A fenced block: ```language kind. `heading` is the one that it is under."""
 
     document: str
     line: int
@@ -55,7 +55,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Example:
-    """A graph, or a text that is refused as one, and the blocks that tell what becomes of it."""
+    """A graph, or a document that is refused as one, and the blocks that show what becomes of it."""
 
     source: Block
     outcomes: tuple[Block, ...]
@@ -69,7 +69,7 @@ def text_of(name: str) -> str:
 
 
 def headings(name: str) -> list[tuple[int, str]]:
-    """Level and text of every heading, those inside of fenced blocks left out."""
+    """Level and text of every heading, those inside fenced blocks left out."""
     return [(len(mark), text) for mark, text in _HEADING.findall(_FENCE.sub("", text_of(name)))]
 
 
@@ -128,7 +128,7 @@ def _cells(line: str) -> list[str]:
 
 
 def code(cell: str) -> str:
-    """What stands between the backticks that a cell consists of."""
+    """What is between the backticks that a cell consists of."""
     match = re.fullmatch(r"(`+) ?(.*?) ?\1", cell, re.S)
     assert match, f"{cell!r} is not one piece of code"
     return match[2]
@@ -149,13 +149,13 @@ async def outcome(block: Block) -> dict[str, str]:
     name = f"graph.{'json' if block.language == 'json' else 'yaml'}"
     console: list[str] = []
     problems, data = findings(source_of(block), name)
-    told = (
+    variables = (
         {"message": "".join(f"{shown_problem(problem, name)}\n" for problem in problems)} if problems else {}
     )
     if any(problem.code not in WARNINGS for problem in problems):
-        return told
+        return variables
     result = await _run(data, console)
-    return told | {
+    return variables | {
         "result": pretty(result.results),
         "states": pretty(result.states),
         "errors": pretty(result.errors),
@@ -193,5 +193,5 @@ def pretty(value: Any) -> str:
 
 
 def same_json(left: str, right: str) -> bool:
-    """Whether two texts are the same JSON, order of keys included."""
+    """Whether two strings are the same JSON, order of keys included."""
     return json.dumps(json.loads(left)) == json.dumps(json.loads(right))

@@ -38,6 +38,6 @@ def test_the_time_of_a_workflow_is_asked_for_in_one_file() -> None:
     assert askers == {"host.py"}
 
 
-def test_a_clock_is_found() -> None:
+def test_a_clock_is_noticed() -> None:
     assert clocks("import datetime\nx = datetime.datetime.now(datetime.UTC)") == ["datetime.now"]
     assert clocks("workflow.now()") == []

@@ -99,9 +99,11 @@ def test_limits() -> None:
 
 
 def test_metadata() -> None:
-    beside = {f"perdure-{name}" for name in Delivery(Heartbeat(attempt=1), False, AgentContext()).metadata()}
+    with_result = {
+        f"perdure-{name}" for name in Delivery(Heartbeat(attempt=1), False, AgentContext()).metadata()
+    }
     listed = {code(row["metadata"]) for row in tables(NAME, "What is in a history")[0]}
-    assert listed == {wire.PLACES, *beside}
+    assert listed == {wire.PLACES, *with_result}
     assert set(wire.pack(None, console=["x"]).payload.metadata) == {"encoding", "perdure-console"}
 
 

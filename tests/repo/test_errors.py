@@ -27,11 +27,11 @@ def kinds(root: type[PerdureError]) -> list[type[PerdureError]]:
 def test_every_exception_is_in_errors_and_in_the_drawn_tree() -> None:
     for name, _ in modules():
         import_module(name)
-    found = {kind.__name__: len(kind.__mro__) for kind in kinds(PerdureError)}
+    actual_depths = {kind.__name__: len(kind.__mro__) for kind in kinds(PerdureError)}
     assert {kind.__module__ for kind in kinds(PerdureError)} == {"perdure.errors"}
     drawn = re.findall(r"^    ([| ]*)\+-- (\w+)", errors.__doc__ or "", re.MULTILINE)
     depths = {name: len(indent) // 4 + len(PerdureError.__mro__) + 1 for indent, name in drawn}
-    assert depths == found
+    assert depths == actual_depths
 
 
 PARSED = re.compile(r"""partition\(\s*f?["'](?:; |\\n  hint: |  hint: |: )["']""")
@@ -67,7 +67,7 @@ def test_hints_are_joined_to_findings_in_one_place() -> None:
         (TransientError("later", 3, hint="wait"), "later", "wait"),
     ],
 )
-def test_what_was_found_and_what_helps(error: PerdureError, finding: str, hint: str) -> None:
+def test_finding_and_hint(error: PerdureError, finding: str, hint: str) -> None:
     assert (error.finding, error.hint) == (finding, hint)
     assert str(error) == (f"{finding}\n  hint: {hint}" if hint else finding)
     for same in (copy.copy(error), pickle.loads(pickle.dumps(error))):

@@ -34,9 +34,9 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def compare(kind: str, found: dict[str, int]) -> None:
+def compare(kind: str, actual: dict[str, int]) -> None:
     """What was found is what is excepted: nothing more, and nothing that is in order again."""
-    assert sorted(found) == sorted(EXCEPTIONS[kind]), found
+    assert sorted(actual) == sorted(EXCEPTIONS[kind]), actual
     assert all(EXCEPTIONS[kind].values()), "an exception needs a reason"
 
 
@@ -75,8 +75,10 @@ def test_suppressions_have_a_reason(path: Path) -> None:
     assert unreasoned(list(comments(path))) == []
 
 
-def unreasoned(found: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    return [(line, text) for line, text in found if SUPPRESSION.search(text) and not WITH_REASON.search(text)]
+def unreasoned(comments: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [
+        (line, text) for line, text in comments if SUPPRESSION.search(text) and not WITH_REASON.search(text)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,12 +101,12 @@ UNIT = re.compile(r"_(?:S|MS|DAYS|BYTES|CHARS|TOKENS|COUNT|DEPTH|FACTOR|INTEGER|
 
 def test_numbers_say_their_unit() -> None:
     """Durations have theirs in their type."""
-    found = [
+    names = [
         f"{module}.{name}"
         for module, name, value in numbers()
         if not isinstance(value, timedelta) and not UNIT.search(name)
     ]
-    compare("constants without a unit", dict.fromkeys(found, 1))
+    compare("constants without a unit", dict.fromkeys(names, 1))
 
 
 def test_constants_have_names_of_their_own() -> None:

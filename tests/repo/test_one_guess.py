@@ -32,7 +32,7 @@ PLACES = [
     ("the settings", "settings/__init__.py", "Settings"),
     ("the exceptions", "errors.py", "PerdureError"),
 ]
-"""What is changed, the one file for it, and what stands there and nowhere else."""
+"""What is changed, the one file for it, and what is there and nowhere else."""
 
 
 def defines(path: Path, name: str) -> bool:
@@ -50,8 +50,8 @@ def defines(path: Path, name: str) -> bool:
 @pytest.mark.parametrize(("what", "file", "name"), PLACES, ids=[place[0] for place in PLACES])
 def test_one_file(what: str, file: str, name: str) -> None:
     package = ROOT / "perdure"
-    found = [path.relative_to(package).as_posix() for path in package.rglob("*.py") if defines(path, name)]
-    assert found == [file], what
+    files = [path.relative_to(package).as_posix() for path in package.rglob("*.py") if defines(path, name)]
+    assert files == [file], what
 
 
 def test_files_that_contributors_are_sent_to() -> None:

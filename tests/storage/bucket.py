@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -27,8 +27,8 @@ class Bucket:
     `before` is called with every request, before it is carried out.
     """
 
-    objects: dict[str, tuple[bytes, float]] = field(default_factory=dict)
-    answers: list[Answer] = field(default_factory=list)
+    objects: dict[str, tuple[bytes, float]] = field(default_factory=dict[str, tuple[bytes, float]])
+    answers: list[Answer] = field(default_factory=list[Answer])
     before: Callable[[Seen], None] = lambda seen: None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -83,8 +83,8 @@ class Bucket:
         keys = re.findall(r"<Key>([^<]+)</Key>", seen.body.decode())
         for key in keys:
             self.objects.pop(key, None)
-        told = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
-        return Answer(headers=XML, body=f"<DeleteResult>{told}</DeleteResult>".encode())
+        deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+        return Answer(headers=XML, body=f"<DeleteResult>{deleted}</DeleteResult>".encode())
 
 
 def _refused(status: int, code: str) -> Answer:
@@ -92,7 +92,7 @@ def _refused(status: int, code: str) -> Answer:
 
 
 @contextmanager
-def bucket() -> Iterator[tuple[Bucket, Server]]:
+def bucket() -> Generator[tuple[Bucket, Server]]:
     """A bucket, and the environment that leads to it."""
     made = Bucket()
     with serve(made.respond) as server, pytest.MonkeyPatch.context() as patch:

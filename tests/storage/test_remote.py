@@ -1,4 +1,4 @@
-"""A bucket: what goes over the wire, what fails how, and the order of things beside a collector."""
+"""A bucket: what goes over the wire, what fails how, and the order of things with a collector."""
 
 import asyncio
 import threading
@@ -86,7 +86,7 @@ async def test_refusals_tell_what_to_look_at(made: tuple[Bucket, Server]) -> Non
 
 
 @pytest.mark.anyio
-async def test_a_bucket_that_nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bucket_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with bucket() as (_, server):
         store = Store(backend_of("s3://b/p"), timeout=1)
         assert server.url
@@ -164,7 +164,7 @@ async def test_who_puts_while_it_is_removed_has_it_afterwards(
 async def test_a_collector_that_decided_before_it_was_put_again(
     made: tuple[Bucket, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writer sees no collector, the collector sees the old date, and then both go on."""
+    """The writer sees no collector, the collector sees the old date, and then both continue."""
     monkeypatch.setattr(remote, "REMOVAL_POLL_INTERVAL_S", 0.01)
     stored, _ = made
     await fresh().put(DATA)
@@ -195,7 +195,7 @@ async def test_a_collector_that_decided_before_it_was_put_again(
 
 
 @pytest.mark.anyio
-async def test_a_collector_that_died_holds_nobody_up_for_long(made: tuple[Bucket, Server]) -> None:
+async def test_a_collector_that_died_does_not_delay_others_for_long(made: tuple[Bucket, Server]) -> None:
     stored, _ = made
     stored.objects[SIGN] = (b"", time.time())
     with pytest.raises(StoreUnavailable, match="did not end the write"):

@@ -8,7 +8,7 @@
 | call the command line | `cli` |
 | start and kill workers | `processes` |
 | wait for something | `waiting` |
-| stand in for a service | `servers`, `example_services` |
+| replace a service | `servers`, `example_services` |
 | compare how work grows | `growth` |
 | see that nothing is stuck | `detector` |
 | compare with recordings of GraphAI | `recorded`, `recorded_run` |

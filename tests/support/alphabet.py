@@ -17,7 +17,7 @@ ACTING: Final = tuple(
     if unicodedata.category(chr(code)) in ("Cc", "Cf", "Cs", "Zl", "Zp") and chr(code) not in "\n\t"
     if code not in _SHAPED
 )
-"""C0 but for line ends and tabs, C1, bidirectional controls, what has no width, line ends of Unicode."""
+"""C0 except line ends and tabs, C1, bidirectional controls, what has no width, line ends of Unicode."""
 
 
 def acting(text: str) -> set[str]:

@@ -11,7 +11,7 @@ FLIPPED = bytes(range(255, -1, -1))
 
 
 class Flip(PayloadCodec):
-    """Bytes that nobody can read."""
+    """Bytes that cannot be read."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         clear = [each.SerializeToString(deterministic=True) for each in payloads]

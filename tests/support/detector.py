@@ -1,4 +1,4 @@
-"""What must be true after chaos: no run is stuck, every history replays, no log tells of a bug."""
+"""What must be true after chaos: no run is stuck, every history replays, no log reports a bug."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ATTEMPT = 3
 
 BAD = re.compile(r"panic|failed assertion|TMPRL110[01]|nondeterminis", re.IGNORECASE)
 
-# What a server tells of a task that was overtaken by news, or by the end of its run.
+# What a server says of a task that was overtaken by news, or by the end of its run.
 HARMLESS = frozenset(
     (
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
@@ -31,7 +31,7 @@ HARMLESS = frozenset(
 
 async def executions(client: GraphClient) -> list[tuple[str, str]]:
     """The id and the run id of everything that ever ran on this server."""
-    return [(found.id, found.run_id) async for found in client.temporal.list_workflows("")]
+    return [(execution.id, execution.run_id) async for execution in client.temporal.list_workflows("")]
 
 
 async def stuck_runs(client: GraphClient) -> list[str]:
@@ -43,8 +43,8 @@ async def stuck_runs(client: GraphClient) -> list[str]:
             why = await _stuck(client, id, run_id)
         return f"{id}: {why}" if why else ""
 
-    found = await asyncio.gather(*(look(*each) for each in await executions(client)))
-    return [each for each in found if each]
+    executions_left = await asyncio.gather(*(look(*each) for each in await executions(client)))
+    return [each for each in executions_left if each]
 
 
 async def _stuck(client: GraphClient, id: str, run_id: str) -> str:
@@ -63,7 +63,7 @@ async def _stuck(client: GraphClient, id: str, run_id: str) -> str:
     status = await client.get(id).status()
     if status is None:
         return "runs with nothing pending, and answers no query"
-    return "" if status.questions else "runs with nothing pending, and asks nobody"
+    return "" if status.questions else "runs with nothing pending, and asks no person"
 
 
 def open_timers(history: WorkflowHistory) -> int:
@@ -75,31 +75,31 @@ def open_timers(history: WorkflowHistory) -> int:
 
 async def histories(client: GraphClient, sample: int | None = None, seed: int = 0) -> list[WorkflowHistory]:
     """The histories of all runs, or of that many, drawn by seed."""
-    found = sorted(await executions(client))
-    if sample is not None and sample < len(found):
-        found = Random(seed).sample(found, sample)
+    chosen = sorted(await executions(client))
+    if sample is not None and sample < len(chosen):
+        chosen = Random(seed).sample(chosen, sample)
     return [
-        await client.temporal.get_workflow_handle(id, run_id=run_id).fetch_history() for id, run_id in found
+        await client.temporal.get_workflow_handle(id, run_id=run_id).fetch_history() for id, run_id in chosen
     ]
 
 
-async def replay_failures(found: Sequence[WorkflowHistory]) -> list[str]:
+async def replay_failures(histories: Sequence[WorkflowHistory]) -> list[str]:
     """The histories that today's workflow would not have made, with its core shared and without."""
     failures: list[str] = []
     for strict in (False, True):
-        # Debugging: a busy machine is no deadlock.
+        # Debugging: a busy machine is not a deadlock.
         replayer = Replayer(workflows=[], plugins=[GraphPlugin(sandbox=strict)], debug_mode=True)
-        for history in found:
+        for history in histories:
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
             if result.replay_failure is not None:
                 failures.append(f"{history.workflow_id} (strict: {strict}): {result.replay_failure}")
     return failures
 
 
-def failed_tasks(found: Sequence[WorkflowHistory]) -> list[str]:
+def failed_tasks(histories: Sequence[WorkflowHistory]) -> list[str]:
     """Workflow tasks that a worker could not do. Those of workers that were killed time out instead."""
     failures: list[str] = []
-    for history in found:
+    for history in histories:
         for event in history.events:
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes
@@ -112,18 +112,18 @@ def failed_tasks(found: Sequence[WorkflowHistory]) -> list[str]:
 def attempts(history: WorkflowHistory) -> dict[str, int]:
     """How often each activity was delivered, by its id, which is the node's path."""
     names: dict[int, str] = {}
-    found: dict[str, int] = {}
+    attempts: dict[str, int] = {}
     for event in history.events:
         if event.HasField("activity_task_scheduled_event_attributes"):
             names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_id
         if event.HasField("activity_task_started_event_attributes"):
             started = event.activity_task_started_event_attributes
-            found[names[started.scheduled_event_id]] = started.attempt
-    return found
+            attempts[names[started.scheduled_event_id]] = started.attempt
+    return attempts
 
 
 def bad_lines(logs: Path) -> list[str]:
-    """Lines of any log in the folder that tell of a bug."""
+    """Lines of any log in the folder that report a bug."""
     return [
         f"{path.name}: {line[:300]}"
         for path in sorted(logs.glob("*.log"))

@@ -24,7 +24,7 @@ answers them in the order in which they came, so that a test says only what matt
 - `nested(...)` and `rows(...)` are nodes with a graph inside; the node inside is `i`.
 - `commands` holds all commands, also those that Drive takes care of: timers, settles, console.
 
-`far.Far` is a Drive whose values are in a store: the same graph, played with its values at hand and with all
+`far.Far` is a Drive whose values are in a store: the same graph, played with its values in place and with all
 of them elsewhere, must come to the same end (`far.same`). Where the order of answers is what is tested,
 tests/property/simulation.py draws it at random, and checks at each step what must always hold.
 """
@@ -143,7 +143,7 @@ def graph(**nodes: Any) -> dict[str, Any]:
 
 
 def failing(*nodes: str, times: int = 99, final: bool = False) -> Any:
-    """Answers that fail the calls of these nodes, so many times."""
+    """Answers that fail the calls of these nodes, this many times."""
     calls: dict[str, int] = {}
 
     def answer(command: RunAgent) -> Any:

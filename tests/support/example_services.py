@@ -50,6 +50,6 @@ def _vector(text: str) -> list[float]:
 def _answer(prompt: str) -> str:
     """The sentence of the document that shares the most words with the question in front of it."""
     question, _, document = prompt.partition("\n")
-    wanted = set(re.findall(r"\w{4,}", question.lower()))
+    words = set(re.findall(r"\w{4,}", question.lower()))
     sentences = re.split(r"(?<=\.)\s+", document)
-    return max(sentences, key=lambda sentence: len(wanted & set(re.findall(r"\w{4,}", sentence.lower()))))
+    return max(sentences, key=lambda sentence: len(words & set(re.findall(r"\w{4,}", sentence.lower()))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -38,7 +38,7 @@ class Example:
     """A folder of examples/. Its expected.json has one of the first two, and `needs` where it needs more:
 
     equals: all results, as they are
-    contains: paths in the results, and texts that the value there must contain, whatever the case
+    contains: paths in the results, and strings that the value there must contain, whatever the case
     needs: "models" (real ones, on this machine) or "services" (stood in for by a server of the tests)
     answers: what people answer, by the paths of their questions
     """
@@ -100,7 +100,7 @@ EXAMPLES = [Example(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_
 
 
 @contextmanager
-def settings_for(example: Example, home: Path) -> Iterator[Settings]:
+def settings_for(example: Example, home: Path) -> Generator[Settings]:
     """The settings under which `example` runs, what it needs being there. Models have to be stopped."""
     settings = Settings(home=home, file_root=ROOT)
     if example.needs == "models":
@@ -120,7 +120,7 @@ def settings_for(example: Example, home: Path) -> Iterator[Settings]:
 
 
 @asynccontextmanager
-async def started(example: Example, client: GraphClient) -> AsyncIterator[Run]:
+async def started(example: Example, client: GraphClient) -> AsyncGenerator[Run]:
     """A durable run of `example`, with a worker for it in this process."""
     with settings_for(example, client.settings.home) as settings:
         models = partial(local.ensure, settings)

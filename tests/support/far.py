@@ -14,6 +14,7 @@ from perdure.engine.messages import AgentCompleted, Event, Fetch, Fetched, RunAg
 from perdure.engine.snapshot import restore, snapshot
 from perdure.graph.deferred import BlobRef, deferred_in, stored
 from perdure.graph.evaluate import evaluate
+from perdure.graph.values import is_dict, is_list, is_object
 from perdure.protocol.encoding import decode, encode
 from tests.support.drive import Drive
 
@@ -26,25 +27,25 @@ class Shelf:
 
     random: Random = field(default_factory=lambda: Random(0))
     chance: float = 1.0
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def put(self, value: Any) -> BlobRef:
-        """What is stored has nothing distant in it."""
+        """What is stored has nothing deferred in it."""
         whole = self.get(value)
         digest = f"d{len(self.values)}"
         self.values[digest] = whole
         return stored(digest, 1_000_000, whole)
 
     def get(self, value: Any) -> Any:
-        return evaluate(value, lambda found: self.values[found.digest])
+        return evaluate(value, lambda blob: self.values[blob.digest])
 
     def some(self, value: Any) -> Any:
         """`value`, or parts of it, put on the shelf; only what could be large: nothing empty."""
-        if isinstance(value, dict | list | str) and value and self.random.random() < self.chance:
+        if (is_object(value) or isinstance(value, str)) and value and self.random.random() < self.chance:
             return self.put(value)
-        if isinstance(value, dict):
+        if is_dict(value):
             return {key: self.some(item) for key, item in value.items()}
-        return [self.some(item) for item in value] if isinstance(value, list) else value
+        return [self.some(item) for item in value] if is_list(value) else value
 
     def graph(self, document: dict[str, Any]) -> dict[str, Any]:
         """A graph with values of its static nodes on the shelf, those of graphs inside it too."""
@@ -60,8 +61,8 @@ class Shelf:
 class Far(Drive):
     """Answers a Fetch before all others.
 
-    `shelf` None plays the run with its values at hand. `moved` is the chance of being written down
-    and taken up again before an event, `puts` that of what it holds being put on the shelf.
+    `shelf` None plays the run with its values in place. `moved` is the chance of being written down
+    and restored before an event, `puts` that of its values being put on the shelf.
     """
 
     def __init__(
@@ -82,11 +83,9 @@ class Far(Drive):
         if self.random.random() < self.moved:
             self.move()
         if self.shelf is not None and self.random.random() < self.puts:
-            for each in list(large_values(self.scheduler)):
-                each.put(
-                    self.shelf.put(each.value)
-                    if isinstance(each.value, list)
-                    else self.shelf.some(each.value)
+            for large in list(large_values(self.scheduler)):
+                large.put(
+                    self.shelf.put(large.value) if is_list(large.value) else self.shelf.some(large.value)
                 )
         return super().step()
 
@@ -108,24 +107,25 @@ class Far(Drive):
     def fetch(self, command: Fetch) -> Event:
         assert self.shelf is not None, f"{command} of a run that has its values"
         self.fetched.append(command)
-        value = self.shelf.get(command.distant)
-        is_large = isinstance(value, dict | list | str) and value
+        value = self.shelf.get(command.deferred)
+        is_large = bool((is_object(value) or isinstance(value, str)) and value)
         if not command.whole and is_large and self.random.random() < 0.5:
             value = self.shelf.put(value)
         return Fetched(command.call, value)
 
     def move(self) -> None:
-        """The run is written down as JSON, and taken up again."""
+        """The run is written down as JSON, and restored."""
         data, places = encode(snapshot(self.scheduler))
-        again = decode(data, json.loads(json.dumps(places)))
-        self.scheduler, commands = restore(again, self.options, observe=self.observe)
-        found = {command.call: command for command in commands}
-        assert set(found) == {command.call for command in self.waiting}
-        self.waiting = [found[command.call] for command in self.waiting]
+        state = decode(data, json.loads(json.dumps(places)))
+        self.scheduler, commands = restore(state, self.options, observe=self.observe)
+        again = {command.call: command for command in commands if isinstance(command, Starting)}
+        assert len(again) == len(commands)
+        assert set(again) == {command.call for command in self.waiting}
+        self.waiting = [again[command.call] for command in self.waiting]
 
     @property
     def outcome(self) -> tuple[Any, ...]:
-        """What the caller sees, with nothing distant in it."""
+        """What the caller sees, with nothing deferred in it."""
         finish, shelf, root = self.finish, self.shelf or Shelf(), self.scheduler.root
         assert finish is not None
         states = {name: str(node.state) for name, node in root.nodes.items()}
@@ -134,7 +134,7 @@ class Far(Drive):
 
 
 def same(document: dict[str, Any], agent: Agent, **options: Any) -> Far:
-    """Plays a graph with all its values at hand and with all of them on a shelf; the latter run."""
+    """Plays a graph with all its values in place and with all of them on a shelf; the latter run."""
     near, far = Far(document, agent, **options), Far(document, agent, Shelf(), **options)
     near.run()
     far.run()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from perdure.agents.agent import agent
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.runs import Run
 from tests.support.durable import started
@@ -43,14 +43,14 @@ def rows(count: int) -> list[list[str]]:
 
 
 @asynccontextmanager
-async def fetching(client: GraphClient, name: str, count: int) -> AsyncIterator[Run]:
-    """The run over so many rows, and a worker for it."""
+async def fetching(client: GraphClient, name: str, count: int) -> AsyncGenerator[Run]:
+    """The run over this many rows, and a worker for it."""
 
     @agent("rowsAgent")
     async def rows_agent() -> Any:
         return rows(count)
 
-    agents = {**catalog(), "remoteStep": remote_step.agent, "rowsAgent": rows_agent.agent}
+    agents = {**catalog(), **agents_by_name([remote_step, rows_agent])}
     settings = replace(client.settings, store_above=1_000)
     async with started(client, name, document(), agents, settings) as run:
         yield run

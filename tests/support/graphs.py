@@ -10,7 +10,7 @@ LABELS = ("gpu", "net")
 
 def make_graph(random: Random) -> dict[str, Any]:
     """A valid graph. About half of them hold graphs inside nodes; every third has a loop."""
-    graph = _graph(random, depth=0, given=())
+    graph = _graph(random, depth=0, outer=())
     if random.random() < 0.7:
         graph["concurrency"] = random.choice((1, 1, 2, 3))
     if random.random() < 0.3:
@@ -46,9 +46,9 @@ def has_graphs(document: dict[str, Any]) -> bool:
     return any("graph" in node for node in document["nodes"].values())
 
 
-def _graph(random: Random, depth: int, given: tuple[str, ...]) -> dict[str, Any]:
+def _graph(random: Random, depth: int, outer: tuple[str, ...]) -> dict[str, Any]:
     nodes: dict[str, Any] = {"yes": {"value": True}, "no": {"value": 0}, "rows": {"value": [1, 2, 3]}}
-    names = [*given, *nodes]
+    names = [*outer, *nodes]
     for index in range(random.randint(1, 8 if depth == 0 else 4)):
         name = f"n{index}"
         nodes[name] = _node(random, names, depth)

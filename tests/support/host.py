@@ -1,7 +1,7 @@
 """A host for the parts of a run: tests set its time and history, and answer its activities.
 
 host = FakeHost()
-outbox = ...                        # a part that is given the host
+outbox = ...                        # a part that receives the host
 outbox.pump()
 host.answer("a", {"n": 1})          # the activity of path "a" has a result
 await host.settle()                 # what follows from it has happened
@@ -44,9 +44,11 @@ class FakeHost:
     events: int = 10
     bytes: int = 0
     suggests: bool = False
-    audience: list[str] = field(default_factory=list)
-    started: list[Started] = field(default_factory=list)
-    timers: list[tuple[float, str, asyncio.Future[None]]] = field(default_factory=list)
+    audience: list[str] = field(default_factory=list[str])
+    started: list[Started] = field(default_factory=list[Started])
+    timers: list[tuple[float, str, asyncio.Future[None]]] = field(
+        default_factory=list[tuple[float, str, asyncio.Future[None]]]
+    )
 
     def now_s(self) -> float:
         return self.now

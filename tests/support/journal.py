@@ -15,5 +15,5 @@ def entries(journal: Path) -> list[dict[str, Any]]:
 
 def repeats(journal: Path) -> int:
     """How many calls were repetitions."""
-    found = entries(journal)
-    return len(found) - len({entry["key"] for entry in found})
+    written = entries(journal)
+    return len(written) - len({entry["key"] for entry in written})

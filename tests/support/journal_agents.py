@@ -13,9 +13,9 @@ from perdure import AgentContext, agent
 
 @agent("journalAgent")
 async def journal(inputs: dict[str, Any], params: dict[str, Any], context: AgentContext) -> dict[str, Any]:
-    """Writes down that it was called, works for `seconds` (1), gives the texts of its inputs and its own.
+    """Writes down that it was called, works for `seconds` (1), gives the strings of its inputs and its own.
 
-    Later attempts work for `again` seconds, if that is given.
+    Later attempts work for `again` seconds, if that is set.
     """
     entry = {"path": context.path, "key": context.idempotency_key, "time": time.time(), "pid": os.getpid()}
     with open(params["journal"], "a") as file:

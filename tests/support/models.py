@@ -10,8 +10,8 @@ from perdure.settings import Settings
 
 def fetched() -> Path:
     """A folder with the models, fetched once for all sessions: that of PERDURE_TEST_HOME, or the user's."""
-    given = os.environ.get("PERDURE_TEST_HOME")  # noqa: TID251 -- a setting of the tests, not of Perdure
-    home = Path(given) if given else Settings().home
+    configured = os.environ.get("PERDURE_TEST_HOME")  # noqa: TID251 -- a setting of the tests, not of Perdure
+    home = Path(configured) if configured else Settings().home
     folder = home.absolute() / "models"
     for model in (SMOLLM2, MINILM):
         fetch(model, folder)

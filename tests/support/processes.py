@@ -20,18 +20,18 @@ class Crew:
     """The processes of one test, on one home. All of them are killed at its end."""
 
     home: Path
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict[str, str])
     """What the processes find in their environment besides their home."""
     logs: Path | None = None
     """Where their log goes, if not in their home."""
     prefix: tuple[str, ...] = ()
     """The command that starts them, where they are to run somewhere else."""
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
 
     def worker(self, *queues: str, agents: Path = AGENTS, **env: str) -> subprocess.Popen[bytes]:
         """A worker for `queues`, or for the default queue, with more variables in its environment."""
-        wanted = [word for queue in queues for word in ("--queue", queue)]
-        return self._start("worker", *wanted, "--agents", str(agents), **env)
+        options = [word for queue in queues for word in ("--queue", queue)]
+        return self._start("worker", *options, "--agents", str(agents), **env)
 
     def run(self, graph: Path, id: str) -> subprocess.Popen[bytes]:
         """A command that starts the run, or attaches to it, and waits for its results."""
@@ -61,7 +61,7 @@ class Crew:
 
     @property
     def log(self) -> Path:
-        """What the processes told on stderr."""
+        """What the processes wrote to stderr."""
         return (self.logs or self.home) / "processes.log"
 
     def kill_all(self) -> None:

@@ -15,7 +15,7 @@ from tests.support.recorded import SHARED, Outcome, mock_agents, options_of
 
 
 def run_case(case: dict[str, Any], watch: Observer | None = None) -> Outcome:
-    """What the in-memory shell makes of a case; `watch` is told of every move of a node."""
+    """What the in-memory shell makes of a case; `watch` hears of every move of a node."""
     return asyncio.run(_run(case, watch))
 
 

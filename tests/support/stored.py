@@ -20,4 +20,4 @@ def age(root: Path, name: str, seconds: float) -> None:
 
 
 async def names(store: Store) -> set[str]:
-    return {found.name async for found in store.list()}
+    return {object_info.name async for object_info in store.list()}

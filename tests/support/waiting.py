@@ -15,19 +15,19 @@ async def until(check: Callable[[], Any], what: str = "it holds", seconds: float
     """What `check` returns, or what it returns awaited, as soon as it is truthy. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
-        found = check()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
+        value = check()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value:
+            return value
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         await asyncio.sleep(PAUSE)
 
 
 def wait_until(check: Callable[[], Any], what: str = "it holds", seconds: float = 120.0) -> Any:
-    """The same where there is no event loop."""
+    """The same without an event loop."""
     deadline = time.monotonic() + seconds
-    while not (found := check()):
+    while not (value := check()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(PAUSE)
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""The worst texts for every shipped agent, and for what reads the texts of others: cases by their size."""
+"""The worst strings for every shipped agent, and for what reads strings of others: cases by their size."""
 
 import inspect
 from collections.abc import Callable
@@ -21,7 +21,7 @@ ELSEWHERE = {
     "fileReadAgent", "fileWriteAgent", "textInputAgent", "humanInputAgent",
     "sleeperAgent", "sleeperAgentDebug", "sleepAndMergeAgent", "streamMockAgent",
 }  # fmt: skip
-"""Agents that call others, or wait; what they do with a text of others is in PARTS."""
+"""Agents that call others, or wait; what they do with a string of others is in PARTS."""
 
 Case = tuple[Any, Any]
 

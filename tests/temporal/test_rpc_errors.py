@@ -1,4 +1,4 @@
-"""What is told of a server that does not answer, and of one that refuses: never that the run has failed."""
+"""What is said of a server that does not answer, and of one that refuses: never that the run has failed."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 from playwright.async_api import Page, async_playwright
 
 from perdure import server
-from perdure.agents.agent import agent, declared
-from perdure.agents.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.settings import Settings
 from perdure.web.serving import serving
@@ -32,7 +32,7 @@ HELD_COUNT = 20
 FIRST_PAINT_MS = 1_000
 FRAME_MS = 33
 ELEMENT_COUNT = 1_500
-PATIENCE_MS: Final = 180_000
+LIMIT_MS: Final = 180_000
 
 FRAMES = """async () => {
   const canvas = document.querySelector(".canvas"), times = [];
@@ -96,7 +96,7 @@ class Measured:
 
 
 async def opened(page: Page, url: str, id: str, measured: Measured) -> None:
-    """Loads the page of a run anew."""
+    """Loads the page of a run again."""
     await page.goto("about:blank")
     began = time.monotonic()
     await page.goto(f"{url}/#/run/{id}")
@@ -104,7 +104,7 @@ async def opened(page: Page, url: str, id: str, measured: Measured) -> None:
     graph_ms = (time.monotonic() - began) * 1000
     measured.note(f"{id}: first paint in ms", await page.evaluate(PAINT), FIRST_PAINT_MS)
     measured.note(f"{id}: the graph is drawn after ms", graph_ms, FIRST_PAINT_MS)
-    await page.wait_for_selector(".bar .badge", timeout=PATIENCE_MS)
+    await page.wait_for_selector(".bar .badge", timeout=LIMIT_MS)
     measured.note(f"{id}: states are shown after ms", (time.monotonic() - began) * 1000)
 
 
@@ -115,26 +115,26 @@ async def look(page: Page, url: str, rows: int, measured: Measured) -> None:
     await measured.page(page, "failed")
     await page.locator("[data-address=m]").focus()
     await page.keyboard.press("Enter")
-    await page.wait_for_selector(f"tr[data-row='{bad}']", timeout=PATIENCE_MS)
+    await page.wait_for_selector(f"tr[data-row='{bad}']", timeout=LIMIT_MS)
     await page.click(f"tr[data-row='{bad}'] button.link >> nth=0")
-    await page.wait_for_selector(".panel pre.error", timeout=PATIENCE_MS)
+    await page.wait_for_selector(".panel pre.error", timeout=LIMIT_MS)
     await opened(page, url, "running", measured)
     await page.locator("[data-address=m]").focus()
     await page.keyboard.press("Enter")
-    await page.wait_for_selector(".rows tr", timeout=PATIENCE_MS)
+    await page.wait_for_selector(".rows tr", timeout=LIMIT_MS)
     began = time.monotonic()
     await page.get_by_label("Row number").fill(str(bad))
     await page.get_by_label("Row number").press("Enter")
-    await page.wait_for_selector(f"tr[data-row='{bad}']", timeout=PATIENCE_MS)
+    await page.wait_for_selector(f"tr[data-row='{bad}']", timeout=LIMIT_MS)
     measured.note(f"running: row {bad} is shown after ms", (time.monotonic() - began) * 1000)
     await measured.page(page, "running")
     began = time.monotonic()
     await page.click(f"tr[data-row='{bad}'] button.link >> nth=0")
-    await page.wait_for_selector(".panel pre.value", timeout=PATIENCE_MS)
+    await page.wait_for_selector(".panel pre.value", timeout=LIMIT_MS)
     measured.note("running: its node is shown after ms", (time.monotonic() - began) * 1000)
     await page.evaluate("window.confirm = () => true")
     await page.click("button.danger")
-    await page.wait_for_selector(".bar .state-canceled", timeout=PATIENCE_MS)
+    await page.wait_for_selector(".bar .state-canceled", timeout=LIMIT_MS)
 
 
 async def prepared(client: GraphClient, rows: int) -> None:
@@ -158,7 +158,7 @@ async def main(rows: int) -> bool:
     """A server, a worker, a browser. Returns whether every bar is met."""
     measured = Measured()
     chromium = shutil.which("chromium") or sys.exit("no Chromium here: apt-get install chromium")
-    agents = {**catalog(), **{item.name: item for item in map(declared, (quick, held))}}
+    agents = {**catalog(), **agents_by_name([quick, held])}
     with tempfile.TemporaryDirectory() as home:
         try:
             async with connected(Path(home)) as client, serving(client) as web:

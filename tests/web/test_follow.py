@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from perdure.agents.agent import agent, declared
-from perdure.agents.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.history.follow import RunFollower
 from perdure.history.model import RunModel
@@ -47,7 +47,7 @@ def states(model: RunModel) -> dict[str, tuple[Any, ...]]:
 
 
 async def test_it_is_carried_on_and_adds_nothing_to_the_history(client: GraphClient) -> None:
-    options = WorkerOptions(agents={**catalog(), "held": declared(held)}, settings=client.settings)
+    options = WorkerOptions(agents={**catalog(), **agents_by_name([held])}, settings=client.settings)
     async with build_worker(client.temporal, "follow", options):
         run = await client.start(MAP, id="followed", queue="follow")
         follower = run.follow()
@@ -73,7 +73,7 @@ async def test_it_is_carried_on_and_adds_nothing_to_the_history(client: GraphCli
 
 
 async def test_without_a_worker_it_is_replayed(client: GraphClient) -> None:
-    run = await client.start(MAP, id="unserved", queue="follow-nobody")
+    run = await client.start(MAP, id="unserved", queue="follow-unserved")
     follower = RunFollower(client.temporal, run.id)
     assert (await follower.model()).nodes["m"].state == "waiting"
     await run.cancel()

@@ -1,4 +1,4 @@
-"""A workflow of somebody else, with values that Perdure knows nothing of."""
+"""A workflow of another author, with values that Perdure knows nothing of."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Color(enum.StrEnum):
 
 @dataclass
 class Line:
-    """A dataclass inside of another."""
+    """A dataclass inside another."""
 
     text: str
     color: Color

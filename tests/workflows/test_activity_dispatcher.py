@@ -30,23 +30,30 @@ class Calls:
         self, *, store: bool = False, remote: RemoteWindow | None = None, allowed: list[str] | None = None
     ) -> None:
         self.host, self.turns, self.woken = FakeHost(), TurnOrder(), 0
-        self.share = WorkflowTaskBudget(self.host, self.wake)
+        self.budget = WorkflowTaskBudget(self.host, self.notify)
         placement = Placement(
             AgentRegistry(others=["x"], store=store, queues={"elsewhere": "theirs"}, allowed_queues=allowed)
         )
         self.progress = RunProgress("demo")
-        self.outbox = ActivityDispatcher(
-            self.host, placement, "q", self.progress, self.turns, self.share, self.wake, local=LocalWindow(2)
+        self.dispatcher = ActivityDispatcher(
+            self.host,
+            placement,
+            "q",
+            self.progress,
+            self.turns,
+            self.budget,
+            self.notify,
+            local=LocalWindow(2),
         )
         if remote is not None:
-            self.outbox.remote = remote
+            self.dispatcher.remote = remote
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         self.woken += 1
 
     def call(self, number: int, **more: Any) -> RunAgent:
         command = replace(COMMAND, call=number, path=f"n{number}", key=f"n{number}", **more)
-        self.outbox.call_agent(command)
+        self.dispatcher.call_agent(command)
         return command
 
     @property
@@ -66,26 +73,26 @@ async def test_a_call_is_an_activity_of_the_name_of_its_agent() -> None:
     calls = Calls()
     calls.call(1, inputs={"v": 1})
     calls.call(2, agent="elsewhere")
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     first, second = calls.host.started
     assert (first.name, first.options["task_queue"], first.is_local) == ("x", "q", False)
     assert first.argument["inputs"] == {"v": 1}
     assert (second.name, second.options["task_queue"]) == ("elsewhere", "theirs")
-    assert not calls.outbox.is_idle()
+    assert not calls.dispatcher.is_idle()
     calls.host.answer("n1", {"r": 1})
     await calls.host.settle()
-    assert (calls.handed_on(), calls.outbox.is_idle()) == ([AgentCompleted(1, {"r": 1})], False)
+    assert (calls.handed_on(), calls.dispatcher.is_idle()) == ([AgentCompleted(1, {"r": 1})], False)
 
 
 async def test_as_many_are_in_flight_as_the_window_holds() -> None:
     calls = Calls(remote=RemoteWindow(2, 1_000_000))
     for number in range(1, 5):
         calls.call(number)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1", "n2"]
     calls.host.answer("n2", None)
     await calls.host.settle()
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1", "n2", "n3"]
 
 
@@ -93,11 +100,11 @@ async def test_so_many_bytes_are_in_flight_but_for_a_single_larger_call() -> Non
     calls = Calls(remote=RemoteWindow(100, 3_000))
     for number in (1, 2, 3):
         calls.call(number, inputs={"text": "x" * 2_000})
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1", "n2"]
     calls.host.fail("n1", RuntimeError("gone"))
     await calls.host.settle()
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1", "n2", "n3"]
 
 
@@ -105,10 +112,10 @@ async def test_a_workflow_task_sends_its_share() -> None:
     calls = Calls()
     for number in range(MAX_TASK_CALL_COUNT + 10):
         calls.call(number + 1)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert len(calls.sent) == MAX_TASK_CALL_COUNT
     calls.host.events += 1
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert len(calls.sent) == MAX_TASK_CALL_COUNT + 10
 
 
@@ -116,7 +123,7 @@ async def test_local_calls_have_a_window_of_their_own_and_keep_their_turns() -> 
     calls = Calls()
     for number in (1, 2, 3):
         calls.call(number, options=LOCAL)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1", "n2"]
     assert all(each.is_local for each in calls.host.started)
     calls.host.answer("n2", "second")
@@ -131,10 +138,10 @@ async def test_a_local_result_that_is_too_large_is_asked_for_as_an_activity() ->
     calls = Calls()
     calls.call(1, options=LOCAL)
     calls.call(2, options=LOCAL)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     calls.host.fail("n1", ApplicationError("too large", type=TOO_LARGE_FOR_LOCAL))
     await calls.host.settle()
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     again = calls.host.find("n1")
     assert (again.is_local, again.options["task_queue"]) == (False, "q")
     calls.host.answer("n2", 2)
@@ -147,15 +154,15 @@ async def test_calls_that_are_ready_together_share_an_activity() -> None:
     calls = Calls()
     for number in range(1, 5):
         calls.call(number, inputs={"n": number}, options=BATCH)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1", "n4"]
-    given = calls.host.find("n1").argument
-    assert [each["inputs"] for each in given["calls"]] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    argument = calls.host.find("n1").argument
+    assert [each["inputs"] for each in argument["calls"]] == [{"n": 1}, {"n": 2}, {"n": 3}]
     answers = [["completed", "one"], ["again"], ["failed", "no", "failed", True]]
     calls.host.answer("n1", answers)
     await calls.host.settle()
     assert calls.handed_on() == [AgentCompleted(1, "one"), AgentFailed(3, "no", final=True)]
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert "calls" not in calls.host.find("n2").argument  # made again, alone
 
 
@@ -163,32 +170,32 @@ async def test_an_activity_of_a_batch_is_cancelled_with_the_last_of_its_calls() 
     calls = Calls()
     for number in (1, 2):
         calls.call(number, options=BATCH)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     task = calls.host.find("n1").task
-    calls.outbox.drop(1)
+    calls.dispatcher.drop(1)
     await calls.host.settle()
     assert not task.cancelled()
-    calls.outbox.drop(2)
+    calls.dispatcher.drop(2)
     await calls.host.settle()
-    assert (task.cancelled(), calls.outbox.is_idle(), calls.handed_on()) == (True, True, [])
+    assert (task.cancelled(), calls.dispatcher.is_idle(), calls.handed_on()) == (True, True, [])
 
 
 async def test_a_cancelled_call_that_was_not_sent_is_never_sent() -> None:
     calls = Calls(remote=RemoteWindow(1, 1_000))
     calls.call(1)
     calls.call(2)
-    calls.outbox.pump()
-    calls.outbox.drop(2)
+    calls.dispatcher.pump()
+    calls.dispatcher.drop(2)
     calls.host.answer("n1", None)
     await calls.host.settle()
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1"]
 
 
 async def test_an_activity_that_was_cancelled_from_outside_fails_its_call() -> None:
     calls = Calls()
     calls.call(1)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     calls.host.find("n1").task.cancel()
     await calls.host.settle()
     assert calls.handed_on() == [AgentFailed(1, "cancelled", final=True)]
@@ -198,7 +205,7 @@ async def test_large_inputs_go_to_the_store_first() -> None:
     calls = Calls(store=True, remote=RemoteWindow(1, 1_000_000))
     calls.call(1, inputs={"text": "x" * MAX_INLINE_BYTES})
     calls.call(2)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     await calls.host.settle()
     assert calls.sent == [KEEP]
     calls.host.answer(KEEP, pack({"inputs": "kept"}))
@@ -209,20 +216,20 @@ async def test_large_inputs_go_to_the_store_first() -> None:
 async def test_inputs_that_no_store_takes_fail_their_call() -> None:
     calls = Calls()
     calls.call(1, inputs={"text": "x" * MAX_PAYLOAD_BYTES})
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     await calls.host.settle()
     (event,) = calls.handed_on()
     assert event.message.startswith("n1: its inputs: a value of 2.0 MB cannot pass")
-    assert (event.final, calls.outbox.is_idle(), calls.sent) == (True, True, [])
+    assert (event.final, calls.dispatcher.is_idle(), calls.sent) == (True, True, [])
 
 
 async def test_a_run_that_is_over_cancels_what_is_on_its_way() -> None:
     calls = Calls()
     calls.call(1)
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     calls.call(2)
-    calls.outbox.close()
-    calls.outbox.pump()
+    calls.dispatcher.close()
+    calls.dispatcher.pump()
     await calls.host.settle()
     assert (calls.sent, calls.host.find("n1").task.cancelled()) == (["n1"], True)
 
@@ -241,7 +248,7 @@ async def test_a_run_that_is_over_cancels_what_is_on_its_way() -> None:
 async def test_a_node_names_queues_that_are_allowed(agent: str, queue: str, refused: str | None) -> None:
     calls = Calls(allowed=["gpu"])
     calls.call(1, agent=agent, options=NodeOptions(queue=queue))
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ([] if refused else ["n1"])
     failures = [each.message.splitlines()[0] for each in calls.handed_on() if isinstance(each, AgentFailed)]
     assert failures == ([refused] if refused else [])
@@ -250,5 +257,5 @@ async def test_a_node_names_queues_that_are_allowed(agent: str, queue: str, refu
 async def test_workers_of_earlier_versions_list_no_queues() -> None:
     calls = Calls(allowed=None)
     calls.call(1, options=NodeOptions(queue="payments"))
-    calls.outbox.pump()
+    calls.dispatcher.pump()
     assert calls.sent == ["n1"]

@@ -10,7 +10,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from perdure.agents.agent import AgentContext, agent
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.errors import AgentError, RunCancelled, TransientError
 from perdure.runs import Run
@@ -29,7 +29,7 @@ async def kind(params: dict[str, Any]) -> str:
 
 @agent("moodyAgent")
 async def moody(inputs: Any, context: AgentContext) -> Any:
-    """As `how` says: fails, fails for now or hangs, the first time only, or is slow; then tells its path."""
+    """As `how` says: fails, fails for now or hangs, the first time only, or is slow; returns its path."""
     tried.append(context.path)
     match inputs["how"]:
         case "fails" if not context.retry:
@@ -45,7 +45,7 @@ async def moody(inputs: Any, context: AgentContext) -> Any:
     return context.path
 
 
-AGENTS = {**catalog(), "kindAgent": kind.agent, "moodyAgent": moody.agent}
+AGENTS = {**catalog(), **agents_by_name([kind, moody])}
 
 
 def map_of(node: dict[str, Any], rows: list[Any]) -> dict[str, Any]:

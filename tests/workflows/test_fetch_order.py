@@ -26,9 +26,9 @@ ROW_COUNT = 60
 async def test_it_replays(client: GraphClient, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = ClaimCheck.answer
 
-    async def slowly(self: ClaimCheck, distant: Deferred, whole: bool) -> Any:
-        await asyncio.sleep(sum(map(ord, str(distant))) % 7 * 0.03)
-        return await answer(self, distant, whole)
+    async def slowly(self: ClaimCheck, deferred: Deferred, whole: bool) -> Any:
+        await asyncio.sleep(sum(map(ord, str(deferred))) % 7 * 0.03)
+        return await answer(self, deferred, whole)
 
     monkeypatch.setattr(ClaimCheck, "answer", slowly)
     async with fetching(client, "fetch-order", ROW_COUNT) as run:

@@ -22,7 +22,7 @@ def asking(count: int) -> tuple[FakeHost, Values, list[Event]]:
     values = Values(host, arrived.append, arrived.extend)
     for call in range(count):
         values.fetch(
-            Fetch(call=call, distant=BlobRef(f"{call:064x}", 5, "string"), whole=True, then="attempt")
+            Fetch(call=call, deferred=BlobRef(f"{call:064x}", 5, "string"), whole=True, then="attempt")
         )
     return host, values, arrived
 
@@ -50,7 +50,7 @@ async def test_what_waits_is_fetched_together() -> None:
 async def test_one_is_on_its_way_at_a_time() -> None:
     host, values, arrived = asking(1)
     values.begin()
-    values.fetch(Fetch(call=5, distant=BlobRef("5" * 64, 5, "string"), whole=True, then="attempt"))
+    values.fetch(Fetch(call=5, deferred=BlobRef("5" * 64, 5, "string"), whole=True, then="attempt"))
     values.begin()
     assert sizes(host) == [1]
     await answer(host, ["a"])
@@ -89,7 +89,7 @@ async def test_an_abandoned_request_is_not_answered() -> None:
     values.drop(1)
     await answer(host, ["a", "b", "c"])
     assert arrived == [Fetched(0, "a"), Fetched(2, "c")]
-    values.fetch(Fetch(call=9, distant=BlobRef("9" * 64, 5, "string"), whole=True, then="attempt"))
+    values.fetch(Fetch(call=9, deferred=BlobRef("9" * 64, 5, "string"), whole=True, then="attempt"))
     values.begin()
     values.drop(9)
     await host.settle()

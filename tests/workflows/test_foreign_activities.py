@@ -1,7 +1,7 @@
 """Nodes whose agent is an activity of a worker that is not Perdure's: no heartbeats, no typed errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,7 +27,7 @@ SILENT_S = 11
 
 @dataclass
 class Foreign:
-    """Activities of somebody else, and how often each was called."""
+    """Activities of others, and how often each was called."""
 
     calls: list[str] = field(default_factory=list[str])
 
@@ -64,8 +64,8 @@ class Foreign:
 
 
 @asynccontextmanager
-async def serving(client: GraphClient, queue: str, foreign: Foreign) -> AsyncIterator[None]:
-    """A worker for graphs on `queue`, and one of somebody else on `queue`-ts."""
+async def serving(client: GraphClient, queue: str, foreign: Foreign) -> AsyncGenerator[None]:
+    """A worker for graphs on `queue`, and one of others on `queue`-ts."""
     address = client.temporal.service_client.config.target_host
     temporal = await Client.connect(address)
     settings = replace(client.settings, queues=("*",))
@@ -83,7 +83,7 @@ async def ran(client: GraphClient, queue: str, foreign: Foreign, nodes: Mapping[
         return await run.result()
 
 
-async def test_it_is_given_the_call_and_its_result_is_that_of_the_node(client: GraphClient) -> None:
+async def test_it_receives_the_call_and_its_result_is_that_of_the_node(client: GraphClient) -> None:
     node = {"agent": "double", "queue": "foreign-plain-ts", "inputs": {"n": 4}, "isResult": True, "batch": 3}
     empty = {"agent": "nothing", "queue": "foreign-plain-ts", "inputs": {"n": 4}, "isResult": True}
     result = await ran(client, "foreign-plain", Foreign(), {"a": node, "b": empty})

@@ -1,4 +1,4 @@
-"""What other workers answer, and what is beside it, read by a run: whatever it is, it ends its node only."""
+"""What other workers answer, and what comes with it, read by a run: whatever it is, it ends its node only."""
 
 from __future__ import annotations
 
@@ -104,27 +104,29 @@ async def ends(client: GraphClient, queue: str, forger: Forger, names: list[str]
         build_worker(client.temporal, queue, options),
         Worker(temporal, task_queue=f"{queue}-ts", activities=[forger.anything]),
     ):
-        found = await asyncio.wait_for(asyncio.gather(*map(end, range(len(names)), names)), 180)
-    return dict(zip(names, found, strict=True))
+        outcomes = await asyncio.wait_for(asyncio.gather(*map(end, range(len(names)), names)), 180)
+    return dict(zip(names, outcomes, strict=True))
 
 
 async def test_an_answer_that_cannot_be_read_fails_its_node(client: GraphClient) -> None:
-    found = await ends(client, "foreign-answers", Forger(), [*ANSWERS, *FAILURES])
-    assert {found.pop(name) for name in FAILURES} == {"Odd: on purpose"}
+    outcomes = await ends(client, "foreign-answers", Forger(), [*ANSWERS, *FAILURES])
+    assert {outcomes.pop(name) for name in FAILURES} == {"Odd: on purpose"}
     expected = {name: error for name, (_, error) in ANSWERS.items()}
-    assert {name for name, error in found.items() if error is None} == {
+    assert {name for name, error in outcomes.items() if error is None} == {
         name for name, error in expected.items() if error is None
     }
-    assert not [(name, found[name]) for name, error in expected.items() if error and error not in found[name]]
+    assert not [
+        (name, outcomes[name]) for name, error in expected.items() if error and error not in outcomes[name]
+    ]
 
 
 async def test_results_of_a_batch_that_cannot_be_read_fail_its_nodes(client: GraphClient) -> None:
     forger = Forger(registry={"others": [*BATCHES]})
-    found = await ends(client, "foreign-batches", forger, [*BATCHES], batch=2)
-    assert [(name, error) for name, error in found.items() if "answer" not in str(error)] == []
+    outcomes = await ends(client, "foreign-batches", forger, [*BATCHES], batch=2)
+    assert [(name, error) for name, error in outcomes.items() if "answer" not in str(error)] == []
 
 
 async def test_a_forged_list_of_agents_is_that_of_no_worker_of_perdure(client: GraphClient) -> None:
     forger = Forger(registry={"others": [5], "queues": "x"})
-    found = await ends(client, "foreign-registry", forger, ["bytes"])
-    assert "not as JSON" in found["bytes"]
+    outcomes = await ends(client, "foreign-registry", forger, ["bytes"])
+    assert "not as JSON" in outcomes["bytes"]

@@ -1,4 +1,4 @@
-"""Starts of the workflow that no client of Perdure sends: each ends typed, none is repeated for ever."""
+"""Starts of the workflow that no client of Perdure sends: each ends typed, none is repeated without end."""
 
 import asyncio
 import gc

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.agents.agent import agent
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, FilteredCall, Next
 from perdure.client import GraphClient
 from perdure.errors import AgentError, FinalError, RunFailed
@@ -57,20 +57,20 @@ FILTER = AgentFilter("wait", wait, nodes=tuple(f"filtered-{how}" for how in HOWS
 
 
 def nodes() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    graph_nodes: dict[str, Any] = {}
     for how in HOWS:
         limit = {"timeout": 50} if how == "slow" else {}
-        found[f"other-{how}"] = {"agent": "otherAgent", "params": {"how": how}, **limit}
-        found[f"batched-{how}"] = {"agent": "otherAgent", "params": {"how": how}, "batch": 5, **limit}
-        found[f"filtered-{how}"] = {"agent": "pureAgent", "params": {"how": how}, **limit}
+        graph_nodes[f"other-{how}"] = {"agent": "otherAgent", "params": {"how": how}, **limit}
+        graph_nodes[f"batched-{how}"] = {"agent": "otherAgent", "params": {"how": how}, "batch": 5, **limit}
+        graph_nodes[f"filtered-{how}"] = {"agent": "pureAgent", "params": {"how": how}, **limit}
         if how != "slow":
-            found[f"pure-{how}"] = {"agent": "pureAgent", "params": {"how": how}}
-    return found
+            graph_nodes[f"pure-{how}"] = {"agent": "pureAgent", "params": {"how": how}}
+    return graph_nodes
 
 
 async def test_the_same_everywhere(client: GraphClient) -> None:
     graph = {"version": 0.5, "concurrency": 50, "nodes": nodes()}
-    agents = {**catalog(), "pureAgent": pure.agent, "otherAgent": other.agent}
+    agents = {**catalog(), **agents_by_name([pure, other])}
     options = WorkerOptions(agents=agents, settings=Settings(), filters=[FILTER])
     async with build_worker(client.temporal, "test-outcomes", options):
         run = await client.start(graph, name="outcomes", queue="test-outcomes")
@@ -78,14 +78,14 @@ async def test_the_same_everywhere(client: GraphClient) -> None:
             await run.result()
     with pytest.raises(RunFailed) as memory:
         await memory_shell(graph, agents, environment=MemoryEnvironment(filters=[FILTER])).run()
-    found: list[RunResult] = [durable.value.result, memory.value.result]
-    assert found[0].errors == found[1].errors
-    assert found[0].states == found[1].states
-    assert found[0].errors["other-long"] == "x" * 8_000 + " … (1000 characters more)"
-    assert found[0].errors["other-half"] == "half a pair: ?"
-    assert {name for name, state in found[0].states.items() if state == "timed-out"} == {
+    results: list[RunResult] = [durable.value.result, memory.value.result]
+    assert results[0].errors == results[1].errors
+    assert results[0].states == results[1].states
+    assert results[0].errors["other-long"] == "x" * 8_000 + " … (1000 characters more)"
+    assert results[0].errors["other-half"] == "half a pair: ?"
+    assert {name for name, state in results[0].states.items() if state == "timed-out"} == {
         "other-slow",
         "batched-slow",
         "filtered-slow",
     }
-    assert found[0].errors["filtered-timeout"] == "TimeoutError: the crane did not answer"
+    assert results[0].errors["filtered-timeout"] == "TimeoutError: the crane did not answer"

@@ -29,24 +29,24 @@ class Calls:
     def __init__(self, *, asks_queues: bool = True) -> None:
         self.host, self.turns = FakeHost(), TurnOrder()
         placement = Placement(AgentRegistry(others=["x"], asks_queues=asks_queues))
-        share = WorkflowTaskBudget(self.host, self.wake)
-        self.outbox = ActivityDispatcher(
-            self.host, placement, "q", RunProgress("demo"), self.turns, share, self.wake
+        budget = WorkflowTaskBudget(self.host, self.notify)
+        self.dispatcher = ActivityDispatcher(
+            self.host, placement, "q", RunProgress("demo"), self.turns, budget, self.notify
         )
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Nothing waits."""
 
     def call(self, number: int, agent: str = "x", **options: Any) -> None:
         name, options = f"n{number}", {"queue": "other", **options}
-        self.outbox.call_agent(
+        self.dispatcher.call_agent(
             replace(COMMAND, call=number, path=name, key=name, agent=agent, options=NodeOptions(**options))
         )
-        self.outbox.pump()
+        self.dispatcher.pump()
 
     async def settle(self) -> None:
         await self.host.settle()
-        self.outbox.pump()
+        self.dispatcher.pump()
 
     @property
     def sent(self) -> list[str]:
@@ -62,7 +62,7 @@ async def test_a_queue_is_asked_once_and_its_calls_keep_their_order() -> None:
         calls.call(number)
     calls.call(4, queue=None)
     assert calls.sent == [ASKING, "n4"]
-    calls.outbox.drop(2)
+    calls.dispatcher.drop(2)
     calls.host.answer(ASKING, {"others": ["x"]})
     await calls.settle()
     calls.call(5, agent="y")
@@ -97,7 +97,7 @@ async def test_an_answer_that_is_no_list_of_agents_is_that_of_another_worker() -
     assert list(iter(calls.turns.next, None)) == [AgentCompleted(1, 1)]
 
 
-async def test_runs_of_earlier_workers_ask_nobody() -> None:
+async def test_runs_of_earlier_workers_do_not_ask() -> None:
     calls = Calls(asks_queues=False)
     calls.call(1, agent="y")
     assert (calls.sent, calls.beats("n1")) == (["n1"], True)
@@ -114,6 +114,6 @@ async def test_on_the_queue_of_the_run_its_own_worker_has_answered() -> None:
 async def test_a_run_that_is_over_asks_no_more() -> None:
     calls = Calls()
     calls.call(1)
-    calls.outbox.close()
+    calls.dispatcher.close()
     await calls.settle()
     assert calls.host.find(ASKING).task.cancelled()

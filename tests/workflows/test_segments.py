@@ -29,7 +29,7 @@ class Pure:
         self.host, self.turns, self.progress = FakeHost(), TurnOrder(), RunProgress("demo")
         self.remote: list[str] = []
         directory = AgentRegistry(pure=["x"])
-        self.share = WorkflowTaskBudget(self.host, self.wake)
+        self.budget = WorkflowTaskBudget(self.host, self.notify)
         self.woken = 0
         self.segments = Segments(
             self.host,
@@ -38,8 +38,8 @@ class Pure:
             Placement(directory),
             self.progress,
             self.turns,
-            self.share,
-            self.wake,
+            self.budget,
+            self.notify,
             lambda command: self.remote.append(command.path),
         )
         self.scheduler = Scheduler(GRAPH)
@@ -48,7 +48,7 @@ class Pure:
         for command in self.commands:
             self.segments.call_agent(command)
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         self.woken += 1
 
     def begin(self) -> None:
@@ -140,7 +140,7 @@ async def test_a_cancelled_call_is_not_asked_for() -> None:
 
 async def test_a_workflow_task_that_has_worked_long_enough_begins_none() -> None:
     pure = Pure()
-    pure.share.add(0, seconds=MAX_TASK_SEGMENT_S)
+    pure.budget.add(0, seconds=MAX_TASK_SEGMENT_S)
     pure.begin()
     assert (pure.host.started, pure.segments.is_open) == ([], False)
 

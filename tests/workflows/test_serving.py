@@ -35,6 +35,6 @@ async def test_a_wait_for_a_result_says_what_it_waits_for(
     run = await client.start(GRAPH, queue="nobody")
     waiting = asyncio.ensure_future(run.result())
     await until(lambda: bool(caplog.messages), "the warning is there")
-    assert "waits for a worker on queue 'nobody'" in caplog.messages[0]
+    assert "waits for a worker on queue 'unserved'" in caplog.messages[0]
     async with serving(client, [shout], queue="nobody"):
         assert (await waiting).results == {"a": "HI"}

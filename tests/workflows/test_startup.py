@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import EventType
 
 from perdure.activities.activity import AgentActivities
 from perdure.agents.agent import agent
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import RunCancelled, RunFailed
@@ -47,7 +47,7 @@ async def test_what_is_pure_takes_one_marker(client: GraphClient) -> None:
         assert await markers(going) == 1
 
 
-async def test_the_end_is_taken_over_and_played_when_somebody_asks(
+async def test_the_end_is_taken_over_and_played_when_asked_for(
     client: GraphClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played = list[Any]()
@@ -84,7 +84,7 @@ async def test_a_run_fails_as_it_opens(client: GraphClient) -> None:
         assert failed.value.result.results["c"]["n"] == 1
 
 
-async def test_an_end_that_is_too_large_beside_the_answers_is_played(client: GraphClient) -> None:
+async def test_an_end_that_is_too_large_with_the_answers_is_played(client: GraphClient) -> None:
     text = "x" * 1_000_000
     document = {"nodes": {"text": {"value": text}, **PURE["nodes"]}}
     without = Settings(home=client.settings.home)
@@ -111,7 +111,7 @@ async def test_a_call_that_needs_an_activity_gets_it_at_once(client: GraphClient
         return "x" * params["size"]
 
     nodes = {"a": {"agent": "largeAgent", "params": {"size": 100_000}, "isResult": True}}
-    agents = {**catalog(), "largeAgent": large.agent}
+    agents = {**catalog(), **agents_by_name([large])}
     without = Settings(home=client.settings.home)
     assert without.store is None
     async with started(client, "opening-alone", {"nodes": nodes}, agents, without) as going:
@@ -126,7 +126,7 @@ async def test_a_run_is_cancelled_while_it_opens(client: GraphClient) -> None:
         return 1
 
     document = {"nodes": {"a": {"agent": "slowAgent"}, "b": {"agent": "copyAgent", "inputs": {"x": ":a"}}}}
-    agents = {**catalog(), "slowAgent": slow.agent}
+    agents = {**catalog(), **agents_by_name([slow])}
     async with started(client, "opening-cancelled", document, agents, client.settings) as going:
         await asyncio.sleep(1)
         await going.cancel()

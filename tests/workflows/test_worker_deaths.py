@@ -1,4 +1,4 @@
-"""A run that has ended the processes of its workers is not given to another one for ever."""
+"""A run that has ended the processes of its workers is not given to another one without end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from perdure import agent
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.daemon.work_journal import SUSPECTS
 from perdure.errors import RunFailed
@@ -45,7 +45,7 @@ def remote() -> str:
     return "remote"
 
 
-AGENTS = {**catalog(), "remote": remote.agent}
+AGENTS = {**catalog(), **agents_by_name([remote])}
 ASKED = {"nodes": {"a": {"agent": "textInputAgent", "params": {"message": "?"}, "isResult": True}}}
 
 

@@ -60,11 +60,11 @@ def consensus_step(inputs: dict[str, Value], params: ConsensusParams) -> Value:
     """
     row, everyone = _row(inputs.get("row"), "row"), rows_of(inputs, "all", "consensusStepAgent: inputs")
     others = {other.get("id"): other for other in everyone}
-    near = [_row(others.get(other), f"all, the neighbour {other!r}") for other in row["near"]]
-    degrees = [len(other["near"]) for other in near]
-    weights = consensus.weights_to(len(near), degrees, params.rule)
+    neighbours = [_row(others.get(other), f"all, the neighbour {other!r}") for other in row["near"]]
+    degrees = [len(other["near"]) for other in neighbours]
+    weights = consensus.weights_to(len(neighbours), degrees, params.rule)
     own = array_of(row.get("x"), "consensusStepAgent: inputs.row.x")
-    values = [array_of(other.get("x"), "consensusStepAgent: the x of a neighbour") for other in near]
+    values = [array_of(other.get("x"), "consensusStepAgent: the x of a neighbour") for other in neighbours]
     result = consensus.step(own, values, weights)
     return {**row, "x": _plain(result, row.get("x"))}
 
@@ -151,14 +151,14 @@ def gossip(inputs: dict[str, Value], params: GossipParams) -> Value:
     place = "gossipAgent: inputs"
     rows, step = rows_of(inputs, "rows", place), count_of(inputs, "step", place, 0)
     index = {row.get("id"): at for at, row in enumerate(rows)}
-    near: list[list[int]] = []
+    neighbours: list[list[int]] = []
     for row in rows:
         if not is_list(row.get("near")) or any(other not in index for other in row["near"]):
             raise FinalError(f"{place}.rows: expected {_ROW}")
-        near.append([index[other] for other in row["near"]])
+        neighbours.append([index[other] for other in row["near"]])
     values = [array_of(row.get("x"), f"{place}.rows[].x") for row in rows]
     for exchange in range(params.exchanges):
-        left, right = consensus.gossip_pair(near, generator(params.seed, step, exchange))
+        left, right = consensus.gossip_pair(neighbours, generator(params.seed, step, exchange))
         if values[left].shape != values[right].shape:
             raise FinalError(f"{place}.rows: the values have different shapes")
         values[left] = values[right] = (values[left] + values[right]) / 2

@@ -112,8 +112,8 @@ def ant_trail(inputs: dict[str, Value], params: TrailParams) -> Value:
     tours = rows_of(inputs, "tours", place)
     walked: list[tuple[Sequence[int], float]] = [_tour(tour, len(distance), place) for tour in tours]
     after = swarm.evaporated(trail, walked, params.evaporation)
-    known = [town["best"]] if is_dict(town) and is_dict(town.get("best")) else []
-    best: Mapping[str, Any] = min([*known, *tours], key=lambda tour: tour["length"])
+    earlier = [town["best"]] if is_dict(town) and is_dict(town.get("best")) else []
+    best: Mapping[str, Any] = min([*earlier, *tours], key=lambda tour: tour["length"])
     best = {"tour": best["tour"], "length": best["length"]}
     return {
         "town": {**(town or {}), "pheromone": after.tolist(), "best": best},

@@ -235,21 +235,21 @@ def _step(
 
 
 def _mean(updates: Sequence[_Update], weights: Tensors, params: AverageParams) -> Tensors:
-    each = [update.weights for update in updates]
+    tensors = [update.weights for update in updates]
     match params.rule:
         case "median":
-            return aggregate.median(each)
+            return aggregate.median(tensors)
         case "trimmed":
-            return aggregate.trimmed_mean(each, params.trim)
+            return aggregate.trimmed_mean(tensors, params.trim)
         case "krum":
-            return aggregate.krum(each, params.byzantine, params.chosen)
+            return aggregate.krum(tensors, params.byzantine, params.chosen)
         case "buffer":
             late = aggregate.buffered(
                 [update.delta for update in updates], [update.age for update in updates]
             )
             return add(weights, late)
         case _:
-            return aggregate.weighted_mean(each, [update.samples for update in updates])
+            return aggregate.weighted_mean(tensors, [update.samples for update in updates])
 
 
 def _moments(server: Value) -> Moments:

@@ -152,11 +152,11 @@ def swap(inputs: dict[str, Value], params: SwapParams) -> Value:
     rows = rows_of(inputs, "routes", "swapAgent: inputs")
     before = [_route(row, f"swapAgent: inputs.routes[{at}]") for at, row in enumerate(rows)]
     after = routes.swapped(before, params.rounds)
-    cost = sum(each.cost for each in after)
+    cost = sum(route.cost for route in after)
     return {
-        "routes": [_shown(each) for each in after],
+        "routes": [_shown(route) for route in after],
         "cost": cost,
-        "saved": sum(each.cost for each in before) - cost,
+        "saved": sum(route.cost for route in before) - cost,
         "costly": params.limit is not None and cost > params.limit,
     }
 
@@ -164,7 +164,7 @@ def swap(inputs: dict[str, Value], params: SwapParams) -> Value:
 def _point(value: Value, place: str) -> Point:
     if not is_list(value) or len(value) != 2 or not all(map(is_number, value)):
         raise FinalError(f"{place}.at: expected [x, y]")
-    return tuple(float(each) for each in value)
+    return tuple(float(number) for number in value)
 
 
 def _stop(order: Value, place: str) -> Stop:
@@ -192,11 +192,11 @@ def _order(stop: Stop) -> Value:
     return {"id": stop.id, "at": list(stop.at)}
 
 
-def _shown(each: Route) -> dict[str, Value]:
+def _shown(route: Route) -> dict[str, Value]:
     shown: dict[str, Value] = {
-        "depot": each.depot,
-        "at": list(each.at),
-        "stops": [_order(stop) for stop in each.stops],
-        "cost": each.cost,
+        "depot": route.depot,
+        "at": list(route.at),
+        "stops": [_order(stop) for stop in route.stops],
+        "cost": route.cost,
     }
-    return shown if each.capacity is None else {**shown, "capacity": each.capacity}
+    return shown if route.capacity is None else {**shown, "capacity": route.capacity}

@@ -161,7 +161,7 @@ def negotiate(inputs: dict[str, Value], params: NegotiationParams) -> Value:
         raise FinalError(f"{place}.transcript: expected the list that the round before returned")
     bids = _bids(inputs, place, numbers=params.rule != "majority")
     before = _offers_before(transcript)
-    offers: Mapping[str, Any] = {each.who: each.offer for each in bids}
+    offers: Mapping[str, Any] = {bid.who: bid.offer for bid in bids}
     retreated: list[str] = []
     if params.rule == "monotonicConcession":
         offers, retreated = negotiation.conceded(bids, before)

@@ -99,10 +99,10 @@ def secret_of(site: int | str) -> bytes:
     return _registered(_SECRETS, "site", "secret of a", "@site_secret")(site)
 
 
-def _registered(known: Mapping[str, _Anything], name: Any, kind: str, way: str) -> _Anything:
-    if name in known:
-        return known[name]
+def _registered(registered: Mapping[str, _Anything], name: Any, kind: str, way: str) -> _Anything:
+    if name in registered:
+        return registered[name]
     raise FinalError(
         f"this worker has no {kind} {name!r}",
-        hint=f"{suggestion(str(name), known)}; a module passed with --agents registers one with {way}",
+        hint=f"{suggestion(str(name), registered)}; a module passed with --agents registers one with {way}",
     )

@@ -20,16 +20,16 @@ def checking_inputs() -> Filter:
 
     The failure is final, and begins as GraphAI's does: ``node(agent) schema not matched``.
     """
-    known: dict[str, tuple[Agent, Any]] = {}
+    validators: dict[str, tuple[Agent, Any]] = {}
 
     async def check_inputs(call: FilteredCall, next: Next) -> Value:
         agent = call.agent
         if agent is not None and agent.inputs and agent.inputs.get("type") != "array":
-            kept = known.get(agent.name)
+            kept = validators.get(agent.name)
             if kept is None or kept[0] is not agent:
-                kept = known[agent.name] = (agent, _validator(agent.inputs))
+                kept = validators[agent.name] = (agent, _validator(agent.inputs))
             errors = kept[1].iter_errors(defined(call.inputs or {}))
-            findings = [_shortened(f"{place('inputs', each.path)}: {each.message}") for each in errors]
+            findings = [_shortened(f"{place('inputs', error.path)}: {error.message}") for error in errors]
             if findings:
                 name = f"{call.context.node}({call.context.agent})"
                 raise FinalError(f"{name} schema not matched: {listed(findings)}")

@@ -105,15 +105,15 @@ async def openai_chat(inputs: Value, params: Mapping[str, Value], context: Agent
     Raises AgentError where `response_format` asked for JSON and none came, otherwise see `llm_call`.
     """
     options = {**context.config, **params}
-    talk = ChatRequest.of(inputs, params)
-    messages = talk.messages(message=True, images=True)
+    chat = ChatRequest.of(inputs, params)
+    messages = chat.messages(message=True, images=True)
     model = named_model(options, DEFAULT_CHAT_MODEL)
-    body = _body(talk, messages, model)
+    body = _body(chat, messages, model)
     if model.startswith("gpt-4"):
-        body["temperature"] = talk.option("temperature", default=DEFAULT_TEMPERATURE)
-    completion, clock = await ask("openai", body, options, context, talk)
+        body["temperature"] = chat.option("temperature", default=DEFAULT_TEMPERATURE)
+    completion, clock = await ask("openai", body, options, context, chat)
     result = answer(completion, messages, clock)
-    result["responseFormat"] = _response_format(talk, completion, result["text"])
+    result["responseFormat"] = _response_format(chat, completion, result["text"])
     return result
 
 
@@ -138,12 +138,12 @@ async def openai_fetch(inputs: Value, params: Mapping[str, Value], context: Agen
     GraphAI's agent wants the key in the graph; here the worker's key serves where the graph has none.
     """
     options = {**params, **context.config}
-    talk = ChatRequest.of(inputs, params)
-    messages = talk.messages(images=True)
+    chat = ChatRequest.of(inputs, params)
+    messages = chat.messages(images=True)
     model = named_model(params, DEFAULT_CHAT_MODEL)
-    body = _body(talk, messages, model)
-    body["temperature"] = talk.option("temperature", default=DEFAULT_TEMPERATURE)
-    completion, clock = await ask("openai", body, options, context, talk)
+    body = _body(chat, messages, model)
+    body["temperature"] = chat.option("temperature", default=DEFAULT_TEMPERATURE)
+    completion, clock = await ask("openai", body, options, context, chat)
     return answer(completion, messages, clock, raw=True)
 
 
@@ -165,8 +165,8 @@ async def openai_image(inputs: Value, params: Mapping[str, Value], context: Agen
     """Draws an image of a prompt: the service's own answer, {created, data: [{url}]}."""
     from perdure.agents.llm import openai_client  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
-    talk = ChatRequest.of(inputs, params)
-    prompt = "\n".join(to_string(part) for part in (talk.system, talk.prompt) if js_truthy(part))
+    chat = ChatRequest.of(inputs, params)
+    prompt = "\n".join(to_string(part) for part in (chat.system, chat.prompt) if js_truthy(part))
     body: dict[str, Any] = {"model": named_model(params, IMAGE_MODEL), "prompt": prompt, "n": 1}
     if body["model"].startswith("dall-e"):
         body["response_format"] = "url"  # newer models know no other than their own, and refuse the word
@@ -197,16 +197,16 @@ async def ask(
     body: dict[str, Value],
     options: Mapping[str, Value],
     context: AgentContext,
-    talk: ChatRequest,
+    chat: ChatRequest,
 ) -> tuple[dict[str, Value], CompletionTimer]:
     """The completion of `body`, from where `options` and the settings lead to; see `llm_call.chat`."""
     from perdure.agents.llm import call  # noqa: PLC0415 -- httpx2 takes 0.2 s to import
 
     to = await _place(provider, options, context, local=provider == "openai")
-    if js_truthy(talk.option("verbose")):
+    if js_truthy(chat.option("verbose")):
         for message in body["messages"]:
-            known = is_dict(message)
-            context.log(f"{message.get('role')}: {message.get('content')}" if known else str(message))
+            is_message = is_dict(message)
+            context.log(f"{message.get('role')}: {message.get('content')}" if is_message else str(message))
     return await call.chat(to, body, context, options)
 
 
@@ -253,21 +253,21 @@ def finish_reason(completion: Mapping[str, Value]) -> Value:
     return choices[0].get("finish_reason") if choices and is_dict(choices[0]) else None
 
 
-def _response_format(talk: ChatRequest, completion: Mapping[str, Value], answered: Value) -> Value:
-    if not js_truthy(talk.option("response_format")):
+def _response_format(chat: ChatRequest, completion: Mapping[str, Value], answered: Value) -> Value:
+    if not js_truthy(chat.option("response_format")):
         return None
     return parsed(answered, finish_reason(completion))
 
 
-def _body(talk: ChatRequest, messages: list[Value], model: str) -> dict[str, Value]:
-    tools = talk.option("tools")
+def _body(chat: ChatRequest, messages: list[Value], model: str) -> dict[str, Value]:
+    tools = chat.option("tools")
     return {
         "model": model,
         "messages": plain(messages),
         "tools": tools or None,
-        "tool_choice": talk.option("tool_choice") if tools else None,
-        "max_completion_tokens": talk.option("max_completion_tokens", "max_tokens"),
-        "response_format": talk.option("response_format"),
+        "tool_choice": chat.option("tool_choice") if tools else None,
+        "max_completion_tokens": chat.option("max_completion_tokens", "max_tokens"),
+        "response_format": chat.option("response_format"),
     }
 
 

@@ -159,8 +159,8 @@ def _unfenced(text: str) -> str:
 
     Searched step by step: one pattern for it all would need cubic time for a block that is never closed.
     """
-    opening = text.find(_FENCE)
-    inside = _WORD.match(text, opening + len(_FENCE)) if opening >= 0 else None
+    first = text.find(_FENCE)
+    inside = _WORD.match(text, first + len(_FENCE)) if first >= 0 else None
     closing = text.find(_FENCE, inside.end()) if inside else -1
     return text[inside.end() : closing].strip() if inside and closing >= 0 else text
 

@@ -145,9 +145,9 @@ def key_of(provider: str, options: Mapping[str, Value], context: AgentContext, u
 
 def is_operators(provider: str, context: AgentContext, url: str) -> bool:
     """Whether `url` is the base URL of the settings, or of the provider itself."""
-    known = (context.settings.base_urls.get(provider, ""), BASE_URLS[provider])
+    base_urls = (context.settings.base_urls.get(provider, ""), BASE_URLS[provider])
     parsed = Guard.of(context.settings.allow_hosts).check(url)
-    return any(_base(httpx2.URL(one)) == _base(parsed) for one in known if one)
+    return any(_base(httpx2.URL(one)) == _base(parsed) for one in base_urls if one)
 
 
 def _nothing(provider: str, agent: str, *, local: bool) -> FinalError:

@@ -43,23 +43,23 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
     extracted from the answer, and `responseFormat` is null if the answer has none.
     """
     options = {**params, **context.config}
-    talk = ChatRequest.of(inputs, params)
-    messages = talk.history()
-    if js_truthy(talk.prompt):
-        messages.append({"role": "user", "content": talk.prompt})
-    response_format = talk.option("response_format")
-    system = _anthropic_system(talk, messages)
+    chat = ChatRequest.of(inputs, params)
+    messages = chat.history()
+    if js_truthy(chat.prompt):
+        messages.append({"role": "user", "content": chat.prompt})
+    response_format = chat.option("response_format")
+    system = _anthropic_system(chat, messages)
     others = [message for message in messages if not (is_dict(message) and message.get("role") == "system")]
-    tools = talk.option("tools")
+    tools = chat.option("tools")
     body: dict[str, Value] = {
         "model": named_model(options, ANTHROPIC_MODEL),
         "messages": [*([{"role": "system", "content": system}] if js_truthy(system) else []), *others],
         "tools": tools or None,
-        "tool_choice": _anthropic_choice(talk.option("tool_choice")) if tools else None,
-        "temperature": talk.option("temperature", default=DEFAULT_TEMPERATURE),
-        "max_tokens": talk.option("max_tokens", default=ANTHROPIC_MAX_TOKENS),
+        "tool_choice": _anthropic_choice(chat.option("tool_choice")) if tools else None,
+        "temperature": chat.option("temperature", default=DEFAULT_TEMPERATURE),
+        "max_tokens": chat.option("max_tokens", default=ANTHROPIC_MAX_TOKENS),
     }
-    completion, clock = await ask("anthropic", body, options, context, talk)
+    completion, clock = await ask("anthropic", body, options, context, chat)
     result = answer(completion, messages, clock)
     result["messages"] = messages
     result["responseFormat"] = json_object(result["text"]) if js_truthy(response_format) else None
@@ -67,16 +67,16 @@ async def anthropic(inputs: Value, params: Mapping[str, Value], context: AgentCo
     return result
 
 
-def _anthropic_system(talk: ChatRequest, messages: list[Value]) -> Value:
+def _anthropic_system(chat: ChatRequest, messages: list[Value]) -> Value:
     """The request's system prompt with its response format, else the one that opens the history."""
-    response_format, system = talk.option("response_format"), talk.system
+    response_format, system = chat.option("response_format"), chat.system
     if js_truthy(response_format):
         form = f"Answer with nothing but a JSON object of this form:\n{stringify(response_format, 2)}"
         return f"{form}\n\n{to_string(system)}" if js_truthy(system) else form
     if js_truthy(system) or not messages:
         return system
-    opening = messages[0]
-    return opening.get("content", "") if is_dict(opening) and opening.get("role") == "system" else ""
+    first = messages[0]
+    return first.get("content", "") if is_dict(first) and first.get("role") == "system" else ""
 
 
 def _anthropic_choice(choice: Value) -> Value:
@@ -108,22 +108,22 @@ async def gemini(inputs: Value, params: Mapping[str, Value], context: AgentConte
     Without any message the result is an empty list. Tool calls have the id "dummy".
     """
     options = {**params, **context.config}
-    talk = ChatRequest.of(inputs, params)
-    messages = talk.messages()
+    chat = ChatRequest.of(inputs, params)
+    messages = chat.messages()
     if not messages:
         return []
-    tools = talk.option("tools")
-    choice = talk.option("tool_choice")
+    tools = chat.option("tools")
+    choice = chat.option("tool_choice")
     body: dict[str, Value] = {
         "model": named_model(options, GEMINI_MODEL),
         "messages": [*map(_to_gemini, messages[:-1]), _with_ids(messages[-1])],
         "tools": tools or None,
         "tool_choice": _GEMINI_CHOICES.get(choice, choice) if tools and isinstance(choice, str) else None,
-        "temperature": talk.option("temperature"),
-        "max_tokens": talk.option("max_tokens"),
-        "response_format": _gemini_format(talk.option("response_format")),
+        "temperature": chat.option("temperature"),
+        "max_tokens": chat.option("max_tokens"),
+        "response_format": _gemini_format(chat.option("response_format")),
     }
-    completion, clock = await ask("gemini", body, options, context, talk)
+    completion, clock = await ask("gemini", body, options, context, chat)
     result = answer(completion, messages, clock)
     _dummy_ids(result)
     _also_named(
@@ -188,18 +188,18 @@ async def groq(inputs: Value, params: Mapping[str, Value], context: AgentContext
     options = {**params, **context.config}
     if not js_truthy(options.get("model")):
         raise FinalError("groqAgent: params.model is UNDEFINED!", hint="name a model that Groq serves")
-    talk = ChatRequest.of(inputs, params)
-    messages = talk.messages()
-    tools = talk.option("tools")
+    chat = ChatRequest.of(inputs, params)
+    messages = chat.messages()
+    tools = chat.option("tools")
     body: dict[str, Value] = {
         "model": named_model(options, ""),
         "messages": messages,
-        "temperature": talk.option("temperature", default=DEFAULT_TEMPERATURE),
-        "max_tokens": talk.option("max_tokens") or None,
+        "temperature": chat.option("temperature", default=DEFAULT_TEMPERATURE),
+        "max_tokens": chat.option("max_tokens") or None,
         "tools": tools or None,
-        "tool_choice": talk.option("tool_choice", default="auto") if tools else None,
+        "tool_choice": chat.option("tool_choice", default="auto") if tools else None,
     }
-    completion, clock = await ask("groq", body, options, context, talk)
+    completion, clock = await ask("groq", body, options, context, chat)
     return answer(completion, messages, clock, raw=True)
 
 

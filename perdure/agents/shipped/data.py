@@ -72,7 +72,7 @@ def total(inputs: dict[str, Value], params: dict[str, Value]) -> dict[str, Value
                     sums[key].add(value)
                 else:
                     sums[key] = Sum(value)
-    data: dict[str, Value] = {key: each.value() for key, each in sums.items()}
+    data: dict[str, Value] = {key: total.value() for key, total in sums.items()}
     return data if js_truthy(params.get("flatResponse", UNDEFINED)) else {"data": data}
 
 

@@ -37,8 +37,11 @@ def echo(params: dict[str, Value], context: AgentContext) -> Value:
         return dict(params)
     if context.node_filter_params is None:
         return context.filter_params
-    known, own = spread(context.filter_params), spread(context.node_filter_params)
-    return {name: value if name in own and own[name] is value else "***" for name, value in known.items()}
+    params_of_filters, own = spread(context.filter_params), spread(context.node_filter_params)
+    return {
+        name: value if name in own and own[name] is value else "***"
+        for name, value in params_of_filters.items()
+    }
 
 
 @agent(

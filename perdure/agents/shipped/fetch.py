@@ -211,11 +211,11 @@ def _form_text(value: str) -> str:
     return quote_plus(value, safe="*", errors="replace").replace("~", "%7E")
 
 
-def _kind(params: Mapping[str, Value], known: tuple[str, ...]) -> str:
+def _kind(params: Mapping[str, Value], kinds: tuple[str, ...]) -> str:
     kind = params.get("type", UNDEFINED)
     kind = "json" if kind is None or kind is UNDEFINED else kind
-    if kind not in known:
-        raise FinalError(f"Unknown Type! {to_string(kind)}", hint=f"use one of {', '.join(known)}")
+    if kind not in kinds:
+        raise FinalError(f"Unknown Type! {to_string(kind)}", hint=f"use one of {', '.join(kinds)}")
     return kind
 
 
@@ -226,8 +226,8 @@ async def _send(call: _Call, context: AgentContext) -> web.Reply:
     if call.body is not None and call.method in _WITHOUT_BODY:
         raise FinalError(f"fetchAgent: a {call.method} request cannot have a body")
     headers = {name: to_string(value).strip(" \t\r\n") for name, value in call.headers.items()}
-    known = {name.lower() for name in headers}
-    if call.method not in _WITHOUT_BODY and context.idempotency_key and "idempotency-key" not in known:
+    present = {name.lower() for name in headers}
+    if call.method not in _WITHOUT_BODY and context.idempotency_key and "idempotency-key" not in present:
         headers["Idempotency-Key"] = context.idempotency_key
     body = None if call.body is None else call.body.encode("utf-8", "replace")
     request = web.Request(method=call.method, url=call.url, headers=headers, body=body)

@@ -68,7 +68,7 @@ def kind(value: Value) -> str:
     if is_null(value):
         return "null" if value is None else "UNDEFINED"
     names = ((bool, "a boolean"), (str, "a string"), (list, "a list"), (dict, "an object"))
-    return next((name for each, name in names if isinstance(value, each)), "a number")
+    return next((name for kind, name in names if isinstance(value, kind)), "a number")
 
 
 def spread(value: Value) -> dict[str, Value]:
@@ -204,10 +204,10 @@ def _merge_into(merged: Value, source: Value) -> Value:
         return merged
     if is_list(merged):
         return _clone(source)
-    known = merged if is_dict(merged) else {}
+    target = merged if is_dict(merged) else {}
     for key, item in members(source, "what is to be merged").items():
-        known[key] = _merge_into(known[key], item) if key in known and is_object(item) else _clone(item)
-    return known
+        target[key] = _merge_into(target[key], item) if key in target and is_object(item) else _clone(item)
+    return target
 
 
 def _clone(value: Value) -> Value:

@@ -73,7 +73,7 @@ def property_filter(inputs: dict[str, Value], params: dict[str, Value]) -> Value
         target = first(data, f"{_PLACE}: namedInputs.array")
         if is_list(target):
             _check_work(len(target), params)
-            return [_filtered(each, index, data, params) for index, each in enumerate(target)]
+            return [_filtered(element, index, data, params) for index, element in enumerate(target)]
         return _filtered(target, 0, data, params)
     return _filtered(item, 0, [], params) if js_truthy(item) else False
 
@@ -81,7 +81,7 @@ def property_filter(inputs: dict[str, Value], params: dict[str, Value]) -> Value
 def _check_work(objects: int, params: dict[str, Value]) -> None:
     """Raises AgentError where the product of objects and rules is beyond MAX_RULE_USES_COUNT."""
     rule_params: list[Any] = [params.get(key) for key in ("include", "exclude", "inject", "inspect", "swap")]
-    rules = sum(len(each) for each in rule_params if is_object(each) or isinstance(each, str))
+    rules = sum(len(rule) for rule in rule_params if is_object(rule) or isinstance(rule, str))
     if objects * rules > MAX_RULE_USES_COUNT:
         finding = (
             f"{rules:,} rules for {objects:,} objects are more than {MAX_RULE_USES_COUNT:,} uses of a rule"

@@ -31,12 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Prints the list, or the one agent."""
-    known = graphs.agents_of(args.agents)
+    by_name = graphs.agents_of(args.agents)
     if args.name is not None:
-        about = _about(args.name, known)
+        about = _about(args.name, by_name)
         output.result(output.json_text(about) if args.json else write_yaml(about).rstrip("\n"))
         return 0
-    agents = _all(known)
+    agents = _all(by_name)
     if args.json:
         output.result(output.json_text([_brief(agent) for agent in agents.values()]))
     else:
@@ -49,18 +49,18 @@ def _brief(agent: Agent) -> dict[str, Any]:
     return {"name": agent.name, "category": agent.category, "description": agent.description}
 
 
-def _all(known: graphs.Agents) -> dict[str, Agent]:
+def _all(by_name: graphs.Agents) -> dict[str, Agent]:
     """All agents by name; those with a dot in it are parts of others."""
-    every = {**known.known, **{agent.name: agent for agent in DESCRIBED_GRAPH_AGENTS}}
+    every = {**by_name.by_name, **{agent.name: agent for agent in DESCRIBED_GRAPH_AGENTS}}
     return {name: every[name] for name in sorted(every, key=str.lower) if "." not in name}
 
 
-def _about(name: str, known: graphs.Agents) -> dict[str, Any]:
-    agent = known.known.get(name) or _all(known).get(name)
+def _about(name: str, by_name: graphs.Agents) -> dict[str, Any]:
+    agent = by_name.by_name.get(name) or _all(by_name).get(name)
     if agent is not None:
         return describe(agent)
-    near = get_close_matches(name, known.names(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "perdure agents lists them"
+    matches = get_close_matches(name, by_name.names(), n=1)
+    hint = f"did you mean {matches[0]!r}?" if matches else "perdure agents lists them"
     raise UsageError(f"there is no agent {name!r}", hint=hint)
 
 

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """0 if there is no problem, else 2. Problems of nested graphs count."""
     agents = graphs.agents_of(args.agents)
-    queues = allowed_queues(Settings.from_env(), agents.known.values())
+    queues = allowed_queues(Settings.from_env(), agents.by_name.values())
     findings: list[dict[str, Any]] = []
     lines: list[str] = []
     for path in args.graphs:

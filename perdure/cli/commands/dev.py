@@ -39,13 +39,13 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Settings, was_up: bool) -> int:
-    opening = connection.begin(settings)
+    server_start = connection.begin(settings)
     from perdure.cli.running import (  # noqa: PLC0415 -- loads the SDK while the server starts
         queue_choice,
         worker_loop,
     )
 
-    async with connection.connected(settings, opening) as client:
+    async with connection.connected(settings, server_start) as client:
         queues = await queue_choice.served_queues(client, args.queue, agents.origins)
 
         def ready() -> None:
@@ -54,15 +54,15 @@ async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Setti
                 f"server     {client.temporal.service_client.config.target_host}",
                 f"namespace  {client.temporal.namespace}",
                 *([f"web pages  {web}"] if web else []),
-                f"worker     queues {', '.join(queues)}; {len(agents.known)} agents",
+                f"worker     queues {', '.join(queues)}; {len(agents.by_name)} agents",
                 "Ctrl-C stops",
             ]
             output.result("\n".join(lines))
 
         code = await worker_loop.serve_until_stopped(client, queues, agents, ready)
         embedded = client.embedded is not None
-    if opening is not None:
-        opening.close()
+    if server_start is not None:
+        server_start.close()
     if embedded and not was_up:
         if daemon.idle(settings.home.absolute(), server.SERVER_NAME):
             await asyncio.to_thread(server.stop, settings)

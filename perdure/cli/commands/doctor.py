@@ -46,9 +46,9 @@ def main(args: argparse.Namespace) -> int:
     findings = connection.run(_findings(settings, wrong))
     worst = _worst(findings)
     if args.json:
-        output.result(output.json_text({"state": worst, "checks": [asdict(each) for each in findings]}))
+        output.result(output.json_text({"state": worst, "checks": [asdict(finding) for finding in findings]}))
     else:
-        output.result("\n".join(line for each in findings for line in lines(each)))
+        output.result("\n".join(line for finding in findings for line in lines(finding)))
         output.note(_summary(findings))
     return {State.NO_SERVER: 3, State.FAILED: 1}.get(worst, 0)
 
@@ -63,8 +63,8 @@ def lines(finding: Finding) -> list[str]:
 
 
 def _summary(findings: list[Finding]) -> str:
-    warnings = sum(each.state is State.WARNING for each in findings)
-    broken = sum(each.state in (State.FAILED, State.NO_SERVER) for each in findings)
+    warnings = sum(finding.state is State.WARNING for finding in findings)
+    broken = sum(finding.state in (State.FAILED, State.NO_SERVER) for finding in findings)
     if not warnings and not broken:
         return "all is well"
     return f"{broken} broken, {warnings} to look at"
@@ -72,7 +72,7 @@ def _summary(findings: list[Finding]) -> str:
 
 def _worst(findings: list[Finding]) -> State:
     order = (State.NO_SERVER, State.FAILED, State.WARNING)
-    states = {each.state for each in findings}
+    states = {finding.state for finding in findings}
     return next((state for state in order if state in states), State.OK)
 
 

@@ -28,20 +28,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Lists, shows or copies."""
-    known = {folder.name: folder for folder in sorted(FOLDER.iterdir()) if (folder / "graph.yaml").is_file()}
+    folders = {
+        folder.name: folder for folder in sorted(FOLDER.iterdir()) if (folder / "graph.yaml").is_file()
+    }
     if args.name is None:
         if args.to is not None:
-            raise UsageError("--to goes with the name of an example", hint=suggestion("", known))
-        output.result(output.table(("example", "about"), [[name, _title(known[name])] for name in known]))
+            raise UsageError("--to goes with the name of an example", hint=suggestion("", folders))
+        output.result(output.table(("example", "about"), [[name, _title(folders[name])] for name in folders]))
         output.note("perdure examples NAME --to . copies one")
         return 0
-    if args.name not in known:
-        raise UsageError(f"there is no example {args.name!r}", hint=suggestion(args.name, known))
+    if args.name not in folders:
+        raise UsageError(f"there is no example {args.name!r}", hint=suggestion(args.name, folders))
     if args.to is None:
-        output.result((known[args.name] / "README.md").read_text(encoding="utf-8").rstrip("\n"))
+        output.result((folders[args.name] / "README.md").read_text(encoding="utf-8").rstrip("\n"))
         return 0
     target = Path(args.to) / args.name
-    copy(known[args.name], target)
+    copy(folders[args.name], target)
     own = f" --agents {target / 'agents.py'}" if (target / "agents.py").exists() else ""
     output.note(f"next: perdure run {target / 'graph.yaml'}{own}")
     return 0

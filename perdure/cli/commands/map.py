@@ -62,29 +62,29 @@ def main(args: argparse.Namespace) -> int:
     rows.check_writable(args.out, args.rows)
     if args.failed:
         rows.check_writable(args.failed, args.rows, "--failed")
-    order = prepared(args, strict=False)
-    columns = columns_of(order.document, table, order.inputs, args.rows)
-    document = mapped(with_values(order.document, order.inputs), columns, args.concurrency)
-    values: Value = [[row[column] for column in columns] for row in filled(order.document, table, columns)]
+    command = prepared(args, strict=False)
+    columns = columns_of(command.document, table, command.inputs, args.rows)
+    document = mapped(with_values(command.document, command.inputs), columns, args.concurrency)
+    values: Value = [[row[column] for column in columns] for row in filled(command.document, table, columns)]
 
     def deliver(result: RunResult) -> int:
-        return _deliver(args, table, outcomes(result.results.get(MAP), order.document))
+        return _deliver(args, table, outcomes(result.results.get(MAP), command.document))
 
-    opening = connection.begin(settings)
+    server_start = connection.begin(settings)
     from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
 
     job = run_session.RunCommand(
         document=document,
-        name=order.name,
+        name=command.name,
         inputs={ROWS: values},
-        options=order.options,
-        agents=order.agents,
-        unknown=order.unknown,
+        options=command.options,
+        agents=command.agents,
+        unknown=command.unknown,
         id=args.id,
         queue=args.queue,
         deliver=deliver,
     )
-    return connection.run(run_session.run(job, settings, opening))
+    return connection.run(run_session.run(job, settings, server_start))
 
 
 def columns_of(
@@ -170,7 +170,9 @@ def outcomes(results: Value, document: Mapping[str, Value]) -> list[rows.Outcome
 
 def _deliver(args: argparse.Namespace, table: Sequence[rows.Row], ended: Sequence[rows.Outcome]) -> int:
     rows.write(args.out, table, ended)
-    failures = [(number, each.error) for number, each in enumerate(ended, 1) if each.error is not None]
+    failures = [
+        (number, outcome.error) for number, outcome in enumerate(ended, 1) if outcome.error is not None
+    ]
     output.note(f"{len(ended) - len(failures)} of {len(ended)} rows have their results: {args.out}")
     if not failures:
         return 0

@@ -105,10 +105,10 @@ def main(args: argparse.Namespace) -> int:
         return connection.run(
             memory.run(made.document, made.agents, made.inputs, made.options, settings, show)
         )
-    opening = connection.begin(settings)
+    server_start = connection.begin(settings)
     from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    order = run_session.RunCommand(
+    command = run_session.RunCommand(
         document=made.document,
         name=made.name,
         inputs=made.inputs,
@@ -120,7 +120,7 @@ def main(args: argparse.Namespace) -> int:
         detach=args.detach,
         show=show,
     )
-    return connection.run(run_session.run(order, settings, opening))
+    return connection.run(run_session.run(command, settings, server_start))
 
 
 def settings_of(args: argparse.Namespace) -> Settings:

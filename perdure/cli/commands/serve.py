@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     logs.configure(verbose=args.verbose)
     host = web_server.checked_host(args.host, exposed=args.expose)
     settings = Settings.from_env()
-    agents = graphs.agents_of(args.agents).known
+    agents = graphs.agents_of(args.agents).by_name
 
     def ready(web: WebServer) -> None:
         token = f"token  in {web.token_file}, for Authorization: Bearer"

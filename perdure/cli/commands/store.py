@@ -55,8 +55,8 @@ def main(args: argparse.Namespace) -> int:
         store = _store(settings, embedded=not temporal_may_be_configured())
         return connection.run(_info(store, as_json=args.json))
     age = days("--older-than", args.older_than) if args.older_than else settings.store_retention
-    opening = connection.begin(settings)
-    return connection.run(_gc(args, settings, age, opening))
+    server_start = connection.begin(settings)
+    return connection.run(_gc(args, settings, age, server_start))
 
 
 def _store(settings: Settings, *, embedded: bool) -> Store:
@@ -83,11 +83,11 @@ async def _info(store: Store, *, as_json: bool) -> int:
 
 
 async def _gc(
-    args: argparse.Namespace, settings: Settings, days: float, opening: connection.ServerStart | None
+    args: argparse.Namespace, settings: Settings, days: float, server_start: connection.ServerStart | None
 ) -> int:
     before = time.time() - days * DAY_S
     progress = ListingProgress()
-    async with connection.connected(settings, opening) as client:
+    async with connection.connected(settings, server_start) as client:
         from perdure.garbage import (  # noqa: PLC0415 -- loads the SDK while the server starts
             find_garbage,
             remove_garbage,

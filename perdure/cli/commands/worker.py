@@ -58,7 +58,7 @@ async def _main(
     args: argparse.Namespace,
     agents: graphs.Agents,
     settings: Settings,
-    opening: connection.ServerStart | None,
+    server_start: connection.ServerStart | None,
 ) -> int:
     from perdure.cli.running import (  # noqa: PLC0415 -- loads the SDK while the server starts
         queue_choice,
@@ -68,7 +68,7 @@ async def _main(
     served = asyncio.Event()
 
     async def serve_once(stop: worker_loop.Stop) -> int:
-        async with connection.connected(settings, opening) as client:
+        async with connection.connected(settings, server_start) as client:
             queues = await queue_choice.served_queues(client, args.queue, agents.origins)
 
             def ready() -> None:
@@ -77,7 +77,7 @@ async def _main(
                 build = f", build {settings.build_id} of {settings.deployment}" if settings.deployment else ""
                 output.note(
                     f"worker ready: {config.target_host}, namespace {client.temporal.namespace}, "
-                    f"queues {', '.join(queues)}, {len(agents.known)} agents{build}"
+                    f"queues {', '.join(queues)}, {len(agents.by_name)} agents{build}"
                 )
 
             return await worker_loop.serve_until_stopped(client, queues, agents, ready, stop, versioned=True)
@@ -85,7 +85,7 @@ async def _main(
     def may_come() -> bool:
         from perdure.client import configured  # noqa: PLC0415 -- loads the SDK
 
-        if opening is None and configured().get("target_host"):
+        if server_start is None and configured().get("target_host"):
             return True
         return served.is_set() and not server.was_stopped(settings)
 

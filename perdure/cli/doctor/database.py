@@ -87,8 +87,8 @@ def _content(path: Path, mode: int, settings: Settings) -> Finding:
             DATABASE_CHECK, f"{what}; not checked: a server was killed, and its log is still to do", hint
         )
     with tempfile.TemporaryDirectory(prefix="perdure-doctor-") as folder:
-        for each in (path, log):
-            shutil.copyfile(each, Path(folder, each.name))
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder, file.name))
         return _verdict(Path(folder, path.name), path, f"{what}, with the log of a server that was killed")
 
 

@@ -76,21 +76,25 @@ def _numbers(text: str) -> tuple[int, ...]:
 def settings_read(wrong: list[UsageError]) -> list[Finding]:
     """What the environment says: `wrong` are the refusals of variables that cannot be read."""
     set_names = names("PERDURE_")
-    known = sorted(known_names())
+    variables = sorted(known_names())
     findings = [failed("settings", error.finding, error.hint) for error in wrong]
-    for name in sorted(set(set_names) - set(known)):
-        findings.append(warning("settings", f"{name}: there is no such setting", _near(name, known)))
+    for name in sorted(set(set_names) - set(variables)):
+        findings.append(
+            warning("settings", f"{name}: there is no such setting", _suggestion(name, variables))
+        )
     for name in names("TEMPORAL_"):
-        near = get_close_matches(name, TEMPORAL, n=1, cutoff=0.9)
-        if near and name not in TEMPORAL:
-            findings.append(warning("settings", f"{name}: Temporal has no such variable", f"write {near[0]}"))
+        matches = get_close_matches(name, TEMPORAL, n=1, cutoff=0.9)
+        if matches and name not in TEMPORAL:
+            findings.append(
+                warning("settings", f"{name}: Temporal has no such variable", f"write {matches[0]}")
+            )
     summary = ", ".join(set_names) if set_names else "all as they are by default"
     return findings or [fine("settings", summary)]
 
 
-def _near(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"write {near[0]}" if near else "unset it, or look it up in docs/operations.md"
+def _suggestion(name: str, variables: list[str]) -> str:
+    matches = get_close_matches(name, variables, n=1)
+    return f"write {matches[0]}" if matches else "unset it, or look it up in docs/operations.md"
 
 
 def running(embedded: server.EmbeddedServer) -> str:
@@ -126,7 +130,7 @@ def _files(settings: Settings) -> list[Finding]:
 
 def folder(check: str, path: Path, variable: str = "PERDURE_HOME") -> list[Finding]:
     """A folder that Perdure writes into, or makes when it first needs it. `variable` names another one."""
-    there = next(each for each in (path, *path.parents) if each.exists())
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         hint = f"make it writable (chmod u+wx {there}), or set {variable} to a folder of yours"
         return [failed(check, f"{there} cannot be written", hint)]

@@ -159,10 +159,10 @@ async def unrouted(temporal: Client, name: str) -> tuple[str, str] | None:
     answer = await temporal.workflow_service.describe_task_queue(request, timeout=RPC_TIMEOUT)
     versions = [poller.deployment_options for poller in answer.pollers]
     versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
-    if not versions or any(each.worker_versioning_mode != versioned for each in versions):
+    if not versions or any(version.worker_versioning_mode != versioned for version in versions):
         return None
     current = answer.versioning_info.current_deployment_version.build_id
-    if current and any(each.build_id == current for each in versions):
+    if current and any(version.build_id == current for version in versions):
         return None
     deployment, build = versions[0].deployment_name, versions[0].build_id
     which = f"the current one, {current!r}, is not among them" if current else "none is the current one"

@@ -67,7 +67,7 @@ async def _asked(temporal: Client, settings: Settings, *, local: bool) -> list[F
     findings = await checked("version", lambda: _version(temporal, config.target_host))
     namespace = await checked("namespace", lambda: _namespace(temporal))
     findings += namespace
-    if any(each.check == "namespace" and each.hint.startswith("temporal ") for each in namespace):
+    if any(finding.check == "namespace" and finding.hint.startswith("temporal ") for finding in namespace):
         return findings  # there is no namespace to ask anything else about
     needs = Needs()
 
@@ -128,11 +128,11 @@ async def _attributes(temporal: Client) -> list[Finding]:
     except RPCError as error:
         hint = "runs work all the same; Temporal Cloud shows its attributes in its console"
         return [warning("attributes", f"the server does not list them: {short(error)}", hint)]
-    known = answer.custom_attributes
+    attributes = answer.custom_attributes
     keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     create = f"temporal operator search-attribute create -n {temporal.namespace} --type Keyword --name"
-    missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
-    wrong = [name for name in SEARCH_ATTRIBUTES if name in known and known[name] != keyword]
+    missing = [name for name in SEARCH_ATTRIBUTES if name not in attributes]
+    wrong = [name for name in SEARCH_ATTRIBUTES if name in attributes and attributes[name] != keyword]
     findings: list[Finding] = []
     if wrong:
         hint = f"temporal operator search-attribute remove -n {temporal.namespace} --name NAME; {create} NAME"

@@ -33,7 +33,7 @@ async def store(settings: Settings) -> list[Finding]:
     place = _folder(url)
     if place is not None:
         findings = folder(STORE_CHECK, place, "PERDURE_STORE")
-        if not place.exists() or any(each.hint for each in findings):
+        if not place.exists() or any(finding.hint for finding in findings):
             return findings
     try:
         summary = await _round_trip(url)

@@ -75,7 +75,7 @@ def _value(field: Mapping[str, Any], text: str) -> Value:
 
 
 def _choice(choices: list[Value], text: str) -> Value:
-    return next((each for each in choices if str(each) == text), text)
+    return next((choice for choice in choices if str(choice) == text), text)
 
 
 def _line(label: str) -> str:

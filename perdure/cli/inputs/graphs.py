@@ -28,7 +28,7 @@ class Agents:
     """The agents a command knows: those that are shipped and those of `modules`, and what filters them."""
 
     modules: tuple[str, ...] = ()
-    known: dict[str, Agent] = field(default_factory=dict[str, Agent])
+    by_name: dict[str, Agent] = field(default_factory=dict[str, Agent])
     filter_modules: tuple[str, ...] = ()
     filters: tuple[AgentFilter, ...] = ()
 
@@ -45,7 +45,7 @@ class Agents:
 
     def names(self) -> list[str]:
         """All that a graph may name, those that the engine itself carries out included."""
-        return [*self.known, *GRAPH_AGENTS]
+        return [*self.by_name, *GRAPH_AGENTS]
 
 
 def agents_option(parser: argparse.ArgumentParser) -> None:
@@ -72,13 +72,13 @@ def filters_option(parser: argparse.ArgumentParser) -> None:
 
 def agents_of(modules: Sequence[str], filter_modules: Sequence[str] = ()) -> Agents:
     """The shipped agents, those of `modules`, and filters; modules are imported. Raises UsageError."""
-    known = catalog()
+    by_name = catalog()
     if modules or filter_modules:
         output.reserve()
     for module in modules:
-        known |= load_entry_point(module) if _is_offered(module) else load_agents(module)
-    filters = [each for module in filter_modules for each in load_filters(module)]
-    return Agents(tuple(modules), known, tuple(filter_modules), tuple(filters))
+        by_name |= load_entry_point(module) if _is_offered(module) else load_agents(module)
+    filters = [one for module in filter_modules for one in load_filters(module)]
+    return Agents(tuple(modules), by_name, tuple(filter_modules), tuple(filters))
 
 
 def _is_offered(name: str) -> bool:

@@ -129,10 +129,12 @@ def _jsonl_text(rows: Sequence[Row], outcomes: Sequence[Outcome]) -> str:
     return "".join(lines)
 
 
-def _ending(path: str, known: Sequence[str], option: str) -> str:
+def _ending(path: str, endings: Sequence[str], option: str) -> str:
     ending = Path(path).suffix.lower()
-    if ending not in known:
-        raise UsageError(f"{option} {path}: name a file that ends in {', '.join(known[:-1])} or {known[-1]}")
+    if ending not in endings:
+        raise UsageError(
+            f"{option} {path}: name a file that ends in {', '.join(endings[:-1])} or {endings[-1]}"
+        )
     return ending
 
 

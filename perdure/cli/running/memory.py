@@ -42,7 +42,9 @@ async def run(
         filters=agents.filters,
         local_models=local_models(settings),
     )
-    run = MemoryRun(document, agents.known, inputs, options=options, environment=environment, answers=answers)
+    run = MemoryRun(
+        document, agents.by_name, inputs, options=options, environment=environment, answers=answers
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _leave, shown)

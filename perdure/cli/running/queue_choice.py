@@ -120,7 +120,7 @@ def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> W
     besides its own work must not wait until its build is made the current one.
     """
     return WorkerOptions(
-        agents=agents.known,
+        agents=agents.by_name,
         filters=agents.filters,
         settings=settings if versioned else replace(settings, deployment="", build_id=""),
         local_models=local_models(settings),

@@ -53,44 +53,44 @@ class RunCommand:
     deliver: outcome.Deliver | None = None
 
 
-async def run(order: RunCommand, settings: Settings, opening: ServerStart | None) -> int:
+async def run(command: RunCommand, settings: Settings, server_start: ServerStart | None) -> int:
     """Starts the run and waits for its end, unless it is detached."""
-    async with connected(settings, opening, passing=True) as client:
+    async with connected(settings, server_start, passing=True) as client:
         if client.embedded is not None:
             server.check_space(settings.home)
-        if order.detach:
-            return await _detach(order, client)
-        place = await queue_choice.place_of(client, order.agents, order.queue, order.unknown)
-        if place.host and order.unknown is not None:
-            for problem in order.unknown.problems:
-                output.note(problems.text(problem, order.unknown.source, "warning: "))
-        async with _interruptible(order.agents, again=order.deliver is not None) as leave:
-            starting = asyncio.ensure_future(_start(order, client, place.queue))
+        if command.detach:
+            return await _detach(command, client)
+        place = await queue_choice.place_of(client, command.agents, command.queue, command.unknown)
+        if place.host and command.unknown is not None:
+            for problem in command.unknown.problems:
+                output.note(problems.text(problem, command.unknown.source, "warning: "))
+        async with _interruptible(command.agents, again=command.deliver is not None) as leave:
+            starting = asyncio.ensure_future(_start(command, client, place.queue))
             await asyncio.sleep(0)  # the request goes out before the worker, which takes longer, is built
             if place.host:
-                await leave.enter_async_context(queue_choice.hosted(client, place.queue, order.agents))
+                await leave.enter_async_context(queue_choice.hosted(client, place.queue, command.agents))
             leave.run = started = await starting
             output.note(f"run {started.id}: perdure status {started.id}")
             queue = place.queue
-            if order.id is not None:
+            if command.id is not None:
                 description = await started.describe()
                 if description.closed is not None:
                     return await outcome.reported(
-                        started.id, order.document, order.show, started.result(), order.deliver
+                        started.id, command.document, command.show, started.result(), command.deliver
                     )
                 queue = description.task_queue
             if queue != place.queue:
-                await _host(client, queue, order.document, order.agents, leave)
+                await _host(client, queue, command.document, command.agents, leave)
             elif not place.host:
-                _stand_by(client, queue, order.document, order.agents, leave)
-            return await _follow(client, started, order.document, order.show, order.deliver)
+                _stand_by(client, queue, command.document, command.agents, leave)
+            return await _follow(client, started, command.document, command.show, command.deliver)
 
 
 async def result(
-    id: str, agents: Agents, show: outcome.OutputOptions, settings: Settings, opening: ServerStart | None
+    id: str, agents: Agents, show: outcome.OutputOptions, settings: Settings, server_start: ServerStart | None
 ) -> int:
     """Waits for the end of a run that was started before."""
-    async with connected(settings, opening, passing=True) as client:
+    async with connected(settings, server_start, passing=True) as client:
         attached = client.get(id)
         description = await attached.describe()
         document = dict((await attached.request()).graph)
@@ -104,22 +104,22 @@ async def result(
             return await _follow(client, attached, document, show)
 
 
-async def _start(order: RunCommand, client: GraphClient, queue: str) -> Run:
+async def _start(command: RunCommand, client: GraphClient, queue: str) -> Run:
     return await client.start(
-        order.document,
-        order.inputs,
-        id=order.id,
-        name=order.name,
+        command.document,
+        command.inputs,
+        id=command.id,
+        name=command.name,
         queue=queue,
-        options=order.options,
+        options=command.options,
     )
 
 
-async def _detach(order: RunCommand, client: GraphClient) -> int:
-    queue = await queue_choice.detached_queue(client, order.agents, order.queue)
-    started = await _start(order, client, queue)
+async def _detach(command: RunCommand, client: GraphClient) -> int:
+    queue = await queue_choice.detached_queue(client, command.agents, command.queue)
+    started = await _start(command, client, queue)
     output.result(started.id)
-    queue = (await started.describe()).task_queue if order.id is not None else queue
+    queue = (await started.describe()).task_queue if command.id is not None else queue
     if not await client.workers(queue):
         other = "" if queue == client.settings.queue else f" --queue {queue}"
         output.note(f"no worker serves queue {queue!r}: it runs as soon as one does: perdure worker{other}")

@@ -33,7 +33,7 @@ def checked_host(host: str, *, exposed: bool) -> str:
 
 async def serve(
     settings: Settings,
-    opening: connection.ServerStart | None,
+    server_start: connection.ServerStart | None,
     *,
     host: str,
     port: int,
@@ -53,7 +53,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with (
-        connection.connected(settings, opening) as client,
+        connection.connected(settings, server_start) as client,
         serving(client, host=host, port=port, page=page, agents=agents) as web,
     ):
         ready(web)

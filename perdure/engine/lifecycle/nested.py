@@ -165,9 +165,9 @@ class NestedGraphs:
     def _plan(self, prepared: Preparation, graph: Value) -> Plan:
         """The plan of a nested graph: one for all rows, iterations and inputs of the same shape."""
         key = (id(graph), tuple(prepared.document["nodes"]))
-        known = self._plans.get(key)
-        if known is not None and not prepared.refused:
-            return known[1]
+        cached = self._plans.get(key)
+        if cached is not None and not prepared.refused:
+            return cached[1]
         try:
             rules = self.rules
             plan = checked_plan(prepared.document, rules.options.graphs, rules.agents, rules.is_bounded)

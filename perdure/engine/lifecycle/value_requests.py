@@ -51,11 +51,11 @@ class ValueRequests:
             values = self._deciding[1]
         request = Fetch(
             call=call,
-            distant=unknown.distant,
+            deferred=unknown.deferred,
             whole=unknown.whole,
             then=then,
             result=result,
-            told=values,
+            carried=values,
         )
         self._board.send(run, name, request)
         return call
@@ -66,7 +66,7 @@ class ValueRequests:
         A decision may take several values. Each Fetch for it has those before it, so that it comes to an
         end however much is forgotten, or however often the run is resumed elsewhere meanwhile.
         """
-        values = {**fetch.told, key_of(fetch.distant, fetch.whole): value}
+        values = {**fetch.carried, key_of(fetch.deferred, fetch.whole): value}
         self._board.resolved.remember(values)
         self._deciding = (run.id, run.iteration, name, fetch.then), values
 

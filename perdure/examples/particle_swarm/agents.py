@@ -16,4 +16,4 @@ def objective(inputs):
 @agent("minimumAgent", pure=True, description="The minimum with one decimal")
 def minimum(inputs):
     """The digits that a search is sure of."""
-    return {"x": [round(each, 1) for each in inputs["x"]], "near": inputs["value"] <= 0.001}
+    return {"x": [round(x, 1) for x in inputs["x"]], "near": inputs["value"] <= 0.001}

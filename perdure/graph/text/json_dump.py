@@ -16,7 +16,7 @@ def dump(value: Value, *, ordered: bool = False) -> bytes:
     """The JSON of `value`, in UTF-8; where `ordered` is set, the members of objects by their names.
 
     Raises TypeError or ValueError where JSON does not hold it: for undefined, NaN and the infinities, and
-    for what is distant.
+    for what is deferred.
     """
     try:
         data = orjson.dumps(value, option=_OPTIONS | orjson.OPT_SORT_KEYS if ordered else _OPTIONS)

@@ -61,7 +61,7 @@ def _refuse(stopped: DocumentRefused | MarkedYAMLError, tree: Tree) -> NoReturn:
     if isinstance(stopped, MarkedYAMLError):
         finding, hint = str(stopped.problem), stopped.note
         if hint is None:
-            finding, hint = next(known[1:] for known in _SYNTAX if known[0] in finding)
+            finding, hint = next(rule[1:] for rule in _SYNTAX if rule[0] in finding)
         tree.fail("yaml-syntax", _at(stopped.problem_mark), finding, hint)
     at = _at(stopped.mark)
     if stopped.code == "too-deep":

@@ -76,14 +76,14 @@ def test_converges(kind: str, rule: str, rate: float, steps: int) -> None:
             )
             for node in range(size)
         ]
-    found = consensus.rate(consensus.matrix(adjacency, rule))
-    assert found == pytest.approx(rate, abs=5e-5)
+    predicted = consensus.rate(consensus.matrix(adjacency, rule))
+    assert predicted == pytest.approx(rate, abs=5e-5)
     assert abs(len(errors) - steps) <= 2
     if len(errors) > 3:
         half = len(errors) // 2
         measured = (errors[-1] / errors[half]) ** (1 / (len(errors) - 1 - half))
-        assert measured == pytest.approx(found, rel=0.01)
-        assert len(errors) <= consensus.steps_needed(errors[0], TOLERANCE, found) + 1
+        assert measured == pytest.approx(predicted, rel=0.01)
+        assert len(errors) <= consensus.steps_needed(errors[0], TOLERANCE, predicted) + 1
 
 
 @pytest.mark.parametrize(("kind", "off"), [("ring", False), ("star", True), ("path", True), ("random", True)])

@@ -115,8 +115,8 @@ def krum_scores(updates: Sequence[Mapping[str, Array]], byzantine: int) -> list[
         for right in range(left):
             gap = np.square(vectors[left] - vectors[right], dtype=np.float64).sum()
             distances[left, right] = distances[right, left] = gap
-    near = np.sort(distances, axis=1)[:, 1 : count - byzantine - 1]
-    return [float(score) for score in near.sum(axis=1)]
+    neighbours = np.sort(distances, axis=1)[:, 1 : count - byzantine - 1]
+    return [float(score) for score in neighbours.sum(axis=1)]
 
 
 def krum_choice(updates: Sequence[Mapping[str, Array]], byzantine: int, chosen: int = 1) -> list[int]:

@@ -53,8 +53,8 @@ def matrix(adjacency: Array, rule: str) -> Array:
     size = len(degrees)
     result = np.zeros((size, size))
     for node in range(size):
-        near = [other for other in range(size) if adjacency[node, other]]
-        result[node, near] = weights_to(degrees[node], [degrees[other] for other in near], rule)
+        neighbours = [other for other in range(size) if adjacency[node, other]]
+        result[node, neighbours] = weights_to(degrees[node], [degrees[other] for other in neighbours], rule)
         result[node, node] = 1 - result[node].sum()
     return result
 
@@ -99,20 +99,20 @@ def gossip_matrix(adjacency: Array) -> Array:
     return result
 
 
-def gossip_pair(near: Sequence[Sequence[int]], rng: np.random.Generator) -> tuple[int, int]:
+def gossip_pair(neighbours: Sequence[Sequence[int]], rng: np.random.Generator) -> tuple[int, int]:
     """The two nodes of one exchange; `near` lists the neighbours of each node."""
-    node = int(rng.integers(len(near)))
-    if not near[node]:
+    node = int(rng.integers(len(neighbours)))
+    if not neighbours[node]:
         raise FinalError(f"node {node} has no neighbours to gossip with")
-    return node, int(near[node][int(rng.integers(len(near[node])))])
+    return node, int(neighbours[node][int(rng.integers(len(neighbours[node])))])
 
 
-def adjacency_of(near: Mapping[int, Sequence[int]]) -> Array:
+def adjacency_of(neighbours: Mapping[int, Sequence[int]]) -> Array:
     """The adjacency matrix of nodes 0 to n - 1 from their lists of neighbours."""
-    result = np.zeros((len(near), len(near)))
-    for node, others in near.items():
+    result = np.zeros((len(neighbours), len(neighbours)))
+    for node, others in neighbours.items():
         for other in others:
-            if other not in near or other == node:
+            if other not in neighbours or other == node:
                 raise FinalError(f"node {node} names the neighbour {other}, which is not another node")
             result[node, other] = 1
     return result

@@ -51,7 +51,7 @@ def majority(bids: Sequence[Bid], needed: int) -> Verdict:
         return Verdict(why="no party made an offer")
     best = max(behind, key=lambda text: len(behind[text]))
     by = tuple(behind[best])
-    offer = next(each for each in offers.values() if to_string(stringify(each)) == best)
+    offer = next(offer for offer in offers.values() if to_string(stringify(offer)) == best)
     if len(by) >= needed:
         return Verdict(agreed=True, offer=offer, by=by, why=f"{len(by)} of {len(bids)} agree")
     return Verdict(offer=offer, by=by, why=f"{len(by)} agree, {needed} are needed")

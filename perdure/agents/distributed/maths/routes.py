@@ -88,7 +88,7 @@ def driven_by_ortools(route: Route, seconds: float) -> Route:
     distance = distances([route.at, *(stop.at for stop in route.stops)])
     tour = _solved(distance, seconds)
     solved = _in_order(route, tour) if tour is not None else route
-    return min(driven(route), solved, key=lambda each: each.cost)
+    return min(driven(route), solved, key=lambda tour: tour.cost)
 
 
 def _solved(distance: Array, seconds: float) -> list[int] | None:

@@ -42,8 +42,8 @@ def leader_of(index: int, values: Sequence[float], topology: str) -> int:
     if topology == "all":
         return min(range(len(values)), key=lambda at: values[at])
     if topology == "ring":
-        near = [(index + offset) % len(values) for offset in (-1, 0, 1)]
-        return min(near, key=lambda at: values[at])
+        neighbours = [(index + offset) % len(values) for offset in (-1, 0, 1)]
+        return min(neighbours, key=lambda at: values[at])
     raise FinalError(f"there is no topology {topology!r}", hint=f"one of {', '.join(TOPOLOGIES)}")
 
 

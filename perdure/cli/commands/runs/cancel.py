@@ -27,15 +27,18 @@ def main(args: argparse.Namespace) -> int:
     """Asks it to stop, and waits a while for it."""
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
-    opening = connection.begin(settings)
-    return connection.run(_main(args.id, settings, opening))
+    server_start = connection.begin(settings)
+    return connection.run(_main(args.id, settings, server_start))
 
 
-async def _main(id: str, settings: Settings, opening: connection.ServerStart | None) -> int:
+async def _main(id: str, settings: Settings, server_start: connection.ServerStart | None) -> int:
     from perdure.cli.inputs import graphs  # noqa: PLC0415 -- loads the SDK while the server starts
     from perdure.cli.running import queue_choice  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    async with connection.connected(settings, opening, passing=True) as client, AsyncExitStack() as stack:
+    async with (
+        connection.connected(settings, server_start, passing=True) as client,
+        AsyncExitStack() as stack,
+    ):
         run = client.get(id)
         description = await run.describe()
         if description.closed is not None:

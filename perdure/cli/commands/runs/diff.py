@@ -48,14 +48,16 @@ def main(args: argparse.Namespace) -> int:
 def _of_graphs(args: argparse.Namespace) -> int:
     differences = graph_differences(graphs.read(args.first).data, graphs.read(args.second).data)
     if args.json:
-        output.result(output.json_text([asdict(each) for each in differences]))
+        output.result(output.json_text([asdict(difference) for difference in differences]))
     else:
-        output.result(output.table(("node", "change", "keys"), [_graph_row(each) for each in differences]))
+        output.result(
+            output.table(("node", "change", "keys"), [_graph_row(difference) for difference in differences])
+        )
     return 1 if differences else 0
 
 
-def _graph_row(each: GraphDifference) -> list[str]:
-    return [each.address, each.kind, ", ".join(each.keys)]
+def _graph_row(difference: GraphDifference) -> list[str]:
+    return [difference.address, difference.kind, ", ".join(difference.keys)]
 
 
 async def _of_runs(args: argparse.Namespace, client: GraphClient) -> int:
@@ -64,20 +66,24 @@ async def _of_runs(args: argparse.Namespace, client: GraphClient) -> int:
     models = [await client.get(id).history() for id in (args.first, args.second)]
     differences = call_differences(*(compared_calls(model) for model in models))
     if args.json:
-        output.result(output.json_text([asdict(each) for each in differences]))
+        output.result(output.json_text([asdict(difference) for difference in differences]))
     else:
         output.result("\n".join(lines(differences)))
-    return 1 if any(each.kind != "equal" for each in differences) else 0
+    return 1 if any(difference.kind != "equal" for difference in differences) else 0
 
 
 def lines(differences: list[CallDifference]) -> list[str]:
     """The differences for people, then how many there are of each kind, and what both runs took."""
-    rows = [[each.position, DIFF_KINDS[each.kind], each.at] for each in differences if each.kind != "equal"]
-    counts = Counter(each.kind for each in differences)
+    rows = [
+        [difference.position, DIFF_KINDS[difference.kind], difference.at]
+        for difference in differences
+        if difference.kind != "equal"
+    ]
+    counts = Counter(difference.kind for difference in differences)
     parts = [output.table(("call", "difference", "from"), rows)] if rows else []
     sums = [
-        f"{duration(sum(each.seconds[side] for each in differences))}, "
-        f"{sum(each.tokens[side] for each in differences):,.0f} tokens"
+        f"{duration(sum(difference.seconds[side] for difference in differences))}, "
+        f"{sum(difference.tokens[side] for difference in differences):,.0f} tokens"
         for side in (0, 1)
     ]
     return [

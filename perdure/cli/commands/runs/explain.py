@@ -51,7 +51,7 @@ def lines(explanation: Explanation, now: datetime) -> list[str]:
         shown.append(f"  it waits for {' ← '.join(explanation.chain)}")
     for cause in explanation.also:
         shown += _cause_lines(cause, now)
-    return [line(each) for each in shown]
+    return [line(cause) for cause in shown]
 
 
 def _cause_lines(cause: Cause, now: datetime) -> list[str]:

@@ -84,8 +84,8 @@ def plain(model: RunModel) -> dict[str, Any]:
     nodes = [_facts(node) for node in model.nodes.values()]
     names = ("id", "name", "state", "started", "ended", "queue", "is_whole", "failure", "counts", "problem")
     facts = {name: getattr(model, name) for name in names}
-    transitions = [[each.time, each.address, each.state] for each in model.transitions]
-    chain = [asdict(each) for each in model.chain]
+    transitions = [[change.time, change.address, change.state] for change in model.transitions]
+    chain = [asdict(link) for link in model.chain]
     return {**facts, "chain": chain, "nodes": nodes, "transitions": transitions}
 
 
@@ -101,8 +101,8 @@ def _facts(node: NodeModel) -> dict[str, Any]:
 async def _plain(run: Run, node: NodeModel) -> dict[str, Any]:
     """All of one node, with values from the store."""
     values = {name: getattr(node, name) for name in VALUES}
-    known = {name: await run.value(value) for name, value in values.items() if value is not UNDEFINED}
-    return {**_facts(node), **known}
+    fetched = {name: await run.value(value) for name, value in values.items() if value is not UNDEFINED}
+    return {**_facts(node), **fetched}
 
 
 def _node_lines(node: dict[str, Any]) -> list[str]:
@@ -111,7 +111,7 @@ def _node_lines(node: dict[str, Any]) -> list[str]:
     lines += [f"  {_attempt_line(attempt)}" for attempt in node["attempts"]] if "attempts" in node else []
     lines += [f"  failure: {node['failure']}"] if "failure" in node else []
     lines += [f"  console: {text}" for text in node.get("console", ())]
-    shown = [line(each) for each in lines]
+    shown = [line(row) for row in lines]
     for name in VALUES:
         if name in node:
             shown += [f"  {name}:", *_indented(node[name])]
@@ -128,7 +128,7 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
 
 
 def _indented(value: Value) -> Sequence[str]:
-    return [f"    {each}" for each in output.json_text(shortened(value)).splitlines()]
+    return [f"    {text_line}" for text_line in output.json_text(shortened(value)).splitlines()]
 
 
 def _moment(time: int) -> str:

@@ -38,11 +38,11 @@ def main(args: argparse.Namespace) -> int:
 async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     model = await client.get(args.id).history()
     address = None if args.node is None else model.node(args.node).address
-    shown = [each for each in model.console if address in (None, each.address)]
+    shown = [entry for entry in model.console if address in (None, entry.address)]
     if args.json:
-        output.result(output.json_text([asdict(each) for each in shown]))
+        output.result(output.json_text([asdict(entry) for entry in shown]))
     elif shown:
-        output.result("\n".join(text_of(each) for each in shown))
+        output.result("\n".join(text_of(entry) for entry in shown))
     else:
         output.note("nothing was shown")
     return 0

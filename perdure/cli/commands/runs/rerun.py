@@ -75,11 +75,11 @@ def main(args: argparse.Namespace) -> int:
     """Starts the new run and waits for its end, or only shows what it would do."""
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
-    opening = connection.begin(settings)
+    server_start = connection.begin(settings)
     change = change_of(args)
     if args.dry_run:
-        return connection.run(_plan(args, change, settings, opening))
-    return connection.run(_follow(args, change, settings, opening))
+        return connection.run(_plan(args, change, settings, server_start))
+    return connection.run(_follow(args, change, settings, server_start))
 
 
 def change_of(args: argparse.Namespace) -> Change:
@@ -95,7 +95,7 @@ def change_of(args: argparse.Namespace) -> Change:
         begin_at=args.from_options,
         values=graphs.inputs_of(args.set_options, (), "--set"),
         graph=graph,
-        renames=dict(_pair(each) for each in args.rename_options),
+        renames=dict(_pair(text) for text in args.rename_options),
         params=graphs.inputs_of(args.with_options, (), "--with"),
         asks_again=args.ask_again,
         force=args.force,
@@ -110,24 +110,24 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 async def _follow(
-    args: argparse.Namespace, change: Change, settings: Settings, opening: ServerStart | None
+    args: argparse.Namespace, change: Change, settings: Settings, server_start: ServerStart | None
 ) -> int:
     from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
 
     agents = graphs.agents_of(args.agents, args.filters)
-    async with connection.connected(settings, opening) as client:
+    async with connection.connected(settings, server_start) as client:
         new = await client.get(args.id).rerun(change, id=args.new_id)
         if args.detach:
             output.result(new.id)
             return 0
         output.note(f"run {new.id}: perdure status {new.id}")
-        return await run_session.result(new.id, agents, outcome.show_of(args), settings, opening)
+        return await run_session.result(new.id, agents, outcome.show_of(args), settings, server_start)
 
 
 async def _plan(
-    args: argparse.Namespace, change: Change, settings: Settings, opening: ServerStart | None
+    args: argparse.Namespace, change: Change, settings: Settings, server_start: ServerStart | None
 ) -> int:
-    async with connection.connected(settings, opening) as client:
+    async with connection.connected(settings, server_start) as client:
         plan = await client.get(args.id).plan_rerun(change)
     output.result(output.json_text(asdict(plan)) if args.json else "\n".join(lines(plan)))
     return 0

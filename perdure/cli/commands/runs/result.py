@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
     logs.configure(verbose=args.verbose)
     settings = Settings.from_env()
     agents = graphs.agents_of(args.agents, args.filters)
-    opening = connection.begin(settings)
+    server_start = connection.begin(settings)
     from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    return connection.run(run_session.result(args.id, agents, outcome.show_of(args), settings, opening))
+    return connection.run(run_session.result(args.id, agents, outcome.show_of(args), settings, server_start))

@@ -1,4 +1,4 @@
-"""A run whose values are kept in a store gives the results of one that has them at hand."""
+"""A run whose values are kept in a store gives the results of one that has them in place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def agent_of(salt: int, fails: bool) -> Agent:
         chance = crc32(f"{salt} {command.key} {command.retry}".encode())
         if fails and chance % 10 == 0:
             raise Fail(f"failed {command.key}", final=chance % 20 == 0)
-        flags = (0, True, "yes", [], {}, None, [0], {"v": None})
+        flags: tuple[Any, ...] = (0, True, "yes", [], {}, None, [0], {"v": None})
         v = {"v": chance % 5} if chance % 3 else chance % 5
         value = {"v": v, "flag": flags[chance % 8], "inputs": command.inputs}
         return value if chance % 7 else [value, "text", None][chance % 3]
@@ -34,7 +34,7 @@ def agent_of(salt: int, fails: bool) -> Agent:
 
 
 def rich(document: dict[str, Any], random: Random) -> dict[str, Any]:
-    """Larger values in the static nodes (objects, texts), and more that reads them."""
+    """Larger values in the static nodes (objects, strings), and more that reads them."""
     for node in every_node(document):
         sources = [value for value in node.get("inputs", {}).values() if str(value).startswith(":")]
         if sources and node["agent"] == "work":
@@ -67,7 +67,7 @@ def is_free(document: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_distant_values_make_no_difference(part: int) -> None:
+def test_deferred_values_make_no_difference(part: int) -> None:
     fetched = held = 0
     for seed in range(part, SEEDS, PARTS):
         document = rich(make_graph(Random(seed)), Random(seed))

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tests.differential.compare import compare
-from tests.differential.run import FOUND
+from tests.differential.run import DIFFERENCES
 from tests.support.recorded_run import run_case
 
-CASES = [json.loads(path.read_text()) for path in sorted(FOUND.glob("*.json"))]
+CASES = [json.loads(path.read_text()) for path in sorted(DIFFERENCES.glob("*.json"))]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_found_graph(case: dict[str, Any]) -> None:
+def test_graph_that_differed(case: dict[str, Any]) -> None:
     assert compare(case, case, run_case(case)) == []
