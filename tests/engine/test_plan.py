@@ -67,7 +67,7 @@ def test_static_nodes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "retry"), [(2, 2), ("2", 2), (True, 1), (0.5, 0.5), (None, 0), ("x", 0), ({}, 0), ([3], 3)]
+    ("value", "retry"), [(2, 2), ("2", 2), (True, 1), (0.5, 0.5), (None, 0), ("x", 0), ({}, 0), ([3], 3)]
 )
 def test_retry_is_read_as_javascript_compares_it(value: Any, retry: float) -> None:
     assert node(retry=value).retry == retry
@@ -82,7 +82,7 @@ def test_falsy_values_count_as_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "exists"),
+    ("value", "exists"),
     [({"exists": "literal"}, "literal"), ({"exists": 0}, None), ("x", None), ({}, None), ({"exists": 5}, 5)],
 )
 def test_repeat_until_without_a_path(value: Any, exists: Any) -> None:

@@ -102,7 +102,7 @@ def test_few_results_are_in_a_light_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("numbers", "expected"),
     [([], []), ([3], [[3, 3]]), ([5, 1, 2, 3, 7, 6], [[1, 3], [5, 7]]), ([2, 0], [[0, 0], [2, 2]])],
 )
 def test_ranges(numbers: list[int], expected: list[list[int]]) -> None:

@@ -71,7 +71,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize(("given", "texts"), TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize(("body", "texts"), TEXTS.values(), ids=TEXTS)
 def test_texts_to_embed(body: Any, texts: tuple[str, ...]) -> None:
     assert api.embedding_request({"input": body}, 384) == api.EmbeddingRequest(texts, base64=False)
 
