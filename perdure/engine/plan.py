@@ -6,9 +6,10 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
+from typing import Any, Final
 
 from perdure.engine.messages import NodeOptions
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed
@@ -167,42 +168,27 @@ def _has(node: dict[str, Value], key: str) -> bool:
 
 
 def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> ComputedPlan:
+    """A node. The tables say what one key means; here is what follows from several."""
+    of_keys = {name: parse(node[key]) for key, name, parse in _KEYS if key in node}
+    of_keys |= {name: parse(node[key]) for key, name, parse in _TRUTHY_KEYS if _has(node, key)}
     inputs_field = node["inputs"] if _has(node, "inputs") else None
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
-    agent = parse_reference(node["agent"])
-    pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
-    graph = _graph(node, graphs)
-    condition = parse_reference(node["if"]) if _has(node, "if") else None
-    unless = parse_reference(node["unless"]) if _has(node, "unless") else None
-    label = node.get("label")
-    queue = _queue(node.get("queue"))
+    agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
     probe = None
     if _has(node, "anyInput"):
         probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
+    templates = inputs, of_keys.get("pass_through"), of_keys.get("queue")
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         is_measured=len(inputs.references) > 1,
-        needs=_needs((inputs, pass_through, queue), (agent, graph, condition, unless)),
+        needs=_needs(templates, (agent, graph, of_keys.get("condition"), of_keys.get("unless"))),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
-        params=spread(node.get("params")),
-        output=compile_output(spread(node["output"])) if _has(node, "output") else None,
-        pass_through=pass_through,
-        condition=condition,
-        unless=unless,
-        default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
-        retry=_number(node.get("retry")),
-        repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
-        queue=queue,
-        is_result=_has(node, "isResult"),
-        priority=_number(node.get("priority")),
-        label=label if isinstance(label, str) else None,
-        console=node.get("console"),
-        filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
+        **of_keys,
     )
 
 
@@ -241,6 +227,26 @@ def _repeat_until(value: Value) -> Value | Reference:
     return parse_path(exists, functions=False) or exists
 
 
+def _label(value: Value) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _pass_through(value: Value) -> Template:
+    return compile_inputs(spread(value))
+
+
+def _output(value: Value) -> Template:
+    return compile_output(spread(value))
+
+
+def _filter_params(value: Value) -> Value:
+    return {} if value is None else value
+
+
+def _as_it_is(value: Value) -> Value:
+    return value
+
+
 _PLAIN = NodeOptions()
 _OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat")
 
@@ -264,3 +270,26 @@ def _number(value: Value) -> float:
     """A number as JavaScript's comparisons read it; 0 where it is absent or no number."""
     read = to_number(value)
     return read if read == read else 0
+
+
+_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
+    ("params", "params", spread),
+    ("retry", "retry", _number),
+    ("priority", "priority", _number),
+    ("repeatUntil", "repeat_until", _repeat_until),
+    ("queue", "queue", _queue),
+    ("label", "label", _label),
+    ("console", "console", _as_it_is),
+    ("filterParams", "filter_params", _filter_params),
+)
+"""The keys of a node, the fields of ComputedPlan that they set, and what makes a key's value the field's."""
+
+_TRUTHY_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
+    ("passThrough", "pass_through", _pass_through),
+    ("output", "output", _output),
+    ("if", "condition", parse_reference),
+    ("unless", "unless", parse_reference),
+    ("defaultValue", "default", _as_it_is),
+    ("isResult", "is_result", js_truthy),
+)
+"""The same; a value that JavaScript takes for false is as none at all."""

@@ -87,27 +87,34 @@ class Clock:
 
 @dataclass(slots=True)
 class NodeRun:
-    """One node in one iteration of one graph.
-
-    `value` is what a static node will hold; `pending` are the nodes a computed one still waits
-    for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
-    one that may time it out, `reserved` says that it holds a second slot for the graph that it carries;
-    `deadline` is the timer of all its attempts, `last_failure` the failure of the one before.
-    """
+    """One node in one iteration of one graph."""
 
     state: NodeState = NodeState.WAITING
+    """Changed by `GraphRun.move` only."""
     result: Value = UNDEFINED
+    """What its dependents read, once it has completed."""
     value: Value = UNDEFINED
+    """Of a static node: what it will hold."""
     pending: set[str] | frozenset[str] = frozenset()
+    """The nodes whose results it lacks (its in-degree): the plan's own set, until there is one less."""
     skip: bool = False
+    """Whether `if` or `unless` skips it; `defaultValue` is then its result, if it has one."""
     retries: int = 0
+    """Repetitions so far, by `retry` or `repeatUntil`."""
     error: str | None = None
+    """The message of the failure that ended it."""
     last_failure: str | None = None
+    """The message of the failure of the attempt before this one."""
     call: int | None = None
+    """The call that may answer it."""
     timer: int | None = None
+    """The timer that may time out its graph."""
     deadline: int | None = None
+    """The timer of all its attempts."""
     reserved: bool = False
+    """Whether it holds a second slot, for the graph that it runs."""
     nested: Nested | None = None
+    """The graphs that it runs, if its agent is a graph agent."""
 
 
 # Not frozen, though no code may change it, nor a tuple: one is made for every answer.

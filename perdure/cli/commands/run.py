@@ -98,12 +98,12 @@ def main(args: argparse.Namespace) -> int:
     logs.configure(verbose=args.verbose)
     settings = settings_of(args)
     made = prepared(args, strict=args.in_memory)
-    show = outcome.show_of(args)
+    output_options = outcome.output_options(args)
     if args.in_memory:
         from perdure.cli.running import memory  # noqa: PLC0415 -- each way to run loads only what it needs
 
         return connection.run(
-            memory.run(made.document, made.agents, made.inputs, made.options, settings, show)
+            memory.run(made.document, made.agents, made.inputs, made.options, settings, output_options)
         )
     server_start = connection.begin(settings)
     from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
@@ -118,7 +118,7 @@ def main(args: argparse.Namespace) -> int:
         id=args.id,
         queue=args.queue,
         detach=args.detach,
-        show=show,
+        output_options=output_options,
     )
     return connection.run(run_session.run(command, settings, server_start))
 

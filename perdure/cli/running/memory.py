@@ -30,7 +30,7 @@ async def run(
     inputs: Mapping[str, Value],
     options: RunOptions,
     settings: Settings,
-    show: outcome.OutputOptions,
+    output_options: outcome.OutputOptions,
 ) -> int:
     """Runs the graph and reports its end."""
     output.reserve()
@@ -49,7 +49,7 @@ async def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _leave, shown)
     follower = Follower(run, shown, document, answers=answers)
-    return await outcome.reported(run.id, document, show, follower.follow())
+    return await outcome.reported(run.id, document, output_options, follower.follow())
 
 
 def _quiet(line: str) -> None:

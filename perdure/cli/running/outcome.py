@@ -25,16 +25,16 @@ _ITEM: Final = re.compile(r"\[(\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What of a result is shown, and how.
-
-    `everything` instead of isResult nodes; `json`: as one object for programs; `full`: not shortened for a
-    terminal; `path`: one place in the results alone, such as ``answer.text`` or ``map[1].deep``.
-    """
+    """What of a result is shown, and how."""
 
     everything: bool = False
+    """All nodes, instead of isResult ones."""
     json: bool = False
+    """As one object for programs."""
     full: bool = False
+    """Not shortened for a terminal."""
     path: str | None = None
+    """One place in the results alone, such as ``answer.text`` or ``map[1].deep``."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="long lists whole, on a terminal too")
 
 
-def show_of(args: argparse.Namespace) -> OutputOptions:
+def output_options(args: argparse.Namespace) -> OutputOptions:
     """What the options say."""
     return OutputOptions(
         everything=args.all, json=args.json, full=args.full, path=getattr(args, "path", None)
@@ -60,7 +60,7 @@ Deliver: TypeAlias = Callable[[RunResult], int]
 async def reported(
     id: str,
     document: Mapping[str, Value],
-    show: OutputOptions,
+    options: OutputOptions,
     ending: Awaitable[RunResult],
     deliver: Deliver | None = None,
 ) -> int:
@@ -69,24 +69,24 @@ async def reported(
         result = await ending
     except RunFailed as error:
         status = "cancelled" if isinstance(error, RunCancelled) else "failed"
-        _report_failure(id, document, show, status, error)
-        if show.path is not None and error.result is not None and not show.json:
-            output.result(_text(at(error.result.all, show.path), show))
+        _report_failure(id, document, options, status, error)
+        if options.path is not None and error.result is not None and not options.json:
+            output.result(_text(at(error.result.all, options.path), options))
         return 1
     _hint_never_ran(document, result)
     if deliver is not None:
         return deliver(result)
-    if show.json:
-        output.result(as_json(id, "completed", result, show))
+    if options.json:
+        output.result(as_json(id, "completed", result, options))
         return 0
-    if show.path is not None:
-        output.result(_text(at(result.all, show.path), show))
+    if options.path is not None:
+        output.result(_text(at(result.all, options.path), options))
         return 0
-    everything = show.everything
+    everything = options.everything
     if not everything and not has_results(document):
         output.note("no node of the graph has isResult: here are the results of all")
         everything = True
-    output.result(_text(result.all if everything else result.results, show))
+    output.result(_text(result.all if everything else result.results, options))
     return 0
 
 
@@ -106,20 +106,20 @@ def at(results: Mapping[str, Value], path: str) -> Value:
     return value
 
 
-def _text(value: Value, show: OutputOptions) -> str:
+def _text(value: Value, options: OutputOptions) -> str:
     """A result for stdout: shortened where that is a terminal, and a string alone as it is."""
     terminal = output.is_terminal()
-    if show.path is not None and isinstance(value, str):
+    if options.path is not None and isinstance(value, str):
         return output.plain(value) if terminal else value
-    brief = value if show.full or not terminal else shortened(value)
+    brief = value if options.full or not terminal else shortened(value)
     if brief != value:
         output.note("shortened for the terminal: --full prints all")
     return output.json_text(brief)
 
 
-def as_json(id: str, status: str, result: RunResult, show: OutputOptions) -> str:
+def as_json(id: str, status: str, result: RunResult, options: OutputOptions) -> str:
     """The one object for programs."""
-    results = result.all if show.everything else result.results
+    results = result.all if options.everything else result.results
     whole: dict[str, Any] = {"id": id, "status": status, "results": results}
     if (cause := result.cause) is not None:
         whole["failure"] = asdict(cause)
@@ -127,11 +127,11 @@ def as_json(id: str, status: str, result: RunResult, show: OutputOptions) -> str
 
 
 def _report_failure(
-    id: str, document: Mapping[str, Value], show: OutputOptions, status: str, error: RunFailed
+    id: str, document: Mapping[str, Value], options: OutputOptions, status: str, error: RunFailed
 ) -> None:
     result: RunResult = error.result or RunResult(failure=str(error))
-    if show.json:
-        output.result(as_json(id, status, result, show))
+    if options.json:
+        output.result(as_json(id, status, result, options))
     if status == "cancelled":
         output.note(shown.message(str(error)))
         return

@@ -49,7 +49,7 @@ class RunCommand:
     id: str | None = None
     queue: str | None = None
     detach: bool = False
-    show: outcome.OutputOptions = field(default_factory=outcome.OutputOptions)
+    output_options: outcome.OutputOptions = field(default_factory=outcome.OutputOptions)
     deliver: outcome.Deliver | None = None
 
 
@@ -76,18 +76,26 @@ async def run(command: RunCommand, settings: Settings, server_start: ServerStart
                 description = await started.describe()
                 if description.closed is not None:
                     return await outcome.reported(
-                        started.id, command.document, command.show, started.result(), command.deliver
+                        started.id,
+                        command.document,
+                        command.output_options,
+                        started.result(),
+                        command.deliver,
                     )
                 queue = description.task_queue
             if queue != place.queue:
                 await _host(client, queue, command.document, command.agents, leave)
             elif not place.host:
                 _stand_by(client, queue, command.document, command.agents, leave)
-            return await _follow(client, started, command.document, command.show, command.deliver)
+            return await _follow(client, started, command.document, command.output_options, command.deliver)
 
 
 async def result(
-    id: str, agents: Agents, show: outcome.OutputOptions, settings: Settings, server_start: ServerStart | None
+    id: str,
+    agents: Agents,
+    output_options: outcome.OutputOptions,
+    settings: Settings,
+    server_start: ServerStart | None,
 ) -> int:
     """Waits for the end of a run that was started before."""
     async with connected(settings, server_start, passing=True) as client:
@@ -95,13 +103,13 @@ async def result(
         description = await attached.describe()
         document = dict((await attached.request()).graph)
         if description.closed is not None:
-            return await outcome.reported(id, document, show, attached.result())
+            return await outcome.reported(id, document, output_options, attached.result())
         async with _interruptible(agents) as leave:
             leave.run = attached
             queue = description.task_queue
             if client.embedded is not None or queue_choice.is_of_commands(client.settings, agents, queue):
                 await _host(client, queue, document, agents, leave)
-            return await _follow(client, attached, document, show)
+            return await _follow(client, attached, document, output_options)
 
 
 async def _start(command: RunCommand, client: GraphClient, queue: str) -> Run:
@@ -182,14 +190,14 @@ async def _follow(
     client: GraphClient,
     run: Run,
     document: dict[str, Value],
-    show: outcome.OutputOptions,
+    output_options: outcome.OutputOptions,
     deliver: outcome.Deliver | None = None,
 ) -> int:
     shown = view()
     answers = can_ask()
     piped = None if answers else piped_answers()
     follower = Follower(run, shown, document, answers=answers, client=client, piped=piped)
-    return await outcome.reported(run.id, document, show, follower.follow(), deliver)
+    return await outcome.reported(run.id, document, output_options, follower.follow(), deliver)
 
 
 class Leave(AsyncExitStack):

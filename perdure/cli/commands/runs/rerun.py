@@ -121,7 +121,7 @@ async def _follow(
             output.result(new.id)
             return 0
         output.note(f"run {new.id}: perdure status {new.id}")
-        return await run_session.result(new.id, agents, outcome.show_of(args), settings, server_start)
+        return await run_session.result(new.id, agents, outcome.output_options(args), settings, server_start)
 
 
 async def _plan(

@@ -38,4 +38,6 @@ def main(args: argparse.Namespace) -> int:
     server_start = connection.begin(settings)
     from perdure.cli.running import run_session  # noqa: PLC0415 -- loads the SDK while the server starts
 
-    return connection.run(run_session.result(args.id, agents, outcome.show_of(args), settings, server_start))
+    return connection.run(
+        run_session.result(args.id, agents, outcome.output_options(args), settings, server_start)
+    )
