@@ -8,9 +8,9 @@ import pytest
 
 from perdure.engine.large_values import large_values
 from perdure.engine.lifecycle.nested import MAX_OPEN_ROW_COUNT, Withheld
+from perdure.engine.maps.starts import ranges
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.starts import ranges
 from tests.support.drive import Drive, Fail, graph, rows, work
 from tests.support.far import Far, Shelf
 
