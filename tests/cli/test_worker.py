@@ -142,7 +142,9 @@ def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started):
     settings = Settings(home=alone.folder / "own-home")
     dev = alone.start("dev")
     started.append(dev)
+    page = until(dev.stdout, "page").split()[1]
     until(dev.stdout, "Ctrl-C stops")
+    assert alone("open", "r 1", "--print").out == f"{page}/run/r%201\n"
     done = alone("run", alone.write("hello.yaml", HELLO))
     assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
     told = json.loads(alone("server", "status", "--json").out)
