@@ -115,7 +115,7 @@ def test_options_of_a_call() -> None:
     assert options == NodeOptions(queue="gpu", placement="local", backoff=2)
 
 
-GRAPH = {"nodes": {}}
+GRAPH: dict[str, Any] = {"nodes": {}}
 
 
 @pytest.mark.parametrize(

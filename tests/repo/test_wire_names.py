@@ -91,7 +91,8 @@ def test_the_workflow_of_notices() -> None:
 
 def test_activities() -> None:
     every = AgentActivities(agents={}, settings=Settings(), claims=ClaimCheck(None, 0)).all()
-    names = {activity._Definition.must_from_callable(each).name for each in every}
+    definition: Any = activity._Definition  # pyright: ignore[reportPrivateUsage] -- there is no public way to the name
+    names = {definition.must_from_callable(each).name for each in every}
     assert names == {
         "perdure.agents",
         "perdure.segment",

@@ -46,6 +46,7 @@ async def test_three_dead_hosts_of_ten_are_named(client: GraphClient) -> None:
         assert answers["index"] == [0, 1, 3, 4, 6, 7, 8]
         assert answers["missing"] == [{"index": n, "id": f"site-{n}", "why": "late"} for n in (2, 5, 9)]
         status = await run.status()
+        assert status is not None
         assert status.console == [
             "7 of 10 rows have a result; missing: row 2 'site-2' (late), row 5 'site-5' (late), "
             "row 9 'site-9' (late)"
