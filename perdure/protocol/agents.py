@@ -55,7 +55,8 @@ class AgentRegistry:
     `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     `orders_locals` says that the run takes the results of local activities in the order in which they began.
-    `recalls` says that the calls of a rerun are answered from the record of the run that it repeats.
+    `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
+    and `quorums` that a map may end without all of its rows.
     """
 
     pure: Sequence[str] = ()
@@ -78,6 +79,7 @@ class AgentRegistry:
     orders_locals: bool = False
     channels: Sequence[str] = ()
     page: str = ""
+    quorums: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -97,6 +99,7 @@ class Placement:
         self.strict_json = directory.strict_json
         self.recalls = directory.recalls
         self.orders_locals = directory.orders_locals
+        self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
