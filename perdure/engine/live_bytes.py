@@ -10,24 +10,16 @@ have collected, and of what its loop carries over. Those of the board are the su
 the store counts next to nothing. All of it follows from the state, so snapshots are without (`recount`): a
 segment that counted more than its run would stop where the run does not, again and again.
 
-A segment begins with a copy of its run, a light snapshot, which is written in one workflow task, and Temporal
-ends such a task after two seconds. To copy the hundred thousand rows of a map of maps takes longer for each
-segment. So the copy has what little there is room for: no row needs the results of the others, and a segment
-stops where a map whose results it lacks is over (perdure.engine.lifecycle.nested.Withheld). What the maps of
-one graph have in common, such as their list of rows, is written once.
-
-Rejected: to measure the process, which holds many runs, and would decide differently in a replay. To bound
-the results of each map in a snapshot: a run may have four thousand maps open.
+Rejected: to measure the process, which holds many runs, and would decide differently in a replay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from perdure.engine.starts import Rows, Start
-from perdure.engine.state import GraphRun, Nested, NodeState
+from perdure.engine.state import GraphRun, NodeState
 from perdure.graph.sizes import CONTAINER_BYTES, ENCODED_TEXT_CHARS, SCALAR_BYTES, size_of
 from perdure.graph.values import UNDEFINED, Value
 
@@ -41,12 +33,6 @@ GRAPH_OVERHEAD_BYTES: Final = 1_000
 
 NODE_OVERHEAD_BYTES: Final = 250
 """... and what each of those takes, with a small result."""
-
-MAX_SNAPSHOT_ROW_COUNT: Final = 500
-"""Rows of a map whose results a light snapshot has."""
-
-MAX_SNAPSHOT_ROW_BYTES: Final = 1_000_000
-"""Bytes of the results that it has of all maps together."""
 
 
 def open_bytes(run: GraphRun) -> int:
@@ -131,42 +117,6 @@ def recount(run: GraphRun) -> None:
             run.live += result_bytes(node.result)
         if node.nested is not None:
             node.nested.live = sum(map(row_bytes, node.nested.results.values()))
+            failed = [row for row in node.nested.missing.values() if row.why == "failed"]
+            node.nested.live += sum(row_bytes(row.message) for row in failed)
             run.live += node.nested.live
-
-
-@dataclass(slots=True)
-class SnapshotRoom:
-    """What is left for results of maps in one snapshot, and the different `rows` that its maps have."""
-
-    left: int = MAX_SNAPSHOT_ROW_BYTES
-    rows: list[Rows] = field(default_factory=list[Rows])
-    _known: dict[tuple[Any, ...], int] = field(default_factory=dict[tuple[Any, ...], int])
-
-    def takes(self, nested: Nested) -> bool:
-        """Whether the results of this node go in."""
-        if len(nested.results) > MAX_SNAPSHOT_ROW_COUNT or nested.live > self.left:
-            return False
-        self.left -= nested.live
-        return True
-
-    def number_of(self, rows: Rows) -> int:
-        """The number among `rows` of those that are made of the same objects."""
-        inputs = [(name, id(item)) for each in (rows.values, rows.columns) for name, item in each.items()]
-        same = id(rows.rows), rows.row_key, rows.limit, rows.invalid, *inputs
-        number = self._known.setdefault(same, len(self.rows))
-        if number == len(self.rows):
-            self.rows.append(rows)
-        return number
-
-
-def starts_data(starts: Sequence[Start], room: SnapshotRoom | None) -> Value:
-    """The starts of a node, or the number of those of a map among the rows of a light snapshot."""
-    if isinstance(starts, Rows):
-        return rows_data(starts) if room is None else room.number_of(starts)
-    return [start.values for start in starts]
-
-
-def rows_data(rows: Rows) -> Value:
-    """Everything of a map's rows, as plain data."""
-    names = ("rows", "row_key", "columns", "values", "limit", "invalid")
-    return {name: getattr(rows, name) for name in names}

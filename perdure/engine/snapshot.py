@@ -26,16 +26,15 @@ from math import inf
 from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules, Starting
-from perdure.engine.live_bytes import SnapshotRoom, rows_data, starts_data
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
-from perdure.engine.starts import Rows, Start, numbers, ranges
-from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Observer, Outcome
+from perdure.engine.snapshot_nested import SnapshotRoom, nested_data, nested_of, outcome_of, rows_data
+from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
-from perdure.graph.values import UNDEFINED, UNREADABLE, Value, is_dict
+from perdure.graph.values import UNDEFINED, UNREADABLE, Value
 
 SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""
@@ -53,7 +52,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
     """Everything that has happened so far; to be taken between two events.
 
     A `light` one leaves out the results of large maps: the scheduler that is made of it continues
-    until such a map is over, and then raises Withheld (perdure.engine.live_bytes).
+    until such a map is over, and then raises Withheld (perdure.engine.snapshot_nested).
     """
     board, room = scheduler.board, SnapshotRoom() if light else None
     documents: list[Value] = []
@@ -86,6 +85,7 @@ def restore(
     agents: Collection[str] | None = None,
     observe: Observer | None = None,
     event_steps: float = inf,
+    quorums: bool = True,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
 
@@ -98,7 +98,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:
@@ -172,29 +172,8 @@ def _node_data(
         if value != fresh:
             data[key] = value
     if node.nested is not None:
-        data["nested"] = _nested_data(node.nested, documents, room)
+        data["nested"] = nested_data(node.nested, documents, room)
     return data
-
-
-def _nested_data(nested: Nested, documents: Mapping[int, int], room: SnapshotRoom | None) -> dict[str, Value]:
-    withheld = nested.withheld or (room is not None and not room.takes(nested))
-    return {
-        "call": nested.call,
-        "agent": nested.agent,
-        "params": nested.params,
-        "document": None if nested.plan is None else documents[id(nested.plan)],
-        "starts": starts_data(nested.starts, room),
-        "want_all": nested.want_all,
-        "rule": nested.rule,
-        "opened": nested.opened,
-        "children": list(nested.children),
-        "withheld": withheld,
-        "rows": [] if withheld else ranges(list(nested.results)),
-        "results": [] if withheld else [nested.results[row] for row in sorted(nested.results)],
-        "kept": [] if withheld else [[ranges(rows), stored] for rows, stored in nested.kept],
-        "failed": nested.failed,
-        "outcome": None if nested.outcome is None else [nested.outcome.value, nested.outcome.failure],
-    }
 
 
 def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
@@ -222,7 +201,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], row
     run.map_index, run.want_all = data.get("map_index"), data.get("want_all", False)
     run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
-    run.outcome = _outcome(data.get("outcome"))
+    run.outcome = outcome_of(data.get("outcome"))
     run.renew()
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans, rows)
@@ -244,32 +223,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows:
     node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
-        node.nested = _nested(data["nested"], plans, rows)
-
-
-def _nested(data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[Value]) -> Nested:
-    starts: Value = data["starts"]
-    starts = rows[starts] if isinstance(starts, int) else starts
-    return Nested(
-        call=data["call"],
-        agent=data["agent"],
-        params=data["params"],
-        starts=Rows(**starts) if is_dict(starts) else [Start(values=values) for values in starts],
-        plan=None if data["document"] is None else plans[int(data["document"])],
-        want_all=data["want_all"],
-        rule=data["rule"],
-        opened=data["opened"],
-        withheld=data["withheld"],
-        children=list(data["children"]),
-        results=dict(zip(numbers(data["rows"], len(data["results"])), data["results"], strict=True)),
-        kept=[(numbers(rows, data["opened"]), stored) for rows, stored in data["kept"]],
-        failed=data["failed"],
-        outcome=_outcome(data["outcome"]),
-    )
-
-
-def _outcome(data: Value) -> Outcome | None:
-    return None if data is None else Outcome(*data)
+        node.nested = nested_of(data["nested"], plans, rows)
 
 
 def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
