@@ -10,7 +10,8 @@ from math import inf
 from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
-from perdure.engine.live_bytes import carried_bytes, open_bytes, recount, result_bytes, row_bytes
+from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
+from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -42,13 +43,14 @@ class Rules:
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
-    (perdure.engine.fuel).
+    (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
     """
 
     options: RunOptions
     agents: frozenset[str] | None
     own: frozenset[str]
     event_steps: float = inf
+    quorums: bool = True
 
     @property
     def is_bounded(self) -> bool:
@@ -85,6 +87,7 @@ class Board:
     used_calls: int = 0
     used_iterations: int = 0
     live: int = 0
+    _measure: Measure = field(default_factory=Measure)
     is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
 
@@ -112,18 +115,18 @@ class Board:
 
     def hold_result(self, run: GraphRun, result: Value) -> None:
         """A node of `run` is to have this result. Raises QuotaExceeded."""
-        if self.is_bounded and (size := result_bytes(result)):
+        if self.is_bounded and (size := self._measure.result(result)):
             self.hold(run, size)
 
     def hold(self, run: GraphRun, size: int) -> None:
         """Graph `run` holds `size` bytes more. Raises QuotaExceeded where that is too much for the run."""
         run.live += size
         self.live += size
-        self._check_live()
-
-    def _check_live(self) -> None:
         if self.live > self.quotas.live:
-            raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
+            self._refuse_live()
+
+    def _refuse_live(self) -> None:
+        raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
 
     def collect_row(self, run: GraphRun, nested: Nested, child: GraphRun, value: Value) -> None:
         """The row `child` of a node of `run` is over with these results. Raises QuotaExceeded."""
@@ -131,11 +134,26 @@ class Board:
         nested.children.remove(child.id)
         del self.runs[child.id]
         if self.is_bounded:
-            size = row_bytes(value)
+            size = self._measure.row(value)
             nested.live += size
             run.live += size
             self.live += size - child.live
-            self._check_live()
+            if self.live > self.quotas.live:
+                self._refuse_live()
+
+    def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
+        """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
+        doomed = [*child.walk(self.runs)]
+        self.stop(doomed)
+        for inner in doomed:
+            del self.runs[inner.id]
+            self.live -= inner.live
+        nested.children.remove(child.id)
+        nested.missing[child.map_index or 0] = missing
+        if self.is_bounded:
+            size = row_bytes(missing.message)
+            nested.live += size
+            self.hold(run, size)
 
     def carry_over(self, run: GraphRun) -> None:
         """Another iteration of `run` begins, and holds what its loop carries over. Raises QuotaExceeded."""
@@ -145,6 +163,7 @@ class Board:
     def recount(self) -> None:
         """Counts again what all graphs hold."""
         if self.is_bounded:
+            self._measure = Measure()
             for run in self.runs.values():
                 recount(run)
             self.live = sum(run.live for run in self.runs.values())
@@ -166,7 +185,8 @@ class Board:
         if flight is None or not flight.node:
             return "a pause in long work"
         run = self.runs[flight.run]
-        kind = "deadline" if run.nodes[flight.node].deadline == call else "timeout"
+        node = run.nodes[flight.node]
+        kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
         return f"{kind} of {run.path_of(flight.node)}"
 
     def put_off(self, run: GraphRun, name: str = "") -> None:
@@ -195,8 +215,10 @@ class Board:
             end = "." if index is None else f"[{index}]."
             run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         if self.is_bounded:
-            run.own_bytes = open_bytes(run)
-            self.hold(run, run.own_bytes)
+            run.own_bytes = run.live = open_bytes(run)
+            self.live += run.live
+            if self.live > self.quotas.live:
+                self._refuse_live()
         return run
 
     def put_run(self, number: int, plan: Plan) -> GraphRun:
@@ -222,6 +244,12 @@ class Board:
         if call is not None and self.calls.pop(call, None) is not None:
             self.commands.append(CancelCall(call))
 
+    def cancel_timers(self, nested: Nested) -> None:
+        """The times at which the rows of a node end are of no use any more."""
+        for timer in nested.timers:
+            self.cancel(timer)
+        nested.timers.clear()
+
     def show(self, run: GraphRun, name: str, text: str | None) -> None:
         """Sends what a node's `console` asks to show, if anything."""
         if text is not None:
@@ -229,6 +257,7 @@ class Board:
 
     def discard(self, run: GraphRun, nested: Nested) -> None:
         """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
+        self.cancel_timers(nested)
         doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
         self.stop(doomed)
         for inner in doomed:
@@ -259,6 +288,8 @@ class Board:
         self.cancel(node.call)
         self.cancel(node.timer)
         self.cancel(node.deadline)
+        if node.nested is not None:
+            self.cancel_timers(node.nested)
         if node.reserved:
             self.slots.close_nested(run.id, label)
         self.slots.release(label)

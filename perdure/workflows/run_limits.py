@@ -25,7 +25,7 @@ _STATUS_KEY = SearchAttributeKey.for_keyword(names.STATUS_ATTRIBUTE)
 
 @dataclass(slots=True)
 class RunLimits:
-    """The quotas of a run on bytes, and on seconds since `began_ms`; `wake` is called when time is up."""
+    """The quotas of a run on bytes, and on seconds since `began_ms`; `notify` is called when time is up."""
 
     host: Host
     quotas: Quotas

@@ -26,7 +26,7 @@ END_OF_TASK_TIMER_S: Final = 0.001
 class WorkflowTaskBudget:
     """Counts what this workflow task has sent and waited for, and in `total` the bytes of the run, both ways.
 
-    `wake` is called when the next workflow task has begun.
+    `notify` is called when the next workflow task has begun.
     """
 
     host: Host
