@@ -143,9 +143,7 @@ def _running(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
         case Phase.LOST:
             beat = last.beat or last.started
             finding = f"{place}: no heartbeat of worker {last.worker} since {_clock(beat)}"
-            hint = (
-                "another worker gets the call 10 s (or `heartbeat`) after the last heartbeat"
-            )
+            hint = "another worker gets the call 10 s (or `heartbeat`) after the last heartbeat"
             return Cause("lost", finding, hint, beat)
         case _:
             where = f" with worker {last.worker}" if last.worker else ""
