@@ -98,8 +98,8 @@ async def test_what_a_delta_refers_to_stays_as_long_as_it(
     text = "".join(f"{number} " for number in range(3_000))
     base, unused = await claims.keep(text), await claims.keep(text[::-1])
     delta, lost = (
-        await claims.keep(f"{text}!", made_of=base),
-        await claims.keep(f"{text[::-1]}!", made_of=unused),
+        await claims.keep(f"{text}!", near=base),
+        await claims.keep(f"{text[::-1]}!", near=unused),
     )
     assert all(isinstance(each, BlobRef) for each in (base, unused, delta, lost))
     names = [each.digest for each in (base, unused, delta, lost) if isinstance(each, BlobRef)]

@@ -196,7 +196,7 @@ class AgentActivities:
             results = await self._together(agent, calls, delivery)
             return pack(results, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
-        return await self.claims.packed(result, made_of=delivery.made_of(calls[0]), **delivery.metadata())
+        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
 
     async def _called(
         self, agent: Agent | None, call: AgentCall, delivery: Delivery, limited: bool = True
@@ -238,7 +238,7 @@ class AgentActivities:
         """The answer to one of the calls that share this activity: they fail apart from each other."""
         try:
             result = await self._called(agent, call, delivery, limited=False)
-            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.made_of(call))))
+            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.near(call))))
         except Exception as error:
             return encoded(failure_of(error))
 

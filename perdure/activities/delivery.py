@@ -29,7 +29,7 @@ class Delivery:
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
 
-    def made_of(self, call: AgentCall) -> Value:
+    def near(self, call: AgentCall) -> Value:
         """What the result of a call may have in common with the store: inputs that it got copies of."""
         return call.inputs if self.far else None
 

@@ -218,7 +218,7 @@ class Segment:
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
-            result, size = self._wait_for(self.claims.keep(result, made_of=command.inputs)), 500
+            result, size = self._wait_for(self.claims.keep(result, near=command.inputs)), 500
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))

@@ -20,7 +20,6 @@ Rejected
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sized
@@ -44,6 +43,7 @@ from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_p
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
 from perdure.storage.value_objects import ValueObjects
+from perdure.storage.value_threads import in_value_thread
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,7 @@ class ClaimCheck:
         store = None if settings.store is None else open_store(settings.store)
         return cls(store, settings.store_above, codec)
 
-    async def packed(self, value: Value, made_of: Value = None, **metadata: Any) -> RawValue:
+    async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
 
         `near` is what the value was made of: what it has in common with values of the store in there is not
@@ -95,9 +95,9 @@ class ClaimCheck:
         bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
         for name in metadata:  # belongs to this answer, not to the value
             bare.metadata.pop(f"perdure-{name}", None)
-        return pack(await self._put(value, bare, made_of), **metadata)
+        return pack(await self._put(value, bare, near), **metadata)
 
-    async def keep(self, value: Value, above: int | None = None, made_of: Value = None) -> Value:
+    async def keep(self, value: Value, above: int | None = None, near: Value = None) -> Value:
         """`value`, or where it is kept: then with all that is deferred in it. `above` is less than usual.
 
         `near` as in `packed`.
@@ -106,7 +106,7 @@ class ClaimCheck:
         if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
             return value
         payload = to_payload(value, limited=False)
-        return value if len(payload.data) <= limit else await self._put(value, payload, made_of)
+        return value if len(payload.data) <= limit else await self._put(value, payload, near)
 
     async def shrink(self, value: Value, limit: int) -> Value:
         """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
@@ -147,7 +147,7 @@ class ClaimCheck:
         try:
             if largest < THREADED_CODEC_BYTES:
                 return replaced(value, redeemed)
-            return await asyncio.to_thread(replaced, value, redeemed)
+            return await in_value_thread(replaced, value, redeemed)
         except UNREADABLE as error:  # what is said about an object is not true of it
             reason = f"{type(error).__name__}: {error}"[:MAX_UNREADABLE_CHARS]
             raise MalformedPayload(f"a value of the store is not what it should be: {reason}") from error
@@ -167,7 +167,7 @@ class ClaimCheck:
         """What a run asks to know: all of a value, or a small one and where a large one is kept."""
         value = await self.redeem(deferred)
         if not whole:
-            return await self.keep(value, made_of=deferred)
+            return await self.keep(value, near=deferred)
         size = _size(value)
         if size > MAX_FETCHED_VALUE_BYTES:
             raise FinalError(
@@ -191,9 +191,9 @@ class ClaimCheck:
             return {**node, "graph": await self.keep_statics(node["graph"])} if "graph" in node else node
         return {**node, "value": await self.keep(node["value"])} if "value" in node else node
 
-    async def _put(self, value: Value, payload: Payload | None, made_of: Value = None) -> BlobRef:
+    async def _put(self, value: Value, payload: Payload | None, near: Value = None) -> BlobRef:
         assert self.store is not None
-        bases = [base for deferred in deferred_in([made_of, value]) for base in sources(deferred)]
+        bases = [base for deferred in deferred_in([near, value]) for base in sources(deferred)]
         if payload is None or next(deferred_in(value), None) is not None:
             value = await self.redeem(value)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
@@ -258,4 +258,4 @@ def _most(value: Value) -> float:
 async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:
     """Encodes in a thread what may take long: a long string, or many members."""
     is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
-    return await asyncio.to_thread(work) if is_large else work()
+    return await in_value_thread(work) if is_large else work()

@@ -136,7 +136,7 @@ async def test_300_iterations_of_2_kb_take_less_than_3_mb(
     for value in islice(growing(Random(1)), 300):
         claims = ClaimCheck(open_store(url), 65_536, codec)
         kept = await claims.keep(
-            value, made_of={"array": Projection(kept, (("array", False),))} if kept else None
+            value, near={"array": Projection(kept, (("array", False),))} if kept else None
         )
     store = open_store(url)
     reader = ClaimCheck(store, 65_536, codec)
@@ -151,7 +151,7 @@ async def test_what_is_new_is_stored_as_before() -> None:
     claims = ClaimCheck(open_store("memory://new"), 1_000)
     base = await claims.keep(prose(Random(1), 50_000))
     for value in (prose(Random(2), 50_000), {"rows": list(range(20_000))}, "x" * 50_000):
-        kept = await claims.keep(value, made_of=base)
+        kept = await claims.keep(value, near=base)
         assert isinstance(kept, BlobRef)
         assert kept == await claims.keep(value)
         assert not kept.digest.endswith(DELTA)
@@ -166,8 +166,8 @@ async def test_a_part_of_a_much_larger_value_is_not_compared_with_it() -> None:
     assert (await kept_name(claims, text[:13_000], base)).endswith(DELTA)
 
 
-async def kept_name(claims: ClaimCheck, value: Any, made_of: Any) -> str:
-    kept = await claims.keep(value, made_of=made_of)
+async def kept_name(claims: ClaimCheck, value: Any, near: Any) -> str:
+    kept = await claims.keep(value, near=near)
     assert isinstance(kept, BlobRef)
     return kept.digest
 
