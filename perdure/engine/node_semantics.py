@@ -27,6 +27,9 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, 
 
 _NONE: Final = frozenset[str]()
 
+HEDGE_MARK: Final = "~2"
+"""What the path of the second of two calls ends with."""
+
 MAX_SHOWN_QUEUE_CHARS: Final = 100
 """Characters of what cannot be the name of a task queue that a message repeats."""
 
@@ -167,11 +170,16 @@ def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
     return agents is None or agent in agents or on_queue
 
 
-def queue_of(run: GraphRun, plan: ComputedPlan) -> str | None:
+def fallback_of(run: GraphRun, fallback: Template) -> Value:
+    """What a node has instead of a result, as it is now."""
+    return _members(fallback, run)["fallback"]
+
+
+def queue_of(run: GraphRun, template: Template | None) -> str | None:
     """The task queue that data gives, None where it does not. Raises AgentError for what cannot be one."""
-    if plan.queue is None:
+    if template is None:
         return None
-    queue = run.resolved.resolve(_members(plan.queue, run)["queue"])
+    queue = run.resolved.resolve(_members(template, run)["queue"])
     if not isinstance(queue, str) or not queue:
         shown = to_string(queue)[:MAX_SHOWN_QUEUE_CHARS]
         raise AgentError(f"queue: {shown!r} is not the name of a task queue", hint="refer to a string")
@@ -186,8 +194,9 @@ def agent_call(
     inputs: Value,
     params: Mapping[str, Value],
     queue: str | None = None,
+    is_hedge: bool = False,
 ) -> RunAgent:
-    """The command that calls `agent` for a node, under the call that the node has.
+    """The command that calls `agent` for a node, under the call that the node has; `is_hedge` for its second.
 
     `queue` is the task queue that `queue_of` gave.
     """
@@ -201,8 +210,10 @@ def agent_call(
         path, key = run.path_of(name), run.key_of(name)
         if plan.repeat_until is not None and node.retries:
             key = f"{key}#{node.retries}"  # it is other work: under one key its answer would never change
+    if is_hedge:
+        path += HEDGE_MARK
     return RunAgent(  # by position: by name it takes more than twice as long
-        node.call or 0,
+        (node.hedge if is_hedge else node.call) or 0,
         name,
         path,
         key,

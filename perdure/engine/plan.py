@@ -38,7 +38,8 @@ class ComputedPlan:
     is looked at on every result, even when the node has started: the failure is that of the node
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
     several references, and what one of them reads is within the bound. `queue` makes an object with
-    the task queue under this name, where that comes from data.
+    the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
+    calls, and `fallback` for what the node has instead of a result.
     """
 
     agent: str | Reference
@@ -53,10 +54,12 @@ class ComputedPlan:
     condition: Reference | None = None
     unless: Reference | None = None
     default: Value = UNDEFINED
+    fallback: Template | None = None
     retry: float = 0
     repeat_until: Value | Reference = None
     graph: Value | Reference = None
     queue: Template | None = None
+    hedge_queue: Template | None = None
     is_result: bool = False
     priority: float = 0
     label: str | None = None
@@ -183,6 +186,9 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     unless = parse_reference(node["unless"]) if _has(node, "unless") else None
     label = node.get("label")
     queue = _queue(node.get("queue"))
+    fallback = compile_inputs({"fallback": node["fallback"]}) if "fallback" in node else None
+    hedge = node.get("hedge")
+    hedge_queue = compile_inputs({"queue": hedge["queue"]}) if is_dict(hedge) and "queue" in hedge else None
     probe = None
     if _has(node, "anyInput"):
         probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
@@ -190,7 +196,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         is_measured=len(inputs.references) > 1,
-        needs=_needs((inputs, pass_through, queue), (agent, graph, condition, unless)),
+        needs=_needs((inputs, pass_through, queue, fallback, hedge_queue), (agent, graph, condition, unless)),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         params=spread(node.get("params")),
@@ -198,11 +204,13 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         pass_through=pass_through,
         condition=condition,
         unless=unless,
+        fallback=fallback,
         default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
         retry=_number(node.get("retry")),
         repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
         queue=queue,
+        hedge_queue=hedge_queue,
         is_result=_has(node, "isResult"),
         priority=_number(node.get("priority")),
         label=label if isinstance(label, str) else None,
@@ -246,7 +254,7 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
-_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat")
+_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
 def _options(node: dict[str, Value]) -> NodeOptions:
@@ -261,7 +269,12 @@ def _options(node: dict[str, Value]) -> NodeOptions:
         deadline=node.get("deadline"),
         batch=int(node.get("batch", 1)),
         heartbeat=node.get("heartbeat"),
+        hedge_after=_hedge_after(node.get("hedge")),
     )
+
+
+def _hedge_after(hedge: Value) -> float | None:
+    return float(hedge["after"]) if is_dict(hedge) else None
 
 
 def _number(value: Value) -> float:

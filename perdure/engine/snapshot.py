@@ -44,6 +44,12 @@ READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 
 _FRESH: Final = NodeRun()
 
+_NODE_FIELDS: Final = (
+    *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
+    *("hedge", "hedge_timer"),
+)
+"""What is written of a node where it differs from a fresh one."""
+
 
 def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
     """Everything that has happened so far; to be taken between two events.
@@ -162,7 +168,7 @@ def _node_data(
         data["state"] = str(node.state)
     elif static is None and node.pending != run.plan.computed[name].needs:
         data["pending"] = sorted(node.pending)
-    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"):
+    for key in _NODE_FIELDS:
         if getattr(node, key) != getattr(_FRESH, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
@@ -216,6 +222,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> No
     node.retries, node.error = data.get("retries", 0), data.get("error")
     node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
+    node.hedge, node.hedge_timer = data.get("hedge"), data.get("hedge_timer")
     if "nested" in data:
         node.nested = nested_of(data["nested"], plans)
 
@@ -241,6 +248,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
-        noted = again = agent_call(scheduler.rules, run, name, *called)
+        is_hedge = run.nodes[name].hedge == call
+        noted = again = agent_call(scheduler.rules, run, name, *called, is_hedge=is_hedge)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again
