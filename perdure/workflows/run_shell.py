@@ -179,7 +179,8 @@ class RunShell:
             await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
             self._now = now_ms(self._host)
             return
-        if not self._continuation.is_holding and not self._values.is_open:
+        is_held = self._is_blocked() if self.placement.orders_locals else self._values.is_open
+        if not self._continuation.is_holding and not is_held:
             self._outbox.pump()
         if not self._is_blocked():
             self._values.begin()
@@ -187,6 +188,8 @@ class RunShell:
             await self._look_ahead(scheduler)
         if not self._is_blocked():
             self.people.index()
+        if not self._is_blocked() and self._outbox.take_local():
+            return
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
