@@ -27,9 +27,6 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, 
 
 _NONE: Final = frozenset[str]()
 
-HEDGE_MARK: Final = "~2"
-"""What the path of the second of two calls ends with."""
-
 MAX_SHOWN_QUEUE_CHARS: Final = 100
 """Characters of what cannot be the name of a task queue that a message repeats."""
 
@@ -194,9 +191,8 @@ def agent_call(
     inputs: Value,
     params: Mapping[str, Value],
     queue: str | None = None,
-    is_hedge: bool = False,
 ) -> RunAgent:
-    """The command that calls `agent` for a node, under the call that the node has; `is_hedge` for its second.
+    """The command that calls `agent` for a node, under the call that the node has.
 
     `queue` is the task queue that `queue_of` gave.
     """
@@ -210,10 +206,8 @@ def agent_call(
         path, key = run.path_of(name), run.key_of(name)
         if plan.repeat_until is not None and node.retries:
             key = f"{key}#{node.retries}"  # it is other work: under one key its answer would never change
-    if is_hedge:
-        path += HEDGE_MARK
     return RunAgent(  # by position: by name it takes more than twice as long
-        (node.hedge if is_hedge else node.call) or 0,
+        node.call or 0,
         name,
         path,
         key,

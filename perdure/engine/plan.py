@@ -184,11 +184,8 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     graph = _graph(node, graphs)
     condition = parse_reference(node["if"]) if _has(node, "if") else None
     unless = parse_reference(node["unless"]) if _has(node, "unless") else None
-    label = node.get("label")
     queue = _queue(node.get("queue"))
-    fallback = compile_inputs({"fallback": node["fallback"]}) if "fallback" in node else None
-    hedge = node.get("hedge")
-    hedge_queue = compile_inputs({"queue": hedge["queue"]}) if is_dict(hedge) and "queue" in hedge else None
+    fallback, hedge_queue = _one("fallback", node), _one("queue", node.get("hedge"))
     probe = None
     if _has(node, "anyInput"):
         probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
@@ -213,7 +210,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         hedge_queue=hedge_queue,
         is_result=_has(node, "isResult"),
         priority=_number(node.get("priority")),
-        label=label if isinstance(label, str) else None,
+        label=_label(node.get("label")),
         console=node.get("console"),
         filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
@@ -223,6 +220,15 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
 def _queue(text: Value) -> Template | None:
     template = compile_inputs({"queue": text})
     return template if template.references else None
+
+
+def _label(value: Value) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _one(key: str, source: Value) -> Template | None:
+    """What makes an object with this key of `source` alone, None where it is not there."""
+    return compile_inputs({key: source[key]}) if is_dict(source) and key in source else None
 
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:

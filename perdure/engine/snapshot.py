@@ -26,6 +26,7 @@ from math import inf
 from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules, Starting
+from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
@@ -248,7 +249,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
-        is_hedge = run.nodes[name].hedge == call
-        noted = again = agent_call(scheduler.rules, run, name, *called, is_hedge=is_hedge)
+        make = second_call if run.nodes[name].hedge == call else agent_call
+        noted = again = make(scheduler.rules, run, name, *called)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -149,8 +149,8 @@ _COMPUTED: Final[dict[str, Schema]] = {
         examples=[{"text": "not available"}],
     ),
     "hedge": {
-        "description": "Perdure: a call without an answer after so many milliseconds is made a second time, "
-        "and the first answer counts.",
+        "description": "Perdure: a call without an answer is made a second time, and the first answer "
+        "counts.",
         "type": "object",
         "required": ["after"],
         "properties": {

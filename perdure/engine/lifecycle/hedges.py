@@ -7,12 +7,19 @@ is the order of events in the history, which every replay repeats.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from perdure.engine import node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.messages import RunAgent, StartTimer
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeRun, Outcome
 from perdure.errors import AgentError, FunctionError
+from perdure.graph.values import Value
+
+HEDGE_MARK: Final = "~2"
+"""What the path of the second of two calls ends with."""
 
 
 class Hedges:
@@ -22,8 +29,9 @@ class Hedges:
         self._board = board
         self._rules = rules
 
-    def prepare(self, run: GraphRun, name: str) -> None:
-        """A call has been sent: the second follows after the time that the node sets, if it sets one."""
+    def call(self, run: GraphRun, name: str, command: RunAgent) -> None:
+        """Sends a call. The second follows after the time that the node sets, if it sets one."""
+        self._board.send(run, name, command)
         after = run.plan.computed[name].options.hedge_after
         if after is not None:
             timer = run.nodes[name].hedge_timer = self._board.new_call()
@@ -43,7 +51,7 @@ class Hedges:
         self._board.count_call()
         node.hedge = self._board.new_call()
         called = first.agent, first.inputs, first.params, queue
-        self._board.send(run, name, node_semantics.agent_call(self._rules, run, name, *called, is_hedge=True))
+        self._board.send(run, name, second_call(self._rules, run, name, *called))
 
     def is_outlived(self, node: NodeRun, call: int, outcome: Outcome) -> bool:
         """Whether this answer is a failure, and the other call of the node may still have a result."""
@@ -57,3 +65,18 @@ class Hedges:
                 self._board.cancel(call)
             node.hedge_timer = node.hedge = None
         node.call = None
+
+
+def second_call(
+    rules: Rules,
+    run: GraphRun,
+    name: str,
+    agent: str,
+    inputs: Value,
+    params: Mapping[str, Value],
+    queue: str | None,
+) -> RunAgent:
+    """The command that calls `agent` for a node once more, under its second call."""
+    command = node_semantics.agent_call(rules, run, name, agent, inputs, params, queue)
+    command.call, command.path = run.nodes[name].hedge or 0, command.path + HEDGE_MARK
+    return command

@@ -197,8 +197,7 @@ class NodeLifecycle:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
             called = agent, inputs, params, queue
-            board.send(run, name, node_semantics.agent_call(self.rules, run, name, *called))
-            self.hedges.prepare(run, name)
+            self.hedges.call(run, name, node_semantics.agent_call(self.rules, run, name, *called))
         return True
 
     # Answered, over
