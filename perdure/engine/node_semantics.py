@@ -186,10 +186,11 @@ def agent_call(
     inputs: Value,
     params: Mapping[str, Value],
     queue: str | None = None,
+    granted: Mapping[str, Value] | None = None,
 ) -> RunAgent:
     """The command that calls `agent` for a node, under the call that the node has.
 
-    `queue` is the task queue that `queue_of` gave.
+    `queue` is the task queue that `queue_of` gave, `granted` what the call may do.
     """
     node, plan = run.nodes[name], run.plan.computed[name]
     config = rules.options.config
@@ -216,6 +217,7 @@ def agent_call(
         run.plan.version,
         run.plan.verbose,
         _options(run, plan, queue),
+        granted,
     )
 
 

@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
+from perdure.engine.authority import Authority
 from perdure.engine.board import Board, InFlight, Rules, Starting
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
@@ -35,6 +36,7 @@ from perdure.engine.snapshot_nested import nested_data, nested_of, outcome_of
 from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, UNREADABLE, Value
+from perdure.policy.grant import Grant
 
 SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""
@@ -81,6 +83,7 @@ def restore(
     observe: Observer | None = None,
     event_steps: float = inf,
     quorums: bool = True,
+    authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
 
@@ -93,7 +96,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:
@@ -112,7 +115,7 @@ def _restored(
     board.fuel.resume(data.get("steps", 0), data.get("pause"), data.get("put_off", ()))
     board.resolved.remember(data.get("known", {}))
     for item in data["runs"]:
-        _add_run(board, item, plans)
+        _add_run(board, item, plans, rules.authority)
     board.recount()
     for number, name in data["queue"]:
         plan = board.runs[number].plan.computed[name]
@@ -184,7 +187,7 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     return data | {"turns": command.turns}
 
 
-def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
+def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], authority: Authority) -> None:
     """Puts a graph on the board, and takes the slots that its nodes hold."""
     plan = plans[int(data["document"])]
     run = board.put_run(data["id"], plan)
@@ -197,6 +200,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
     run.outcome = outcome_of(data.get("outcome"))
     run.renew()
+    run.grant = _grant(board, run, authority)
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans)
     for name, node in run.nodes.items():
@@ -204,6 +208,16 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
         run.holds += node.state is NodeState.WAITING and node.call is not None
         if node.state is NodeState.EXECUTING:
             board.slots.hold(run.id, plan.computed[name].label, node.reserved)
+
+
+def _grant(board: Board, run: GraphRun, authority: Authority) -> Grant | None:
+    """What the nodes of a graph may do: it follows from the graphs around it, which are on the board."""
+    if run.parent is None:
+        return authority.root(run.plan)
+    number, name = run.parent
+    outer = board.runs[number]
+    nested = outer.nodes[name].nested
+    return None if nested is None else authority.inside(outer, name, nested.agent, run.plan)
 
 
 def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
@@ -241,6 +255,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
-        noted = again = agent_call(scheduler.rules, run, name, *called)
+        granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
+        noted = again = agent_call(scheduler.rules, run, name, *called, granted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again
