@@ -52,6 +52,14 @@ class Authority:
         """What the graph of the run may do; None where nothing is restricted."""
         return _narrowed(self.grant, plan.needs) if self.counts else None
 
+    def of(self, run: GraphRun, runs: Mapping[int, GraphRun]) -> Grant | None:
+        """The same of a graph that is restored: it follows from the `runs` around it."""
+        if run.parent is None:
+            return self.root(run.plan)
+        number, name = run.parent
+        nested = runs[number].nodes[name].nested
+        return None if nested is None else self.inside(runs[number], name, nested.agent, run.plan)
+
     def inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
         """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""
         if not self.counts:

@@ -24,6 +24,7 @@ from perdure.protocol.names import (
     NOTICE,
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
+    SLOT_SHARED,
     STATUS_ATTRIBUTE,
     WORKFLOW,
 )
@@ -116,7 +117,7 @@ def test_error_types() -> None:
 
 
 def test_types_of_failures_that_are_no_exceptions() -> None:
-    assert AGENT_ABSENT == "AgentAbsent"
+    assert (AGENT_ABSENT, SLOT_SHARED) == ("AgentAbsent", "SlotShared")
     assert Failure("m", "timed-out", final=True).kind == "DeadlineExceeded"
 
 
