@@ -105,9 +105,18 @@ class Authority:
             raise self._refusal(grant.refusing("agents", agent, is_pure=is_pure), "agents", place, agent)
         if queue is not None and not grant.allows("queues", queue):
             raise self._refusal(grant.refusing("queues", queue), "queues", place, queue)
-        for kind, value in ((AGENT, plan.agent), (GRAPH, plan.graph if agent in self.own else None)):
-            if isinstance(value, Reference) and not grant.allows("dynamic", kind):
-                raise self._refusal(grant.refusing("dynamic", kind), "dynamic", place, kind)
+        for choice, value in ((AGENT, plan.agent), (GRAPH, plan.graph if agent in self.own else None)):
+            if isinstance(value, Reference):
+                self._check_choice(grant, choice, place)
+
+    def check_choice(self, run: GraphRun, name: str, choice: str) -> None:
+        """Raises NotGranted where data may not choose this for a node, whatever it chooses."""
+        if self.counts and run.grant is not None:
+            self._check_choice(run.grant, choice, run.path_of(name))
+
+    def _check_choice(self, grant: Grant, choice: str, place: str) -> None:
+        if not grant.allows("dynamic", choice):
+            raise self._refusal(grant.refusing("dynamic", choice), "dynamic", place, choice)
 
     def _refusal(self, clause: frozenset[str], kind: str, place: str, name: str) -> NotGranted:
         is_of_profile = self.grant is not None and clause in getattr(self.grant, kind)

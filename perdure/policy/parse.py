@@ -49,12 +49,11 @@ class Policy:
 class _Reader:
     """Notes what is wrong, and reads on: a check reports every problem."""
 
-    code: str
-    problems: list[Problem] = field(default_factory=list[Problem])
+    findings: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     groups: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     def wrong(self, place: str, finding: str, hint: str) -> None:
-        self.problems.append(Problem(self.code, place, finding, hint))
+        self.findings.append((place, finding, hint))
 
     def mapping(self, place: str, data: Any, keys: Collection[str] | None, hint: str) -> Mapping[str, Any]:
         """`data` if it is a mapping, with no keys but these; None allows any name."""
@@ -139,36 +138,37 @@ def _quoted(value: Any) -> str:
     return repr(value)[:MAX_SHOWN_NAME_CHARS]
 
 
-def grant_problems(place: str, data: Any, code: str = "allow") -> Iterator[Problem]:
+def grant_problems(place: str, data: Any) -> Iterator[Problem]:
     """What is wrong with the grant `data` of a graph, at `place`."""
-    reader = _Reader(code)
+    reader = _Reader()
     reader.members(place, data)
-    yield from reader.problems
+    for where, finding, hint in reader.findings:
+        yield Problem("allow", where, finding, hint)
 
 
 def grant_of(data: Any) -> Grant:
     """The grant that a graph names. What is wrong with it allows nothing."""
-    reader = _Reader("allow")
+    reader = _Reader()
     members = reader.members("", data)
-    return NOTHING if reader.problems else Grant.of(**members)
+    return NOTHING if reader.findings else Grant.of(**members)
 
 
 def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]]:
     """The policy, and every problem of it; None if there is one."""
-    reader = _Reader("policy")
+    reader = _Reader()
     data = reader.mapping("", data, POLICY_KEYS, "write policy: 1, profile: NAME and profiles: at the top")
     if data and data.get("policy") != POLICY_FORMAT:
         reader.wrong("policy", "the form of this policy is not known here", f"write policy: {POLICY_FORMAT}")
     _read_groups(reader, data.get("groups", {}))
     profiles = _profiles(reader, data.get("profiles", {}))
     name = data.get("profile")
-    if not reader.problems and (not isinstance(name, str) or name not in profiles):
+    if not reader.findings and (not isinstance(name, str) or name not in profiles):
         there = (
             f"there are {', '.join(profiles)}" if profiles else "write profiles: {NAME: {agents: ['@pure']}}"
         )
         reader.wrong("profile", f"profile names the profile of all runs, and {_quoted(name)} is none", there)
-    if reader.problems or not isinstance(name, str):
-        return None, reader.problems
+    if reader.findings or not isinstance(name, str):
+        return None, [Problem("policy", place, finding, hint) for place, finding, hint in reader.findings]
     return Policy(profile=name, profiles=profiles, digest=digest), []
 
 

@@ -129,3 +129,9 @@ def test_a_policy_that_is_wrong_runs_nothing(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, policy=policy_file(tmp_path, profile="nobody"))
     with pytest.raises(GraphError, match="profile names the profile of all runs"):
         played({"nodes": {"a": COPY}}, settings)
+
+
+def test_a_refusal_names_a_few(tmp_path: Path) -> None:
+    names = [f"agent{number}" for number in range(20)]
+    _, ending = played({"nodes": {"a": {**COPY, "allow": {"agents": names}}}}, Settings(home=tmp_path))
+    assert ending.partition("\n")[0].endswith("agent15 and 12 more)")

@@ -53,5 +53,14 @@ def test_pure_stands_for_pure_agents_and_nothing_else() -> None:
 
 
 def test_what_cannot_be_read_allows_nothing() -> None:
-    for data in (None, [], "x", {"agents": 5}, {"agents": [5]}, {"agents": [[[]]]}, {"minds": [["a"]]}):
+    unreadable: list[Any] = [
+        None,
+        [],
+        "x",
+        {"agents": 5},
+        {"agents": [5]},
+        {"agents": [[[]]]},
+        {"minds": [["a"]]},
+    ]
+    for data in unreadable:
         assert Grant.read(data) == NOTHING

@@ -149,3 +149,8 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
         assert policy.profile == profile
         assert file.current() is policy
     assert PolicyFile().current() is None
+
+
+def test_a_long_name_is_cut() -> None:
+    _, problems = policy_of({"policy": 1, "profile": "a", "profiles": {"a": {"agents": ["x " * 1_000]}}})
+    assert [len(problem.finding) for problem in problems] == [60 + len(" is not a name")]

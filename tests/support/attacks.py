@@ -79,7 +79,7 @@ def agents(effects: Effects) -> list[Any]:
     def tool_model(inputs: Any) -> Any:
         if inputs["messages"]:
             return {"message": {"role": "assistant", "content": "done"}}
-        calls = [
+        calls: list[Any] = [
             {"id": name, "name": name, "arguments": {}}
             for name in ("lamp--on", "transfer--now", "fileReadAgent--x")
         ]
