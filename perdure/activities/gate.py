@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from perdure.engine.authority import refusal
+from perdure.engine.granting.authority import refusal
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import GraphError, TransientError
 from perdure.graph.values import Value

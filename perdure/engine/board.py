@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TypeAlias
 
-from perdure.engine.authority import Authority
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
+from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (

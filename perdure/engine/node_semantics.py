@@ -190,11 +190,10 @@ def agent_call(
 ) -> RunAgent:
     """The command that calls `agent` for a node, under the call that the node has.
 
-    `queue` is the task queue that `queue_of` gave, `granted` what the call may do.
+    `queue` is the one that `queue_of` gave, `granted` what the call may do.
     """
     node, plan = run.nodes[name], run.plan.computed[name]
-    config = rules.options.config
-    if config:
+    if config := rules.options.config:
         config = config_of(config, agent, whole=node.reserved)
     if not run.iteration and not node.retries:  # as path_of and key_of, which most nodes need not ask
         path, key = run.path + name, run.key + name

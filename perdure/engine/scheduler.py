@@ -21,9 +21,9 @@ from math import inf
 from typing import assert_never
 
 from perdure.engine import loops
-from perdure.engine.authority import Authority
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import Fuel
+from perdure.engine.granting.authority import Authority
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.lifecycle.call_answers import CallAnswers
 from perdure.engine.lifecycle.events import GraphEvents

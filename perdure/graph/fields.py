@@ -72,7 +72,7 @@ MAP_INDEX: Final = "__mapIndex"
 
 
 def needs_of(document: Value) -> Value:
-    """What a graph says in `metadata.needs`, None where that is no mapping and so means something else."""
+    """What a graph says in `metadata.needs`, None where that is not a mapping and so means something else."""
     metadata = document.get("metadata") if is_dict(document) else None
     needs = metadata.get("needs") if is_dict(metadata) else None
     return needs if is_dict(needs) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
-from perdure.engine.authority import Authority
+from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
 from perdure.engine.state import Observer
 from perdure.lineage.recall import Recall

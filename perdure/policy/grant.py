@@ -60,7 +60,7 @@ class Grant:
     @classmethod
     def read(cls, data: Any) -> Grant:
         """The grant that `written` wrote. What cannot be read, or has a kind unknown here, allows nothing."""
-        if not is_mapping(data) or not set(data) <= set(KINDS):
+        if not is_mapping(data) or not set(data) <= set(GRANT_KINDS):
             return NOTHING
         try:
             return cls(**{kind: _minimal(map(frozenset, clauses)) for kind, clauses in data.items()})
@@ -98,7 +98,7 @@ def is_mapping(data: Any) -> TypeGuard[Mapping[str, Any]]:
 @lru_cache(maxsize=1024)
 def meet(one: Grant, other: Grant) -> Grant:
     """What both allow."""
-    return Grant(*(_minimal(getattr(one, kind) | getattr(other, kind)) for kind in KINDS))
+    return Grant(*(_minimal(getattr(one, kind) | getattr(other, kind)) for kind in GRANT_KINDS))
 
 
 def _minimal(clauses: Iterable[frozenset[str]]) -> Clauses:
@@ -109,11 +109,11 @@ def _minimal(clauses: Iterable[frozenset[str]]) -> Clauses:
 
 @lru_cache(maxsize=1024)
 def _written(grant: Grant) -> Written:
-    written = {kind: sorted(sorted(clause) for clause in getattr(grant, kind)) for kind in KINDS}
+    written = {kind: sorted(sorted(clause) for clause in getattr(grant, kind)) for kind in GRANT_KINDS}
     return {kind: clauses for kind, clauses in written.items() if clauses}
 
 
-KINDS: Final = tuple(item.name for item in fields(Grant))
+GRANT_KINDS: Final = tuple(item.name for item in fields(Grant))
 """The kinds of things that a grant is about."""
 
 NOTHING: Final = Grant.of()

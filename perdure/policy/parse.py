@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from perdure.errors import Problem
-from perdure.policy.grant import AGENT, ANY, GRAPH, KINDS, NOTHING, PURE, Grant, is_mapping
+from perdure.policy.grant import AGENT, ANY, GRANT_KINDS, GRAPH, NOTHING, PURE, Grant, is_mapping
 
 POLICY_FORMAT: Final = 1
 """The number of the form of policy files."""
@@ -21,11 +21,11 @@ POLICY_FORMAT: Final = 1
 POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles")
 NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
 _LISTED_NAME: Final = re.compile(r"[^\s*@][^\s*]*")
-DYNAMIC: Final = (AGENT, GRAPH)
+CHOICES: Final = (AGENT, GRAPH)
 _FROM: Final = "from"
 
 MAX_SHOWN_NAME_CHARS: Final = 60
-"""Characters of what is no name that a finding repeats."""
+"""Characters of a wrong name that a finding repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class _Reader:
             elif key not in keys:
                 near = get_close_matches(key, keys, n=1)
                 hint_of_key = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(keys)}"
-                self.wrong(inner, f"there is no key {_quoted(key)} here", hint_of_key)
+                self.wrong(inner, f"{_quoted(key)} is an unknown key", hint_of_key)
         return data
 
     def names(self, place: str, data: Any, *, sets: bool) -> frozenset[str]:
@@ -81,10 +81,10 @@ class _Reader:
         if not isinstance(data, list):
             self.wrong(place, f"{_shown(place)} is a list of names", hint)
             return frozenset()
-        found: set[str] = set()
+        names: set[str] = set()
         for index, name in enumerate(cast("list[Any]", data)):
-            found |= self._name(_inside(place, index), name, sets)
-        return frozenset(found)
+            names |= self._name(_inside(place, index), name, sets)
+        return frozenset(names)
 
     def _name(self, place: str, name: Any, sets: bool) -> frozenset[str]:
         if not isinstance(name, str):
@@ -97,7 +97,7 @@ class _Reader:
             if name[1:] in self.groups:
                 return self.groups[name[1:]]
             there = ", ".join(f"@{group}" for group in ("pure", *self.groups))
-            self.wrong(place, f"there is no group {_quoted(name)}", f"there are {there}")
+            self.wrong(place, f"{_quoted(name)} is an unknown group", f"there are {there}")
         elif not _LISTED_NAME.fullmatch(name):
             self.wrong(place, f"{_quoted(name)} is not a name", "write it without spaces")
         else:
@@ -107,16 +107,16 @@ class _Reader:
     def chosen(self, place: str, data: Any) -> frozenset[str]:
         """The list `dynamic`."""
         names = self.names(place, data, sets=False)
-        for name in sorted(names.difference(DYNAMIC, [ANY])):
-            self.wrong(place, f"data may not choose {_quoted(name)}", f"there are {', '.join(DYNAMIC)}")
+        for name in sorted(names.difference(CHOICES, [ANY])):
+            self.wrong(place, f"data may not choose {_quoted(name)}", f"there are {', '.join(CHOICES)}")
         return names
 
     def members(self, place: str, data: Any, more: Collection[str] = ()) -> dict[str, frozenset[str]]:
         """The names for each kind that `data` mentions."""
         hint = "write a mapping, such as {agents: ['@pure']}"
-        data = self.mapping(place, data, (*KINDS, *more), hint)
+        data = self.mapping(place, data, (*GRANT_KINDS, *more), hint)
         members: dict[str, frozenset[str]] = {}
-        for kind in KINDS:
+        for kind in GRANT_KINDS:
             if kind in data:
                 inner = _inside(place, kind)
                 names = self.chosen(inner, data[kind]) if kind == "dynamic" else None
@@ -176,8 +176,7 @@ def _read_groups(reader: _Reader, data: Any) -> None:
     for group, names in reader.mapping("groups", data, None, "write groups: {NAME: [agent]}").items():
         if group == PURE[1:]:
             reader.wrong(f"groups.{group}", f"{PURE} has its meaning already", "choose another name")
-        found = reader.names(f"groups.{group}", names, sets=True)
-        reader.groups[str(group)] = found
+        reader.groups[str(group)] = reader.names(f"groups.{group}", names, sets=True)
 
 
 def _profiles(reader: _Reader, data: Any) -> dict[str, Grant]:
@@ -193,7 +192,7 @@ def _profiles(reader: _Reader, data: Any) -> dict[str, Grant]:
             there = ", ".join(known) or "none"
             reader.wrong(
                 f"{place}.{_FROM}",
-                f"there is no profile {_quoted(base)} before this one",
+                f"{_quoted(base)} is not a profile above this one",
                 f"there are {there}",
             )
             base = None

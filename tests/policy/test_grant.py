@@ -5,23 +5,28 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from perdure.policy.grant import KINDS, NOTHING, ONLY_PURE, Grant, meet
+from perdure.policy.grant import GRANT_KINDS, NOTHING, ONLY_PURE, Grant, meet
 
 NAMES = ("@pure", "*", "a", "b", "c", "agent", "graph")
 NAME_SETS = st.frozensets(st.sampled_from(NAMES), max_size=4)
 SIMPLE = st.builds(Grant.of, NAME_SETS, NAME_SETS, NAME_SETS)
 GRANTS = st.one_of(SIMPLE, st.just(Grant()), st.just(NOTHING), st.builds(meet, SIMPLE, SIMPLE))
 
+LAW = settings(
+    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+
 
 def allowed(grant: Grant) -> set[tuple[Any, ...]]:
     """Everything of a small world that a grant allows."""
     agents = {("agent", n, p) for n, p in product("abcd", (False, True)) if grant.allows_agent(n, is_pure=p)}
-    return agents | {(kind, n) for kind in KINDS[1:] for n in NAMES[2:] if grant.allows(kind, n)}
+    return agents | {(kind, n) for kind in GRANT_KINDS[1:] for n in NAMES[2:] if grant.allows(kind, n)}
 
 
+@LAW
 @given(GRANTS, GRANTS, GRANTS)
 def test_the_meet_has_the_laws_of_a_semilattice(one: Grant, two: Grant, three: Grant) -> None:
     assert meet(one, one) == one
@@ -31,6 +36,7 @@ def test_the_meet_has_the_laws_of_a_semilattice(one: Grant, two: Grant, three: G
     assert meet(one, NOTHING) == NOTHING
 
 
+@LAW
 @given(GRANTS, GRANTS, GRANTS)
 def test_the_meet_allows_what_both_allow(one: Grant, two: Grant, three: Grant) -> None:
     assert allowed(meet(one, two)) == allowed(one) & allowed(two)
@@ -40,6 +46,7 @@ def test_the_meet_allows_what_both_allow(one: Grant, two: Grant, three: Grant) -
         assert meet(one, three).is_within(meet(two, three))
 
 
+@LAW
 @given(GRANTS)
 def test_what_is_written_is_read(grant: Grant) -> None:
     assert Grant.read(grant.written()) == grant

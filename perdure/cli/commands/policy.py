@@ -15,12 +15,12 @@ from typing import Any
 
 from perdure.cli import output
 from perdure.cli.inputs import graphs
-from perdure.engine.authority import Authority
+from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.verdicts import Judgement, judged
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.static_refusals import Judgement, judged
 from perdure.errors import UsageError
 from perdure.graph.check import modernized
-from perdure.policy.grant import KINDS, Grant
+from perdure.policy.grant import GRANT_KINDS, Grant
 from perdure.policy.parse import Policy
 from perdure.settings import Settings
 from perdure.settings.policy_file import read_policy
@@ -75,7 +75,7 @@ def _facts(policy: Policy) -> dict[str, Any]:
 
 def allowed(grant: Grant) -> dict[str, list[str]]:
     """The names that a profile allows, for each kind; "*" for all."""
-    return {kind: sorted(next(iter(getattr(grant, kind)), {"*"})) for kind in KINDS}
+    return {kind: sorted(next(iter(getattr(grant, kind)), {"*"})) for kind in GRANT_KINDS}
 
 
 def _lines(policy: Policy) -> list[str]:

@@ -178,9 +178,8 @@ class NodeLifecycle:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
-            final = isinstance(error, FinalError)  # it would be as large again, or is not allowed
             board.count_call()
-            return not self.fail(run, name, NodeState.FAILED, str(error), final)
+            return not self.fail(run, name, NodeState.FAILED, str(error), isinstance(error, FinalError))
         if plan.console is not None:
             board.show(run, name, node_semantics.console_before(plan, inputs))
         board.count_call()
