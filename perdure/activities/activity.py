@@ -100,7 +100,7 @@ class AgentActivities:
         elif beginning is not None:
             with calls_at_work(self.journal, beginning.run or activity.info().workflow_run_id or "") as work:
                 segment = self._new_segment(work)
-                first = await self._threads.run(self._first, segment, beginning, directory)
+                first = await self._threads.run(beginning.run, self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
@@ -117,7 +117,7 @@ class AgentActivities:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         read: SegmentRequest = unpack(request, SegmentRequest)
         with calls_at_work(self.journal, read.run) as work:
-            return pack(await self._threads.run(self._new_segment(work).play, read))
+            return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 
     def _new_segment(self, work: CallsAtWork) -> Segment:
         return Segment(
