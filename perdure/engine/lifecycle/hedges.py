@@ -46,11 +46,12 @@ class Hedges:
             return
         try:
             queue = node_semantics.queue_of(run, plan.hedge_queue) or first.options.queue
+            granted = self._rules.authority.of_call(run, name, first.agent, queue)
         except (ValueNeeded, AgentError, FunctionError):
             return  # there is nowhere to send it: the first call remains
         self._board.count_call()
         node.hedge = self._board.new_call()
-        called = first.agent, first.inputs, first.params, queue
+        called = first.agent, first.inputs, first.params, queue, granted
         self._board.send(run, name, second_call(self._rules, run, name, *called))
 
     def is_outlived(self, node: NodeRun, call: int, outcome: Outcome) -> bool:
@@ -75,8 +76,9 @@ def second_call(
     inputs: Value,
     params: Mapping[str, Value],
     queue: str | None,
+    granted: Mapping[str, Value] | None = None,
 ) -> RunAgent:
     """The command that calls `agent` for a node once more, under its second call."""
-    command = node_semantics.agent_call(rules, run, name, agent, inputs, params, queue)
+    command = node_semantics.agent_call(rules, run, name, agent, inputs, params, queue, granted)
     command.call, command.path = run.nodes[name].hedge or 0, command.path + HEDGE_MARK
     return command
