@@ -192,9 +192,8 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     unless = parse_reference(node["unless"]) if _has(node, "unless") else None
     queue = _queue(node.get("queue"))
     fallback, hedge_queue = _one("fallback", node), _one("queue", node.get("hedge"))
-    probe = None
-    if _has(node, "anyInput"):
-        probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
+    shown = {key: raw[key] for key in raw if key != "params"}
+    probe = compile_inputs(shown) if _has(node, "anyInput") else None
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,

@@ -48,7 +48,7 @@ def _object_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
 
 def _hedge_problems(place: str, hedge: Value) -> Iterator[Problem]:
     after = hedge.get("after") if is_dict(hedge) else None
-    if not is_number(after) or not 0 < after <= MAX_NODE_TIME_MS:
+    if after is None or not is_number(after) or not 0 < after <= MAX_NODE_TIME_MS:
         hint = "write hedge: {after: 5000}, and the queue of the second call if it is another"
         yield Problem("hedge", place, "hedge says after how many milliseconds to call again", hint)
     elif is_dict(hedge) and "queue" in hedge and not (isinstance(hedge["queue"], str) and hedge["queue"]):

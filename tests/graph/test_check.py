@@ -418,8 +418,8 @@ def test_an_endless_loop_is_no_reason_to_refuse() -> None:
     )
 
 
-OLD = {"agentId": "copyAgent", "inputs": {}}
-NEW = {"agent": "copyAgent", "inputs": {}}
+OLD: dict[str, Any] = {"agentId": "copyAgent", "inputs": {}}
+NEW: dict[str, Any] = {"agent": "copyAgent", "inputs": {}}
 
 
 @pytest.mark.parametrize(
