@@ -72,15 +72,10 @@ class PerRun(logging.Filter):
             counts, self._second, self._counts = self._counts, second, {}
             for run, count in counts.items():
                 if count > MAX_RUN_LINE_COUNT:
-                    left_out = count - MAX_RUN_LINE_COUNT
-                    logging.getLogger(OWN_LOGGER).warning(
-                        "run %s: %d more lines were left out", run, left_out
-                    )
-        details: Any = getattr(record, "temporal_activity", None) or getattr(
-            record, "temporal_workflow", None
-        )
-        run = details.get("workflow_id") if isinstance(details, dict) else None
-        if not isinstance(run, str):
+                    message = f"run {run}: {count - MAX_RUN_LINE_COUNT} more lines were left out"
+                    logging.getLogger(OWN_LOGGER).warning(message)
+        run = _run_of(record)
+        if run is None:
             return True
         self._counts[run] = self._counts.get(run, 0) + 1
         return self._counts[run] <= MAX_RUN_LINE_COUNT

@@ -21,6 +21,7 @@ import httpx2
 
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.net.name_lookup import LOOKUP_TIMEOUT_S, look_up
+from perdure.net.response_head import trace
 
 if TYPE_CHECKING:
     import ssl
@@ -234,7 +235,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         url = self._guard.check(request.url)
         host, port = _host(url), url.port or PORTS[url.scheme]
         addresses = await self._guard.addresses(host, port)
-        extensions = {**request.extensions, **({} if addresses == [host] else {"sni_hostname": host})}
+        extensions = {**request.extensions, "trace": trace}
+        extensions |= {} if addresses == [host] else {"sni_hostname": host}
         for count, address in enumerate(addresses, 1):
             sent = httpx2.Request(
                 request.method,

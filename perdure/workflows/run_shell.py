@@ -225,8 +225,7 @@ class RunShell:
             self._continuation.give_up()
         elif not self._turns.has_next():
             self.close()
-            # On the build that is current by then, where workers have builds.
-            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE  # to the current build
             workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
 
     def _written(self, scheduler: Scheduler) -> RawValue:
