@@ -32,6 +32,7 @@ class _State:
     bytes: float
     people: _Object = field(default_factory=dict[str, Value])
     recalled: str = ""
+    granted: _Object = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
