@@ -10,6 +10,7 @@ from math import inf
 from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
+from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
@@ -44,6 +45,7 @@ class Rules:
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
     (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
+    `authority` decides what calls and graphs are allowed.
     """
 
     options: RunOptions
@@ -51,6 +53,7 @@ class Rules:
     own: frozenset[str]
     event_steps: float = inf
     quorums: bool = True
+    authority: Authority = field(default_factory=Authority)
 
     @property
     def is_bounded(self) -> bool:
@@ -186,8 +189,8 @@ class Board:
             return "a pause in long work"
         run = self.runs[flight.run]
         node = run.nodes[flight.node]
-        kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
-        return f"{kind} of {run.path_of(flight.node)}"
+        kinds = {node.deadline: "deadline", node.timer: "timeout", node.hedge_timer: "second call"}
+        return f"{kinds.get(call, 'end of the rows')} of {run.path_of(flight.node)}"
 
     def put_off(self, run: GraphRun, name: str = "") -> None:
         """Puts off an iteration of `run`, or the graphs that its node `name` is to open."""
@@ -286,8 +289,8 @@ class Board:
     def _stop_node(self, run: GraphRun, name: str) -> None:
         node, label = run.nodes[name], run.plan.computed[name].label
         self.cancel(node.call)
-        self.cancel(node.timer)
-        self.cancel(node.deadline)
+        for call in (node.timer, node.deadline, node.hedge_timer, node.hedge):
+            self.cancel(call)
         if node.nested is not None:
             self.cancel_timers(node.nested)
         if node.reserved:

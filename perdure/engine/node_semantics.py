@@ -167,11 +167,16 @@ def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
     return agents is None or agent in agents or on_queue
 
 
-def queue_of(run: GraphRun, plan: ComputedPlan) -> str | None:
+def fallback_of(run: GraphRun, fallback: Template) -> Value:
+    """What a node has instead of a result, as it is now."""
+    return _members(fallback, run)["fallback"]
+
+
+def queue_of(run: GraphRun, template: Template | None) -> str | None:
     """The task queue that data gives, None where it does not. Raises AgentError for what cannot be one."""
-    if plan.queue is None:
+    if template is None:
         return None
-    queue = run.resolved.resolve(_members(plan.queue, run)["queue"])
+    queue = run.resolved.resolve(_members(template, run)["queue"])
     if not isinstance(queue, str) or not queue:
         shown = to_string(queue)[:MAX_SHOWN_QUEUE_CHARS]
         raise AgentError(f"queue: {shown!r} is not the name of a task queue", hint="refer to a string")
@@ -186,14 +191,14 @@ def agent_call(
     inputs: Value,
     params: Mapping[str, Value],
     queue: str | None = None,
+    granted: Mapping[str, Value] | None = None,
 ) -> RunAgent:
     """The command that calls `agent` for a node, under the call that the node has.
 
-    `queue` is the task queue that `queue_of` gave.
+    `queue` is the one that `queue_of` gave, `granted` what the call may do.
     """
     node, plan = run.nodes[name], run.plan.computed[name]
-    config = rules.options.config
-    if config:
+    if config := rules.options.config:
         config = config_of(config, agent, whole=node.reserved)
     if not run.iteration and not node.retries:  # as path_of and key_of, which most nodes need not ask
         path, key = run.path + name, run.key + name
@@ -216,6 +221,7 @@ def agent_call(
         run.plan.version,
         run.plan.verbose,
         _options(run, plan, queue),
+        granted,
     )
 
 

@@ -12,12 +12,14 @@ from sys import intern
 from typing import Any, Final
 
 from perdure.engine.messages import NodeOptions
-from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed
+from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed, needs_of
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import FunctionCall, Reference, parse_path, parse_reference
 from perdure.graph.template import Template
 from perdure.graph.template_compiler import compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy, ordered_keys
+from perdure.policy.grant import Grant
+from perdure.policy.parse import grant_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,9 @@ class ComputedPlan:
     is looked at on every result, even when the node has started: the failure is that of the node
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
     several references, and what one of them reads is within the bound. `queue` makes an object with
-    the task queue under this name, where that comes from data.
+    the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
+    calls, and `fallback` for what the node has instead of a result. `allow` narrows what the
+    call, or the graphs inside the node, may do.
     """
 
     agent: str | Reference
@@ -54,16 +58,19 @@ class ComputedPlan:
     condition: Reference | None = None
     unless: Reference | None = None
     default: Value = UNDEFINED
+    fallback: Template | None = None
     retry: float = 0
     repeat_until: Value | Reference = None
     graph: Value | Reference = None
     queue: Template | None = None
+    hedge_queue: Template | None = None
     is_result: bool = False
     priority: float = 0
     label: str | None = None
     console: Value = None
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
+    allow: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,7 @@ class Plan:
 
     `required` are the static nodes that nothing updates: they must have a value; `updated` are the others,
     without the index of the loop. `batch` is the largest of
-    its nodes.
+    its nodes. `needs` is all that the graph asks to be allowed, None where it does not say.
     """
 
     document: Mapping[str, Value]
@@ -90,6 +97,7 @@ class Plan:
     version: Value = VERSION
     verbose: bool = False
     batch: int = 1
+    needs: Grant | None = None
 
 
 def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
@@ -123,6 +131,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
+        needs=None if (declared := needs_of(document)) is None else grant_of(declared),
     )
 
 
@@ -180,7 +189,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     probe = None
     if _has(node, "anyInput"):
         probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
-    templates = inputs, of_keys.get("pass_through"), of_keys.get("queue")
+    templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue")))
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
@@ -197,6 +206,11 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
 def _queue(text: Value) -> Template | None:
     template = compile_inputs({"queue": text})
     return template if template.references else None
+
+
+def _hedge_queue(hedge: Value) -> Template | None:
+    """What makes an object with the queue of `hedge` alone, None where it names none."""
+    return compile_inputs({"queue": hedge["queue"]}) if is_dict(hedge) and "queue" in hedge else None
 
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
@@ -229,28 +243,8 @@ def _repeat_until(value: Value) -> Value | Reference:
     return parse_path(exists, functions=False) or exists
 
 
-def _label(value: Value) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _pass_through(value: Value) -> Template:
-    return compile_inputs(spread(value))
-
-
-def _output(value: Value) -> Template:
-    return compile_output(spread(value))
-
-
-def _filter_params(value: Value) -> Value:
-    return {} if value is None else value
-
-
-def _as_it_is(value: Value) -> Value:
-    return value
-
-
 _PLAIN = NodeOptions()
-_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat")
+_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
 def _options(node: dict[str, Value]) -> NodeOptions:
@@ -265,7 +259,12 @@ def _options(node: dict[str, Value]) -> NodeOptions:
         deadline=node.get("deadline"),
         batch=int(node.get("batch", 1)),
         heartbeat=node.get("heartbeat"),
+        hedge_after=_hedge_after(node.get("hedge")),
     )
+
+
+def _hedge_after(hedge: Value) -> float | None:
+    return float(hedge["after"]) if is_dict(hedge) else None
 
 
 def _number(value: Value) -> float:
@@ -280,18 +279,21 @@ _KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
     ("priority", "priority", _number),
     ("repeatUntil", "repeat_until", _repeat_until),
     ("queue", "queue", _queue),
-    ("label", "label", _label),
-    ("console", "console", _as_it_is),
-    ("filterParams", "filter_params", _filter_params),
+    ("fallback", "fallback", lambda value: compile_inputs({"fallback": value})),
+    ("hedge", "hedge_queue", _hedge_queue),
+    ("allow", "allow", lambda value: None if value is None else grant_of(value)),
+    ("label", "label", lambda value: value if isinstance(value, str) else None),
+    ("console", "console", lambda value: value),
+    ("filterParams", "filter_params", lambda value: {} if value is None else value),
 )
 """The keys of a node, the fields of ComputedPlan that they set, and what makes a key's value the field's."""
 
 _TRUTHY_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
-    ("passThrough", "pass_through", _pass_through),
-    ("output", "output", _output),
+    ("passThrough", "pass_through", lambda value: compile_inputs(spread(value))),
+    ("output", "output", lambda value: compile_output(spread(value))),
     ("if", "condition", parse_reference),
     ("unless", "unless", parse_reference),
-    ("defaultValue", "default", _as_it_is),
+    ("defaultValue", "default", lambda value: value),
     ("isResult", "is_result", js_truthy),
 )
 """The same; a value that JavaScript takes for false is as none at all."""

@@ -66,7 +66,7 @@ def memory_shell(
 
     With `answers`, nodes that wait for a person wait for `MemoryShell.human_tasks.answer`.
 
-    Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
+    Raises GraphError for a graph or a policy that is wrong, UsageError for an input that fits no node.
     """
     environment = environment or MemoryEnvironment()
     by_name, failures = {**catalog(), **agents_by_name(agents)}, FailureLog()
@@ -76,6 +76,7 @@ def memory_shell(
         agents=by_name,
         observe=_noting(failures, environment.observe),
         event_steps=MAX_EVENT_STEP_COUNT,
+        authority=environment.authority(by_name),
     )
     return MemoryShell(scheduler, by_name, environment, answers, failures)
 

@@ -32,6 +32,7 @@ class _State:
     bytes: float
     people: _Object = field(default_factory=dict[str, Value])
     recalled: str = ""
+    granted: _Object = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,8 @@ class _Node:
     timer: int | None = None
     deadline: int | None = None
     reserved: bool = False
+    hedge: int | None = None
+    hedge_timer: int | None = None
     nested: _Object = field(default_factory=dict[str, Value])
 
 

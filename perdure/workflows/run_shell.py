@@ -33,7 +33,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
-from perdure.protocol.agents import Placement
+from perdure.protocol.agents import Placement, narrowed
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
@@ -44,7 +44,7 @@ from perdure.workflows.host import Host, now_ms
 from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.notices import Notices
 from perdure.workflows.run_limits import RunLimits, stopped
-from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
+from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_large_state, keep_values
 from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
@@ -62,7 +62,9 @@ class RunShell:
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self.page = startup.directory.page
-        self.placement = Placement(startup.directory, request.options.bypass_agents)
+        directory = narrowed(startup.directory, None if state is None else state.get("granted"))
+        self.placement = Placement(directory, request.options.bypass_agents)
+        self._rules = self.placement.rules(request.queue)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
         if state is not None:
@@ -74,7 +76,7 @@ class RunShell:
         self._dispatcher = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._budget, self.notify
         )
-        place = host, request, startup.directory, self.placement, self.progress, self._turns
+        place = host, request, directory, self.placement, self.progress, self._turns
         self._segments = Segments(*place, self._budget, self.notify, self._send)
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
@@ -121,8 +123,7 @@ class RunShell:
 
     def _new_scheduler(self) -> Scheduler:
         document, options, observe = self._request.document, self._request.options, self.progress.observe
-        names, steps, quorums = self.placement.names, self.placement.event_steps, self.placement.quorums
-        return Scheduler(document, options, agents=names, observe=observe, event_steps=steps, quorums=quorums)
+        return Scheduler(document, options, observe=observe, **self._rules)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
@@ -130,9 +131,8 @@ class RunShell:
         if state is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        rules, observe = self.placement, self.progress.observe
-        place = rules.names, observe, rules.event_steps, rules.quorums
-        scheduler, commands = restore(state["scheduler"], self._request.options, *place)
+        options, observe = self._request.options, self.progress.observe
+        scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 
@@ -216,6 +216,7 @@ class RunShell:
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
+        await keep_large_state(self._host, scheduler, self.has_store)
         request = self._written(scheduler)
         if len(request.payload.data) > MAX_STATE_BYTES and self.has_store:
             await keep_values(self._host, scheduler)
@@ -224,8 +225,7 @@ class RunShell:
             self._continuation.give_up()
         elif not self._turns.has_next():
             self.close()
-            # On the build that is current by then, where workers have builds.
-            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE  # to the current build
             workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
 
     def _written(self, scheduler: Scheduler) -> RawValue:
@@ -235,6 +235,7 @@ class RunShell:
             "progress": self.progress.state(),
             "began": self._began,
             "bytes": self._budget.total,
+            **self.placement.granted(),
             **self.human_tasks.state(),
             **self._segments.state(),
         }

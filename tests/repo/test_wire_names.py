@@ -25,6 +25,7 @@ from perdure.protocol.names import (
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
     SLOT_SHARED,
+    STATE_IN_PORTIONS,
     STATUS_ATTRIBUTE,
     WORKFLOW,
 )
@@ -41,7 +42,7 @@ FIELDS = {
         bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
-        verbose timeout bypassed deadline keyed_by_work""",
+        verbose timeout bypassed deadline keyed_by_work grant""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
     payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",
@@ -56,7 +57,7 @@ FIELDS = {
         asked answers notify""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
-    " channels page quorums",
+    " channels page quorums grants profile",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
@@ -76,6 +77,7 @@ def test_patches() -> None:
     assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
+    assert STATE_IN_PORTIONS == "state-in-portions"
 
 
 def test_workflow() -> None:
