@@ -36,6 +36,7 @@ COMMANDS = {
     "result": ("runs.result", "wait for a run, and print its results"),
     "rerun": ("runs.rerun", "repeat a run with a change: only what depends on it is called"),
     "diff": ("runs.diff", "compare two runs call by call, or two graphs"),
+    "report": ("runs.report", "how well runs went: latency, failures, bytes, cost per unit"),
     "replay-check": ("runs.replay_check", "replay histories with this version: before you deploy it"),
     "answer": ("runs.answer", "answer a node that waits for a person"),
     "pending": ("runs.pending", "what people are asked by the open runs"),
