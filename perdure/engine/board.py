@@ -23,6 +23,7 @@ from perdure.engine.messages import (
     Settle,
     StartTimer,
 )
+from perdure.engine.places import covers
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
@@ -87,11 +88,22 @@ class Board:
     live: int = 0
     is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
+    #: Places of nodes that are not to start, "" for all: with them what is inside, and all rows.
+    paused: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
     def root(self) -> GraphRun:
         """The graph that the run is of."""
         return self.runs[ROOT_RUN_ID]
+
+    def is_paused(self, run: GraphRun, name: str) -> bool:
+        """Whether a node is not to start."""
+        return bool(self.paused) and any(covers(place, run.key_of(name)) for place in self.paused)
+
+    def queue(self, run: GraphRun, name: str) -> None:
+        """Puts a node into the queue."""
+        plan = run.plan.computed[name]
+        self.slots.push(run.id, name, plan.priority, plan.label, is_paused=self.is_paused(run, name))
 
     def new_call(self) -> int:
         """A number that no call of this run ever had."""

@@ -1,8 +1,7 @@
 """A run written down between two events, and restored: for continue-as-new and for segments.
 
-A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the
-values of the run and copies none; each document is there once, and only what differs from a fresh
-start is written.
+A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the values of
+the run and copies none; each document is there once, and only what differs from a fresh start is written.
 
 Invariants
     The restored run answers every further event as the first one would have: same commands, same
@@ -15,8 +14,8 @@ Rejected
     Pickled objects: a run outlives versions, and the layout of classes would be frozen with it.
     A log of the events so far: it grows with the run, which is why the run continues as new.
 
-Not in it are the caller's options and the names of agents, which `restore` receives again, and the
-order in which answers that have arrived are due (turn_order.py), which is the shell's.
+Not in it are the caller's options and the names of agents, which `restore` receives again, and the order in
+which answers that have arrived are due (turn_order.py): the shell's.
 """
 
 from __future__ import annotations
@@ -74,6 +73,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "known": board.resolved.written(),
         **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
+        **({"paused": [*board.paused]} if board.paused else {}),
     }
 
 
@@ -116,9 +116,9 @@ def _restored(
     for item in data["runs"]:
         _add_run(board, item, plans)
     board.recount()
+    board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
-        plan = board.runs[number].plan.computed[name]
-        board.slots.push(number, name, plan.priority, plan.label)
+        board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
     return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
 
