@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
-import secrets
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,12 +16,11 @@ import uvicorn
 from perdure.agents.agent import Agent
 from perdure.client import GraphClient
 from perdure.errors import UsageError
+from perdure.web.access import TOKEN_FILE, WEB_PORT_ID, announced, page_link, token_of
 from perdure.web.app import application
 
 GRACE_S: Final = 2
 """Seconds that open event streams have to end."""
-
-TOKEN_FILE: Final = "ui.token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class WebServer:
     @property
     def link(self) -> str:
         """For a browser: the fragment is neither sent nor logged."""
-        return f"{self.url}/#t={self.token}"
+        return page_link(self.url, self.token)
 
 
 class _Server(uvicorn.Server):
@@ -49,36 +46,20 @@ class _Server(uvicorn.Server):
         yield
 
 
-def token_of(home: Path) -> str:
-    """The token of this home, made at first use and readable by its user only."""
-    file = home / TOKEN_FILE
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    token = secrets.token_urlsafe(32)
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(token)
-    except FileExistsError:  # another process was first
-        return file.read_text(encoding="ascii").strip()
-    return token
-
-
 @asynccontextmanager
 async def serving(
     client: GraphClient,
     *,
     host: str = "127.0.0.1",
-    port: int = 0,
+    port: int | None = 0,
     page: bool = True,
     agents: Mapping[str, Agent] | None = None,
 ) -> AsyncGenerator[WebServer]:
-    """Serves while the block runs. With port 0 the system chooses one.
+    """Serves while the block runs. With port 0 the system chooses one, with None only if 8321 is taken.
 
     Raises UsageError where the port is taken.
     """
-    listener = _listener(host, port)
+    listener = _usual_listener(host) if port is None else _listener(host, port)
     actual = listener.getsockname()[1]
     names = _names(host)
     token = token_of(client.settings.home)
@@ -94,10 +75,12 @@ async def serving(
     )
     server = _Server(config)
     task = asyncio.ensure_future(server.serve([listener]))
+    home, url = client.settings.home, f"http://{_in_url(host)}:{actual}"
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
-        yield WebServer(f"http://{_in_url(host)}:{actual}", token, client.settings.home / TOKEN_FILE)
+        with announced(home, url, actual) if page else nullcontext():
+            yield WebServer(url, token, home / TOKEN_FILE)
     finally:
         server.should_exit = True
         await task
@@ -127,6 +110,13 @@ def _own_addresses() -> set[str]:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _usual_listener(host: str) -> socket.socket:
+    try:
+        return _listener(host, WEB_PORT_ID)
+    except UsageError:
+        return _listener(host, 0)
 
 
 def _listener(host: str, port: int) -> socket.socket:

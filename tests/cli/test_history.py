@@ -50,3 +50,23 @@ def test_why(perdure: Cli) -> None:
     assert (explained["cause"]["code"], explained["chain"]) == ("run-over", ["checked"])
     unknown = perdure("explain", "why", "nowhere")
     assert (unknown.code, "has no node 'nowhere'" in unknown.err) == (2, True)
+
+
+def test_a_run_is_watched_to_its_end(perdure: Cli) -> None:
+    perdure.write("g.yaml", GRAPH)
+    perdure("run", "g.yaml", "--id", "watched", "--queue", "watched", "--detach")
+    watching = perdure.start("status", "watched", "--watch")
+    assert watching.stdout is not None
+    while "waits for a worker on queue 'watched'" not in watching.stdout.readline():
+        assert watching.poll() is None
+    perdure("terminate", "watched")
+    out, _ = watching.communicate(timeout=180)
+    assert (watching.returncode, out.count("\n")) == (0, 1)
+    assert out.startswith("watched (g): terminated after ")
+
+
+def test_where_the_page_of_a_run_is(perdure: Cli) -> None:
+    elsewhere = perdure("open", "a/b", "--print", PERDURE_UI_URL="https://runs.example.org")
+    assert elsewhere.out == "https://runs.example.org/#/run/a%2Fb\n"
+    nowhere = perdure("open", "a", "--print")
+    assert (nowhere.code, "the page is not being served" in nowhere.err) == (2, True)

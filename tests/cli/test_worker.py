@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
@@ -37,15 +38,18 @@ def started() -> Iterator[list["subprocess.Popen[str]"]]:
         process.communicate()
 
 
-def until(stream: object, text: str) -> str:
+def until(stream: "IO[str] | None", text: str) -> str:
     line = ""
+    assert stream is not None
     while text not in line:
         line = stream.readline()
         assert line, f"{text!r} never came"
     return line
 
 
-def test_a_worker_serves_tells_its_health_and_drains(perdure: Cli, started):
+def test_a_worker_serves_tells_its_health_and_drains(
+    perdure: Cli, started: list["subprocess.Popen[str]"]
+) -> None:
     port = free_port()
     worker = perdure.start("worker", "--queue", "q1", "--queue", "q2", PERDURE_HEALTH_PORT=str(port))
     started.append(worker)
@@ -70,7 +74,9 @@ def test_a_worker_serves_tells_its_health_and_drains(perdure: Cli, started):
     run.wait(120)
 
 
-def test_a_worker_brings_a_crashed_server_back_and_ends_with_one_that_is_stopped(alone: Cli, started):
+def test_a_worker_brings_a_crashed_server_back_and_ends_with_one_that_is_stopped(
+    alone: Cli, started: list["subprocess.Popen[str]"]
+) -> None:
     settings = Settings(home=alone.folder / "own-home")
     worker = alone.start("worker", "--queue", "q1")
     started.append(worker)
@@ -104,7 +110,9 @@ async def crowded() -> int:
 """
 
 
-def test_a_worker_makes_as_many_calls_at_a_time_as_it_is_told(perdure: Cli, started):
+def test_a_worker_makes_as_many_calls_at_a_time_as_it_is_told(
+    perdure: Cli, started: list["subprocess.Popen[str]"]
+) -> None:
     module = perdure.write("crowd.py", CROWD)
     worker = perdure.start("worker", "--queue", "q4", "--agents", module, "--concurrency", "1")
     started.append(worker)
@@ -116,7 +124,7 @@ def test_a_worker_makes_as_many_calls_at_a_time_as_it_is_told(perdure: Cli, star
     assert (refused.code, "--concurrency: '0' is not a number of calls from 1 up" in refused.err) == (2, True)
 
 
-def test_a_second_signal_ends_at_once(perdure: Cli, started):
+def test_a_second_signal_ends_at_once(perdure: Cli, started: list["subprocess.Popen[str]"]) -> None:
     worker = perdure.start("worker", "--queue", "q3")
     started.append(worker)
     until(worker.stderr, "worker ready")
@@ -138,11 +146,13 @@ def test_a_health_port_that_is_taken(perdure: Cli):
     assert perdure("worker", PERDURE_HEALTH_PORT="http").code == 2
 
 
-def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started):
+def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started: list["subprocess.Popen[str]"]) -> None:
     settings = Settings(home=alone.folder / "own-home")
     dev = alone.start("dev")
     started.append(dev)
+    page = until(dev.stdout, "page").split()[1]
     until(dev.stdout, "Ctrl-C stops")
+    assert alone("open", "r 1", "--print").out == f"{page}/run/r%201\n"
     done = alone("run", alone.write("hello.yaml", HELLO))
     assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
     told = json.loads(alone("server", "status", "--json").out)

@@ -1,4 +1,4 @@
-"""Server, web pages and a worker in the foreground, for the time that you work on graphs.
+"""Server, live page and a worker in the foreground, for the time that you work on graphs.
 
 Ctrl-C ends the worker, and the server if this command started it and no other process uses it.
 """
@@ -42,24 +42,28 @@ async def _main(args: argparse.Namespace, agents: graphs.Agents, settings: Setti
     opening = connection.begin(settings)
     from perdure.cli.running import (  # noqa: PLC0415 -- loads the SDK while the server starts
         queue_choice,
+        web_server,
         worker_loop,
     )
 
     async with connection.connected(settings, opening) as client:
         queues = await queue_choice.served_queues(client, args.queue, agents.origins)
 
-        def ready() -> None:
-            web = client.embedded.ui_url if client.embedded is not None else None
-            lines = [
-                f"server     {client.temporal.service_client.config.target_host}",
-                f"namespace  {client.temporal.namespace}",
-                *([f"web pages  {web}"] if web else []),
-                f"worker     queues {', '.join(queues)}; {len(agents.known)} agents",
-                "Ctrl-C stops",
-            ]
-            output.result("\n".join(lines))
+        async with web_server.live_page(client) as page:
 
-        code = await worker_loop.serve_until_stopped(client, queues, agents, ready)
+            def ready() -> None:
+                web = client.embedded.ui_url if client.embedded is not None else None
+                lines = [
+                    f"page         {page}",
+                    f"server       {client.temporal.service_client.config.target_host}",
+                    f"namespace    {client.temporal.namespace}",
+                    *([f"Temporal UI  {web}"] if web else []),
+                    f"worker       queues {', '.join(queues)}; {len(agents.known)} agents",
+                    "Ctrl-C stops",
+                ]
+                output.result("\n".join(lines))
+
+            code = await worker_loop.serve_until_stopped(client, queues, agents, ready)
         embedded = client.embedded is not None
     if opening is not None:
         opening.close()

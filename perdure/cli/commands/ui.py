@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from perdure.cli import connection, logs, output
 from perdure.cli.running import web_server
 from perdure.settings import Settings
+from perdure.web.access import WEB_PORT_ID
 
 if TYPE_CHECKING:
     from perdure.web.serving import WebServer
@@ -18,7 +19,6 @@ examples:
   perdure ui                               prints the link, and opens it in a browser
   perdure ui --no-open --port 9000
 """
-WEB_PORT_ID = 8321
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

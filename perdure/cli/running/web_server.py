@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from perdure.cli import connection
@@ -14,6 +15,7 @@ from perdure.settings import Settings
 
 if TYPE_CHECKING:
     from perdure.agents.agent import Agent
+    from perdure.client import GraphClient
     from perdure.web.serving import WebServer
 
 
@@ -31,23 +33,41 @@ def checked_host(host: str, *, exposed: bool) -> str:
     return host
 
 
-async def serve(
-    settings: Settings,
-    opening: connection.ServerStart | None,
-    *,
-    host: str,
-    port: int,
-    page: bool,
-    agents: Mapping[str, Agent] | None = None,
-    ready: Callable[[WebServer], None],
-) -> int:
-    """Serves until SIGINT or SIGTERM. `ready` is called when requests are accepted."""
+def _serving() -> Callable[..., AbstractAsyncContextManager[WebServer]]:
+    """perdure.web.serving.serving. Raises UsageError without the extra."""
     try:
         from perdure.web.serving import serving  # noqa: PLC0415 -- the extra, and only here
     except ImportError as error:
         raise UsageError(
             f"the package {error.name} is missing", hint="install Perdure with its extra: perdure[ui]"
         ) from error
+    return serving
+
+
+@asynccontextmanager
+async def live_page(client: GraphClient) -> AsyncGenerator[str]:
+    """Serves the page next to something else while the block runs: its link, or why there is none."""
+    try:
+        served = _serving()(client, port=None)
+    except UsageError as error:
+        yield f"none: {error.finding}; {error.hint}"
+        return
+    async with served as web:
+        yield web.link
+
+
+async def serve(
+    settings: Settings,
+    opening: connection.ServerStart | None,
+    *,
+    host: str,
+    port: int | None,
+    page: bool,
+    agents: Mapping[str, Agent] | None = None,
+    ready: Callable[[WebServer], None],
+) -> int:
+    """Serves until SIGINT or SIGTERM; `ready` is called when it does. `port` is as in `serving`."""
+    serving = _serving()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,10 +12,10 @@ export class ApiError extends Error {
 
 /** Takes the token out of the address, where it must not stay. */
 export function takeToken() {
-  const match = location.hash.match(/^#t=([\w-]+)/);
+  const match = location.hash.match(/^#t=([\w-]+)(\/.*)?$/);
   if (!match) return;
   localStorage.setItem(KEY, match[1]);
-  history.replaceState(null, "", location.pathname + "#/");
+  history.replaceState(null, "", `${location.pathname}#${match[2] ?? "/"}`);
 }
 
 const headers = (more) => ({ Authorization: `Bearer ${localStorage.getItem(KEY) ?? ""}`, ...more });

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perdure.cli import connection, output
 from perdure.cli.progress.progress_table import duration
+from perdure.cli.progress.screen import screen
 from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
 from perdure.graph.text.shown import line
@@ -29,31 +32,65 @@ MAX_INNER_COUNT = 20
 EXAMPLES = """\
 examples:
   perdure status nightly-3
+  perdure status nightly-3 --watch         until it ends
   perdure status nightly-3 --json
 """
+
+STATUS_INTERVAL_S = 1.0
+"""Seconds between two looks at a run that is watched, at least."""
+
+LOOK_TIME_FACTOR = 4
+"""The next look comes after this many times what the last one took."""
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class Look(NamedTuple):
+    """A run at one moment: its report, what it left behind if it has ended, inner nodes that failed."""
+
+    report: RunReport
+    ended: RunResult | None
+    inner: Sequence[NodeModel]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("id", metavar="ID", help="the run")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="as JSON")
+    shape.add_argument("--watch", action="store_true", help="show it again and again, until the run ends")
 
 
 def main(args: argparse.Namespace) -> int:
     """Asks and prints."""
-    return connection.with_client(_main, args)
+    return connection.with_client(_watch if args.watch else _main, args)
 
 
 async def _main(args: argparse.Namespace, client: GraphClient) -> int:
+    look = await _look(client.get(args.id))
+    output.result(as_json(*look) if args.json else "\n".join(lines(*look, datetime.now(UTC))))
+    return 0
+
+
+async def _watch(args: argparse.Namespace, client: GraphClient) -> int:
+    """Shows the run until it has ended: in place on a terminal, elsewhere whenever it is different."""
     run = client.get(args.id)
+    with screen() as show:
+        while True:
+            began = time.monotonic()
+            look = await _look(run)
+            show(lines(*look, datetime.now(UTC)), lines(*look, EPOCH))
+            if look.report.closed is not None:
+                return 0
+            await asyncio.sleep(max(STATUS_INTERVAL_S, (time.monotonic() - began) * LOOK_TIME_FACTOR))
+
+
+async def _look(run: Run) -> Look:
     report = await run.report()
     ended = await end_of(run) if report.closed is not None else None
     inner = await _inner_nodes(run) if ended is not None and ended.failure is not None else []
-    if args.json:
-        output.result(as_json(report, ended, inner))
-    else:
-        output.result("\n".join(lines(report, ended, datetime.now(UTC), inner)))
-    return 0
+    return Look(report, ended, inner)
 
 
 async def end_of(run: Run) -> RunResult | None:
@@ -75,7 +112,7 @@ async def _inner_nodes(run: Run) -> list[NodeModel]:
     return [node for node in nodes if node.parent is not None and node.state in UNFINISHED_STATES]
 
 
-def as_json(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel] = ()) -> str:
+def as_json(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel]) -> str:
     """The report for programs; times are ISO 8601."""
     plain: dict[str, Any] = {
         key: value.isoformat() if isinstance(value, datetime) else value
@@ -90,9 +127,7 @@ def as_json(report: RunReport, ended: RunResult | None, inner: Sequence[NodeMode
     return output.json_text(plain)
 
 
-def lines(
-    report: RunReport, ended: RunResult | None, now: datetime, inner: Sequence[NodeModel] = ()
-) -> list[str]:
+def lines(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel], now: datetime) -> list[str]:
     """The report for people.
 
     `ended` is what the run left behind, if it has ended, `inner` the nodes of its graphs inside that failed.
