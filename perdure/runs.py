@@ -39,6 +39,7 @@ from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.answers import deliver
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
+from perdure.temporal.steering import SteeredRun
 
 if TYPE_CHECKING:
     from perdure.history.rerun import RerunPlan
@@ -56,7 +57,7 @@ QUERY_TIMEOUT = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(SteeredRun):
     """A run, started here or elsewhere. `local` says whether its server is the embedded one."""
 
     temporal: Client

@@ -146,12 +146,11 @@ class Scheduler:
         """What a change means for each node of the run as it is. Raises GraphError, UsageError."""
         return survey(self.board, self.rules, request)
 
-    def steer(self, request: Steering, now_ms: int) -> list[Command]:
-        """Changes the run between two events; the commands that follow.
+    def steer(self, found: Survey, now_ms: int) -> list[Command]:
+        """Changes the run between two events, as a survey of it says; the commands that follow.
 
-        Raises SteeringRefused, GraphError or UsageError, and then has changed nothing.
+        Raises SteeringRefused, and then has changed nothing.
         """
-        found = self.survey(request)
         found.check()
         self.board.clock.now_ms = now_ms
         self.board.fuel.refill()

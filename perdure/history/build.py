@@ -33,6 +33,9 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
     scheduler = None if shell is None else shell.view.scheduler()
+    interventions = () if shell is None else tuple(shell.steering.interventions)
+    if scheduler is not None and interventions:
+        request = _as_changed(request, scheduler.root)
     _foresee(request, replayed)
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
@@ -60,11 +63,20 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         transitions=builder.transitions(),
         calls=replayed.journal.answered_calls(),
         request=request,
+        paused=() if scheduler is None else tuple(scheduler.board.paused),
+        interventions=interventions,
         slots=_slots(replayed.journal.board),
         is_continuing=state is None and last.event_id >= request.options.events,
         position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
+
+
+def _as_changed(request: RunRequest, root: GraphRun) -> RunRequest:
+    """The request as it would be for a run of the graph that people have made of it, with its inputs."""
+    injects = tuple((name, value) for name, value in root.values.items() if name in root.plan.statics)
+    options = replace(request.options, injects=injects)
+    return replace(request, document=root.plan.document, options=options, state=None)
 
 
 def _questions(

@@ -135,11 +135,15 @@ class Placement:
         requested = command.options.queue
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if requested is None or requested == queue or self._allows(requested):
+        if requested is None or self.may_use(requested, queue):
             return None
         return FinalError(
             f"{command.path}: graphs may not use the task queue {requested!r}", hint=_allow(requested)
         )
+
+    def may_use(self, requested: str, queue: str) -> bool:
+        """Whether nodes of a run on this `queue` may name the `requested` one."""
+        return requested == queue or self._allows(requested)
 
     def check_run_queue(self, queue: str) -> None:
         """Raises UsageError where a run may not have its agents on this `queue`.

@@ -12,6 +12,7 @@ from perdure.engine.state import GraphRun
 from perdure.errors import RunFailed
 from perdure.graph.values import Value
 from perdure.protocol.failures import NodeFailure
+from perdure.protocol.interventions import Intervention
 from perdure.protocol.records import INLINE, SPARSE
 
 
@@ -224,6 +225,7 @@ class RunStatus:
     `console` are the lines from the number that the caller asked for, `console_offset` the number
     of all lines so far. `streams` are the ends of finished streams; `questions` are open now, and `early`
     are answers to questions to come. `failures` are the first nodes that have failed, inner ones first.
+    `paused` are the places of nodes that do not start, "" for all; `interventions` are changes by people.
     """
 
     name: str = "graph"
@@ -236,6 +238,8 @@ class RunStatus:
     console_offset: int = 0
     early: tuple[Answer, ...] = ()
     failures: tuple[NodeFailure, ...] = ()
+    paused: Sequence[str] = ()
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class Player:
             steps = None if steps is None else steps - 1
 
     def steer(self, request: Steering) -> None:
-        self._take(self.scheduler.steer(request, 0))
+        self._take(self.scheduler.steer(self.scheduler.survey(request), 0))
 
     def resume(self) -> None:
         """Continues from a snapshot, which must hold all there is."""
@@ -223,7 +223,7 @@ class Tally:
     refused: int = 0
     compared: int = 0
     resumed: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter[str])
 
 
 def outcome(player: Player) -> tuple[Any, ...]:
@@ -231,7 +231,7 @@ def outcome(player: Player) -> tuple[Any, ...]:
     assert finish is not None
     states = {name: str(root.nodes[name].state) for name in root.plan.order}
     ran = {states[name] for name in root.plan.computed} - {"waiting", "skipped"}
-    every = finish.all if ran else {}  # a first pass in which nothing could run has no results at all
+    every: Any = finish.all if ran else {}  # a first pass in which nothing could run has no results at all
     return every, finish.results, sorted(finish.errors), states
 
 

@@ -57,16 +57,14 @@ class Steersman:
         board, run = self._board, change.run
         if run.id not in board.runs:
             return
-        stopped = (*change.fresh, *change.gone, *change.values, *change.results, *change.skipped)
-        for name in stopped:
-            node = run.nodes.get(name)
-            if node is None:
-                continue
+        for name in change.replaced():
+            node = run.nodes[name]
             if node.nested is not None:
                 board.discard(run, node.nested)
             for call in (node.call, node.timer, node.deadline):
                 board.cancel(call)
             board.fuel.put_off.pop((run.id, name), None)
+            node.error = None  # who remembers the failure sees that it no longer is one
         for call, flight in list(board.calls.items()):
             if (
                 flight.run == run.id

@@ -32,6 +32,11 @@ class GraphChange:
     skipped: list[str] = field(default_factory=list[str])
     rows: dict[str, Plan] = field(default_factory=dict[str, Plan])
 
+    def replaced(self) -> list[str]:
+        """The nodes of the graph that are no longer what they were."""
+        names = (*self.fresh, *self.gone, *self.values, *self.results, *self.skipped)
+        return [name for name in names if name in self.run.nodes]
+
 
 @dataclass(slots=True)
 class Survey:
@@ -43,6 +48,14 @@ class Survey:
     graphs: list[GraphChange]
     nodes: list[NodeChange]
     paused: dict[str, None] = field(default_factory=dict[str, None])
+
+    def replaced(self) -> list[tuple[str, str]]:
+        """The nodes that are no longer what they were, by key, and the states that they have."""
+        return [
+            (graph.run.key_of(name), str(graph.run.nodes[name].state))
+            for graph in self.graphs
+            for name in graph.replaced()
+        ]
 
     def check(self) -> None:
         """Raises SteeringRefused where a node is refused."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final
 
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 
-Running: TypeAlias = Literal["refuse", "cancel", "keep"]
-Done: TypeAlias = Literal["refuse", "rerun"]
-OfRows: TypeAlias = Literal["refuse", "new", "rerun"]
+CHOICES: Final = {
+    "running": ("refuse", "cancel", "keep"),
+    "done": ("refuse", "rerun"),
+    "rows": ("refuse", "new", "rerun"),
+}
+"""What may be said of nodes that have begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +39,20 @@ class Steering:
     skips: Sequence[str] = ()
     pauses: Sequence[str] = ()
     resumes: Sequence[str] = ()
-    running: Running = "refuse"
-    done: Done = "refuse"
-    rows: OfRows = "refuse"
+    running: str = "refuse"
+    done: str = "refuse"
+    rows: str = "refuse"
     keeps: Sequence[str] = ()
     now: bool = False
+
+    def checked(self) -> Steering:
+        """This. Raises UsageError for a choice that there is not."""
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UsageError(
+                    f"{name}: {getattr(self, name)!r} is no choice", hint=f"one of {', '.join(choices)}"
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
