@@ -39,4 +39,5 @@ def registry_of(
         recalls=True,
         channels=sorted(settings.notify),
         page=settings.ui_url,
+        quorums=True,
     )

@@ -117,7 +117,11 @@ class Segment:
         if refusal:
             return SegmentResult(refusal=refusal)
         scheduler = Scheduler(
-            request.document, request.options, agents=placement.names, event_steps=placement.event_steps
+            request.document,
+            request.options,
+            agents=placement.names,
+            event_steps=placement.event_steps,
+            quorums=placement.quorums,
         )
         ahead = self._ahead(scheduler, beginning.now, placement)
         ahead.begin()
@@ -169,7 +173,11 @@ class Segment:
         self, request: SegmentRequest, run_request: RunRequest, placement: Placement
     ) -> Lookahead:
         scheduler, commands = restore(
-            request.scheduler, run_request.options, placement.names, event_steps=placement.event_steps
+            request.scheduler,
+            run_request.options,
+            placement.names,
+            event_steps=placement.event_steps,
+            quorums=placement.quorums,
         )
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places], frozenset(request.unsent))

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.live_bytes import carried_bytes, open_bytes, recount, result_bytes, row_bytes
+from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -43,13 +44,14 @@ class Rules:
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
-    (perdure.engine.fuel).
+    (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
     """
 
     options: RunOptions
     agents: frozenset[str] | None
     own: frozenset[str]
     event_steps: float = inf
+    quorums: bool = True
 
     @property
     def is_bounded(self) -> bool:
@@ -149,6 +151,20 @@ class Board:
             self.live += size - child.live
             self._check_live()
 
+    def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
+        """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
+        doomed = [*child.walk(self.runs)]
+        self.stop(doomed)
+        for inner in doomed:
+            del self.runs[inner.id]
+            self.live -= inner.live
+        nested.children.remove(child.id)
+        nested.missing[child.map_index or 0] = missing
+        if self.is_bounded:
+            size = row_bytes(missing.message)
+            nested.live += size
+            self.hold(run, size)
+
     def carry_over(self, run: GraphRun) -> None:
         """Another iteration of `run` begins, and holds what its loop carries over. Raises QuotaExceeded."""
         if self.is_bounded:
@@ -178,7 +194,8 @@ class Board:
         if flight is None or not flight.node:
             return "a pause in long work"
         run = self.runs[flight.run]
-        kind = "deadline" if run.nodes[flight.node].deadline == call else "timeout"
+        node = run.nodes[flight.node]
+        kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
         return f"{kind} of {run.path_of(flight.node)}"
 
     def put_off(self, run: GraphRun, name: str = "") -> None:
@@ -234,6 +251,12 @@ class Board:
         if call is not None and self.calls.pop(call, None) is not None:
             self.commands.append(CancelCall(call))
 
+    def cancel_timers(self, nested: Nested) -> None:
+        """The times at which the rows of a node end are of no use any more."""
+        for timer in nested.timers:
+            self.cancel(timer)
+        nested.timers.clear()
+
     def show(self, run: GraphRun, name: str, text: str | None) -> None:
         """Sends what a node's `console` asks to show, if anything."""
         if text is not None:
@@ -241,6 +264,7 @@ class Board:
 
     def discard(self, run: GraphRun, nested: Nested) -> None:
         """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
+        self.cancel_timers(nested)
         doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
         self.stop(doomed)
         for inner in doomed:
@@ -271,6 +295,8 @@ class Board:
         self.cancel(node.call)
         self.cancel(node.timer)
         self.cancel(node.deadline)
+        if node.nested is not None:
+            self.cancel_timers(node.nested)
         if node.reserved:
             self.slots.close_nested(run.id, label)
         self.slots.release(label)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from perdure.engine import tools
+from perdure.engine.maps.starts import Rows, Start
 from perdure.engine.plan import spread
 from perdure.engine.slots import Slots
-from perdure.engine.starts import Rows, Start
 from perdure.errors import BadCall
 from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.fields import MAP_INDEX, STATIC_KEYS, VERSION, is_computed

@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.starts import Rows
 from perdure.engine.state import GraphRun, Nested, NodeRun
 from perdure.graph.values import UNDEFINED, Value
 

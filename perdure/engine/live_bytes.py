@@ -91,4 +91,6 @@ def recount(run: GraphRun) -> None:
             run.live += result_bytes(node.result)
         if node.nested is not None:
             node.nested.live = sum(map(row_bytes, node.nested.results.values()))
+            failed = [row for row in node.nested.missing.values() if row.why == "failed"]
+            node.nested.live += sum(row_bytes(row.message) for row in failed)
             run.live += node.nested.live

@@ -100,7 +100,9 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
     statics[LOOP_INDEX] = StaticPlan(value=0, update=parse_reference(f":{LOOP_INDEX}.add(1)"))
     computed = {name: _computed(nodes[name], graphs) for name in order if is_computed(nodes[name])}
     loop = document.get("loop")
-    concurrency = document.get("concurrency", DEFAULT_CONCURRENCY)
+    concurrency = document.get("concurrency", UNDEFINED)
+    if concurrency is UNDEFINED:
+        concurrency = DEFAULT_CONCURRENCY
     limits: dict[str, Value] = concurrency if is_dict(concurrency) else {"global": concurrency}
     labels: dict[str, int] = limits.get("labels") or {}
     version = document.get("version")

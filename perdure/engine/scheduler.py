@@ -71,8 +71,9 @@ class Scheduler:
         agents: Collection[str] | None = None,
         observe: Observer | None = None,
         event_steps: float = inf,
+        quorums: bool = True,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents, event_steps)
+        rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         _prepare(board.add_run(plan), rules.options)
@@ -91,7 +92,7 @@ class Scheduler:
         fetches, events = ValueRequests(board), GraphEvents()
         self.nested = NestedGraphs(board, rules, events)
         self.nodes = NodeLifecycle(board, rules, self.nested, fetches, events)
-        self.answers = CallAnswers(board, self.nodes)
+        self.answers = CallAnswers(board, self.nodes, self.nested)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
         self._steersman = Steersman(board, self.nodes, self.graphs, fetches)
@@ -191,12 +192,17 @@ class Scheduler:
         self.graphs.finish(self.root, failure, aborted=True)
 
 
-def rules_of(options: RunOptions, agents: Collection[str] | None, event_steps: float = inf) -> Rules:
+def rules_of(
+    options: RunOptions,
+    agents: Collection[str] | None,
+    event_steps: float = inf,
+    quorums: bool = True,
+) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any."""
     if agents is None:
-        return Rules(options, None, frozenset(GRAPH_AGENTS), event_steps)
+        return Rules(options, None, frozenset(GRAPH_AGENTS), event_steps, quorums)
     known = frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
-    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents), event_steps)
+    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents), event_steps, quorums)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

@@ -30,10 +30,10 @@ from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
-from perdure.engine.starts import Rows, Start, numbers, ranges
-from perdure.engine.state import ACTIVE, GraphRun, Nested, NodeRun, NodeState, Observer, Outcome
+from perdure.engine.snapshot_nested import nested_data, nested_of, outcome_of
+from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
-from perdure.graph.values import UNDEFINED, UNREADABLE, Value, is_dict
+from perdure.graph.values import UNDEFINED, UNREADABLE, Value
 
 SNAPSHOT_FORMAT: Final = 3
 """The number of this form."""
@@ -42,9 +42,6 @@ READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 """Forms that `restore` takes: in form 2, nothing is known of distant values."""
 
 _FRESH: Final = NodeRun()
-
-MAX_SNAPSHOT_ROW_COUNT: Final = 500
-"""Rows of a map whose results a light snapshot has."""
 
 
 def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
@@ -83,6 +80,7 @@ def restore(
     agents: Collection[str] | None = None,
     observe: Observer | None = None,
     event_steps: float = inf,
+    quorums: bool = True,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
 
@@ -95,7 +93,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:
@@ -168,36 +166,8 @@ def _node_data(
         if getattr(node, key) != getattr(_FRESH, key):
             data[key] = getattr(node, key)
     if node.nested is not None:
-        data["nested"] = _nested_data(node.nested, documents, light)
+        data["nested"] = nested_data(node.nested, documents, light)
     return data
-
-
-def _nested_data(nested: Nested, documents: Mapping[int, int], light: bool) -> dict[str, Value]:
-    withheld = nested.withheld or (light and len(nested.results) > MAX_SNAPSHOT_ROW_COUNT)
-    return {
-        "call": nested.call,
-        "agent": nested.agent,
-        "params": nested.params,
-        "document": None if nested.plan is None else documents[id(nested.plan)],
-        "starts": _starts_data(nested.starts),
-        "want_all": nested.want_all,
-        "rule": nested.rule,
-        "opened": nested.opened,
-        "children": list(nested.children),
-        "withheld": withheld,
-        "rows": [] if withheld else ranges(list(nested.results)),
-        "results": [] if withheld else [nested.results[row] for row in sorted(nested.results)],
-        "kept": [] if withheld else [[ranges(rows), stored] for rows, stored in nested.kept],
-        "failed": nested.failed,
-        "outcome": None if nested.outcome is None else [nested.outcome.value, nested.outcome.failure],
-    }
-
-
-def _starts_data(starts: Sequence[Start]) -> Value:
-    if isinstance(starts, Rows):
-        names = ("rows", "row_key", "columns", "values", "limit", "invalid")
-        return {name: getattr(starts, name) for name in names}
-    return [start.values for start in starts]
 
 
 def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
@@ -225,7 +195,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
     run.map_index, run.want_all = data.get("map_index"), data.get("want_all", False)
     run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
-    run.outcome = _outcome(data.get("outcome"))
+    run.outcome = outcome_of(data.get("outcome"))
     run.renew()
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans)
@@ -247,31 +217,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> No
     node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
-        node.nested = _nested(data["nested"], plans)
-
-
-def _nested(data: Mapping[str, Value], plans: Sequence[Plan]) -> Nested:
-    starts = data["starts"]
-    return Nested(
-        call=data["call"],
-        agent=data["agent"],
-        params=data["params"],
-        starts=Rows(**starts) if is_dict(starts) else [Start(values=values) for values in starts],
-        plan=None if data["document"] is None else plans[int(data["document"])],
-        want_all=data["want_all"],
-        rule=data["rule"],
-        opened=data["opened"],
-        withheld=data["withheld"],
-        children=list(data["children"]),
-        results=dict(zip(numbers(data["rows"], len(data["results"])), data["results"], strict=True)),
-        kept=[(numbers(rows, data["opened"]), stored) for rows, stored in data["kept"]],
-        failed=data["failed"],
-        outcome=_outcome(data["outcome"]),
-    )
-
-
-def _outcome(data: Value) -> Outcome | None:
-    return None if data is None else Outcome(*data)
+        node.nested = nested_of(data["nested"], plans)
 
 
 def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from perdure.engine.maps.quorum import Missing, Quorum
+from perdure.engine.maps.starts import Start
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
-from perdure.engine.starts import Start
 from perdure.errors import InvalidTransition
 from perdure.graph.deferred import Deferred
 from perdure.graph.fields import LOOP_INDEX
@@ -128,6 +129,10 @@ class Nested:
     lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
     `opening`, nothing is decided; `failed` is the message of the first graph that did. `live` are the bytes
     of `results`.
+
+    With a `quorum`, rows that fail are `missing`, and `timers` end the map before all rows are over;
+    `has_grace` says that enough have a result, and the last time runs. Once it `is_closed`, no more rows
+    count.
     """
 
     call: int
@@ -147,6 +152,16 @@ class Nested:
     failed: str | None = None
     outcome: Outcome | None = None
     live: int = 0
+    quorum: Quorum | None = None
+    missing: dict[int, Missing] = field(default_factory=dict[int, Missing])
+    timers: list[int] = field(default_factory=list[int])
+    has_grace: bool = False
+    is_closed: bool = False
+
+    @property
+    def accepted_count(self) -> int:
+        """How many graphs have ended with a result."""
+        return self.opened - len(self.children) - len(self.missing)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,13 +1,14 @@
-"""Checks of the keys of a node that GraphAI does not know."""
+"""Checks of the keys of a node, and of the params of a map, that GraphAI does not know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from perdure.errors import Problem
+from perdure.graph.bounds import MAX_NODE_TIME_MS
 from perdure.graph.fields import PLACEMENTS
 from perdure.graph.template_compiler import references_in
-from perdure.graph.values import Value, is_number
+from perdure.graph.values import UNDEFINED, Value, is_dict, is_number
 
 
 def perdure_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
@@ -32,3 +33,22 @@ def perdure_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem
     if "batch" in node and not (is_number(node["batch"]) and 1 <= node["batch"] <= 1000):
         hint = "give a number such as 100"
         yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", hint)
+    if node.get("agent") == "mapAgent" and is_dict(node.get("params")):
+        yield from quorum_problems(f"{place}.params.", node["params"])
+
+
+def quorum_problems(place: str, params: Mapping[str, Value]) -> Iterator[Problem]:
+    """What is wrong with the quorum of a map and its times; `place` comes before the names of params."""
+    asked = params.get("quorum")
+    if asked is None or asked is UNDEFINED:
+        return
+    if not is_number(asked) or not 0 < asked < float("inf") or (asked >= 1 and asked != int(asked)):
+        hint = "write a number of rows, such as 7, or a share of them below 1, such as 0.8"
+        yield Problem("quorum", f"{place}quorum", "quorum says how many rows are enough", hint)
+    for key in ("deadline", "grace"):
+        value = params.get(key)
+        if value is None or value is UNDEFINED:
+            continue
+        if not is_number(value) or not 0 <= value <= MAX_NODE_TIME_MS:
+            hint = "give a number such as 60000"
+            yield Problem("quorum", f"{place}{key}", f"{key} is a time in milliseconds", hint)

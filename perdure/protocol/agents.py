@@ -54,7 +54,8 @@ class AgentRegistry:
     `channels` are those for notices of questions: without any, the run sends none and has no reminders.
     `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
-    `recalls` says that the calls of a rerun are answered from the record of the run that it repeats.
+    `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
+    and `quorums` that a map may end without all of its rows.
     """
 
     pure: Sequence[str] = ()
@@ -76,6 +77,7 @@ class AgentRegistry:
     recalls: bool = False
     channels: Sequence[str] = ()
     page: str = ""
+    quorums: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -94,6 +96,7 @@ class Placement:
         self.times_questions = directory.times_questions
         self.strict_json = directory.strict_json
         self.recalls = directory.recalls
+        self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()

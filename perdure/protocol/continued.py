@@ -116,6 +116,15 @@ class _Nested:
     kept: Sequence[tuple[Sequence[tuple[int, int]], Value]]
     failed: str | None = None
     outcome: tuple[Value, str | None] | None = None
+    quorum: _Object = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Quorum:
+    rule: tuple[int, float | None, float | None]
+    missing: Sequence[tuple[int, str, str]]
+    timers: Sequence[int]
+    has_grace: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +165,9 @@ def _check_snapshot(data: _Object) -> None:
             check_fields(_Node, node, "state.scheduler.runs.nodes.")
             if "nested" in node:
                 check_fields(_Nested, node["nested"], "state.scheduler.runs.nodes.nested.")
+                if "quorum" in node["nested"]:
+                    place = "state.scheduler.runs.nodes.nested.quorum."
+                    check_fields(_Quorum, node["nested"]["quorum"], place)
     for call in data["calls"]:
         check_fields(_Call, call, "state.scheduler.calls.")
     unknown = set(_referred(data)) - {run["id"] for run in data["runs"]}

@@ -121,19 +121,18 @@ class RunShell:
         return scheduler is None or not may_ask(scheduler.root, self.placement.human, path)
 
     def _new_scheduler(self) -> Scheduler:
-        request, agents = self._request, self.placement.names
-        observe, steps = self.progress.observe, self.placement.event_steps
-        return Scheduler(request.document, request.options, agents=agents, observe=observe, event_steps=steps)
+        document, options, observe = self._request.document, self._request.options, self.progress.observe
+        names, steps, quorums = self.placement.names, self.placement.event_steps, self.placement.quorums
+        return Scheduler(document, options, agents=names, observe=observe, event_steps=steps, quorums=quorums)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         if (state := self._request.state) is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        agents, observe = self.placement.names, self.progress.observe
-        scheduler, commands = restore(
-            state["scheduler"], self._request.options, agents, observe, self.placement.event_steps
-        )
+        rules, observe = self.placement, self.progress.observe
+        place = rules.names, observe, rules.event_steps, rules.quorums
+        scheduler, commands = restore(state["scheduler"], self._request.options, *place)
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 

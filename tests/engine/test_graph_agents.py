@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from perdure.engine.graph_agents import collect, prepare, suppressed
+from perdure.engine.maps.starts import Start
 from perdure.engine.slots import Slots
-from perdure.engine.starts import Start
 from perdure.errors import BadCall
 from perdure.graph.fields import MAP_INDEX
 from perdure.graph.values import UNDEFINED

@@ -22,6 +22,10 @@ def test_a_graph_without_extras() -> None:
     assert list(plan.statics) == ["a", "__loopIndex"]
 
 
+def test_an_undefined_concurrency_is_none() -> None:
+    assert compile_plan({"nodes": {"a": {"agent": "x"}}, "concurrency": UNDEFINED}).concurrency == 8
+
+
 def test_order_is_that_of_javascript() -> None:
     names = ("z", "10", "a", "2", "01")
     plan = compile_plan({"nodes": {name: {"agent": "x"} for name in names}})
@@ -111,7 +115,7 @@ def test_options_of_a_call() -> None:
     assert options == NodeOptions(queue="gpu", placement="local", backoff=2)
 
 
-GRAPH = {"nodes": {}}
+GRAPH: dict[str, Any] = {"nodes": {}}
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from perdure.engine.large_values import large_values
 from perdure.engine.lifecycle.nested import MAX_OPEN_ROW_COUNT, Withheld
+from perdure.engine.maps.starts import ranges
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.snapshot import restore, snapshot
-from perdure.engine.starts import ranges
 from tests.support.drive import Drive, Fail, graph, rows, work
 from tests.support.far import Far, Shelf
 
@@ -125,7 +125,8 @@ def test_what_a_run_holds_can_be_put_elsewhere_at_once() -> None:
     holders = list(large_values(run.scheduler))
     for each in holders:
         each.put(shelf.put(each.value))
-    assert not [each for each in large_values(run.scheduler) if isinstance(each.value, list) and each.value]
+    left: list[Any] = [each.value for each in large_values(run.scheduler)]
+    assert not [value for value in left if isinstance(value, list) and value]
     while run.finish is None:
         run.step()
     near = Far(large(), double)

@@ -54,7 +54,8 @@ FIELDS = {
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers notify""",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls channels page",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls channels page"
+    " quorums",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
@@ -90,7 +91,8 @@ def test_the_workflow_of_notices() -> None:
 
 def test_activities() -> None:
     every = AgentActivities(agents={}, settings=Settings(), claims=ClaimCheck(None, 0)).all()
-    names = {activity._Definition.must_from_callable(each).name for each in every}
+    definition: Any = activity._Definition  # pyright: ignore[reportPrivateUsage] -- there is no public way to the name
+    names = {definition.must_from_callable(each).name for each in every}
     assert names == {
         "perdure.agents",
         "perdure.segment",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perdure.engine.attempts import deadline_message
 from perdure.engine.board import Board
+from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.state import GraphRun, NodeState, Outcome
 
@@ -11,9 +12,10 @@ from perdure.engine.state import GraphRun, NodeState, Outcome
 class CallAnswers:
     """Hands answers to their nodes. One to a call that is over, or was cancelled, is ignored."""
 
-    def __init__(self, board: Board, node_lifecycle: NodeLifecycle) -> None:
+    def __init__(self, board: Board, node_lifecycle: NodeLifecycle, nested: NestedGraphs) -> None:
         self._board = board
         self._nodes = node_lifecycle
+        self._nested = nested
 
     def answer(
         self, call: int, outcome: Outcome, state: NodeState = NodeState.FAILED, final: bool = False
@@ -31,7 +33,7 @@ class CallAnswers:
             self.answer(call, nested.outcome)
 
     def time_out(self, timer: int) -> None:
-        """The time of an attempt with graphs inside is over, or that of all attempts of a node."""
+        """The time of an attempt with graphs inside is over, of its rows, or of all attempts of a node."""
         flight = self._board.calls.pop(timer, None)
         if flight is None:
             return
@@ -40,6 +42,9 @@ class CallAnswers:
         if node.deadline == timer:
             node.deadline = None
             self._miss_deadline(run, flight.node)
+            return
+        if node.nested is not None and timer in node.nested.timers:
+            self._nested.end_rows(run, flight.node, timer)
             return
         node.timer, call = None, node.call or 0
         self._board.calls.setdefault(call, flight)  # a call with graphs inside is open without a command

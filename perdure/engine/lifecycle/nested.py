@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
+from perdure.engine.maps.starts import Start
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
-from perdure.engine.starts import Start
 from perdure.engine.state import GraphRun, Nested, Outcome
 from perdure.errors import BadCall, GraphError, SizeExceeded
 from perdure.graph.deferred import Projection
@@ -62,10 +63,13 @@ class NestedGraphs:
             slots = self.board.slots if node.retries else None
             prepared = prepare(nested.agent, inputs, nested.params, graph, slots, self.rules.agents)
             self._take(nested, prepared, graph)
+            self._set_quorum(run, name, nested)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
             return
         self._open_more(run, name, nested)
+        if nested.quorum is not None:
+            self._apply_quorum(run, name, nested, nested.quorum)
         outcome = self._outcome(run, nested)
         if outcome is not None:
             self._decide(run, name, nested, outcome, kind.turns - (1 if prepared.starts else 2))
@@ -80,10 +84,23 @@ class NestedGraphs:
             return
         if outcome.failure is None:
             self.board.collect_row(run, nested, child, outcome.value)
+        elif nested.quorum is not None:
+            self.board.miss_row(run, nested, child, Missing.failed(outcome.failure))
         elif nested.failed is None:
             nested.failed = outcome.failure
         if not nested.opening:
             self._continue(run, name, nested)
+
+    def end_rows(self, run: GraphRun, name: str, timer: int) -> None:
+        """The time of the rows is over: the node ends with those that have a result, if they are enough."""
+        nested = run.nodes[name].nested
+        if nested is None or nested.outcome is not None:
+            return
+        nested.timers.remove(timer)
+        nested.is_closed = True
+        decided = self._outcome(run, nested)
+        if decided is not None:
+            self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
 
     def open_more(self, run: GraphRun, name: str) -> None:
         """Begins the graphs of a node that were put off."""
@@ -94,35 +111,71 @@ class NestedGraphs:
     def _continue(self, run: GraphRun, name: str, nested: Nested) -> None:
         if nested.failed is None:
             self._open_more(run, name, nested)
+        if nested.quorum is not None:
+            self._apply_quorum(run, name, nested, nested.quorum)
         decided = self._outcome(run, nested)
         if decided is not None:
             self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
 
+    def _set_quorum(self, run: GraphRun, name: str, nested: Nested) -> None:
+        """Notes how many rows are enough, and starts the time that they have. Raises BadCall."""
+        if self.rules.quorums and GRAPH_AGENTS[nested.agent].rows and nested.starts:
+            nested.quorum = quorum = quorum_of(nested.params, len(nested.starts))
+            if quorum is not None and quorum.deadline is not None:
+                self._start_timer(run, name, nested, quorum.deadline)
+
+    def _apply_quorum(self, run: GraphRun, name: str, nested: Nested, quorum: Quorum) -> None:
+        """A row has ended: the rows are closed where enough have a result, or can have none any more."""
+        if quorum.needed > len(nested.starts) - len(nested.missing):
+            nested.is_closed = True
+        if quorum.grace is None or nested.has_grace or nested.accepted_count < quorum.needed:
+            return
+        nested.has_grace = True
+        if quorum.grace:
+            self._start_timer(run, name, nested, quorum.grace)
+        else:
+            nested.is_closed = True
+
+    def _start_timer(self, run: GraphRun, name: str, nested: Nested, milliseconds: float) -> None:
+        timer = self.board.new_call()
+        nested.timers.append(timer)
+        self.board.send(run, name, StartTimer(timer, milliseconds))
+
     def _decide(self, run: GraphRun, name: str, nested: Nested, outcome: Outcome, turns: int) -> None:
+        self.board.cancel_timers(nested)
+        if nested.missing and outcome.failure is None:
+            line = shown(nested.starts, nested.missing, len(nested.starts) - len(nested.missing))
+            self.board.show(run, name, line)
         nested.outcome = outcome
         self.board.send(run, name, Settle(nested.call, turns))
 
     def _outcome(self, run: GraphRun, nested: Nested) -> Outcome | None:
         """What the graphs of a node make of it; None while that is open."""
-        if nested.failed is None and (nested.children or nested.opened < len(nested.starts)):
+        is_open = nested.children or nested.opened < len(nested.starts)
+        if nested.failed is None and is_open and not nested.is_closed:
             return None
         try:
             if nested.failed is not None:
                 raise BadCall(nested.failed, suppressible=True)
+            if nested.quorum is not None:
+                self._close_rows(nested, nested.quorum)
             if nested.withheld:
                 raise Withheld
-            row_results = dict(nested.results)
-            for rows, source in nested.kept:
-                row_results.update(
-                    (row, Projection(source, ((f"${index}", True),))) for index, row in enumerate(rows)
-                )
-            results = [row_results[row] for row in range(len(nested.starts))]
-            collected = collect(nested.agent, nested.params, results)
-            return Outcome(value=bounded(collected, run.value_limit, stored=False))
+            return Outcome(value=bounded(_collected(nested), run.value_limit, stored=False))
         except SizeExceeded as error:
             return Outcome(failure=str(error))
         except BadCall as error:
             return _suppressible(nested, error)
+
+    def _close_rows(self, nested: Nested, quorum: Quorum) -> None:
+        """What has not ended by now is late. Raises BadCall where too few rows have a result."""
+        accepted = nested.accepted_count
+        late = {self.board.runs[child].map_index or 0 for child in nested.children}
+        late.update(range(nested.opened, len(nested.starts)))
+        nested.missing.update((row, Missing("late")) for row in late)
+        if accepted < quorum.needed:
+            rows = shown(nested.starts, nested.missing, accepted)
+            raise BadCall(f"mapAgent: quorum: {quorum.needed} rows are needed; {rows}", suppressible=True)
 
     def _take(self, nested: Nested, prepared: Preparation, graph: Value) -> None:
         """Notes what is to be run. Raises BadCall when it cannot be."""
@@ -178,6 +231,20 @@ class NestedGraphs:
             self._plans.clear()
         self._plans[key] = (graph, plan)  # holding the graph keeps its id from being reused
         return plan
+
+
+def _collected(nested: Nested) -> Value:
+    """The result of a node whose graphs have ended. May raise BadCall."""
+    row_results = dict(nested.results)
+    for rows, source in nested.kept:
+        row_results.update(
+            (row, Projection(source, ((f"${index}", True),))) for index, row in enumerate(rows)
+        )
+    counted = [row for row in range(len(nested.starts)) if row not in nested.missing]
+    collected = collect(nested.agent, nested.params, [row_results[row] for row in counted])
+    if nested.quorum is None:
+        return collected
+    return {"rows": collected, "index": counted, "missing": listed(nested.starts, nested.missing)}
 
 
 def _room(plan: Plan | None, batch: int) -> int:

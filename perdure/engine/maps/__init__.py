@@ -1,0 +1,1 @@
+"""The rows of a map: what each starts with, and how many are enough."""
