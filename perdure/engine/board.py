@@ -72,7 +72,7 @@ class InFlight:
 
 @dataclass(slots=True)
 class Board:
-    """Everything that changes while a run executes."""
+    """Everything that changes while a run executes; `paused` are places of nodes that do not start."""
 
     slots: Slots
     observe: Observer | None = None
@@ -90,7 +90,6 @@ class Board:
     live: int = 0
     is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
-    #: Places of nodes that are not to start, "" for all: with them what is inside, and all rows.
     paused: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
@@ -104,8 +103,8 @@ class Board:
 
     def queue(self, run: GraphRun, name: str) -> None:
         """Puts a node into the queue."""
-        plan = run.plan.computed[name]
-        self.slots.push(run.id, name, plan.priority, plan.label, is_paused=self.is_paused(run, name))
+        plan, is_paused = run.plan.computed[name], self.is_paused(run, name)
+        self.slots.push(run.id, name, plan.priority, plan.label, is_paused=is_paused)
 
     def new_call(self) -> int:
         """A number that no call of this run ever had."""
@@ -153,11 +152,7 @@ class Board:
 
     def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
         """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
-        doomed = [*child.walk(self.runs)]
-        self.stop(doomed)
-        for inner in doomed:
-            del self.runs[inner.id]
-            self.live -= inner.live
+        self._forget([*child.walk(self.runs)])
         nested.children.remove(child.id)
         nested.missing[child.map_index or 0] = missing
         if self.is_bounded:
@@ -193,8 +188,7 @@ class Board:
         flight = self.calls.get(call)
         if flight is None or not flight.node:
             return "a pause in long work"
-        run = self.runs[flight.run]
-        node = run.nodes[flight.node]
+        node = (run := self.runs[flight.run]).nodes[flight.node]
         kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
         return f"{kind} of {run.path_of(flight.node)}"
 
@@ -266,12 +260,15 @@ class Board:
         """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
         self.cancel_timers(nested)
         doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
+        self._forget(doomed)
+        run.live -= nested.live
+        self.live -= nested.live
+
+    def _forget(self, doomed: list[GraphRun]) -> None:
         self.stop(doomed)
         for inner in doomed:
             del self.runs[inner.id]
             self.live -= inner.live
-        run.live -= nested.live
-        self.live -= nested.live
 
     def stop(self, doomed: list[GraphRun]) -> None:
         """Cancels what runs in these graphs and takes what waits out of the queue."""

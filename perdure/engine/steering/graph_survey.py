@@ -247,6 +247,6 @@ class GraphSurvey:
                 self.nodes.decided.add(name)
                 self.change.fresh[name] = None
                 self.nodes.add(name, "definition", "is begun again")
-            case "refuse":
+            case _:
                 self.nodes.add(name, "definition", "", "some of its rows have begun", ROWS_HINT)
         return False

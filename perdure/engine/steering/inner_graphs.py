@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, prepare
+from perdure.engine.maps.starts import Rows
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
-from perdure.engine.starts import Rows
 from perdure.engine.state import Nested, NodeRun
 from perdure.errors import BadCall, GraphError
 from perdure.graph.values import Value
@@ -19,7 +19,7 @@ class InnerRefused(Exception):
 def has_open_graph(board: Board, node: NodeRun) -> bool:
     """Whether the graphs inside a node are under way, and the document has them."""
     nested = node.nested
-    if nested is None or nested.outcome is not None or nested.failed is not None:
+    if nested is None or nested.outcome is not None or nested.failed is not None or nested.is_closed:
         return False
     return GRAPH_AGENTS[nested.agent].document is None and bool(nested.starts)
 
