@@ -24,11 +24,11 @@ from perdure.engine.messages import (
     Settle,
     StartTimer,
 )
-from perdure.engine.places import covers
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, Nested, NodeState, Observer
+from perdure.engine.steering.places import covers
 from perdure.errors import QuotaExceeded
 from perdure.graph.values import Value
 

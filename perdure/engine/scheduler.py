@@ -147,15 +147,15 @@ class Scheduler:
         """What a change means for each node of the run as it is. Raises GraphError, UsageError."""
         return survey(self.board, self.rules, request)
 
-    def steer(self, found: Survey, now_ms: int) -> list[Command]:
+    def steer(self, survey: Survey, now_ms: int) -> list[Command]:
         """Changes the run between two events, as a survey of it says; the commands that follow.
 
-        Raises SteeringRefused, and then has changed nothing.
+        Raises UsageError where it refuses a node, and then has changed nothing.
         """
-        found.check()
+        survey.check()
         self.board.clock.now_ms = now_ms
         self.board.fuel.refill()
-        self._steersman.apply(found)
+        self._steersman.apply(survey)
         return self._commands()
 
     def _end_pause(self, call: int) -> None:

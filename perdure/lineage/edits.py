@@ -55,7 +55,7 @@ def _put(place: PlacedNode, path: str, steps: Sequence[str], value: Value) -> No
         _put_at(place.node, steps, value)
     elif is_computed(place.node):
         raise UsageError(
-            f"node {path!r} has an agent; its result is no part of the graph",
+            f"node {path!r} has an agent; its result is not part of the graph",
             hint=f"perdure set RUN {path}=VALUE gives it a result, --set {path}.params.NAME=VALUE a param",
         )
     else:

@@ -26,8 +26,8 @@ from typing import Final
 from temporalio import workflow
 
 from perdure.engine.messages import Command
-from perdure.engine.places import place_of
 from perdure.engine.scheduler import Scheduler
+from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.graph.text.shown import line
@@ -101,9 +101,9 @@ class SteeringDesk:
             scheduler = self._open(scheduler)
             hash = graph_hash(scheduler.root.plan.document)
             self._check_order(order, scheduler)
-            found = scheduler.survey(order.change)
-            nodes = tuple(found.nodes)
-            found.check()
+            survey = scheduler.survey(order.change)
+            nodes = tuple(survey.nodes)
+            survey.check()
         except (UsageError, GraphError) as error:
             return SteeringReceipt(hash=hash, nodes=nodes, refusal=str(error))
         return SteeringReceipt(hash=hash, nodes=nodes)
@@ -132,9 +132,9 @@ class SteeringDesk:
         self.segments.forget_ahead(scheduler.board.last_call, now_ms)
         try:
             self._check_order(order, scheduler)
-            found = scheduler.survey(order.change)
-            replaced = found.replaced()
-            commands = scheduler.steer(found, now_ms)
+            survey = scheduler.survey(order.change)
+            replaced = survey.replaced()
+            commands = scheduler.steer(survey, now_ms)
         except (UsageError, GraphError) as error:
             self._reply(done, UsageError(str(error)))
             return []
@@ -143,8 +143,8 @@ class SteeringDesk:
             raise
         hash = graph_hash(scheduler.root.plan.document)
         self.progress.steered(scheduler, replaced)
-        self.interventions.append(_intervention(order, tuple(found.nodes), now_ms, hash))
-        self._reply(done, SteeringReceipt(hash=hash, nodes=tuple(found.nodes)))
+        self.interventions.append(intervention_of(order, tuple(survey.nodes), now_ms, hash))
+        self._reply(done, SteeringReceipt(hash=hash, nodes=tuple(survey.nodes)))
         return commands
 
     async def end(self) -> None:
@@ -195,19 +195,20 @@ class SteeringDesk:
 def _queues(graph: Value, prefix: str = "") -> list[tuple[str, str]]:
     """The nodes that name a task queue, and the name."""
     nodes = graph.get("nodes") if is_dict(graph) else None
-    found: list[tuple[str, str]] = []
+    queues: list[tuple[str, str]] = []
     for name, node in nodes.items() if is_dict(nodes) else ():
         queue = node.get("queue") if is_dict(node) else None
         if isinstance(queue, str) and "${" not in queue and not queue.startswith(":"):
-            found.append((prefix + name, queue))
+            queues.append((prefix + name, queue))
         if is_dict(node):
-            found += _queues(node.get("graph"), f"{prefix}{name}.")
-    return found
+            queues += _queues(node.get("graph"), f"{prefix}{name}.")
+    return queues
 
 
-def _intervention(
+def intervention_of(
     order: SteeringOrder, nodes: tuple[NodeChange, ...], now_ms: int, hash: str
 ) -> Intervention:
+    """What a run remembers of a change."""
     what = "; ".join([*_asked(order.change), *(f"{node.place or 'the run'} {node.action}" for node in nodes)])
     texts = {"who": order.who, "why": order.why, "what": what}
     cut = {name: line(text)[:MAX_INTERVENTION_CHARS] for name, text in texts.items()}

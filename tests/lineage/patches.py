@@ -28,7 +28,7 @@ from perdure.engine.messages import (
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.state import ACTIVE, NodeState
-from perdure.engine.steering.request import Steering, SteeringRefused
+from perdure.engine.steering.request import Steering
 from perdure.errors import GraphError, UsageError
 from perdure.lineage.documents import dependents, placed_nodes
 from tests.support.graphs import every_node, make_graph
@@ -64,8 +64,9 @@ class Player:
         written = snapshot(self.scheduler)
         self.scheduler, commands = restore(written, agents=AGENTS)
         assert snapshot(self.scheduler) == written
-        assert {command.call for command in commands if not isinstance(command, Finish)} == {*self.open}  # type: ignore[union-attr]
-        self.open = {command.call: command for command in commands}  # type: ignore[union-attr]
+        known = {getattr(command, "call", 0): command for command in commands}
+        assert known.keys() == self.open.keys()
+        self.open = known
 
     def _answer(self, command: Command) -> Event:
         if isinstance(command, Settle):
@@ -279,20 +280,20 @@ def attempt(player: Player, request: Steering, old: dict[str, Any], tally: Tally
     """Applies one change: whether it was taken, and whether the outcome is that of a full run."""
     before = json.dumps(snapshot(player.scheduler), default=repr)
     try:
-        found = player.scheduler.survey(request)
-        found.check()
-    except (SteeringRefused, GraphError, UsageError):
+        survey = player.scheduler.survey(request)
+        survey.check()
+    except (GraphError, UsageError):
         tally.refused += 1
         assert json.dumps(snapshot(player.scheduler), default=repr) == before
         return False, False
-    for node in found.nodes:
+    for node in survey.nodes:
         tally.kinds[f"{node.change} {node.state}: {node.action}"] += 1
     comparable = not any(
-        change.rows or (change.run.parent is not None and change.run.iteration) for change in found.graphs
+        change.rows or (change.run.parent is not None and change.run.iteration) for change in survey.graphs
     )
     root, calls = player.scheduler.root, len(player.calls)
     done = {name for name in root.plan.computed if root.nodes[name].state is NodeState.COMPLETED}
-    again = done & found.graphs[0].fresh.keys()
+    again = done & survey.graphs[0].fresh.keys()
     assert request.graph is not None
     nodes = placed_nodes(request.graph)
     origins = {
@@ -301,7 +302,7 @@ def attempt(player: Player, request: Steering, old: dict[str, Any], tally: Tally
         if place.node != getattr(placed_nodes(old).get(address), "node", None)
     }
     assert again <= dependents(nodes, origins)
-    kept = {root.key_of(name) for name in done - again - {*found.graphs[0].gone}}
+    kept = {root.key_of(name) for name in done - again - {*survey.graphs[0].gone}}
     player.steer(request)
     assert not kept & {*player.calls[calls:]}
     return True, comparable

@@ -25,7 +25,7 @@ from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState
 from perdure.engine.steering.decisions import GraphChange, Survey
 from perdure.errors import AgentError, FunctionError
 
-_TOLD = (NodeState.COMPLETED, NodeState.INJECTED)
+_HAVE_RESULT = (NodeState.COMPLETED, NodeState.INJECTED)
 
 
 class Steersman:
@@ -39,15 +39,15 @@ class Steersman:
         self._graphs = graphs
         self._fetches = fetches
 
-    def apply(self, found: Survey) -> None:
+    def apply(self, survey: Survey) -> None:
         """Makes the run what the survey says, and lets it continue."""
-        board, changes = self._board, found.graphs
+        board, changes = self._board, survey.graphs
         for change in changes:
             self._stop(change)
         open_changes = [change for change in changes if change.run.id in board.runs]
         for change in open_changes:
             self._replace(change)
-        board.paused = found.paused
+        board.paused = survey.paused
         self._recount()
         self._begin(open_changes)
 
@@ -180,7 +180,7 @@ class Steersman:
         sources = [source for source in run.nodes if source in plan.needs]
         try:
             for source in sources:
-                if run.nodes[source].state in _TOLD:
+                if run.nodes[source].state in _HAVE_RESULT:
                     node_semantics.forget(run, name, source)
         except ValueNeeded as unknown:
             self._fetches.wait(run, name, unknown)

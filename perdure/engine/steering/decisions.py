@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board
-from perdure.engine.places import place_of
 from perdure.engine.plan import Plan
 from perdure.engine.state import GraphRun
-from perdure.engine.steering.request import NodeChange, Steering, SteeringRefused
+from perdure.engine.steering.places import place_of
+from perdure.engine.steering.request import NodeChange, Steering
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 from perdure.graph.wording import suggestion
@@ -19,7 +19,7 @@ class GraphChange:
     """What becomes of one graph that is open: its new `plan`, and of its nodes.
 
     `fresh` nodes wait again, or for the first time; `gone` are no longer there. `values` are those of static
-    nodes, `results` are given by a person, `skipped` are skipped by one. `rows` are the plans of maps for the
+    nodes, `results` come from a person, `skipped` are skipped by one. `rows` are the plans of maps for the
     rows that have not begun.
     """
 
@@ -58,9 +58,11 @@ class Survey:
         ]
 
     def check(self) -> None:
-        """Raises SteeringRefused where a node is refused."""
-        if any(node.finding for node in self.nodes):
-            raise SteeringRefused(self.nodes)
+        """Raises UsageError where a node is refused."""
+        refused = [node for node in self.nodes if node.finding]
+        if refused:
+            more = f" (and {len(refused) - 1} more nodes)" if len(refused) > 1 else ""
+            raise UsageError(f"{refused[0].place}: {refused[0].finding}{more}", hint=refused[0].hint)
 
 
 class Named:

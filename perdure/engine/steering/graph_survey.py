@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from perdure.engine.board import Board, Rules
-from perdure.engine.places import place_of
 from perdure.engine.state import NodeState
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
 from perdure.engine.steering.difference import Difference, graph_difference, inner_graph, node_difference
 from perdure.engine.steering.inner_graphs import InnerRefused, has_open_graph, has_rows_left, succeeding
 from perdure.engine.steering.node_decisions import AHEAD, FAILED, NodeDecisions
+from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import Steering
 from perdure.errors import UsageError
 from perdure.graph.fields import LOOP_INDEX
@@ -28,16 +28,16 @@ class GraphSurvey:
         rules: Rules,
         request: Steering,
         named: Named,
-        found: Survey,
+        survey: Survey,
         change: GraphChange,
     ) -> None:
-        self.board, self.rules, self.request, self.named, self.found = board, rules, request, named, found
+        self.board, self.rules, self.request, self.named, self.survey = board, rules, request, named, survey
         self.change, self.run, self.plan, self.old = change, change.run, change.plan, change.run.plan
-        self.nodes = NodeDecisions(request, named, found, change)
+        self.nodes = NodeDecisions(request, named, survey, change)
 
     def look(self) -> None:
         """Decides about each node, then about those that depend on them."""
-        self.found.graphs.append(self.change)
+        self.survey.graphs.append(self.change)
         self._look_at_loop()
         for name in self.old.order:
             if name not in self.plan.statics and name not in self.plan.computed:
@@ -230,7 +230,7 @@ class GraphSurvey:
             kept = inner.plan if is_map or plan is None else plan
             if inner.outcome is None:
                 change = GraphChange(inner, kept)
-                GraphSurvey(self.board, self.rules, self.request, self.named, self.found, change).look()
+                GraphSurvey(self.board, self.rules, self.request, self.named, self.survey, change).look()
 
     def _look_at_rows(self, name: str) -> bool:
         """The graph of a map that is under way computes something else: whether rows may begin with it."""

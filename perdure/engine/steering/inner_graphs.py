@@ -13,7 +13,7 @@ from perdure.graph.values import Value
 
 
 class InnerRefused(Exception):
-    """The new graph does not fit what the node has been given."""
+    """The new graph does not fit what the node has received."""
 
 
 def has_open_graph(board: Board, node: NodeRun) -> bool:
@@ -30,7 +30,7 @@ def has_rows_left(nested: Nested) -> bool:
 
 
 def succeeding(rules: Rules, nested: Nested, graph: Value) -> Plan:
-    """The plan of another graph for what the node was given. Raises InnerRefused where it does not fit."""
+    """The plan of another graph for what the node has received. Raises InnerRefused where it does not fit."""
     try:
         prepared = prepare(nested.agent, _inputs(nested), nested.params, graph, None, rules.agents)
         if prepared.refused:
@@ -44,7 +44,7 @@ def succeeding(rules: Rules, nested: Nested, graph: Value) -> Plan:
 
 
 def _inputs(nested: Nested) -> dict[str, Value]:
-    """What the node was given, as far as its graphs begin with it."""
+    """What the node has received, as far as its graphs begin with it."""
     starts = nested.starts
     if isinstance(starts, Rows):
         return {

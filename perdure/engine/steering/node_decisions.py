@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from perdure.engine.places import place_of
 from perdure.engine.state import NodeState
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
+from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.graph.values import Value
 
@@ -27,8 +27,8 @@ class NodeDecisions:
     `used` are nodes whose results are others from now on: those that read them are still to be looked at.
     """
 
-    def __init__(self, request: Steering, named: Named, found: Survey, change: GraphChange) -> None:
-        self.request, self.named, self.found, self.change = request, named, found, change
+    def __init__(self, request: Steering, named: Named, survey: Survey, change: GraphChange) -> None:
+        self.request, self.named, self.survey, self.change = request, named, survey, change
         self.run, self.plan, self.old = change.run, change.plan, change.run.plan
         self.decided: set[str] = set()
         self.used: deque[str] = deque()
@@ -92,7 +92,7 @@ class NodeDecisions:
         node = self.run.nodes.get(name)
         state = "" if node is None else str(node.state)
         place = place_of(self.run.key_of(name))
-        self.found.nodes.append(NodeChange(place, change, state, action, finding, hint))
+        self.survey.nodes.append(NodeChange(place, change, state, action, finding, hint))
 
     def definitions(self, name: str) -> tuple[Value, Value]:
         """The node in both documents."""

@@ -50,7 +50,7 @@ class Steering:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(
-                    f"{name}: {getattr(self, name)!r} is no choice", hint=f"one of {', '.join(choices)}"
+                    f"{name}: {getattr(self, name)!r} is not a choice", hint=f"one of {', '.join(choices)}"
                 )
         return self
 
@@ -70,14 +70,3 @@ class NodeChange:
     action: str
     finding: str = ""
     hint: str = ""
-
-
-class SteeringRefused(UsageError):
-    """The run does not take the change. `changes` are all nodes that it concerns."""
-
-    def __init__(self, changes: Sequence[NodeChange]) -> None:
-        self.changes = tuple(changes)
-        refused = [change for change in changes if change.finding]
-        first = refused[0]
-        more = f" (and {len(refused) - 1} more nodes)" if len(refused) > 1 else ""
-        super().__init__(f"{first.place}: {first.finding}{more}", hint=first.hint)

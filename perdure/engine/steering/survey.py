@@ -8,7 +8,7 @@ Why
 
 Invariant
     What follows from the answers of `survey` is what a full run of the new graph would give, unless a person
-    asked to keep a result. The affected are found by following references from what changes, as far as there
+    asked to keep a result. The affected are result by following references from what changes, as far as there
     are results that can have been used; a node without one has been used by no other.
 
 Rejected
@@ -22,11 +22,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from perdure.engine.board import Board, Rules
-from perdure.engine.places import covers
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
 from perdure.engine.steering.graph_survey import GraphSurvey
+from perdure.engine.steering.places import covers
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.errors import UsageError
 from perdure.graph.wording import suggestion
@@ -42,27 +42,27 @@ def survey(board: Board, rules: Rules, request: Steering) -> Survey:
     if request.graph is not None:
         plan = checked_plan(request.graph, rules.options.graphs, rules.agents, rules.is_bounded)
     named = Named(request)
-    found = Survey([], [])
-    GraphSurvey(board, rules, request, named, found, GraphChange(root, plan)).look()
+    result = Survey([], [])
+    GraphSurvey(board, rules, request, named, result, GraphChange(root, plan)).look()
     named.check(board, plan)
-    _look_at_pauses(board, plan, request, found)
-    return found
+    _look_at_pauses(board, plan, request, result)
+    return result
 
 
-def _look_at_pauses(board: Board, plan: Plan, request: Steering, found: Survey) -> None:
-    found.paused = dict.fromkeys((*board.paused, *request.pauses))
+def _look_at_pauses(board: Board, plan: Plan, request: Steering, result: Survey) -> None:
+    result.paused = dict.fromkeys((*board.paused, *request.pauses))
     for place in request.pauses:
         outer = next((name for name in plan.order if covers(name, place)), None)
         if place and outer is None:
             raise UsageError(f"the run has no node {place!r}", hint=suggestion(place, plan.order))
-        found.nodes.append(NodeChange(place, "pause", "", "does not start"))
+        result.nodes.append(NodeChange(place, "pause", "", "does not start"))
     for place in request.resumes:
-        ended = [each for each in found.paused if covers(place, each)]
+        ended = [each for each in result.paused if covers(place, each)]
         if not ended:
-            raise UsageError(f"{place or 'the run'} is not paused", hint=_paused(found.paused))
+            raise UsageError(f"{place or 'the run'} is not paused", hint=_paused(result.paused))
         for each in ended:
-            del found.paused[each]
-        found.nodes.append(NodeChange(place, "resume", "", "starts again"))
+            del result.paused[each]
+        result.nodes.append(NodeChange(place, "resume", "", "starts again"))
 
 
 def _paused(places: Collection[str]) -> str:
