@@ -43,6 +43,7 @@ COMMANDS = {
     "set": ("steering.set", "give a node of a run a value, while it runs"),
     "move": ("steering.move", "send the calls of a node to another task queue"),
     "diff": ("runs.diff", "compare two runs call by call, or two graphs"),
+    "replay": ("runs.replay", "repeat recorded runs with a change, without effects, and compare"),
     "replay-check": ("runs.replay_check", "replay histories with this version: before you deploy it"),
     "answer": ("runs.answer", "answer a node that waits for a person"),
     "pending": ("runs.pending", "what people are asked by the open runs"),

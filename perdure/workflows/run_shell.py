@@ -63,7 +63,7 @@ class RunShell:
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self.page = opening.directory.page
-        self.placement = Placement(opening.directory, request.options.bypass_agents)
+        self.placement = Placement(opening.directory, request.options.bypass_agents, request.only_calls)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
         if state is not None:
@@ -283,7 +283,7 @@ class RunShell:
 
     def _send(self, command: RunAgent) -> None:
         """A call that no segment answers goes to a person, or to a worker."""
-        if command.agent in self.placement.human:
+        if command.agent in self.placement.human and not self.placement.is_excluded(command.agent):
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self.people.ask(command)
         else:

@@ -13,26 +13,13 @@ from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import Final
 
-from perdure.graph.fields import is_computed
+from perdure.graph.fields import PERDURE_COMPUTED_KEYS, is_computed
 from perdure.graph.values import Value, is_dict
 
-_OPTIONS: Final = frozenset(
-    (
-        "queue",
-        "placement",
-        "timeout",
-        "retry",
-        "backoff",
-        "deadline",
-        "priority",
-        "label",
-        "batch",
-        "heartbeat",
-        "console",
-        "isResult",
-    )
+OPTION_KEYS: Final = frozenset(
+    (*PERDURE_COMPUTED_KEYS, "timeout", "retry", "priority", "label", "console", "isResult")
 )
-"""The keys that say how a node is executed, and not what it computes."""
+"""Keys of a node that say how it is executed or shown, and not what its result is."""
 
 _RESULTS: Final = frozenset(("nodes", "loop", "agentId"))
 """The keys of a graph on which its results depend."""
@@ -51,7 +38,7 @@ def node_difference(old: Value, new: Value, inside: bool = False) -> Difference:
     if not (is_dict(old) and is_dict(new)):
         return Difference.NONE if repr(old) == repr(new) else Difference.DEFINITION
     keys = _differing(old, new, frozenset(("graph",)) if _has_graph(old) and _has_graph(new) else ())
-    options = _OPTIONS - {"isResult"} if inside else _OPTIONS
+    options = OPTION_KEYS - {"isResult"} if inside else OPTION_KEYS
     if not options.issuperset(keys):
         return Difference.DEFINITION
     return Difference.OPTIONS if keys else Difference.NONE

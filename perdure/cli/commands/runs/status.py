@@ -187,7 +187,7 @@ def _moment(at: int) -> str:
 
 def _words(change: Intervention) -> str:
     why = f" ({change.why})" if change.why else ""
-    return f"changed by {change.who or 'somebody'}{why}: {change.what}"
+    return f"changed by {change.who or 'a person'}{why}: {change.what}"
 
 
 def _since(report: RunReport, now: datetime) -> str:
