@@ -25,6 +25,7 @@ from perdure.monitoring.descriptions import STARTED
 from perdure.protocol.names import ASKS_ATTRIBUTE, WORKFLOW
 from perdure.protocol.payloads import RunRequest
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.fairness import turn_of
 from perdure.temporal.rpc_errors import RPC_TIMEOUT
 from perdure.temporal.search_attributes import GRAPH_KEY, knows_attributes
 
@@ -50,6 +51,7 @@ async def start_run(
         "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
         "id_conflict_policy": use_existing if attaches else fail,
         "static_summary": request.name[:200],
+        "priority": turn_of(id),
         "rpc_timeout": RPC_TIMEOUT,
     }
     if local or await knows_attributes(temporal, {GRAPH_KEY.name}):

@@ -13,6 +13,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from perdure.activities.activity import AgentActivities
+from perdure.activities.slot_shares import SlotShares
 from perdure.agents.agent import Agent
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter
@@ -29,7 +30,8 @@ STREAM_INTERVAL = timedelta(milliseconds=100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """How a worker serves. `cached_runs` open runs are kept in memory, others are replayed.
+    """How a worker serves. `cached_runs` open runs are kept in memory, others are replayed. With
+    `shares_slots`, no run has all of the `concurrent_agents` calls that it makes at a time on each queue.
 
     All workers that may begin a run, and that may serve its agents, are to have the same `filters`.
     The settings say how long agents may continue after the worker was stopped, and which build of which
@@ -44,6 +46,7 @@ class WorkerOptions:
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
     concurrent_agents: int = 100
+    shares_slots: bool = True
     cached_runs: int = 1000
 
     def __post_init__(self) -> None:
@@ -67,12 +70,17 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
     One of them is dynamic and serves the agents, by their names; an activity of yours that has the name of
     an agent comes before it. Of the options, those that say how a worker polls are left to you.
     """
+    return _activities(client, options, SlotShares())
+
+
+def _activities(client: Client, options: WorkerOptions, slots: SlotShares) -> list[Callable[..., object]]:
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
         claims=ClaimCheck.of(options.settings, client.data_converter.payload_codec),
         local_models=options.local_models,
         filters=options.filters,
+        slots=slots,
         journal=WorkJournal(options.settings.home / "workers", options.settings.lost_attempts),
     )
     return activities.all()
@@ -80,10 +88,11 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
 
 def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
     """A worker for one task queue. `client` was connected with GraphPlugin, which it inherits."""
+    slots = SlotShares(options.concurrent_agents if options.shares_slots else None)
     return Worker(
         client,
         task_queue=queue,
-        activities=agent_activities(client, options),
+        activities=_activities(client, options, slots),
         max_concurrent_activities=options.concurrent_agents,
         max_cached_workflows=options.cached_runs,
         max_heartbeat_throttle_interval=STREAM_INTERVAL,

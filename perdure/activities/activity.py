@@ -23,6 +23,7 @@ from perdure.activities.notices import NoticeActivity
 from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
+from perdure.activities.slot_shares import HandedBack, SlotShares
 from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
@@ -68,6 +69,7 @@ class AgentActivities:
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
     journal: WorkJournal | None = None
+    slots: SlotShares = field(default_factory=SlotShares)
     _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
@@ -95,7 +97,7 @@ class AgentActivities:
         elif beginning is not None:
             with calls_at_work(self.journal, beginning.run or activity.info().workflow_run_id or "") as work:
                 segment = self._new_segment(work)
-                first = await self._threads.run(self._first, segment, beginning, directory)
+                first = await self._threads.run(beginning.run, self._first, segment, beginning, directory)
             directory = replace(directory, first=first)
         return pack(directory)
 
@@ -112,7 +114,7 @@ class AgentActivities:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         read: SegmentRequest = unpack(request, SegmentRequest)
         with calls_at_work(self.journal, read.run) as work:
-            return pack(await self._threads.run(self._new_segment(work).play, read))
+            return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 
     def _new_segment(self, work: CallsAtWork) -> Segment:
         return Segment(
@@ -158,7 +160,8 @@ class AgentActivities:
     async def _run_agent(
         self, info: activity.Info, agent: Agent | None, batch: bool, calls: Sequence[AgentCall], far: bool
     ) -> RawValue:
-        attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline)
+        is_timed = calls[0].timeout is not None
+        attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline, is_timed=is_timed)
         if agent is None and not calls[0].bypassed:
             raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
         attempt.check(info.activity_type)
@@ -168,12 +171,14 @@ class AgentActivities:
         beating = asyncio.create_task(delivery.pulse.beat(info.heartbeat_timeout))
         deadline = asyncio.timeout(attempt.limit_s())
         try:
-            async with deadline, self._suspects.entered(attempt):
+            async with deadline, self.slots.entered(attempt), self._suspects.entered(attempt):
                 raw = await self._packed(agent, batch, calls, delivery)
         except asyncio.CancelledError:
             if activity.is_worker_shutdown():
                 attempt.stopped()
             raise
+        except HandedBack as back:
+            raise attempt.handed_back(back.pause_s) from None
         except Exception as error:
             failed = attempt.late() if deadline.expired() else attempt.failed(failure_of(error))
             raise failed from fitting_cause(error)

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from temporalio import activity
 from temporalio.client import AsyncActivityCancelledError
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
 from perdure.activities.failures import application_error
@@ -27,7 +27,7 @@ from perdure.agents.loop_watchdog import ACTIVITY, blocked_at
 from perdure.engine.attempts import AttemptAccount, account_at, attempt_s, deadline_failure, verdict
 from perdure.engine.messages import NodeOptions
 from perdure.engine.outcomes import Failure
-from perdure.protocol.names import AGENT_ABSENT
+from perdure.protocol.names import AGENT_ABSENT, SLOT_SHARED
 from perdure.protocol.records import to_lean
 from perdure.settings import Settings
 from perdure.temporal.queues import workers
@@ -42,13 +42,18 @@ ABSENT_PAUSE_S: Final = 2.0
 
 @dataclass(slots=True)
 class Attempt:
-    """The attempt that the running activity is; `deadline_ms` is that of its node, for all attempts."""
+    """The attempt that the running activity is; `deadline_ms` is that of its node, for all attempts.
+
+    `is_timed` says that the node has a `timeout`, to which the server adds only a little.
+    """
 
     settings: Settings
     info: activity.Info = field(default_factory=activity.info)
     pulse: Heartbeat = field(init=False)
     account: AttemptAccount = field(init=False)
     deadline_ms: float | None = None
+    is_timed: bool = False
+    _waits: bool = False
 
     def __post_init__(self) -> None:
         info = self.info
@@ -70,10 +75,32 @@ class Attempt:
         """Whether the call has lost its worker, and would fail if it did so once more."""
         return 0 < self.account.lost >= self.settings.lost_attempts - 1
 
+    @property
+    def sharer(self) -> str:
+        """Who has a share of the slots: the run, unless it was started with a key of another."""
+        return self.info.priority.fairness_key or self.info.workflow_id or ""
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether it takes one of the worker: local activities do not."""
+        return not self.info.is_local
+
+    @property
+    def may_be_handed_back(self) -> bool:
+        """Whether the server would offer it again."""
+        policy = self.info.retry_policy
+        return policy is None or policy.maximum_attempts != 1
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the worker is about to end."""
+        return activity.is_worker_shutdown()
+
     async def begin(self) -> None:
         """Leaves the account for whatever comes after this attempt, which may not be able to."""
-        if self.info.is_local or self.info.attempt == 1:
+        if self.info.is_local or (self.info.attempt == 1 and not self._waits):
             return
+        self._waits = False
         if self.account.lost or self.account.blocked:
             info, text = self.info, "agent %s in node %s of run %s: attempt %d follows others, of which %s"
             names = (info.activity_type, info.activity_id, info.workflow_id, info.attempt)
@@ -82,6 +109,7 @@ class Attempt:
 
     async def wait(self) -> None:
         """Leaves an account for which this attempt does not count, until it begins."""
+        self._waits = True
         await self._leave(self.account.after_stop())
 
     def check(self, agent: str) -> None:
@@ -113,6 +141,15 @@ class Attempt:
         """The worker is shut down, and takes this attempt along."""
         self.account = self.account.after_stop()
         self._record()
+
+    def handed_back(self, pause_s: float) -> ApplicationError:
+        """The slot is needed for calls of other runs."""
+        self.account = self.account.after_stop()
+        self._record()
+        finding = "handed back: the run has its share of the slots of this worker, and other runs their turn"
+        pause = timedelta(seconds=pause_s)
+        benign = ApplicationErrorCategory.BENIGN  # not to be logged as a failure
+        return ApplicationError(finding, type=SLOT_SHARED, next_retry_delay=pause, category=benign)
 
     def absent(self, finding: str, hint: str) -> ApplicationError:
         """The worker does not have the agent: another one may, for a while."""

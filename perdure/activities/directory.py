@@ -35,6 +35,7 @@ def registry_of(
         keys_by_work=True,
         times_questions=True,
         strict_json=True,
+        orders_locals=True,
         agent_wait=settings.agent_wait,
         recalls=True,
         channels=sorted(settings.notify),

@@ -69,8 +69,9 @@ class AttemptAccount:
     """The attempts of a call that have ended without a result.
 
     `transient` failed for now, `lost` ended with their worker or without a sign of life, and `blocked`
-    because the agent stopped the event loop; `stopped` ended because their worker was shut down, and `absent`
-    because it does not have the agent, for the first time at `absent_since`, in seconds since the epoch.
+    because the agent stopped the event loop; `stopped` were returned, because their worker was shut down or
+    had to make room for other runs; `absent` met a worker without the agent, for the first time at
+    `absent_since`, in seconds since the epoch.
     `unknown` were not counted. `last` is the last failure.
     """
 
@@ -94,7 +95,7 @@ class AttemptAccount:
             "failed for now": self.transient,
             "lost": self.lost,
             "blocked the event loop": self.blocked,
-            "stopped with the worker": self.stopped,
+            "returned by the worker": self.stopped,
             "met a worker without the agent": self.absent,
         }
         return ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
@@ -104,7 +105,7 @@ class AttemptAccount:
         return replace(self, transient=self.transient + 1, last=message[:MAX_LAST_FAILURE_CHARS])
 
     def after_stop(self) -> AttemptAccount:
-        """With one more whose worker was shut down."""
+        """With one more that its worker has returned."""
         return replace(self, stopped=self.stopped + 1)
 
     def after_absence(self, now: float) -> AttemptAccount:

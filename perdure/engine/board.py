@@ -10,7 +10,7 @@ from math import inf
 from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
-from perdure.engine.live_bytes import carried_bytes, open_bytes, recount, result_bytes, row_bytes
+from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
     CancelCall,
@@ -88,6 +88,7 @@ class Board:
     used_calls: int = 0
     used_iterations: int = 0
     live: int = 0
+    _measure: Measure = field(default_factory=Measure)
     is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
     paused: dict[str, None] = field(default_factory=dict[str, None])
@@ -125,18 +126,18 @@ class Board:
 
     def hold_result(self, run: GraphRun, result: Value) -> None:
         """A node of `run` is to have this result. Raises QuotaExceeded."""
-        if self.is_bounded and (size := result_bytes(result)):
+        if self.is_bounded and (size := self._measure.result(result)):
             self.hold(run, size)
 
     def hold(self, run: GraphRun, size: int) -> None:
         """Graph `run` holds `size` bytes more. Raises QuotaExceeded where that is too much for the run."""
         run.live += size
         self.live += size
-        self._check_live()
-
-    def _check_live(self) -> None:
         if self.live > self.quotas.live:
-            raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
+            self._refuse_live()
+
+    def _refuse_live(self) -> None:
+        raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
 
     def collect_row(self, run: GraphRun, nested: Nested, child: GraphRun, value: Value) -> None:
         """The row `child` of a node of `run` is over with these results. Raises QuotaExceeded."""
@@ -144,11 +145,12 @@ class Board:
         nested.children.remove(child.id)
         del self.runs[child.id]
         if self.is_bounded:
-            size = row_bytes(value)
+            size = self._measure.row(value)
             nested.live += size
             run.live += size
             self.live += size - child.live
-            self._check_live()
+            if self.live > self.quotas.live:
+                self._refuse_live()
 
     def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
         """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
@@ -168,6 +170,7 @@ class Board:
     def recount(self) -> None:
         """Counts again what all graphs hold."""
         if self.is_bounded:
+            self._measure = Measure()
             for run in self.runs.values():
                 recount(run)
             self.live = sum(run.live for run in self.runs.values())
@@ -182,15 +185,6 @@ class Board:
         if self.fuel.pause is None:
             self.fuel.pause = self.new_call()
             self.send(self.root, "", StartTimer(self.fuel.pause, PAUSE_MS))
-
-    def timer_summary(self, call: int) -> str:
-        """What a timer is for, as Temporal's UI shows it."""
-        flight = self.calls.get(call)
-        if flight is None or not flight.node:
-            return "a pause in long work"
-        node = (run := self.runs[flight.run]).nodes[flight.node]
-        kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
-        return f"{kind} of {run.path_of(flight.node)}"
 
     def put_off(self, run: GraphRun, name: str = "") -> None:
         """Puts off an iteration of `run`, or the graphs that its node `name` is to open."""
@@ -218,8 +212,10 @@ class Board:
             end = "." if index is None else f"[{index}]."
             run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         if self.is_bounded:
-            run.own_bytes = open_bytes(run)
-            self.hold(run, run.own_bytes)
+            run.own_bytes = run.live = open_bytes(run)
+            self.live += run.live
+            if self.live > self.quotas.live:
+                self._refuse_live()
         return run
 
     def put_run(self, number: int, plan: Plan) -> GraphRun:

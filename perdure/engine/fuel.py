@@ -30,8 +30,8 @@ from typing import Final
 
 from perdure.errors import QuotaExceeded
 
-MAX_EVENT_STEP_COUNT: Final = 50_000
-"""Steps for one event: about a quarter of a second."""
+MAX_EVENT_STEP_COUNT: Final = 20_000
+"""Steps for one event: about a tenth of a second, and less than one where many workers share a processor."""
 
 MAX_ACTIVATION_EVENT_COUNT: Final = 2
 """Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""

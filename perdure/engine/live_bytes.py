@@ -15,6 +15,8 @@ Rejected: to measure the process, which holds many runs, and would decide differ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from perdure.engine.state import GraphRun, NodeState
@@ -47,6 +49,30 @@ def result_bytes(value: Value) -> int:
 def row_bytes(value: Value) -> int:
     """What the collected results of a row count."""
     return ROW_OVERHEAD_BYTES + _size(value)
+
+
+@dataclass(slots=True)
+class Measure:
+    """Measures results and rows. It keeps the last result: the row that ends with it is not walked again."""
+
+    _last: Value = None
+    _size: int = 0
+
+    def result(self, value: Value) -> int:
+        """As result_bytes."""
+        size = _size(value)
+        self._last, self._size = value, size
+        return size if size > NODE_OVERHEAD_BYTES else 0
+
+    def row(self, value: Mapping[str, Value]) -> int:
+        """As row_bytes."""
+        last = self._last
+        if len(value) == 1 and last.__class__ is dict:
+            for name, item in value.items():
+                if item is last:
+                    self._last = None
+                    return ROW_OVERHEAD_BYTES + CONTAINER_BYTES + SCALAR_BYTES + len(name) + self._size
+        return ROW_OVERHEAD_BYTES + _size(value)
 
 
 def _size(value: Value) -> int:

@@ -14,8 +14,8 @@ Rejected
     Pickled objects: a run outlives versions, and the layout of classes would be frozen with it.
     A log of the events so far: it grows with the run, which is why the run continues as new.
 
-Not in it are the caller's options and the names of agents, which `restore` receives again, and the order in
-which answers that have arrived are due (turn_order.py): the shell's.
+Not in it: the options and names of agents, which `restore` receives again, and the order in which answers
+are due (turn_order.py), which is the shell's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
-from perdure.engine.snapshot_nested import nested_data, nested_of, outcome_of
+from perdure.engine.snapshot_nested import SnapshotRoom, nested_data, nested_of, outcome_of, rows_data
 from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, UNREADABLE, Value
@@ -41,22 +41,26 @@ SNAPSHOT_FORMAT: Final = 3
 READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 """Forms that `restore` takes: in form 2, nothing is known of distant values."""
 
-_FRESH: Final = NodeRun()
+_FRESH: Final = tuple(
+    (key, getattr(NodeRun(), key))
+    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved")
+)
 
 
 def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
     """Everything that has happened so far; to be taken between two events.
 
     A `light` one leaves out the results of large maps: the scheduler that is made of it continues
-    until such a map is over, and then raises Withheld.
+    until such a map is over, and then raises Withheld (perdure.engine.snapshot_nested).
     """
-    board = scheduler.board
+    board, room = scheduler.board, SnapshotRoom() if light else None
     documents: list[Value] = []
     known: dict[int, int] = {}
     for plan in _plans(board):
         if id(plan) not in known:
             known[id(plan)] = len(documents)
             documents.append(plan.document)
+    runs = [_run_data(run, known, room) for run in board.runs.values()]
     return {
         "format": SNAPSHOT_FORMAT,
         "now": board.clock.now_ms,
@@ -65,7 +69,8 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "last_run": board.last_run,
         "used": [board.used_calls, board.used_iterations],
         "documents": documents,
-        "runs": [_run_data(run, known, light) for run in board.runs.values()],
+        "runs": runs,
+        **({"rows": [rows_data(rows) for rows in room.rows]} if room is not None and room.rows else {}),
         "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
         "known": board.resolved.written(),
         **board.fuel.written(),
@@ -112,7 +117,7 @@ def _restored(
     board.fuel.resume(data.get("steps", 0), data.get("pause"), data.get("put_off", ()))
     board.resolved.remember(data.get("known", {}))
     for item in data["runs"]:
-        _add_run(board, item, plans)
+        _add_run(board, item, plans, data.get("rows", ()))
     board.recount()
     board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
@@ -129,7 +134,7 @@ def _plans(board: Board) -> Iterator[Plan]:
                 yield node.nested.plan
 
 
-def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[str, Value]:
+def _run_data(run: GraphRun, documents: Mapping[int, int], room: SnapshotRoom | None) -> dict[str, Value]:
     data: dict[str, Value] = {"id": run.id, "document": documents[id(run.plan)]}
     if run.parent is not None:
         data |= {"parent": list(run.parent), "path": run.path, "key": run.key}
@@ -144,13 +149,13 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], light: bool) -> dict[
         data["values"] = run.values
     if run.outcome is not None:
         data["outcome"] = [run.outcome.value, run.outcome.failure]
-    nodes = {name: _node_data(run, name, node, documents, light) for name, node in run.nodes.items()}
+    nodes = {name: _node_data(run, name, node, documents, room) for name, node in run.nodes.items()}
     data["nodes"] = {name: node for name, node in nodes.items() if node}
     return data
 
 
 def _node_data(
-    run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, int], light: bool
+    run: GraphRun, name: str, node: NodeRun, documents: Mapping[int, int], room: SnapshotRoom | None
 ) -> dict[str, Value]:
     data: dict[str, Value] = {}
     static = run.plan.statics.get(name)
@@ -162,11 +167,12 @@ def _node_data(
         data["state"] = str(node.state)
     elif static is None and node.pending != run.plan.computed[name].needs:
         data["pending"] = sorted(node.pending)
-    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"):
-        if getattr(node, key) != getattr(_FRESH, key):
-            data[key] = getattr(node, key)
+    for key, fresh in _FRESH:
+        value = getattr(node, key)
+        if value != fresh:
+            data[key] = value
     if node.nested is not None:
-        data["nested"] = nested_data(node.nested, documents, light)
+        data["nested"] = nested_data(node.nested, documents, room)
     return data
 
 
@@ -184,7 +190,7 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
     return data | {"turns": command.turns}
 
 
-def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
+def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[Value]) -> None:
     """Puts a graph on the board, and takes the slots that its nodes hold."""
     plan = plans[int(data["document"])]
     run = board.put_run(data["id"], plan)
@@ -198,7 +204,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
     run.outcome = outcome_of(data.get("outcome"))
     run.renew()
     for name, item in data["nodes"].items():
-        _fill(run.nodes[name], item, plans)
+        _fill(run.nodes[name], item, plans, rows)
     for name, node in run.nodes.items():
         run.active += node.state in ACTIVE
         run.holds += node.state is NodeState.WAITING and node.call is not None
@@ -206,7 +212,7 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan]) -> 
             board.slots.hold(run.id, plan.computed[name].label, node.reserved)
 
 
-def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> None:
+def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[Value]) -> None:
     node.value = data.get("value", node.value)
     node.state = NodeState(data.get("state", NodeState.WAITING))
     node.result = data.get("result", node.value if node.state is NodeState.INJECTED else UNDEFINED)
@@ -217,7 +223,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan]) -> No
     node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
     if "nested" in data:
-        node.nested = nested_of(data["nested"], plans)
+        node.nested = nested_of(data["nested"], plans, rows)
 
 
 def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:

@@ -84,6 +84,9 @@ class Array:
 Binary: TypeAlias = Array | bytes
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def is_binary(value: Value) -> TypeGuard[Binary]:
     """Whether `value` is an array or a byte string."""
     return isinstance(value, Array | bytes)
@@ -102,7 +105,10 @@ def holds_array(value: Value) -> bool:
     while pending:
         part = pending.pop()
         for item in part.values() if is_dict(part) else part:
-            if item.__class__ is Array:
+            kind = item.__class__
+            if kind in _PLAIN:  # most are, and every result passes here
+                continue
+            if kind is Array:
                 return True
             if is_dict(item) or is_list(item):
                 pending.append(item)

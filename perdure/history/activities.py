@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -23,12 +24,18 @@ END_STATES: Final[Mapping[int, str]] = {
 }
 """How the last event of an execution ends its run."""
 
+_LATE_ERROR_TYPES: Final = frozenset({"Timeout", "DeadlineExceeded"})
+
 
 @dataclass(slots=True)
 class ActivityRecord:
-    """One activity. Of its attempts the history has the last, `number`, and why the one before it failed."""
+    """One activity. Of its attempts the history has the last, `number`, and why the one before it failed.
+
+    `input` and `result` are as they crossed. It `is_late` if a time limit ended it.
+    """
 
     id: str
+    type: str
     queue: str
     scheduled: int
     number: int = 1
@@ -37,6 +44,10 @@ class ActivityRecord:
     ended: int | None = None
     failure: str | None = None
     earlier_failure: str | None = None
+    input: Payload | None = None
+    result: Payload | None = None
+    is_late: bool = False
+    is_cancelled: bool = False
 
 
 def activities(events: Iterable[HistoryEvent]) -> dict[str, list[ActivityRecord]]:
@@ -48,7 +59,10 @@ def activities(events: Iterable[HistoryEvent]) -> dict[str, list[ActivityRecord]
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 scheduled = event.activity_task_scheduled_event_attributes
-                record = ActivityRecord(scheduled.activity_id, scheduled.task_queue.name, time)
+                kind, queue = scheduled.activity_type.name, scheduled.task_queue.name
+                record = ActivityRecord(
+                    scheduled.activity_id, kind, queue, time, input=_first(scheduled.input)
+                )
                 by_event[event.event_id] = record
                 by_id.setdefault(record.id, []).append(record)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
@@ -57,7 +71,9 @@ def activities(events: Iterable[HistoryEvent]) -> dict[str, list[ActivityRecord]
                 record.started, record.worker, record.number = time, started.identity, started.attempt
                 record.earlier_failure = message(started.last_failure)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-                by_event[event.activity_task_completed_event_attributes.scheduled_event_id].ended = time
+                completed = event.activity_task_completed_event_attributes
+                record = by_event[completed.scheduled_event_id]
+                record.ended, record.result = time, _first(completed.result)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                 failed = event.activity_task_failed_event_attributes
                 _end(by_event[failed.scheduled_event_id], time, failed.failure)
@@ -66,7 +82,7 @@ def activities(events: Iterable[HistoryEvent]) -> dict[str, list[ActivityRecord]
                 _end(by_event[late.scheduled_event_id], time, late.failure)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
                 record = by_event[event.activity_task_canceled_event_attributes.scheduled_event_id]
-                record.ended, record.failure = time, "cancelled"
+                record.ended, record.failure, record.is_cancelled = time, "cancelled", True
             case _:
                 pass
     return by_id
@@ -85,5 +101,14 @@ def message(failure: Failure) -> str | None:
     return inner.message or failure.message or None
 
 
+def _first(payloads: Payloads) -> Payload | None:
+    return payloads.payloads[0] if payloads.payloads else None
+
+
 def _end(record: ActivityRecord, time: int, failure: Failure) -> None:
     record.ended, record.failure = time, message(failure)
+    inner = failure
+    while inner.HasField("cause"):
+        inner = inner.cause
+    kind = inner.application_failure_info.type
+    record.is_late = inner.HasField("timeout_failure_info") or kind in _LATE_ERROR_TYPES

@@ -19,6 +19,7 @@ from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.history.activities import END_STATES, activities, message, milliseconds
+from perdure.history.events_only import EventTable
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
@@ -89,6 +90,26 @@ def _as_changed(request: RunRequest, shell: RunShell | None, scheduler: Schedule
     injects = tuple((name, value) for name, value in root.values.items() if name in root.plan.statics)
     options = replace(request.options, injects=injects)
     return replace(request, document=root.plan.document, options=options, state=None)
+
+
+def with_events_only(model: RunModel, table: EventTable) -> RunModel:
+    """The model of a run that could not be replayed: what a replay has noted before it failed is not kept."""
+    nodes, result = table.nodes, table.result
+    failures = {node.node: node.failure for node in nodes.values() if node.parent is None and node.failure}
+    return replace(
+        model,
+        results={} if result is None else result.results,
+        errors=failures if result is None else result.errors,
+        questions=(),
+        console=(),
+        counts=phase_counts(nodes),
+        nodes=nodes,
+        transitions=(),
+        calls=(),
+        slots=None,
+        is_continuing=False,
+        position=None,
+    )
 
 
 def _questions(

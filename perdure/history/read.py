@@ -12,9 +12,10 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import UsageError
-from perdure.history.build import run_model
+from perdure.history.build import run_model, with_events_only
 from perdure.history.cache import ModelCache
 from perdure.history.causes import ServerFacts
+from perdure.history.events_only import event_table
 from perdure.history.explain import Explanation, explanation_of
 from perdure.history.model import RunModel
 from perdure.history.open_calls import with_open_calls
@@ -51,7 +52,10 @@ async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverte
     first = histories[0].events[0].workflow_execution_started_event_attributes
     request: RunRequest = (await converter.decode(first.input.payloads, [RunRequest]))[0]
     notes = await replay(histories, converter)
-    return await asyncio.to_thread(run_model, histories, request, notes)  # a second, if the run is large
+    model = await asyncio.to_thread(run_model, histories, request, notes)  # a second, if the run is large
+    if model.problem is None:
+        return model
+    return with_events_only(model, await event_table(histories, converter, model.graph))
 
 
 async def _chain(temporal: Client, id: str, execution: str) -> list[WorkflowHistory]:

@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
@@ -27,6 +29,13 @@ MAX_RETRY_AFTER_S = 600.0
 MAX_SERVICE_MESSAGE_CHARS = 2000
 """Characters kept of what a service says about its failure."""
 
+MIN_SECRET_CHARS = 4
+"""Characters of the shortest secret that is looked for ..."""
+
+MIN_CASELESS_CHARS = 8
+"""... and of one that is found in any case: shorter ones are words too."""
+
+_URL_SAFE = str.maketrans("+/", "-_")
 _AGAIN_LATER = frozenset({408, 409, 425, 429})
 _NEVER = frozenset({501, 505})
 _BROKEN_OFF = ("disconnected", "closed connection", "terminated")
@@ -79,11 +88,34 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text`, shortened, without `secrets`: as they are, percent-encoded, or in base64."""
-    for secret in secrets:
-        if len(secret) < 4:
-            continue
-        encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=")
-        for form in (secret, quote(secret, safe=""), encoded):
-            text = text.replace(form, "***")
-    return text if len(text) <= MAX_SERVICE_MESSAGE_CHARS else text[:MAX_SERVICE_MESSAGE_CHARS] + "…"
+    """`text`, shortened, without `secrets` in any of the forms in which services say them again.
+
+    These are the secret itself, backwards, in JSON, percent-encoded, in hexadecimal, and in base64 wherever
+    it begins; longer secrets in any case. What a service cuts into pieces is not found.
+    """
+    forms = {form for secret in secrets if len(secret) >= MIN_SECRET_CHARS for form in _forms(secret)}
+    longest = max(map(len, forms), default=0)
+    most = MAX_SERVICE_MESSAGE_CHARS + 2 * longest
+    kept = text[:most]
+    for form in sorted(forms, key=len, reverse=True):
+        kept = _without(kept, form)
+    if len(text) > most:
+        kept = kept[: len(kept) - longest]  # there may be the beginning of another one
+    elif len(kept) <= MAX_SERVICE_MESSAGE_CHARS:
+        return kept
+    return kept[:MAX_SERVICE_MESSAGE_CHARS] + "…"
+
+
+def _without(text: str, form: str) -> str:
+    if len(form) < MIN_CASELESS_CHARS:
+        return text.replace(form, "***")
+    return re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    data = secret.encode("utf-8", "replace")
+    yield from (secret, secret[::-1], json.dumps(secret)[1:-1], quote(secret, safe=""), data.hex())
+    for before in range(3):  # what comes before it shifts its bits
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        whole = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        yield from (whole, whole.translate(_URL_SAFE))

@@ -54,6 +54,7 @@ class AgentRegistry:
     `channels` are those for notices of questions: without any, the run sends none and has no reminders.
     `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
+    `orders_locals` says that the run takes the results of local activities in the order in which they began.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows.
     """
@@ -75,6 +76,7 @@ class AgentRegistry:
     strict_json: bool = False
     agent_wait: float = 0.0
     recalls: bool = False
+    orders_locals: bool = False
     channels: Sequence[str] = ()
     page: str = ""
     quorums: bool = False
@@ -102,6 +104,7 @@ class Placement:
         self.times_questions = directory.times_questions
         self.strict_json = directory.strict_json
         self.recalls = directory.recalls
+        self.orders_locals = directory.orders_locals
         self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+import orjson
+
 from perdure.graph.binary import Array, Binary, binary_text, is_binary, size_of_binary
 from perdure.graph.deferred import REF_KINDS, BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.text.json_dump import dump
@@ -84,11 +86,7 @@ def decode(
     Raises one of UNREADABLE for anything else; where it is `strict`, also for NaN and the infinities, which
     are not JSON, and for what nests deeper than MAX_WIRE_DEPTH.
     """
-    value = (
-        _read_json(data, MAX_WIRE_DEPTH)
-        if strict
-        else _LENIENT.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
-    )
+    value = _read_json(data, MAX_WIRE_DEPTH) if strict else _parsed(data, _LENIENT)
     return _restored(value, places, binaries)
 
 
@@ -98,10 +96,24 @@ def decode_places(data: bytes) -> Value:
 
 
 def _read_json(data: bytes, limit: int) -> Value:
-    value = _STRICT.decode(str(data, "utf-8", "surrogatepass"))
+    value = _parsed(data, _STRICT)
     if data.count(b"[") + data.count(b"{") > limit:
         _refuse_depth(value, limit)
     return value
+
+
+def _parsed(data: bytes, decoder: json.JSONDecoder) -> Value:
+    """The value of a JSON text, by orjson, which is many times faster, where it reads as `decoder` does.
+
+    It refuses more, and makes doubles of integers beyond 64 bits.
+    """
+    if _LARGE_INTEGER not in data.translate(_ANY_DIGIT):
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass
+    encoding = "utf-8" if decoder is _STRICT else json.detect_encoding(data)
+    return decoder.decode(data.decode(encoding, "surrogatepass"))
 
 
 def _refuse_depth(value: Value, limit: int) -> None:
@@ -130,6 +142,9 @@ def _whole_number(digits: str) -> int | float:
 
 MAX_DOUBLE_DIGITS_COUNT: Final = 308
 """Digits with which an integer is a double, whatever they are."""
+
+_ANY_DIGIT: Final = bytes.maketrans(b"123456789", b"000000000")
+_LARGE_INTEGER: Final = b"0" * 19
 
 _STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_whole_number)
 _LENIENT: Final = json.JSONDecoder(parse_int=_whole_number)

@@ -41,6 +41,9 @@ FETCHES_IN_TURN: Final = "fetches-in-turn"
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 
+SLOT_SHARED: Final = "SlotShared"
+"""The error type by which a worker hands a call back so that other runs have their turn."""
+
 GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 """The search attribute that holds the name of a run's graph."""
 

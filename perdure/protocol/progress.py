@@ -20,6 +20,7 @@ from perdure.protocol.details import ended_details, open_details
 from perdure.protocol.failures import FAILED_STATES, FailureLog, NodeFailure
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import NodeStatus, RunChanges, RunResult, RunStatus, StreamTail
+from perdure.protocol.query_size import MAX_CHANGES_BYTES, first_within, newest_within
 from perdure.protocol.records import from_plain
 from perdure.protocol.trail import Trail, TrailPosition
 
@@ -152,18 +153,18 @@ class RunProgress:
         questions: Sequence[HumanPrompt],
         early: Sequence[Answer] = (),
     ) -> RunStatus:
-        """Everything a status display needs."""
+        """Everything a status display needs, as far as an answer has room for it."""
         places = [] if scheduler is None else _places(scheduler, MAX_STATUS_ROW_COUNT)
-        nodes = tuple(self._row(*place) for place in places)
+        nodes = first_within(self._row(*place) for place in places)
         return RunStatus(
             name=self.name,
             iteration=0 if scheduler is None else scheduler.root.iteration,
-            questions=tuple(questions),
-            early=tuple(early),
+            questions=first_within(questions),
+            early=newest_within(early),
             counts=dict(self.counts),
             nodes=nodes,
-            failures=tuple(NodeFailure.of(*failure) for failure in self.failures.entries()),
-            streams=tuple(self._streams),
+            failures=first_within(NodeFailure.of(*failure) for failure in self.failures.entries()),
+            streams=newest_within(self._streams),
             console=self._lines(console_from),
             console_offset=self._console_count,
         )
@@ -181,11 +182,12 @@ class RunProgress:
     ) -> RunChanges:
         """What has changed from number `since` on."""
         changes = self.trail.since(since)
+        graphs = {} if scheduler is None else _open_graphs(scheduler.board)
         return RunChanges(
             count=self.trail.count,
-            changes=changes,
-            open={} if scheduler is None else _open_graphs(scheduler.board),
-            questions=tuple(questions),
+            changes=None if changes is None else first_within(changes, MAX_CHANGES_BYTES, least=2),
+            open=dict(first_within(graphs.items(), MAX_CHANGES_BYTES)),
+            questions=first_within(questions),
             console=self._lines(console_from),
             console_offset=self._console_count,
         )

@@ -43,6 +43,8 @@ DYNAMIC = (
     'history.workflowIdReuseMinimalInterval="0s"',
     # 1 by default: a second query to a run that is taking a step would be rejected for a second.
     "history.maxBufferedQueryCount=100",
+    # Otherwise a run waits until all calls of the runs before it have begun.
+    "matching.enableFairness=true",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )

@@ -10,7 +10,8 @@ Invariants
     cancelled, and what it still returns is ignored.
     Calls are sent in the order in which the scheduler made them, except those that join an earlier call
     of their batch. A replay sends the same ones: only counts and sizes decide, never a clock.
-    Answers of local activities are handed on in GraphAI's turns, others as they come.
+    Local activities are taken in the order in which they began (local_order.py), and their answers handed
+    on in GraphAI's turns; those of other activities come as they do in the history.
 
 Rejected
     A task per call that waits for a semaphore: a map of 100,000 rows would have as many tasks, and the
@@ -25,24 +26,25 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import MalformedPayload
 from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
-from perdure.protocol.names import SEND_AFTER_DRAIN, TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import SEND_AFTER_DRAIN
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
 from perdure.protocol.wire import metadata_of, pack, strings, unpack
 from perdure.workflows import activity_options, batches
 from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
-from perdure.workflows.calls import agent_call, failure, foreign_failure
+from perdure.workflows.calls import agent_call, failure, foreign_failure, is_too_large
 from perdure.workflows.host import Host
+from perdure.workflows.local_order import Handler, LocalOrder
 from perdure.workflows.queue_agents import QueueAgents
 from perdure.workflows.run_values import MAX_INLINE_BYTES, packed
 from perdure.workflows.task_budget import WorkflowTaskBudget
@@ -76,9 +78,11 @@ class ActivityDispatcher:
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
     _queues: QueueAgents = field(init=False)
+    _order: LocalOrder = field(init=False)
 
     def __post_init__(self) -> None:
         self._queues = QueueAgents(self.host, self.placement, self.queue)
+        self._order = LocalOrder(self.wake)
 
     def call_agent(self, command: RunAgent) -> None:
         """Sends a call, now or when there is room; one that may not be sent fails."""
@@ -115,6 +119,10 @@ class ActivityDispatcher:
         """Sends waiting calls while there is room."""
         while self._waiting and self._window(self._waiting[0]).has_room() and self.share.has_room():
             self._send(self._waiting.popleft())
+
+    def take_local(self) -> bool:
+        """Takes the result of a local activity; False if the next one is not there yet."""
+        return self._order.take()
 
     def release(self) -> None:
         """Sends what waited for a drain that is over, where no answer that is still to come would do it."""
@@ -160,7 +168,14 @@ class ActivityDispatcher:
         self.remote.add(batch[0].call, 0)
         task = asyncio.create_task(packed(self.host, arguments, self.placement.has_store))
         self._open.add(batch, task)
-        task.add_done_callback(lambda done: self._packed(batch, done))
+        self._when_over(task, partial(self._packed, batch), True)
+
+    def _when_over(self, task: asyncio.Task[Any], done: Handler, is_local: bool) -> None:
+        """`done` is called with an activity that is over: of local ones, in their order."""
+        if is_local and self.placement.orders_locals:
+            self._order.add(task, done)
+        else:
+            task.add_done_callback(done)
 
     def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
         self.remote.remove(batch[0].call)
@@ -190,7 +205,7 @@ class ActivityDispatcher:
             self.remote.add(first.call, size)
             handle = self._start_remote(batch, arguments)
         self._open.add(batch, handle)
-        handle.add_done_callback(lambda task: self._answered(batch, task, is_local))
+        self._when_over(handle, partial(self._answered, batch, is_local), is_local)
 
     def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
         first = batch[0]
@@ -203,7 +218,7 @@ class ActivityDispatcher:
             options = activity_options.remote(first.options, first.path, queue, len(batch))
         return self.host.start_activity(first.agent, arguments, **options)
 
-    def _answered(self, batch: list[RunAgent], task: asyncio.Task[Any], was_local: bool) -> None:
+    def _answered(self, batch: list[RunAgent], was_local: bool, task: asyncio.Task[Any]) -> None:
         if was_local:
             self.local.remove()
         else:
@@ -214,7 +229,7 @@ class ActivityDispatcher:
             self._fail(still_open, lambda call: AgentFailed(call, "cancelled", final=True))
         elif error is None:
             self._take(batch, still_open, task.result(), was_local)
-        elif was_local and _is_too_large(error):
+        elif was_local and is_too_large(error):
             self.local.forget(batch[0].call)
             self._waiting.extendleft(reversed(still_open))
         else:
@@ -275,11 +290,6 @@ class ActivityDispatcher:
         self.local.forget(event.call)
         self.turns.arrive(event)
         self.wake()
-
-
-def _is_too_large(error: BaseException) -> bool:
-    cause = error.cause if isinstance(error, ActivityError) else error
-    return isinstance(cause, ApplicationError) and cause.type == TOO_LARGE_FOR_LOCAL
 
 
 def _size(answer: AgentCompleted | AgentFailed | RunAgent) -> int:

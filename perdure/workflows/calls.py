@@ -10,6 +10,7 @@ from perdure.engine.messages import AgentFailed, RunAgent
 from perdure.engine.outcomes import cut, failure_of_kind
 from perdure.errors import AgentError
 from perdure.protocol.agents import Placement
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 from perdure.protocol.payloads import AgentCall
 
 NOT_REGISTERED: Final = ("NotFoundError", "ActivityNotRegisteredError")
@@ -71,3 +72,9 @@ def _message_of(command: RunAgent, cause: ApplicationError) -> str:
     return (
         f"{cause.type}: {cause.message}" if cause.type and cause.message else cause.message or str(cause.type)
     )
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether a local activity failed because its result does not fit into a marker."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    return isinstance(cause, ApplicationError) and cause.type == TOO_LARGE_FOR_LOCAL

@@ -77,7 +77,7 @@ class GraphWorkflow:
             raise EndError(str(error), type="UsageError") from None
         finally:
             shell.close()
-        return await ended(host, self._request, result, shell.has_store)
+        return await ended(host, self._request, result, shell.placement.has_store)
 
     @property
     def shell(self) -> RunShell | None:

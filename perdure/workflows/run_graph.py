@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RawValue
+from temporalio.common import Priority, RawValue
 
 from perdure.engine.messages import RunOptions
 from perdure.graph.values import Value, normalize
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.wire import pack, unpack
+from perdure.temporal.fairness import turn_of
 from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
 
 
@@ -61,7 +62,9 @@ async def run_graph(
     workflow cancels its graph. Raises temporalio.exceptions.ChildWorkflowError where the graph fails: its
     cause is an ApplicationError of type RunFailed, GraphError or UsageError.
     """
-    served_on = queue or workflow.info().task_queue
+    info = workflow.info()
+    served_on = queue or info.task_queue
+    turn = Priority.default if info.priority.fairness_key else turn_of(info.workflow_id)
     raw = await workflow.execute_child_workflow(
         WORKFLOW,
         graph_request(graph, inputs, queue=served_on, name=name, options=options),
@@ -70,6 +73,7 @@ async def run_graph(
         result_type=RawValue,
         memo={"graph": name},
         static_summary=name[:MAX_SUMMARY_CHARS],
+        priority=turn,
         execution_timeout=execution_timeout,
     )
     return unpack(raw, RunResult)

@@ -1,7 +1,6 @@
 """A run inside a workflow: it carries out the scheduler's commands, and feeds it the answers.
 
-The shell is built once its worker has said which agents there are, with all of its parts at once. It
-decides nothing about the graph: that is perdure.engine's.
+It is built with all of its parts once its worker has said which agents there are. perdure.engine decides.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
 from perdure.workflows.steering import SteeringDesk
 from perdure.workflows.task_budget import WorkflowTaskBudget
-from perdure.workflows.timers import Timers
+from perdure.workflows.timers import Timers, timer_summary
 
 
 class RunShell:
@@ -88,11 +87,6 @@ class RunShell:
         self._continuation = Continuation(host, request.options.events, self.notify)
         if opening.first is not None:
             self._segments.take(opening.first, opening.size, now_ms)
-
-    @property
-    def has_store(self) -> bool:
-        """Whether its worker has a store."""
-        return self.placement.has_store
 
     async def run(self, early: Sequence[Answer] = ()) -> RunResult:
         """Runs to the end, or to a quota; `early` answers came before. Raises what the scheduler raises."""
@@ -182,7 +176,8 @@ class RunShell:
             await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
             self._now = now_ms(self._host)
             return
-        if not self._continuation.is_holding and not self._values.is_open:
+        is_held = self._is_blocked() if self.placement.orders_locals else self._values.is_open
+        if not self._continuation.is_holding and not is_held:
             self._outbox.pump()
         if not self._is_blocked():
             self._values.begin()
@@ -190,6 +185,8 @@ class RunShell:
             await self._look_ahead(scheduler)
         if not self._is_blocked():
             self.people.index()
+        if not self._is_blocked() and self._outbox.take_local():
+            return
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
 
@@ -217,7 +214,7 @@ class RunShell:
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
         request = self._written(scheduler)
-        if len(request.payload.data) > MAX_STATE_BYTES and self.has_store:
+        if len(request.payload.data) > MAX_STATE_BYTES and self.placement.has_store:
             await keep_values(self._host, scheduler)
             request = self._written(scheduler)
         if len(request.payload.data) > MAX_PAYLOAD_BYTES:
@@ -260,7 +257,7 @@ class RunShell:
                 case Fetch():
                     self._values.fetch(command)
                 case StartTimer(call, milliseconds):
-                    self._timers.start(call, milliseconds, scheduler.board.timer_summary(call))
+                    self._timers.start(call, milliseconds, timer_summary(scheduler.board, call))
                 case CancelCall(call):
                     self._drop(call)
                 case Console(path, text):

@@ -1,4 +1,9 @@
-"""python -m tests.conformance FILE... [--shell memory|temporal] [--emit OUT.jsonl]"""
+"""python -m tests.conformance FILE... [--shell memory|temporal] [--emit OUT.jsonl]
+
+On Temporal, the read model of each run is compared with the run too: states, results, errors, and the order
+in which its nodes came to their states. With --events N every call is an activity of its own, and the runs
+continue as new after about N events.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +20,26 @@ Row = tuple[str, list[str], bool]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recorded cases, as JSON")
     parser.add_argument("--shell", choices=("memory", "temporal"), default="memory")
     parser.add_argument("--emit", type=Path, metavar="OUT", help="write what the engine produced")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains TEXT")
+    parser.add_argument("--events", type=int, metavar="N", help="on Temporal, continue as new after about N")
     given = parser.parse_args()
     graphs = [path for path in given.files if holds_graphs(path)]
     cases = [case for path in graphs for case in load_cases(path) if given.only in case["name"]]
-    outcomes = run_durably(cases) if given.shell == "temporal" else run_in_memory(cases)
+    durable = given.shell == "temporal"
+    outcomes = run_durably(cases, given.events) if durable else run_in_memory(cases)
     if given.emit:
         given.emit.write_text("".join(outcome.line() + "\n" for _, outcome in outcomes))
     listed = {**DEVIATIONS["graphs"], **DEVIATIONS.get(f"graphs on {given.shell}", {})}
     rows = [(case["name"], differences(case, outcome), case["name"] in listed) for case, outcome in outcomes]
+    rows += [(f"read model of {each.name}", each.log, False) for _, each in outcomes if durable]
     for path in given.files:
         if path not in graphs:
             rows += [row for row in run_units(path) if given.only in row[0]]
@@ -50,12 +62,14 @@ def run_in_memory(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Out
     return [(case, run_case(case)) for case in cases]
 
 
-def run_durably(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Outcome]]:
+def run_durably(cases: list[dict[str, Any]], events: int | None) -> list[tuple[dict[str, Any], Outcome]]:
     from tests.conformance.temporal import run_cases, waits
 
     chosen = [case for case in cases if not waits(case)]
     print(f"{len(cases) - len(chosen)} left out: they need real sleeping, an order of starts, or an abort")
-    return list(zip(chosen, run_cases(chosen), strict=True))
+    outcomes = run_cases(chosen, events)
+    print(f"{sum(each.executions > 1 for each in outcomes)} of {len(outcomes)} runs have continued as new")
+    return list(zip(chosen, outcomes, strict=True))
 
 
 def report(rows: list[Row]) -> int:

@@ -19,6 +19,7 @@ from perdure.history.model import RunModel
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.live_moves import LiveMoves
 from tests.support.recorded import Outcome, mock_agents, normalized, options_of
 
 AT_ONCE = 6
@@ -33,23 +34,26 @@ def waits(case: dict[str, Any]) -> bool:
     return any(word in text for word in ("'duration'", "'sleep'", "'timeout'", "sleeperAgent"))
 
 
-def run_cases(cases: Iterable[dict[str, Any]]) -> list[Outcome]:
-    """The outcomes of the cases, in their order."""
+def run_cases(cases: Iterable[dict[str, Any]], events: int | None = None) -> list[Outcome]:
+    """The outcomes of the cases, in their order.
+
+    With `events` runs continue as new after about this many, and every call is an activity of its own.
+    """
     with tempfile.TemporaryDirectory(prefix="perdure-") as home:
-        settings = Settings(home=Path(home))
+        settings = Settings(home=Path(home), local_activities=events is None)
         try:
-            return asyncio.run(_run_all(list(cases), settings))
+            return asyncio.run(_run_all(list(cases), settings, events))
         finally:
             server.stop(settings)
 
 
-async def _run_all(cases: list[dict[str, Any]], settings: Settings) -> list[Outcome]:
+async def _run_all(cases: list[dict[str, Any]], settings: Settings, events: int | None) -> list[Outcome]:
     client = await connect(settings)
     free = asyncio.Semaphore(AT_ONCE)
 
     async def one(index: int, case: dict[str, Any]) -> Outcome:
         async with free:
-            return await _run(client, case, f"case-{index}")
+            return await _run(client, case, f"case-{index}", events)
 
     try:
         return await asyncio.gather(*(one(index, case) for index, case in enumerate(cases)))
@@ -57,18 +61,20 @@ async def _run_all(cases: list[dict[str, Any]], settings: Settings) -> list[Outc
         client.close()
 
 
-async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome:
+async def _run(client: GraphClient, case: dict[str, Any], queue: str, events: int | None) -> Outcome:
     outcome = Outcome(case["name"])
     agents = {**catalog(), **mock_agents(case)}
     problem = first_problem(case["graph"], [*agents, *GRAPH_AGENTS, *options_of(case).bypass_agents])
     if problem is not None:
         outcome.status, outcome.stage, outcome.thrown = "thrown", "construct", problem.graphai
         return outcome
-    request = RunRequest(document=case["graph"], name=case["name"], queue=queue, options=options_of(case))
+    options = options_of(case) if events is None else replace(options_of(case), events=events)
+    request = RunRequest(document=case["graph"], name=case["name"], queue=queue, options=options)
     worker = WorkerOptions(
         agents=agents, settings=replace(client.settings, file_root=case["files"]), cached_runs=10
     )
-    async with build_worker(client.temporal, queue, worker):
+    moves = LiveMoves()
+    async with build_worker(moves.watched(client.temporal), queue, worker):
         run = await client.submit(request)
         try:
             async with asyncio.timeout(LIMIT):
@@ -93,6 +99,11 @@ async def _run(client: GraphClient, case: dict[str, Any], queue: str) -> Outcome
         model = await run.history()
         whole = await run.value({node.node: node.result for node in model.inside(None)})
         outcome.log = model_differences(model, result, whole)
+        order = [(each.address, each.state) for each in model.transitions]
+        live = moves.of([each.execution for each in model.chain])
+        if order != live:
+            outcome.log.append(f"order: {order}, the run says {live}")
+        outcome.executions = len(model.chain)
     return outcome
 
 

@@ -157,7 +157,7 @@ def test_the_last_failure_is_cut() -> None:
 def test_an_account_for_people() -> None:
     account = AttemptAccount(transient=1, lost=2, blocked=3, stopped=4, absent=5, unknown=6)
     assert str(account) == (
-        "1 failed for now, 2 lost, 3 blocked the event loop, 4 stopped with the worker, "
+        "1 failed for now, 2 lost, 3 blocked the event loop, 4 returned by the worker, "
         "5 met a worker without the agent"
     )
     assert str(AttemptAccount()) == ""

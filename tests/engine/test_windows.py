@@ -97,7 +97,10 @@ def test_withheld_results_are_asked_of_the_run() -> None:
 
 def test_few_results_are_in_a_light_snapshot() -> None:
     drive = Drive(graph(m=rows(*range(3))), double).start().step()
-    assert snapshot(drive.scheduler, light=True) == snapshot(drive.scheduler)
+    light, whole = snapshot(drive.scheduler, light=True), snapshot(drive.scheduler)
+    (node,) = (run["nodes"]["m"]["nested"] for run in light["runs"] if run["id"] == 1)
+    node["starts"] = light.pop("rows")[node["starts"]]
+    assert light == whole
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.common import RawValue
 
 from perdure.engine.state import TERMINAL_STATES
+from perdure.history.activities import activities
 from perdure.history.model import RunModel
 from perdure.history.read import replayed
 from perdure.plugin import data_converter
@@ -68,6 +69,18 @@ async def test_times_follow_each_other(path: Path) -> None:
         known = [time for time in (node.ready, node.started, node.ended) if time is not None]
         assert [model.started, *known, model.ended] == sorted([model.started, *known, model.ended])
         assert (node.ended is not None) == (node.state in TERMINAL_STATES)
+
+
+@each
+async def test_nodes_begin_in_the_order_of_the_events(path: Path) -> None:
+    history = read(path)
+    model = await model_of(history)
+    records = activities(WorkflowHistory.from_json("recorded", history).events).values()
+    scheduled = [each.id for several in records for each in several if not each.type.startswith("perdure.")]
+    nodes = {each.activity: node.address for node in model.nodes.values() for each in node.attempts}
+    expected = [nodes[activity] for activity in scheduled]
+    begun = [each.address for each in model.transitions if each.state == "executing"]
+    assert [address for address in begun if address in expected] == expected
 
 
 @each

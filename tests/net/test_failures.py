@@ -1,6 +1,9 @@
 """What the failure of a service means."""
 
+import base64
+import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -76,3 +79,46 @@ def test_retry_after_header(headers: dict[str, str], expected: float | None) -> 
 def test_of_transport(error: Exception, kind: type[AgentError]) -> None:
     """An answer that is not HTTP counts against `retry`; one that breaks off does not."""
     assert type(failures.of_transport(error, "text")) is kind
+
+
+KEY = 'sk-Ab3"/+9xZ é-secret'
+
+
+def encoded(before: bytes, url_safe: bool = False) -> str:
+    encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
+    return encode(before + KEY.encode() + b"-after").decode()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        KEY,
+        KEY.upper(),
+        KEY[::-1],
+        json.dumps({"key": KEY}),
+        quote(KEY, safe=""),
+        quote(KEY, safe="").lower(),
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+        *(encoded(before) for before in (b"", b"u:", b"u", b"Bearer ")),
+        encoded(b"u:", url_safe=True),
+    ],
+)
+def test_a_key_is_not_repeated_in_any_form(said: str) -> None:
+    shown = failures.redact(f"before {said} after", [KEY])
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+    assert "***" in shown
+    remains = shown.lower()
+    assert not any(part in remains for part in ('3"/+9', "zx9+", "9xz", "2d736563", "secret"))
+
+
+def test_a_key_at_the_end_of_what_is_kept_is_not_cut_in_two() -> None:
+    for before in range(1_900, 2_100):
+        shown = failures.redact("x" * before + KEY * 3 + "y" * 5_000, [KEY])
+        assert not set(shown) & set(KEY[:4])
+        assert len(shown) <= 2_001
+
+
+def test_short_keys_are_words_too() -> None:
+    assert failures.redact("None of none", ["none", "of"]) == "None of ***"

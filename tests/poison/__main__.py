@@ -12,7 +12,7 @@ from pathlib import Path
 from perdure.cli import logs
 from tests.poison.case import Case
 from tests.poison.corpus import CORPUS, SHORT
-from tests.poison.play import play
+from tests.poison.play import END_S, play
 from tests.poison.world import world
 from tests.support.cli import lacks_program
 
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=kinds, help="all cases of this kind")
     parser.add_argument("--short", action="store_true", help="those that pytest plays")
     parser.add_argument("--list", action="store_true", help="only say which there are")
+    parser.add_argument("--seconds", type=float, default=END_S, help="in which a run must end; %(default)g")
     given = parser.parse_args()
     names = [*given.names, *(SHORT if given.short else ())]
     unknown = [name for name in names if name not in CORPUS]
@@ -42,16 +43,16 @@ def main() -> int:
         parser.error(reason)
     logs.configure(verbose=False)
     logs.quiet_core()
-    return asyncio.run(_play(chosen))
+    return asyncio.run(_play(chosen, given.seconds))
 
 
-async def _play(cases: Sequence[Case]) -> int:
+async def _play(cases: Sequence[Case], seconds: float) -> int:
     missed = 0
     with tempfile.TemporaryDirectory(prefix="perdure-poison-", ignore_cleanup_errors=True) as folder:
         async with world(Path(folder)) as here:
             print(f"{len(cases)} cases; a run next door alone: {here.alone:.2f} s", flush=True)
             for case in cases:
-                verdict = await play(here, case)
+                verdict = await play(here, case, seconds)
                 print(verdict.line(), flush=True)
                 if verdict.missed:
                     missed += 1

@@ -42,6 +42,8 @@ class Verdict:
     """How a case went."""
 
     case: Case
+    limit: float = END_S
+    """Seconds in which the runs must end."""
     ends: list[str] = field(default_factory=list)
     """How the runs ended, or how they stand."""
     missed: list[str] = field(default_factory=list)
@@ -65,9 +67,9 @@ class Verdict:
         return "\n".join([f"{head}  {ends}", *(f"        MISSED: {what}" for what in self.missed)])
 
 
-async def play(here: World, case: Case) -> Verdict:
-    """Runs it beside a neighbour."""
-    verdict, before = Verdict(case), here.memory()
+async def play(here: World, case: Case, limit: float = END_S) -> Verdict:
+    """Runs it beside a neighbour; it has `limit` seconds to end."""
+    verdict, before = Verdict(case, limit=limit), here.memory()
     over = asyncio.Event()
     beside = asyncio.create_task(_neighbours(here, over))
     began = time.monotonic()
@@ -104,11 +106,11 @@ async def _run(here: World, case: Case, verdict: Verdict) -> None:
     try:
         if case.messages:
             await _bothered(run, case, verdict)
-        async with asyncio.timeout(WAIT_S if case.may_wait else END_S):
+        async with asyncio.timeout(WAIT_S if case.may_wait else verdict.limit):
             verdict.ends.append(await _end(handle, run, case, verdict))
     except TimeoutError:
         verdict.ends.append("waits")
-        verdict.must(case.may_wait, f"no end within {END_S:g} s")
+        verdict.must(case.may_wait, f"no end within {verdict.limit:g} s")
     await _stuck(handle, verdict)
     if "waits" in verdict.ends:
         await handle.terminate("the case is over")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -92,6 +93,33 @@ def test_an_integer_beyond_all_doubles_is_infinity(strict: bool) -> None:
     data = b"[" + b",".join((digits, digits + b"9", b"-" + digits + b"9", b"-" + digits)) + b"]"
     large = int(digits)
     assert decode(data, strict=strict) == [large, math.inf, -math.inf, -float(large)]
+
+
+TEXTS = [
+    b"1e400", b"-1e400", b"-0", b"-0.0", b"1.0", b"1E2", b"0.1e-500", b"12345678901234567.5",
+    b"9223372036854775808", b"18446744073709551615", b"18446744073709551616", b"-9223372036854775809",
+    b"[1, 123456789012345678901234567890, 2]", b'{"a": 1, "a": 2}', b'"\\ud800"', b'"\\ud83d\\ude00"',
+    b'"\\u0000"', b'"\x7f\xc2\x80"', b"\xed\xa0\x80", b'"\xed\xa0\x80"', b'"\xff"', b" [1 ] ", b"01", b"1.",
+    b"", b"[1,]", b"[NaN]", b"-Infinity", b'"\t"', b"[" * 400 + b"]" * 400, b"[" * 2000 + b"]" * 2000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_is_read_as_python_reads_it(text: bytes, strict: bool) -> None:
+    def outcome(read: Callable[[], Any]) -> str:
+        try:
+            return repr(read())
+        except (ValueError, RecursionError) as error:
+            return "refused" if isinstance(error, ValueError) else "nested too deeply"
+
+    def refused(name: str) -> Any:
+        raise ValueError(name)
+
+    def expected() -> Any:
+        return json.loads(str(text, "utf-8", "surrogatepass"), parse_constant=refused if strict else None)
+
+    assert outcome(lambda: decode(text, strict=strict)) == outcome(expected)
 
 
 def test_people_read_what_is_not_there() -> None:

@@ -35,6 +35,7 @@ from tests.support.draining import drained
 from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.servers import Answer, serve
+from tests.support.uneven import uneven
 
 
 async def record(names: Sequence[str]) -> None:
@@ -53,6 +54,9 @@ async def record(names: Sequence[str]) -> None:
             if not names or "fetches" in names:
                 async with fetching(client, "fetches", 8) as run:
                     await _keep(run, "fetches")
+            if not names or "uneven" in names:
+                async with uneven(client, "uneven", 10, large_every=1_000) as run:
+                    await _keep(run, "uneven")
             local.stop(client.settings)
 
 

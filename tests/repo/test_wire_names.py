@@ -26,6 +26,7 @@ from perdure.protocol.names import (
     NOTICE,
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
+    SLOT_SHARED,
     STATUS_ATTRIBUTE,
     WORKFLOW,
 )
@@ -63,8 +64,8 @@ FIELDS = {
     Intervention: "at who why what hash",
     NodeChange: "place change state action finding hint",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
-    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls channels page"
-    " quorums",
+    " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
+    " channels page quorums",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
@@ -125,7 +126,7 @@ def test_error_types() -> None:
 
 
 def test_types_of_failures_that_are_no_exceptions() -> None:
-    assert AGENT_ABSENT == "AgentAbsent"
+    assert (AGENT_ABSENT, SLOT_SHARED) == ("AgentAbsent", "SlotShared")
     assert Failure("m", "timed-out", final=True).kind == "DeadlineExceeded"
 
 

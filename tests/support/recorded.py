@@ -38,6 +38,7 @@ class Outcome:
     states: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    executions: int = 1
 
     def line(self) -> str:
         plain, special = normalized(self.all)

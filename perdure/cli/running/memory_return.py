@@ -14,6 +14,7 @@ import ctypes
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,8 +23,25 @@ from typing import Final
 MEMORY_POLL_INTERVAL_S: Final = 3.0
 """Seconds between two looks at the memory of the process."""
 
+PAUSE_FACTOR: Final = 20.0
+"""How many times as long as a return has taken it is until the next one, as all threads wait for it."""
+
+COLLECTION_THRESHOLDS: Final = (20_000, 20, 100)
+"""After how many new objects Python looks for cycles among them, and how often among older ones."""
+
 UNRETURNED_BYTES: Final = 64_000_000
 """By how much the process must have grown since memory was returned last."""
+
+
+def spare_collector() -> None:
+    """Has Python look for cycles less often, and never among what is there now: call when all is loaded.
+
+    A run may hold a million objects. To look at all of them takes a second on a busy machine, in which no
+    thread does anything else, and Temporal gives a workflow task two.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
 async def return_memory(
@@ -34,13 +52,15 @@ async def return_memory(
     `resident` says how many bytes the process has, `release` gives back what it can.
     """
     resident, release = resident or resident_bytes, release or _release
-    least = resident()
+    least, pause = resident(), 0.0
     while least:
-        await asyncio.sleep(MEMORY_POLL_INTERVAL_S)
+        await asyncio.sleep(max(MEMORY_POLL_INTERVAL_S, pause))
+        pause = 0.0
         least = min(least, resident())
         if resident() > least + UNRETURNED_BYTES:
+            began = time.monotonic()
             await asyncio.to_thread(release)
-            least = resident()
+            least, pause = resident(), PAUSE_FACTOR * (time.monotonic() - began)
 
 
 def resident_bytes() -> int:

@@ -134,7 +134,9 @@ async def hosted(client: GraphClient, queue: str, agents: Agents) -> AsyncGenera
     output.reserve()
     notice: asyncio.TimerHandle | None = None
     try:
-        async with build_worker(client.temporal, queue, options(client.settings, agents)):
+        own = is_of_commands(client.settings, agents, queue)  # one run has all slots there
+        serves = replace(options(client.settings, agents), shares_slots=not own)
+        async with build_worker(client.temporal, queue, serves):
             try:
                 yield
             finally:

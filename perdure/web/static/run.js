@@ -97,7 +97,7 @@ class RunPage {
     const { questions = [], failure, errors = {}, problem, queue } = this.run;
     const failed = Object.entries(errors).map(([node, text]) => h("li", {}, h("button", { class: "link", onclick: () => this.choose(node) }, node), ` ${text}`));
     fill(this.panel, h("h2", {}, this.run.name ?? this.id), h("p", { class: "note" }, `task queue ${queue}`),
-      problem ? h("p", { class: "error" }, problem) : null,
+      problem ? h("p", { class: "error" }, `This version cannot replay the run; shown is what its events say. ${problem}`) : null,
       failure ? h("p", { class: "error" }, failure) : null, failed.length ? h("ul", {}, failed) : null,
       questions.map((question) => h("section", { class: "card" }, h("h3", {}, question.path), questionForm(this.id, question, () => {}))),
       this.run.ended ? h("button", { onclick: () => this.showResult() }, "Show the result") : null,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from perdure.history.causes import Cause
     from perdure.history.explain import Explanation
 
+MAX_EXPLAIN_LINE_CHARS = 2_000
+"""Characters of a line for people: names, messages and questions may be as long as a graph."""
+
 EXAMPLES = """\
 examples:
   perdure explain nightly-3 summary
@@ -51,7 +54,11 @@ def lines(explanation: Explanation, now: datetime) -> list[str]:
         shown.append(f"  it waits for {' ← '.join(explanation.chain)}")
     for cause in explanation.also:
         shown += _cause_lines(cause, now)
-    return [line(each) for each in shown]
+    return [line(_shortened(each)) for each in shown]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_EXPLAIN_LINE_CHARS else f"{text[: MAX_EXPLAIN_LINE_CHARS - 1]}…"
 
 
 def _cause_lines(cause: Cause, now: datetime) -> list[str]:

@@ -49,7 +49,7 @@ async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     run = client.get(args.id)
     model = await run.history()
     if model.problem is not None:
-        output.note(f"the history cannot be replayed by this version of perdure: {model.problem}")
+        output.note(f"this version cannot replay the history; shown is what its events say: {model.problem}")
     if args.node is not None:
         node = await _plain(run, model.node(args.node))
         output.result(output.json_text(node) if args.json else "\n".join(_node_lines(node)))

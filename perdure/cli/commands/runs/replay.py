@@ -71,7 +71,7 @@ async def _main(args: argparse.Namespace, client: GraphClient) -> int:
         queue = (await run.describe()).task_queue
         async with AsyncExitStack() as stack:
             if not await client.workers(queue):
-                agents = graphs.agents_of(args.agents)
+                agents = graphs.agents_of(args.agents).known
                 await stack.enter_async_context(serving(client, agents, queue=queue))
             for _ in range(args.repeat):
                 new, failure, differences = await _replayed(args, run, change)
