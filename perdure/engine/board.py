@@ -10,6 +10,7 @@ from math import inf
 from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
+from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
@@ -45,6 +46,7 @@ class Rules:
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
     (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
+    `authority` decides what calls and graphs are allowed.
     """
 
     options: RunOptions
@@ -52,6 +54,7 @@ class Rules:
     own: frozenset[str]
     event_steps: float = inf
     quorums: bool = True
+    authority: Authority = field(default_factory=Authority)
 
     @property
     def is_bounded(self) -> bool:

@@ -109,7 +109,8 @@ class RunAgent:
     """Call an agent; answer with AgentCompleted or AgentFailed.
 
     `path` names the call in the whole run and differs for every attempt that the node's `retry`
-    allows; `key` is the path without these, the same whenever the same work is done again.
+    allows; `key` is the path without these, the same whenever the same work is done again. `grant` is what
+    the call may do, as plain data, None where nothing is restricted.
     """
 
     call: CallId
@@ -126,6 +127,7 @@ class RunAgent:
     version: Value
     verbose: bool
     options: NodeOptions
+    grant: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,14 +186,14 @@ def agent_call(
     inputs: Value,
     params: Mapping[str, Value],
     queue: str | None = None,
+    granted: Mapping[str, Value] | None = None,
 ) -> RunAgent:
     """The command that calls `agent` for a node, under the call that the node has.
 
-    `queue` is the task queue that `queue_of` gave.
+    `queue` is the one that `queue_of` gave, `granted` what the call may do.
     """
     node, plan = run.nodes[name], run.plan.computed[name]
-    config = rules.options.config
-    if config:
+    if config := rules.options.config:
         config = config_of(config, agent, whole=node.reserved)
     if not run.iteration and not node.retries:  # as path_of and key_of, which most nodes need not ask
         path, key = run.path + name, run.key + name
@@ -216,6 +216,7 @@ def agent_call(
         run.plan.version,
         run.plan.verbose,
         _options(run, plan, queue),
+        granted,
     )
 
 

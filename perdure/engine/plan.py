@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from sys import intern
 
 from perdure.engine.messages import NodeOptions
-from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed
+from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed, needs_of
 from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
 from perdure.graph.reference import FunctionCall, Reference, parse_path, parse_reference
 from perdure.graph.template import Template
 from perdure.graph.template_compiler import compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy, ordered_keys
+from perdure.policy.grant import Grant
+from perdure.policy.parse import grant_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class ComputedPlan:
     is looked at on every result, even when the node has started: the failure is that of the node
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
     several references, and what one of them reads is within the bound. `queue` makes an object with
-    the task queue under this name, where that comes from data.
+    the task queue under this name, where that comes from data. `allow` narrows what the call, or the
+    graphs inside the node, may do.
     """
 
     agent: str | Reference
@@ -63,6 +66,7 @@ class ComputedPlan:
     console: Value = None
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
+    allow: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ class Plan:
 
     `required` are the static nodes that nothing updates: they must have a value; `updated` are the others,
     without the index of the loop. `batch` is the largest of
-    its nodes.
+    its nodes. `needs` is all that the graph asks to be allowed, None where it does not say.
     """
 
     document: Mapping[str, Value]
@@ -89,6 +93,7 @@ class Plan:
     version: Value = VERSION
     verbose: bool = False
     batch: int = 1
+    needs: Grant | None = None
 
 
 def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
@@ -122,6 +127,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
+        needs=_grant(needs_of(document)),
     )
 
 
@@ -209,7 +215,12 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         console=node.get("console"),
         filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
+        allow=_grant(node.get("allow")),
     )
+
+
+def _grant(data: Value) -> Grant | None:
+    return None if data is None else grant_of(data)
 
 
 def _queue(text: Value) -> Template | None:

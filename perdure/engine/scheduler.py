@@ -16,12 +16,14 @@ Between two events a run can be written down and taken up again elsewhere (snaps
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from math import inf
 from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import Fuel
+from perdure.engine.granting.authority import Authority
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.lifecycle.call_answers import CallAnswers
 from perdure.engine.lifecycle.events import GraphEvents
@@ -72,11 +74,14 @@ class Scheduler:
         observe: Observer | None = None,
         event_steps: float = inf,
         quorums: bool = True,
+        authority: Authority | None = None,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
+        rules = rules_of(options or RunOptions(), agents, event_steps, quorums, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
-        _prepare(board.add_run(plan), rules.options)
+        root = board.add_run(plan)
+        root.grant = rules.authority.root(plan)
+        _prepare(root, rules.options)
         self._play(board, rules)
 
     @classmethod
@@ -95,7 +100,7 @@ class Scheduler:
         self.answers = CallAnswers(board, self.nodes, self.nested)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
-        self._steersman = Steersman(board, self.nodes, self.graphs, fetches)
+        self._steersman = Steersman(board, rules, self.nodes, self.graphs, fetches)
         events.opened, events.idle, events.ended = self.graphs.begin, self.graphs.proceed, self.nested.over
 
     @property
@@ -197,12 +202,13 @@ def rules_of(
     agents: Collection[str] | None,
     event_steps: float = inf,
     quorums: bool = True,
+    authority: Authority | None = None,
 ) -> Rules:
-    """What holds for a run whose shell can call `agents`, None for any."""
-    if agents is None:
-        return Rules(options, None, frozenset(GRAPH_AGENTS), event_steps, quorums)
-    known = frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
-    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents), event_steps, quorums)
+    """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
+    known = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
+    own = frozenset(GRAPH_AGENTS).difference(agents or ())
+    authority = replace(authority or Authority(), own=own)
+    return Rules(options, known, own, event_steps, quorums, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

@@ -25,6 +25,7 @@ from math import inf
 from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules, Starting
+from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
@@ -86,6 +87,7 @@ def restore(
     observe: Observer | None = None,
     event_steps: float = inf,
     quorums: bool = True,
+    authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
 
@@ -98,7 +100,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:
@@ -118,6 +120,8 @@ def _restored(
     board.resolved.remember(data.get("known", {}))
     for item in data["runs"]:
         _add_run(board, item, plans, data.get("rows", ()))
+    for run in board.runs.values():  # those around a graph come before it
+        run.grant = rules.authority.of(run, board.runs)
     board.recount()
     board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
@@ -247,6 +251,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
-        noted = again = agent_call(scheduler.rules, run, name, *called)
+        granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
+        noted = again = agent_call(scheduler.rules, run, name, *called, granted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -21,6 +21,7 @@ from perdure.graph.deferred import Deferred
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import UNDEFINED, Value
+from perdure.policy.grant import Grant
 
 
 class NodeState(StrEnum):
@@ -175,7 +176,8 @@ class GraphRun:
     `active` is the number of nodes in an ACTIVE state, which `move` alone changes. `holds` counts what
     else keeps the graph from being over: a walk over nodes that may queue some, and waiting nodes that
     need a value to be decided. `own_bytes` are those of the graph itself, `live` those of
-    all that it holds (perdure.engine.live_bytes), `value_limit` those that a value may have.
+    all that it holds (perdure.engine.live_bytes), `value_limit` those that a value may have. `grant` is what
+    its nodes may do, None where nothing is restricted.
     """
 
     id: int
@@ -198,6 +200,7 @@ class GraphRun:
     own_bytes: int = 0
     live: int = 0
     value_limit: float = MAX_VALUE_BYTES
+    grant: Grant | None = None
     outcome: Outcome | None = None
 
     def result(self, node: str) -> Value:

@@ -143,6 +143,12 @@ _COMPUTED: Final[dict[str, Schema]] = {
         minimum=1,
         default=10,
     ),
+    "allow": _any(
+        "Perdure: all that the call, or the graph inside the node, may use: a list of names for each of "
+        "agents, queues and dynamic. What is not said is refused.",
+        type="object",
+        examples=[{"agents": ["@pure", "fetchAgent"]}],
+    ),
     "placement": {
         "description": "Perdure: `local` calls the agent in the worker that advances the run, which is quick "
         "and for pure agents only; `activity` makes the call an activity of its own.",

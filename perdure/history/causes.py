@@ -146,9 +146,10 @@ def _running(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
             finding = f"{place} is repeated at {_clock(last.due)}, attempt {last.number}{again}"
             return Cause("backoff", finding, until=last.due)
         case Phase.LOST:
-            finding = f"{place}: no heartbeat of worker {last.worker} since {_clock(last.beat)}"
-            hint = "the server gives the call to another worker 10 s after the last heartbeat"
-            return Cause("lost", finding, hint, last.beat)
+            beat = last.beat or last.started
+            finding = f"{place}: no heartbeat of worker {last.worker} since {_clock(beat)}"
+            hint = "another worker gets the call 10 s (or `heartbeat`) after the last heartbeat"
+            return Cause("lost", finding, hint, beat)
         case _:
             where = f" with worker {last.worker}" if last.worker else ""
             return Cause("running", f"{place} runs{where}{again}", since=last.started or node.started)

@@ -17,8 +17,10 @@ from perdure.history.build import phase_counts
 from perdure.history.model import Attempt, NodeModel, Phase, RunModel
 from perdure.monitoring.descriptions import RunDescription, by_whom
 
-MAX_BEAT_AGE_MS: Final = 8_000
-"""A heartbeat comes every 3.3 seconds: with none for this long, its worker is probably lost."""
+MAX_SILENCE_FACTOR: Final = 0.8
+"""A heartbeat comes three times in the time after which the server counts a worker as lost: with none for
+this share of it, it probably is.
+"""
 
 
 def with_open_calls(model: RunModel, description: RunDescription, now_ms: int) -> RunModel:
@@ -63,8 +65,10 @@ def _phase(info: PendingActivityInfo, now_ms: int) -> Phase:
     if info.paused:
         return Phase.PAUSED
     if _is_started(info):
-        beat = milliseconds(info.last_heartbeat_time)
-        return Phase.LOST if beat and now_ms - beat > MAX_BEAT_AGE_MS else Phase.RUNNING
+        timeout_ms = info.activity_options.heartbeat_timeout.ToMilliseconds()
+        beat = milliseconds(info.last_heartbeat_time) or milliseconds(info.last_started_time)
+        is_lost = timeout_ms > 0 and now_ms - beat > timeout_ms * MAX_SILENCE_FACTOR
+        return Phase.LOST if is_lost else Phase.RUNNING
     is_due_later = milliseconds(info.next_attempt_schedule_time) > now_ms
     return Phase.BACKOFF if info.attempt > 1 and is_due_later else Phase.QUEUED_THERE
 

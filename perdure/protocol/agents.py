@@ -6,13 +6,16 @@ The workflow and the segments of its worker ask the same questions here, so that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TypedDict
 
+from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, UsageError
 from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
+from perdure.policy.grant import Grant, meet
 from perdure.protocol.records import from_plain
 
 
@@ -56,7 +59,8 @@ class AgentRegistry:
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     `orders_locals` says that the run takes the results of local activities in the order in which they began.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
-    and `quorums` that a map may end without all of its rows.
+    and `quorums` that a map may end without all of its rows. `grants` says that what graphs may do is
+    looked at: `profile` has the name, the grant and the digest of the worker's policy, None without one.
     """
 
     pure: Sequence[str] = ()
@@ -80,10 +84,35 @@ class AgentRegistry:
     channels: Sequence[str] = ()
     page: str = ""
     quorums: bool = False
+    grants: bool = False
+    profile: Mapping[str, Value] | None = None
 
     def names(self) -> list[str]:
         """All agents of the worker."""
         return [*self.pure, *self.others, *self.human]
+
+
+def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> AgentRegistry:
+    """The agents of a worker for a run that continues, with what it was `granted` before, None for anything.
+
+    A worker with another policy may narrow it, but never widens it.
+    """
+    if granted is None:
+        return directory
+    profile = directory.profile or {}
+    grant = Grant.read(granted)
+    if directory.profile is not None:
+        grant = meet(grant, Grant.read(profile.get("grant")))
+    return replace(directory, profile={"name": "", "digest": "", **profile, "grant": grant.written()})
+
+
+class SchedulerRules(TypedDict):
+    """The arguments that a scheduler, new or restored, receives from the worker of its run."""
+
+    agents: frozenset[str]
+    event_steps: float
+    quorums: bool
+    authority: Authority
 
 
 class Placement:
@@ -112,6 +141,28 @@ class Placement:
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
         self._scopes = [from_plain(FilterScope, each) for each in directory.filters]
+
+    def rules(self, queue: str) -> SchedulerRules:
+        """What a run on this `queue` is played by."""
+        profile = self._directory.profile
+        authority = Authority(
+            profile="" if profile is None else str(profile.get("name")),
+            grant=None if profile is None else Grant.read(profile.get("grant")),
+            pure=frozenset(self._directory.pure),
+            queue=queue,
+            counts=self._directory.grants,
+        )
+        return {
+            "agents": self.names,
+            "event_steps": self.event_steps,
+            "quorums": self.quorums,
+            "authority": authority,
+        }
+
+    def granted(self) -> dict[str, Value]:
+        """What the state of a run that continues has of its profile: a later worker must not widen it."""
+        profile = self._directory.profile
+        return {} if profile is None else {"granted": profile["grant"]}
 
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""

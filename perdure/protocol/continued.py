@@ -33,6 +33,7 @@ class _State:
     people: _Object = field(default_factory=dict[str, Value])
     interventions: Sequence[_Object] = ()
     recalled: str = ""
+    granted: _Object = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,7 +100,8 @@ class AgentCall:
     `run` is the first execution's run id and `key` the path in the run: together they are the same
     for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
     milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
-    `keyed_by_work` says that the idempotency key covers the inputs and the attempt.
+    `keyed_by_work` says that the idempotency key covers the inputs and the attempt. `grant` is what the call
+    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts as well.
     """
 
     MAY_BE_STORED: ClassVar[bool] = True
@@ -122,6 +123,7 @@ class AgentCall:
     bypassed: bool = False
     deadline: float | None = None
     keyed_by_work: bool = False
+    grant: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

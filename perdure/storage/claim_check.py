@@ -20,7 +20,6 @@ Rejected
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sized
@@ -44,6 +43,7 @@ from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_p
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
 from perdure.storage.value_objects import ValueObjects
+from perdure.storage.value_threads import in_value_thread
 
 Result = TypeVar("Result")
 
@@ -147,7 +147,7 @@ class ClaimCheck:
         try:
             if largest < THREADED_CODEC_BYTES:
                 return replaced(value, redeemed)
-            return await asyncio.to_thread(replaced, value, redeemed)
+            return await in_value_thread(replaced, value, redeemed)
         except UNREADABLE as error:  # what is said about an object is not true of it
             reason = f"{type(error).__name__}: {error}"[:MAX_UNREADABLE_CHARS]
             raise MalformedPayload(f"a value of the store is not what it should be: {reason}") from error
@@ -258,4 +258,4 @@ def _most(value: Value) -> float:
 async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:
     """Encodes in a thread what may take long: a long string, or many members."""
     is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
-    return await asyncio.to_thread(work) if is_large else work()
+    return await in_value_thread(work) if is_large else work()

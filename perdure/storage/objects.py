@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
 from perdure.storage.backend import DELTA, DIGEST_CHARS, MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
 from perdure.storage.cache import ObjectCache
+from perdure.storage.value_threads import in_value_thread
 
 CACHE_BYTES = 64_000_000
 OBJECT_TIMEOUT_S = 120.0
@@ -147,4 +148,4 @@ class Store:
 async def _digest(data: bytes) -> str:
     if len(data) < THREADED_HASH_BYTES:
         return hashlib.sha256(data).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+    return await in_value_thread(lambda: hashlib.sha256(data).hexdigest())

@@ -32,6 +32,7 @@ from perdure.storage.deltas import (
     written,
 )
 from perdure.storage.objects import Store
+from perdure.storage.value_threads import in_value_thread
 
 EXTENTS: Final = "perdure-extents"
 """The metadata of a delta that says what its value consists of."""
@@ -84,7 +85,7 @@ class ValueObjects:
             return None
         payloads = await self._payloads([base.digest for base in largest])
         known = [await self._value(base.digest, each) for base, each in zip(largest, payloads, strict=True)]
-        return await asyncio.to_thread(delta_of, data, known)
+        return await in_value_thread(delta_of, data, known)
 
     async def _value(self, name: str, payload: Payload) -> Stored:
         """What `name` is the value of, whose own payload this is."""

@@ -32,7 +32,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import QuotaExceeded
-from perdure.protocol.agents import Placement
+from perdure.protocol.agents import Placement, narrowed
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.progress import RunProgress
@@ -62,7 +62,9 @@ class RunShell:
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self.page = opening.directory.page
-        self.placement = Placement(opening.directory, request.options.bypass_agents, request.only_calls)
+        directory = narrowed(opening.directory, None if state is None else state.get("granted"))
+        self.placement = Placement(directory, request.options.bypass_agents, request.only_calls)
+        self._rules = self.placement.rules(request.queue)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
         if state is not None:
@@ -74,7 +76,7 @@ class RunShell:
         self._outbox = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._share, self.notify
         )
-        place = host, request, opening.directory, self.placement, self.progress, self._turns, self._share
+        place = host, request, directory, self.placement, self.progress, self._turns, self._share
         self._segments = Segments(*place, self.notify, self._send)
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
@@ -116,17 +118,15 @@ class RunShell:
 
     def _new_scheduler(self) -> Scheduler:
         document, options, observe = self._request.document, self._request.options, self.progress.observe
-        names, steps, quorums = self.placement.names, self.placement.event_steps, self.placement.quorums
-        return Scheduler(document, options, agents=names, observe=observe, event_steps=steps, quorums=quorums)
+        return Scheduler(document, options, observe=observe, **self._rules)
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         if (state := self._request.state) is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
-        rules, observe = self.placement, self.progress.observe
-        place = rules.names, observe, rules.event_steps, rules.quorums
-        scheduler, commands = restore(state["scheduler"], self._request.options, *place)
+        options, observe = self._request.options, self.progress.observe
+        scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}
         return scheduler, [command for command in commands if _call_of(command) not in answered]
 
@@ -232,6 +232,7 @@ class RunShell:
             "progress": self.progress.state(),
             "began": self._began,
             "bytes": self._share.total,
+            **self.placement.granted(),
             **self.people.state(),
             **self.steering.state(),
             **self._segments.state(),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -22,6 +24,10 @@ NOW_MS = 100_000
 
 def at(seconds: int) -> Timestamp:
     return Timestamp(seconds=seconds)
+
+
+def beating(seconds: int) -> dict[str, Any]:
+    return {"activity_options": ActivityOptions(heartbeat_timeout=Duration(seconds=seconds))}
 
 
 def model(activity: str = "a") -> RunModel:
@@ -48,9 +54,11 @@ def changed(start: RunModel, **info: Any) -> NodeModel:
 @pytest.mark.parametrize(
     ("phase", "info"),
     [
-        (Phase.RUNNING, {"state": STARTED, "attempt": 1, "last_heartbeat_time": at(93)}),
-        (Phase.RUNNING, {"state": STARTED, "attempt": 1}),
-        (Phase.LOST, {"state": STARTED, "attempt": 1, "last_heartbeat_time": at(91)}),
+        (Phase.RUNNING, {"state": STARTED, "attempt": 1, "last_heartbeat_time": at(93), **beating(10)}),
+        (Phase.RUNNING, {"state": STARTED, "attempt": 1, "last_heartbeat_time": at(91), **beating(60)}),
+        (Phase.RUNNING, {"state": STARTED, "attempt": 1, "last_started_time": at(3)}),
+        (Phase.LOST, {"state": STARTED, "attempt": 1, "last_heartbeat_time": at(91), **beating(10)}),
+        (Phase.LOST, {"state": STARTED, "attempt": 1, "last_started_time": at(91), **beating(10)}),
         (Phase.QUEUED_THERE, {"state": SCHEDULED, "attempt": 1}),
         (Phase.QUEUED_THERE, {"state": SCHEDULED, "attempt": 2, "next_attempt_schedule_time": at(99)}),
         (Phase.BACKOFF, {"state": SCHEDULED, "attempt": 2, "next_attempt_schedule_time": at(160)}),

@@ -44,7 +44,7 @@ FIELDS = {
         bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
-        verbose timeout bypassed deadline keyed_by_work""",
+        verbose timeout bypassed deadline keyed_by_work grant""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
     payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",
@@ -65,7 +65,7 @@ FIELDS = {
     NodeChange: "place change state action finding hint",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
-    " channels page quorums",
+    " channels page quorums grants profile",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",

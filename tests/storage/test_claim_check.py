@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -212,3 +213,18 @@ async def test_nothing_above_the_limit_passes_as_small(value: Any) -> None:
 )
 async def test_what_is_small_stays(value: Any) -> None:
     assert await ClaimCheck(open_store("memory://small"), 1_024).keep(value) is value
+
+
+async def test_threads_that_agents_hold_keep_no_value_waiting(claims: ClaimCheck) -> None:
+    pool, end = ThreadPoolExecutor(1), threading.Event()
+    asyncio.get_running_loop().set_default_executor(pool)
+    held = asyncio.ensure_future(asyncio.to_thread(end.wait))
+    value = [{"text": "x" * 2_000_000}, *range(3_000)]
+    try:
+        async with asyncio.timeout(120):
+            first = await claims.keep(value)
+            second = await claims.keep([*value, "more"], near=first)
+            assert await claims.redeem([first, second], 10**9) == [value, [*value, "more"]]
+    finally:
+        end.set()
+        await held

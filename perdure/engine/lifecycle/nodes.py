@@ -15,9 +15,8 @@ Invariants
     The result of a node with a graph is passed on while its second slot still counts; a failure is
     recorded after that slot is released. The bound in slots.py rests on this.
 
-Rejected: a work list instead of recursion. It would start nodes breadth first, in another order than
-GraphAI as soon as slots are scarce. Python's stack is finite, though: starts that are nested more than
-DEEP are put off until the event has been handled otherwise (`catch_up`).
+Rejected: a work list. It would start nodes breadth first, in another order than GraphAI as soon as slots are
+scarce. Python's stack is finite, though: starts nested too deeply are put off (`catch_up`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
-from perdure.errors import AgentError, FunctionError, SizeExceeded
+from perdure.errors import AgentError, FinalError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
 
@@ -174,13 +173,13 @@ class NodeLifecycle:
                 inputs = node_semantics.nested_inputs(run, inputs)
             params = node_semantics.params_of(run, plan, inputs)
             queue = None if own else node_semantics.queue_of(run, plan)
+            granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
-            final = isinstance(error, SizeExceeded)  # it would be as large again
             board.count_call()
-            return not self.fail(run, name, NodeState.FAILED, str(error), final)
+            return not self.fail(run, name, NodeState.FAILED, str(error), isinstance(error, FinalError))
         if plan.console is not None:
             board.show(run, name, node_semantics.console_before(plan, inputs))
         board.count_call()
@@ -194,8 +193,8 @@ class NodeLifecycle:
         if own:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
-            called = agent, inputs, params, queue
-            board.send(run, name, node_semantics.agent_call(self.rules, run, name, *called))
+            command = node_semantics.agent_call(self.rules, run, name, agent, inputs, params, queue, granted)
+            board.send(run, name, command)
         return True
 
     # Answered, over

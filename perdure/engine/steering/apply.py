@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perdure.engine import loops, node_semantics
-from perdure.engine.board import Board
+from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
@@ -32,9 +32,10 @@ class Steersman:
     """Applies changes to the run on a board."""
 
     def __init__(
-        self, board: Board, nodes: NodeLifecycle, graphs: GraphLifecycle, fetches: ValueRequests
+        self, board: Board, rules: Rules, nodes: NodeLifecycle, graphs: GraphLifecycle, fetches: ValueRequests
     ) -> None:
         self._board = board
+        self._rules = rules
         self._nodes = nodes
         self._graphs = graphs
         self._fetches = fetches
@@ -121,6 +122,7 @@ class Steersman:
         root = board.root.plan
         slots = board.slots = Slots(root.concurrency, root.labels)
         for run in board.runs.values():
+            run.grant = self._rules.authority.of(run, board.runs)
             run.active = run.holds = 0
             for name, node in run.nodes.items():
                 run.active += node.state in ACTIVE

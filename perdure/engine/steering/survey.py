@@ -19,9 +19,10 @@ Rejected
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from perdure.engine.board import Board, Rules
+from perdure.engine.granting.verdicts import judged
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
@@ -45,8 +46,19 @@ def survey(board: Board, rules: Rules, request: Steering) -> Survey:
     result = Survey([], [])
     GraphSurvey(board, rules, request, named, result, GraphChange(root, plan)).look()
     named.check(board, plan)
+    result.nodes += _beyond_the_run(rules, root.plan, plan)
     _look_at_pauses(board, plan, request, result)
     return result
+
+
+def _beyond_the_run(rules: Rules, old: Plan, new: Plan) -> Iterator[NodeChange]:
+    """The nodes of another graph that may not do what they say, by the policy of the run's worker."""
+    if new is old or not rules.authority.counts:
+        return
+    known = {each.place for each in judged(old.document, rules.authority) if each.verdict == "refused"}
+    for each in judged(new.document, rules.authority):
+        if each.verdict == "refused" and each.place not in known:
+            yield NodeChange(each.place, "definition", "", "", f"not granted: {each.why}")
 
 
 def _look_at_pauses(board: Board, plan: Plan, request: Steering, result: Survey) -> None:
