@@ -12,6 +12,7 @@ from typing import TypeAlias
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
+from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
     CancelCall,
@@ -29,7 +30,6 @@ from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
 from perdure.engine.state import Clock, GraphRun, Nested, NodeState, Observer
-from perdure.engine.steering.places import covers
 from perdure.errors import QuotaExceeded
 from perdure.graph.values import Value
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from perdure.engine.steering.places import covers
+from perdure.engine.maps.places import covers
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED
 from perdure.history.model import NodeModel, Phase, RunModel

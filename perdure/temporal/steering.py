@@ -131,10 +131,18 @@ def _check_repeatable(error: RPCError, id: str) -> None:
 
 
 async def _asked(handle: WorkflowHandle[Any, Any], query: str, kind: Any, *arguments: Any) -> Any:
+    """The reply to a query, once the run has begun: then it has a hash."""
     try:
-        return await handle.query(query, *arguments, result_type=kind, rpc_timeout=RPC_TIMEOUT)
+        async with asyncio.timeout(STEERING_TIMEOUT_S):
+            while True:
+                reply = await handle.query(query, *arguments, result_type=kind, rpc_timeout=RPC_TIMEOUT)
+                if reply.hash:
+                    return reply
+                await asyncio.sleep(STEERING_RETRY_DELAY_S)
     except RPCError as error:
         raise rpc_error(error, f"run {handle.id!r}") from error
+    except TimeoutError:
+        raise ConnectionFailed(f"run {handle.id!r} has not begun") from None
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise ConnectionFailed(f"run {handle.id!r} does not reply: {error}") from error
 

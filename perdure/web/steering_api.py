@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from perdure.engine.steering.request import CHOICES, Steering
+from perdure.engine.steering.request import STEERING_CHOICES, Steering
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 from perdure.web.answers import as_json
@@ -28,9 +28,9 @@ STEERING_BODY: Final[dict[str, Any]] = {
         "skip": {**_NAMES, "description": "nodes to skip"},
         "pause": {**_NAMES, "description": 'nodes that are not to start, [""] for all'},
         "resume": {**_NAMES, "description": 'nodes that may start again, [""] for all'},
-        "running": {"enum": list(CHOICES["running"]), "description": "of nodes that are executing"},
-        "done": {"enum": list(CHOICES["done"]), "description": "of nodes that have a result"},
-        "rows": {"enum": list(CHOICES["rows"]), "description": "of a map that is under way"},
+        "running": {"enum": list(STEERING_CHOICES["running"]), "description": "of nodes that are executing"},
+        "done": {"enum": list(STEERING_CHOICES["done"]), "description": "of nodes that have a result"},
+        "rows": {"enum": list(STEERING_CHOICES["rows"]), "description": "of a map that is under way"},
         "keep": {**_NAMES, "description": "nodes whose results stay"},
         "now": {"type": "boolean", "description": "call again whose queue or limits change"},
         "ifHash": {**_STRING, "description": "only if the graph has this hash"},
@@ -54,7 +54,7 @@ async def steer(request: Request) -> Response:
         resumes=names(body, "resume"),
         keeps=names(body, "keep"),
         now=flag(body, "now"),
-        **{name: string(body, name, "refuse") for name in CHOICES},  # pyright: ignore[reportArgumentType] -- they are strings
+        **{name: string(body, name, "refuse") for name in STEERING_CHOICES},  # pyright: ignore[reportArgumentType] -- they are strings
     ).checked()
     run, if_hash = run_of(request), string(body, "ifHash")
     if flag(body, "dryRun"):

@@ -112,9 +112,8 @@ class GraphWorkflow:
         shell = self._shell
         if max(len(order.who), len(order.why)) > MAX_NAME_CHARS:
             raise UsageError("a change names who makes it, and why, in at most 200 characters each")
-        if shell is None:
-            raise UsageError("the run has not begun", hint="try again")
-        shell.steering.check(order, shell.view.scheduler())
+        if shell is not None:  # else it is checked when it is applied
+            shell.steering.check(order, shell.view.scheduler())
 
     @workflow.signal(dynamic=True)
     async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:

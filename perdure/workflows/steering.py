@@ -25,9 +25,9 @@ from typing import Final
 
 from temporalio import workflow
 
+from perdure.engine.maps.places import place_of
 from perdure.engine.messages import Command
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.graph.text.shown import line
@@ -95,11 +95,11 @@ class SteeringDesk:
 
     def preview(self, order: SteeringOrder, scheduler: Scheduler | None) -> SteeringReceipt:
         """What would become of a change; nothing happens."""
+        if scheduler is None:
+            return SteeringReceipt(refusal="the run has not begun")
         nodes: tuple[NodeChange, ...] = ()
-        hash = ""
+        hash = graph_hash(scheduler.root.plan.document)
         try:
-            scheduler = self._open(scheduler)
-            hash = graph_hash(scheduler.root.plan.document)
             self._check_order(order, scheduler)
             survey = scheduler.survey(order.change)
             nodes = tuple(survey.nodes)
@@ -162,14 +162,9 @@ class SteeringDesk:
         else:
             done.set_result(reply)
 
-    def _open(self, scheduler: Scheduler | None) -> Scheduler:
-        if scheduler is None:
-            raise UsageError("the run has not begun", hint="try again")
+    def _check_order(self, order: SteeringOrder, scheduler: Scheduler) -> None:
         if scheduler.finished:
             raise UsageError("the run is over", hint="repeat it with a change: perdure rerun")
-        return scheduler
-
-    def _check_order(self, order: SteeringOrder, scheduler: Scheduler) -> None:
         order.change.checked()
         hash = graph_hash(scheduler.root.plan.document)
         if order.if_hash and order.if_hash != hash:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board
+from perdure.engine.maps.places import place_of
 from perdure.engine.plan import Plan
 from perdure.engine.state import GraphRun
-from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.errors import UsageError
 from perdure.graph.values import Value

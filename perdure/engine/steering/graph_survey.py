@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from perdure.engine.board import Board, Rules
+from perdure.engine.maps.places import place_of
 from perdure.engine.state import NodeState
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
 from perdure.engine.steering.difference import Difference, graph_difference, inner_graph, node_difference
 from perdure.engine.steering.inner_graphs import InnerRefused, has_open_graph, has_rows_left, succeeding
 from perdure.engine.steering.node_decisions import AHEAD, FAILED, NodeDecisions
-from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import Steering
 from perdure.errors import UsageError
 from perdure.graph.fields import LOOP_INDEX

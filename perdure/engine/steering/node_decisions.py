@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from perdure.engine.maps.places import place_of
 from perdure.engine.state import NodeState
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
-from perdure.engine.steering.places import place_of
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.graph.values import Value
 

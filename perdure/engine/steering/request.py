@@ -9,7 +9,7 @@ from typing import Final
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 
-CHOICES: Final = {
+STEERING_CHOICES: Final = {
     "running": ("refuse", "cancel", "keep"),
     "done": ("refuse", "rerun"),
     "rows": ("refuse", "new", "rerun"),
@@ -47,7 +47,7 @@ class Steering:
 
     def checked(self) -> Steering:
         """This. Raises UsageError for a choice that there is not."""
-        for name, choices in CHOICES.items():
+        for name, choices in STEERING_CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(
                     f"{name}: {getattr(self, name)!r} is not a choice", hint=f"one of {', '.join(choices)}"

@@ -23,11 +23,11 @@ from collections.abc import Collection, Iterator
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.granting.verdicts import judged
+from perdure.engine.maps.places import covers
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.steering.decisions import GraphChange, Named, Survey
 from perdure.engine.steering.graph_survey import GraphSurvey
-from perdure.engine.steering.places import covers
 from perdure.engine.steering.request import NodeChange, Steering
 from perdure.errors import UsageError
 from perdure.graph.wording import suggestion
