@@ -34,6 +34,7 @@ from tests.support import ROOT, durable, examples
 from tests.support.draining import drained
 from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
+from tests.support.lacking import lacking
 from tests.support.servers import Answer, serve
 from tests.support.uneven import uneven
 
@@ -51,6 +52,8 @@ async def record(names: Sequence[str]) -> None:
                     await _record_graph(client, path)
             if not names or "drained" in names:
                 await _keep(await drained(client, "drained"), "drained")
+            if not names or "lacking" in names:
+                await _keep(await lacking(client, "lacking"), "lacking")
             if not names or "fetches" in names:
                 async with fetching(client, "fetches", 8) as run:
                     await _keep(run, "fetches")
