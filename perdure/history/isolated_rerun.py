@@ -7,7 +7,7 @@ from typing import Final
 
 from temporalio.client import Client
 
-from perdure.agents.catalog import catalog
+from perdure.graph.fields import MODEL_AGENTS
 from perdure.graph.values import Value
 from perdure.history.model import RunModel
 from perdure.history.rerun import prepared, start_prepared
@@ -16,15 +16,7 @@ from perdure.lineage.compare import graph_differences
 from perdure.lineage.isolation import RecordedCall, isolated
 from perdure.storage.claim_check import ClaimCheck
 
-_CATEGORIES: Final = ("llm", "embedding")
-"""Categories of shipped agents whose calls cost something and change nothing."""
-
 _WITHOUT_EFFECT: Final = ("how", "removed")
-
-
-def without_effects() -> list[str]:
-    """The shipped agents that are not pure, and that may be called again all the same."""
-    return [name for name, agent in catalog().items() if {*_CATEGORIES} & {*agent.category}]
 
 
 async def start_isolated(
@@ -45,7 +37,7 @@ async def start_isolated(
     assert model.request is not None
     differences = graph_differences(model.request.document, rerun.document)
     changed = [each.address for each in differences if each.kind not in _WITHOUT_EFFECT]
-    may_be_called = [*without_effects(), *calls]
+    may_be_called = [*MODEL_AGENTS, *calls]
     rerun = isolated(rerun, _recorded(model), changed, may_be_called, keeps_upstream=keeps_upstream)
     more: Mapping[str, Value] = {"calls": may_be_called}
     return await start_prepared(temporal, model, rerun, claims, more, local=local)

@@ -10,6 +10,7 @@ from perdure.agents.agent import agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed, UsageError
+from perdure.graph.fields import MODEL_AGENTS
 from perdure.history.rerun import compared_calls
 from perdure.lineage.change import Change
 from perdure.lineage.compare import call_differences
@@ -85,3 +86,8 @@ async def test_a_change_is_compared_without_effects(client: GraphClient) -> None
         with pytest.raises(RunFailed, match="again: mail may have effects, and the record"):
             await refused.result()
         assert called == []
+
+
+async def test_agents_of_models_may_be_called_again() -> None:
+    shipped = catalog().values()
+    assert {each.name for each in shipped if {"llm", "embedding"} & {*each.category}} == {*MODEL_AGENTS}
