@@ -27,6 +27,7 @@ from perdure.protocol.names import (
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
     SLOT_SHARED,
+    STATE_IN_PORTIONS,
     STATUS_ATTRIBUTE,
     WORKFLOW,
 )
@@ -85,6 +86,7 @@ def test_patches() -> None:
     assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
+    assert STATE_IN_PORTIONS == "state-in-portions"
 
 
 def test_workflow() -> None:
