@@ -213,7 +213,7 @@ class RunShell:
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
-        await keep_large_state(self._host, scheduler, self.has_store)
+        await keep_large_state(self._host, scheduler, self.placement.has_store)
         request = self._written(scheduler)
         if len(request.payload.data) > MAX_STATE_BYTES and self.placement.has_store:
             await keep_values(self._host, scheduler)
