@@ -289,8 +289,8 @@ class Board:
     def _stop_node(self, run: GraphRun, name: str) -> None:
         node, label = run.nodes[name], run.plan.computed[name].label
         self.cancel(node.call)
-        self.cancel(node.timer)
-        self.cancel(node.deadline)
+        for call in (node.timer, node.deadline, node.hedge_timer, node.hedge):
+            self.cancel(call)
         if node.nested is not None:
             self.cancel_timers(node.nested)
         if node.reserved:

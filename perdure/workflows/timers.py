@@ -51,6 +51,7 @@ def timer_summary(board: Board, call: int) -> str:
     flight = board.calls.get(call)
     if flight is None or not flight.node:
         return "a pause in long work"
-    node = (run := board.runs[flight.run]).nodes[flight.node]
-    kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
-    return f"{kind} of {run.path_of(flight.node)}"
+    run = board.runs[flight.run]
+    node = run.nodes[flight.node]
+    kinds = {node.deadline: "deadline", node.timer: "timeout", node.hedge_timer: "second call"}
+    return f"{kinds.get(call, 'end of the rows')} of {run.path_of(flight.node)}"

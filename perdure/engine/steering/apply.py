@@ -62,7 +62,7 @@ class Steersman:
             node = run.nodes[name]
             if node.nested is not None:
                 board.discard(run, node.nested)
-            for call in (node.call, node.timer, node.deadline):
+            for call in (node.call, node.timer, node.deadline, node.hedge, node.hedge_timer):
                 board.cancel(call)
             board.fuel.put_off.pop((run.id, name), None)
             node.error = None  # who remembers the failure sees that it no longer is one
