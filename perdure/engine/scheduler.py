@@ -100,7 +100,7 @@ class Scheduler:
         self.answers = CallAnswers(board, self.nodes, self.nested)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
-        self._steersman = Steersman(board, rules, self.nodes, self.graphs, fetches)
+        self._steersman = Steersman(board, rules, self.nodes, self.graphs, self.values, fetches)
         events.opened, events.idle, events.ended = self.graphs.begin, self.graphs.proceed, self.nested.over
 
     @property

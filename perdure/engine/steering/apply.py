@@ -17,6 +17,7 @@ from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nodes import NodeLifecycle
+from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import Fetch
 from perdure.engine.resolved_values import ValueNeeded
@@ -32,12 +33,19 @@ class Steersman:
     """Applies changes to the run on a board."""
 
     def __init__(
-        self, board: Board, rules: Rules, nodes: NodeLifecycle, graphs: GraphLifecycle, fetches: ValueRequests
+        self,
+        board: Board,
+        rules: Rules,
+        nodes: NodeLifecycle,
+        graphs: GraphLifecycle,
+        values: ValueArrivals,
+        fetches: ValueRequests,
     ) -> None:
         self._board = board
         self._rules = rules
         self._nodes = nodes
         self._graphs = graphs
+        self._values = values
         self._fetches = fetches
 
     def apply(self, survey: Survey) -> None:
@@ -187,10 +195,10 @@ class Steersman:
         except ValueNeeded as unknown:
             self._fetches.wait(run, name, unknown)
         except (FunctionError, AgentError) as error:
-            self._nodes.fail_waiting(run, name, str(error))
+            self._values.fail_waiting(run, name, str(error))
 
     def _queue(self, run: GraphRun, name: str) -> None:
         try:
             self._nodes.queue_if_ready(run, name)
         except (FunctionError, AgentError) as error:
-            self._nodes.fail_waiting(run, name, str(error))
+            self._values.fail_waiting(run, name, str(error))
