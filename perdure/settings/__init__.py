@@ -77,6 +77,7 @@ class Settings:
     store_retention: float = 7.0
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     ui_url: str = ""
+    prices: str = ""
     notify: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     notify_secret: str = field(default="", repr=False)
     smtp: str = field(default="", repr=False)
@@ -217,6 +218,8 @@ VARIABLES: Final = (
          "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
     _own("PERDURE_UI_URL", page_url, "none",
          "where people open the page of `perdure ui`, for links in notices and in the Temporal UI"),
+    _own("PERDURE_PRICES", string, "none",
+         "a TOML file with what a million tokens of each model cost"),
     _own("PERDURE_NOTIFY", channels, "none",
          "channels for notices of questions, such as `default=https://hooks.example.org/x "
          "leads=mailto:leads@example.org`"),
