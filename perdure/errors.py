@@ -1,7 +1,7 @@
 """Every exception of Perdure, and the finding that checks report.
 
     PerdureError                  finding, hint
-    +-- GraphError                the graph is wrong: one or more Problems (exit code 2)
+    +-- GraphError                the graph, or a policy, is wrong: one or more Problems (exit code 2)
     +-- UsageError                the call is wrong: an unknown option, a missing file (exit code 2)
     |   +-- NotFound              it names a run, a node or a route that does not exist
     +-- ConnectionFailed          no server, or no worker, answers (exit code 3)
@@ -26,6 +26,7 @@
             +-- SizeExceeded      a value would be larger than one may be: it is not built
             +-- CannotKeep        what a run has made cannot be brought to the store
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
+            +-- NotGranted        the policy, or the graph around it, does not allow the call
 
 Each says what is wrong and, if something helps, what to do: as attributes, so that code that shows an error
 in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
@@ -97,7 +98,7 @@ class PerdureError(Exception):
 
 
 class GraphError(PerdureError):
-    """A graph that cannot be read or run. `problems` holds every finding, never none."""
+    """A graph or a policy that cannot be read or run. `problems` holds every finding, never none."""
 
     def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
         prefix = f"{source}: " if source else ""
@@ -192,12 +193,9 @@ class AgentTimeout(AgentError):
     def __init__(self, limit: float | None = None) -> None:
         if limit is None:
             super().__init__("Timeout")
-        else:
-            super().__init__(
-                f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node "
-                "has no `timeout`",
-                hint="give the node one, or set PERDURE_CALL_LIMIT",
-            )
+            return
+        finding = f"Timeout: the call took longer than the {limit:g} s that this worker allows where a node"
+        super().__init__(f"{finding} has no `timeout`", hint="give the node one, or set PERDURE_CALL_LIMIT")
 
 
 class BadCall(AgentError):
@@ -258,10 +256,8 @@ class NoStore(FinalError):
     """A value is in a store, and this process has none."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "a value of this run is in a store, and this process knows none",
-            hint="set PERDURE_STORE to the one that the workers of the run have",
-        )
+        finding = "a value of this run is in a store, and this process knows none"
+        super().__init__(finding, hint="set PERDURE_STORE to the one that the workers of the run have")
 
 
 class ValueTooLarge(FinalError):
@@ -298,3 +294,7 @@ class HistoryFull(FinalError):
             "carried on",
             hint="set PERDURE_STORE for the client and all workers",
         )
+
+
+class NotGranted(FinalError):
+    """What a run may do does not include this call: nothing was sent, and no repetition can help."""

@@ -13,6 +13,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from perdure.activities.activity import AgentActivities
+from perdure.activities.gate import Gate
 from perdure.activities.slot_shares import SlotShares
 from perdure.agents.agent import Agent
 from perdure.agents.catalog import Agents, agents_by_name, catalog
@@ -22,6 +23,7 @@ from perdure.agents.loop_watchdog import watched
 from perdure.client import GraphClient
 from perdure.daemon.work_journal import WorkJournal
 from perdure.settings import Settings
+from perdure.settings.policy_file import PolicyFile
 from perdure.storage.claim_check import ClaimCheck
 
 STREAM_INTERVAL = timedelta(milliseconds=100)
@@ -69,11 +71,15 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
 
     One of them is dynamic and serves the agents, by their names; an activity of yours that has the name of
     an agent comes before it. Of the options, those that say how a worker polls are left to you.
+
+    Raises GraphError for a policy file that is wrong.
     """
     return _activities(client, options, SlotShares())
 
 
 def _activities(client: Client, options: WorkerOptions, slots: SlotShares) -> list[Callable[..., object]]:
+    file = PolicyFile(options.settings.policy)
+    file.current()
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
@@ -82,6 +88,7 @@ def _activities(client: Client, options: WorkerOptions, slots: SlotShares) -> li
         filters=options.filters,
         slots=slots,
         journal=WorkJournal(options.settings.home / "workers", options.settings.lost_attempts),
+        gate=Gate(file, frozenset(agent.name for agent in options.agents.values() if agent.pure)),
     )
     return activities.all()
 

@@ -9,7 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 
 LAYERS = {
-    "unit": """fuzz graph engine history limits lineage memory pictures property protocol storage
+    "unit": """fuzz graph engine history limits lineage memory pictures policy property protocol storage
         test_settings""",
     "integration": """activities agents net cli conformance differential examples monitoring replay temporal
         workflows test_garbage test_runs web""",

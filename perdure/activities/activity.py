@@ -18,6 +18,7 @@ from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
 from perdure.activities.delivery import Delivery
 from perdure.activities.directory import registry_of
 from perdure.activities.failures import fitting_cause, not_local, typed_failures
+from perdure.activities.gate import Gate
 from perdure.activities.heartbeat import Heartbeat
 from perdure.activities.notices import NoticeActivity
 from perdure.activities.records import Records
@@ -69,6 +70,7 @@ class AgentActivities:
     local_models: Callable[[], Awaitable[str]] | None = None
     filters: Sequence[AgentFilter] = ()
     journal: WorkJournal | None = None
+    gate: Gate = field(default_factory=Gate)
     slots: SlotShares = field(default_factory=SlotShares)
     _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
@@ -89,8 +91,9 @@ class AgentActivities:
     async def directory(self, run: RawValue) -> RawValue:
         """The agents this worker knows, and what the pure ones give at the beginning of a run."""
         own_queue, has_store = activity.info().task_queue, self.claims.store is not None
-        directory = registry_of(self.agents.values(), self.settings, self.filters, own_queue, has_store)
         with typed_failures():
+            known = self.agents.values(), self.settings, self.filters, own_queue, has_store
+            directory = registry_of(*known, self.gate.current())
             beginning: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if beginning is not None and beginning.needs:
             await check_needs(beginning.needs, self.agents)
@@ -125,6 +128,7 @@ class AgentActivities:
             loop=asyncio.get_running_loop(),
             work=work,
             records=self._records,
+            gate=self.gate,
         )
 
     @activity.defn(name=FETCH)
@@ -201,6 +205,7 @@ class AgentActivities:
     async def _called(
         self, agent: Agent | None, call: AgentCall, delivery: Delivery, limited: bool = True
     ) -> Value:
+        self.gate.check(delivery.context.agent, call.path, call.grant)
         inputs, params = call.inputs, call.params
         if delivery.far:
             inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
@@ -18,8 +19,12 @@ def registry_of(
     filters: Sequence[AgentFilter],
     own_queue: str,
     has_store: bool,
+    policy: Policy | None = None,
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
+    profile = None
+    if policy is not None:
+        profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
     return AgentRegistry(
         pure=sorted(agent.name for agent in agents if agent.pure),
         others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
@@ -41,4 +46,6 @@ def registry_of(
         channels=sorted(settings.notify),
         page=settings.ui_url,
         quorums=True,
+        grants=True,
+        profile=profile,
     )

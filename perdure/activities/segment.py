@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from perdure.activities.calls_at_work import CallsAtWork
+from perdure.activities.gate import Gate
 from perdure.activities.records import Records
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
@@ -45,6 +46,7 @@ from perdure.errors import PerdureError
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.lineage.recall import Recall, Recalled, numbers_of
+from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.console import newest
 from perdure.protocol.encoding import encoded_size
@@ -96,6 +98,8 @@ class Segment:
     loop: asyncio.AbstractEventLoop
     work: CallsAtWork = field(default_factory=CallsAtWork)
     records: Records = field(default_factory=Records)
+    gate: Gate = field(default_factory=Gate)
+    _policy: Policy | None = None
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
     _until: float = 0.0
@@ -119,9 +123,7 @@ class Segment:
         scheduler = Scheduler(
             request.document,
             request.options,
-            agents=placement.names,
-            event_steps=placement.event_steps,
-            quorums=placement.quorums,
+            **placement.rules(request.queue),
         )
         ahead = self._ahead(scheduler, beginning.now, placement)
         ahead.begin()
@@ -175,9 +177,7 @@ class Segment:
         scheduler, commands = restore(
             request.scheduler,
             run_request.options,
-            placement.names,
-            event_steps=placement.event_steps,
-            quorums=placement.quorums,
+            **placement.rules(run_request.queue),
         )
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places], frozenset(request.unsent))
@@ -185,6 +185,7 @@ class Segment:
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
+        self._policy = self.gate.current()
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
@@ -208,6 +209,7 @@ class Segment:
             return self._leave_alone()
         self.work.begin(command.path)
         try:
+            self.gate.check_by(self._policy, command.agent, command.path)
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
             failure = failure_of(error)

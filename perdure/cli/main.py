@@ -35,7 +35,15 @@ COMMANDS = {
     "logs": ("runs.logs", "what the nodes of a run have shown"),
     "result": ("runs.result", "wait for a run, and print its results"),
     "rerun": ("runs.rerun", "repeat a run with a change: only what depends on it is called"),
+    "patch": ("steering.patch", "change the graph of a run while it runs"),
+    "pause": ("steering.pause", "let no further node of a run start"),
+    "resume": ("steering.resume", "let nodes start again that were paused"),
+    "retry": ("steering.retry", "execute failed nodes of a run again, while it runs"),
+    "skip": ("steering.skip", "skip a node of a run"),
+    "set": ("steering.set", "give a node of a run a value, while it runs"),
+    "move": ("steering.move", "send the calls of a node to another task queue"),
     "diff": ("runs.diff", "compare two runs call by call, or two graphs"),
+    "replay": ("runs.replay", "repeat recorded runs with a change, without effects, and compare"),
     "replay-check": ("runs.replay_check", "replay histories with this version: before you deploy it"),
     "answer": ("runs.answer", "answer a node that waits for a person"),
     "pending": ("runs.pending", "what people are asked by the open runs"),
@@ -52,6 +60,7 @@ COMMANDS = {
     "server": ("server", "the embedded server: status, stop"),
     "doctor": ("doctor", "look at everything that is needed, and say what to do"),
     "models": ("models", "the local models: status, fetch, stop"),
+    "policy": ("policy", "what the runs of a worker may use: check, show, explain"),
     "store": ("store", "the store of large values: info, gc"),
 }
 """Each command's module in `perdure.cli.commands`, and what it does, in one line."""

@@ -16,12 +16,14 @@ Between two events a run can be written down and taken up again elsewhere (snaps
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from math import inf
 from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import Fuel
+from perdure.engine.granting.authority import Authority
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.lifecycle.call_answers import CallAnswers
 from perdure.engine.lifecycle.events import GraphEvents
@@ -46,6 +48,10 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
+from perdure.engine.steering.apply import Steersman
+from perdure.engine.steering.decisions import Survey
+from perdure.engine.steering.request import Steering
+from perdure.engine.steering.survey import survey
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 
@@ -68,11 +74,14 @@ class Scheduler:
         observe: Observer | None = None,
         event_steps: float = inf,
         quorums: bool = True,
+        authority: Authority | None = None,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents, event_steps, quorums)
+        rules = rules_of(options or RunOptions(), agents, event_steps, quorums, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
-        _prepare(board.add_run(plan), rules.options)
+        root = board.add_run(plan)
+        root.grant = rules.authority.root(plan)
+        _prepare(root, rules.options)
         self._play(board, rules)
 
     @classmethod
@@ -91,6 +100,7 @@ class Scheduler:
         self.answers = CallAnswers(board, self.nodes, self.nested)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
+        self._steersman = Steersman(board, rules, self.nodes, self.graphs, self.values, fetches)
         events.opened, events.idle, events.ended = self.graphs.begin, self.graphs.proceed, self.nested.over
 
     @property
@@ -138,6 +148,21 @@ class Scheduler:
                 assert_never(event)
         return self._commands()
 
+    def survey(self, request: Steering) -> Survey:
+        """What a change means for each node of the run as it is. Raises GraphError, UsageError."""
+        return survey(self.board, self.rules, request)
+
+    def steer(self, survey: Survey, now_ms: int) -> list[Command]:
+        """Changes the run between two events, as a survey of it says; the commands that follow.
+
+        Raises UsageError where it refuses a node, and then has changed nothing.
+        """
+        survey.check()
+        self.board.clock.now_ms = now_ms
+        self.board.fuel.refill()
+        self._steersman.apply(survey)
+        return self._commands()
+
     def _end_pause(self, call: int) -> None:
         """Continues what was put off: iterations and rows first, then nodes that wait in the queue."""
         board, fuel = self.board, self.board.fuel
@@ -177,12 +202,13 @@ def rules_of(
     agents: Collection[str] | None,
     event_steps: float = inf,
     quorums: bool = True,
+    authority: Authority | None = None,
 ) -> Rules:
-    """What holds for a run whose shell can call `agents`, None for any."""
-    if agents is None:
-        return Rules(options, None, frozenset(GRAPH_AGENTS), event_steps, quorums)
-    known = frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
-    return Rules(options, known, frozenset(GRAPH_AGENTS).difference(agents), event_steps, quorums)
+    """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
+    known = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
+    own = frozenset(GRAPH_AGENTS).difference(agents or ())
+    authority = replace(authority or Authority(), own=own)
+    return Rules(options, known, own, event_steps, quorums, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

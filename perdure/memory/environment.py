@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
+from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
 from perdure.engine.state import Observer
 from perdure.lineage.recall import Recall
 from perdure.memory.human_tasks import Ask
 from perdure.protocol.journal import RunJournal
 from perdure.settings import Settings
+from perdure.settings.policy_file import PolicyFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +37,17 @@ class MemoryEnvironment:
     stream: Callable[[RunAgent, int, str], Awaitable[None]] | None = None
     journal: RunJournal | None = None
     recall: Recall | None = None
+
+    def authority(self, agents: Mapping[str, Agent]) -> Authority:
+        """What a run with these agents may do, by the policy that the settings name.
+
+        Raises GraphError for a policy that is wrong.
+        """
+        policy = PolicyFile(self.settings.policy).current()
+        return Authority(
+            profile="" if policy is None else policy.profile,
+            grant=None if policy is None else policy.grant,
+            pure=frozenset(name for name, agent in agents.items() if agent.pure),
+            queue=self.settings.queue,
+            counts=True,
+        )

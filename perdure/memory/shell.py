@@ -66,7 +66,7 @@ def memory_shell(
 
     With `answers`, nodes that wait for a person wait for `MemoryShell.people.answer`.
 
-    Raises GraphError for a graph that is wrong, UsageError for an input that fits no node.
+    Raises GraphError for a graph or a policy that is wrong, UsageError for an input that fits no node.
     """
     environment = environment or MemoryEnvironment()
     known, failures = {**catalog(), **agents_by_name(agents)}, FailureLog()
@@ -76,6 +76,7 @@ def memory_shell(
         agents=known,
         observe=_noting(failures, environment.observe),
         event_steps=MAX_EVENT_STEP_COUNT,
+        authority=environment.authority(known),
     )
     return MemoryShell(scheduler, known, environment, answers, failures)
 

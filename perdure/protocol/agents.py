@@ -6,13 +6,16 @@ The workflow and the segments of its worker ask the same questions here, so that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TypedDict
 
+from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, UsageError
 from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
+from perdure.policy.grant import Grant, meet
 from perdure.protocol.records import from_plain
 
 
@@ -56,7 +59,8 @@ class AgentRegistry:
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     `orders_locals` says that the run takes the results of local activities in the order in which they began.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
-    and `quorums` that a map may end without all of its rows.
+    and `quorums` that a map may end without all of its rows. `grants` says that what graphs may do is
+    looked at: `profile` has the name, the grant and the digest of the worker's policy, None without one.
     """
 
     pure: Sequence[str] = ()
@@ -80,16 +84,47 @@ class AgentRegistry:
     channels: Sequence[str] = ()
     page: str = ""
     quorums: bool = False
+    grants: bool = False
+    profile: Mapping[str, Value] | None = None
 
     def names(self) -> list[str]:
         """All agents of the worker."""
         return [*self.pure, *self.others, *self.human]
 
 
-class Placement:
-    """Where the calls of one run go. `bypass_agents` are names that may be no agent's."""
+def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> AgentRegistry:
+    """The agents of a worker for a run that continues, with what it was `granted` before, None for anything.
 
-    def __init__(self, directory: AgentRegistry, bypass_agents: Sequence[str] = ()) -> None:
+    A worker with another policy may narrow it, but never widens it.
+    """
+    if granted is None:
+        return directory
+    profile = directory.profile or {}
+    grant = Grant.read(granted)
+    if directory.profile is not None:
+        grant = meet(grant, Grant.read(profile.get("grant")))
+    return replace(directory, profile={"name": "", "digest": "", **profile, "grant": grant.written()})
+
+
+class SchedulerRules(TypedDict):
+    """The arguments that a scheduler, new or restored, receives from the worker of its run."""
+
+    agents: frozenset[str]
+    event_steps: float
+    quorums: bool
+    authority: Authority
+
+
+class Placement:
+    """Where the calls of one run go. `bypass_agents` are names that may be no agent's.
+
+    Of the agents that are not pure, `only` these are called, if it is not None: those of a rerun without
+    effects.
+    """
+
+    def __init__(
+        self, directory: AgentRegistry, bypass_agents: Sequence[str] = (), only: Sequence[str] | None = None
+    ) -> None:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store
@@ -102,9 +137,32 @@ class Placement:
         self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
+        self._only = None if only is None else frozenset(only)
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
         self._scopes = [from_plain(FilterScope, each) for each in directory.filters]
+
+    def rules(self, queue: str) -> SchedulerRules:
+        """What a run on this `queue` is played by."""
+        profile = self._directory.profile
+        authority = Authority(
+            profile="" if profile is None else str(profile.get("name")),
+            grant=None if profile is None else Grant.read(profile.get("grant")),
+            pure=frozenset(self._directory.pure),
+            queue=queue,
+            counts=self._directory.grants,
+        )
+        return {
+            "agents": self.names,
+            "event_steps": self.event_steps,
+            "quorums": self.quorums,
+            "authority": authority,
+        }
+
+    def granted(self) -> dict[str, Value]:
+        """What the state of a run that continues has of its profile: a later worker must not widen it."""
+        profile = self._directory.profile
+        return {} if profile is None else {"granted": profile["grant"]}
 
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""
@@ -124,6 +182,10 @@ class Placement:
             return False
         return not self.filtered(command.agent, command.node, pure=False)
 
+    def is_excluded(self, agent: str) -> bool:
+        """Whether calls of an agent that is not pure are refused."""
+        return self._only is not None and agent not in self._only
+
     def is_local(self, command: RunAgent) -> bool:
         """Whether the call is a local activity of its own: the node says so, and the agent is not pure."""
         return command.options.placement == "local" and not self.is_pure(command)
@@ -139,13 +201,20 @@ class Placement:
         workers of other applications offer in the namespace, on the authority of this one.
         """
         requested = command.options.queue
+        if self.is_excluded(command.agent):
+            finding = f"{command.path}: {command.agent} may have effects, and the record has no answer of it"
+            return FinalError(finding, hint=f"if it may be called again: --call {command.agent}")
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if requested is None or requested == queue or self._allows(requested):
+        if requested is None or self.may_use(requested, queue):
             return None
         return FinalError(
             f"{command.path}: graphs may not use the task queue {requested!r}", hint=_allow(requested)
         )
+
+    def may_use(self, requested: str, queue: str) -> bool:
+        """Whether nodes of a run on this `queue` may name the `requested` one."""
+        return requested == queue or self._allows(requested)
 
     def check_run_queue(self, queue: str) -> None:
         """Raises UsageError where a run may not have its agents on this `queue`.

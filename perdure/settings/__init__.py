@@ -55,6 +55,7 @@ class Settings:
     allow_hosts: tuple[str, ...] = ()
     queue: str = "perdure"
     queues: tuple[str, ...] = ()
+    policy: Path | None = None
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0
@@ -169,6 +170,8 @@ VARIABLES: Final = (
     _own("PERDURE_QUEUE", string, "`perdure`", "the task queue of runs and workers that name none"),
     _own("PERDURE_QUEUES", words, "none",
          "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any"),
+    _own("PERDURE_POLICY", folder, "none",
+         "the policy file of a worker: which agents and task queues its runs may use"),
     _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",

@@ -37,6 +37,7 @@ def agent_call(command: RunAgent, run: str, placement: Placement) -> AgentCall:
         bypassed=placement.is_bypassed(command.agent),
         deadline=command.options.deadline,
         keyed_by_work=placement.keys_by_work,
+        grant=command.grant,
     )
 
 

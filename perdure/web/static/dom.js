@@ -78,7 +78,7 @@ export function spent({ tokens, money } = {}) {
 
 export const MARKS = {
   waiting: "·", "queued here": "…", "queued there": "…", running: "▶", backoff: "↻", asks: "?", paused: "⏸",
-  lost: "!", completed: "✓", injected: "✓", skipped: "–", failed: "✗", "timed-out": "✗", abort: "■", canceled: "■", terminated: "■",
+  lost: "!", completed: "✓", "fell-back": "↩", injected: "✓", skipped: "–", failed: "✗", "timed-out": "✗", abort: "■", canceled: "■", terminated: "■",
 };
 
 /** The class of a phase or of a run's state. */

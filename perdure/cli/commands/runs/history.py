@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, output
+from perdure.cli.commands.runs.status import steering_lines
 from perdure.cli.progress.progress_table import duration
 from perdure.cli.progress.spent import cost_text
 from perdure.cli.running.shorten import shortened
@@ -60,7 +61,9 @@ async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     elif args.json:
         output.result(output.json_text(plain(model, spent)))
     else:
-        output.result(output.table(HISTORY_COLUMN_TITLES, rows(model, spent)))
+        changes = steering_lines(model.id, model.paused if model.is_open else (), model.interventions)
+        table = output.table(HISTORY_COLUMN_TITLES, rows(model, spent))
+        output.result("\n".join([table, *map(line, changes)]))
         if spent:
             output.note(f"the run used {cost_text(0, **asdict(total(spent)))}")
     return 0

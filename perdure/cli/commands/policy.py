@@ -1,0 +1,121 @@
+"""The policy of a worker: which agents and task queues its runs may use.
+
+check reads a policy file and reports every problem. show prints what each profile allows. explain lists the
+nodes of a graph with what the policy says of each: what is refused before anything runs, and what is decided
+only when data has arrived. FILE is by default the one that PERDURE_POLICY names.
+
+Exit codes: 0 all is well, 2 the policy is wrong, or it refuses a node of the graph.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from perdure.cli import output
+from perdure.cli.inputs import graphs
+from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.verdicts import Judgement, judged
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.errors import UsageError
+from perdure.graph.check import modernized
+from perdure.policy.grant import GRANT_KINDS, Grant
+from perdure.policy.parse import Policy
+from perdure.settings import Settings
+from perdure.settings.policy_file import read_policy
+
+EXAMPLES = """\
+examples:
+  perdure policy check policy.yaml
+  perdure policy show                                   the one of PERDURE_POLICY
+  perdure policy explain graph.yaml --policy policy.yaml
+  perdure policy explain graph.yaml --profile untrusted --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("what", choices=("check", "show", "explain"), help="what to do")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the policy; for explain, the graph")
+    parser.add_argument("--policy", metavar="FILE", help="explain: the policy (PERDURE_POLICY)")
+    parser.add_argument("--profile", metavar="NAME", help="explain: another profile than that of runs")
+    graphs.agents_option(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Reads the policy, and says what it is asked."""
+    if args.what == "explain":
+        return _explain(args)
+    if args.policy or args.profile:
+        raise UsageError("--policy and --profile are for perdure policy explain")
+    policy = read_policy(_path(args.file))
+    facts = _facts(policy)
+    if args.json:
+        output.result(output.json_text(facts))
+    elif args.what == "check":
+        output.result(f"{args.file or _path(None)}: no problems; runs get the profile {policy.profile}")
+    else:
+        output.result("\n".join(_lines(policy)))
+    return 0
+
+
+def _path(text: str | None) -> Path:
+    path = Settings.from_env().policy if text is None else Path(text)
+    if path is None:
+        raise UsageError("no policy is named", hint="name a file, or set PERDURE_POLICY to one")
+    return path
+
+
+def _facts(policy: Policy) -> dict[str, Any]:
+    profiles = {name: allowed(grant) for name, grant in policy.profiles.items()}
+    return {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles}
+
+
+def allowed(grant: Grant) -> dict[str, list[str]]:
+    """The names that a profile allows, for each kind; "*" for all."""
+    return {kind: sorted(next(iter(getattr(grant, kind)), {"*"})) for kind in GRANT_KINDS}
+
+
+def _lines(policy: Policy) -> list[str]:
+    lines: list[str] = []
+    for name, grant in policy.profiles.items():
+        lines.append(f"{name}{' (the profile of runs)' if name == policy.profile else ''}")
+        lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
+    return [*lines, f"sha256 {policy.digest}"]
+
+
+def _explain(args: argparse.Namespace) -> int:
+    if args.file is None:
+        raise UsageError("perdure policy explain takes a graph", hint="perdure policy explain graph.yaml")
+    policy = read_policy(_path(args.policy))
+    profile = args.profile or policy.profile
+    if profile not in policy.profiles:
+        raise UsageError(f"there is no profile {profile!r}", hint=f"there are {', '.join(policy.profiles)}")
+    document = modernized(graphs.read(args.file).data)
+    known = graphs.agents_of(args.agents).known
+    authority = Authority(
+        profile=profile,
+        grant=policy.profiles[profile],
+        pure=frozenset(name for name, agent in known.items() if agent.pure),
+        own=frozenset(GRAPH_AGENTS).difference(known),
+        queue=Settings.from_env().queue,
+        counts=True,
+    )
+    rows = judged(document, authority)
+    if args.json:
+        nodes = [
+            {"node": row.place, "agent": row.agent, "verdict": row.verdict, "why": row.why} for row in rows
+        ]
+        output.result(output.json_text({"profile": profile, "nodes": nodes}))
+    else:
+        output.result(output.plain("\n".join(map(_row, rows))))
+    return 2 if any(row.verdict == "refused" for row in rows) else 0
+
+
+def _row(row: Judgement) -> str:
+    marks = {"allowed": "✓", "refused": "✗", "at run time": "?"}
+    return f"{marks[row.verdict]} {row.place} ({row.agent}): {row.verdict}" + (
+        f": {row.why}" if row.why else ""
+    )

@@ -1,0 +1,150 @@
+"""What the calls and graphs of a run are allowed, by the policy of its worker and by the graph itself.
+
+A run begins with the grant of its profile, and every graph in it with what is left of the grant around it:
+its node may say `allow`, and the graph `metadata.needs`. A call is looked at before anything is sent, so a
+refusal has no effect. The worker that executes the call looks at it again, by the policy that it has then
+(perdure.activities.gate): what is decided here follows from the history alone, and may be out of date.
+
+A graph that is data
+    Where a grant holds, a graph by reference may call pure agents only, unless its node says `allow`: it may
+    come from a model, and who wrote the node did not see it.
+
+The graphs of toolsAgent
+    They name agents by reference, for which the engine has its own rule: only tools that are offered. So
+    `dynamic` does not hold inside them. The agents that they call are looked at as all others are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.plan import ComputedPlan, Plan
+from perdure.engine.state import GraphRun
+from perdure.errors import NotGranted
+from perdure.graph.reference import Reference
+from perdure.graph.values import Value
+from perdure.policy.grant import AGENT, GRAPH, ONLY_PURE, Grant, meet
+
+MAX_SHOWN_GRANT_COUNT: Final = 8
+"""Names that a refusal mentions of those that are allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """What holds for all graphs of a run.
+
+    `grant` is that of the `profile`, None without a policy; PURE stands for the agents `pure` and for those
+    of the engine, `own`; `queue` is the run's own. Without `counts`, in runs of earlier versions, nothing is
+    refused, whatever their graphs say.
+    """
+
+    profile: str = ""
+    grant: Grant | None = None
+    pure: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    queue: str | None = None
+    counts: bool = False
+
+    def root(self, plan: Plan) -> Grant | None:
+        """What the graph of the run may do; None where nothing is restricted."""
+        return _narrowed(self.grant, plan.needs) if self.counts else None
+
+    def of(self, run: GraphRun, runs: Mapping[int, GraphRun]) -> Grant | None:
+        """The same of a graph that is restored: it follows from the `runs` around it."""
+        if run.parent is None:
+            return self.root(run.plan)
+        number, name = run.parent
+        nested = runs[number].nodes[name].nested
+        return None if nested is None else self.inside(runs[number], name, nested.agent, run.plan)
+
+    def inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
+        """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""
+        if not self.counts:
+            return None
+        node, grant = run.plan.computed[name], run.grant
+        if node.allow is not None:
+            grant = _narrowed(grant, node.allow)
+        elif grant is not None and isinstance(node.graph, Reference):
+            grant = meet(grant, ONLY_PURE)
+        if grant is not None and GRAPH_AGENTS[agent].document is not None:
+            grant = replace(grant, dynamic=frozenset())
+        return _narrowed(grant, plan.needs)
+
+    def of_call(
+        self, run: GraphRun, name: str, agent: str, queue: str | None = None
+    ) -> Mapping[str, Value] | None:
+        """The grant of the call, as it is sent; None where nothing is restricted. Raises NotGranted.
+
+        `queue` is the task queue that data gave.
+        """
+        plan = run.plan.computed[name]
+        if not self.counts or (run.grant is None and plan.allow is None):
+            return None
+        queue = queue or plan.options.queue
+        if queue == self.queue:
+            queue = None
+        is_own, place = agent in self.own, run.path_of(name)
+        is_pure = queue is None and (is_own or agent in self.pure)
+        if run.grant is not None:
+            self._check(run.grant, plan, place, agent, queue, is_pure)
+        if plan.allow is None or (is_own and not isinstance(plan.agent, Reference)):
+            return None if run.grant is None else run.grant.written()
+        if not plan.allow.allows_agent(agent, is_pure=is_pure):
+            raise self._refusal(plan.allow.refusing("agents", agent, is_pure=is_pure), "agents", place, agent)
+        grant = _narrowed(run.grant, plan.allow)
+        return None if grant is None else grant.written()
+
+    def _check(
+        self, grant: Grant, plan: ComputedPlan, place: str, agent: str, queue: str | None, is_pure: bool
+    ) -> None:
+        """Raises NotGranted where the grant of a graph does not allow a call of one of its nodes."""
+        if not grant.allows_agent(agent, is_pure=is_pure):
+            raise self._refusal(grant.refusing("agents", agent, is_pure=is_pure), "agents", place, agent)
+        if queue is not None and not grant.allows("queues", queue):
+            raise self._refusal(grant.refusing("queues", queue), "queues", place, queue)
+        for choice, value in ((AGENT, plan.agent), (GRAPH, plan.graph if agent in self.own else None)):
+            if isinstance(value, Reference):
+                self._check_choice(grant, choice, place)
+
+    def check_choice(self, run: GraphRun, name: str, choice: str) -> None:
+        """Raises NotGranted where data may not choose this for a node, whatever it chooses."""
+        if self.counts and run.grant is not None:
+            self._check_choice(run.grant, choice, run.path_of(name))
+
+    def _check_choice(self, grant: Grant, choice: str, place: str) -> None:
+        if not grant.allows("dynamic", choice):
+            raise self._refusal(grant.refusing("dynamic", choice), "dynamic", place, choice)
+
+    def _refusal(self, clause: frozenset[str], kind: str, place: str, name: str) -> NotGranted:
+        is_of_profile = self.grant is not None and clause in getattr(self.grant, kind)
+        return refusal(place, kind, name, clause, self.profile if is_of_profile else "")
+
+
+def _narrowed(grant: Grant | None, by: Grant | None) -> Grant | None:
+    return grant if by is None else by if grant is None else meet(grant, by)
+
+
+def refusal(place: str, kind: str, name: str, clause: frozenset[str], profile: str) -> NotGranted:
+    """Why the node at `place` is refused something of this `kind`: `clause` does not have its `name`.
+
+    The clause is one of the `profile`, "" for one of the graph.
+    """
+    allowed = sorted(clause)
+    more = f" and {len(allowed) - MAX_SHOWN_GRANT_COUNT} more" if len(allowed) > MAX_SHOWN_GRANT_COUNT else ""
+    shown = (", ".join(allowed[:MAX_SHOWN_GRANT_COUNT]) or "none") + more
+    where = f"profiles.{profile}.{kind} in the policy of the worker" if profile else _IN_GRAPH
+    return NotGranted(
+        f"{place}: not granted: {_WHAT[kind].format(name)} (allowed: {shown})",
+        hint=f"where that is meant, add it to {where}",
+    )
+
+
+_IN_GRAPH: Final = "`allow` of the node, or of the node around it, or to `metadata.needs`"
+_WHAT: Final = {
+    "agents": "the agent {!r}",
+    "queues": "the task queue {!r}",
+    "dynamic": "that data chooses the {}",
+}
