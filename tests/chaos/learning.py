@@ -51,8 +51,8 @@ class Crew:
     """The processes of a run: the worker that advances it, and one for each site."""
 
     world: World
-    sites: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    center: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    sites: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+    center: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
 
     async def start_center(self) -> None:
         self.center = [await self.world.worker(agents=AGENTS)]

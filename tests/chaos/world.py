@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +38,8 @@ class World:
     home: Path
     client: GraphClient
     book: Book
-    env: Mapping[str, str] = field(default_factory=dict)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
     _started: int = 0
 
     @property
@@ -117,7 +117,7 @@ class World:
 
 
 @asynccontextmanager
-async def world_in(home: Path, **env: str) -> AsyncIterator[World]:
+async def world_in(home: Path, **env: str) -> AsyncGenerator[World]:
     """A new world in a folder of its own. All of its processes end with it."""
     book = book_in(home)
     (home / "logs").mkdir()

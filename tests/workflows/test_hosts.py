@@ -1,7 +1,7 @@
 """Hosts by name: who is there, and calls that go to each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -48,7 +48,7 @@ GRAPH: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def worker(client: GraphClient, name: str, *labels: str) -> AsyncIterator[None]:
+async def worker(client: GraphClient, name: str, *labels: str) -> AsyncGenerator[None]:
     stop = asyncio.Event()
     settings = replace(client.settings, host=name, labels=labels)
     options = WorkerOptions(agents=AGENTS, settings=settings)
