@@ -47,8 +47,8 @@ def warnings(data: Value, queues: Collection[str] | None = None) -> Iterator[Pro
                 yield from _literal_keys(place, node)
 
 
-def _is_allowed(queue: str, queues: Collection[str]) -> bool:
-    return queue in queues or (queue[:1] == "@" and "@*" in queues)
+def _is_allowed(queue: Value, queues: Collection[str]) -> bool:
+    return queue in queues or ("@*" in queues and isinstance(queue, str) and queue[:1] == "@")
 
 
 def _is_literal(queue: Value) -> bool:
