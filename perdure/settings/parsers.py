@@ -165,5 +165,5 @@ def host_name(name: str, text: str) -> str:
 
 
 def labels(name: str, text: str) -> tuple[str, ...]:
-    """Labels of a host. Raises UsageError for one that is no name."""
+    """Labels of a host. Raises UsageError for one that is not a name."""
     return tuple(host_name(name, word) for word in text.split())

@@ -44,7 +44,7 @@ def host_queue(host: str) -> str:
 
 @activity.defn(name="perdure.present")
 async def _present() -> None:
-    """Nobody calls this: a worker needs an activity to be seen."""
+    """Is never called: a worker needs an activity to be seen."""
 
 
 def presence(client: Client, host: str, labels: tuple[str, ...]) -> Worker:
@@ -60,9 +60,9 @@ def presence(client: Client, host: str, labels: tuple[str, ...]) -> Worker:
 
 async def hosts(client: Client) -> list[HostWorker]:
     """All hosts that are there, by name. Raises ConnectionFailed."""
-    found: dict[str, set[str]] = {}
+    labels_by_host: dict[str, set[str]] = {}
     for identity in await workers(client, PRESENCE_QUEUE):
         match = _IDENTITY.fullmatch(identity)
         if match is not None:
-            found.setdefault(match["host"], set()).update(filter(None, match["labels"].split("+")))
-    return [HostWorker(host, tuple(sorted(found[host]))) for host in sorted(found)]
+            labels_by_host.setdefault(match["host"], set()).update(filter(None, match["labels"].split("+")))
+    return [HostWorker(host, tuple(sorted(labels_by_host[host]))) for host in sorted(labels_by_host)]

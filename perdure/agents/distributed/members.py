@@ -52,9 +52,9 @@ class MembersParams:
     ],
 )
 async def members(inputs: dict[str, Value], params: MembersParams) -> Value:
-    """The answer is in the history, so a replay has the same members, whoever is there by then.
+    """The answer is in the history, so a replay has the same members, also if other hosts are up by then.
 
-    Raises TransientError where there are fewer hosts than needed: the call is repeated until they come.
+    Raises TransientError if fewer hosts are up than needed: the call is repeated until they come.
     """
     known = await _present() if params.members is None else [_row(each) for each in params.members]
     there = [row for row in known if params.label is None or params.label in row["labels"]]
@@ -72,14 +72,14 @@ def _draw(seed: int, lot: int, id: str) -> bytes:
     return sha256(f"{seed}:{lot}:{id}".encode()).digest()
 
 
-def _row(given: Value) -> dict[str, Any]:
-    if not is_dict(given) or not isinstance(given.get("id"), str):
+def _row(listed: Value) -> dict[str, Any]:
+    if not is_dict(listed) or not isinstance(listed.get("id"), str):
         raise FinalError("membersAgent: params.members is a list of {id, labels}, each with a string as id")
-    return {"id": given["id"], "queue": f"@{given['id']}", "labels": list(given.get("labels", ()))}
+    return {"id": listed["id"], "queue": f"@{listed['id']}", "labels": list(listed.get("labels", ()))}
 
 
 async def _present() -> list[dict[str, Any]]:
-    """The hosts that the server sees. Raises FinalError where there is no server."""
+    """The hosts that the server sees. Raises FinalError without a server."""
     from temporalio import activity  # noqa: PLC0415 -- takes long to import, and runs in memory have no server
 
     from perdure.temporal.hosts import hosts  # noqa: PLC0415 -- as above
@@ -87,5 +87,5 @@ async def _present() -> list[dict[str, Any]]:
     if not activity.in_activity():
         hint = "give params.members to a run in memory, a list of {id, labels}"
         raise FinalError("membersAgent: a run in memory has no hosts", hint=hint)
-    found = await hosts(activity.client())
-    return [{"id": each.id, "queue": each.queue, "labels": list(each.labels)} for each in found]
+    up = await hosts(activity.client())
+    return [{"id": each.id, "queue": each.queue, "labels": list(each.labels)} for each in up]
