@@ -41,7 +41,8 @@ class ComputedPlan:
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
     several references, and what one of them reads is within the bound. `queue` makes an object with
     the task queue under this name, where that comes from data. `allow` narrows what the call, or the
-    graphs inside the node, may do.
+    graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing else that a
+    grant is about.
     """
 
     agent: str | Reference
@@ -67,6 +68,7 @@ class ComputedPlan:
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
     allow: Grant | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,10 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
         allow=_grant(node.get("allow")),
+        is_plain=not isinstance(agent, Reference)
+        and not isinstance(graph, Reference)
+        and "queue" not in node
+        and node.get("allow") is None,
     )
 
 

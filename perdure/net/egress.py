@@ -12,15 +12,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 import httpx2
 
+from perdure.engine.granting.authority import not_granted
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.net.name_lookup import LOOKUP_TIMEOUT_S, look_up
+from perdure.policy.grant import Grant
 
 if TYPE_CHECKING:
     import ssl
@@ -109,20 +111,24 @@ def _place(text: str) -> tuple[str, int | None]:
 
 @dataclass(frozen=True)
 class Guard:
-    """What may be reached: the public internet, and `allowed` (host, port or None for any)."""
+    """What may be reached: the public internet, and `allowed` (host, port or None for any), of all this what
+    the call is granted. `trusted` places are the operator's: a grant says nothing of them.
+    """
 
     allowed: frozenset[tuple[str, int | None]] = frozenset()
+    grant: Grant = field(default_factory=Grant)
+    trusted: frozenset[tuple[str, int | None]] = frozenset()
 
     @classmethod
-    def of(cls, hosts: Iterable[str]) -> Guard:
+    def of(cls, hosts: Iterable[str], grant: Grant | None = None) -> Guard:
         """The guard that lets `hosts` through, as `Settings.allow_hosts` writes them."""
-        return cls(frozenset(map(_place, hosts)))
+        return cls(frozenset(map(_place, hosts)), Grant(hosts=grant.hosts) if grant else Grant())
 
     def trusting(self, url: str) -> Guard:
         """This guard, letting through the host and port of `url` as well: it is the operator's."""
         parsed = httpx2.URL(url)
         place = (_host(parsed), parsed.port or PORTS.get(parsed.scheme))
-        return replace(self, allowed=self.allowed | {place})
+        return replace(self, allowed=self.allowed | {place}, trusted=self.trusted | {place})
 
     def check(self, url: str | httpx2.URL) -> httpx2.URL:
         """`url`, parsed. Raises FinalError for what no address could make right."""
@@ -143,6 +149,9 @@ class Guard:
         if parsed.port is not None and not 0 < parsed.port < 65_536:
             raise FinalError(f"{str(url)[:200]!r} has port {parsed.port}: ports are 1 to 65535")
         port = parsed.port or PORTS[parsed.scheme]
+        clause = self.grant.host_refusal(_host(parsed))
+        if clause is not None and (_host(parsed), port) not in self.trusted:
+            raise not_granted("hosts", _host(parsed), clause)
         if port not in PORTS.values() and not self._allows(_host(parsed), port):
             raise _refused(_host(parsed), port, f"port {port} is neither 80 nor 443")
         return parsed
