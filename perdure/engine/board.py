@@ -189,8 +189,8 @@ class Board:
             return "a pause in long work"
         run = self.runs[flight.run]
         node = run.nodes[flight.node]
-        kind = "deadline" if node.deadline == call else "timeout" if node.timer == call else "end of the rows"
-        return f"{kind} of {run.path_of(flight.node)}"
+        kinds = {node.deadline: "deadline", node.timer: "timeout", node.hedge_timer: "second call"}
+        return f"{kinds.get(call, 'end of the rows')} of {run.path_of(flight.node)}"
 
     def put_off(self, run: GraphRun, name: str = "") -> None:
         """Puts off an iteration of `run`, or the graphs that its node `name` is to open."""
@@ -289,8 +289,8 @@ class Board:
     def _stop_node(self, run: GraphRun, name: str) -> None:
         node, label = run.nodes[name], run.plan.computed[name].label
         self.cancel(node.call)
-        self.cancel(node.timer)
-        self.cancel(node.deadline)
+        for call in (node.timer, node.deadline, node.hedge_timer, node.hedge):
+            self.cancel(call)
         if node.nested is not None:
             self.cancel_timers(node.nested)
         if node.reserved:

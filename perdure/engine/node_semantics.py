@@ -167,11 +167,16 @@ def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
     return agents is None or agent in agents or on_queue
 
 
-def queue_of(run: GraphRun, plan: ComputedPlan) -> str | None:
+def fallback_of(run: GraphRun, fallback: Template) -> Value:
+    """What a node has instead of a result, as it is now."""
+    return _members(fallback, run)["fallback"]
+
+
+def queue_of(run: GraphRun, template: Template | None) -> str | None:
     """The task queue that data gives, None where it does not. Raises AgentError for what cannot be one."""
-    if plan.queue is None:
+    if template is None:
         return None
-    queue = run.resolved.resolve(_members(plan.queue, run)["queue"])
+    queue = run.resolved.resolve(_members(template, run)["queue"])
     if not isinstance(queue, str) or not queue:
         shown = to_string(queue)[:MAX_SHOWN_QUEUE_CHARS]
         raise AgentError(f"queue: {shown!r} is not the name of a task queue", hint="refer to a string")

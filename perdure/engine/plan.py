@@ -40,9 +40,10 @@ class ComputedPlan:
     is looked at on every result, even when the node has started: the failure is that of the node
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
     several references, and what one of them reads is within the bound. `queue` makes an object with
-    the task queue under this name, where that comes from data. `allow` narrows what the call, or the
-    graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing else that a
-    grant is about.
+    the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
+    calls, and `fallback` for what the node has instead of a result. `allow` narrows what the
+    call, or the graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing
+    else that a grant is about.
     """
 
     agent: str | Reference
@@ -57,10 +58,12 @@ class ComputedPlan:
     condition: Reference | None = None
     unless: Reference | None = None
     default: Value = UNDEFINED
+    fallback: Template | None = None
     retry: float = 0
     repeat_until: Value | Reference = None
     graph: Value | Reference = None
     queue: Template | None = None
+    hedge_queue: Template | None = None
     is_result: bool = False
     priority: float = 0
     label: str | None = None
@@ -129,7 +132,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
-        needs=_grant(needs_of(document)),
+        needs=grant_of(needs_of(document)),
     )
 
 
@@ -189,16 +192,15 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     graph = _graph(node, graphs)
     condition = parse_reference(node["if"]) if _has(node, "if") else None
     unless = parse_reference(node["unless"]) if _has(node, "unless") else None
-    label = node.get("label")
     queue = _queue(node.get("queue"))
-    probe = None
-    if _has(node, "anyInput"):
-        probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
+    fallback, hedge_queue = _one("fallback", node), _one("queue", node.get("hedge"))
+    shown = {key: raw[key] for key in raw if key != "params"}
+    probe = compile_inputs(shown) if _has(node, "anyInput") else None
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         is_measured=len(inputs.references) > 1,
-        needs=_needs((inputs, pass_through, queue), (agent, graph, condition, unless)),
+        needs=_needs((inputs, pass_through, queue, fallback, hedge_queue), (agent, graph, condition, unless)),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         params=spread(node.get("params")),
@@ -206,32 +208,38 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         pass_through=pass_through,
         condition=condition,
         unless=unless,
+        fallback=fallback,
         default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
         retry=_number(node.get("retry")),
         repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
         queue=queue,
+        hedge_queue=hedge_queue,
         is_result=_has(node, "isResult"),
         priority=_number(node.get("priority")),
-        label=label if isinstance(label, str) else None,
+        label=_label(node.get("label")),
         console=node.get("console"),
         filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
-        allow=_grant(node.get("allow")),
-        is_plain=not isinstance(agent, Reference)
-        and not isinstance(graph, Reference)
-        and "queue" not in node
-        and node.get("allow") is None,
+        allow=grant_of(node.get("allow")),
+        is_plain=not (
+            node.keys() & _CHOOSING or isinstance(agent, Reference) or isinstance(graph, Reference)
+        ),
     )
-
-
-def _grant(data: Value) -> Grant | None:
-    return None if data is None else grant_of(data)
 
 
 def _queue(text: Value) -> Template | None:
     template = compile_inputs({"queue": text})
     return template if template.references else None
+
+
+def _label(value: Value) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _one(key: str, source: Value) -> Template | None:
+    """What makes an object with this key of `source` alone, None where it is not there."""
+    return compile_inputs({key: source[key]}) if is_dict(source) and key in source else None
 
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
@@ -263,7 +271,8 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
-_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat")
+_CHOOSING = frozenset({"queue", "hedge", "allow"})
+_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
 def _options(node: dict[str, Value]) -> NodeOptions:
@@ -278,7 +287,12 @@ def _options(node: dict[str, Value]) -> NodeOptions:
         deadline=node.get("deadline"),
         batch=int(node.get("batch", 1)),
         heartbeat=node.get("heartbeat"),
+        hedge_after=_hedge_after(node.get("hedge")),
     )
+
+
+def _hedge_after(hedge: Value) -> float | None:
+    return float(hedge["after"]) if is_dict(hedge) else None
 
 
 def _number(value: Value) -> float:

@@ -27,6 +27,7 @@ from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules, Starting
 from perdure.engine.granting.authority import Authority
+from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
@@ -45,7 +46,10 @@ READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 
 _FRESH: Final = tuple(
     (key, getattr(NodeRun(), key))
-    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved")
+    for key in (
+        *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
+        *("hedge", "hedge_timer"),
+    )
 )
 
 
@@ -226,6 +230,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows:
     node.retries, node.error = data.get("retries", 0), data.get("error")
     node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
+    node.hedge, node.hedge_timer = data.get("hedge"), data.get("hedge_timer")
     if "nested" in data:
         node.nested = nested_of(data["nested"], plans, rows)
 
@@ -252,6 +257,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
         granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
-        noted = again = agent_call(scheduler.rules, run, name, *called, granted)
+        make = second_call if run.nodes[name].hedge == call else agent_call
+        noted = again = make(scheduler.rules, run, name, *called, granted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -29,7 +29,17 @@ GRAPHAI_COMPUTED_KEYS: Final = (
     "console",
     "passThrough",
 )
-PERDURE_COMPUTED_KEYS: Final = ("queue", "placement", "backoff", "deadline", "batch", "heartbeat", "allow")
+PERDURE_COMPUTED_KEYS: Final = (
+    "queue",
+    "placement",
+    "backoff",
+    "deadline",
+    "batch",
+    "heartbeat",
+    "fallback",
+    "hedge",
+    "allow",
+)
 """What a computed node may say beyond GraphAI; documented in docs/language.md."""
 
 COMPUTED_KEYS: Final = GRAPHAI_COMPUTED_KEYS + PERDURE_COMPUTED_KEYS

@@ -53,6 +53,8 @@ class Cause:
 def cause_of(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
     """Why a node is in its phase."""
     match node.phase:
+        case Phase.FELL_BACK:
+            return Cause("fell-back", f"{node.address} has its fallback: {node.failure}", since=node.ended)
         case Phase.COMPLETED | Phase.INJECTED:
             return Cause("done", f"{node.address} has its result", since=node.ended)
         case Phase.SKIPPED:

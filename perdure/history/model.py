@@ -40,6 +40,7 @@ class Phase(StrEnum):
     LOST = "lost"
     """Its worker sends no heartbeats any more."""
     COMPLETED = "completed"
+    FELL_BACK = "fell-back"
     INJECTED = "injected"
     """A static node with a value."""
     SKIPPED = "skipped"

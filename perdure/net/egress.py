@@ -22,12 +22,17 @@ import httpx2
 from perdure.engine.granting.authority import not_granted
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.net.name_lookup import LOOKUP_TIMEOUT_S, look_up
+from perdure.net.response_head import trace
 from perdure.policy.grant import Grant
 
 if TYPE_CHECKING:
     import ssl
 
 PORTS = {"http": 80, "https": 443}
+
+MAX_SILENT_STREAM_BYTES = 1_000_000
+"""Bytes of lines without data, one after another, in a stream of events."""
+
 
 # Python calls these global, and so does IANA for some; each leads, or may lead, inside.
 _INSIDE_4 = tuple(
@@ -239,7 +244,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         url = self._guard.check(request.url)
         host, port = _host(url), url.port or PORTS[url.scheme]
         addresses = await self._guard.addresses(host, port)
-        extensions = {**request.extensions, **({} if addresses == [host] else {"sni_hostname": host})}
+        extensions = {**request.extensions, "trace": trace}
+        extensions |= {} if addresses == [host] else {"sni_hostname": host}
         for count, address in enumerate(addresses, 1):
             sent = httpx2.Request(
                 request.method,
@@ -259,7 +265,9 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if self._largest and isinstance(answer.stream, httpx2.AsyncByteStream):
             # A compressed answer could be bounded on the wire only: none of it is read.
             plain = answer.headers.get("content-encoding", "identity").lower() == "identity"
-            answer.stream = _Bounded(answer.stream, self._largest if plain else 0, host)
+            bounded = _Bounded(answer.stream, self._largest if plain else 0, host)
+            bounded.is_of_events = answer.headers.get("content-type", "").startswith("text/event-stream")
+            answer.stream = bounded
         return answer
 
     async def aclose(self) -> None:
@@ -268,7 +276,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """A response body that ends with an AgentError beyond `largest` bytes."""
+    """A response body that ends with an AgentError beyond `largest` bytes.
+
+    If it `is_of_events`, it also ends after many lines without data: comments are read line by line, and keep
+    all others waiting.
+    """
+
+    is_of_events = False
 
     def __init__(self, stream: httpx2.AsyncByteStream, largest: int, host: str) -> None:
         self._stream = stream
@@ -276,9 +290,12 @@ class _Bounded(httpx2.AsyncByteStream):
         self._largest = largest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size = silent = 0
         async for piece in self._stream:
             size += len(piece)
+            silent = silent + len(piece) if b"\n" in piece and b"data:" not in piece else 0
+            if self.is_of_events and silent > MAX_SILENT_STREAM_BYTES:
+                raise AgentError(f"{self._host}: the stream has sent {silent:,} bytes of lines without data")
             if size > self._largest:
                 reason = f"larger than {self._largest:,} bytes" if self._largest else "compressed unasked"
                 raise AgentError(f"{self._host}: the answer is {reason}")

@@ -149,8 +149,10 @@ def grant_problems(place: str, data: Any) -> Iterator[Problem]:
         yield Problem("allow", where, finding, hint)
 
 
-def grant_of(data: Any) -> Grant:
-    """The grant that a graph names. What is wrong with it allows nothing."""
+def grant_of(data: Any) -> Grant | None:
+    """The grant that a graph names, None where it names none. What is wrong with it allows nothing."""
+    if data is None:
+        return None
     reader = _Reader()
     members = reader.members("", data)
     return NOTHING if reader.findings else Grant.of(**members)

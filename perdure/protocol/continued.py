@@ -99,6 +99,8 @@ class _Node:
     timer: int | None = None
     deadline: int | None = None
     reserved: bool = False
+    hedge: int | None = None
+    hedge_timer: int | None = None
     nested: _Object = field(default_factory=dict[str, Value])
 
 

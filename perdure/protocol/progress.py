@@ -206,7 +206,7 @@ class RunProgress:
             queue=self._queues.get(path),
             since=self._since.get((run.id, name), 0),
             retries=node.retries,
-            error=node.error,
+            error=node.shown_error,
             done=0 if nested is None else nested.opened - len(nested.children),
             total=0 if nested is None else len(nested.starts),
         )

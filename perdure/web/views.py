@@ -40,6 +40,7 @@ _WORST_FIRST: Final = (
     Phase.QUEUED_HERE,
     Phase.ABORTED,
     Phase.WAITING,
+    Phase.FELL_BACK,
     Phase.COMPLETED,
     Phase.INJECTED,
     Phase.SKIPPED,
@@ -175,7 +176,7 @@ def _strips(model: RunModel) -> dict[str, str]:
     return strips
 
 
-LETTERS: Final[Mapping[Phase, str]] = dict(zip(_WORST_FIRST, "ftalpbrqhxwcis", strict=True))
+LETTERS: Final[Mapping[Phase, str]] = dict(zip(_WORST_FIRST, "ftalpbrqhxwvcis", strict=True))
 """The letter of each phase in a strip; a space is a row that is not open yet."""
 
 

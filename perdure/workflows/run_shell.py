@@ -44,7 +44,7 @@ from perdure.workflows.host import Host, now_ms
 from perdure.workflows.human_tasks import HumanTasks
 from perdure.workflows.notices import Notices
 from perdure.workflows.run_limits import RunLimits, stopped
-from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_values
+from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_large_state, keep_values
 from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
@@ -216,6 +216,7 @@ class RunShell:
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
+        await keep_large_state(self._host, scheduler, self.has_store)
         request = self._written(scheduler)
         if len(request.payload.data) > MAX_STATE_BYTES and self.has_store:
             await keep_values(self._host, scheduler)
@@ -224,8 +225,7 @@ class RunShell:
             self._continuation.give_up()
         elif not self._turns.has_next():
             self.close()
-            # On the build that is current by then, where workers have builds.
-            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+            upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE  # to the current build
             workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
 
     def _written(self, scheduler: Scheduler) -> RawValue:

@@ -29,14 +29,14 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
     server.stop(Settings(home=crew.home))
 
 
-def graph(path: Path, journal: Path, calls: int, seconds: float) -> Path:
+def graph(path: Path, journal: Path, calls: int, seconds: float, at_once: int | None = None) -> Path:
     node: dict[str, Any] = {
         "agent": "journalAgent",
         "params": {"journal": str(journal), "seconds": seconds},
         "isResult": True,
     }
     nodes = {f"n{number}": node for number in range(calls)}
-    path.write_text(json.dumps({"version": 0.5, "concurrency": calls, "nodes": nodes}))
+    path.write_text(json.dumps({"version": 0.5, "concurrency": at_once or calls, "nodes": nodes}))
     return path
 
 
@@ -55,6 +55,20 @@ async def test_two_commands_do_not_take_each_others_calls(crew: Crew, tmp_path: 
     assert [await ended(process) for process in (*short, long)] == [0, 0, 0]
     begun = Counter((entry["path"], entry["key"]) for entry in entries(journal))
     assert len(begun) == 24
+    assert set(begun.values()) == {1}
+
+
+async def test_commands_on_one_queue_finish_what_they_have_taken_of_each_other(
+    crew: Crew, tmp_path: Path
+) -> None:
+    crew.env["PERDURE_GRACE"] = "0.01"
+    journal, queue = tmp_path / "journal", ("--queue", "shared")
+    long = crew.run(graph(tmp_path / "long.json", journal, 24, 1, at_once=6), "long", *queue)
+    await until(lambda: journal.exists(), seconds=60)
+    short = crew.run(graph(tmp_path / "short.json", journal, 1, 2.5), "short", *queue)
+    assert [await ended(process) for process in (short, long)] == [0, 0]
+    begun = Counter((entry["path"], entry["key"]) for entry in entries(journal))
+    assert len(begun) == 25
     assert set(begun.values()) == {1}
 
 

@@ -25,6 +25,7 @@ from perdure.protocol.names import (
     SEGMENTS_IN_TURN,
     SEND_AFTER_DRAIN,
     SLOT_SHARED,
+    STATE_IN_PORTIONS,
     STATUS_ATTRIBUTE,
     WORKFLOW,
 )
@@ -76,6 +77,7 @@ def test_patches() -> None:
     assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
+    assert STATE_IN_PORTIONS == "state-in-portions"
 
 
 def test_workflow() -> None:

@@ -33,9 +33,9 @@ class Crew:
         wanted = [word for queue in queues for word in ("--queue", queue)]
         return self._start("worker", *wanted, "--agents", str(agents), **env)
 
-    def run(self, graph: Path, id: str) -> subprocess.Popen[bytes]:
+    def run(self, graph: Path, id: str, *more: str) -> subprocess.Popen[bytes]:
         """A command that starts the run, or attaches to it, and waits for its results."""
-        return self._start("run", str(graph), "--agents", str(AGENTS), "--id", id)
+        return self._start("run", str(graph), "--agents", str(AGENTS), "--id", id, *more)
 
     def _start(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
         # Nothing of this process's environment: it may name another server, or another home.

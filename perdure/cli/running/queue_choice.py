@@ -31,6 +31,9 @@ from perdure.worker import WorkerOptions, build_worker
 MAX_LEFT_RUN_COUNT: Final = 1_000
 """Open runs among which a worker in the foreground looks for those that commands have left behind."""
 
+OTHERS_GRACE_S: Final = 3600.0
+"""Seconds that calls of other runs have to finish when a command ends that has taken them from a queue."""
+
 UNSHARED = frozenset(
     {"transient_attempts", "lost_attempts", "blocked_attempts", "agent_wait"}
     | {"home", "queue", "server_idle", "server_retention", "server_memory", "sqlite_synchronous"}
@@ -130,19 +133,26 @@ def options(settings: Settings, agents: Agents, *, versioned: bool = False) -> W
 
 @asynccontextmanager
 async def hosted(client: GraphClient, queue: str, agents: Agents) -> AsyncGenerator[None]:
-    """Serves the queue in this process. At the end, waits for what runs, as long as the grace period."""
+    """Serves the queue in this process.
+
+    At the end, waits for what other runs have begun here: the grace period, and on a shared queue longer.
+    """
     output.reserve()
     notice: asyncio.TimerHandle | None = None
+    settings, is_own = client.settings, is_of_commands(client.settings, agents, queue)
+    if not is_own:  # what it has taken of others is not to begin a second time
+        settings = replace(settings, grace=max(settings.grace, OTHERS_GRACE_S))
+    serves = replace(options(settings, agents), shares_slots=not is_own)
     try:
-        own = is_of_commands(client.settings, agents, queue)  # one run has all slots there
-        serves = replace(options(client.settings, agents), shares_slots=not own)
         async with build_worker(client.temporal, queue, serves):
             try:
                 yield
             finally:
                 loop = asyncio.get_running_loop()
                 notice = loop.call_later(
-                    CONNECT_NOTICE_DELAY_S, output.note, "finishing what other runs have begun here …"
+                    CONNECT_NOTICE_DELAY_S,
+                    output.note,
+                    "finishing what other runs have begun here (Ctrl-C stops it) …",
                 )
     finally:
         if notice is not None:

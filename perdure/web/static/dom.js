@@ -72,7 +72,7 @@ export function duration(ms) {
 
 export const MARKS = {
   waiting: "·", "queued here": "…", "queued there": "…", running: "▶", backoff: "↻", asks: "?", paused: "⏸",
-  lost: "!", completed: "✓", injected: "✓", skipped: "–", failed: "✗", "timed-out": "✗", abort: "■", canceled: "■", terminated: "■",
+  lost: "!", completed: "✓", "fell-back": "↩", injected: "✓", skipped: "–", failed: "✗", "timed-out": "✗", abort: "■", canceled: "■", terminated: "■",
 };
 
 /** The class of a phase or of a run's state. */

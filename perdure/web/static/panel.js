@@ -4,7 +4,7 @@ import { get, runPath } from "./api.js";
 import { badge, duration, fill, h } from "./dom.js";
 
 const PAGE_ROWS = 50;
-const PHASES = ["", "failed", "timed-out", "running", "queued there", "queued here", "backoff", "asks", "waiting", "completed", "skipped"];
+const PHASES = ["", "failed", "timed-out", "running", "queued there", "queued here", "backoff", "asks", "waiting", "completed", "fell-back", "skipped"];
 
 const part = (address) => encodeURIComponent(address);
 const clock = (time) => (time === null ? "–" : new Date(time).toLocaleTimeString());
