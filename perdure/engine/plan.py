@@ -187,15 +187,12 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     inputs_field = node["inputs"] if _has(node, "inputs") else None
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
-    agent = parse_reference(node["agent"])
+    agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
     pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
-    graph = _graph(node, graphs)
-    condition = parse_reference(node["if"]) if _has(node, "if") else None
-    unless = parse_reference(node["unless"]) if _has(node, "unless") else None
+    condition, unless = (parse_reference(node[key]) if _has(node, key) else None for key in ("if", "unless"))
     queue = _queue(node.get("queue"))
     fallback, hedge_queue = _one("fallback", node), _one("queue", node.get("hedge"))
-    shown = {key: raw[key] for key in raw if key != "params"}
-    probe = compile_inputs(shown) if _has(node, "anyInput") else None
+    probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,

@@ -35,30 +35,20 @@ MAX_SILENT_STREAM_BYTES = 1_000_000
 
 
 # Python calls these global, and so does IANA for some; each leads, or may lead, inside.
-_INSIDE_4 = tuple(
-    map(
-        IPv4Network,
-        (
-            "100.64.0.0/10",  # carrier-grade NAT
-            "168.63.129.16/32",  # Azure's metadata and DNS
-            "192.0.0.0/24",  # protocol assignments
-            "192.88.99.0/24",  # 6to4 relays
-            "224.0.0.0/4",  # multicast
-            "240.0.0.0/4",  # reserved, broadcast
-        ),
-    )
+_INSIDE_4 = (
+    IPv4Network("100.64.0.0/10"),  # carrier-grade NAT
+    IPv4Network("168.63.129.16/32"),  # Azure's metadata and DNS
+    IPv4Network("192.0.0.0/24"),  # protocol assignments
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv4Network("224.0.0.0/4"),  # multicast
+    IPv4Network("240.0.0.0/4"),  # reserved, broadcast
 )
 _OUTSIDE_6 = IPv6Network("2000::/3")
-_INSIDE_6 = tuple(
-    map(
-        IPv6Network,
-        (
-            "2001::/23",  # Teredo (2001::/32) and other protocol assignments
-            "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4: carries any IPv4 address
-            "3fff::/20",  # documentation
-        ),
-    )
+_INSIDE_6 = (
+    IPv6Network("2001::/23"),  # Teredo (2001::/32) and other protocol assignments
+    IPv6Network("2001:db8::/32"),  # documentation
+    IPv6Network("2002::/16"),  # 6to4: carries any IPv4 address
+    IPv6Network("3fff::/20"),  # documentation
 )
 
 
