@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -109,7 +109,21 @@ async def start_rerun(
     Raises what `prepared` raises, RunConflict for an `id` that is in use, ConnectionFailed.
     """
     rerun, _ = await prepared(model, change, claims)
-    request = await _request(model, rerun, claims)
+    return await start_prepared(temporal, model, rerun, claims, {}, id=id, local=local)
+
+
+async def start_prepared(
+    temporal: Client,
+    model: RunModel,
+    rerun: Rerun,
+    claims: ClaimCheck,
+    more: Mapping[str, Value],
+    *,
+    id: str | None = None,
+    local: bool,
+) -> str:
+    """The same, of a rerun that was prepared; `more` is said in the request about the reuse."""
+    request = await _request(model, rerun, claims, more)
     memo = {"rerunOf": model.id, "root": _root(model.id)}
     for number in count(2):
         new = id or f"{_root(model.id)}~{number}"
@@ -131,11 +145,13 @@ def _root(id: str) -> str:
     return match[1] if match else id
 
 
-async def _request(model: RunModel, rerun: Rerun, claims: ClaimCheck) -> RunRequest:
+async def _request(
+    model: RunModel, rerun: Rerun, claims: ClaimCheck, more: Mapping[str, Value]
+) -> RunRequest:
     assert model.request is not None
     written, handles = rerun.record.written()
     record = await claims.keep(written)
-    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles}
+    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles, **more}
     request = replace(model.request, document=rerun.document, options=rerun.options, reuse=reuse)
     return await with_stored_values(replace(request, indexes_questions=False), claims)
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from perdure.engine.messages import RunAgent
-from perdure.graph.fields import PERDURE_COMPUTED_KEYS, is_computed
+from perdure.engine.steering.difference import OPTION_KEYS
+from perdure.graph.fields import is_computed
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 from perdure.lineage.documents import PlacedNode, placed_nodes
 from perdure.lineage.fingerprint import address_of
-
-HOW_KEYS: Final = frozenset(
-    (*PERDURE_COMPUTED_KEYS, "timeout", "retry", "priority", "label", "console", "isResult")
-)
-"""Keys of a node that say how it is executed or shown, and not what its result is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ def _changed(before: PlacedNode, after: PlacedNode) -> GraphDifference:
         return GraphDifference(after.address, "")
     if not is_computed(before.node) and not is_computed(after.node):
         return GraphDifference(after.address, "value", keys)
-    return GraphDifference(after.address, "how" if HOW_KEYS.issuperset(keys) else "what", keys)
+    return GraphDifference(after.address, "how" if OPTION_KEYS.issuperset(keys) else "what", keys)
 
 
 def _differing(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[str]:

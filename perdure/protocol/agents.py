@@ -116,9 +116,15 @@ class SchedulerRules(TypedDict):
 
 
 class Placement:
-    """Where the calls of one run go. `bypass_agents` are names that may be no agent's."""
+    """Where the calls of one run go. `bypass_agents` are names that may be no agent's.
 
-    def __init__(self, directory: AgentRegistry, bypass_agents: Sequence[str] = ()) -> None:
+    Of the agents that are not pure, `only` these are called, if it is not None: those of a rerun without
+    effects.
+    """
+
+    def __init__(
+        self, directory: AgentRegistry, bypass_agents: Sequence[str] = (), only: Sequence[str] | None = None
+    ) -> None:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store
@@ -131,6 +137,7 @@ class Placement:
         self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
+        self._only = None if only is None else frozenset(only)
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
         self._scopes = [from_plain(FilterScope, each) for each in directory.filters]
@@ -175,6 +182,10 @@ class Placement:
             return False
         return not self.filtered(command.agent, command.node, pure=False)
 
+    def is_excluded(self, agent: str) -> bool:
+        """Whether calls of an agent that is not pure are refused."""
+        return self._only is not None and agent not in self._only
+
     def is_local(self, command: RunAgent) -> bool:
         """Whether the call is a local activity of its own: the node says so, and the agent is not pure."""
         return command.options.placement == "local" and not self.is_pure(command)
@@ -190,13 +201,20 @@ class Placement:
         workers of other applications offer in the namespace, on the authority of this one.
         """
         requested = command.options.queue
+        if self.is_excluded(command.agent):
+            finding = f"{command.path}: {command.agent} may have effects, and the record has no answer of it"
+            return FinalError(finding, hint=f"if it may be called again: --call {command.agent}")
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if requested is None or requested == queue or self._allows(requested):
+        if requested is None or self.may_use(requested, queue):
             return None
         return FinalError(
             f"{command.path}: graphs may not use the task queue {requested!r}", hint=_allow(requested)
         )
+
+    def may_use(self, requested: str, queue: str) -> bool:
+        """Whether nodes of a run on this `queue` may name the `requested` one."""
+        return requested == queue or self._allows(requested)
 
     def check_run_queue(self, queue: str) -> None:
         """Raises UsageError where a run may not have its agents on this `queue`.

@@ -19,7 +19,7 @@ from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import NotFound, PerdureError
 from perdure.pictures.states import stylesheet
-from perdure.web import agents_api, inbox_api, openapi, rerun_api, runs_api
+from perdure.web import agents_api, inbox_api, openapi, rerun_api, runs_api, steering_api
 from perdure.web.answers import on_error
 from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
@@ -60,8 +60,8 @@ def application(
 
 def _routes(*, page: bool) -> list[BaseRoute]:
     unknown = Route("/{path:path}", _unknown)
-    described = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *inbox_api.INBOX_ROUTES]
-    api = [*described, *openapi.DESCRIPTION_ROUTES, unknown]
+    runs = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *steering_api.STEERING_ROUTES]
+    api = [*runs, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown]
     routes: list[BaseRoute] = [Mount("/api/v1", routes=api), *agents_api.AGENT_ROUTES]
     if page:
         routes += [

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, output
+from perdure.cli.commands.runs.status import steering_lines
 from perdure.cli.progress.progress_table import duration
 from perdure.cli.running.shorten import shortened
 from perdure.graph.text.shown import line
@@ -55,7 +56,8 @@ async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     elif args.json:
         output.result(output.json_text(plain(model)))
     else:
-        output.result(output.table(HISTORY_COLUMN_TITLES, rows(model)))
+        changes = steering_lines(model.id, model.paused if model.is_open else (), model.interventions)
+        output.result("\n".join([output.table(HISTORY_COLUMN_TITLES, rows(model)), *map(line, changes)]))
     return 0
 
 

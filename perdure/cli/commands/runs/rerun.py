@@ -40,12 +40,12 @@ RERUN_COLUMN_TITLES = ("node", "agent", "reused", "runs", "last time", "why")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("id", metavar="ID", help="the run to repeat")
-    _repeated(parser, "--from", "NODE", "call this node again: chapters[].draft, or one row of it")
-    _repeated(parser, "--set", "NODE=VALUE", "a value for a static node, or the result of an agent, in YAML")
-    _repeated(parser, "--with", "AGENT.PARAM=VALUE", "a param of all nodes of an agent, or NODE.PARAM")
+    repeated(parser, "--from", "NODE", "call this node again: chapters[].draft, or one row of it")
+    repeated(parser, "--set", "NODE=VALUE", "a value for a static node, or the result of an agent, in YAML")
+    repeated(parser, "--with", "AGENT.PARAM=VALUE", "a param of all nodes of an agent, or NODE.PARAM")
     parser.add_argument("--failed", action="store_true", help="change nothing: what has no result runs")
     parser.add_argument("--graph", metavar="FILE", help="run this graph instead")
-    _repeated(parser, "--rename", "OLD=NEW", "with --graph: the node OLD is called NEW there")
+    repeated(parser, "--rename", "OLD=NEW", "with --graph: the node OLD is called NEW there")
     parser.add_argument(
         "--ask-again",
         action="append",
@@ -64,7 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     graphs.filters_option(parser)
 
 
-def _repeated(parser: argparse.ArgumentParser, option: str, value: str, help: str) -> None:
+def repeated(parser: argparse.ArgumentParser, option: str, value: str, help: str) -> None:
+    """Adds an option that may be repeated."""
     name = option.strip("-") + "_options"
     parser.add_argument(
         option, dest=name, action="append", default=[], metavar=value, help=f"{help}; may be repeated"
