@@ -44,6 +44,7 @@ from perdure.temporal.steering import SteeredRun
 if TYPE_CHECKING:
     from perdure.history.follow import RunFollower
     from perdure.history.rerun import RerunPlan
+    from perdure.lineage.prices import Prices
 
 WAITING_NOTICE_S = 5.0
 """Seconds after which a caller that waits for a result is notified of what the run waits for."""
@@ -206,14 +207,16 @@ class Run(SteeredRun):
 
         return await explain_node(self.temporal, self.id, address, local=self.local)
 
-    async def plan_rerun(self, change: Change | None = None) -> RerunPlan:
+    async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
         """What a rerun of this run would reuse and what it would execute, with what that took the last time.
+
+        With `prices`, also what it cost the last time.
 
         Nothing is started. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 
-        return await planned(await self.history(), change or Change(), self.claims)
+        return await planned(await self.history(), change or Change(), self.claims, prices)
 
     async def rerun(self, change: Change | None = None, *, id: str | None = None) -> Run:
         """Starts a new run that repeats this one, open or over, with a change, or from where it failed.

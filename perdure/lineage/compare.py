@@ -60,6 +60,7 @@ class ComparedCall:
     result: Value
     seconds: float = 0.0
     tokens: float = 0.0
+    money: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class CallDifference:
 
     `kind` is equal; inputs (they differ, and so does the result), absorbed (they differ, and the result does
     not), own (only the result differs), first or second (only that run has it). `at` is where the results
-    begin to differ. `seconds` and `tokens` are those of both runs.
+    begin to differ. `seconds`, `tokens` and `money` are those of both runs.
     """
 
     position: str
@@ -76,6 +77,7 @@ class CallDifference:
     at: str = ""
     seconds: tuple[float, float] = (0.0, 0.0)
     tokens: tuple[float, float] = (0.0, 0.0)
+    money: tuple[float, float] = (0.0, 0.0)
 
 
 def call_differences(
@@ -120,15 +122,26 @@ def _partners(first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCa
 
 
 def _compared(position: str, first: ComparedCall | None, second: ComparedCall | None) -> CallDifference:
-    seconds = (0.0 if first is None else first.seconds, 0.0 if second is None else second.seconds)
-    tokens = (0.0 if first is None else first.tokens, 0.0 if second is None else second.tokens)
+    kind, at = _kind(first, second)
+    return CallDifference(
+        position,
+        kind,
+        at,
+        seconds=(0.0 if first is None else first.seconds, 0.0 if second is None else second.seconds),
+        tokens=(0.0 if first is None else first.tokens, 0.0 if second is None else second.tokens),
+        money=(0.0 if first is None else first.money, 0.0 if second is None else second.money),
+    )
+
+
+def _kind(first: ComparedCall | None, second: ComparedCall | None) -> tuple[str, str]:
+    """How two calls differ, and where their results begin to."""
     if first is None or second is None:
-        return CallDifference(position, "second" if first is None else "first", "", seconds, tokens)
+        return "second" if first is None else "first", ""
     is_same_work = _work(first.command) == _work(second.command)
     at = first_difference(first.result, second.result)
     if at is None:
-        return CallDifference(position, "equal" if is_same_work else "absorbed", "", seconds, tokens)
-    return CallDifference(position, "own" if is_same_work else "inputs", at, seconds, tokens)
+        return "equal" if is_same_work else "absorbed", ""
+    return "own" if is_same_work else "inputs", at
 
 
 def _work(command: RunAgent) -> str:

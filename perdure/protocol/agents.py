@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
@@ -17,6 +17,9 @@ from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
 from perdure.policy.grant import Grant, meet
 from perdure.protocol.records import from_plain
+
+HOST_QUEUES: Final = "@*"
+"""Among the queues that graphs may name: those of all hosts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class AgentRegistry:
     """The agents that the worker of a run knows, as the activity DIRECTORY lists them.
 
     `human` agents wait for a person; `queues` maps agents to the task queue that they are declared with;
-    `allowed_queues` are those that nodes may name in addition to these, "*" for any; None, of workers of
+    `allowed_queues` are those that nodes may name in addition to these, "*" for any, "@*" for those of all
+    hosts; None, of workers of
     earlier versions, allows any.
     `local_activities` is the setting, `store` says whether there is one; `filters` are the fields of
     a FilterScope each. `first` is what the pure agents at the beginning of the run returned: the fields of
@@ -231,7 +235,9 @@ class Placement:
     def _allows(self, queue: str) -> bool:
         """Whether the worker allows a queue that is not the run's own."""
         allowed = self._directory.allowed_queues
-        return allowed is None or "*" in allowed or queue in (*allowed, *self._directory.queues.values())
+        if allowed is None or "*" in allowed or (queue[:1] == "@" and HOST_QUEUES in allowed):
+            return True
+        return queue in (*allowed, *self._directory.queues.values())
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""

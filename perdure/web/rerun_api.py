@@ -55,7 +55,7 @@ async def rerun(request: Request) -> Response:
     )
     run = run_of(request)
     if body.get("dryRun") is True:
-        return as_json(asdict(await run.plan_rerun(change)))
+        return as_json(asdict(await run.plan_rerun(change, prices=request.app.state.prices)))
     id = body.get("id")
     if not isinstance(id, str | None):
         raise UsageError("id is not a string")
