@@ -210,9 +210,7 @@ class Run(SteeredRun):
     async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
         """What a rerun of this run would reuse and what it would execute, with what that took the last time.
 
-        With `prices`, also what it cost the last time.
-
-        Nothing is started. The errors are those of `rerun`.
+        With `prices`, also what it cost. Nothing is started. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 

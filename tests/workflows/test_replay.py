@@ -14,6 +14,7 @@ from perdure.graph.fields import MODEL_AGENTS
 from perdure.history.rerun import compared_calls
 from perdure.lineage.change import Change
 from perdure.lineage.compare import call_differences
+from perdure.lineage.prices import Prices
 from perdure.runs import Run
 from tests.support.durable import started
 
@@ -36,7 +37,10 @@ DOCUMENT = {
 
 async def kinds(first: Run, second: Run) -> dict[str, str]:
     models = [await run.history() for run in (first, second)]
-    return {each.position: each.kind for each in call_differences(*map(compared_calls, models))}
+    return {
+        each.position: each.kind
+        for each in call_differences(*(compared_calls(model, Prices()) for model in models))
+    }
 
 
 async def test_a_change_is_compared_without_effects(client: GraphClient) -> None:

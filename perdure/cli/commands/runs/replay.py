@@ -16,6 +16,7 @@ from perdure.cli.commands.runs import diff, rerun
 from perdure.cli.inputs import graphs
 from perdure.errors import RunFailed, UsageError
 from perdure.lineage.compare import CallDifference, call_differences
+from perdure.settings import Settings
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -89,14 +90,16 @@ async def _replayed(
 ) -> tuple[str, str | None, list[CallDifference]]:
     """The id of the new run, why it failed, and what is different."""
     from perdure.history.rerun import compared_calls  # noqa: PLC0415 -- loads what replays
+    from perdure.history.spent import prices_of  # noqa: PLC0415 -- the same
 
+    prices = prices_of(Settings.from_env())
     new = await run.replay(change, calls=args.call, keeps_upstream=args.keep_upstream)
     failure = None
     with suppress(RunFailed):
         await new.result()
     models = await run.history(), await new.history()
     failure = models[1].failure
-    return new.id, failure, call_differences(*map(compared_calls, models))
+    return new.id, failure, call_differences(*(compared_calls(model, prices) for model in models))
 
 
 def _show(id: str, new: str, failure: str | None, differences: list[CallDifference]) -> None:
