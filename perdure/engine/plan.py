@@ -42,7 +42,8 @@ class ComputedPlan:
     several references, and what one of them reads is within the bound. `queue` makes an object with
     the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
     calls, and `fallback` for what the node has instead of a result. `allow` narrows what the
-    call, or the graphs inside the node, may do.
+    call, or the graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing
+    else that a grant is about.
     """
 
     agent: str | Reference
@@ -70,6 +71,7 @@ class ComputedPlan:
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
     allow: Grant | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
-        needs=_grant(needs_of(document)),
+        needs=grant_of(needs_of(document)),
     )
 
 
@@ -185,15 +187,12 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     inputs_field = node["inputs"] if _has(node, "inputs") else None
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
-    agent = parse_reference(node["agent"])
+    agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
     pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
-    graph = _graph(node, graphs)
-    condition = parse_reference(node["if"]) if _has(node, "if") else None
-    unless = parse_reference(node["unless"]) if _has(node, "unless") else None
+    condition, unless = (parse_reference(node[key]) if _has(node, key) else None for key in ("if", "unless"))
     queue = _queue(node.get("queue"))
     fallback, hedge_queue = _one("fallback", node), _one("queue", node.get("hedge"))
-    shown = {key: raw[key] for key in raw if key != "params"}
-    probe = compile_inputs(shown) if _has(node, "anyInput") else None
+    probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
@@ -219,12 +218,11 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         console=node.get("console"),
         filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
-        allow=_grant(node.get("allow")),
+        allow=grant_of(node.get("allow")),
+        is_plain=not (
+            node.keys() & _CHOOSING or isinstance(agent, Reference) or isinstance(graph, Reference)
+        ),
     )
-
-
-def _grant(data: Value) -> Grant | None:
-    return None if data is None else grant_of(data)
 
 
 def _queue(text: Value) -> Template | None:
@@ -270,6 +268,7 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
+_CHOOSING = frozenset({"queue", "hedge", "allow"})
 _OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
