@@ -43,7 +43,8 @@ class ComputedPlan:
     several references, and what one of them reads is within the bound. `queue` makes an object with
     the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
     calls, and `fallback` for what the node has instead of a result. `allow` narrows what the
-    call, or the graphs inside the node, may do.
+    call, or the graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing
+    else that a grant is about.
     """
 
     agent: str | Reference
@@ -71,6 +72,7 @@ class ComputedPlan:
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
     allow: Grant | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
-        needs=None if (declared := needs_of(document)) is None else grant_of(declared),
+        needs=grant_of(needs_of(document)),
     )
 
 
@@ -199,6 +201,9 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         graph=graph,
         options=_options(node),
+        is_plain=not (
+            node.keys() & _CHOOSING or isinstance(agent, Reference) or isinstance(graph, Reference)
+        ),
         **of_keys,
     )
 
@@ -244,6 +249,7 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
+_CHOOSING = frozenset({"queue", "hedge", "allow"})
 _OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
@@ -281,7 +287,7 @@ _KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
     ("queue", "queue", _queue),
     ("fallback", "fallback", lambda value: compile_inputs({"fallback": value})),
     ("hedge", "hedge_queue", _hedge_queue),
-    ("allow", "allow", lambda value: None if value is None else grant_of(value)),
+    ("allow", "allow", grant_of),
     ("label", "label", lambda value: value if isinstance(value, str) else None),
     ("console", "console", lambda value: value),
     ("filterParams", "filter_params", lambda value: {} if value is None else value),

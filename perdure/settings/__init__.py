@@ -176,7 +176,7 @@ VARIABLES: Final = (
          "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any, `@*` "
          "for those of all hosts"),
     _own("PERDURE_POLICY", folder, "none",
-         "the policy file of a worker: which agents and task queues its runs may use"),
+         "the policy file of a worker: which agents, task queues, hosts and files its runs may use"),
     _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",
