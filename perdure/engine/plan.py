@@ -188,9 +188,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
     agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
-    probe = None
-    if _has(node, "anyInput"):
-        probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
+    probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
     templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue")))
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
@@ -201,9 +199,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         graph=graph,
         options=_options(node),
-        is_plain=not (
-            node.keys() & _CHOOSING or isinstance(agent, Reference) or isinstance(graph, Reference)
-        ),
+        is_plain=not (node.keys() & _CHOOSING or any(isinstance(key, Reference) for key in (agent, graph))),
         **of_keys,
     )
 
@@ -220,9 +216,7 @@ def _hedge_queue(hedge: Value) -> Template | None:
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
     """The nodes that these refer to."""
-    references = [
-        reference for template in templates if template is not None for reference in template.references
-    ]
+    references = [one for template in templates if template is not None for one in template.references]
     references += [single for single in singles if isinstance(single, Reference)]
     return frozenset(reference.node for reference in references if reference.node)
 
