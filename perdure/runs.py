@@ -208,9 +208,7 @@ class Run(SteeredRun):
         return await explain_node(self.temporal, self.id, address, local=self.local)
 
     async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
-        """What a rerun of this run would reuse and what it would execute, with what that took the last time.
-
-        With `prices`, also what it cost the last time.
+        """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.
 
         Nothing is started. The errors are those of `rerun`.
         """
