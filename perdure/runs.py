@@ -256,11 +256,7 @@ class Run(SteeredRun):
         return await described(self.temporal, self.id)
 
     async def request(self, execution: str | None = None) -> RunRequest:
-        """What the run was started with: its graph, inputs and queue.
-
-        Of a run that has continued as new it is what its last `execution` was started with, or the one of
-        this Temporal run id.
-        """
+        """What its last `execution`, or that of this Temporal run id, had: graph, inputs and queue."""
         handle = self.temporal.get_workflow_handle(self.id, run_id=execution)
         try:
             async for event in handle.fetch_history_events(page_size=1):
