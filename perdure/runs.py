@@ -208,9 +208,9 @@ class Run(SteeredRun):
         return await explain_node(self.temporal, self.id, address, local=self.local)
 
     async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
-        """What a rerun of this run would reuse and what it would execute, with what that took the last time.
+        """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.
 
-        With `prices`, also what it cost. Nothing is started. The errors are those of `rerun`.
+        Nothing is started. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 
@@ -256,11 +256,7 @@ class Run(SteeredRun):
         return await described(self.temporal, self.id)
 
     async def request(self, execution: str | None = None) -> RunRequest:
-        """What the run was started with: its graph, inputs and queue.
-
-        Of a run that has continued as new it is what its last `execution` was started with, or the one of
-        this Temporal run id.
-        """
+        """What its last `execution`, or that of this Temporal run id, had: graph, inputs and queue."""
         handle = self.temporal.get_workflow_handle(self.id, run_id=execution)
         try:
             async for event in handle.fetch_history_events(page_size=1):

@@ -6,9 +6,10 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
+from typing import Any, Final
 
 from perdure.engine.messages import NodeOptions
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed, needs_of
@@ -87,7 +88,7 @@ class Plan:
     order: tuple[str, ...]
     statics: Mapping[str, StaticPlan]
     computed: Mapping[str, ComputedPlan]
-    waiters: Mapping[str, tuple[str, ...]]
+    dependents: Mapping[str, tuple[str, ...]]
     result_nodes: tuple[str, ...]
     required: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
@@ -121,7 +122,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         order=order,
         statics=statics,
         computed=computed,
-        waiters=_waiters(computed),
+        dependents=_dependents(computed),
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
         required=tuple(name for name, static in statics.items() if static.update is None),
         updated=updated,
@@ -136,18 +137,14 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
     )
 
 
-def _waiters(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
-    """Who waits for each node; those for whom the same wait share one tuple."""
-    dependents: dict[str, list[str]] = {}
+def _dependents(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
+    """The dependents of each node; nodes with the same dependents share one tuple."""
+    names: dict[str, list[str]] = {}
     for name, node in computed.items():
         for source in node.needs:
-            dependents.setdefault(source, []).append(name)
+            names.setdefault(source, []).append(name)
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    waiters: dict[str, tuple[str, ...]] = {}
-    for source, names in dependents.items():
-        waiting = tuple(names)
-        waiters[source] = shared.setdefault(waiting, waiting)
-    return waiters
+    return {source: shared.setdefault(tuple(those), tuple(those)) for source, those in names.items()}
 
 
 def spread(value: Value) -> dict[str, Value]:
@@ -184,44 +181,26 @@ def _has(node: dict[str, Value], key: str) -> bool:
 
 
 def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> ComputedPlan:
+    """A node. The tables say what one key means; here is what follows from several."""
+    of_keys = {name: parse(node[key]) for key, name, parse in _KEYS if key in node}
+    of_keys |= {name: parse(node[key]) for key, name, parse in _TRUTHY_KEYS if _has(node, key)}
     inputs_field = node["inputs"] if _has(node, "inputs") else None
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
     agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
-    pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
-    condition, unless = (parse_reference(node[key]) if _has(node, key) else None for key in ("if", "unless"))
-    queue = _queue(node.get("queue"))
-    fallback, hedge_queue = _one("fallback", node), _one("queue", node.get("hedge"))
     probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
+    templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue")))
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         is_measured=len(inputs.references) > 1,
-        needs=_needs((inputs, pass_through, queue, fallback, hedge_queue), (agent, graph, condition, unless)),
+        needs=_needs(templates, (agent, graph, of_keys.get("condition"), of_keys.get("unless"))),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
-        params=spread(node.get("params")),
-        output=compile_output(spread(node["output"])) if _has(node, "output") else None,
-        pass_through=pass_through,
-        condition=condition,
-        unless=unless,
-        fallback=fallback,
-        default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
-        retry=_number(node.get("retry")),
-        repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
-        queue=queue,
-        hedge_queue=hedge_queue,
-        is_result=_has(node, "isResult"),
-        priority=_number(node.get("priority")),
-        label=_label(node.get("label")),
-        console=node.get("console"),
-        filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
-        allow=grant_of(node.get("allow")),
-        is_plain=not (
-            node.keys() & _CHOOSING or isinstance(agent, Reference) or isinstance(graph, Reference)
-        ),
+        is_plain=not (node.keys() & _CHOOSING or any(isinstance(key, Reference) for key in (agent, graph))),
+        **of_keys,
     )
 
 
@@ -230,18 +209,14 @@ def _queue(text: Value) -> Template | None:
     return template if template.references else None
 
 
-def _label(value: Value) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _one(key: str, source: Value) -> Template | None:
-    """What makes an object with this key of `source` alone, None where it is not there."""
-    return compile_inputs({key: source[key]}) if is_dict(source) and key in source else None
+def _hedge_queue(hedge: Value) -> Template | None:
+    """What makes an object with the queue of `hedge` alone, None where it names none."""
+    return compile_inputs({"queue": hedge["queue"]}) if is_dict(hedge) and "queue" in hedge else None
 
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
     """The nodes that these refer to."""
-    references = [each for template in templates if template is not None for each in template.references]
+    references = [one for template in templates if template is not None for one in template.references]
     references += [single for single in singles if isinstance(single, Reference)]
     return frozenset(reference.node for reference in references if reference.node)
 
@@ -296,3 +271,29 @@ def _number(value: Value) -> float:
     """A number as JavaScript's comparisons read it; 0 where it is absent or no number."""
     read = to_number(value)
     return read if read == read else 0
+
+
+_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
+    ("params", "params", spread),
+    ("retry", "retry", _number),
+    ("priority", "priority", _number),
+    ("repeatUntil", "repeat_until", _repeat_until),
+    ("queue", "queue", _queue),
+    ("fallback", "fallback", lambda value: compile_inputs({"fallback": value})),
+    ("hedge", "hedge_queue", _hedge_queue),
+    ("allow", "allow", grant_of),
+    ("label", "label", lambda value: value if isinstance(value, str) else None),
+    ("console", "console", lambda value: value),
+    ("filterParams", "filter_params", lambda value: {} if value is None else value),
+)
+"""The keys of a node, the fields of ComputedPlan that they set, and what makes a key's value the field's."""
+
+_TRUTHY_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
+    ("passThrough", "pass_through", lambda value: compile_inputs(spread(value))),
+    ("output", "output", lambda value: compile_output(spread(value))),
+    ("if", "condition", parse_reference),
+    ("unless", "unless", parse_reference),
+    ("defaultValue", "default", lambda value: value),
+    ("isResult", "is_result", js_truthy),
+)
+"""The same; a value that JavaScript takes for false is as none at all."""

@@ -62,20 +62,20 @@ class NodeLifecycle:
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Notifies the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
-        waiters = run.plan.waiters.get(name)
-        if waiters is None:
+        dependents = run.plan.dependents.get(name)
+        if dependents is None:
             return
-        self._fuel.left -= len(waiters)
+        self._fuel.left -= len(dependents)
         run.holds += 1
         try:
-            for waiter in waiters:
+            for dependent in dependents:
                 try:
-                    is_ready = node_semantics.forget(run, waiter, name)
+                    is_ready = node_semantics.forget(run, dependent, name)
                 except ValueNeeded as unknown:
-                    self._fetches.wait(run, waiter, unknown)
+                    self._fetches.wait(run, dependent, unknown)
                 else:
                     if is_ready and queue:
-                        self.queue_if_ready(run, waiter)
+                        self.queue_if_ready(run, dependent)
         finally:
             run.holds -= 1
 

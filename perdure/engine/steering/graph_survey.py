@@ -48,7 +48,7 @@ class GraphSurvey:
             self._look_at_computed(name)
         while self.nodes.used:
             source = self.nodes.used.popleft()
-            for waiter in self.plan.waiters.get(source, ()):
+            for waiter in self.plan.dependents.get(source, ()):
                 if waiter not in self.nodes.decided:
                     self.nodes.affect(waiter, "source", f"its source {source!r} changes")
         for name in self.plan.computed:
