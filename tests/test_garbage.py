@@ -29,6 +29,7 @@ from perdure.storage import Store, open_store
 from perdure.storage.claim_check import ClaimCheck
 from tests.support.durable import embedded, started
 from tests.support.stored import age
+from tests.support.waiting import until
 
 DAY = 86_400
 GRAPH = {"nodes": {"v": {"value": ""}, "a": {"agent": "copyAgent", "inputs": {"v": ":v"}, "isResult": True}}}
@@ -72,7 +73,7 @@ async def left(store: Store) -> set[str]:
 async def test_what_runs_refer_to_stays(client: GraphClient, tmp_path: Path) -> None:
     store, (in_input, in_result, in_memo, nowhere) = await old_objects(tmp_path, 4)
     young = await store.put(b"young")
-    await client.start(GRAPH, inputs={"v": f"see {in_input}!"}, id="open")  # nobody serves it
+    await client.start(GRAPH, inputs={"v": f"see {in_input}!"}, id="open")  # without a worker
     await client.temporal.start_workflow("Graph", id="memo", task_queue="none", memo={"x": {"ref": in_memo}})
     made = {"nodes": {"a": {"agent": "copyAgent", "inputs": {"v": in_result}, "isResult": True}}}
     async with started(client, "closed", made, catalog(), client.settings) as run:
@@ -96,7 +97,10 @@ async def test_what_a_delta_refers_to_stays_as_long_as_it(
     claims = ClaimCheck(open_store(str(tmp_path)), 1_000)
     text = "".join(f"{number} " for number in range(3_000))
     base, unused = await claims.keep(text), await claims.keep(text[::-1])
-    delta, lost = await claims.keep(f"{text}!", near=base), await claims.keep(f"{text[::-1]}!", near=unused)
+    delta, lost = (
+        await claims.keep(f"{text}!", near=base),
+        await claims.keep(f"{text[::-1]}!", near=unused),
+    )
     assert all(isinstance(each, BlobRef) for each in (base, unused, delta, lost))
     names = [each.digest for each in (base, unused, delta, lost) if isinstance(each, BlobRef)]
     assert [name.endswith("-delta") for name in names] == [False, False, True, True]
@@ -208,6 +212,11 @@ async def test_histories_behind_a_codec(tmp_path: Path) -> None:
         hidden = await connected(client, Rot())
         store, (kept, nowhere) = await old_objects(tmp_path / "store", 2)
         await GraphClient(hidden, client.settings).start(GRAPH, inputs={"v": kept})
+
+        async def is_listed() -> bool:
+            return (await client.temporal.count_workflows()).count == 1
+
+        await until(is_listed, "the server lists the run")
         with pytest.raises(
             UsageError, match=r"encoding 'binary/rot'; nothing is removed\n  hint: call perdure\.garbage"
         ):
@@ -236,10 +245,10 @@ async def test_a_server_without_runs_is_the_wrong_one(tmp_path: Path) -> None:
 
 
 ONE, TWO = "ab" * 32, "0" * 63 + "1"
-FOUND = {
+NAMES: dict[str, set[str]] = {
     f'{{"a": "{ONE}"}}': {ONE},
     f"{ONE} {TWO}": {ONE, TWO},
-    f"f{ONE}0": {ONE},  # the bytes beside it may look like digits
+    f"f{ONE}0": {ONE},  # the bytes next to it may look like digits
     ONE + TWO: {ONE, TWO},
     ONE[:-1]: set(),
     ONE.upper(): set(),
@@ -247,9 +256,9 @@ FOUND = {
 }
 
 
-@pytest.mark.parametrize("text", FOUND)
-def test_names_in_texts(text: str) -> None:
-    assert names_in(text.encode(), frozenset({ONE, TWO})) == FOUND[text]
+@pytest.mark.parametrize("text", NAMES)
+def test_names_in_strings(text: str) -> None:
+    assert names_in(text.encode(), frozenset({ONE, TWO})) == NAMES[text]
 
 
 def test_payloads_of_all_places() -> None:

@@ -25,6 +25,9 @@ REPEATED_LOG_INTERVAL_S = 30.0
 MAX_LOGGED_REASON_CHARS = 1_000
 """Characters of an error in a log line."""
 
+MAX_RUN_LINE_COUNT = 100
+"""Lines about one run in a second."""
+
 _CORE = "[sdk_core::"
 _AWAY = re.compile(r"gRPC call \w+ retried|Network error")
 _REASON = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
@@ -49,6 +52,42 @@ class Seldom(logging.Filter):
         if due:
             self._last_shown[kind] = time.monotonic()
         return due
+
+
+class PerRun(logging.Filter):
+    """Limits the lines about each run: a graph can fail in ten thousand rows a second.
+
+    The first line of a later second, whatever it is about, is followed by what was left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._counts: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether there is room for this line."""
+        second = int(time.monotonic())
+        if second != self._second:
+            counts, self._second, self._counts = self._counts, second, {}
+            for run, count in counts.items():
+                if count > MAX_RUN_LINE_COUNT:
+                    message = f"run {run}: {count - MAX_RUN_LINE_COUNT} more lines were left out"
+                    logging.getLogger(OWN_LOGGER).warning(message)
+        run = _run_of(record)
+        if run is None:
+            return True
+        self._counts[run] = self._counts.get(run, 0) + 1
+        return self._counts[run] <= MAX_RUN_LINE_COUNT
+
+
+def _run_of(record: logging.LogRecord) -> str | None:
+    """The id of the run that the record is about, None if it is about none."""
+    for name in ("temporal_activity", "temporal_workflow"):
+        details: Any = getattr(record, name, None)
+        if isinstance(details, dict):
+            return cast("dict[str, Any]", details).get("workflow_id")
+    return None
 
 
 class Line(logging.Formatter):
@@ -103,6 +142,7 @@ def configure(*, verbose: bool, worker: bool = False) -> None:
         handler.setFormatter(Verbose("%(asctime)s %(name)s %(message)s") if verbose else Line())
     if not verbose:
         handler.addFilter(Seldom())
+        handler.addFilter(PerRun())
     for name in (SDK, OWN_LOGGER):
         logger = logging.getLogger(name)
         logger.propagate = False

@@ -21,7 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 
+from perdure.engine.live_bytes import row_bytes
 from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import RunAgent
 from perdure.engine.scheduler import Scheduler
@@ -37,16 +39,20 @@ class LargeValue:
     put: Callable[[Value], None]
 
 
-def large_values(scheduler: Scheduler) -> Iterator[LargeValue]:
-    """Every value that may be large, in an order that only the run decides."""
+def large_values(scheduler: Scheduler, portion: float = inf) -> Iterator[LargeValue]:
+    """Every value that may be large, in an order that only the run decides.
+
+    The rows of a map are together as far as they have `portion` bytes. A value may be put before the next one
+    is taken.
+    """
     for run in scheduler.board.runs.values():
-        yield from _of_run(run)
+        yield from _of_run(run, portion)
     for flight in scheduler.board.calls.values():
         if isinstance(flight.command, RunAgent):
             yield LargeValue(flight.command.inputs, _putter(flight.command, "inputs"))
 
 
-def _of_run(run: GraphRun) -> Iterator[LargeValue]:
+def _of_run(run: GraphRun, portion: float) -> Iterator[LargeValue]:
     for name, value in run.values.items():
         yield LargeValue(value, lambda new, name=name: run.values.__setitem__(name, new))
     for node in run.nodes.values():
@@ -55,7 +61,7 @@ def _of_run(run: GraphRun) -> Iterator[LargeValue]:
         if node.value is not UNDEFINED and node.value is not node.result:
             yield LargeValue(node.value, _putter(node, "value"))
         if node.nested is not None:
-            yield from _of_nested(node.nested)
+            yield from _of_nested(node.nested, portion)
 
 
 def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
@@ -67,11 +73,11 @@ def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:
     return put
 
 
-def _of_nested(nested: Nested) -> Iterator[LargeValue]:
+def _of_nested(nested: Nested, portion: float) -> Iterator[LargeValue]:
     first = nested.results.get(0, {})  # stays: its members name the columns of a compositeResult
     rows = sorted(row for row in nested.results if row)
 
-    def put(new: Value) -> None:
+    def put(rows: list[int], new: Value) -> None:
         nested.kept.append((rows, new))
         for row in rows:
             del nested.results[row]
@@ -81,11 +87,24 @@ def _of_nested(nested: Nested) -> Iterator[LargeValue]:
 
     for name, value in first.items():
         yield LargeValue(value, partial(put_first, name))
-    if rows:
-        yield LargeValue([nested.results[row] for row in rows], put)
+    for some in _portions(nested, rows, portion):
+        yield LargeValue([nested.results[row] for row in some], partial(put, some))
     starts = nested.starts
     if isinstance(starts, Rows):
         yield LargeValue(starts.rows, lambda new: setattr(nested, "starts", replace(starts, rows=new)))
+
+
+def _portions(nested: Nested, rows: list[int], portion: float) -> Iterator[list[int]]:
+    some: list[int] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += 0 if portion == inf else row_bytes(nested.results[row])
+        if size > portion:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _putter(owner: object, name: str) -> Callable[[Value], None]:

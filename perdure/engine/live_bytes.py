@@ -113,7 +113,7 @@ def recount(run: GraphRun) -> None:
     run.live = carried_bytes(run)
     for name in run.plan.computed:
         node = run.nodes[name]
-        if node.state is NodeState.COMPLETED and node.result is not UNDEFINED:
+        if node.state in (NodeState.COMPLETED, NodeState.FELL_BACK) and node.result is not UNDEFINED:
             run.live += result_bytes(node.result)
         if node.nested is not None:
             node.nested.live = sum(map(row_bytes, node.nested.results.values()))

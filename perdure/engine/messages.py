@@ -30,7 +30,8 @@ class NodeOptions:
     between attempts after a transient failure. `queue` and `placement` are None where the agent's
     own apply. `deadline` is in milliseconds, for all attempts of the node; up to `batch` calls that
     are ready together may share an activity. A worker without a sign of life for
-    `heartbeat` seconds counts as lost.
+    `heartbeat` seconds counts as lost. A call without an answer after `hedge_after` milliseconds is made
+    a second time.
     """
 
     timeout: float | None = None
@@ -40,6 +41,7 @@ class NodeOptions:
     deadline: float | None = None
     batch: int = 1
     heartbeat: float | None = None
+    hedge_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from perdure.engine.state import GraphRun
 from perdure.errors import AgentError, SizeExceeded
 from perdure.graph import evaluate
 from perdure.graph.deferred import Composite, Deferred, Merged, described
-from perdure.graph.javascript import stringify, to_string
+from perdure.graph.javascript import to_string
 from perdure.graph.reference import Reference
-from perdure.graph.sizes import MAX_VALUE_BYTES, bounded, size_of
+from perdure.graph.sizes import MAX_VALUE_BYTES, bounded, indented, size_of
 from perdure.graph.template import Scope, Template, clean
 from perdure.graph.template_compiler import compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
@@ -167,11 +167,16 @@ def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
     return agents is None or agent in agents or on_queue
 
 
-def queue_of(run: GraphRun, plan: ComputedPlan) -> str | None:
+def fallback_of(run: GraphRun, fallback: Template) -> Value:
+    """What a node has instead of a result, as it is now."""
+    return _members(fallback, run)["fallback"]
+
+
+def queue_of(run: GraphRun, template: Template | None) -> str | None:
     """The task queue that data gives, None where it does not. Raises AgentError for what cannot be one."""
-    if plan.queue is None:
+    if template is None:
         return None
-    queue = run.resolved.resolve(_members(plan.queue, run)["queue"])
+    queue = run.resolved.resolve(_members(template, run)["queue"])
     if not isinstance(queue, str) or not queue:
         shown = to_string(queue)[:MAX_SHOWN_QUEUE_CHARS]
         raise AgentError(f"queue: {shown!r} is not the name of a task queue", hint="refer to a string")
@@ -265,8 +270,15 @@ def console_before(plan: ComputedPlan, inputs: Value) -> str | None:
     """What `console` shows before the agent runs."""
     shown = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
     if shown is True:
-        return to_string(stringify(described(inputs), 2))
+        return _written(described(inputs))
     return to_string(shown) if js_truthy(shown) else None
+
+
+def _written(value: Value) -> str:
+    try:
+        return to_string(indented(value))
+    except SizeExceeded as error:
+        return f"[{error}]"
 
 
 def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
@@ -274,7 +286,7 @@ def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
     shown = console if isinstance(console, bool) else spread(console).get("after")
     result = described(result)
     if shown is True:
-        return result if isinstance(result, str) else to_string(stringify(result, 2))
+        return result if isinstance(result, str) else _written(result)
     if is_dict(shown):
-        return to_string(stringify(compile_output(shown).render(Self(result, run.now_ms)), 2))
+        return _written(compile_output(shown).render(Self(result, run.now_ms)))
     return to_string(shown) if js_truthy(shown) else None

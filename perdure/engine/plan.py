@@ -6,9 +6,10 @@ a run, so all rows of a map share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
+from typing import Any, Final
 
 from perdure.engine.messages import NodeOptions
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed, needs_of
@@ -40,8 +41,10 @@ class ComputedPlan:
     is looked at on every result, even when the node has started: the failure is that of the node
     which gave the result. Where `is_measured`, the inputs may be larger than a value may be: they have
     several references, and what one of them reads is within the bound. `queue` makes an object with
-    the task queue under this name, where that comes from data. `allow` narrows what the call, or the
-    graphs inside the node, may do.
+    the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
+    calls, and `fallback` for what the node has instead of a result. `allow` narrows what the
+    call, or the graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing
+    else that a grant is about.
     """
 
     agent: str | Reference
@@ -56,10 +59,12 @@ class ComputedPlan:
     condition: Reference | None = None
     unless: Reference | None = None
     default: Value = UNDEFINED
+    fallback: Template | None = None
     retry: float = 0
     repeat_until: Value | Reference = None
     graph: Value | Reference = None
     queue: Template | None = None
+    hedge_queue: Template | None = None
     is_result: bool = False
     priority: float = 0
     label: str | None = None
@@ -67,6 +72,7 @@ class ComputedPlan:
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
     allow: Grant | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,7 @@ class Plan:
     order: tuple[str, ...]
     statics: Mapping[str, StaticPlan]
     computed: Mapping[str, ComputedPlan]
-    waiters: Mapping[str, tuple[str, ...]]
+    dependents: Mapping[str, tuple[str, ...]]
     result_nodes: tuple[str, ...]
     required: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
@@ -116,7 +122,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         order=order,
         statics=statics,
         computed=computed,
-        waiters=_waiters(computed),
+        dependents=_dependents(computed),
         result_nodes=tuple(name for name in order if _is_result(nodes[name])),
         required=tuple(name for name, static in statics.items() if static.update is None),
         updated=updated,
@@ -127,22 +133,18 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
-        needs=_grant(needs_of(document)),
+        needs=grant_of(needs_of(document)),
     )
 
 
-def _waiters(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
-    """Who waits for each node; those for whom the same wait share one tuple."""
-    dependents: dict[str, list[str]] = {}
+def _dependents(computed: Mapping[str, ComputedPlan]) -> dict[str, tuple[str, ...]]:
+    """The dependents of each node; nodes with the same dependents share one tuple."""
+    names: dict[str, list[str]] = {}
     for name, node in computed.items():
         for source in node.needs:
-            dependents.setdefault(source, []).append(name)
+            names.setdefault(source, []).append(name)
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    waiters: dict[str, tuple[str, ...]] = {}
-    for source, names in dependents.items():
-        waiting = tuple(names)
-        waiters[source] = shared.setdefault(waiting, waiting)
-    return waiters
+    return {source: shared.setdefault(tuple(those), tuple(those)) for source, those in names.items()}
 
 
 def spread(value: Value) -> dict[str, Value]:
@@ -179,48 +181,27 @@ def _has(node: dict[str, Value], key: str) -> bool:
 
 
 def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> ComputedPlan:
+    """A node. The tables say what one key means; here is what follows from several."""
+    of_keys = {name: parse(node[key]) for key, name, parse in _KEYS if key in node}
+    of_keys |= {name: parse(node[key]) for key, name, parse in _TRUTHY_KEYS if _has(node, key)}
     inputs_field = node["inputs"] if _has(node, "inputs") else None
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
-    agent = parse_reference(node["agent"])
-    pass_through = compile_inputs(spread(node["passThrough"])) if _has(node, "passThrough") else None
-    graph = _graph(node, graphs)
-    condition = parse_reference(node["if"]) if _has(node, "if") else None
-    unless = parse_reference(node["unless"]) if _has(node, "unless") else None
-    label = node.get("label")
-    queue = _queue(node.get("queue"))
-    probe = None
-    if _has(node, "anyInput"):
-        probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
+    agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
+    probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
+    templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue")))
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
         is_measured=len(inputs.references) > 1,
-        needs=_needs((inputs, pass_through, queue), (agent, graph, condition, unless)),
+        needs=_needs(templates, (agent, graph, of_keys.get("condition"), of_keys.get("unless"))),
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
-        params=spread(node.get("params")),
-        output=compile_output(spread(node["output"])) if _has(node, "output") else None,
-        pass_through=pass_through,
-        condition=condition,
-        unless=unless,
-        default=node["defaultValue"] if _has(node, "defaultValue") else UNDEFINED,
-        retry=_number(node.get("retry")),
-        repeat_until=_repeat_until(node.get("repeatUntil")),
         graph=graph,
-        queue=queue,
-        is_result=_has(node, "isResult"),
-        priority=_number(node.get("priority")),
-        label=label if isinstance(label, str) else None,
-        console=node.get("console"),
-        filter_params={} if node.get("filterParams") is None else node["filterParams"],
         options=_options(node),
-        allow=_grant(node.get("allow")),
+        is_plain=not (node.keys() & _CHOOSING or any(isinstance(key, Reference) for key in (agent, graph))),
+        **of_keys,
     )
-
-
-def _grant(data: Value) -> Grant | None:
-    return None if data is None else grant_of(data)
 
 
 def _queue(text: Value) -> Template | None:
@@ -228,9 +209,14 @@ def _queue(text: Value) -> Template | None:
     return template if template.references else None
 
 
+def _hedge_queue(hedge: Value) -> Template | None:
+    """What makes an object with the queue of `hedge` alone, None where it names none."""
+    return compile_inputs({"queue": hedge["queue"]}) if is_dict(hedge) and "queue" in hedge else None
+
+
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
     """The nodes that these refer to."""
-    references = [each for template in templates if template is not None for each in template.references]
+    references = [one for template in templates if template is not None for one in template.references]
     references += [single for single in singles if isinstance(single, Reference)]
     return frozenset(reference.node for reference in references if reference.node)
 
@@ -257,7 +243,8 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
-_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat")
+_CHOOSING = frozenset({"queue", "hedge", "allow"})
+_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
 def _options(node: dict[str, Value]) -> NodeOptions:
@@ -272,10 +259,41 @@ def _options(node: dict[str, Value]) -> NodeOptions:
         deadline=node.get("deadline"),
         batch=int(node.get("batch", 1)),
         heartbeat=node.get("heartbeat"),
+        hedge_after=_hedge_after(node.get("hedge")),
     )
+
+
+def _hedge_after(hedge: Value) -> float | None:
+    return float(hedge["after"]) if is_dict(hedge) else None
 
 
 def _number(value: Value) -> float:
     """A number as JavaScript's comparisons read it; 0 where it is absent or no number."""
     read = to_number(value)
     return read if read == read else 0
+
+
+_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
+    ("params", "params", spread),
+    ("retry", "retry", _number),
+    ("priority", "priority", _number),
+    ("repeatUntil", "repeat_until", _repeat_until),
+    ("queue", "queue", _queue),
+    ("fallback", "fallback", lambda value: compile_inputs({"fallback": value})),
+    ("hedge", "hedge_queue", _hedge_queue),
+    ("allow", "allow", grant_of),
+    ("label", "label", lambda value: value if isinstance(value, str) else None),
+    ("console", "console", lambda value: value),
+    ("filterParams", "filter_params", lambda value: {} if value is None else value),
+)
+"""The keys of a node, the fields of ComputedPlan that they set, and what makes a key's value the field's."""
+
+_TRUTHY_KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
+    ("passThrough", "pass_through", lambda value: compile_inputs(spread(value))),
+    ("output", "output", lambda value: compile_output(spread(value))),
+    ("if", "condition", parse_reference),
+    ("unless", "unless", parse_reference),
+    ("defaultValue", "default", lambda value: value),
+    ("isResult", "is_result", js_truthy),
+)
+"""The same; a value that JavaScript takes for false is as none at all."""

@@ -1,8 +1,7 @@
 """A run written down between two events, and restored: for continue-as-new and for segments.
 
-A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the
-values of the run and copies none; each document is there once, and only what differs from a fresh
-start is written.
+A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the values of
+the run and copies none; each document is there once, and only what differs from a fresh start is written.
 
 Invariants
     The restored run answers every further event as the first one would have: same commands, same
@@ -27,6 +26,7 @@ from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules, Starting
 from perdure.engine.granting.authority import Authority
+from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
@@ -45,7 +45,10 @@ READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 
 _FRESH: Final = tuple(
     (key, getattr(NodeRun(), key))
-    for key in ("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved")
+    for key in (
+        *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
+        *("hedge", "hedge_timer"),
+    )
 )
 
 
@@ -77,6 +80,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "known": board.resolved.written(),
         **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
+        **({"paused": [*board.paused]} if board.paused else {}),
     }
 
 
@@ -123,9 +127,9 @@ def _restored(
     for run in board.runs.values():  # those around a graph come before it
         run.grant = rules.authority.of(run, board.runs)
     board.recount()
+    board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
-        plan = board.runs[number].plan.computed[name]
-        board.slots.push(number, name, plan.priority, plan.label)
+        board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
     return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
 
@@ -226,6 +230,7 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows:
     node.retries, node.error = data.get("retries", 0), data.get("error")
     node.last_failure = data.get("last_failure")
     node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
+    node.hedge, node.hedge_timer = data.get("hedge"), data.get("hedge_timer")
     if "nested" in data:
         node.nested = nested_of(data["nested"], plans, rows)
 
@@ -252,6 +257,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
         granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
-        noted = again = agent_call(scheduler.rules, run, name, *called, granted)
+        make = second_call if run.nodes[name].hedge == call else agent_call
+        noted = again = make(scheduler.rules, run, name, *called, granted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -24,7 +24,7 @@ from perdure.graph.values import Value, is_dict
 MAX_SNAPSHOT_ROW_COUNT: Final = 500
 """Rows of a map whose results a light snapshot has."""
 
-MAX_SNAPSHOT_ROW_BYTES: Final = 1_000_000
+MAX_SNAPSHOT_ROW_BYTES: Final = 4_000_000
 """Bytes of the results that it has of all maps together."""
 
 

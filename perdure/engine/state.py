@@ -25,7 +25,7 @@ from perdure.policy.grant import Grant
 
 
 class NodeState(StrEnum):
-    """GraphAI's node states, with its own spelling."""
+    """GraphAI's node states, with its own spelling, and one more: a node that has its `fallback`."""
 
     WAITING = "waiting"
     QUEUED = "queued"
@@ -34,6 +34,7 @@ class NodeState(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed-out"
     SKIPPED = "skipped"
+    FELL_BACK = "fell-back"
     INJECTED = "injected"
     ABORT = "abort"
 
@@ -42,14 +43,15 @@ _S = NodeState
 
 TRANSITIONS: Final[Mapping[NodeState, frozenset[NodeState]]] = {
     _S.WAITING: frozenset({_S.QUEUED, _S.SKIPPED, _S.INJECTED}),
-    # completed: a skipped node with a default; failed: its inputs cannot be resolved
-    _S.QUEUED: frozenset({_S.EXECUTING, _S.COMPLETED, _S.FAILED}),
-    _S.EXECUTING: frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.ABORT}),
+    # completed: a skipped node with a default; failed, fell-back: its inputs cannot be resolved
+    _S.QUEUED: frozenset({_S.EXECUTING, _S.COMPLETED, _S.FAILED, _S.FELL_BACK}),
+    _S.EXECUTING: frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.FELL_BACK, _S.ABORT}),
     # failed: a consumer's condition cannot be evaluated over the result
     _S.COMPLETED: frozenset({_S.FAILED}),
+    _S.FELL_BACK: frozenset({_S.FAILED}),
     # again executing or failed: the node's retry
-    _S.FAILED: frozenset({_S.EXECUTING, _S.FAILED}),
-    _S.TIMED_OUT: frozenset({_S.EXECUTING, _S.FAILED}),
+    _S.FAILED: frozenset({_S.EXECUTING, _S.FAILED, _S.FELL_BACK}),
+    _S.TIMED_OUT: frozenset({_S.EXECUTING, _S.FAILED, _S.FELL_BACK}),
     _S.SKIPPED: frozenset(),
     _S.INJECTED: frozenset({_S.INJECTED}),
     _S.ABORT: frozenset(),
@@ -60,6 +62,7 @@ STATE_MARKS: Final[Mapping[str, str]] = {
     _S.QUEUED: "…",
     _S.EXECUTING: "▶",
     _S.COMPLETED: "✓",
+    _S.FELL_BACK: "↩",
     _S.INJECTED: "✓",
     _S.FAILED: "✗",
     _S.TIMED_OUT: "✗",
@@ -77,7 +80,9 @@ _CHANGES: Final = {
 }
 """By how many each transition changes the number of active nodes."""
 
-TERMINAL_STATES: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT})
+TERMINAL_STATES: Final = frozenset(
+    {_S.COMPLETED, _S.FELL_BACK, _S.FAILED, _S.TIMED_OUT, _S.SKIPPED, _S.INJECTED, _S.ABORT}
+)
 
 
 @dataclass(slots=True)
@@ -94,7 +99,8 @@ class NodeRun:
     `value` is what a static node will hold; `pending` are the nodes a computed one still waits
     for: the plan's own set, until there is one less. `call` is the call that may answer it, `timer` the
     one that may time it out, `reserved` says that it holds a second slot for the graph that it carries;
-    `deadline` is the timer of all its attempts, `last_failure` the failure of the one before.
+    `deadline` is the timer of all its attempts, `last_failure` the failure of the one before, or that for
+    which the node fell back. `hedge` is the second call of the attempt, `hedge_timer` what will send it.
     """
 
     state: NodeState = NodeState.WAITING
@@ -110,6 +116,13 @@ class NodeRun:
     deadline: int | None = None
     reserved: bool = False
     nested: Nested | None = None
+    hedge: int | None = None
+    hedge_timer: int | None = None
+
+    @property
+    def shown_error(self) -> str | None:
+        """Why it failed, or fell back; None for neither."""
+        return self.last_failure if self.state is NodeState.FELL_BACK else self.error
 
 
 # Not frozen, though no code may change it, nor a tuple: one is made for every answer.

@@ -29,7 +29,17 @@ GRAPHAI_COMPUTED_KEYS: Final = (
     "console",
     "passThrough",
 )
-PERDURE_COMPUTED_KEYS: Final = ("queue", "placement", "backoff", "deadline", "batch", "heartbeat", "allow")
+PERDURE_COMPUTED_KEYS: Final = (
+    "queue",
+    "placement",
+    "backoff",
+    "deadline",
+    "batch",
+    "heartbeat",
+    "fallback",
+    "hedge",
+    "allow",
+)
 """What a computed node may say beyond GraphAI; documented in docs/language.md."""
 
 COMPUTED_KEYS: Final = GRAPHAI_COMPUTED_KEYS + PERDURE_COMPUTED_KEYS
@@ -39,6 +49,17 @@ OWN_NAMES_PREFIX: Final = "perdure."
 
 GRAPH_RUNNERS: Final = ("nestedAgent", "mapAgent")
 """The agents that run the graph of their node; others do not look at it."""
+MODEL_AGENTS: Final = (
+    "stringEmbeddingsAgent",
+    "openAIAgent",
+    "openAIFetchAgent",
+    "openAIImageAgent",
+    "anthropicAgent",
+    "geminiAgent",
+    "groqAgent",
+)
+"""The shipped agents that call a model: a call costs something, and changes nothing."""
+
 PERSON_AGENTS: Final = ("textInputAgent", "humanInputAgent")
 """The shipped agents that wait for a person."""
 

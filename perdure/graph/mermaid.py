@@ -20,6 +20,7 @@ STATE_STYLES: Final[Mapping[str, str]] = {
     "queued": "fill:#fff8e1,stroke:#ffb300,color:#424242",
     "executing": "fill:#e3f2fd,stroke:#1e88e5,color:#0d47a1",
     "completed": "fill:#e8f5e9,stroke:#43a047,color:#1b5e20",
+    "fell-back": "fill:#f1f8e9,stroke:#fb8c00,color:#33691e",
     "failed": "fill:#ffebee,stroke:#e53935,color:#b71c1c",
     "timed-out": "fill:#fff3e0,stroke:#fb8c00,color:#e65100",
     "skipped": "fill:#fafafa,stroke:#bdbdbd,color:#9e9e9e,stroke-dasharray:4",

@@ -36,8 +36,26 @@ def perdure_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem
         yield Problem("batch", f"{place}.batch", "batch is a number of calls from 1 to 1000", hint)
     if "allow" in node:
         yield from grant_problems(f"{place}.allow", node["allow"])
+    yield from _object_problems(place, node)
+
+
+def _object_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
+    if "hedge" in node:
+        yield from _hedge_problems(f"{place}.hedge", node["hedge"])
     if node.get("agent") == "mapAgent" and is_dict(node.get("params")):
         yield from quorum_problems(f"{place}.params.", node["params"])
+
+
+def _hedge_problems(place: str, hedge: Value) -> Iterator[Problem]:
+    after = hedge.get("after") if is_dict(hedge) else None
+    if after is None or not is_number(after) or not 0 < after <= MAX_NODE_TIME_MS:
+        hint = "write hedge: {after: 5000}, and the queue of the second call if it is another"
+        yield Problem("hedge", place, "hedge says after how many milliseconds to call again", hint)
+    elif is_dict(hedge) and "queue" in hedge and not (isinstance(hedge["queue"], str) and hedge["queue"]):
+        yield Problem("hedge", f"{place}.queue", "queue names a task queue", "write a string such as 'gpu'")
+    elif is_dict(hedge) and set(hedge) - {"after", "queue"}:
+        unknown = ", ".join(sorted(set(hedge) - {"after", "queue"}))
+        yield Problem("hedge", place, f"hedge has no key {unknown!r}", "it has after and queue")
 
 
 def needs_problems(graphs: Iterable[tuple[str, Value]]) -> Iterator[Problem]:

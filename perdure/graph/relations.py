@@ -21,14 +21,19 @@ from perdure.graph.template_compiler import references_in
 from perdure.graph.values import Value, is_dict, is_list, is_object, js_truthy, ordered_keys
 from perdure.graph.wording import Suggestions, validation
 
-_WITH_FUNCTIONS = ("inputs", "passThrough", "output", "if", "unless", "agent", "graph", "update", "queue")
+_WITH_FUNCTIONS = (
+    *("inputs", "passThrough", "output", "if", "unless", "agent", "graph", "update"),
+    *("queue", "fallback", "hedge"),
+)
 _KINDS = (
     ("inputs", "Inputs"),
     ("if", "If"),
     ("unless", "Unless"),
     ("graph", "Graph"),
     ("agent", "Agent"),
-    ("queue", ""),  # which GraphAI does not know
+    ("queue", ""),  # which GraphAI does not know, nor those that follow
+    ("fallback", ""),
+    ("hedge", ""),
 )
 
 

@@ -143,11 +143,27 @@ _COMPUTED: Final[dict[str, Schema]] = {
         minimum=1,
         default=10,
     ),
+    "fallback": _any(
+        "Perdure: the result of the node if it fails or is too late, once no attempt is left. Filled in like "
+        "inputs.",
+        examples=[{"text": "not available"}],
+    ),
+    "hedge": {
+        "description": "Perdure: a call without an answer is made a second time, and the first answer "
+        "counts.",
+        "type": "object",
+        "required": ["after"],
+        "properties": {
+            "after": _any("Milliseconds until the second call.", type="number", exclusiveMinimum=0),
+            "queue": _any("The task queue of the second call.", type="string", minLength=1),
+        },
+        "additionalProperties": False,
+    },
     "allow": _any(
         "Perdure: all that the call, or the graph inside the node, may use: a list of names for each of "
-        "agents, queues and dynamic. What is not said is refused.",
+        "agents, queues, dynamic, hosts, reads and writes. What is not said is refused.",
         type="object",
-        examples=[{"agents": ["@pure", "fetchAgent"]}],
+        examples=[{"agents": ["@pure", "fetchAgent"], "hosts": ["api.example.com"]}],
     ),
     "placement": {
         "description": "Perdure: `local` calls the agent in the worker that advances the run, which is quick "

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from perdure.engine.maps.places import covers
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED
 from perdure.history.model import NodeModel, Phase, RunModel
@@ -53,6 +54,8 @@ class Cause:
 def cause_of(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
     """Why a node is in its phase."""
     match node.phase:
+        case Phase.FELL_BACK:
+            return Cause("fell-back", f"{node.address} has its fallback: {node.failure}", since=node.ended)
         case Phase.COMPLETED | Phase.INJECTED:
             return Cause("done", f"{node.address} has its result", since=node.ended)
         case Phase.SKIPPED:
@@ -103,6 +106,10 @@ def _unsent(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
 
 
 def _queued(model: RunModel, node: NodeModel) -> Cause:
+    place = next((each for each in model.paused if covers(each, node.address)), None)
+    if place is not None:
+        finding = f"{node.address} does not start: {place or 'the run'} was paused by a person"
+        return Cause("held", finding, f"perdure resume {model.id} {place}".rstrip(), node.ready)
     slots, label = model.slots, node.label
     holders = [each for each in model.nodes.values() if each.state == "executing"]
     if slots is not None and label is not None and label in slots.limits:

@@ -113,7 +113,7 @@ class NodeBuilder:
             inputs=UNDEFINED if command is None else command.inputs,
             params=UNDEFINED if command is None else command.params,
             result=node.result,
-            failure=node.error,
+            failure=node.shown_error,
             console=tuple(self._console.get(address, ())),
             usage=_usage(node.result),
             rows=self._rows(address, node),

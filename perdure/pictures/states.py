@@ -27,6 +27,7 @@ _DARK: Final[Mapping[str, tuple[str, str, str]]] = {
     "queued": ("#3a2f10", "#d97706", "#fde9b8"),
     "executing": ("#12304d", "#60a5fa", "#dbeafe"),
     "completed": ("#143222", "#4ade80", "#d6f5e0"),
+    "fell-back": ("#1f3222", "#fb923c", "#d6f5e0"),
     "failed": ("#451a1c", "#f87171", "#fde2e2"),
     "timed-out": ("#432611", "#fb923c", "#ffe6d1"),
     "skipped": ("#1d1f23", "#4b5563", "#9aa1ac"),

@@ -38,6 +38,9 @@ SEND_AFTER_DRAIN: Final = "send-after-drain"
 FETCHES_IN_TURN: Final = "fetches-in-turn"
 """The patch since which a run has one fetch of values at a time, and does nothing else meanwhile."""
 
+STATE_IN_PORTIONS: Final = "state-in-portions"
+"""The patch since which a run brings what it holds to the store in portions when it continues as new."""
+
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 

@@ -77,6 +77,17 @@ class RunProgress:
         if self.journal is not None:
             self.journal.begun(scheduler)
 
+    def steered(self, scheduler: Scheduler, replaced: Sequence[tuple[str, str]]) -> None:
+        """The run was changed by a person: nodes are no longer what they were, in these states."""
+        for _, state in replaced:
+            if state in TERMINAL_STATES:
+                self.counts[state] = self.counts.get(state, 1) - 1
+        keys = {key for key, _ in replaced}
+        self.failures.earlier = [failed for failed in self.failures.earlier if failed[0] not in keys]
+        self.trail.steered()
+        if self.journal is not None:
+            self.journal.begun(scheduler)
+
     def called(self, command: RunAgent) -> None:
         """An agent is called."""
         self.trail.called(command)
@@ -206,7 +217,7 @@ class RunProgress:
             queue=self._queues.get(path),
             since=self._since.get((run.id, name), 0),
             retries=node.retries,
-            error=node.error,
+            error=node.shown_error,
             done=0 if nested is None else nested.opened - len(nested.children),
             total=0 if nested is None else len(nested.starts),
         )

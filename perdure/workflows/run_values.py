@@ -12,14 +12,15 @@ from typing import Any, Final
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from perdure.engine.large_values import large_values
+from perdure.engine.large_values import LargeValue, large_values
 from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import CannotKeep, MalformedPayload, ValueTooLarge
 from perdure.graph.deferred import Deferred, Projection
+from perdure.graph.sizes import size_of
 from perdure.graph.values import Value, is_list
 from perdure.protocol.encoding import encoded_size
-from perdure.protocol.names import FETCH, FETCHES_IN_TURN, KEEP
+from perdure.protocol.names import FETCH, FETCHES_IN_TURN, KEEP, STATE_IN_PORTIONS
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
 from perdure.workflows.calls import failure
@@ -30,6 +31,12 @@ MAX_INLINE_BYTES: Final = 256_000
 
 MAX_STATE_BYTES: Final = 1_000_000
 """Bytes of what a run carries on by value when it continues as new."""
+
+MAX_WHOLE_STATE_BYTES: Final = 2_000_000
+"""Bytes that a run may hold (perdure.engine.live_bytes) to be written in one activation when it continues."""
+
+MAX_PORTION_BYTES: Final = 4_000_000
+"""Bytes of values that are brought to the store together."""
 
 MIN_OFFLOADED_BYTES: Final = 200
 """Bytes of a value that takes more room as a reference."""
@@ -172,7 +179,33 @@ async def packed(host: Host, raw: RawValue, has_store: bool) -> RawValue:
 
 async def keep_values(host: Host, scheduler: Scheduler) -> None:
     """Brings the values that a run holds to the store, all but the smallest."""
-    large = [each for each in large_values(scheduler) if encoded_size(each.value) > MIN_OFFLOADED_BYTES]
+    await _keep(
+        host, [each for each in large_values(scheduler) if encoded_size(each.value) > MIN_OFFLOADED_BYTES]
+    )
+    scheduler.board.recount()
+
+
+async def keep_large_state(host: Host, scheduler: Scheduler, has_store: bool) -> None:
+    """The same in portions, for a run that holds more than it can write in one activation."""
+    is_large = has_store and scheduler.board.live > MAX_WHOLE_STATE_BYTES
+    if not (is_large and host.is_patched(STATE_IN_PORTIONS)):
+        return
+    portion: list[LargeValue] = []
+    total = 0
+    for each in large_values(scheduler, MAX_PORTION_BYTES):
+        size = size_of(each.value, stored=False)
+        if size > MIN_OFFLOADED_BYTES:
+            portion.append(each)
+            total += size
+        if total > MAX_PORTION_BYTES:
+            await _keep(host, portion)
+            portion, total = [], 0
+    if portion:
+        await _keep(host, portion)
+    scheduler.board.recount()
+
+
+async def _keep(host: Host, large: Sequence[LargeValue]) -> None:
     raw = await _kept(host, pack([each.value for each in large], limited=False), MAX_INLINE_BYTES)
     values = unpack(raw, strict=False)
     if not (isinstance(values, Deferred) or (is_list(values) and len(values) == len(large))):
@@ -181,7 +214,6 @@ async def keep_values(host: Host, scheduler: Scheduler) -> None:
         new = Projection(values, ((f"${index}", True),)) if isinstance(values, Deferred) else values[index]
         if isinstance(new, Deferred):
             each.put(new)
-    scheduler.board.recount()
 
 
 async def _kept(host: Host, raw: RawValue, limit: int) -> RawValue:

@@ -113,6 +113,16 @@ async def _clients() -> AsyncIterator[None]:
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("_clients")
+async def test_a_stream_of_comments_ends() -> None:
+    pieces = (b": c\n\n" * 10_000,) * 100
+    with serve(lambda _: Answer(headers={"Content-Type": "text/event-stream"}, pieces=pieces)) as server:
+        settings = Settings(keys={"openai": "k"}, base_urls={"openai": f"{server.url}/v1"})
+        with pytest.raises(AgentError, match=r"has sent 1,0\d\d,\d+ bytes of lines without data"):
+            await openai_chat({"prompt": "x"}, {"stream": True}, AgentContext(agent="x", settings=settings))
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("_clients")
 async def test_the_operators_models_are_bounded_as_well() -> None:
     comment = b":" + b" " * 10_000_000 + b"\n\n"
     with serve(

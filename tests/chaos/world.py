@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,15 +38,17 @@ class World:
     home: Path
     client: GraphClient
     book: Book
-    env: Mapping[str, str] = field(default_factory=dict)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
     _started: int = 0
 
     @property
     def logs(self) -> Path:
         return self.home / "logs"
 
-    async def worker(self, *queues: str, filters: Path | None = None) -> subprocess.Popen[bytes]:
+    async def worker(
+        self, *queues: str, filters: Path | None = None, agents: Path = AGENTS
+    ) -> subprocess.Popen[bytes]:
         """A worker for the default queue, or for `queues`. It is ready when this returns."""
         wanted = [word for queue in queues for word in ("--queue", queue)]
         wanted += [] if filters is None else ["--filters", str(filters)]
@@ -62,7 +64,7 @@ class World:
         path = self.logs / f"worker-{self._started}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", "worker", "--agents", str(AGENTS), *wanted],
+                [sys.executable, "-m", "perdure", "worker", "--agents", str(agents), *wanted],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -115,7 +117,7 @@ class World:
 
 
 @asynccontextmanager
-async def world_in(home: Path, **env: str) -> AsyncIterator[World]:
+async def world_in(home: Path, **env: str) -> AsyncGenerator[World]:
     """A new world in a folder of its own. All of its processes end with it."""
     book = book_in(home)
     (home / "logs").mkdir()

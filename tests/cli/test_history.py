@@ -25,7 +25,7 @@ def test_a_run_that_has_failed(perdure: Cli) -> None:
     perdure.write("g.yaml", GRAPH)
     assert perdure("run", "g.yaml", "--id", "over").code == 1
     table = perdure("history", "over").out.splitlines()
-    assert table[0].split() == ["began", "took", "node", "agent", "attempts", "state"]
+    assert table[0].split() == ["began", "took", "node", "agent", "attempts", "used", "state"]
     assert any("checked[0].kept" in line and "failed (" in line for line in table)
     status = perdure("status", "over").out
     assert "✗ checked[0].kept failed" in status
@@ -109,3 +109,31 @@ def test_a_report(perdure: Cli) -> None:
     ):
         refused = perdure("report", "first", *wrong)
         assert (refused.code, finding in refused.err) == (2, True)
+
+
+MODEL = '''\
+from perdure import agent
+
+
+@agent("model")
+def model(inputs: dict) -> dict:
+    """Stands for a language model."""
+    return {"text": "Yes.", "usage": {"prompt_tokens": 2000, "completion_tokens": 500}}
+'''
+PRICES = '["gpt-5"]\ninput = 1.25\noutput = 10\n'
+
+
+def test_what_a_call_used_and_cost(perdure: Cli) -> None:
+    perdure.write("model.py", MODEL)
+    perdure.write(
+        "g.yaml", "nodes: {a: {agent: model, params: {model: gpt-5}, output: {t: .text}, isResult: true}}\n"
+    )
+    prices = str(perdure.folder / perdure.write("prices.toml", PRICES))
+    assert perdure("run", "g.yaml", "--id", "spent", "--agents", "model.py").code == 0
+    done = perdure("history", "spent", PERDURE_PRICES=prices)
+    assert "2,500 tokens, 0.0075" in done.out
+    assert done.err.endswith("the run used 2,500 tokens, 0.0075\n")
+    plan = perdure("rerun", "spent", "--from", "a", "--dry-run", PERDURE_PRICES=prices)
+    assert "2,500 tokens, 0.0075 the last time" in plan.out
+    wrong = perdure("history", "spent", PERDURE_PRICES=str(perdure.folder / "none.toml"))
+    assert (wrong.code, "PERDURE_PRICES is a TOML file" in wrong.err) == (2, True)

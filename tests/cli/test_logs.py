@@ -66,3 +66,23 @@ def test_a_failed_activity_is_logged_with_its_reason_and_place() -> None:
     line = logs.Line().format(failed)
     assert " warning agent lift failed in node a.b of run r1, attempt 2: no crane (test_logs.py:" in line
     assert line.endswith(" in test_a_failed_activity_is_logged_with_its_reason_and_place)")
+
+
+def test_the_lines_of_a_run_are_limited(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 7.2
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now)
+    per_run, told = logs.PerRun(), logging.getLogger("perdure")
+    monkeypatch.setattr(told, "propagate", True)
+
+    def passed(run: str, count: int) -> int:
+        failed = record("Completing activity as failed")
+        failed.temporal_activity = {"workflow_id": run}
+        return sum(per_run.filter(failed) for _ in range(count))
+
+    assert (passed("flood", 350), passed("other", 100), per_run.filter(record("no run"))) == (100, 100, True)
+    now = 8.1
+    with caplog.at_level(logging.WARNING, "perdure"):
+        assert (passed("other", 1), passed("flood", 100)) == (1, 100)
+    assert [each.getMessage() for each in caplog.records] == ["run flood: 250 more lines were left out"]

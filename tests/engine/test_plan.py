@@ -16,7 +16,7 @@ def test_a_graph_without_extras() -> None:
     plan = compile_plan(
         {"nodes": {"b": {"agent": "x", "inputs": {"v": ":a"}, "isResult": True}, "a": {"value": 1}}}
     )
-    assert (plan.order, plan.result_nodes, plan.waiters) == (("b", "a"), ("b",), {"a": ("b",)})
+    assert (plan.order, plan.result_nodes, plan.dependents) == (("b", "a"), ("b",), {"a": ("b",)})
     assert (plan.concurrency, plan.labels, plan.version, plan.verbose) == (8, {}, 0.5, False)
     assert (plan.loop, plan.loop_while) == (None, None)
     assert list(plan.statics) == ["a", "__loopIndex"]
@@ -71,10 +71,10 @@ def test_static_nodes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "retry"), [(2, 2), ("2", 2), (True, 1), (0.5, 0.5), (None, 0), ("x", 0), ({}, 0), ([3], 3)]
+    ("value", "retry"), [(2, 2), ("2", 2), (True, 1), (0.5, 0.5), (None, 0), ("x", 0), ({}, 0), ([3], 3)]
 )
-def test_retry_is_read_as_javascript_compares_it(given: Any, retry: float) -> None:
-    assert node(retry=given).retry == retry
+def test_retry_is_read_as_javascript_compares_it(value: Any, retry: float) -> None:
+    assert node(retry=value).retry == retry
 
 
 def test_falsy_values_count_as_absent() -> None:
@@ -86,11 +86,11 @@ def test_falsy_values_count_as_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "exists"),
+    ("value", "exists"),
     [({"exists": "literal"}, "literal"), ({"exists": 0}, None), ("x", None), ({}, None), ({"exists": 5}, 5)],
 )
-def test_repeat_until_without_a_path(given: Any, exists: Any) -> None:
-    assert node(repeatUntil=given).repeat_until == exists
+def test_repeat_until_without_a_path(value: Any, exists: Any) -> None:
+    assert node(repeatUntil=value).repeat_until == exists
 
 
 def test_the_path_of_repeat_until_calls_no_function() -> None:

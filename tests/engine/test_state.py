@@ -19,11 +19,12 @@ def test_the_table_of_transitions() -> None:
     table = {str(state): sorted(map(str, following)) for state, following in TRANSITIONS.items()}
     assert table == {
         "waiting": ["injected", "queued", "skipped"],
-        "queued": ["completed", "executing", "failed"],
-        "executing": ["abort", "completed", "failed", "timed-out"],
+        "queued": ["completed", "executing", "failed", "fell-back"],
+        "executing": ["abort", "completed", "failed", "fell-back", "timed-out"],
         "completed": ["failed"],
-        "failed": ["executing", "failed"],
-        "timed-out": ["executing", "failed"],
+        "fell-back": ["failed"],
+        "failed": ["executing", "failed", "fell-back"],
+        "timed-out": ["executing", "failed", "fell-back"],
         "skipped": [],
         "injected": ["injected"],
         "abort": [],

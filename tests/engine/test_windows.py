@@ -11,6 +11,7 @@ from perdure.engine.lifecycle.nested import MAX_OPEN_ROW_COUNT, Withheld
 from perdure.engine.maps.starts import ranges
 from perdure.engine.messages import RunAgent, Settle, Settled
 from perdure.engine.snapshot import restore, snapshot
+from perdure.graph.deferred import BlobRef
 from tests.support.drive import Drive, Fail, graph, rows, work
 from tests.support.far import Far, Shelf
 
@@ -118,6 +119,23 @@ def test_rows_are_made_when_they_are_asked_for() -> None:
     assert len(nested.starts) == ROWS
     with pytest.raises(IndexError):
         nested.starts[ROWS]
+
+
+def test_the_rows_of_a_map_are_put_elsewhere_in_portions() -> None:
+    drive = Drive(large(), double).start()
+    for _ in range(300):
+        drive.step()
+    nested = drive.scheduler.root.nodes["m"].nested
+    assert nested is not None
+    portions: list[int] = []
+    for number, each in enumerate(large_values(drive.scheduler, 40_000)):
+        if isinstance(each.value, list) and len(each.value) < ROWS:
+            portions.append(len(each.value))
+            each.put(BlobRef(str(number), 40_000, "list"))
+    assert sum(portions) == 299
+    assert len(set(portions[:-1])) == 1
+    assert 50 < portions[0] < 100
+    assert [*nested.results] == [0]
 
 
 def test_what_a_run_holds_can_be_put_elsewhere_at_once() -> None:

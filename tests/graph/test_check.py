@@ -418,8 +418,8 @@ def test_an_endless_loop_is_no_reason_to_refuse() -> None:
     )
 
 
-OLD = {"agentId": "copyAgent", "inputs": {}}
-NEW = {"agent": "copyAgent", "inputs": {}}
+OLD: dict[str, Any] = {"agentId": "copyAgent", "inputs": {}}
+NEW: dict[str, Any] = {"agent": "copyAgent", "inputs": {}}
 
 
 @pytest.mark.parametrize(
@@ -445,3 +445,17 @@ def test_a_number_beyond_all_doubles() -> None:
         "concurrency",
         "bounds",
     }
+
+
+@pytest.mark.parametrize(
+    "hedge", [5, {}, {"after": 0}, {"after": "5"}, {"after": 5, "queue": ""}, {"after": 5, "to": "x"}]
+)
+def test_hedges_that_make_no_sense(hedge: Any) -> None:
+    found = [problem.code for problem in problems({"nodes": {"a": {"agent": "x", "hedge": hedge}}})]
+    assert found == ["hedge"]
+
+
+def test_references_of_fallbacks_and_hedges_are_checked() -> None:
+    node = {"agent": "x", "hedge": {"after": 5, "queue": ":no.queue"}, "fallback": [":none"]}
+    found = [(problem.code, problem.place) for problem in problems({"nodes": {"a": node}})]
+    assert found == [("unknown-node", "nodes.a.fallback"), ("unknown-node", "nodes.a.hedge")]

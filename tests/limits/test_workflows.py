@@ -21,7 +21,7 @@ from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.activity_options import remote
 from perdure.workflows.continuation import Continuation, HistoryFull
-from perdure.workflows.run_values import keep_values, packed
+from perdure.workflows.run_values import keep_large_state, keep_values, packed
 from perdure.workflows.task_budget import WorkflowTaskBudget
 from tests.support.drive import Drive, graph, work
 from tests.support.host import FakeHost
@@ -209,3 +209,21 @@ async def test_values_that_are_offloaded() -> None:
     assert "x" * 300 in unpack(keep.arguments[0])
     assert "x" * 50 not in unpack(keep.arguments[0])
     task.cancel()
+
+
+async def test_what_a_run_holds_is_offloaded_in_portions() -> None:
+    """Of more than 2 MB, 4 MB at a time; of less, nothing before all is written."""
+    for live, has_store, portions in ((2_000_001, True, 2), (2_000_000, True, 0), (2_000_001, False, 0)):
+        drive = Drive(graph(a=work(), b=work(), c=work(), d=work(inputs={"x": [":a", ":b", ":c"]}))).start()
+        drive.answers = {"a": "x" * 3_000_000, "b": "y" * 1_500_000, "c": "z" * 900_000}
+        drive.step().step().step()
+        drive.scheduler.board.live = live
+        host, seen = FakeHost(), 0
+        task = asyncio.create_task(keep_large_state(host, drive.scheduler, has_store))
+        await host.settle()
+        while not task.done():
+            seen += 1
+            host.answer("perdure.keep", BlobRef(f"d{seen}", 4_500_000, "list"))
+            await host.settle()
+        assert seen == portions
+        assert isinstance(drive.scheduler.root.nodes["a"].result, str) is (portions == 0)

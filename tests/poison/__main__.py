@@ -25,6 +25,9 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="those that pytest plays")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--seconds", type=float, default=END_S, help="in which a run must end; %(default)g")
+    parser.add_argument(
+        "--slots", type=int, default=100, help="calls that the worker makes at a time; %(default)s"
+    )
     given = parser.parse_args()
     names = [*given.names, *(SHORT if given.short else ())]
     unknown = [name for name in names if name not in CORPUS]
@@ -43,13 +46,13 @@ def main() -> int:
         parser.error(reason)
     logs.configure(verbose=False)
     logs.quiet_core()
-    return asyncio.run(_play(chosen, given.seconds))
+    return asyncio.run(_play(chosen, given.seconds, given.slots))
 
 
-async def _play(cases: Sequence[Case], seconds: float) -> int:
+async def _play(cases: Sequence[Case], seconds: float, slots: int) -> int:
     missed = 0
     with tempfile.TemporaryDirectory(prefix="perdure-poison-", ignore_cleanup_errors=True) as folder:
-        async with world(Path(folder)) as here:
+        async with world(Path(folder), slots) as here:
             print(f"{len(cases)} cases; a run next door alone: {here.alone:.2f} s", flush=True)
             for case in cases:
                 verdict = await play(here, case, seconds)

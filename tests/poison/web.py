@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.poison.case import Case, one
 from tests.poison.hostile import ANSWERS, PAGES
 
-SLOW = frozenset(("drip", "drip-head", "early-hints", "retry-at-once", "retry-never", "comments"))
+SLOW = frozenset(("drip", "drip-head", "retry-at-once", "retry-never"))
 """What may take until the deadline of the call."""
 
 OBEYS = {"fence-letters", "fence-blanks", "fences"}

@@ -85,8 +85,8 @@ def _resident(pid: int) -> int:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
-    """One with a worker that serves. All its processes end with it."""
+async def world(folder: Path, slots: int = 100) -> AsyncIterator[World]:
+    """One with a worker that serves so many calls at a time. All its processes end with it."""
     home = folder / "home"
     with hostile() as url:
         env = {
@@ -95,6 +95,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
             "OPENAI_API_KEY": "none",
             "PERDURE_FILE_ROOT": str(folder),
             "PERDURE_QUEUES": "",
+            "PERDURE_CONCURRENCY": str(slots),
         }
         crew = Crew(home, env=env)
         try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
 from perdure import local
@@ -35,6 +35,7 @@ from tests.support.draining import drained
 from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.lacking import lacking
+from tests.support.portions import continued
 from tests.support.servers import Answer, serve
 from tests.support.uneven import uneven
 
@@ -60,6 +61,8 @@ async def record(names: Sequence[str]) -> None:
             if not names or "uneven" in names:
                 async with uneven(client, "uneven", 10, large_every=1_000) as run:
                     await _keep(run, "uneven")
+            if not names or "portions" in names:
+                _write(await continued(client, "portions"), "portions")
             local.stop(client.settings)
 
 
@@ -114,7 +117,10 @@ async def _keep(run: Run, name: str) -> None:
         await run.result()
     except RunFailed as error:
         print(f"{name}: failed, {error}")
-    history = await run.handle.fetch_history()
+    _write(await run.handle.fetch_history(), name)
+
+
+def _write(history: WorkflowHistory, name: str) -> None:
     text = json.dumps(scrubbed(history.to_json_dict()), indent=1) + "\n"
     names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(ROOT)]
     private = private_texts(text, names)

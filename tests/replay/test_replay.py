@@ -112,8 +112,12 @@ def test_it_tells_nothing_about_the_machine_it_was_recorded_on(path: Path) -> No
 @each
 async def test_it_ends_as_it_ended(path: Path, strict: bool) -> None:
     history = read(path)
-    (end,) = await replay(copy.deepcopy(history), strict=strict)
-    assert is_same(end, recorded_ending(history))
+    ends = await replay(copy.deepcopy(history), strict=strict)
+    if events_of(history, "workflowExecutionContinuedAsNewEventAttributes"):
+        assert ends == []
+    else:
+        (end,) = ends
+        assert is_same(end, recorded_ending(history))
 
 
 # ---- what must not go unnoticed ---------------------------------------------------------------------

@@ -15,7 +15,7 @@ from perdure.agents.distributed.maths import sgd
 from perdure.agents.distributed.maths.chance import generator
 from perdure.agents.distributed.maths.tensors import Array, Tensors, digest, require_alike
 from perdure.agents.distributed.plugins import model_of
-from perdure.agents.distributed.training import fitting, initial, samples
+from perdure.agents.distributed.training import FirstWeights, fitting, samples
 from perdure.agents.distributed.values import count_of, number_of, optional, rows_of, site_of, tensors_of
 from perdure.agents.schema import anything, array, fields, flag, mapping, number, text
 from perdure.graph.values import Value
@@ -24,16 +24,11 @@ _WEIGHTS = mapping("named arrays; none before the first step")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientParams:
+class GradientParams(FirstWeights):
     """Of which data and model."""
 
     data: Annotated[str, Field(description="a data set that the worker has")]
-    model: Annotated[str, Field(description="a model that the worker has")] = "softmax"
     batch: Annotated[int, Field(ge=0, description="samples of a step; 0 for all")] = 0
-    seed: Annotated[int, Field(ge=0, description="draws first weights and batches")] = 0
-    features: Annotated[int, Field(ge=1, description="of a sample, for first weights")] = 64
-    classes: Annotated[int, Field(ge=1, description="for first weights")] = 10
-    hidden: Annotated[int, Field(ge=1, description="for first weights of a perceptron")] = 32
 
 
 @agent(
@@ -71,11 +66,10 @@ def gradient(inputs: dict[str, Value], params: GradientParams, context: AgentCon
     return {"gradient": {name: slope[name] for name in weights}, "n": len(y), "loss": loss, "site": site}
 
 
-def _weights(inputs: dict[str, Value], params: GradientParams | StepParams, place: str) -> Tensors:
+def _weights(inputs: dict[str, Value], params: FirstWeights, place: str) -> Tensors:
     if optional(inputs, "weights") is not None:
         return tensors_of(inputs["weights"], f"{place}.weights")
-    shape = {"features": params.features, "classes": params.classes, "hidden": params.hidden}
-    return initial({"model": params.model, "seed": params.seed, "dtype": "float64", **shape})
+    return params.drawn()
 
 
 def _batch(x: Array, y: Array, params: GradientParams, step: int, site: int | str) -> tuple[Array, Array]:
@@ -89,7 +83,7 @@ def _batch(x: Array, y: Array, params: GradientParams, step: int, site: int | st
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepParams:
+class StepParams(FirstWeights):
     """How far a step goes, and when to stop."""
 
     eta: Annotated[float, Field(gt=0, description="the length of a step")] = 0.1
@@ -101,11 +95,6 @@ class StepParams:
     ] = "samples"
     steps: Annotated[int, Field(ge=1, description="`more` is false after this many")] = 100
     tolerance: Annotated[float, Field(ge=0, description="or when no number of the gradient exceeds it")] = 0
-    model: Annotated[str, Field(description="for first weights")] = "softmax"
-    seed: Annotated[int, Field(ge=0, description="for first weights")] = 0
-    features: Annotated[int, Field(ge=1, description="for first weights")] = 64
-    classes: Annotated[int, Field(ge=1, description="for first weights")] = 10
-    hidden: Annotated[int, Field(ge=1, description="for first weights")] = 32
 
 
 @agent(

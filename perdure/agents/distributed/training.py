@@ -62,16 +62,36 @@ def initial(params: Mapping[str, Value]) -> Tensors:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainParams:
+class ModelParams:
+    """Which model, and what is drawn for it."""
+
+    model: Annotated[str, Field(description="a model that the worker has")] = "softmax"
+    seed: Annotated[int, Field(ge=0, description="draws first weights, and the order of the samples")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstWeights(ModelParams):
+    """The shape of the weights that a model begins with."""
+
+    features: Annotated[int, Field(ge=1, description="of a sample, for first weights")] = 64
+    classes: Annotated[int, Field(ge=1, description="of samples, for first weights")] = 10
+    hidden: Annotated[int, Field(ge=1, description="units of a perceptron, for first weights")] = 32
+
+    def drawn(self) -> Tensors:
+        """These weights, in doubles."""
+        shape = {"features": self.features, "classes": self.classes, "hidden": self.hidden}
+        return initial({"model": self.model, "seed": self.seed, "dtype": "float64", **shape})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainParams(ModelParams):
     """How a site trains."""
 
     data: Annotated[str, Field(description="a data set that the worker has")]
-    model: Annotated[str, Field(description="a model that the worker has")] = "softmax"
     epochs: Annotated[int, Field(ge=1, description="times that all samples are visited")] = 1
     batch: Annotated[int, Field(ge=1, description="samples in one step")] = 32
     lr: Annotated[float, Field(gt=0, description="the length of a step")] = 0.1
     mu: Annotated[float, Field(ge=0, description="above 0, FedProx: holds weights near the common ones")] = 0
-    seed: Annotated[int, Field(ge=0, description="draws the order of the samples, with round and site")] = 0
     send: Annotated[
         Literal["weights", "delta"], Field(description="the new weights, or their difference")
     ] = "weights"

@@ -81,6 +81,11 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
             resultAll=flag("return the results of all nodes, not only of isResult nodes"),
             compositeResult=flag("return one object of lists instead of a list of objects"),
             compositeResultKey=text("return only this list of that object"),
+            quorum=number(
+                "this many rows are enough, a share of them below 1: the result is {rows, index, missing}"
+            ),
+            deadline=number("with quorum: milliseconds until the map ends with the rows that have a result"),
+            grace=number("with quorum: milliseconds for the other rows once enough have a result"),
             supressError=_SUPPRESS,
         ),
         output=array(f"the results of each run in the order of the rows, {_RESULTS}"),

@@ -18,6 +18,7 @@ STYLES = {
     "executing": "cyan",
     "queued": "yellow",
     "completed": "green",
+    "fell-back": "yellow",
     "failed": "red",
     "timed-out": "red",
     "skipped": "dim",

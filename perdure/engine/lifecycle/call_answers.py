@@ -22,7 +22,10 @@ class CallAnswers:
     ) -> None:
         """A call is over; `state` is what a failure makes of the node."""
         flight = self._board.calls.pop(call, None)
-        if flight is not None:
+        if flight is None:
+            return
+        node = self._board.runs[flight.run].nodes[flight.node]
+        if not self._nodes.hedges.is_outlived(node, call, outcome):
             self._nodes.conclude(self._board.runs[flight.run], flight.node, outcome, state, final)
 
     def finish_turn(self, call: int) -> None:
@@ -42,6 +45,9 @@ class CallAnswers:
         if node.deadline == timer:
             node.deadline = None
             self._miss_deadline(run, flight.node)
+            return
+        if node.hedge_timer == timer:
+            self._nodes.hedges.send(run, flight.node)
             return
         if node.nested is not None and timer in node.nested.timers:
             self._nested.end_rows(run, flight.node, timer)

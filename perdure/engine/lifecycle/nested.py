@@ -12,7 +12,7 @@ from perdure.engine.maps.starts import Start
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
-from perdure.engine.state import GraphRun, Nested, Outcome
+from perdure.engine.state import GraphRun, Nested, NodeRun, Outcome
 from perdure.errors import BadCall, GraphError, SizeExceeded
 from perdure.graph.deferred import Projection
 from perdure.graph.sizes import bounded
@@ -101,6 +101,14 @@ class NestedGraphs:
         decided = self._outcome(run, nested)
         if decided is not None:
             self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
+
+    def close(self, run: GraphRun, node: NodeRun) -> None:
+        """The call of a node with graphs inside is over: they go, and the timer of the attempt."""
+        if node.nested is not None:
+            self.board.cancel(node.timer)
+            self.board.discard(run, node.nested)
+            node.timer = node.nested = None
+        node.reserved = False
 
     def open_more(self, run: GraphRun, name: str) -> None:
         """Begins the graphs of a node that were put off."""

@@ -27,11 +27,12 @@ from perdure.engine import node_semantics, outcomes
 from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.lifecycle.hedges import Hedges
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, Nested, NodeRun, NodeState, Outcome
+from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
 from perdure.errors import AgentError, FinalError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
@@ -54,26 +55,27 @@ class NodeLifecycle:
         self._fetches = fetches
         self._events = events
         self._depth = 0
+        self.hedges = Hedges(board, rules)
         self.put_off: deque[tuple[GraphRun, str]] = deque()
 
     # Notified of results, queued, started
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Notifies the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
-        waiters = run.plan.waiters.get(name)
-        if waiters is None:
+        dependents = run.plan.dependents.get(name)
+        if dependents is None:
             return
-        self._fuel.left -= len(waiters)
+        self._fuel.left -= len(dependents)
         run.holds += 1
         try:
-            for waiter in waiters:
+            for dependent in dependents:
                 try:
-                    is_ready = node_semantics.forget(run, waiter, name)
+                    is_ready = node_semantics.forget(run, dependent, name)
                 except ValueNeeded as unknown:
-                    self._fetches.wait(run, waiter, unknown)
+                    self._fetches.wait(run, dependent, unknown)
                 else:
                     if is_ready and queue:
-                        self.queue_if_ready(run, waiter)
+                        self.queue_if_ready(run, dependent)
         finally:
             run.holds -= 1
 
@@ -105,11 +107,11 @@ class NodeLifecycle:
             run.move(name, NodeState.SKIPPED, self._observe)
             return False
         run.move(name, NodeState.QUEUED, self._observe)
-        slots = self.board.slots
-        if self._fuel.left > 0 and slots.take_at_once(plan.label):
+        board = self.board
+        if self._fuel.left > 0 and not board.is_paused(run, name) and board.slots.take_at_once(plan.label):
             self._start(run, name)
         else:
-            slots.push(run.id, name, plan.priority, plan.label)
+            board.queue(run, name)
             self._dispatch()
         return True
 
@@ -172,7 +174,7 @@ class NodeLifecycle:
             if own:
                 inputs = node_semantics.nested_inputs(run, inputs)
             params = node_semantics.params_of(run, plan, inputs)
-            queue = None if own else node_semantics.queue_of(run, plan)
+            queue = None if own else node_semantics.queue_of(run, plan.queue)
             granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
@@ -194,7 +196,7 @@ class NodeLifecycle:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
             command = node_semantics.agent_call(self.rules, run, name, agent, inputs, params, queue, granted)
-            board.send(run, name, command)
+            self.hedges.call(run, name, command)
         return True
 
     # Answered, over
@@ -209,10 +211,10 @@ class NodeLifecycle:
     ) -> None:
         """Makes of an answer what it is for the node: its result, another attempt, its failure."""
         node, failure = run.nodes[name], outcome.failure
-        node.call = None
+        self.hedges.end(node)
         reserved = node.reserved
         if reserved or node.nested is not None:
-            self._close_graphs(run, node)
+            self._nested.close(run, node)
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
@@ -224,14 +226,6 @@ class NodeLifecycle:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)
         if failure is not None and self.fail(run, name, state, failure, final):
             self.execute(run, name)
-
-    def _close_graphs(self, run: GraphRun, node: NodeRun) -> None:
-        """The call of a node with graphs inside is over: they go, and the timer of the attempt."""
-        if node.nested is not None:
-            self.board.cancel(node.timer)
-            self.board.discard(run, node.nested)
-            node.timer = node.nested = None
-        node.reserved = False
 
     def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
         plan = run.plan.computed[name]
@@ -256,35 +250,40 @@ class NodeLifecycle:
         elif self.fail(run, name, NodeState.FAILED, "Repeat Until"):
             self.execute(run, name)
 
-    def _complete(self, run: GraphRun, name: str, merged: Value) -> None:
+    def _complete(
+        self, run: GraphRun, name: str, merged: Value, state: NodeState = NodeState.COMPLETED
+    ) -> None:
         """The node has its result: what its agent gave, with passThrough over it."""
         plan = run.plan.computed[name]
         result = merged if plan.output is None else node_semantics.mapped(run, plan, merged)
         self.board.hold_result(run, result)
         run.nodes[name].result = result
-        run.move(name, NodeState.COMPLETED, self._observe)
+        run.move(name, state, self._observe)
         self.notify(run, name)
         self._leave(run, name)
 
     def fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
         """Records a failed attempt; True when the node is to be executed again."""
-        node = run.nodes[name]
-        run.move(name, state, self._observe)
-        if not final and node.retries < run.plan.computed[name].retry:
+        node, plan = run.nodes[name], run.plan.computed[name]
+        if not final and node.retries < plan.retry:
+            run.move(name, state, self._observe)
             node.retries += 1
             node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
+        if plan.fallback is not None and node.state is not NodeState.COMPLETED:
+            try:
+                fallback = node_semantics.fallback_of(run, plan.fallback)
+                node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
+                self._complete(run, name, node_semantics.merged(run, plan, fallback), NodeState.FELL_BACK)
+            except (FunctionError, AgentError) as error:
+                state, message = NodeState.FAILED, str(error)
+            else:
+                return False
+        run.move(name, state, self._observe)
         node.result = UNDEFINED
         node.error = outcomes.cut(message)  # it may quote a name of a megabyte, and is shown everywhere
         self._leave(run, name)
         return False
-
-    def fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
-        """A node fails before it could be queued."""
-        for state in (NodeState.QUEUED, NodeState.EXECUTING):
-            run.move(name, state, self._observe)
-        self.board.slots.hold(run.id, run.plan.computed[name].label, nested=False)
-        self.fail(run, name, NodeState.FAILED, message, final=True)
 
     def _leave(self, run: GraphRun, name: str) -> None:
         node = run.nodes[name]

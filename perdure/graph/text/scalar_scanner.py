@@ -166,27 +166,15 @@ class ScalarScanner(Scanner):
 
     def block_lines(self, start: int, digit: int, keep: bool) -> tuple[list[str], int]:
         """The lines of a block scalar without their indentation, and where they end."""
-        indent = max(self.indent, 0) + digit if digit else -1
-        first = -1  # the indentation of the first line that is not blank
-        longest = 0
+        first = self._first_indentation(start, digit)
+        indent = max(self.indent, 0) + digit if digit else first
         lines: list[str] = []
         while self.text[start] != END_OF_TEXT:
             match = _LINE.match(self.text, start)
             assert match is not None
             spaces = len(match[1])
-            if match[2]:
-                least = indent if first >= 0 or digit else self.indent + 1
-                if spaces < least or (not spaces and _MARKER.match(self.text, start)):
-                    break
-                if first < 0:
-                    first = spaces
-                    indent = indent if digit else spaces
-                    if spaces < longest and not digit:
-                        self.fail(
-                            "a blank line that is longer than the first line's indentation", "shorten it"
-                        )
-            elif first < 0:
-                longest = max(longest, spaces)
+            if match[2] and (first < 0 or spaces < indent or self._is_marker(start)):
+                break
             start = match.end()
             if match[3] or (first >= 0 and spaces > indent):  # blanks before the end do not make a line
                 lines.append(match[1] + match[2])
@@ -195,3 +183,24 @@ class ScalarScanner(Scanner):
         while not keep and not lines[-1].strip(" ") and len(lines[-1]) <= first:
             lines.pop()
         return [line[indent:] for line in lines], start
+
+    def _first_indentation(self, start: int, digit: int) -> int:
+        """The spaces before the first line of a block scalar that is not blank; -1 if there is none."""
+        longest = 0
+        while self.text[start] != END_OF_TEXT:
+            match = _LINE.match(self.text, start)
+            assert match is not None
+            spaces = len(match[1])
+            if not match[2]:
+                longest, start = max(longest, spaces), match.end()
+                continue
+            least = max(self.indent, 0) + digit if digit else self.indent + 1
+            if spaces < least or self._is_marker(start):
+                return -1
+            if spaces < longest and not digit:
+                self.fail("a blank line that is longer than the first line's indentation", "shorten it")
+            return spaces
+        return -1
+
+    def _is_marker(self, start: int) -> bool:
+        return _MARKER.match(self.text, start) is not None

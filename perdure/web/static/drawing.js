@@ -4,7 +4,7 @@ import { MARKS, h, look } from "./dom.js";
 
 const LETTERS = {
   f: "failed", t: "timed-out", a: "asks", l: "lost", p: "paused", b: "backoff", r: "running", q: "queued there",
-  h: "queued here", x: "abort", w: "waiting", c: "completed", i: "injected", s: "skipped", " ": "waiting",
+  h: "queued here", x: "abort", w: "waiting", c: "completed", v: "fell-back", i: "injected", s: "skipped", " ": "waiting",
 };
 const STRIP_HEIGHT = 8;
 
@@ -105,10 +105,9 @@ export class Drawing {
 }
 
 function detail(box, state) {
-  const parts = [box.agent];
+  const parts = [state.pass && box.agent ? `pass ${state.pass}` : box.agent];
   if (state.rows) parts.push(`${state.rows.done}/${state.rows.total} rows${state.rows.failed ? `, ${state.rows.failed} failed` : ""}`);
-  else if (state.count > 1) parts.push(`${(state.phases?.completed ?? 0) + (state.phases?.skipped ?? 0)}/${state.count}`);
-  if (state.pass) parts.push(`pass ${state.pass}`);
+  else if (state.count > 1) parts.push(`${(state.phases?.completed ?? 0) + (state.phases?.["fell-back"] ?? 0) + (state.phases?.skipped ?? 0)}/${state.count}`);
   if (box.hidden) parts.push(`${box.hidden} nodes`);
   return parts.filter(Boolean).join(" · ");
 }
