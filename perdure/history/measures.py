@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Final
 
 from perdure.errors import UsageError
@@ -74,12 +74,7 @@ class TimeSplit:
         return self.working + self.waiting + self.asked + self.other
 
     def __add__(self, other: TimeSplit) -> TimeSplit:
-        return TimeSplit(
-            self.working + other.working,
-            self.waiting + other.waiting,
-            self.asked + other.asked,
-            self.other + other.other,
-        )
+        return TimeSplit(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(slots=True, kw_only=True)

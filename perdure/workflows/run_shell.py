@@ -64,6 +64,8 @@ class RunShell:
         self.page = opening.directory.page
         directory = narrowed(opening.directory, None if state is None else state.get("granted"))
         self.placement = Placement(directory, request.options.bypass_agents, request.only_calls)
+        if self.placement.orders_locals:
+            host.hold_history()
         self._rules = self.placement.rules(request.queue)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
