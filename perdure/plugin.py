@@ -29,6 +29,7 @@ from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.human_tasks import Answer
 from perdure.errors import MalformedPayload
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
+from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
 from perdure.temporal.journalled_runner import JournalledRunner
 from perdure.workflows.graph_workflow import GraphWorkflow
@@ -37,7 +38,10 @@ from perdure.workflows.run_view import RunDetails
 
 OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
-    for kind in (AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail)
+    for kind in (
+        *(AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail),
+        *(RunGraph, SteeringOrder, SteeringReceipt),
+    )
 )
 """By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""
 

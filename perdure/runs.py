@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -39,15 +39,15 @@ from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.answers import deliver
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
-
-if TYPE_CHECKING:
-    from perdure.history.rerun import RerunPlan
-
-WAITING_NOTICE_S = 5.0
-"""Seconds after which a caller that waits for a result is notified of what the run waits for."""
+from perdure.temporal.steering import SteeredRun
 
 if TYPE_CHECKING:
     from perdure.history.follow import RunFollower
+    from perdure.history.rerun import RerunPlan
+    from perdure.lineage.prices import Prices
+
+WAITING_NOTICE_S = 5.0
+"""Seconds after which a caller that waits for a result is notified of what the run waits for."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ QUERY_TIMEOUT = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(SteeredRun):
     """A run, started here or elsewhere. `local` says whether its server is the embedded one."""
 
     temporal: Client
@@ -112,11 +112,7 @@ class Run:
             raise rpc_error(error, f"run {self.id!r}") from error
 
     async def terminate(self, reason: str = "terminated by its client") -> None:
-        """Ends the run at once, without a word to it: where cancel does not help.
-
-        Agents that run hear of it with their next heartbeat; there is no result, and what has been computed
-        is in the history only.
-        """
+        """Ends the run at once, where cancel does not help: there is no result, and agents hear later."""
         try:
             await self.handle.terminate(reason=reason, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
@@ -211,14 +207,14 @@ class Run:
 
         return await explain_node(self.temporal, self.id, address, local=self.local)
 
-    async def plan_rerun(self, change: Change | None = None) -> RerunPlan:
-        """What a rerun of this run would reuse and what it would execute, with what that took the last time.
+    async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
+        """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.
 
         Nothing is started. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 
-        return await planned(await self.history(), change or Change(), self.claims)
+        return await planned(await self.history(), change or Change(), self.claims, prices)
 
     async def rerun(self, change: Change | None = None, *, id: str | None = None) -> Run:
         """Starts a new run that repeats this one, open or over, with a change, or from where it failed.
@@ -237,8 +233,22 @@ class Run:
         )
         return replace(self, id=new)
 
+    async def replay(
+        self, change: Change, *, calls: Collection[str] = (), keeps_upstream: bool = False
+    ) -> Run:
+        """Starts a rerun without effects: only pure agents, those of models and `calls` are called.
+
+        With `keeps_upstream`, only changed nodes are, with their old inputs. Errors are those of `rerun`.
+        """
+        from perdure.history.isolated_rerun import start_isolated  # noqa: PLC0415 -- as in `history`
+
+        model, flags = await self.history(), {"keeps_upstream": keeps_upstream, "local": self.local}
+        return replace(
+            self, id=await start_isolated(self.temporal, model, change, self.claims, calls, **flags)
+        )
+
     async def value(self, value: Value) -> Value:
-        """A value of the run's history with all that is in the store. Raises UsageError, ObjectMissing."""
+        """A value of the history with all that is in the store. Raises UsageError, ObjectMissing."""
         return with_arrays(await self.claims.redeem(value))
 
     async def describe(self) -> RunDescription:
@@ -246,11 +256,7 @@ class Run:
         return await described(self.temporal, self.id)
 
     async def request(self, execution: str | None = None) -> RunRequest:
-        """What the run was started with: its graph, inputs and queue.
-
-        Of a run that has continued as new it is what its last `execution` was started with, or the one of
-        this Temporal run id.
-        """
+        """What its last `execution`, or that of this Temporal run id, had: graph, inputs and queue."""
         handle = self.temporal.get_workflow_handle(self.id, run_id=execution)
         try:
             async for event in handle.fetch_history_events(page_size=1):

@@ -25,6 +25,7 @@ from perdure.daemon.work_journal import WorkJournal
 from perdure.settings import Settings
 from perdure.settings.policy_file import PolicyFile
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.hosts import presence
 
 STREAM_INTERVAL = timedelta(milliseconds=100)
 """Heartbeats carry what agents stream: the SDK must not hold them back for long."""
@@ -146,6 +147,8 @@ async def serve(
         stack.enter_context(watched())
         stack.push_async_callback(close_clients)
         workers = [build_worker(client, queue, options) for queue in queues]
+        if options.settings.host:
+            workers.append(presence(client, options.settings.host, options.settings.labels))
         for worker in workers:
             await stack.enter_async_context(worker)
         ready()

@@ -264,6 +264,7 @@ class AgentActivities:
             run=run,
             idempotency_key=key,
             settings=self.settings,
+            grant=self.gate.grant(call.grant),
             log=log,
             local_models=self.local_models,
             **streaming,

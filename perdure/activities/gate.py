@@ -16,7 +16,7 @@ from perdure.engine.granting.authority import refusal
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import GraphError, TransientError
 from perdure.graph.values import Value
-from perdure.policy.grant import Grant
+from perdure.policy.grant import Grant, meet
 from perdure.policy.parse import Policy
 from perdure.settings.policy_file import PolicyFile
 
@@ -41,6 +41,12 @@ class Gate:
         self.check_by(self.current(), agent, place)
         if granted is not None:
             self._check(Grant.read(granted), agent, place, "")
+
+    def grant(self, granted: Mapping[str, Value] | None) -> Grant:
+        """What a call may do that was `granted` this. Raises TransientError as `current` does."""
+        policy = self.current()
+        grant = Grant() if granted is None else Grant.read(granted)
+        return grant if policy is None else meet(policy.grant, grant)
 
     def check_by(self, policy: Policy | None, agent: str, place: str) -> None:
         """The same, by a `policy` that was read before."""

@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from perdure.agents.type_hints import Typed, typed
 from perdure.graph.values import Value
+from perdure.policy.grant import Grant
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
 
@@ -69,6 +70,8 @@ class AgentContext:
         None without a filter.
         `local_models` gives the base URL of the small models on this machine, starting them where
         needed; it is None where they are not installed.
+        `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
+        or files look at it.
     """
 
     node: str = "node"
@@ -88,6 +91,7 @@ class AgentContext:
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
+    grant: Grant = field(default_factory=Grant)
 
 
 NO_CONTEXT: Final = AgentContext()

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
+from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
     CancelCall,
@@ -74,7 +75,7 @@ class InFlight:
 
 @dataclass(slots=True)
 class Board:
-    """Everything that changes while a run executes."""
+    """Everything that changes while a run executes; `paused` are places of nodes that do not start."""
 
     slots: Slots
     observe: Observer | None = None
@@ -93,11 +94,21 @@ class Board:
     _measure: Measure = field(default_factory=Measure)
     is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
+    paused: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
     def root(self) -> GraphRun:
         """The graph that the run is of."""
         return self.runs[ROOT_RUN_ID]
+
+    def is_paused(self, run: GraphRun, name: str) -> bool:
+        """Whether a node is not to start."""
+        return bool(self.paused) and any(covers(place, run.key_of(name)) for place in self.paused)
+
+    def queue(self, run: GraphRun, name: str) -> None:
+        """Puts a node into the queue."""
+        plan, is_paused = run.plan.computed[name], self.is_paused(run, name)
+        self.slots.push(run.id, name, plan.priority, plan.label, is_paused=is_paused)
 
     def new_call(self) -> int:
         """A number that no call of this run ever had."""
@@ -146,11 +157,7 @@ class Board:
 
     def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
         """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
-        doomed = [*child.walk(self.runs)]
-        self.stop(doomed)
-        for inner in doomed:
-            del self.runs[inner.id]
-            self.live -= inner.live
+        self._forget([*child.walk(self.runs)])
         nested.children.remove(child.id)
         nested.missing[child.map_index or 0] = missing
         if self.is_bounded:
@@ -181,16 +188,6 @@ class Board:
         if self.fuel.pause is None:
             self.fuel.pause = self.new_call()
             self.send(self.root, "", StartTimer(self.fuel.pause, PAUSE_MS))
-
-    def timer_summary(self, call: int) -> str:
-        """What a timer is for, as Temporal's UI shows it."""
-        flight = self.calls.get(call)
-        if flight is None or not flight.node:
-            return "a pause in long work"
-        run = self.runs[flight.run]
-        node = run.nodes[flight.node]
-        kinds = {node.deadline: "deadline", node.timer: "timeout", node.hedge_timer: "second call"}
-        return f"{kinds.get(call, 'end of the rows')} of {run.path_of(flight.node)}"
 
     def put_off(self, run: GraphRun, name: str = "") -> None:
         """Puts off an iteration of `run`, or the graphs that its node `name` is to open."""
@@ -262,12 +259,15 @@ class Board:
         """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
         self.cancel_timers(nested)
         doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
+        self._forget(doomed)
+        run.live -= nested.live
+        self.live -= nested.live
+
+    def _forget(self, doomed: list[GraphRun]) -> None:
         self.stop(doomed)
         for inner in doomed:
             del self.runs[inner.id]
             self.live -= inner.live
-        run.live -= nested.live
-        self.live -= nested.live
 
     def stop(self, doomed: list[GraphRun]) -> None:
         """Cancels what runs in these graphs and takes what waits out of the queue."""

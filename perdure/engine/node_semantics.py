@@ -18,9 +18,9 @@ from perdure.engine.state import GraphRun
 from perdure.errors import AgentError, SizeExceeded
 from perdure.graph import evaluate
 from perdure.graph.deferred import Composite, Deferred, Merged, described
-from perdure.graph.javascript import stringify, to_string
+from perdure.graph.javascript import to_string
 from perdure.graph.reference import Reference
-from perdure.graph.sizes import MAX_VALUE_BYTES, bounded, size_of
+from perdure.graph.sizes import MAX_VALUE_BYTES, bounded, indented, size_of
 from perdure.graph.template import Scope, Template, clean
 from perdure.graph.template_compiler import compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
@@ -270,8 +270,15 @@ def console_before(plan: ComputedPlan, inputs: Value) -> str | None:
     """What `console` shows before the agent runs."""
     shown = plan.console if isinstance(plan.console, bool) else spread(plan.console).get("before")
     if shown is True:
-        return to_string(stringify(described(inputs), 2))
+        return _written(described(inputs))
     return to_string(shown) if js_truthy(shown) else None
+
+
+def _written(value: Value) -> str:
+    try:
+        return to_string(indented(value))
+    except SizeExceeded as error:
+        return f"[{error}]"
 
 
 def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
@@ -279,7 +286,7 @@ def console_after(run: GraphRun, console: Value, result: Value) -> str | None:
     shown = console if isinstance(console, bool) else spread(console).get("after")
     result = described(result)
     if shown is True:
-        return result if isinstance(result, str) else to_string(stringify(result, 2))
+        return result if isinstance(result, str) else _written(result)
     if is_dict(shown):
-        return to_string(stringify(compile_output(shown).render(Self(result, run.now_ms)), 2))
+        return _written(compile_output(shown).render(Self(result, run.now_ms)))
     return to_string(shown) if js_truthy(shown) else None

@@ -43,7 +43,8 @@ class ComputedPlan:
     several references, and what one of them reads is within the bound. `queue` makes an object with
     the task queue under this name, where that comes from data; `hedge_queue` does so for the second of two
     calls, and `fallback` for what the node has instead of a result. `allow` narrows what the
-    call, or the graphs inside the node, may do.
+    call, or the graphs inside the node, may do. A node `is_plain` where it names its agent, and says nothing
+    else that a grant is about.
     """
 
     agent: str | Reference
@@ -71,6 +72,7 @@ class ComputedPlan:
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
     allow: Grant | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         version=VERSION if version is None else version,
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
-        needs=None if (declared := needs_of(document)) is None else grant_of(declared),
+        needs=grant_of(needs_of(document)),
     )
 
 
@@ -186,9 +188,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     raw = spread(inputs_field)
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
     agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
-    probe = None
-    if _has(node, "anyInput"):
-        probe = compile_inputs({key: raw[key] for key in raw if key != "params"})
+    probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
     templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue")))
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
@@ -199,6 +199,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         graph=graph,
         options=_options(node),
+        is_plain=not (node.keys() & _CHOOSING or any(isinstance(key, Reference) for key in (agent, graph))),
         **of_keys,
     )
 
@@ -215,9 +216,7 @@ def _hedge_queue(hedge: Value) -> Template | None:
 
 def _needs(templates: Iterable[Template | None], singles: Iterable[Value | Reference]) -> frozenset[str]:
     """The nodes that these refer to."""
-    references = [
-        reference for template in templates if template is not None for reference in template.references
-    ]
+    references = [one for template in templates if template is not None for one in template.references]
     references += [single for single in singles if isinstance(single, Reference)]
     return frozenset(reference.node for reference in references if reference.node)
 
@@ -244,6 +243,7 @@ def _repeat_until(value: Value) -> Value | Reference:
 
 
 _PLAIN = NodeOptions()
+_CHOOSING = frozenset({"queue", "hedge", "allow"})
 _OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
 
 
@@ -281,7 +281,7 @@ _KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
     ("queue", "queue", _queue),
     ("fallback", "fallback", lambda value: compile_inputs({"fallback": value})),
     ("hedge", "hedge_queue", _hedge_queue),
-    ("allow", "allow", lambda value: None if value is None else grant_of(value)),
+    ("allow", "allow", grant_of),
     ("label", "label", lambda value: value if isinstance(value, str) else None),
     ("console", "console", lambda value: value),
     ("filterParams", "filter_params", lambda value: {} if value is None else value),

@@ -48,6 +48,10 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
 from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
+from perdure.engine.steering.apply import Steersman
+from perdure.engine.steering.decisions import Survey
+from perdure.engine.steering.request import Steering
+from perdure.engine.steering.survey import survey
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 
@@ -96,6 +100,7 @@ class Scheduler:
         self.answers = CallAnswers(board, self.nodes, self.nested)
         self.graphs = GraphLifecycle(board, rules, self.nodes, fetches, events)
         self.values = ValueArrivals(board, fetches, self.nodes, self.graphs, events)
+        self._steersman = Steersman(board, rules, self.nodes, self.graphs, self.values, fetches)
         events.opened, events.idle, events.ended = self.graphs.begin, self.graphs.proceed, self.nested.over
 
     @property
@@ -141,6 +146,21 @@ class Scheduler:
                 self._abort()
             case _:
                 assert_never(event)
+        return self._commands()
+
+    def survey(self, request: Steering) -> Survey:
+        """What a change means for each node of the run as it is. Raises GraphError, UsageError."""
+        return survey(self.board, self.rules, request)
+
+    def steer(self, survey: Survey, now_ms: int) -> list[Command]:
+        """Changes the run between two events, as a survey of it says; the commands that follow.
+
+        Raises UsageError where it refuses a node, and then has changed nothing.
+        """
+        survey.check()
+        self.board.clock.now_ms = now_ms
+        self.board.fuel.refill()
+        self._steersman.apply(survey)
         return self._commands()
 
     def _end_pause(self, call: int) -> None:

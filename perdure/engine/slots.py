@@ -73,6 +73,8 @@ class Slots:
     nesting: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
     # limited label, or None for all others; no lane is ever empty
     lanes: dict[str | None, Lane] = field(default_factory=dict[str | None, Lane])
+    # tickets of paused nodes: in no lane, and none of them starts
+    parked: list[Ticket] = field(default_factory=list[Ticket])
     _number: int = 0
 
     @property
@@ -80,10 +82,16 @@ class Slots:
         """Whether no slot is left."""
         return self.running >= self.concurrency
 
-    def push(self, run: int, node: str, priority: float, label: str | None) -> None:
-        """Queues a node behind all of the same or a higher priority."""
+    def push(
+        self, run: int, node: str, priority: float, label: str | None, *, is_paused: bool = False
+    ) -> None:
+        """Queues a node behind all of the same or a higher priority; one that is paused does not start."""
         self._number += 1
-        self._insert(Ticket(run, node, priority, label, self._number))
+        ticket = Ticket(run, node, priority, label, self._number)
+        if is_paused:
+            self.parked.append(ticket)
+        else:
+            self._insert(ticket)
 
     def take_at_once(self, label: str | None) -> bool:
         """Counts a node as running without queuing it, where nothing is queued and it may run."""
@@ -179,12 +187,16 @@ class Slots:
 
     def drop(self, runs: Container[int]) -> None:
         """Takes all nodes of these graph runs out of the queue."""
-        kept = [ticket for ticket in self.tickets() if ticket.run not in runs]
+        self.parked = [ticket for ticket in self.parked if ticket.run not in runs]
+        kept = [ticket for ticket in self._queued() if ticket.run not in runs]
         self.lanes = {}
         for ticket in kept:
             self._insert(ticket)
 
     def tickets(self) -> list[Ticket]:
         """Everything queued, in order of arrival."""
+        return sorted([*self._queued(), *self.parked], key=lambda ticket: ticket.number)
+
+    def _queued(self) -> list[Ticket]:
         pending = [ticket for lane in self.lanes.values() for ticket in lane.tickets()]
         return sorted(pending, key=lambda ticket: ticket.number)

@@ -1,8 +1,7 @@
 """A run written down between two events, and restored: for continue-as-new and for segments.
 
-A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the
-values of the run and copies none; each document is there once, and only what differs from a fresh
-start is written.
+A snapshot is plain data (values of the language, so UNDEFINED may be among them). It refers to the values of
+the run and copies none; each document is there once, and only what differs from a fresh start is written.
 
 Invariants
     The restored run answers every further event as the first one would have: same commands, same
@@ -81,6 +80,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "known": board.resolved.written(),
         **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
+        **({"paused": [*board.paused]} if board.paused else {}),
     }
 
 
@@ -127,9 +127,9 @@ def _restored(
     for run in board.runs.values():  # those around a graph come before it
         run.grant = rules.authority.of(run, board.runs)
     board.recount()
+    board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
-        plan = board.runs[number].plan.computed[name]
-        board.slots.push(number, name, plan.priority, plan.label)
+        board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
     return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
 

@@ -49,6 +49,17 @@ OWN_NAMES_PREFIX: Final = "perdure."
 
 GRAPH_RUNNERS: Final = ("nestedAgent", "mapAgent")
 """The agents that run the graph of their node; others do not look at it."""
+MODEL_AGENTS: Final = (
+    "stringEmbeddingsAgent",
+    "openAIAgent",
+    "openAIFetchAgent",
+    "openAIImageAgent",
+    "anthropicAgent",
+    "geminiAgent",
+    "groqAgent",
+)
+"""The shipped agents that call a model: a call costs something, and changes nothing."""
+
 PERSON_AGENTS: Final = ("textInputAgent", "humanInputAgent")
 """The shipped agents that wait for a person."""
 

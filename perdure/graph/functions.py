@@ -11,7 +11,7 @@ import math
 import re
 from typing import Final
 
-from perdure.errors import FunctionError
+from perdure.errors import FunctionError, SizeExceeded
 from perdure.graph.function_registry import FUNCTIONS, Bound, function
 from perdure.graph.javascript import (
     WHITESPACE,
@@ -19,12 +19,12 @@ from perdure.graph.javascript import (
     number_to_string,
     pair_surrogates,
     parse,
-    stringify,
     to_number,
     to_string,
     trim,
     utf16_slice,
 )
+from perdure.graph.sizes import indented
 from perdure.graph.values import (
     MAX_EXACT_INTEGER,
     UNDEFINED,
@@ -131,7 +131,10 @@ def _values(value: Value) -> Value:
 
 @function("toJSON", on="object", inside=True)
 def _to_json(value: Value) -> Value:
-    return stringify(value, 2)
+    try:
+        return indented(value)
+    except SizeExceeded as error:
+        raise FunctionError(f"toJSON(): {error}") from error
 
 
 @function("jsonParse", on="string")

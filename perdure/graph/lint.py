@@ -32,7 +32,7 @@ def warnings(data: Value, queues: Collection[str] | None = None) -> Iterator[Pro
     """
     for place, node in every_node(data):
         queue = node.get("queue")
-        if queues is not None and _is_literal(queue) and queue not in queues:
+        if queues is not None and _is_literal(queue) and not _is_allowed(queue, queues):
             finding = f"the settings here do not allow the task queue {queue!r}, so the node would fail"
             hint = f"start the run's worker with PERDURE_QUEUES={queue}, or with --queue {queue}"
             yield Problem("queue-not-allowed", f"{place}.queue", finding, hint)
@@ -45,6 +45,10 @@ def warnings(data: Value, queues: Collection[str] | None = None) -> Iterator[Pro
                 place = f"{prefix}nodes.{node_id}"
                 yield from _embedded_references(place, node, nodes)
                 yield from _literal_keys(place, node)
+
+
+def _is_allowed(queue: Value, queues: Collection[str]) -> bool:
+    return queue in queues or ("@*" in queues and isinstance(queue, str) and queue[:1] == "@")
 
 
 def _is_literal(queue: Value) -> bool:

@@ -161,9 +161,9 @@ _COMPUTED: Final[dict[str, Schema]] = {
     },
     "allow": _any(
         "Perdure: all that the call, or the graph inside the node, may use: a list of names for each of "
-        "agents, queues and dynamic. What is not said is refused.",
+        "agents, queues, dynamic, hosts, reads and writes. What is not said is refused.",
         type="object",
-        examples=[{"agents": ["@pure", "fetchAgent"]}],
+        examples=[{"agents": ["@pure", "fetchAgent"], "hosts": ["api.example.com"]}],
     ),
     "placement": {
         "description": "Perdure: `local` calls the agent in the worker that advances the run, which is quick "

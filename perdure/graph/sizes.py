@@ -27,7 +27,8 @@ from typing import Any, Final
 from perdure.errors import SizeExceeded
 from perdure.graph.binary import size_of_binary
 from perdure.graph.deferred import BINARY_KINDS, BlobRef, Composite, Concat, Merged
-from perdure.graph.values import Value
+from perdure.graph.javascript import stringify
+from perdure.graph.values import Undefined, Value, is_dict, is_list
 
 MAX_VALUE_BYTES: Final = 64_000_000
 """Bytes of one value: of what a node is called with, and of what it gives."""
@@ -138,3 +139,26 @@ def joined_text(texts: Iterable[str], separator: str = "") -> str:
         if total > MAX_VALUE_BYTES:
             raise SizeExceeded(total, MAX_VALUE_BYTES)
     return separator.join(parts)
+
+
+def indented(value: Value) -> str | Undefined:
+    """``JSON.stringify(value, null, 2)``. Raises SizeExceeded for more than a value may have.
+
+    Each line begins with two spaces for every level, so that a deep list of 2 MB has 800 MB as lines. The
+    size is added up before anything is written.
+    """
+    size = 0
+    level: list[Value] = [value]
+    depth = 1
+    while level:
+        inner: list[Value] = []
+        for part in level:
+            if is_dict(part) or is_list(part):
+                size += (len(part) + 1) * 2 * depth
+                inner += part.values() if is_dict(part) else part
+            elif isinstance(part, str):
+                size += len(part)
+        if size > MAX_VALUE_BYTES:
+            raise SizeExceeded(size, MAX_VALUE_BYTES)
+        level, depth = inner, depth + 1
+    return stringify(value, 2)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -24,6 +25,7 @@ from perdure.history.nodes import NodeBuilder
 from perdure.history.replay import Replayed
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunRequest, RunResult
+from perdure.workflows.run_shell import RunShell
 
 
 def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
@@ -34,6 +36,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
     scheduler = None if shell is None else shell.view.scheduler()
+    request = _as_changed(request, shell, scheduler)
     _foresee(request, replayed)
     calls = activities(event for history in histories for event in history.events)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
@@ -50,8 +53,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         started=milliseconds(first.event_time),
         ended=None if state is None else milliseconds(last.event_time),
         queue=request.queue,
-        results={} if scheduler is None else _results(scheduler.root),
-        errors={} if scheduler is None else scheduler.root.errors(),
+        **_as_played(shell, scheduler),
         failure=failure,
         cause=_cause(failure, shell and shell.result),
         questions=questions,
@@ -66,6 +68,28 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
+
+
+def _as_played(shell: RunShell | None, scheduler: Scheduler | None) -> dict[str, Any]:
+    """What only the replay of the run knows of it as a whole."""
+    if shell is None or scheduler is None:
+        return {}
+    return {
+        "results": _results(scheduler.root),
+        "errors": scheduler.root.errors(),
+        "paused": tuple(scheduler.board.paused),
+        "interventions": tuple(shell.steering.interventions),
+    }
+
+
+def _as_changed(request: RunRequest, shell: RunShell | None, scheduler: Scheduler | None) -> RunRequest:
+    """The request as it would be for a run of the graph that people have made of it, with its inputs."""
+    if shell is None or scheduler is None or not shell.steering.interventions:
+        return request
+    root = scheduler.root
+    injects = tuple((name, value) for name, value in root.values.items() if name in root.plan.statics)
+    options = replace(request.options, injects=injects)
+    return replace(request, document=root.plan.document, options=options, state=None)
 
 
 def with_events_only(model: RunModel, table: EventTable) -> RunModel:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from perdure.engine.maps.places import covers
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED
 from perdure.history.model import NodeModel, Phase, RunModel
@@ -105,6 +106,10 @@ def _unsent(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
 
 
 def _queued(model: RunModel, node: NodeModel) -> Cause:
+    place = next((paused for paused in model.paused if covers(paused, node.address)), None)
+    if place is not None:
+        finding = f"{node.address} does not start: {place or 'the run'} was paused by a person"
+        return Cause("held", finding, f"perdure resume {model.id} {place}".rstrip(), node.ready)
     slots, label = model.slots, node.label
     holders = [holder for holder in model.nodes.values() if holder.state == "executing"]
     if slots is not None and label is not None and label in slots.limits:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
@@ -43,7 +43,7 @@ Answer: TypeAlias = AgentCompleted | AgentFailed
 
 _OWN_TYPES: Final = "perdure."
 _LOCAL_MARKER: Final = "core_local_activity"
-_RETRY: Final = re.compile(r"#\d+")
+_RETRY: Final = re.compile(r"#\d+|~\d+$")
 _MARKS: Final = re.compile(r"@\d+|\[\d+\]")
 _ROW: Final = re.compile(r"(.+)\[(\d+)\]")
 _PASS: Final = re.compile(r"(.+)@(\d+)")
@@ -86,8 +86,10 @@ class _Reader:
     async def activity(self, record: ActivityRecord) -> None:
         """One activity that executes agents: a call, or several of a batch."""
         value = UNDEFINED if record.result is None else await self._value(record.result)
-        calls = [call async for call in self._calls(record)]
-        batch = value if len(calls) > 1 and is_list(value) and len(value) == len(calls) else None
+        sent = UNDEFINED if record.input is None else await self._value(record.input)
+        calls = list(_calls(record, sent))
+        is_batch = is_dict(sent) and "calls" in sent and is_list(value) and len(value) == len(calls)
+        batch: Any = value if is_batch else None
         for number, call in enumerate(calls):
             answer = _answer(record, value) if batch is None else decoded(0, batch[number])
             attempt = Attempt(
@@ -102,18 +104,6 @@ class _Reader:
                 failure=answer.message if isinstance(answer, AgentFailed) else None,
             )
             self._add(call, attempt, answer)
-
-    async def _calls(self, record: ActivityRecord) -> AsyncIterator[AgentCall]:
-        sent = UNDEFINED if record.input is None else await self._value(record.input)
-        calls: Sequence[Any] = [sent]
-        shared: Mapping[str, Any] = {}
-        if is_dict(sent) and is_list(sent.get("calls")):
-            calls, shared = sent["calls"], sent.get("shared") or {}
-        for fields in calls:
-            try:
-                yield from_plain(AgentCall, {**shared, **fields})
-            except (MalformedPayload, TypeError):
-                yield AgentCall(agent=record.type, inputs=UNDEFINED, path=record.id)
 
     async def marker(self, event: HistoryEvent) -> None:
         """A segment, or the list of agents, which has the answers of the first one in it."""
@@ -140,6 +130,8 @@ class _Reader:
         state = NodeState.EXECUTING
         if answer is not None:
             state = NodeState.COMPLETED if isinstance(answer, AgentCompleted) else NodeState(answer.state)
+        elif known.state == NodeState.COMPLETED:
+            return  # a second call of the node, which was stopped
         elif self.is_over or attempt.ended is not None:
             state = NodeState.ABORT
         self.table.nodes[address] = replace(
@@ -190,7 +182,7 @@ class _Reader:
             state=state,
             phase=phase_of(NodeState(state)),
             result=result.all.get(name, known.result),
-            failure=result.errors.get(name),
+            failure=result.errors.get(name, known.failure),
         )
 
     def add_outer_nodes(self) -> None:
@@ -236,6 +228,19 @@ class _Reader:
             return unpack(raw, strict=False)
         except MalformedPayload:
             return UNDEFINED
+
+
+def _calls(record: ActivityRecord, sent: Value) -> Iterator[AgentCall]:
+    """The calls of an activity with this input."""
+    calls: Sequence[Any] = [sent]
+    shared: Mapping[str, Any] = {}
+    if is_dict(sent) and is_list(sent.get("calls")):
+        calls, shared = sent["calls"], sent.get("shared") or {}
+    for fields in calls:
+        try:
+            yield from_plain(AgentCall, {**shared, **fields})
+        except (MalformedPayload, TypeError):
+            yield AgentCall(agent=record.type, inputs=UNDEFINED, path=record.id)
 
 
 def _answer(record: ActivityRecord, value: Value) -> Answer | None:

@@ -8,7 +8,7 @@ perdure.graph.deferred.Deferred, which `Run.value` fetches from the store. UNDEF
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.protocol.failures import NodeFailure
+from perdure.protocol.interventions import Intervention
 from perdure.protocol.payloads import RunRequest
 from perdure.protocol.trail import TrailPosition
 
@@ -210,11 +211,12 @@ class RunModel:
     first is missing where the server has removed its history (`is_whole` is then false, and what only that
     one knew is missing). `nodes` are by address: outer graphs before inner ones, rows and passes in their
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
-    their order, and `calls` in the order in which they were answered. `request` is what has started it. It
-    `is_continuing` when its history is so long that it sends no new calls and continues as
-    new soon. `position` is where the replay has arrived in the changes of its last execution, None before it
-    has begun. `problem` says why a history could not be replayed: then `nodes` are those that its events
-    name, with what these say of them, and `transitions` and `calls` are empty.
+    their order, and `calls` in the order in which they were answered. `request` is what has started it. Of a
+    run that people have changed, `graph` is that of now, `interventions` are the changes, and `paused` the
+    places that do not start. It `is_continuing` when its history is so long that it sends no new calls and
+    continues as new soon. `position` is where the replay has arrived in the changes of its last execution,
+    None before it has begun. `problem` says why a history could not be replayed: then `nodes` are those that
+    its events name, with what these say of them, and `transitions` and `calls` are empty.
     Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
@@ -238,6 +240,10 @@ class RunModel:
     transitions: tuple[Transition, ...] = ()
     calls: tuple[AnsweredCall, ...] = ()
     request: RunRequest | None = None
+    paused: Sequence[str] = ()
+    interventions: Sequence[Intervention] = ()
+    paused: Sequence[str] = ()
+    interventions: Sequence[Intervention] = ()
     slots: SlotCounts | None = None
     is_continuing: bool = False
     position: TrailPosition | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -17,12 +17,13 @@ from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
 from perdure.graph.check import modernized
-from perdure.graph.values import Value, is_dict, normalize
+from perdure.graph.values import Value, normalize
 from perdure.history.model import AnsweredCall, RunModel
 from perdure.history.record import record_of
 from perdure.lineage.change import Change, Rerun, rerun_of
 from perdure.lineage.compare import ComparedCall
 from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
+from perdure.lineage.prices import Prices
 from perdure.lineage.record import Record, is_reuse, read_record
 from perdure.protocol.payloads import RunRequest
 from perdure.storage.claim_check import ClaimCheck
@@ -36,8 +37,9 @@ _NUMBERED: Final = re.compile(r"(.+)~\d+")
 class RerunPlan:
     """What a rerun would do: `rows` by node, `calls` one by one. Nothing was started.
 
-    `reused` and `runs` count calls; `seconds` and `tokens` are what those took and used the last time that
-    would not be reused. It `is_complete` if all is known: no call follows from one that would be executed.
+    `reused` and `runs` count calls; `seconds`, `tokens` and `money` are what those took, used and cost the
+    last time that would not be reused. It `is_complete` if all is known: no call follows from one that would
+    be executed.
     """
 
     run: str
@@ -48,13 +50,16 @@ class RerunPlan:
     is_complete: bool
     seconds: float
     tokens: float
+    money: float = 0.0
     problem: str = ""
 
 
-async def planned(model: RunModel, change: Change, claims: ClaimCheck) -> RerunPlan:
+async def planned(
+    model: RunModel, change: Change, claims: ClaimCheck, prices: Prices | None = None
+) -> RerunPlan:
     """What a rerun would do. Raises UsageError and GraphError, as `prepared`."""
     rerun, earlier = await prepared(model, change, claims)
-    calls = [(call.command.key, _earlier(call)) for call in model.calls]
+    calls = [(call.command.key, _earlier(call, prices or Prices())) for call in model.calls]
     costs = {entry.position: entry.seconds for entry in earlier.entries}
     before = {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
     failures = {node.address: node.failure for node in model.nodes.values() if node.failure is not None}
@@ -74,6 +79,7 @@ async def planned(model: RunModel, change: Change, claims: ClaimCheck) -> RerunP
         is_complete=forecast.finish is not None,
         seconds=sum(row.seconds for row in rows),
         tokens=sum(row.tokens for row in rows),
+        money=sum(row.money for row in rows),
         problem=forecast.problem,
     )
 
@@ -109,7 +115,21 @@ async def start_rerun(
     Raises what `prepared` raises, RunConflict for an `id` that is in use, ConnectionFailed.
     """
     rerun, _ = await prepared(model, change, claims)
-    request = await _request(model, rerun, claims)
+    return await start_prepared(temporal, model, rerun, claims, {}, id=id, local=local)
+
+
+async def start_prepared(
+    temporal: Client,
+    model: RunModel,
+    rerun: Rerun,
+    claims: ClaimCheck,
+    more: Mapping[str, Value],
+    *,
+    id: str | None = None,
+    local: bool,
+) -> str:
+    """The same, of a rerun that was prepared; `more` is said in the request about the reuse."""
+    request = await _request(model, rerun, claims, more)
     memo = {"rerunOf": model.id, "root": _root(model.id)}
     for number in count(2):
         new = id or f"{_root(model.id)}~{number}"
@@ -131,11 +151,13 @@ def _root(id: str) -> str:
     return match[1] if match else id
 
 
-async def _request(model: RunModel, rerun: Rerun, claims: ClaimCheck) -> RunRequest:
+async def _request(
+    model: RunModel, rerun: Rerun, claims: ClaimCheck, more: Mapping[str, Value]
+) -> RunRequest:
     assert model.request is not None
     written, handles = rerun.record.written()
     record = await claims.keep(written)
-    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles}
+    reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles, **more}
     request = replace(model.request, document=rerun.document, options=rerun.options, reuse=reuse)
     return await with_stored_values(replace(request, indexes_questions=False), claims)
 
@@ -158,31 +180,20 @@ async def _fetched(fetch: Fetch, claims: ClaimCheck) -> Event:
         return AgentFailed(fetch.call, str(error), final=True)
 
 
-def _earlier(call: AnsweredCall) -> EarlierCall:
-    return EarlierCall(call.command, (call.ended - call.started) / 1000, tokens_of(call.result))
+def _earlier(call: AnsweredCall, prices: Prices) -> EarlierCall:
+    spent = prices.spent(call.result, call.command.params)
+    return EarlierCall(call.command, (call.ended - call.started) / 1000, spent.tokens, spent.money)
 
 
-def tokens_of(result: Value) -> float:
-    """The tokens that a model has counted for its answer, 0 where it says nothing of them."""
-    usage = result.get("usage") if is_dict(result) else None
-    if not is_dict(usage):
-        return 0
-    total = usage.get("total_tokens")
-    if isinstance(total, int | float):
-        return float(total)
-    names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
-    counts = [usage.get(name) for name in names]
-    return float(sum(count for count in counts if isinstance(count, int | float)))
-
-
-def compared_calls(model: RunModel) -> dict[str, ComparedCall]:
+def compared_calls(model: RunModel, prices: Prices) -> dict[str, ComparedCall]:
     """The calls of a run by their position, to compare them with those of another; the last of several."""
-    return {
-        call.command.key: ComparedCall(
-            call.command,
-            call.result,
-            0.0 if call.recalled is not None else (call.ended - call.started) / 1000,
-            0.0 if call.recalled is not None else tokens_of(call.result),
-        )
-        for call in model.calls
-    }
+    return {call.command.key: _compared(call, prices) for call in model.calls}
+
+
+def _compared(call: AnsweredCall, prices: Prices) -> ComparedCall:
+    """A call that was answered by a record took nothing, and cost nothing."""
+    if call.recalled is not None:
+        return ComparedCall(call.command, call.result)
+    spent = prices.spent(call.result, call.command.params)
+    seconds = (call.ended - call.started) / 1000
+    return ComparedCall(call.command, call.result, seconds, spent.tokens, spent.money)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from perdure.engine.messages import RunAgent
-from perdure.graph.fields import PERDURE_COMPUTED_KEYS, is_computed
+from perdure.engine.steering.difference import OPTION_KEYS
+from perdure.graph.fields import is_computed
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 from perdure.lineage.documents import PlacedNode, placed_nodes
 from perdure.lineage.fingerprint import address_of
-
-HOW_KEYS: Final = frozenset(
-    (*PERDURE_COMPUTED_KEYS, "timeout", "retry", "priority", "label", "console", "isResult")
-)
-"""Keys of a node that say how it is executed or shown, and not what its result is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ def _changed(before: PlacedNode, after: PlacedNode) -> GraphDifference:
         return GraphDifference(after.address, "")
     if not is_computed(before.node) and not is_computed(after.node):
         return GraphDifference(after.address, "value", keys)
-    return GraphDifference(after.address, "how" if HOW_KEYS.issuperset(keys) else "what", keys)
+    return GraphDifference(after.address, "how" if OPTION_KEYS.issuperset(keys) else "what", keys)
 
 
 def _differing(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[str]:
@@ -65,6 +60,7 @@ class ComparedCall:
     result: Value
     seconds: float = 0.0
     tokens: float = 0.0
+    money: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class CallDifference:
 
     `kind` is equal; inputs (they differ, and so does the result), absorbed (they differ, and the result does
     not), own (only the result differs), first or second (only that run has it). `at` is where the results
-    begin to differ. `seconds` and `tokens` are those of both runs.
+    begin to differ. `seconds`, `tokens` and `money` are those of both runs.
     """
 
     position: str
@@ -81,6 +77,7 @@ class CallDifference:
     at: str = ""
     seconds: tuple[float, float] = (0.0, 0.0)
     tokens: tuple[float, float] = (0.0, 0.0)
+    money: tuple[float, float] = (0.0, 0.0)
 
 
 def call_differences(
@@ -125,15 +122,26 @@ def _partners(first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCa
 
 
 def _compared(position: str, first: ComparedCall | None, second: ComparedCall | None) -> CallDifference:
-    seconds = (0.0 if first is None else first.seconds, 0.0 if second is None else second.seconds)
-    tokens = (0.0 if first is None else first.tokens, 0.0 if second is None else second.tokens)
+    kind, at = _kind(first, second)
+    return CallDifference(
+        position,
+        kind,
+        at,
+        seconds=(0.0 if first is None else first.seconds, 0.0 if second is None else second.seconds),
+        tokens=(0.0 if first is None else first.tokens, 0.0 if second is None else second.tokens),
+        money=(0.0 if first is None else first.money, 0.0 if second is None else second.money),
+    )
+
+
+def _kind(first: ComparedCall | None, second: ComparedCall | None) -> tuple[str, str]:
+    """How two calls differ, and where their results begin to."""
     if first is None or second is None:
-        return CallDifference(position, "second" if first is None else "first", "", seconds, tokens)
+        return "second" if first is None else "first", ""
     is_same_work = _work(first.command) == _work(second.command)
     at = first_difference(first.result, second.result)
     if at is None:
-        return CallDifference(position, "equal" if is_same_work else "absorbed", "", seconds, tokens)
-    return CallDifference(position, "own" if is_same_work else "inputs", at, seconds, tokens)
+        return "equal" if is_same_work else "absorbed", ""
+    return "own" if is_same_work else "inputs", at
 
 
 def _work(command: RunAgent) -> str:

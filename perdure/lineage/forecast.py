@@ -43,6 +43,7 @@ class EarlierCall:
     command: RunAgent
     seconds: float = 0.0
     tokens: float = 0.0
+    money: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class ForecastCall:
     why: str = ""
     seconds: float = 0.0
     tokens: float = 0.0
+    money: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class ForecastRow:
     why: str = ""
     seconds: float = 0.0
     tokens: float = 0.0
+    money: float = 0.0
 
 
 @dataclass(slots=True)
@@ -137,7 +140,8 @@ class Forecast:
         recalled = self._recall.find(command)
         before = self.earlier.get(command.key) or EarlierCall(command)
         state, why = (RUNS, self._reason(command)) if recalled is None else (REUSED, "")
-        self.calls.append(ForecastCall(command.key, command.agent, state, why, before.seconds, before.tokens))
+        cost = before.seconds, before.tokens, before.money
+        self.calls.append(ForecastCall(command.key, command.agent, state, why, *cost))
         if recalled is not None:
             event = AgentCompleted(command.call, recalled.result)
             self._turns.recall(command.call, recalled.order, event)
@@ -166,7 +170,11 @@ class Forecast:
             if call.state == REUSED:
                 row = replace(row, reused=row.reused + 1)
             else:
-                cost = {"seconds": row.seconds + call.seconds, "tokens": row.tokens + call.tokens}
+                cost = {
+                    "seconds": row.seconds + call.seconds,
+                    "tokens": row.tokens + call.tokens,
+                    "money": row.money + call.money,
+                }
                 row = replace(row, runs=row.runs + 1, why=row.why or call.why, **cost)
             rows[address] = row
         for address in self._unknown():
@@ -186,7 +194,8 @@ class Forecast:
         seconds = row.seconds + sum(call.seconds for call in left)
         tokens = row.tokens + sum(call.tokens for call in left)
         why = row.why or "it depends on a result that is not there yet"
-        return replace(row, is_unknown=True, why=why, seconds=seconds, tokens=tokens)
+        money = row.money + sum(call.money for call in left)
+        return replace(row, is_unknown=True, why=why, seconds=seconds, tokens=tokens, money=money)
 
     def _unknown(self) -> Iterator[str]:
         """The addresses of nodes with agents of which it is not decided yet whether and how they run."""

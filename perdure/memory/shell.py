@@ -47,6 +47,7 @@ from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.human_tasks import MemoryHumanTasks
+from perdure.policy.grant import Grant
 from perdure.protocol.failures import FailureLog
 from perdure.protocol.idempotency import work_key
 from perdure.protocol.numpy_arrays import from_python, with_arrays
@@ -275,6 +276,7 @@ class MemoryShell:
             attempt=attempt,
             idempotency_key=key,
             settings=self.environment.settings,
+            grant=Grant() if command.grant is None else Grant.read(command.grant),
             log=self.environment.console,
             local_models=self.environment.local_models,
             **streams,

@@ -14,7 +14,9 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from perdure.engine.granting.authority import not_granted
 from perdure.errors import AgentError, FinalError
+from perdure.policy.grant import Grant
 
 _WIDE = ("/", "/home", "/root", "/Users", "/opt", "/srv", "/mnt", "/media", "/tmp", "/var", "/private")
 _OF_THE_SYSTEM = {
@@ -47,6 +49,13 @@ def locate(root: Path, folder: str, name: str) -> tuple[str, list[str]]:
         f"{_shown(os.path.join(folder, name))} is not inside the folder for files",
         hint="give a path below it; the worker chooses the folder with PERDURE_FILE_ROOT",
     )
+
+
+def check_grant(grant: Grant, kind: str, parts: list[str]) -> None:
+    """Raises NotGranted where a file with these parts below the root may not be touched (reads, writes)."""
+    clause = grant.path_refusal(kind, parts)
+    if clause is not None:
+        raise not_granted(kind, "/".join(parts), clause)
 
 
 def read(root: Path, path: str, parts: list[str], limit: int) -> bytes:

@@ -12,16 +12,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 import httpx2
 
+from perdure.engine.granting.authority import not_granted
 from perdure.errors import AgentError, FinalError, TransientError
 from perdure.net.name_lookup import LOOKUP_TIMEOUT_S, look_up
 from perdure.net.response_head import trace
+from perdure.policy.grant import Grant
 
 if TYPE_CHECKING:
     import ssl
@@ -33,30 +35,20 @@ MAX_SILENT_STREAM_BYTES = 1_000_000
 
 
 # Python calls these global, and so does IANA for some; each leads, or may lead, inside.
-_INSIDE_4 = tuple(
-    map(
-        IPv4Network,
-        (
-            "100.64.0.0/10",  # carrier-grade NAT
-            "168.63.129.16/32",  # Azure's metadata and DNS
-            "192.0.0.0/24",  # protocol assignments
-            "192.88.99.0/24",  # 6to4 relays
-            "224.0.0.0/4",  # multicast
-            "240.0.0.0/4",  # reserved, broadcast
-        ),
-    )
+_INSIDE_4 = (
+    IPv4Network("100.64.0.0/10"),  # carrier-grade NAT
+    IPv4Network("168.63.129.16/32"),  # Azure's metadata and DNS
+    IPv4Network("192.0.0.0/24"),  # protocol assignments
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv4Network("224.0.0.0/4"),  # multicast
+    IPv4Network("240.0.0.0/4"),  # reserved, broadcast
 )
 _OUTSIDE_6 = IPv6Network("2000::/3")
-_INSIDE_6 = tuple(
-    map(
-        IPv6Network,
-        (
-            "2001::/23",  # Teredo (2001::/32) and other protocol assignments
-            "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4: carries any IPv4 address
-            "3fff::/20",  # documentation
-        ),
-    )
+_INSIDE_6 = (
+    IPv6Network("2001::/23"),  # Teredo (2001::/32) and other protocol assignments
+    IPv6Network("2001:db8::/32"),  # documentation
+    IPv6Network("2002::/16"),  # 6to4: carries any IPv4 address
+    IPv6Network("3fff::/20"),  # documentation
 )
 
 
@@ -114,20 +106,24 @@ def _place(text: str) -> tuple[str, int | None]:
 
 @dataclass(frozen=True)
 class Guard:
-    """What may be reached: the public internet, and `allowed` (host, port or None for any)."""
+    """What may be reached: the public internet, and `allowed` (host, port or None for any), of all this what
+    the call is granted. `trusted` places are the operator's: a grant says nothing of them.
+    """
 
     allowed: frozenset[tuple[str, int | None]] = frozenset()
+    grant: Grant = field(default_factory=Grant)
+    trusted: frozenset[tuple[str, int | None]] = frozenset()
 
     @classmethod
-    def of(cls, hosts: Iterable[str]) -> Guard:
+    def of(cls, hosts: Iterable[str], grant: Grant | None = None) -> Guard:
         """The guard that lets `hosts` through, as `Settings.allow_hosts` writes them."""
-        return cls(frozenset(map(_place, hosts)))
+        return cls(frozenset(map(_place, hosts)), Grant(hosts=grant.hosts) if grant else Grant())
 
     def trusting(self, url: str) -> Guard:
         """This guard, letting through the host and port of `url` as well: it is the operator's."""
         parsed = httpx2.URL(url)
         place = (_host(parsed), parsed.port or PORTS.get(parsed.scheme))
-        return replace(self, allowed=self.allowed | {place})
+        return replace(self, allowed=self.allowed | {place}, trusted=self.trusted | {place})
 
     def check(self, url: str | httpx2.URL) -> httpx2.URL:
         """`url`, parsed. Raises FinalError for what no address could make right."""
@@ -148,6 +144,9 @@ class Guard:
         if parsed.port is not None and not 0 < parsed.port < 65_536:
             raise FinalError(f"{str(url)[:200]!r} has port {parsed.port}: ports are 1 to 65535")
         port = parsed.port or PORTS[parsed.scheme]
+        clause = self.grant.host_refusal(_host(parsed))
+        if clause is not None and (_host(parsed), port) not in self.trusted:
+            raise not_granted("hosts", _host(parsed), clause)
         if port not in PORTS.values() and not self._allows(_host(parsed), port):
             raise _refused(_host(parsed), port, f"port {port} is neither 80 nor 443")
         return parsed

@@ -22,7 +22,7 @@ path.condition{stroke-dasharray:5 4}
 path.update{stroke-dasharray:2 3}
 g{--fill:light-dark(#f8f9fb,#23262b);--border:light-dark(#b6bcc6,#5b6370);--text:light-dark(#1f2328,#dfe3e8)}
 """
-_HTML_STYLE: Final = """\
+HTML_STYLE: Final = """\
 :root{color-scheme:light dark}
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem}
 body{background:light-dark(#fff,#16181c);color:light-dark(#1f2328,#dfe3e8)}
@@ -60,7 +60,7 @@ def html(drawn: Picture, title: str, states: Mapping[str, str] | None = None) ->
     table = f"<table><tr><th>node<th>state{rows}</table>\n" if rows else ""
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(line(title))}</title>\n'
-        f"<style>{_HTML_STYLE}</style>\n<h1>{escape(line(title))}</h1>\n"
+        f"<style>{HTML_STYLE}</style>\n<h1>{escape(line(title))}</h1>\n"
         f"<figure>{svg(drawn, states)}</figure>\n{table}</html>"
     )
 

@@ -18,7 +18,7 @@ Rejected
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeGuard
 
@@ -43,7 +43,9 @@ _FREE: Final[Clauses] = frozenset()
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The clauses for each kind: `agents` that may be called, task `queues` that nodes may name besides the
-    run's own, and what data may choose (`dynamic`: AGENT, GRAPH).
+    run's own, what data may choose (`dynamic`: AGENT, GRAPH), `hosts` that agents may reach ("*.example.com"
+    for all below one), and folders of the worker's folder for files that they may read and write ("." for
+    all of it).
 
     Without arguments it allows everything.
     """
@@ -51,11 +53,15 @@ class Grant:
     agents: Clauses = _FREE
     queues: Clauses = _FREE
     dynamic: Clauses = _FREE
+    hosts: Clauses = _FREE
+    reads: Clauses = _FREE
+    writes: Clauses = _FREE
 
     @classmethod
-    def of(cls, agents: Iterable[str] = (), queues: Iterable[str] = (), dynamic: Iterable[str] = ()) -> Grant:
-        """What allows these names, and nothing that is not named: without arguments, nothing at all."""
-        return cls(*(_minimal([frozenset(names)]) for names in (agents, queues, dynamic)))
+    def of(cls, *names: Iterable[str], **more: Iterable[str]) -> Grant:
+        """What allows these names, by kind, and nothing else: without arguments, nothing at all."""
+        known = {**dict(zip(GRANT_KINDS, names, strict=False)), **more}
+        return cls(**{kind: _minimal([frozenset(known.get(kind, ()))]) for kind in GRANT_KINDS})
 
     @classmethod
     def read(cls, data: Any) -> Grant:
@@ -79,6 +85,18 @@ class Grant:
         """Whether something of another kind than agents is allowed."""
         return all(name in clause for clause in getattr(self, kind))
 
+    def host_refusal(self, host: str) -> frozenset[str] | None:
+        """The clause that does not allow agents to reach this host, None if all do."""
+        name = host.lower().removesuffix(".")
+        refusing = (clause for clause in self.hosts if not any(_is_host(name, known) for known in clause))
+        return min(refusing, key=sorted, default=None)
+
+    def path_refusal(self, kind: str, parts: Sequence[str]) -> frozenset[str] | None:
+        """The clause of `reads` or `writes` that does not allow the file at this path, None if all do."""
+        clauses: Clauses = getattr(self, kind)
+        refusing = (clause for clause in clauses if not any(_is_below(parts, folder) for folder in clause))
+        return min(refusing, key=sorted, default=None)
+
     def refusing(self, kind: str, name: str, *, is_pure: bool = False) -> frozenset[str]:
         """The clause that does not allow it, the first in alphabetical order."""
         clauses: Clauses = getattr(self, kind)
@@ -88,6 +106,21 @@ class Grant:
     def is_within(self, other: Grant) -> bool:
         """Whether this allows nothing that `other` does not, whatever PURE stands for."""
         return meet(self, other) == self
+
+
+@lru_cache(maxsize=1024)
+def with_any_choice(grant: Grant) -> Grant:
+    """This grant where data may choose anything that it allows."""
+    return replace(grant, dynamic=_FREE)
+
+
+def _is_host(name: str, known: str) -> bool:
+    return name == known or (known.startswith("*.") and name.endswith(known[1:]))
+
+
+def _is_below(parts: Sequence[str], folder: str) -> bool:
+    above = [] if folder == "." else folder.split("/")
+    return list(parts[: len(above)]) == above
 
 
 def is_mapping(data: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -20,7 +20,13 @@ POLICY_FORMAT: Final = 1
 
 POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles")
 NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
-_LISTED_NAME: Final = re.compile(r"[^\s*@][^\s*]*")
+_FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "hosts": (re.compile(r"(\*\.)?[a-z0-9_:-]+(\.[a-z0-9_-]+)*"), "write api.example.com or '*.example.com'"),
+    "reads": (re.compile(r"\.|[^\s*/.][^\s*/]*(/[^\s*/.][^\s*/]*)*"), "write a folder such as data/in, or ."),
+    "": (re.compile(r"[^\s*@][^\s*]*"), "write it without spaces and *; '*' alone stands for all"),
+}
+"""What names of each kind look like, with a hint; "" for all others."""
+
 CHOICES: Final = (AGENT, GRAPH)
 _FROM: Final = "from"
 
@@ -75,38 +81,37 @@ class _Reader:
                 self.wrong(inner, f"{_quoted(key)} is an unknown key", hint_of_key)
         return data
 
-    def names(self, place: str, data: Any, *, sets: bool) -> frozenset[str]:
-        """A list of names; with `sets`, `@pure` and groups may be among them."""
+    def names(self, place: str, data: Any, kind: str) -> frozenset[str]:
+        """A list of names of this kind; `@pure` and groups may be among agents."""
         hint = "write a list, such as [copyAgent]; [] for none, ['*'] for all"
         if not isinstance(data, list):
             self.wrong(place, f"{_shown(place)} is a list of names", hint)
             return frozenset()
         names: set[str] = set()
         for index, name in enumerate(cast("list[Any]", data)):
-            names |= self._name(_inside(place, index), name, sets)
+            names |= self._name(_inside(place, index), name, kind)
         return frozenset(names)
 
-    def _name(self, place: str, name: Any, sets: bool) -> frozenset[str]:
+    def _name(self, place: str, name: Any, kind: str) -> frozenset[str]:
+        form, hint = _FORMS.get("reads" if kind == "writes" else kind, _FORMS[""])
         if not isinstance(name, str):
             self.wrong(place, f"a name is a string, not {_quoted(name)}", "quote it")
-        elif name == ANY or (sets and name == PURE):
+        elif name == ANY or (kind == "agents" and name == PURE):
             return frozenset([name])
-        elif ANY in name:
-            self.wrong(place, f"{_quoted(name)} has a * inside a name", "name each, or write '*' for all")
-        elif sets and name[:1] == "@":
+        elif kind == "agents" and name[:1] == "@":
             if name[1:] in self.groups:
                 return self.groups[name[1:]]
             there = ", ".join(f"@{group}" for group in ("pure", *self.groups))
             self.wrong(place, f"{_quoted(name)} is an unknown group", f"there are {there}")
-        elif not _LISTED_NAME.fullmatch(name):
-            self.wrong(place, f"{_quoted(name)} is not a name", "write it without spaces")
+        elif not form.fullmatch(name):
+            self.wrong(place, f"{_quoted(name)} cannot be one of {kind}", hint)
         else:
             return frozenset([name])
         return frozenset()
 
     def chosen(self, place: str, data: Any) -> frozenset[str]:
         """The list `dynamic`."""
-        names = self.names(place, data, sets=False)
+        names = self.names(place, data, "dynamic")
         for name in sorted(names.difference(CHOICES, [ANY])):
             self.wrong(place, f"data may not choose {_quoted(name)}", f"there are {', '.join(CHOICES)}")
         return names
@@ -119,10 +124,8 @@ class _Reader:
         for kind in GRANT_KINDS:
             if kind in data:
                 inner = _inside(place, kind)
-                names = self.chosen(inner, data[kind]) if kind == "dynamic" else None
-                members[kind] = (
-                    self.names(inner, data[kind], sets=kind == "agents") if names is None else names
-                )
+                read = self.chosen(inner, data[kind]) if kind == "dynamic" else None
+                members[kind] = self.names(inner, data[kind], kind) if read is None else read
         return members
 
 
@@ -146,8 +149,10 @@ def grant_problems(place: str, data: Any) -> Iterator[Problem]:
         yield Problem("allow", where, finding, hint)
 
 
-def grant_of(data: Any) -> Grant:
-    """The grant that a graph names. What is wrong with it allows nothing."""
+def grant_of(data: Any) -> Grant | None:
+    """The grant that a graph names, None where it names none. What is wrong with it allows nothing."""
+    if data is None:
+        return None
     reader = _Reader()
     members = reader.members("", data)
     return NOTHING if reader.findings else Grant.of(**members)
@@ -176,7 +181,7 @@ def _read_groups(reader: _Reader, data: Any) -> None:
     for group, names in reader.mapping("groups", data, None, "write groups: {NAME: [agent]}").items():
         if group == PURE[1:]:
             reader.wrong(f"groups.{group}", f"{PURE} has its meaning already", "choose another name")
-        reader.groups[str(group)] = reader.names(f"groups.{group}", names, sets=True)
+        reader.groups[str(group)] = reader.names(f"groups.{group}", names, "agents")
 
 
 def _profiles(reader: _Reader, data: Any) -> dict[str, Grant]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
@@ -17,6 +17,9 @@ from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
 from perdure.policy.grant import Grant, meet
 from perdure.protocol.records import from_plain
+
+HOST_QUEUES: Final = "@*"
+"""Among the queues that graphs may name: those of all hosts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class AgentRegistry:
     """The agents that the worker of a run knows, as the activity DIRECTORY lists them.
 
     `human` agents wait for a person; `queues` maps agents to the task queue that they are declared with;
-    `allowed_queues` are those that nodes may name in addition to these, "*" for any; None, of workers of
+    `allowed_queues` are those that nodes may name in addition to these, "*" for any, "@*" for those of all
+    hosts; None, of workers of
     earlier versions, allows any.
     `local_activities` is the setting, `store` says whether there is one; `filters` are the fields of
     a FilterScope each. `first` is what the pure agents at the beginning of the run returned: the fields of
@@ -116,9 +120,15 @@ class SchedulerRules(TypedDict):
 
 
 class Placement:
-    """Where the calls of one run go. `bypass_agents` are names that may be no agent's."""
+    """Where the calls of one run go. `bypass_agents` are names that may be no agent's.
 
-    def __init__(self, directory: AgentRegistry, bypass_agents: Sequence[str] = ()) -> None:
+    Of the agents that are not pure, `only` these are called, if it is not None: those of a rerun without
+    effects.
+    """
+
+    def __init__(
+        self, directory: AgentRegistry, bypass_agents: Sequence[str] = (), only: Sequence[str] | None = None
+    ) -> None:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
         self.has_store = directory.store
@@ -131,6 +141,7 @@ class Placement:
         self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
+        self._only = None if only is None else frozenset(only)
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
         self._scopes = [from_plain(FilterScope, scope) for scope in directory.filters]
@@ -175,6 +186,10 @@ class Placement:
             return False
         return not self.filtered(command.agent, command.node, pure=False)
 
+    def is_excluded(self, agent: str) -> bool:
+        """Whether calls of an agent that is not pure are refused."""
+        return self._only is not None and agent not in self._only
+
     def is_local(self, command: RunAgent) -> bool:
         """Whether the call is a local activity of its own: the node says so, and the agent is not pure."""
         return command.options.placement == "local" and not self.is_pure(command)
@@ -190,13 +205,20 @@ class Placement:
         workers of other applications offer in the namespace, on the authority of this one.
         """
         requested = command.options.queue
+        if self.is_excluded(command.agent):
+            finding = f"{command.path}: {command.agent} may have effects, and the record has no answer of it"
+            return FinalError(finding, hint=f"if it may be called again: --call {command.agent}")
         if command.agent.startswith(OWN_NAMES_PREFIX) and command.agent not in self.names:
             return FinalError(f"{command.path}: {command.agent!r} is an activity of Perdure, not an agent")
-        if requested is None or requested == queue or self._allows(requested):
+        if requested is None or self.may_use(requested, queue):
             return None
         return FinalError(
             f"{command.path}: graphs may not use the task queue {requested!r}", hint=_allow(requested)
         )
+
+    def may_use(self, requested: str, queue: str) -> bool:
+        """Whether nodes of a run on this `queue` may name the `requested` one."""
+        return requested == queue or self._allows(requested)
 
     def check_run_queue(self, queue: str) -> None:
         """Raises UsageError where a run may not have its agents on this `queue`.
@@ -213,7 +235,9 @@ class Placement:
     def _allows(self, queue: str) -> bool:
         """Whether the worker allows a queue that is not the run's own."""
         allowed = self._directory.allowed_queues
-        return allowed is None or "*" in allowed or queue in (*allowed, *self._directory.queues.values())
+        if allowed is None or "*" in allowed or (queue[:1] == "@" and HOST_QUEUES in allowed):
+            return True
+        return queue in (*allowed, *self._directory.queues.values())
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""

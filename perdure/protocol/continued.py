@@ -31,6 +31,7 @@ class _State:
     began: int
     bytes: float
     people: _Object = field(default_factory=dict[str, Value])
+    interventions: Sequence[_Object] = ()
     recalled: str = ""
     granted: _Object = field(default_factory=dict[str, Value])
 
@@ -69,6 +70,7 @@ class _Snapshot:
     steps: int = 0
     pause: int | None = None
     put_off: Sequence[tuple[int, str]] = ()
+    paused: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

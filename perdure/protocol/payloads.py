@@ -10,8 +10,9 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.messages import Finish, RunOptions
 from perdure.engine.state import GraphRun
 from perdure.errors import RunFailed
-from perdure.graph.values import Value
+from perdure.graph.values import Value, is_list
 from perdure.protocol.failures import NodeFailure
+from perdure.protocol.interventions import Intervention
 from perdure.protocol.records import INLINE, SPARSE
 
 
@@ -25,7 +26,8 @@ class RunRequest:
     the wire the fields of `options` are inlined among the others.
 
     A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, what
-    its results have in the store (perdure.lineage.record).
+    its results have in the store (perdure.lineage.record). One without effects has `calls` in it, the agents
+    that it may call besides pure ones.
     """
 
     document: Mapping[str, Value]
@@ -36,6 +38,12 @@ class RunRequest:
     state: Mapping[str, Value] | None = None
     indexes_questions: bool = False
     reuse: Mapping[str, Value] | None = None
+
+    @property
+    def only_calls(self) -> Sequence[str] | None:
+        """The agents that may be called besides pure ones, None for all."""
+        calls = None if self.reuse is None else self.reuse.get("calls")
+        return [str(name) for name in calls] if is_list(calls) else None
 
     @property
     def graph(self) -> Mapping[str, Value]:
@@ -226,6 +234,7 @@ class RunStatus:
     `console` are the lines from the number that the caller asked for, `console_offset` the number
     of all lines so far. `streams` are the ends of finished streams; `questions` are open now, and `early`
     are answers to questions to come. `failures` are the first nodes that have failed, inner ones first.
+    `paused` are the places of nodes that do not start, "" for all; `interventions` are changes by people.
     """
 
     name: str = "graph"
@@ -238,6 +247,8 @@ class RunStatus:
     console_offset: int = 0
     early: tuple[Answer, ...] = ()
     failures: tuple[NodeFailure, ...] = ()
+    paused: Sequence[str] = ()
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

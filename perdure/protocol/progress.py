@@ -77,6 +77,17 @@ class RunProgress:
         if self.journal is not None:
             self.journal.begun(scheduler)
 
+    def steered(self, scheduler: Scheduler, replaced: Sequence[tuple[str, str]]) -> None:
+        """The run was changed by a person: nodes are no longer what they were, in these states."""
+        for _, state in replaced:
+            if state in TERMINAL_STATES:
+                self.counts[state] = self.counts.get(state, 1) - 1
+        keys = {key for key, _ in replaced}
+        self.failures.earlier = [failed for failed in self.failures.earlier if failed[0] not in keys]
+        self.trail.steered()
+        if self.journal is not None:
+            self.journal.begun(scheduler)
+
     def called(self, command: RunAgent) -> None:
         """An agent is called."""
         self.trail.called(command)

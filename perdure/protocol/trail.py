@@ -44,6 +44,9 @@ CALL: Final = "call"
 SENT: Final = "sent"
 """A call is on its way: its path, and that after which its activity is named."""
 
+STEERED: Final = "steered"
+"""A person has changed the run."""
+
 LINE: Final = "line"
 """A console line: the path of its call, and its time. The text is among the lines of the console."""
 
@@ -73,6 +76,10 @@ class Trail:
         place = run.key, run.iteration, run.map_index
         failed = node if node.state in FAILED_STATES else None  # its message is not there yet
         self._add((MOVE, *place, name, str(node.state), run.clock.now_ms, failed))
+
+    def steered(self) -> None:
+        """A person has changed the run: who follows it replays the history."""
+        self._add((STEERED,))
 
     def called(self, command: RunAgent) -> None:
         """An agent is called."""

@@ -19,7 +19,9 @@ from perdure.settings.parsers import (
     days,
     deployment_name,
     folder,
+    host_name,
     is_on,
+    labels,
     page_url,
     port,
     seconds,
@@ -61,6 +63,8 @@ class Settings:
     server_idle: float = 600.0
     server_retention: float = 90.0
     server_memory: int = 200
+    host: str = ""
+    labels: tuple[str, ...] = ()
     health_host: str = "127.0.0.1"
     health_port: int | None = None
     concurrency: int = 100
@@ -78,6 +82,7 @@ class Settings:
     store_retention: float = 7.0
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     ui_url: str = ""
+    prices: str = ""
     notify: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     notify_secret: str = field(default="", repr=False)
     smtp: str = field(default="", repr=False)
@@ -168,9 +173,10 @@ _PROVIDERS: Final = {
 VARIABLES: Final = (
     _own("PERDURE_QUEUE", string, "`perdure`", "the task queue of runs and workers that name none"),
     _own("PERDURE_QUEUES", words, "none",
-         "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any"),
+         "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any, `@*` "
+         "for those of all hosts"),
     _own("PERDURE_POLICY", folder, "none",
-         "the policy file of a worker: which agents and task queues its runs may use"),
+         "the policy file of a worker: which agents, task queues, hosts and files its runs may use"),
     _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",
@@ -184,6 +190,9 @@ VARIABLES: Final = (
          "the local model that is used where no provider is configured; `off` uses none"),
     _own("PERDURE_CONCURRENCY", lambda name, text: count(name, text, 1, "calls", 100), "`100`",
          "calls of agents that a worker makes at a time, on each of its queues"),
+    _own("PERDURE_HOST", host_name, "none",
+         "the name of a worker's host, which gets the task queue `@NAME`; `--host` of a worker"),
+    _own("PERDURE_LABELS", labels, "none", "labels of that host, by which `membersAgent` finds it"),
     _own("PERDURE_GRACE", seconds, "`10`", "seconds that agents have to finish when a worker stops"),
     _own("PERDURE_CALL_LIMIT", seconds, "`86400`",
          "seconds for one attempt of a call whose node has no `timeout`"),
@@ -220,6 +229,8 @@ VARIABLES: Final = (
          "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
     _own("PERDURE_UI_URL", page_url, "none",
          "where people open the page of `perdure ui`, for links in notices and in the Temporal UI"),
+    _own("PERDURE_PRICES", string, "none",
+         "a TOML file with what a million tokens of each model cost"),
     _own("PERDURE_NOTIFY", channels, "none",
          "channels for notices of questions, such as `default=https://hooks.example.org/x "
          "leads=mailto:leads@example.org`"),

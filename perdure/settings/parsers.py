@@ -16,6 +16,7 @@ from perdure.graph.human_input import CHANNEL_NAME
 SECRET_PREFIX: Final = "whsec_"
 MIN_SECRET_BYTES: Final = 16
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _ADDRESSES = re.compile(r"mailto:[^@\s,<>]+@[^@\s,<>]+(,[^@\s,<>]+@[^@\s,<>]+)*")
 
 
@@ -153,3 +154,16 @@ def signing_secret(name: str, text: str) -> str:
         finding = f"{name}: a secret is {SECRET_PREFIX} and at least {MIN_SECRET_BYTES} bytes in Base64"
         raise UsageError(finding, hint=f"{name}={SECRET_PREFIX}$(openssl rand -base64 32)", variable=name)
     return text
+
+
+def host_name(name: str, text: str) -> str:
+    """The name of a host, which becomes part of the name of a task queue. Raises UsageError."""
+    if not _NAME.fullmatch(text):
+        expected = "a name of at most 63 letters, digits, dots, dashes and underscores"
+        raise _refused(name, text, expected, "site-3")
+    return text
+
+
+def labels(name: str, text: str) -> tuple[str, ...]:
+    """Labels of a host. Raises UsageError for one that is not a name."""
+    return tuple(host_name(name, word) for word in text.split())

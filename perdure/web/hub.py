@@ -29,6 +29,7 @@ from typing import Any, Final
 from perdure.client import GraphClient
 from perdure.errors import PerdureError
 from perdure.history.model import RunModel
+from perdure.lineage.prices import Prices
 from perdure.runs import Run
 from perdure.web import views
 
@@ -61,8 +62,8 @@ class _Viewer:
 class Watch:
     """A run that is being viewed."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, prices: Prices) -> None:
+        self._run, self._prices = run, prices
         self._viewers: set[_Viewer] = set()
         self._state: dict[str, Any] = {}
         self._model: RunModel | None = None
@@ -135,7 +136,7 @@ class Watch:
 
     def _show(self, model: RunModel) -> bool:
         """Hands the viewers what is new; returns whether anything is."""
-        self._model, state = model, views.state(model)
+        self._model, state = model, views.state(model, self._prices)
         is_changed = state != self._state
         if is_changed:
             self._state = state
@@ -160,8 +161,8 @@ def _difference(seen: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
 class Hub:
     """The watches of one server."""
 
-    def __init__(self, client: GraphClient) -> None:
-        self._client = client
+    def __init__(self, client: GraphClient, prices: Prices | None = None) -> None:
+        self._client, self._prices = client, prices or Prices()
         self._watches: dict[str, Watch] = {}
 
     async def events(self, id: str) -> AsyncGenerator[tuple[str, Any]]:
@@ -172,7 +173,7 @@ class Hub:
                 text = f"{MAX_WATCH_COUNT} runs are being watched, which is as many as may be"
                 yield "error", {"finding": text, "hint": "close a page of another run"}
                 return
-            watch = self._watches[id] = Watch(self._client.get(id))
+            watch = self._watches[id] = Watch(self._client.get(id), self._prices)
         try:
             async with aclosing(watch.events()) as events:
                 async for event in events:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perdure.version import VERSION
-from perdure.web import inbox_api, rerun_api, runs_api
+from perdure.web import inbox_api, rerun_api, runs_api, steering_api
 from perdure.web.answers import as_json
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -64,6 +64,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     },
     "answer": runs_api.ANSWER_BODY,
     "rerun": rerun_api.RERUN_BODY,
+    "steer": steering_api.STEERING_BODY,
 }
 """JSON Schema of the bodies, by the name of the function that serves the route."""
 
@@ -142,7 +143,8 @@ def _operation(route: Route) -> dict[str, Any]:
 async def describe(request: Request) -> Response:
     """This description."""
     del request
-    routes = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *inbox_api.INBOX_ROUTES, *DESCRIPTION_ROUTES]
+    own = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *steering_api.STEERING_ROUTES]
+    routes = [*own, *inbox_api.INBOX_ROUTES, *DESCRIPTION_ROUTES]
     return as_json(document(routes))
 
 

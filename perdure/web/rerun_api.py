@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perdure.errors import UsageError
-from perdure.graph.values import Value, is_dict, is_list
 from perdure.lineage.change import Change
 from perdure.web.answers import as_json
+from perdure.web.bodies import check_members, names, values
 from perdure.web.runs_api import body_of, run_of
 
 _NAMES: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string"}}
@@ -43,40 +43,24 @@ RERUN_BODY: Final[dict[str, Any]] = {
 async def rerun(request: Request) -> Response:
     """Repeats a run with a change: only what depends on it is called. With `dryRun`, what that would be."""
     body = await body_of(request)
-    unknown = body.keys() - RERUN_BODY["properties"].keys()
-    if unknown:
-        raise UsageError(f"unknown member {min(unknown)!r}", hint=", ".join(RERUN_BODY["properties"]))
+    check_members(body, RERUN_BODY)
     change = Change(
-        begin_at=_names(body, "from"),
-        values=_values(body, "set"),
-        graph=_values(body, "graph") or None,
-        renames={old: str(new) for old, new in _values(body, "rename").items()},
-        params=_values(body, "with"),
-        asks_again=_names(body, "askAgain"),
+        begin_at=names(body, "from"),
+        values=values(body, "set"),
+        graph=values(body, "graph") or None,
+        renames={old: str(new) for old, new in values(body, "rename").items()},
+        params=values(body, "with"),
+        asks_again=names(body, "askAgain"),
         force=body.get("force") is True,
     )
     run = run_of(request)
     if body.get("dryRun") is True:
-        return as_json(asdict(await run.plan_rerun(change)))
+        return as_json(asdict(await run.plan_rerun(change, prices=request.app.state.prices)))
     id = body.get("id")
     if not isinstance(id, str | None):
         raise UsageError("id is not a string")
     new = await run.rerun(change, id=id)
     return as_json({"id": new.id, "url": f"/api/v1/runs/{new.id}"}, 201)
-
-
-def _names(body: dict[str, Value], name: str) -> list[str]:
-    value = body.get(name, [])
-    if not is_list(value) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{name} is not a list of strings")
-    return [str(item) for item in value]
-
-
-def _values(body: dict[str, Value], name: str) -> dict[str, Value]:
-    value = body.get(name, {})
-    if not is_dict(value):
-        raise UsageError(f"{name} is not an object")
-    return value
 
 
 RERUN_ROUTES: Final = [Route("/runs/{id}/rerun", rerun, methods=["POST"])]

@@ -18,6 +18,7 @@ from perdure.errors import PerdureError, RunCancelled, RunFailed, UsageError
 from perdure.graph.text.load import load_value
 from perdure.graph.values import Value, is_dict
 from perdure.history.model import RunModel
+from perdure.history.spent import spent_by_node
 from perdure.pictures.picture import picture
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunResult
@@ -149,7 +150,7 @@ def _quoted(text: str) -> str:
 
 async def get(request: Request) -> Response:
     """A run: its state, counts, questions."""
-    return as_json(views.summary(await _shown(request)))
+    return as_json(views.summary(await _shown(request), request.app.state.prices))
 
 
 async def result(request: Request) -> Response:
@@ -186,9 +187,12 @@ async def graph(request: Request) -> Response:
 async def node(request: Request) -> Response:
     """One node: inputs, params, result, attempts, console."""
     run = run_of(request)
-    model = (await run.history()).node(request.path_params["address"])
+    whole = await run.history()
+    model = whole.node(request.path_params["address"])
+    spent = spent_by_node(whole, request.app.state.prices).get(model.address)
     values = {"inputs": model.inputs, "params": model.params, "result": model.result}
-    return as_json(views.node_view(model, {name: await run.value(value) for name, value in values.items()}))
+    known = {name: await run.value(value) for name, value in values.items()}
+    return as_json(views.node_view(model, known, spent))
 
 
 async def explain_node(request: Request) -> Response:

@@ -15,6 +15,8 @@ from perdure.graph.deferred import described
 from perdure.graph.javascript import stringify
 from perdure.graph.values import UNDEFINED, Value
 from perdure.history.model import Attempt, NodeModel, Phase, Question, RunModel
+from perdure.history.spent import spent_by_node, total
+from perdure.lineage.prices import Prices, Spent
 
 STRIP_CELL_COUNT: Final = 100
 """Cells of the strip that stands for the rows of a map."""
@@ -56,15 +58,15 @@ class _Box:
     nodes: list[NodeModel] = field(default_factory=list[NodeModel])
 
 
-def state(model: RunModel) -> dict[str, Any]:
+def state(model: RunModel, prices: Prices | None = None) -> dict[str, Any]:
     """What a page of the run shows at first sight, and follows."""
     lines = model.console[-MAX_CONSOLE_LINE_COUNT:]
     console = [{"address": line.address, "text": line.text, "time": line.time} for line in lines]
-    return {"run": summary(model), "boxes": boxes(model), "console": console}
+    return {"run": summary(model, prices), "boxes": boxes(model), "console": console}
 
 
-def summary(model: RunModel) -> dict[str, Any]:
-    """The run itself: its state, times, counts, questions, failure."""
+def summary(model: RunModel, prices: Prices | None = None) -> dict[str, Any]:
+    """The run itself: its state, times, counts, questions, failure, and what it used and cost."""
     return {
         "id": model.id,
         "name": model.name,
@@ -79,6 +81,7 @@ def summary(model: RunModel) -> dict[str, Any]:
         "cause": None if model.cause is None else asdict(model.cause),
         "errors": dict(model.errors),
         "problem": model.problem,
+        "spent": asdict(total(spent_by_node(model, prices or Prices()))),
         "questions": [question_view(question) for question in model.questions],
     }
 
@@ -219,7 +222,7 @@ def _row_view(row: int, phase: Phase, nodes: Iterable[NodeModel]) -> dict[str, A
     }
 
 
-def node_view(node: NodeModel, values: Mapping[str, Value]) -> dict[str, Any]:
+def node_view(node: NodeModel, values: Mapping[str, Value], spent: Spent | None = None) -> dict[str, Any]:
     """One node, all of it. `values` are its inputs, params and result, with large ones fetched."""
     return {
         "address": node.address,
@@ -237,6 +240,7 @@ def node_view(node: NodeModel, values: Mapping[str, Value]) -> dict[str, Any]:
         "failure": node.failure,
         "console": list(node.console),
         "usage": node.usage,
+        "spent": None if spent is None else asdict(spent),
         "rows": None if node.rows is None else {"total": node.rows.total, "done": node.rows.done},
         **{name: shown_value(value) for name, value in values.items()},
     }

@@ -22,6 +22,7 @@ from perdure.protocol.payloads import RunChanges, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
+from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
 from perdure.protocol.wire import unpack
 from perdure.workflows.host import TemporalHost, now_ms
 from perdure.workflows.run_limits import EndError, ended
@@ -76,7 +77,7 @@ class GraphWorkflow:
             raise EndError(str(error), type="UsageError") from None
         finally:
             shell.close()
-        return await ended(host, self._request, result, shell.has_store)
+        return await ended(host, self._request, result, shell.placement.has_store)
 
     @property
     def shell(self) -> RunShell | None:
@@ -98,6 +99,21 @@ class GraphWorkflow:
         refusal = None if shell is None else shell.human_tasks.refusal(answer)
         if refusal is not None:
             raise UsageError(refusal)
+
+    @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def steer(self, order: SteeringOrder) -> Value:
+        """A person changes the run. The fields of a SteeringReceipt."""
+        await workflow.wait_condition(lambda: self._shell is not None)
+        assert self._shell is not None
+        return to_plain(await self._shell.steering.submit(order))
+
+    @steer.validator
+    def _check_steering(self, order: SteeringOrder) -> None:
+        shell = self._shell
+        if max(len(order.who), len(order.why)) > MAX_NAME_CHARS:
+            raise UsageError("a change names who makes it, and why, in at most 200 characters each")
+        if shell is not None:  # else it is checked when it is applied
+            shell.steering.check(order, shell.view.scheduler())
 
     @workflow.signal(dynamic=True)
     async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
@@ -121,6 +137,22 @@ class GraphWorkflow:
         if self._shell is None:
             return RunProgress(self._request.name).status(None, console_from, [])
         return self._shell.view.status(console_from)
+
+    @workflow.query
+    def graph(self) -> RunGraph:
+        """The graph of the run as it is now."""
+        scheduler = None if self._shell is None else self._shell.view.scheduler()
+        if self._shell is None or scheduler is None:
+            return RunGraph(document=self._request.graph)
+        return self._shell.steering.graph(scheduler)
+
+    @workflow.query
+    def preview(self, order: SteeringOrder) -> SteeringReceipt:
+        """What would become of a change of the run."""
+        shell = self._shell
+        if shell is None:
+            return SteeringReceipt(refusal="the run has not begun")
+        return shell.steering.preview(order, shell.view.scheduler())
 
     @workflow.query
     def changes(self, since: int, console_from: int = 0) -> RunChanges:

@@ -7,10 +7,12 @@ answers inside a workflow, and tests bring a host whose time and history they se
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.exceptions import is_cancelled_exception
 
 from perdure.protocol.names import ASKS_ATTRIBUTE
 
@@ -30,6 +32,13 @@ class Host(Protocol):
 
     def workflow_id(self) -> str:
         """The id of the run."""
+        ...
+
+    def hold_history(self) -> None:
+        """From now on, what is said of the history changes only when something arrives that is an event.
+
+        A live run may handle the result of a local activity one workflow task later than its replay does.
+        """
         ...
 
     def history_events(self) -> int:
@@ -69,8 +78,38 @@ class Host(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _HistorySize:
+    events: int
+    bytes: int
+    suggests_continuing: bool
+
+    @classmethod
+    def now(cls) -> _HistorySize:
+        info = workflow.info()
+        size = info.get_current_history_size()
+        return cls(info.get_current_history_length(), size, info.is_continue_as_new_suggested())
+
+
 class TemporalHost:
-    """The workflow in whose code this runs."""
+    """The workflow in whose code this runs; made in its first workflow task."""
+
+    def __init__(self) -> None:
+        self._seen = _HistorySize.now()
+        self._is_held = False
+
+    def hold_history(self) -> None:
+        """As it was when a timer last fired, or an activity on a task queue last ended."""
+        self._is_held = True
+
+    @property
+    def _history(self) -> _HistorySize:
+        return self._seen if self._is_held else _HistorySize.now()
+
+    def _look(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if not task.cancelled() and not (error is not None and is_cancelled_exception(error)):
+            self._seen = _HistorySize.now()
 
     def now_s(self) -> float:
         """`workflow.now`."""
@@ -86,15 +125,15 @@ class TemporalHost:
 
     def history_events(self) -> int:
         """As the server counts them."""
-        return workflow.info().get_current_history_length()
+        return self._history.events
 
     def history_bytes(self) -> int:
         """As the server counts them."""
-        return workflow.info().get_current_history_size()
+        return self._history.bytes
 
     def suggests_continuing(self) -> bool:
         """By the server's own limits."""
-        return workflow.info().is_continue_as_new_suggested()
+        return self._history.suggests_continuing
 
     def is_patched(self, name: str) -> bool:
         """By a marker in the history."""
@@ -103,6 +142,7 @@ class TemporalHost:
     async def sleep(self, seconds: float, summary: str) -> None:
         """A timer in the history."""
         await workflow.sleep(seconds, summary=summary)
+        self._seen = _HistorySize.now()
 
     def index_audience(self, names: list[str]) -> None:
         """A command in the history."""
@@ -124,7 +164,9 @@ class TemporalHost:
 
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""
-        return workflow.start_activity(name, args=arguments, result_type=RawValue, **options)
+        task = workflow.start_activity(name, args=arguments, result_type=RawValue, **options)
+        task.add_done_callback(self._look)
+        return task
 
     def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""

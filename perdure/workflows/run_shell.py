@@ -1,7 +1,6 @@
 """A run inside a workflow: it carries out the scheduler's commands, and feeds it the answers.
 
-The shell is built once its worker has said which agents there are, with all of its parts at once. It
-decides nothing about the graph: that is perdure.engine's.
+It is built with all of its parts once its worker has said which agents there are. perdure.engine decides.
 """
 
 from __future__ import annotations
@@ -48,8 +47,9 @@ from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_large_sta
 from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
 from perdure.workflows.startup import Startup
+from perdure.workflows.steering import SteeringDesk
 from perdure.workflows.task_budget import WorkflowTaskBudget
-from perdure.workflows.timers import Timers
+from perdure.workflows.timers import Timers, timer_summary
 
 
 class RunShell:
@@ -63,7 +63,9 @@ class RunShell:
         self._began: int = now_ms if state is None else state["began"]
         self.page = startup.directory.page
         directory = narrowed(startup.directory, None if state is None else state.get("granted"))
-        self.placement = Placement(directory, request.options.bypass_agents)
+        self.placement = Placement(directory, request.options.bypass_agents, request.only_calls)
+        if self.placement.orders_locals:
+            host.hold_history()
         self._rules = self.placement.rules(request.queue)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
@@ -76,33 +78,28 @@ class RunShell:
         self._dispatcher = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._budget, self.notify
         )
-        place = host, request, directory, self.placement, self.progress, self._turns
-        self._segments = Segments(*place, self._budget, self.notify, self._send)
+        place = host, request, directory, self.placement, self.progress, self._turns, self._budget
+        self._segments = Segments(*place, self.notify, self._send)
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
         notices = Notices(host, request.name, startup.directory.channels, self.progress, self.notify)
         parts = host, request, startup.directory, self._timers, self.progress
         self.human_tasks = HumanTasks(*parts, self._arrive, self._is_never_asked, notices)
-        self.view = RunView(self.progress, self._segments, self.human_tasks, self._new_scheduler)
+        self.steering = SteeringDesk(request, self.placement, self.progress, self._segments, self.notify)
+        known = self.progress, self._segments, self.human_tasks, self._new_scheduler
+        self.view = RunView(*known, lambda: [*self.steering.interventions])
         self._continuation = Continuation(host, request.options.events, self.notify)
         if startup.first is not None:
             self._segments.take(startup.first, startup.size, now_ms)
 
-    @property
-    def has_store(self) -> bool:
-        """Whether its worker has a store."""
-        return self.placement.has_store
-
     async def run(self, early: Sequence[Answer] = ()) -> RunResult:
-        """Runs to the end, or to where a quota is used up; `early` answers came before it.
-
-        Raises what the scheduler raises.
-        """
+        """Runs to the end, or to a quota; `early` answers came before. Raises what the scheduler raises."""
         self.placement.check_run_queue(self._request.queue)
         result = self._segments.end or await self._play(early)
         if result.failure is not None:
             self.view.scheduler()  # a segment that ended the run knows failed nodes of the outer graph only
             result = replace(result, place=self.progress.place_of(result))
+        await self.steering.end()
         await self.human_tasks.end()
         self.result = result
         return result
@@ -127,8 +124,7 @@ class RunShell:
 
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
-        state = self._request.state
-        if state is None:
+        if (state := self._request.state) is None:
             scheduler = self._new_scheduler()
             return scheduler, scheduler.start(self._now)
         options, observe = self._request.options, self.progress.observe
@@ -158,15 +154,18 @@ class RunShell:
 
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
-        finish, answers, fuel = None, self._segments.answers, scheduler.board.fuel
+        finish, fuel = None, scheduler.board.fuel
         until = fuel.activation_end
         while finish is None and not self._is_blocked() and fuel.used < until:
             event = self._turns.next()
-            if event is None:
+            if event is not None:
+                self.progress.answered(event)
+                then = self._segments.answers.time_of(event)
+                commands = scheduler.handle(event, self._now if then is None else then)
+            elif self.steering.is_waiting:
+                commands = self.steering.apply(scheduler, self._now)
+            else:
                 break
-            self.progress.answered(event)
-            then = answers.time_of(event)
-            commands = scheduler.handle(event, self._now if then is None else then)
             finish = self._carry_out(scheduler, commands)
         return finish
 
@@ -211,19 +210,19 @@ class RunShell:
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way that the next run of the chain would not hear of."""
-        parts = self._dispatcher, self._values, self.human_tasks.notices
+        parts = self._dispatcher, self._values, self.human_tasks.notices, self.steering
         return all(part.is_idle() for part in parts) and not self._budget.is_waiting()
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""
-        await keep_large_state(self._host, scheduler, self.has_store)
+        await keep_large_state(self._host, scheduler, self.placement.has_store)
         request = self._written(scheduler)
-        if len(request.payload.data) > MAX_STATE_BYTES and self.has_store:
+        if len(request.payload.data) > MAX_STATE_BYTES and self.placement.has_store:
             await keep_values(self._host, scheduler)
             request = self._written(scheduler)
         if len(request.payload.data) > MAX_PAYLOAD_BYTES:
             self._continuation.give_up()
-        elif not self._turns.has_next():
+        elif not self._turns.has_next() and self.steering.is_idle():
             self.close()
             upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE  # to the current build
             workflow.continue_as_new(request, initial_versioning_behavior=upgrade)
@@ -237,6 +236,7 @@ class RunShell:
             "bytes": self._budget.total,
             **self.placement.granted(),
             **self.human_tasks.state(),
+            **self.steering.state(),
             **self._segments.state(),
         }
         options = replace(self._request.options, injects=())
@@ -260,7 +260,7 @@ class RunShell:
                 case Fetch():
                     self._values.fetch(command)
                 case StartTimer(call, milliseconds):
-                    self._timers.start(call, milliseconds, scheduler.board.timer_summary(call))
+                    self._timers.start(call, milliseconds, timer_summary(scheduler.board, call))
                 case CancelCall(call):
                     self._drop(call)
                 case Console(path, text):
@@ -283,7 +283,7 @@ class RunShell:
 
     def _send(self, command: RunAgent) -> None:
         """A call that no segment answers goes to a person, or to a worker."""
-        if command.agent in self.placement.human:
+        if command.agent in self.placement.human and not self.placement.is_excluded(command.agent):
             self._turns.drop(command.call)  # another agent of this name may have had a turn
             self.human_tasks.ask(command)
         else:

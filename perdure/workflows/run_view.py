@@ -6,8 +6,8 @@ although the SDK keeps them as a field that a workflow sets: an interceptor fill
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from temporalio import workflow
@@ -21,6 +21,7 @@ from temporalio.worker import (
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.scheduler import Scheduler
 from perdure.protocol.details import page_line
+from perdure.protocol.interventions import Intervention
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payloads import RunStatus
 from perdure.protocol.progress import RunProgress
@@ -34,6 +35,8 @@ METADATA_QUERY: Final = "__temporal_workflow_metadata"
 class RunView:
     """What can be seen of one run. `new_scheduler` makes one for a run that its last segment has ended.
 
+    `interventions` are what people have changed.
+
     `played` is the scheduler that plays the run; None before it does.
     """
 
@@ -41,6 +44,7 @@ class RunView:
     segments: Segments
     human_tasks: HumanTasks
     new_scheduler: Callable[[], Scheduler]
+    interventions: Callable[[], Sequence[Intervention]] = tuple
     played: Scheduler | None = None
 
     def scheduler(self) -> Scheduler | None:
@@ -57,7 +61,10 @@ class RunView:
     def status(self, console_from: int) -> RunStatus:
         """What the run is doing."""
         early = [] if self.segments.end is not None else self.human_tasks.questions.early()
-        return self.progress.status(self.scheduler(), console_from, self.questions(), early)
+        scheduler = self.scheduler()
+        status = self.progress.status(scheduler, console_from, self.questions(), early)
+        paused = () if scheduler is None else tuple(scheduler.board.paused)
+        return replace(status, paused=paused, interventions=tuple(self.interventions()))
 
     def questions(self) -> list[HumanPrompt]:
         """What people are asked now."""

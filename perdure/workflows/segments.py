@@ -172,6 +172,12 @@ class Segments:
         """The call is abandoned."""
         self._waiting.pop(call, None)
 
+    def forget_ahead(self, last_call: int, now_ms: int) -> None:
+        """The run changes: what a segment knows of calls after `last_call` is not about those to come."""
+        self.answers, self._alone = Answers(now_ms), None
+        self._missed = {call for call in self._missed if call <= last_call}
+        self._entries = {call: entry for call, entry in self._entries.items() if call <= last_call}
+
     def close(self) -> None:
         """The run is over."""
         self._waiting.clear()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from perdure.engine.board import Board
 from perdure.engine.messages import Event, TimerFired
 from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
 from perdure.workflows.host import Host
@@ -43,3 +44,14 @@ class Timers:
         await self.host.sleep(milliseconds / 1000, summary[:MAX_SUMMARY_CHARS])
         self._open.pop(call, None)
         fired()
+
+
+def timer_summary(board: Board, call: int) -> str:
+    """What a timer is for, as Temporal's UI shows it."""
+    flight = board.calls.get(call)
+    if flight is None or not flight.node:
+        return "a pause in long work"
+    run = board.runs[flight.run]
+    node = run.nodes[flight.node]
+    kinds = {node.deadline: "deadline", node.timer: "timeout", node.hedge_timer: "second call"}
+    return f"{kinds.get(call, 'end of the rows')} of {run.path_of(flight.node)}"

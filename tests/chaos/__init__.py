@@ -5,7 +5,7 @@ Each scenario is a command that prints a table and exits with 0 where every bar 
     python -m tests.chaos kills --kills 20 --seconds 180 --runs 150 --seed 1
     python -m tests.chaos kills --help
 
-pytest runs each of them in a short version (`SHORT` in its module).
+pytest runs each of them in a short version (`SHORT` in its module), without those of COMMANDS_ONLY.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from importlib import import_module
 from typing import Any
 
 SCENARIOS = ("kills", "sweep", "ack", "cancel", "race", "answers", "signals", "pause")
+
+COMMANDS_ONLY = ("learning",)
+"""They start more processes than a test may."""
 
 
 def scenario(name: str) -> Any:

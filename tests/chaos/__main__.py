@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from perdure.cli import logs
-from tests.chaos import SCENARIOS, scenario
+from tests.chaos import COMMANDS_ONLY, SCENARIOS, scenario
 
 
 def main(words: Sequence[str]) -> int:
     """Runs one scenario, prints its table; 0 where all bars are met, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     commands = parser.add_subparsers(dest="scenario", required=True)
-    for name in SCENARIOS:
+    for name in (*SCENARIOS, *COMMANDS_ONLY):
         module = scenario(name)
         command = commands.add_parser(name, help=module.__doc__, description=module.run.__doc__)
         for option in dataclasses.fields(module.Options):
-            command.add_argument(f"--{option.name}", type=type(option.default), default=option.default)
+            kind: Any = option.default.__class__
+            command.add_argument(f"--{option.name}", type=kind, default=option.default)
         command.add_argument("--home", type=Path, help="keep everything in this new folder")
     given = vars(parser.parse_args(words))
     logs.configure(verbose=False)

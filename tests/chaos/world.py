@@ -46,7 +46,9 @@ class World:
     def logs(self) -> Path:
         return self.home / "logs"
 
-    async def worker(self, *queues: str, filters: Path | None = None) -> subprocess.Popen[bytes]:
+    async def worker(
+        self, *queues: str, filters: Path | None = None, agents: Path = AGENTS
+    ) -> subprocess.Popen[bytes]:
         """A worker for the default queue, or for `queues`. It is ready when this returns."""
         options = [word for queue in queues for word in ("--queue", queue)]
         options += [] if filters is None else ["--filters", str(filters)]
@@ -62,7 +64,7 @@ class World:
         path = self.logs / f"worker-{self._started}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", "worker", "--agents", str(AGENTS), *options],
+                [sys.executable, "-m", "perdure", "worker", "--agents", str(agents), *options],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,

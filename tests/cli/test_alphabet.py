@@ -132,6 +132,8 @@ def _before_a_server(call: Written) -> None:
         ["examples", EVIL],
         ["init", f"folder-{EVIL}".replace("/", "")],
         ["models", "status"],
+        ["policy", "check", "wrong.json"],
+        ["policy", "explain", "graph.json", "--policy", "wrong.json"],
         [EVIL],
         ["list", EVIL],
         ["show", "graph.json", "--format", EVIL],
@@ -165,6 +167,11 @@ def _with_runs(call: Written) -> None:
         *(["diff", "graph.json", "wrong.json", *more] for more in ([], ["--json"])),
         ["replay-check", "--query", "ExecutionStatus='Failed'"],
         ["replay-check", "--query", EVIL],
+        ["replay", RUN, "--with", f"speaker.{EVIL}={EVIL}", "--agents", "evil.py"],
+        ["report", RUN],
+        ["report", RUN, "--html"],
+        ["report", RUN, "--unit", EVIL],
+        ["open", RUN, "--print"],
         *(
             [name, EVIL]
             for name in (
@@ -209,6 +216,8 @@ def _with_a_worker(call: Written) -> None:
                     call("run", "ask.json", "--queue", queue, "--detach", "--id", one)
                 wait_until(lambda one=asked[0]: b"waits for an answer" in call("status", one), "the run asks")
                 call("status", asked[0], "-v")
+                if name == "worker":
+                    _with_an_open_run(call, asked[0])
                 call("pending")
                 call("answer", asked[0], EVIL, EVIL)
                 call("answer", asked[0], f"{EVIL} none", EVIL)
@@ -222,6 +231,18 @@ def _with_a_worker(call: Written) -> None:
                 worker.terminate()
                 worker.wait()
         call.seen[name] = log.read_bytes()
+
+
+def _with_an_open_run(call: Written, id: str) -> None:
+    """What changes it, and says so; some name a node that it does not have."""
+    call("pause", id, EVIL, "--as", EVIL, "--why", EVIL)
+    call("status", id)
+    call("resume", id, EVIL)
+    call("patch", id, "--set", f"nodes.{EVIL}={EVIL}", "--dry-run")
+    call("set", id, f"{EVIL}9={EVIL}")
+    call("move", id, f"{EVIL}9", "--queue", EVIL)
+    for name in ("skip", "retry"):
+        call(name, id, f"{EVIL}9")
 
 
 def _with_a_server(call: Written) -> None:

@@ -166,7 +166,7 @@ def test_a_status_for_people():
     report = RunReport(
         id="r1", state="running", name="g", status=status, pending=calls, unserved=("gpu",), attempt=3
     )
-    assert lines(report, None, datetime.fromtimestamp(7_261, UTC)) == [
+    assert lines(report, None, (), datetime.fromtimestamp(7_261, UTC)) == [
         "r1 (g): running",
         "  iteration 1",
         "  ▶ a executing 2 h 1 min 1/3 (odd)",
@@ -183,7 +183,7 @@ def test_a_status_of_what_has_ended():
     begun, closed = (datetime.fromtimestamp(second, UTC) for second in (1, 3))
     report = RunReport(id="r1", state="failed", name="g", started=begun, closed=closed)
     ended = RunResult(states={"a": "failed", "b": "waiting"}, errors={"a": "it broke"})
-    assert lines(report, ended, closed) == [
+    assert lines(report, ended, (), closed) == [
         "r1 (g): failed after 2.0 s",
         "  ✗ a failed (it broke)",
         "  · b waiting",
@@ -199,7 +199,7 @@ def test_many_inner_failures():
     begun, closed = (datetime.fromtimestamp(second, UTC) for second in (1, 3))
     report = RunReport(id="r1", state="failed", name="g", started=begun, closed=closed)
     ended = RunResult(states={"m": "failed"}, errors={"m": "no"}, failure="no")
-    shown = lines(report, ended, closed, [inner(number) for number in range(25)])
+    shown = lines(report, ended, [inner(number) for number in range(25)], closed)
     assert shown[:3] == ["r1 (g): failed after 2.0 s", "  ✗ m failed (no)", "  ✗ m[0].a failed (no)"]
     assert shown[-2:] == ["  ✗ m[19].a failed (no)", "  … and 5 more inside: perdure history r1"]
 

@@ -73,8 +73,8 @@ def test_the_lines_of_a_run_are_limited(
 ) -> None:
     now = 7.2
     monkeypatch.setattr(logs.time, "monotonic", lambda: now)
-    per_run, told = logs.PerRun(), logging.getLogger("perdure")
-    monkeypatch.setattr(told, "propagate", True)
+    per_run, shown = logs.PerRun(), logging.getLogger("perdure")
+    monkeypatch.setattr(shown, "propagate", True)
 
     def passed(run: str, count: int) -> int:
         failed = record("Completing activity as failed")

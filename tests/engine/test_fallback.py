@@ -1,4 +1,4 @@
-"""A node that fails has its fallback, if it names one, and the run goes on with that."""
+"""A node that fails has its fallback, if it names one, and the run continues with that."""
 
 from typing import Any
 

@@ -451,11 +451,11 @@ def test_a_number_beyond_all_doubles() -> None:
     "hedge", [5, {}, {"after": 0}, {"after": "5"}, {"after": 5, "queue": ""}, {"after": 5, "to": "x"}]
 )
 def test_hedges_that_make_no_sense(hedge: Any) -> None:
-    found = [problem.code for problem in problems({"nodes": {"a": {"agent": "x", "hedge": hedge}}})]
-    assert found == ["hedge"]
+    codes = [problem.code for problem in problems({"nodes": {"a": {"agent": "x", "hedge": hedge}}})]
+    assert codes == ["hedge"]
 
 
 def test_references_of_fallbacks_and_hedges_are_checked() -> None:
     node = {"agent": "x", "hedge": {"after": 5, "queue": ":no.queue"}, "fallback": [":none"]}
-    found = [(problem.code, problem.place) for problem in problems({"nodes": {"a": node}})]
-    assert found == [("unknown-node", "nodes.a.fallback"), ("unknown-node", "nodes.a.hedge")]
+    places = [(problem.code, problem.place) for problem in problems({"nodes": {"a": node}})]
+    assert places == [("unknown-node", "nodes.a.fallback"), ("unknown-node", "nodes.a.hedge")]

@@ -39,6 +39,12 @@ def _mapped(depth: int, rows: int) -> dict[str, Any]:
     return graph(m=inner)
 
 
+def _nested(value: Any, levels: int) -> Any:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def _recursive(agent: str, inputs: dict[str, Any]) -> dict[str, Any]:
     node = {"agent": agent, "inputs": {**inputs, "g": ":g"}, "graph": ":g", "isResult": True}
     return graph(g={"value": {"nodes": {"g": {}, "m": node}}}, m=node)
@@ -197,6 +203,11 @@ SIZE = {
     ),
     "console of one line": graph(
         t={"value": "y" * 1_000_000}, c={"agent": "copyAgent", "inputs": {"x": ":t"}, "console": True}
+    ),
+    "JSON of what is deep": graph(
+        n={"agent": "countingAgent", "params": {"count": 10_000}},
+        d={"agent": "copyAgent", "inputs": {"x": _nested(":n.list", 390)}},
+        j={"agent": "copyAgent", "inputs": {"x": [":d.x.toJSON()"] * 20}, "isResult": True},
     ),
     "long steps": graph(
         v={"value": {}},

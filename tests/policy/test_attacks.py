@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Any, str]] = {
         {"metadata": {"needs": {"agents": ["copyAgent"]}}, "nodes": {"a": COPY, "b": {"agent": "lamp"}}},
         "b: not granted: the agent 'lamp' (allowed: copyAgent)",
     ),
-    "a graph whose needs are no mapping": ({"metadata": {"needs": "a gpu"}, "nodes": {"a": COPY}}, ""),
+    "a graph whose needs have another form": ({"metadata": {"needs": "a gpu"}, "nodes": {"a": COPY}}, ""),
     "tools": (
         {
             "nodes": {

@@ -12,7 +12,12 @@ from perdure.policy.grant import GRANT_KINDS, NOTHING, ONLY_PURE, Grant, meet
 
 NAMES = ("@pure", "*", "a", "b", "c", "agent", "graph")
 NAME_SETS = st.frozensets(st.sampled_from(NAMES), max_size=4)
-SIMPLE = st.builds(Grant.of, NAME_SETS, NAME_SETS, NAME_SETS)
+HOSTS = ("*", "a.org", "b.a.org", "*.a.org", "org")
+FOLDERS = ("*", ".", "in", "in/deep", "out")
+HOST_SETS = st.frozensets(st.sampled_from(HOSTS), max_size=3)
+FOLDER_SETS = st.frozensets(st.sampled_from(FOLDERS), max_size=3)
+SIMPLE = st.builds(Grant.of, NAME_SETS, NAME_SETS, NAME_SETS, HOST_SETS, FOLDER_SETS, FOLDER_SETS)
+PATHS = ("a", "in/a", "in/deep/a", "inner/a", "out/in")
 GRANTS = st.one_of(SIMPLE, st.just(Grant()), st.just(NOTHING), st.builds(meet, SIMPLE, SIMPLE))
 
 LAW = settings(
@@ -23,7 +28,13 @@ LAW = settings(
 def allowed(grant: Grant) -> set[tuple[Any, ...]]:
     """Everything of a small world that a grant allows."""
     agents = {("agent", n, p) for n, p in product("abcd", (False, True)) if grant.allows_agent(n, is_pure=p)}
-    return agents | {(kind, n) for kind in GRANT_KINDS[1:] for n in NAMES[2:] if grant.allows(kind, n)}
+    hosts = {
+        ("host", h) for h in ("x.org", *HOSTS[1:3], "c.b.a.org", "xa.org") if grant.host_refusal(h) is None
+    }
+    paths = product(("reads", "writes"), PATHS)
+    files = {(kind, path) for kind, path in paths if grant.path_refusal(kind, path.split("/")) is None}
+    named = {(kind, n) for kind in GRANT_KINDS[1:3] for n in NAMES[2:] if grant.allows(kind, n)}
+    return agents | hosts | files | named
 
 
 @LAW

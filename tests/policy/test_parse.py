@@ -26,13 +26,23 @@ profiles:
     from: untrusted
     agents: ["@all_of_ours"]
     queues: [gpu]
+    hosts: [api.example.com, "*.example.org", "::1"]
+    reads: ["."]
+    writes: [out, data/out-1]
   closed: {}
-  open: {agents: ["*"], queues: ["*"], dynamic: ["*"]}
+  open: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"], reads: ["*"], writes: ["*"]}
 """
 
 RIGHT: dict[str, Any] = {
     "untrusted": Grant.of(["@pure", "openAIAgent", "anthropicAgent"], [], ["agent"]),
-    "reviewed": Grant.of(["openAIAgent", "anthropicAgent", "crm.lookup"], ["gpu"], ["agent"]),
+    "reviewed": Grant.of(
+        ["openAIAgent", "anthropicAgent", "crm.lookup"],
+        ["gpu"],
+        ["agent"],
+        ["api.example.com", "*.example.org", "::1"],
+        ["."],
+        ["out", "data/out-1"],
+    ),
     "closed": NOTHING,
     "open": Grant(),
 }
@@ -52,6 +62,15 @@ WRONG: list[tuple[Any, list[str]]] = [
         "profiles.a.agents.0", "profiles.a.agents.1", "profiles.a.agents.2", "profiles.a.agents.3",
     ]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"queues": ["@pure"]}}}, ["profiles.a.queues.0"]),
+    *(
+        ({"policy": 1, "profile": "a", "profiles": {"a": {kind: [name]}}}, [f"profiles.a.{kind}.0"])
+        for kind, names in {
+            "hosts": ("https://a.org", "a.org/x", "*.*.org", "a*.org", "A.org", ""),
+            "reads": ("..", "/etc", "a/../b", ".git", "a//b", "a/", "./a", ""),
+            "writes": ("../a", "a/.b"),
+        }.items()
+        for name in names
+    ),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"dynamic": ["host"]}}}, ["profiles.a.dynamic"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"from": "b"}, "b": {}}}, ["profiles.a.from"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"from": []}}}, ["profiles.a.from"]),
@@ -153,4 +172,4 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
 
 def test_a_long_name_is_cut() -> None:
     _, problems = policy_of({"policy": 1, "profile": "a", "profiles": {"a": {"agents": ["x " * 1_000]}}})
-    assert [len(problem.finding) for problem in problems] == [60 + len(" is not a name")]
+    assert [len(problem.finding) for problem in problems] == [60 + len(" cannot be one of agents")]

@@ -16,8 +16,10 @@ from perdure.engine.attempts import AttemptAccount
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.outcomes import Failure
+from perdure.engine.steering.request import NodeChange
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
+from perdure.protocol.interventions import Intervention
 from perdure.protocol.names import (
     AGENT_ABSENT,
     FETCHES_IN_TURN,
@@ -30,6 +32,7 @@ from perdure.protocol.names import (
     WORKFLOW,
 )
 from perdure.protocol.records import to_plain
+from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.search_attributes import GRAPH_KEY
@@ -51,10 +54,16 @@ FIELDS = {
     Answer: "path value who id",
     Receipt: "path already early count need who at digest",
     payloads.NodeStatus: "path state agent queue since retries error done total",
-    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early failures",
+    payloads.RunStatus: "name iteration questions counts nodes streams console console_offset early failures"
+    " paused interventions",
     payloads.RunChanges: "count changes open questions console console_offset",
     HumanPrompt: """path message role required node agent schema prefill who quorum remind escalate timeout
         asked answers notify""",
+    SteeringOrder: "if_hash who why graph values retries skips pauses resumes running done rows keeps now",
+    SteeringReceipt: "hash nodes refusal",
+    RunGraph: "document hash paused interventions",
+    Intervention: "at who why what hash",
+    NodeChange: "place change state action finding hint",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " channels page quorums grants profile",
@@ -84,8 +93,8 @@ def test_workflow() -> None:
     definition = workflow._Definition.must_from_class(GraphWorkflow)
     assert (definition.name, WORKFLOW) == ("Graph", "Graph")
     assert set(definition.signals) == {None}  # any signal is taken, none means anything
-    assert set(definition.queries) == {"status", "changes"}
-    assert set(definition.updates) == {"answer"}
+    assert set(definition.queries) == {"status", "changes", "graph", "preview"}
+    assert set(definition.updates) == {"answer", "steer"}
 
 
 def test_the_workflow_of_notices() -> None:

@@ -1,4 +1,4 @@
-"""Graphs that try to do what nobody meant, agents that note each effect, and a policy against them."""
+"""Graphs that try to do more than they should, agents that note each effect, and a policy against them."""
 
 from __future__ import annotations
 

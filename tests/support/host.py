@@ -59,6 +59,9 @@ class FakeHost:
     def workflow_id(self) -> str:
         return "r1"
 
+    def hold_history(self) -> None:
+        pass
+
     def history_events(self) -> int:
         return self.events
 

@@ -1,6 +1,6 @@
-"""python -m tests.web.pictures: takes the pictures of the live page in docs/pictures, light and dark.
+"""python -m tests.web.pictures: takes the pictures of the live page, and of Temporal's UI, in docs/pictures.
 
-The run on them is held in one moment: rows of a map execute, one waits for its retry, a question is open.
+The runs on them are held in one moment: rows of a map execute, one waits for its retry, a question is open.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from perdure import server
 from perdure.agents.agent import agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import TransientError
-from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.web.serving import serving
 from perdure.worker import WorkerOptions, build_worker
 from tests.support import ROOT
 from tests.support.durable import connected
+from tests.web.pictured_runs import AGENTS, CHAT, FAILED, MAP, RAG
 
 PICTURES: Final = ROOT / "docs" / "pictures"
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
@@ -102,51 +102,146 @@ def summarize(inputs: dict[str, Any]) -> str:
     return f"In short: {inputs.get('text')}"
 
 
+RUNS: Final[dict[str, Any]] = {
+    "article-7": GRAPH,
+    "rag-12": RAG,
+    "atlas-3": MAP,
+    "chat-5": CHAT,
+    "order-4711": FAILED,
+}
+
+
 @asynccontextmanager
-async def held_run(client: GraphClient) -> AsyncIterator[Run]:
-    """The run, and the worker that executes it until the block ends."""
-    agents = {**catalog(), **{item.name: item for item in map(declared, (outline_of, read_page, summarize))}}
-    options = WorkerOptions(agents=agents, settings=client.settings)
+async def held_runs(client: GraphClient) -> AsyncGenerator[None]:
+    """The runs, and the worker that executes them until the block ends."""
+    own = map(declared, (outline_of, read_page, summarize, *AGENTS))
+    agents = {**catalog(), **{item.name: item for item in own if item is not None}}
+    options = WorkerOptions(agents=agents, settings=client.settings, concurrent_agents=400)
     async with build_worker(client.temporal, "pictures", options):
-        run = await client.start(GRAPH, id="article-7", name="article", queue="pictures")
-        yield run
-        await run.terminate()
+        for id, graph in RUNS.items():
+            await client.start(graph, id=id, name=id.partition("-")[0], queue="pictures")
+        await client.get("chat-5").answer("asked", "Who founded the library?", who="anna@example.org", id="1")
+        yield
+        for id in RUNS:
+            if (await client.get(id).describe()).closed is None:
+                await client.get(id).terminate()
 
 
-async def take(page: Page, link: str, path: Path) -> None:
-    """The page of the run with its question answered halfway, as the file at `path`."""
-    await page.goto(link)
-    await page.wait_for_selector("h1")
-    await page.goto(f"{page.url.partition('#')[0]}#/run/article-7")
+async def opened(page: Page, run: str) -> None:
+    """Shows the page of a run."""
+    await page.goto(f"{page.url.partition('#')[0]}#/run/{run}")
+    await page.wait_for_selector("svg.graph [data-address]")
+    await page.keyboard.press("0")
+
+
+async def take_article(page: Page) -> None:
+    """A question that is answered halfway, and a map."""
+    await opened(page, "article-7")
     await page.wait_for_selector("form.question")
     await page.get_by_text(f"{HELD_PAGE - 1}/{PAGE_COUNT} rows").wait_for()
     await page.get_by_label("Decision").select_option("write")
     await page.get_by_label("Your name").fill("anna@example.org")
     await page.locator("h2", has_text="article").click()
-    await page.screenshot(path=path)
 
 
-async def take_all(link: str) -> None:
-    """Once for each color scheme."""
-    chromium = shutil.which("chromium") or sys.exit("no Chromium here: apt-get install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for scheme in SCHEMES:
+async def take_rag(page: Page) -> None:
+    """A model that streams its answer."""
+    await opened(page, "rag-12")
+    await page.wait_for_selector("[data-address=answer].state-running")
+    await page.click("[data-address=answer]")
+    await page.wait_for_selector(".panel .stream")
+
+
+async def take_map(page: Page) -> None:
+    """A map of a thousand rows, and its rows."""
+    await opened(page, "atlas-3")
+    await page.wait_for_timeout(5_000)  # some hundred rows are done
+    await page.locator("[data-address=read]").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".rows tr")
+    await page.get_by_label("State of the rows").select_option("running")
+    await page.wait_for_selector(".rows .state-running")
+
+
+async def take_chat(page: Page) -> None:
+    """A loop whose second question is open."""
+    await opened(page, "chat-5")
+    await page.wait_for_selector("form.question")
+    await page.wait_for_selector("[data-address=asked].state-asks")
+
+
+async def take_failed(page: Page) -> None:
+    """The node that failed."""
+    await opened(page, "order-4711")
+    await page.wait_for_selector(".bar .state-failed")
+    await page.click("[data-address=paid]")
+    await page.wait_for_selector(".panel pre.error")
+
+
+SHOTS: Final[Mapping[str, Callable[[Page], Awaitable[None]]]] = {
+    "run": take_article,
+    "rag": take_rag,
+    "map": take_map,
+    "chat": take_chat,
+    "failed": take_failed,
+}
+TEMPORAL_RUNS: Final = {"rag": "rag-12", "map": "atlas-3", "chat": "chat-5", "failed": "order-4711"}
+
+
+async def take_page(browser: Browser, link: str, names: Collection[str]) -> None:
+    """The live page: the first one light and dark, the others light."""
+    for name, shot in SHOTS.items():
+        for scheme in SCHEMES if name == "run" else SCHEMES[:1]:
+            if names and name not in names:
+                continue
             page = await browser.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 720})
-            await take(page, link, PICTURES / f"run-{scheme}.png")
-        await browser.close()
+            await page.goto(link)
+            await page.wait_for_selector("h1")
+            await shot(page)
+            end = f"-{scheme}" if name == "run" else ""
+            await page.screenshot(path=PICTURES / f"{name}{end}.png")
+            await page.close()
 
 
-async def main() -> None:
-    """A server, a worker and the run for as long as it takes."""
+async def take_temporal(browser: Browser, client: GraphClient, names: Collection[str]) -> None:
+    """The same runs in Temporal's UI: their timelines, and of the question the details."""
+    assert client.embedded is not None
+    for name, run in TEMPORAL_RUNS.items():
+        if names and f"temporal-{name}" not in names:
+            continue
+        execution = (await client.get(run).describe()).info.execution.run_id
+        tab = "user-metadata" if name == "chat" else "timeline"
+        page = await browser.new_page(viewport={"width": 1280, "height": 720})
+        address = f"{client.embedded.ui_url}/namespaces/default/workflows/{run}/{execution}/{tab}"
+        await page.goto(address)
+        await page.wait_for_selector("text=Task Queue")
+        await page.wait_for_timeout(3_000)
+        await page.mouse.move(1_000, 620)
+        await page.mouse.wheel(0, 260 if name == "chat" else 700)
+        await page.wait_for_timeout(1_000)
+        await page.screenshot(path=PICTURES / f"temporal-{name}.png")
+        await page.close()
+
+
+async def main(names: Collection[str]) -> None:
+    """A server, a worker and the runs for as long as it takes."""
+    chromium = shutil.which("chromium") or sys.exit("no Chromium here: apt-get install chromium")
     with tempfile.TemporaryDirectory() as home:
         try:
-            async with connected(Path(home)) as client, serving(client) as web, held_run(client):
-                await take_all(web.link)
+            async with (
+                connected(Path(home)) as client,
+                serving(client) as web,
+                held_runs(client),
+                async_playwright() as playwright,
+            ):
+                browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+                await take_page(browser, web.link, names)
+                await take_temporal(browser, client, names)
+                await browser.close()
         finally:
             server.stop(Settings(home=Path(home)))
 
 
 if __name__ == "__main__":
     logging.disable()  # calls fail and are stopped on purpose
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.worker import Worker
 
-from perdure.agents.agent import agent
+from perdure.agents.agent import AgentContext, agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.engine.messages import RunOptions
@@ -74,7 +74,7 @@ async def test_attacks_have_no_effect(client: GraphClient, tmp_path: Path) -> No
 
 
 async def test_the_worker_refuses_a_call_that_no_run_has_made(client: GraphClient, tmp_path: Path) -> None:
-    """Whoever reaches the task queue: the call says nothing, or grants itself anything."""
+    """Anyone who reaches the task queue: the call says nothing, or grants itself anything."""
     forged = Worker(client.temporal, task_queue="strangers", workflows=[Stranger])
     async with serving(client, policy_file(tmp_path)) as effects, forged:
         for number, grant in enumerate((None, {}, {"agents": [["*"]]})):
@@ -122,9 +122,9 @@ async def test_a_change_of_the_file_narrows_open_runs_and_never_widens_one(
         return 1
 
     async with serving(client, policy_file(tmp_path, profiles=profiles, **before), change) as effects:
-        found = await ending(client, f"change-{name}", {"nodes": {**CHAIN, **more}})
+        ending_text = await ending(client, f"change-{name}", {"nodes": {**CHAIN, **more}})
     assert effects == []
-    assert found.startswith(message)
+    assert ending_text.startswith(message)
 
 
 async def test_a_run_that_continues_as_new_keeps_what_it_was_granted(
@@ -142,8 +142,42 @@ async def test_a_run_that_continues_as_new_keeps_what_it_was_granted(
         chain[f"c{number}"] = {"agent": "change", "inputs": {"x": f":c{number - 1}"}}
     chain["read"] = {"agent": "fileReadAgent", "inputs": {"file": ":c7"}}
     async with serving(client, policy_file(tmp_path, profiles=profiles), change) as effects:
-        found = await ending(client, "continues", {"nodes": chain}, events=20)
+        ending_text = await ending(client, "continues", {"nodes": chain}, events=20)
         last = await client.temporal.get_workflow_handle("continues").describe()
     assert effects == []
-    assert found.startswith("read: not granted: the agent 'fileReadAgent' (allowed: @pure, change)")
+    assert ending_text.startswith("read: not granted: the agent 'fileReadAgent' (allowed: @pure, change)")
     assert last.raw_description.workflow_execution_info.first_run_id != last.run_id
+
+
+async def test_an_agent_sees_what_the_file_and_the_graph_allow(client: GraphClient, tmp_path: Path) -> None:
+    """In an activity of its own, in a batch, and where it is pure, in a segment."""
+    seen: list[Any] = []
+
+    def noting(name: str, *, pure: bool) -> Any:
+        @agent(name, pure=pure)
+        def note(context: AgentContext) -> Any:
+            seen.append(context.grant.written()["hosts"])
+            return 1
+
+        return note
+
+    own = [noting("acts", pure=False), noting("computes", pure=True)]
+    profiles = {"strict": {"agents": ["*"], "hosts": ["a.org", "b.org"]}}
+    allow = {"agents": ["*"], "hosts": ["a.org"]}
+    graph = {
+        "nodes": {
+            "a": {"agent": "acts", "allow": allow},
+            "b": {"agent": "computes", "allow": allow},
+            "rows": {"value": [1, 2]},
+            "c": {
+                "agent": "mapAgent",
+                "inputs": {"rows": ":rows"},
+                "graph": {"nodes": {"a": {"agent": "acts", "isResult": True}}},
+                "batch": 2,
+                "allow": allow,
+            },
+        }
+    }
+    async with serving(client, policy_file(tmp_path, profiles=profiles), *own):
+        assert await ending(client, "sees", graph) == ""
+    assert seen == [[["a.org"]]] * 4

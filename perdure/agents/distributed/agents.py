@@ -9,6 +9,7 @@ from perdure.agents.distributed.averaging import fed_average
 from perdure.agents.distributed.business import confidence, sql, stock_rule
 from perdure.agents.distributed.delivering import assign, route, swap
 from perdure.agents.distributed.gradients import gradient, sgd_step
+from perdure.agents.distributed.members import members
 from perdure.agents.distributed.negotiating import bid, negotiate
 from perdure.agents.distributed.particles import pso_best, pso_birth, pso_move
 from perdure.agents.distributed.problems import critic, merge, split
@@ -30,6 +31,7 @@ __all__ = [
     "fed_train",
     "gossip",
     "gradient",
+    "members",
     "merge",
     "negotiate",
     "pso_best",

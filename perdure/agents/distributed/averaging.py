@@ -77,7 +77,10 @@ class _Update:
     inputs=fields(
         "updates",
         "weights",
-        updates=array("results of fedTrainAgent or compressAgent, in the order of the rows", mapping()),
+        updates=array(
+            "results of fedTrainAgent in the order of the rows, or compressed ones",
+            mapping(),
+        ),
         weights=_WEIGHTS,
         server=mapping("the `server` of the round before"),
         round=number("from 0 (0)"),

@@ -75,7 +75,7 @@ def remote(base_url: str | None = None) -> Filter:
 def _guard(call: FilteredCall) -> Guard:
     from perdure.net.egress import Guard  # noqa: PLC0415 -- httpx2 takes 0.1 s to import
 
-    return Guard.of(call.context.settings.allow_hosts)
+    return Guard.of(call.context.settings.allow_hosts, call.context.grant)
 
 
 def _named_by_graph(call: FilteredCall, server: Value) -> str:

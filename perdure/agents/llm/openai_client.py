@@ -182,7 +182,7 @@ async def client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpe
 
 @asynccontextmanager
 async def _client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOpenAI]:
-    guard = Guard.of(context.settings.allow_hosts)
+    guard = Guard.of(context.settings.allow_hosts, context.grant)
     guard = guard.trusting(to.base_url) if to.trusted else guard
     if _PACKAGE[-1] not in sys.modules:  # in the event loop, all other calls would wait for it
         await asyncio.to_thread(lambda: [import_module(name) for name in _PACKAGE])

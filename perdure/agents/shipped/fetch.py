@@ -231,7 +231,7 @@ async def _send(call: _Call, context: AgentContext) -> web.Reply:
         headers["Idempotency-Key"] = context.idempotency_key
     body = None if call.body is None else call.body.encode("utf-8", "replace")
     request = web.Request(method=call.method, url=call.url, headers=headers, body=body)
-    return await web.send(request, Guard.of(context.settings.allow_hosts))
+    return await web.send(request, Guard.of(context.settings.allow_hosts, context.grant))
 
 
 def _failed(reply: web.Reply, kind: str, *, suppressed: bool) -> Value:

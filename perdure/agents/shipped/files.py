@@ -71,6 +71,7 @@ def file_read(inputs: Value, params: Mapping[str, Value], context: AgentContext)
 
 def _read(context: AgentContext, folder: str, name: Value, kind: Value, meter: Meter | None = None) -> Value:
     path, parts = confined_files.locate(context.settings.file_root, folder, to_string(name))
+    confined_files.check_grant(context.grant, "reads", parts)
     content = confined_files.read(context.settings.file_root, path, parts, MAX_FILE_BYTES)
     if meter is not None:
         meter.add(len(content))
@@ -133,6 +134,7 @@ def file_write(inputs: Value, params: Mapping[str, Value], context: AgentContext
     folder = params.get("baseDir", UNDEFINED)
     place = (to_string(folder), to_string(file)) if js_truthy(folder) else os.path.split(to_string(file))
     path, parts = confined_files.locate(context.settings.file_root, *place)
+    confined_files.check_grant(context.grant, "writes", parts)
     confined_files.write(context.settings.file_root, path, parts, content)
     return {"result": True, "path": path, "dir": os.path.dirname(path), "file": os.path.basename(path)}
 

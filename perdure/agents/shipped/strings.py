@@ -12,8 +12,8 @@ from perdure.agents.schema import anything, array, fields, number, text
 from perdure.agents.shipped.objects import array_length, kind, option, plus
 from perdure.errors import AgentError
 from perdure.graph.functions import code_block
-from perdure.graph.javascript import WHITESPACE, parse, stringify, to_number, to_string, trim
-from perdure.graph.sizes import MAX_VALUE_BYTES, Meter
+from perdure.graph.javascript import WHITESPACE, parse, to_number, to_string, trim
+from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, indented
 from perdure.graph.values import UNDEFINED, Value, js_truthy
 
 _UTF_16 = ("utf-16-le", "surrogatepass")
@@ -107,7 +107,7 @@ def json_parser(inputs: dict[str, Value]) -> dict[str, Value]:
     """`{text}` if there is data to write, else `{data}`. Raises AgentError if the text is not JSON."""
     data, text = inputs.get("data", UNDEFINED), inputs.get("text", UNDEFINED)
     if js_truthy(data):
-        return {"text": stringify(data, 2)}
+        return {"text": indented(data)}
     block = code_block(to_string(text))
     source = to_string(option(inputs, "text", "")) if block is UNDEFINED else to_string(block)
     try:
@@ -170,7 +170,7 @@ def _capitalize(word: str) -> str:
 def console(inputs: dict[str, Value], context: AgentContext) -> dict[str, Value]:
     """Prints `text` and returns it."""
     shown = inputs.get("text", UNDEFINED)
-    context.log(shown if isinstance(shown, str) else to_string(stringify(shown, 2)))
+    context.log(shown if isinstance(shown, str) else to_string(indented(shown)))
     return {"text": shown}
 
 

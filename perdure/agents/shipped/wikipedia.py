@@ -83,7 +83,7 @@ class _Site:
         self._url = template.replace("{lang}", self.language)
         # A host name that the graph can change is not the operator's: the usual rules apply to it.
         self._is_operators = "{lang}" not in urlsplit(template).netloc
-        self._allowed = context.settings.allow_hosts
+        self._allowed = context.settings.allow_hosts, context.grant
 
     async def ask(self, query: Mapping[str, str]) -> Value:
         """The answer to an API query. Raises TransientError and AgentError."""
@@ -93,7 +93,7 @@ class _Site:
         asked = {"action": "query", "format": "json", "formatversion": "2", **query}
         mark = "&" if "?" in self._url else "?"
         request = web.Request(url=f"{self._url}{mark}{urlencode(asked)}")
-        guard = Guard.of(self._allowed)
+        guard = Guard.of(*self._allowed)
         reply = await web.send(request, guard.trusting(self._url) if self._is_operators else guard)
         if not reply.ok:
             message = f"wikipediaAgent: HTTP error: {reply.status}"

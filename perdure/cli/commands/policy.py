@@ -1,4 +1,4 @@
-"""The policy of a worker: which agents and task queues its runs may use.
+"""The policy of a worker: which agents, task queues, hosts and files its runs may use.
 
 check reads a policy file and reports every problem. show prints what each profile allows. explain lists the
 nodes of a graph with what the policy says of each: what is refused before anything runs, and what is decided

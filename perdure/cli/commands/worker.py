@@ -18,7 +18,9 @@ from dataclasses import replace
 from perdure import server
 from perdure.cli import connection, logs, output
 from perdure.cli.inputs import graphs
+from perdure.errors import UsageError
 from perdure.settings import Settings, count
+from perdure.settings.parsers import host_name
 
 EXAMPLES = """\
 examples:
@@ -26,6 +28,7 @@ examples:
   perdure worker --agents mycompany.agents             those and your own
   perdure worker --queue gpu --queue perdure           two queues
   perdure worker --queue gpu --concurrency 1           one call at a time
+  perdure worker --host site-3 --label site            its own queue as well, @site-3
   PERDURE_HEALTH_PORT=8081 perdure worker              with health checks
   PERDURE_DEPLOYMENT=graphs PERDURE_BUILD_ID=v2 perdure worker
 """
@@ -39,6 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--concurrency", metavar="N", help="calls of agents at a time, on each queue (100); pure agents aside"
     )
+    parser.add_argument(
+        "--host", metavar="NAME", help="the name of this host: serves the task queue @NAME as well"
+    )
+    parser.add_argument(
+        "--label", action="append", default=[], metavar="L", help="a label of the host; may be repeated"
+    )
     graphs.agents_option(parser)
     graphs.filters_option(parser)
 
@@ -50,8 +59,20 @@ def main(args: argparse.Namespace) -> int:
     if args.concurrency is not None:
         settings = replace(settings, concurrency=count("--concurrency", args.concurrency, 1, "calls", 100))
     settings = replace(settings, queues=(*settings.queues, *args.queue))
+    if args.host is not None or args.label:
+        settings = _placed(settings, args.host, args.label)
     agents = graphs.agents_of(args.agents, args.filters)
     return connection.run(_main(args, agents, settings, connection.begin(settings)))
+
+
+def _placed(settings: Settings, host: str | None, labels: list[str]) -> Settings:
+    """The settings of a worker on a host of this name. Raises UsageError."""
+    name = settings.host if host is None else host_name("--host", host)
+    if not name:
+        raise UsageError("--label: the host has no name", hint="give it one with --host NAME")
+    return replace(
+        settings, host=name, labels=(*settings.labels, *(host_name("--label", label) for label in labels))
+    )
 
 
 async def _main(
@@ -64,12 +85,15 @@ async def _main(
         queue_choice,
         worker_loop,
     )
+    from perdure.temporal.hosts import host_queue  # noqa: PLC0415 -- as above
 
     served = asyncio.Event()
 
     async def serve_once(stop: worker_loop.Stop) -> int:
         async with connection.connected(settings, server_start) as client:
             queues = await queue_choice.served_queues(client, args.queue, agents.origins)
+            if settings.host:
+                queues.append(host_queue(settings.host))
 
             def ready() -> None:
                 served.set()

@@ -37,7 +37,7 @@ OTHERS_GRACE_S: Final = 3600.0
 UNSHARED = frozenset(
     {"transient_attempts", "lost_attempts", "blocked_attempts", "agent_wait"}
     | {"home", "queue", "server_idle", "server_retention", "server_memory", "sqlite_synchronous"}
-    | {"health_host", "health_port", "concurrency", "grace", "deployment", "build_id"}
+    | {"host", "labels", "health_host", "health_port", "concurrency", "grace", "deployment", "build_id"}
 )
 """Settings that make no difference to what an agent does."""
 

@@ -17,7 +17,7 @@ The graphs of toolsAgent
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
@@ -26,10 +26,19 @@ from perdure.engine.state import GraphRun
 from perdure.errors import NotGranted
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
-from perdure.policy.grant import AGENT, GRAPH, ONLY_PURE, Grant, meet
+from perdure.policy.grant import AGENT, GRAPH, ONLY_PURE, Grant, meet, with_any_choice
 
 MAX_SHOWN_GRANT_COUNT: Final = 8
 """Names that a refusal mentions of those that are allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """The agents that plain nodes may call by a grant, as far as they were asked for, and how it is sent."""
+
+    grant: Grant
+    written: Mapping[str, Value]
+    agents: set[str] = field(default_factory=set[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +56,9 @@ class Authority:
     own: frozenset[str] = frozenset()
     queue: str | None = None
     counts: bool = False
+    _passed: dict[int, _Passed] = field(
+        default_factory=dict[int, _Passed], init=False, compare=False, repr=False
+    )
 
     def root(self, plan: Plan) -> Grant | None:
         """What the graph of the run may do; None where nothing is restricted."""
@@ -70,7 +82,7 @@ class Authority:
         elif grant is not None and isinstance(node.graph, Reference):
             grant = meet(grant, ONLY_PURE)
         if grant is not None and GRAPH_AGENTS[agent].document is not None:
-            grant = replace(grant, dynamic=frozenset())
+            grant = with_any_choice(grant)
         return _narrowed(grant, plan.needs)
 
     def of_call(
@@ -80,9 +92,23 @@ class Authority:
 
         `queue` is the task queue that data gave.
         """
-        plan = run.plan.computed[name]
-        if not self.counts or (run.grant is None and plan.allow is None):
+        plan, grant = run.plan.computed[name], run.grant
+        if not self.counts or (grant is None and plan.allow is None):
             return None
+        if grant is None or not plan.is_plain:
+            return self._looked_at(run, name, agent, queue)
+        passed = self._passed.get(id(grant))
+        if passed is None:
+            passed = self._passed[id(grant)] = _Passed(grant, grant.written())
+        if agent not in passed.agents:
+            self._looked_at(run, name, agent, queue)
+            passed.agents.add(agent)
+        return passed.written
+
+    def _looked_at(
+        self, run: GraphRun, name: str, agent: str, queue: str | None
+    ) -> Mapping[str, Value] | None:
+        plan = run.plan.computed[name]
         queue = queue or plan.options.queue
         if queue == self.queue:
             queue = None
@@ -132,14 +158,23 @@ def refusal(place: str, kind: str, name: str, clause: frozenset[str], profile: s
 
     The clause is one of the `profile`, "" for one of the graph.
     """
+    where = f"profiles.{profile}.{kind} in the policy of the worker" if profile else _IN_GRAPH
+    return NotGranted(
+        f"{place}: {_finding(kind, name, clause)}", hint=f"where that is meant, add it to {where}"
+    )
+
+
+def not_granted(kind: str, name: str, clause: frozenset[str]) -> NotGranted:
+    """The same for an agent that is refused a host or a file, whatever the clause comes from."""
+    where = f"`{kind}` in the policy of the worker, and to {_IN_GRAPH}"
+    return NotGranted(_finding(kind, name, clause), hint=f"where that is meant, add it to {where}")
+
+
+def _finding(kind: str, name: str, clause: frozenset[str]) -> str:
     allowed = sorted(clause)
     more = f" and {len(allowed) - MAX_SHOWN_GRANT_COUNT} more" if len(allowed) > MAX_SHOWN_GRANT_COUNT else ""
     shown = (", ".join(allowed[:MAX_SHOWN_GRANT_COUNT]) or "none") + more
-    where = f"profiles.{profile}.{kind} in the policy of the worker" if profile else _IN_GRAPH
-    return NotGranted(
-        f"{place}: not granted: {_WHAT[kind].format(name)} (allowed: {shown})",
-        hint=f"where that is meant, add it to {where}",
-    )
+    return f"not granted: {_WHAT[kind].format(name)} (allowed: {shown})"
 
 
 _IN_GRAPH: Final = "`allow` of the node, or of the node around it, or to `metadata.needs`"
@@ -147,4 +182,7 @@ _WHAT: Final = {
     "agents": "the agent {!r}",
     "queues": "the task queue {!r}",
     "dynamic": "that data chooses the {}",
+    "hosts": "the host {!r}",
+    "reads": "to read {!r}",
+    "writes": "to write {!r}",
 }

@@ -61,7 +61,7 @@ def _of_graph(run: GraphRun, authority: Authority) -> Iterator[Judgement]:
             what
             for what, is_data in (
                 ("agent", not isinstance(plan.agent, str)),
-                ("task queue", plan.queue is not None),
+                ("task queue", plan.queue is not None or plan.hedge_queue is not None),
                 ("graph", is_own and isinstance(plan.graph, Reference)),
                 ("tools", is_own and bool(GRAPH_AGENTS[agent].needs)),
             )

@@ -107,11 +107,11 @@ class NodeLifecycle:
             run.move(name, NodeState.SKIPPED, self._observe)
             return False
         run.move(name, NodeState.QUEUED, self._observe)
-        slots = self.board.slots
-        if self._fuel.left > 0 and slots.take_at_once(plan.label):
+        board = self.board
+        if self._fuel.left > 0 and not board.is_paused(run, name) and board.slots.take_at_once(plan.label):
             self._start(run, name)
         else:
-            slots.push(run.id, name, plan.priority, plan.label)
+            board.queue(run, name)
             self._dispatch()
         return True
 

@@ -73,7 +73,7 @@ class ValueArrivals:
             self._nodes.conclude(run, name, Outcome(failure=message), final=True)
         else:
             run.holds -= 1
-            self._fail_waiting(run, name, message)
+            self.fail_waiting(run, name, message)
 
     def _decide(self, run: GraphRun, name: str) -> None:
         """A waiting node can be decided, or needs another value; its graph is held until then."""
@@ -84,13 +84,13 @@ class ValueArrivals:
         except ValueNeeded as unknown:
             self._fetches.wait(run, name, unknown)
         except (FunctionError, AgentError) as error:
-            self._fail_waiting(run, name, str(error))
+            self.fail_waiting(run, name, str(error))
         finally:
             run.holds -= 1
         if run.is_idle and run.outcome is None:
             self._events.idle(run)
 
-    def _fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
+    def fail_waiting(self, run: GraphRun, name: str, message: str) -> None:
         """A node fails before it could be queued."""
         for state in (NodeState.QUEUED, NodeState.EXECUTING):
             run.move(name, state, self._board.observe)

@@ -70,6 +70,12 @@ export function duration(ms) {
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
+/** "4,300 tokens, 0.0134"; nothing of what is zero. */
+export function spent({ tokens, money } = {}) {
+  const amount = money ? (money >= 1 ? money.toFixed(2) : money.toPrecision(3)) : null;
+  return [tokens ? `${tokens.toLocaleString("en")} tokens` : null, amount].filter(Boolean).join(", ");
+}
+
 export const MARKS = {
   waiting: "·", "queued here": "…", "queued there": "…", running: "▶", backoff: "↻", asks: "?", paused: "⏸",
   lost: "!", completed: "✓", "fell-back": "↩", injected: "✓", skipped: "–", failed: "✗", "timed-out": "✗", abort: "■", canceled: "■", terminated: "■",

@@ -105,10 +105,9 @@ export class Drawing {
 }
 
 function detail(box, state) {
-  const parts = [box.agent];
+  const parts = [state.pass && box.agent ? `pass ${state.pass}` : box.agent];
   if (state.rows) parts.push(`${state.rows.done}/${state.rows.total} rows${state.rows.failed ? `, ${state.rows.failed} failed` : ""}`);
   else if (state.count > 1) parts.push(`${(state.phases?.completed ?? 0) + (state.phases?.["fell-back"] ?? 0) + (state.phases?.skipped ?? 0)}/${state.count}`);
-  if (state.pass) parts.push(`pass ${state.pass}`);
   if (box.hidden) parts.push(`${box.hidden} nodes`);
   return parts.filter(Boolean).join(" · ");
 }

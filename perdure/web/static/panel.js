@@ -1,7 +1,7 @@
 // The panel: one node with all that is known of it, or the rows of a map.
 
 import { get, runPath } from "./api.js";
-import { badge, duration, fill, h } from "./dom.js";
+import { badge, duration, fill, h, spent } from "./dom.js";
 
 const PAGE_ROWS = 50;
 const PHASES = ["", "failed", "timed-out", "running", "queued there", "queued here", "backoff", "asks", "waiting", "completed", "fell-back", "skipped"];
@@ -44,6 +44,7 @@ function times(node) {
   if (node.ready !== null && node.started !== null && node.started > node.ready) parts.push(`waited ${duration(node.started - node.ready)}`);
   if (node.started !== null) parts.push(`started ${clock(node.started)}`);
   if (node.started !== null && node.ended !== null) parts.push(`took ${duration(node.ended - node.started)}`);
+  if (node.spent) parts.push(spent(node.spent));
   return parts.join(" · ");
 }
 

@@ -1,12 +1,11 @@
 // The dialog that repeats a run: it shows what would be called before anything starts.
 
 import { post, runPath } from "./api.js";
-import { duration, fill, h } from "./dom.js";
+import { duration, fill, h, spent } from "./dom.js";
 
 const COLUMNS = ["node", "agent", "reused", "runs", "last time", "why"];
 
-const cost = ({ seconds, tokens }) =>
-  [seconds ? duration(seconds * 1000) : null, tokens ? `${tokens} tokens` : null].filter(Boolean).join(", ");
+const cost = (each) => [each.seconds ? duration(each.seconds * 1000) : null, spent(each)].filter(Boolean).join(", ");
 
 function table(plan) {
   const row = (each) => [each.address, each.agent, each.reused || "", `${each.runs || ""}${each.is_unknown ? "?" : ""}`, cost(each), each.why];

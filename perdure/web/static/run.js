@@ -1,7 +1,7 @@
 // One run: the graph as it executes, the panel of a node, the timeline, questions, the end.
 
 import { follow, get, post, runPath } from "./api.js";
-import { MARKS, badge, duration, fill, h } from "./dom.js";
+import { MARKS, badge, duration, fill, h, spent } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { questionForm } from "./inbox.js";
 import { showNode, showRows } from "./panel.js";
@@ -84,6 +84,7 @@ class RunPage {
     const told = Object.entries(counts).map(([phase, count]) => h("span", { class: "count" }, `${MARKS[phase] ?? ""} ${count} ${phase}`));
     const open = state === "running" || state === "paused";
     fill(this.bar, state ? badge(state) : null, started ? h("span", {}, duration((ended ?? Date.now()) - started)) : null, told,
+      spent(this.run.spent) ? h("span", { class: "count" }, spent(this.run.spent)) : null,
       questions.length ? h("button", { onclick: () => this.choose(null) }, `${questions.length} ${questions.length > 1 ? "questions" : "question"}`) : null,
       h("button", { onclick: () => this.toggleTimeline(), "aria-pressed": !this.below.hidden }, "Timeline"),
       h("button", { onclick: () => rerunDialog(this.id, this.chosen, (id) => (location.hash = `#/run/${encodeURIComponent(id)}`)) }, "Rerun…"),

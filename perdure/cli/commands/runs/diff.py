@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from perdure.cli import connection, output
 from perdure.cli.inputs import graphs
-from perdure.cli.progress.progress_table import duration
+from perdure.cli.progress.spent import cost_text
 from perdure.lineage.compare import CallDifference, GraphDifference, call_differences, graph_differences
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def _graph_row(difference: GraphDifference) -> list[str]:
 
 async def _of_runs(args: argparse.Namespace, client: GraphClient) -> int:
     from perdure.history.rerun import compared_calls  # noqa: PLC0415 -- loads what replays
+    from perdure.history.spent import prices_of  # noqa: PLC0415 -- the same
 
     models = [await client.get(id).history() for id in (args.first, args.second)]
-    differences = call_differences(*(compared_calls(model) for model in models))
+    prices = prices_of(client.settings)
+    differences = call_differences(*(compared_calls(model, prices) for model in models))
     if args.json:
         output.result(output.json_text([asdict(difference) for difference in differences]))
     else:
@@ -82,8 +84,11 @@ def lines(differences: list[CallDifference]) -> list[str]:
     counts = Counter(difference.kind for difference in differences)
     parts = [output.table(("call", "difference", "from"), rows)] if rows else []
     sums = [
-        f"{duration(sum(difference.seconds[side] for difference in differences))}, "
-        f"{sum(difference.tokens[side] for difference in differences):,.0f} tokens"
+        cost_text(
+            sum(difference.seconds[side] for difference in differences),
+            sum(difference.tokens[side] for difference in differences),
+            sum(difference.money[side] for difference in differences),
+        )
         for side in (0, 1)
     ]
     return [

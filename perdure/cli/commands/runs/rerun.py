@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from perdure.cli import connection, logs, output
 from perdure.cli.inputs import graphs
-from perdure.cli.progress.progress_table import duration
+from perdure.cli.progress.spent import cost_text
 from perdure.cli.running import outcome
 from perdure.errors import UsageError
 from perdure.graph.text.shown import line
@@ -40,12 +40,12 @@ RERUN_COLUMN_TITLES = ("node", "agent", "reused", "runs", "last time", "why")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("id", metavar="ID", help="the run to repeat")
-    _repeated(parser, "--from", "NODE", "call this node again: chapters[].draft, or one row of it")
-    _repeated(parser, "--set", "NODE=VALUE", "a value for a static node, or the result of an agent, in YAML")
-    _repeated(parser, "--with", "AGENT.PARAM=VALUE", "a param of all nodes of an agent, or NODE.PARAM")
+    repeated(parser, "--from", "NODE", "call this node again: chapters[].draft, or one row of it")
+    repeated(parser, "--set", "NODE=VALUE", "a value for a static node, or the result of an agent, in YAML")
+    repeated(parser, "--with", "AGENT.PARAM=VALUE", "a param of all nodes of an agent, or NODE.PARAM")
     parser.add_argument("--failed", action="store_true", help="change nothing: what has no result runs")
     parser.add_argument("--graph", metavar="FILE", help="run this graph instead")
-    _repeated(parser, "--rename", "OLD=NEW", "with --graph: the node OLD is called NEW there")
+    repeated(parser, "--rename", "OLD=NEW", "with --graph: the node OLD is called NEW there")
     parser.add_argument(
         "--ask-again",
         action="append",
@@ -64,7 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     graphs.filters_option(parser)
 
 
-def _repeated(parser: argparse.ArgumentParser, option: str, value: str, help: str) -> None:
+def repeated(parser: argparse.ArgumentParser, option: str, value: str, help: str) -> None:
+    """Adds an option that may be repeated."""
     name = option.strip("-") + "_options"
     parser.add_argument(
         option, dest=name, action="append", default=[], metavar=value, help=f"{help}; may be repeated"
@@ -127,8 +128,10 @@ async def _follow(
 async def _plan(
     args: argparse.Namespace, change: Change, settings: Settings, server_start: ServerStart | None
 ) -> int:
+    from perdure.history.spent import prices_of  # noqa: PLC0415 -- loads what replays
+
     async with connection.connected(settings, server_start) as client:
-        plan = await client.get(args.id).plan_rerun(change)
+        plan = await client.get(args.id).plan_rerun(change, prices=prices_of(settings))
     output.result(output.json_text(asdict(plan)) if args.json else "\n".join(lines(plan)))
     return 0
 
@@ -138,17 +141,12 @@ def lines(plan: RerunPlan) -> list[str]:
     table = output.table(RERUN_COLUMN_TITLES, [_row(row) for row in plan.rows])
     open_end = "" if plan.is_complete else ", and what follows from these"
     total = f"{plan.reused} calls reused, {plan.runs} to run{open_end}"
-    cost = _cost(plan.seconds, plan.tokens)
+    cost = cost_text(plan.seconds, plan.tokens, plan.money)
     parts = [table, f"{total}; what is not reused took {cost} the last time" if cost else total]
     return [*parts, f"it stops with: {line(plan.problem)}"] if plan.problem else parts
 
 
 def _row(row: ForecastRow) -> Sequence[str]:
     runs = f"{row.runs or ''}{'?' if row.is_unknown else ''}"
-    cost = _cost(row.seconds, row.tokens)
+    cost = cost_text(row.seconds, row.tokens, row.money)
     return [row.address, row.agent, str(row.reused or ""), runs, cost, line(row.why)]
-
-
-def _cost(seconds: float, tokens: float) -> str:
-    parts = [duration(seconds)] if seconds else []
-    return ", ".join([*parts, *([f"{tokens:,.0f} tokens"] if tokens else [])])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from perdure.client import GraphClient
     from perdure.history.model import NodeModel
     from perdure.monitoring.report import PendingCall, RunReport
+    from perdure.protocol.interventions import Intervention
     from perdure.protocol.payloads import NodeStatus, RunResult, RunStatus
     from perdure.runs import Run
 
@@ -145,6 +146,8 @@ def lines(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel]
         shown += _node_lines(report, report.status, now)
     elif report.state == "running":
         shown.append("  no worker answers for it: what its nodes are doing is not known")
+    if report.status is not None:
+        shown += steering_lines(report.id, report.status.paused, report.status.interventions)
     if report.cancelling:
         shown.append("  cancel requested: it stops as soon as a worker hears of it")
     if report.paused is not None:
@@ -170,6 +173,21 @@ def _node_lines(report: RunReport, status: RunStatus, now: datetime) -> list[str
         for asked in status.questions
     ]
     return [_node_line(row, now) for row in status.nodes] + asked
+
+
+def steering_lines(id: str, paused: Sequence[str], interventions: Sequence[Intervention]) -> list[str]:
+    """What people have paused and changed in a run."""
+    held = [f"  {place or 'the run'} is paused: perdure resume {id} {place}".rstrip() for place in paused]
+    return [*held, *(f"  {_moment(change.at)} {_words(change)}" for change in interventions)]
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S UTC")
+
+
+def _words(change: Intervention) -> str:
+    why = f" ({change.why})" if change.why else ""
+    return f"changed by {change.who or 'a person'}{why}: {change.what}"
 
 
 def _since(report: RunReport, now: datetime) -> str:

@@ -1,0 +1,1 @@
+"""Changing a running graph: what a person asks for, what it means for each node, how it is applied."""

@@ -1,0 +1,82 @@
+"""What calls of language models have used, and what that cost by a table of the user's own.
+
+No prices are built in: they change, and a wrong number is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from perdure.errors import UsageError
+from perdure.graph.values import Value, is_dict
+
+_SIDES: Final = {
+    "input": ("prompt_tokens", "input_tokens"),
+    "output": ("completion_tokens", "output_tokens"),
+}
+_TOKENS_PER_PRICE_COUNT: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a call, or several, used: tokens as the models counted them, and money, 0 where it is unknown."""
+
+    tokens: float = 0.0
+    money: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.tokens + other.tokens, self.money + other.money)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The price of a million tokens, by model and by side: input and output. Empty by default."""
+
+    by_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+
+    @classmethod
+    def read(cls, table: Mapping[str, Value], place: str) -> Prices:
+        """The prices in a table like ``{"gpt-5": {"input": 1.25, "output": 10}}``. Raises UsageError."""
+        for model, prices in table.items():
+            numbers = prices.values() if is_dict(prices) else [None]
+            if not all(isinstance(number, int | float) and number >= 0 for number in numbers) or (
+                is_dict(prices) and prices.keys() - _SIDES.keys()
+            ):
+                hint = f'["{model}"] with input = 1.25 and output = 10, for a million tokens'
+                raise UsageError(f"{place}: the prices of {model!r} cannot be read", hint=hint)
+        return cls({model: dict(prices) for model, prices in table.items()})
+
+    def spent(self, result: Value, params: Value = None) -> Spent:
+        """What the call used that has this result, and had these params."""
+        usage = result.get("usage") if is_dict(result) else None
+        if not is_dict(usage):
+            return Spent()
+        prices = self._of(next(_names(result, params), ""))
+        money = sum(_first(usage, names) * prices.get(side, 0.0) for side, names in _SIDES.items())
+        return Spent(_tokens(usage), money / _TOKENS_PER_PRICE_COUNT)
+
+    def _of(self, model: str) -> Mapping[str, float]:
+        """The prices of a model, or of the longest name that begins its own: gpt-5 for gpt-5-2025-08-07."""
+        known = [name for name in self.by_model if name == model or model.startswith(f"{name}-")]
+        return self.by_model[max(known, key=len)] if known else {}
+
+
+def _names(result: Value, params: Value) -> Iterator[str]:
+    """The model as the service has named it, or as it was asked for."""
+    for holder in (result, params):
+        name = holder.get("model") if is_dict(holder) else None
+        if isinstance(name, str):
+            yield name
+
+
+def _first(usage: Mapping[str, Value], names: tuple[str, ...]) -> float:
+    """The first of these counts that is there."""
+    counts = (usage.get(name) for name in names)
+    return next((float(count) for count in counts if isinstance(count, int | float)), 0.0)
+
+
+def _tokens(usage: Mapping[str, Value]) -> float:
+    """All of them."""
+    return _first(usage, ("total_tokens",)) or sum(_first(usage, names) for names in _SIDES.values())

@@ -1,0 +1,68 @@
+"""Which hosts are there: workers that were started with a name, and with labels.
+
+A worker with a name serves a task queue of its own, ``@NAME``, and is seen on one task queue to which no call
+ever goes. The server lists who asks that queue for work, under identities that hold name and labels.
+Rejected: a registry, a run to which hosts report. It would be one more thing to operate, and each report an
+event in its history.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from perdure.temporal.queues import workers
+
+PRESENCE_QUEUE: Final = "perdure.hosts"
+"""The task queue on which hosts are seen."""
+
+_IDENTITY: Final = re.compile(r"[^+]*\+(?P<host>[\w.-]+)(?P<labels>(\+[\w.-]+)*)")
+
+
+@dataclass(frozen=True, slots=True)
+class HostWorker:
+    """A host that is there, with its labels."""
+
+    id: str
+    labels: tuple[str, ...]
+
+    @property
+    def queue(self) -> str:
+        """Its own task queue."""
+        return host_queue(self.id)
+
+
+def host_queue(host: str) -> str:
+    """The task queue of the host with this name."""
+    return f"@{host}"
+
+
+@activity.defn(name="perdure.present")
+async def _present() -> None:
+    """Is never called: a worker needs an activity to be seen."""
+
+
+def presence(client: Client, host: str, labels: tuple[str, ...]) -> Worker:
+    """A worker by which the host is seen as long as it runs."""
+    return Worker(
+        client,
+        task_queue=PRESENCE_QUEUE,
+        activities=[_present],
+        max_concurrent_activities=1,
+        identity="+".join([client.identity.partition("+")[0], host, *labels]),
+    )
+
+
+async def hosts(client: Client) -> list[HostWorker]:
+    """All hosts that are there, by name. Raises ConnectionFailed."""
+    labels_by_host: dict[str, set[str]] = {}
+    for identity in await workers(client, PRESENCE_QUEUE):
+        match = _IDENTITY.fullmatch(identity)
+        if match is not None:
+            labels_by_host.setdefault(match["host"], set()).update(filter(None, match["labels"].split("+")))
+    return [HostWorker(host, tuple(sorted(labels_by_host[host]))) for host in sorted(labels_by_host)]

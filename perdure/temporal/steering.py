@@ -1,0 +1,154 @@
+"""How a change reaches a run that is under way: as an update, under an id by which a repeat is harmless.
+
+Unlike an answer it is not kept without a worker: what it means depends on how far the run is by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from temporalio.client import (
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from perdure.engine.steering.request import Steering
+from perdure.errors import ConnectionFailed, UsageError
+from perdure.graph.check import modernized
+from perdure.graph.values import Value, normalize
+from perdure.protocol.records import from_plain
+from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
+
+STEERING_TIMEOUT_S: Final = 20.0
+"""Seconds that a run has to apply a change: one of a large run takes some, and a segment may be under way."""
+
+STEERING_RETRY_DELAY_S: Final = 0.25
+"""Seconds between two tries, if the server is busy or the connection broke."""
+
+
+class SteeredRun:
+    """The part of a Run that changes it while it runs."""
+
+    __slots__ = ()
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """The Temporal handle underneath."""
+        raise NotImplementedError
+
+    async def graph(self) -> RunGraph:
+        """The graph of the run as it is now, its hash, what is paused, and who has changed it.
+
+        Raises UsageError when there is no such run, ConnectionFailed when no worker replies for it.
+        """
+        return await _asked(self.handle, "graph", RunGraph)
+
+    async def preview(self, change: Steering, *, if_hash: str = "") -> SteeringReceipt:
+        """What `steer` would do with each node, or why it would be refused. Nothing happens."""
+        return await _asked(
+            self.handle, "preview", SteeringReceipt, SteeringOrder(change=_normal(change), if_hash=if_hash)
+        )
+
+    async def steer(
+        self, change: Steering, *, who: str = "", why: str = "", if_hash: str = ""
+    ) -> SteeringReceipt:
+        """Changes the run while it runs: its graph, values of its nodes, what is retried, skipped or paused.
+
+        `who` makes the change and `why` are recorded in the run. With `if_hash`, the change is refused if the
+        graph has another hash by then. Raises UsageError where it is refused, and then nothing has changed,
+        and ConnectionFailed when there is no reply in time: the change may then be made, or not.
+        """
+        order = SteeringOrder(change=_normal(change), if_hash=if_hash, who=who, why=why)
+        return await _steer(self.handle, order)
+
+    async def patch(
+        self,
+        graph: Mapping[str, Value],
+        *,
+        running: str = "refuse",
+        done: str = "refuse",
+        rows: str = "refuse",
+        keeps: Sequence[str] = (),
+        who: str = "",
+        why: str = "",
+        if_hash: str = "",
+    ) -> SteeringReceipt:
+        """Replaces the graph of the run while it runs; results stay where nothing that made them changes.
+
+        `running`, `done`, `rows` and `keeps` decide about nodes that have begun
+        (perdure.engine.steering.request.Steering). The rest is as for `steer`.
+        """
+        change = Steering(graph=graph, running=running, done=done, rows=rows, keeps=keeps)
+        return await self.steer(change, who=who, why=why, if_hash=if_hash)
+
+
+async def _steer(handle: WorkflowHandle[Any, Any], order: SteeringOrder) -> SteeringReceipt:
+    """Changes the run. Raises UsageError where the change is refused, or the run is over.
+
+    Raises ConnectionFailed if there is no reply in time: the change may then be made, or not.
+    """
+    try:
+        async with asyncio.timeout(STEERING_TIMEOUT_S):
+            return await _steered(handle, order, secrets.token_hex(16))
+    except TimeoutError:
+        raise ConnectionFailed(
+            f"run {handle.id!r} did not reply to the change; it may still be made",
+            hint=f"see whether it was, and whether a worker serves the run: perdure status {handle.id}",
+        ) from None
+
+
+async def _steered(handle: WorkflowHandle[Any, Any], order: SteeringOrder, id: str) -> SteeringReceipt:
+    while True:
+        try:
+            fields: Any = await handle.execute_update("steer", order, id=id)  # pyright: ignore[reportUnknownMemberType] -- the SDK's
+            return from_plain(SteeringReceipt, fields)
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if not isinstance(error.__cause__, RPCError):
+                raise asyncio.CancelledError from error  # that is how the SDK reports it
+            _check_repeatable(error.__cause__, handle.id)
+        except RPCError as error:
+            _check_repeatable(error, handle.id)
+        await asyncio.sleep(STEERING_RETRY_DELAY_S)
+
+
+def _check_repeatable(error: RPCError, id: str) -> None:
+    wrong = rpc_error(error, f"run {id!r}")
+    if not isinstance(wrong, ConnectionFailed) or "credentials" in str(wrong):
+        raise wrong from error
+
+
+async def _asked(handle: WorkflowHandle[Any, Any], query: str, kind: Any, *arguments: Any) -> Any:
+    """The reply to a query, once the run has begun: then it has a hash."""
+    try:
+        async with asyncio.timeout(STEERING_TIMEOUT_S):
+            while True:
+                reply = await handle.query(query, *arguments, result_type=kind, rpc_timeout=RPC_TIMEOUT)
+                if reply.hash:
+                    return reply
+                await asyncio.sleep(STEERING_RETRY_DELAY_S)
+    except RPCError as error:
+        raise rpc_error(error, f"run {handle.id!r}") from error
+    except TimeoutError:
+        raise ConnectionFailed(f"run {handle.id!r} has not begun") from None
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        raise ConnectionFailed(f"run {handle.id!r} does not reply: {error}") from error
+
+
+def _normal(change: Steering) -> Steering:
+    """A change in the values of the language, its graph as `start` takes it. Raises UsageError."""
+    graph = None if change.graph is None else modernized(normalize(change.graph))
+    values = {name: normalize(value) for name, value in change.values.items()}
+    return replace(change.checked(), graph=graph, values=values)

@@ -1,0 +1,255 @@
+"""Sites train one model together, and die: the server, the worker of the run, a site, and all of them.
+
+The bars are those of a user who waits for a model: no round is lost or averaged twice, the weights are
+bitwise those of a run in memory, the next round comes soon, and no row of a site leaves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+import numpy as np
+from temporalio.client import WorkflowHistory
+
+from perdure.agents.catalog import load_agents
+from perdure.agents.distributed.plugins import dataset
+from perdure.testing import run_in_memory_async
+from tests.chaos.report import Verdict, aftermath
+from tests.chaos.world import World, world_in
+from tests.support import detector, digits
+from tests.support.waiting import until
+
+AGENTS = Path(__file__).with_name("learners.py")
+KINDS = ("server", "worker", "site", "all")
+LIMITS_S = {"server": 2.0, "worker": 5.0, "site": 7.0, "all": 10.0}
+"""Until the next round is over, beyond the time for which what was killed is away and one round."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """`kills` of each kind; a round is `work` seconds of training, and who was killed is `away` so long."""
+
+    sites: int = 10
+    kills: int = 20
+    work: float = 1.0
+    away: float = 1.0
+    seed: int = 1
+
+
+@dataclass
+class Crew:
+    """The processes of a run: the worker that advances it, and one for each site."""
+
+    world: World
+    sites: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+    center: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+
+    async def start_center(self) -> None:
+        self.center = [await self.world.worker(agents=AGENTS)]
+
+    async def start_site(self, number: int) -> subprocess.Popen[bytes]:
+        return await self.world.worker(f"site-{number}", agents=AGENTS)
+
+    async def start_sites(self, count: int) -> None:
+        self.sites = [*await asyncio.gather(*(self.start_site(number) for number in range(count)))]
+
+    async def kill(self, kind: str, away: float, rng: Random) -> float:
+        """Kills, waits, and starts again. Gives the seconds until everything was up."""
+        began, world, victim = time.monotonic(), self.world, rng.randrange(len(self.sites))
+        if kind in ("server", "all"):
+            world.kill_server()
+        if kind in ("worker", "all"):
+            for process in self.center:
+                world.kill_worker(process)
+        victims = range(len(self.sites)) if kind == "all" else [victim] if kind == "site" else []
+        for number in victims:
+            world.kill_worker(self.sites[number])
+        await asyncio.sleep(away)
+        if kind in ("server", "all"):
+            await world.restart_server()
+        if kind in ("worker", "all"):
+            await self.start_center()
+        for number, process in zip(
+            victims, await asyncio.gather(*map(self.start_site, victims)), strict=True
+        ):
+            self.sites[number] = process
+        return time.monotonic() - began
+
+
+async def run(options: Options, home: Path) -> Verdict:
+    """Ten sites and twenty kills of each kind, by default."""
+    rounds = options.kills * len(KINDS) * 2 + 4
+    verdict = Verdict(f"{options.sites} sites, {options.kills} kills of each kind, {rounds} rounds")
+    folder = home / "data"
+    write_data(folder, options.sites)
+    (folder / "work").write_text(str(options.work))
+    async with world_in(home) as world:
+        crew, rng = Crew(world), Random(options.seed)
+        await crew.start_center()
+        await crew.start_sites(options.sites)
+        learning = await world.client.start(graph(options.sites, rounds), id="learning")
+        late: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        for kind in [kind for _ in range(options.kills) for kind in KINDS]:
+            await _rounds(folder, 1)
+            await asyncio.sleep(rng.uniform(0, options.work))
+            killed, before = time.time(), len(times(folder))
+            back = await crew.kill(kind, options.away, rng)
+            await _rounds(folder, before + 2 - len(times(folder)))
+            late[kind].append(times(folder)[before + 1] - killed - back)
+        result = (await learning.result()).results["rounds"]
+        histories = await detector.histories(world.client)
+        _judge(verdict, folder, late, options, rounds)
+        verdict.equal("weights", result["digest"], await undisturbed(folder, options.sites, rounds))
+        counts = completions(histories)
+        verdict.equal("averages in the histories", counts.total(), rounds)
+        verdict.none("rounds averaged twice", [path for path, count in counts.items() if count > 1])
+        verdict.none("rows of sites that left them", leaks(folder, options.sites, histories, world))
+        await aftermath(world, verdict)
+    return verdict
+
+
+async def _rounds(folder: Path, more: int) -> None:
+    """Waits until `more` rounds are over."""
+    enough = len(times(folder)) + more
+    await until(lambda: len(times(folder)) >= enough, f"{more} more rounds", 300)
+
+
+def _judge(
+    verdict: Verdict, folder: Path, late: Mapping[str, list[float]], options: Options, rounds: int
+) -> None:
+    noted = times(folder)
+    pauses = [after - before for before, after in pairwise(noted)]
+    usual = median(pauses)
+    verdict.tell("seconds of a round (median)", f"{usual:.2f}")
+    verdict.equal("rounds", len({path for _, path in journal(folder)}), rounds)
+    for kind, seconds in late.items():
+        beyond = [each - 2 * usual for each in seconds]  # the round that was disturbed, and the next one
+        verdict.most(f"rounds again after a kill ({kind}), beyond two rounds", max(beyond), LIMITS_S[kind])
+
+
+def write_data(folder: Path, sites: int) -> None:
+    """A file for each site, and one of what no site has."""
+    folder.mkdir(parents=True)
+    shards = {f"site-{number}": shard for number, shard in enumerate(digits.by_label(sites))}
+    for name, (x, y) in {**shards, "heldOut": digits.held_out()}.items():
+        np.savez(folder / f"{name}.npz", x=x, y=y)
+
+
+def journal(folder: Path) -> list[tuple[float, str]]:
+    """When each round was evaluated, and where."""
+    file = folder / "rounds"
+    lines = file.read_text().split("\n") if file.exists() else []
+    return [(float(line.split()[0]), line.split()[1]) for line in lines if line.count(" ") == 1]
+
+
+def times(folder: Path) -> list[float]:
+    """When each round was evaluated first."""
+    first: dict[str, float] = {}
+    for moment, path in journal(folder):
+        first.setdefault(path.partition("#")[0], moment)
+    return list(first.values())
+
+
+def completions(histories: list[WorkflowHistory]) -> Counter[str]:
+    """How often each average was completed, by the path of its node."""
+    names: dict[tuple[str, int], str] = {}
+    counts: Counter[str] = Counter()
+    for number, history in enumerate(histories):
+        for event in history.events:
+            scheduled = event.activity_task_scheduled_event_attributes
+            if scheduled.activity_type.name == "fedAverageAgent":
+                names[f"{number}", event.event_id] = scheduled.activity_id
+            done = event.activity_task_completed_event_attributes.scheduled_event_id
+            if (f"{number}", done) in names:
+                counts[names[f"{number}", done]] += 1
+    return counts
+
+
+def leaks(folder: Path, sites: int, histories: list[WorkflowHistory], world: World) -> list[str]:
+    """Rows of the sites, as bytes or as JSON, in the histories, the store or the logs."""
+    rows = {f"site-{number}": np.load(folder / f"site-{number}.npz")["x"][0] for number in range(sites)}
+    marks = {
+        name: (row.tobytes(), ", ".join(map(repr, row.tolist()[:12])).encode()) for name, row in rows.items()
+    }
+    places = {f"history {index}": each.to_json().encode() for index, each in enumerate(histories)}
+    for index, history in enumerate(histories):
+        places[f"payloads {index}"] = b"".join(event.SerializeToString() for event in history.events)
+    for file in [*world.logs.rglob("*"), *(world.home / "store").rglob("*")]:
+        if file.is_file():
+            places[str(file)] = file.read_bytes()
+    return [
+        f"{name} in {place}"
+        for place, content in places.items()
+        for name, forms in marks.items()
+        if any(form in content for form in forms)
+    ]
+
+
+async def undisturbed(folder: Path, sites: int, rounds: int) -> str:
+    """The digest of the weights that a run in memory learns from the same files."""
+
+    def read(name: str) -> Any:
+        with np.load(folder / f"{name}.npz") as file:
+            return file["x"], file["y"]
+
+    dataset("digits")(lambda site, _: read(f"site-{site}"))
+    dataset("heldOut")(lambda site, _: read("heldOut"))
+    agents = load_agents("perdure.agents.distributed.agents")
+    result = await run_in_memory_async(graph(sites, rounds, placed=False), agents=agents)
+    return result.results["rounds"]["digest"]
+
+
+def graph(sites: int, rounds: int, *, placed: bool = True) -> dict[str, Any]:
+    """Federated averaging with a map over sites, each on a queue of its own."""
+    fit: dict[str, Any] = {
+        "agent": "fedTrainAgent",
+        "heartbeat": 2,
+        "inputs": {"weights": ":weights", "round": ":round", "site": ":row.site"},
+        "params": {"data": "digits"},
+        "isResult": True,
+    }
+    if placed:
+        fit["queue"] = ":row.queue"
+    nodes: dict[str, Any] = {
+        "weights": {"update": ":average.weights"},
+        "updates": {
+            "agent": "mapAgent",
+            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
+            "params": {"compositeResultKey": "fit"},
+            "graph": {"nodes": {"fit": fit}},
+        },
+        "average": {
+            "agent": "fedAverageAgent",
+            "heartbeat": 2,
+            "inputs": {"updates": ":updates", "weights": ":weights", "round": "@loop"},
+        },
+        "score": {
+            "agent": "fedEvaluateAgent",
+            "heartbeat": 2,
+            "inputs": {"weights": ":average.weights", "round": "@loop"},
+            "params": {"data": "heldOut", "rounds": rounds},
+            "isResult": True,
+        },
+    }
+    outer: dict[str, Any] = {
+        "start": {"agent": "fedInitAgent", "params": {"model": "softmax", "seed": 1}},
+        "sites": {"value": [{"site": number, "queue": f"site-{number}"} for number in range(sites)]},
+        "rounds": {
+            "agent": "nestedAgent",
+            "inputs": {"weights": ":start.weights", "sites": ":sites"},
+            "output": {"digest": ".score.digest", "accuracy": ".score.accuracy"},
+            "isResult": True,
+            "graph": {"loop": {"while": ":score.more"}, "nodes": nodes},
+        },
+    }
+    return {"version": 0.5, "concurrency": sites + 4, "nodes": outer}
