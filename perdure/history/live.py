@@ -28,6 +28,10 @@ _ROWS_AND_PASSES: Final = re.compile(r"\[\d+\]|@\d+")
 _END: Final = re.compile(r"(\[(?P<row>\d+)\])?\.$")
 
 
+def _has_failed(node: NodeModel) -> bool:
+    return node.failure is not None and node.phase is not Phase.FELL_BACK
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A graph in one pass: the key of its nodes' addresses, and its pass."""
@@ -85,7 +89,9 @@ class LiveModel:
             counts=phase_counts(nodes),
             questions=tuple(Question(prompt, address) for address, prompt in asked.items()),
             console=tuple(self._console),
-            errors={node.node: node.failure for node in inside if node.failure is not None},
+            errors={
+                node.node: node.failure for node in inside if node.failure is not None and _has_failed(node)
+            },
             position=self._position,
         )
 
@@ -226,7 +232,7 @@ class LiveModel:
             for node in self._of(place):
                 counts = states.setdefault(node.node, {})
                 counts[node.state] = counts.get(node.state, 0) + 1
-                has_failed = has_failed or node.failure is not None
+                has_failed = has_failed or _has_failed(node)
             failed += has_failed
         total, running = opened.get(parent, (len(graphs), 0))
         rows = RowCounts(

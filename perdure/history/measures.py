@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
+from statistics import NormalDist
 from typing import Final
 
 from perdure.errors import UsageError
@@ -28,9 +29,6 @@ LOST_WORDS: Final = (
     "no worker finished it in time",
 )
 """What the failure of an attempt says whose worker was lost: Temporal's words, and Perdure's."""
-
-_WILSON_Z: Final = 1.959964
-"""The normal quantile of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +157,11 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """The lower and the upper end."""
-        z2 = _WILSON_Z**2
+        z = NormalDist().inv_cdf(0.975)
+        z2 = z**2
         middle = (self.value + z2 / (2 * self.n)) / (1 + z2 / self.n)
         variance = self.value * (1 - self.value) / self.n + z2 / (4 * self.n**2)
-        half = _WILSON_Z * math.sqrt(variance) / (1 + z2 / self.n)
+        half = z * math.sqrt(variance) / (1 + z2 / self.n)
         return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
@@ -206,7 +205,7 @@ def time_split(model: RunModel) -> TimeSplit:
             marks += [(since, kind, 1), (until, kind, -1)]
     seconds, open_now, at = [0.0, 0.0, 0.0, 0.0], [0, 0, 0], began
     for time, kind, step in [*sorted(marks), (end, 0, 0)]:
-        current = next((open_kind for open_kind in range(3) if open_now[open_kind]), 3)
+        current = next((index for index in range(3) if open_now[index]), 3)
         seconds[current] += (time - at) / 1000
         open_now[kind] += step
         at = time

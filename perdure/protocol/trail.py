@@ -25,9 +25,12 @@ from itertools import islice
 from typing import Any, Final
 
 from perdure.engine.messages import RunAgent
-from perdure.engine.state import Clock, GraphRun, NodeRun
+from perdure.engine.state import Clock, GraphRun, NodeRun, NodeState
 from perdure.graph.values import Value
 from perdure.protocol.failures import FAILED_STATES
+
+SHOWN_STATES: Final = (*FAILED_STATES, NodeState.FELL_BACK)
+"""States that have a message: why the node failed, or fell back."""
 
 MAX_TRAIL_COUNT: Final = 20_000
 """Changes that a run keeps; who has missed one of them replays the history."""
@@ -74,7 +77,7 @@ class Trail:
         """A node is in another state."""
         node = run.nodes[name]
         place = run.key, run.iteration, run.map_index
-        failed = node if node.state in FAILED_STATES else None  # its message is not there yet
+        failed = node if node.state in SHOWN_STATES else None  # its message is not there yet
         self._add((MOVE, *place, name, str(node.state), run.clock.now_ms, failed))
 
     def steered(self) -> None:
@@ -113,4 +116,4 @@ class Trail:
 
 def _written(change: tuple[Any, ...]) -> Sequence[Value]:
     last = change[-1]
-    return [*change[:-1], last.error] if isinstance(last, NodeRun) else list(change)
+    return [*change[:-1], last.shown_error] if isinstance(last, NodeRun) else list(change)

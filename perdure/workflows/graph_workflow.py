@@ -48,6 +48,7 @@ class GraphWorkflow:
 
     @workflow.init
     def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor] -- __new__ takes any number of arguments, to refuse them
+        self._host = TemporalHost()
         is_continued = workflow.info().continued_run_id is not None
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None
@@ -65,8 +66,7 @@ class GraphWorkflow:
         del request
         if self._refusal is not None:
             raise self._refusal
-        host = TemporalHost()
-        now = now_ms(host)
+        host, now = self._host, now_ms(self._host)
         startup = await start_up(self._request, now)
         shell = self._shell = RunShell(host, self._request, startup, now, self.journal)
         try:
@@ -87,6 +87,7 @@ class GraphWorkflow:
     @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def answer(self, answer: Answer) -> Value:
         """A person answers the question of a node. The fields of a Receipt, for clients that send an id."""
+        self._host.look()
         await workflow.wait_condition(lambda: self._shell is not None)
         receipt = None if self._shell is None else self._shell.human_tasks.answer(answer)
         return to_plain(receipt) if answer.id else None
@@ -103,6 +104,7 @@ class GraphWorkflow:
     @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def steer(self, order: SteeringOrder) -> Value:
         """A person changes the run. The fields of a SteeringReceipt."""
+        self._host.look()
         await workflow.wait_condition(lambda: self._shell is not None)
         assert self._shell is not None
         return to_plain(await self._shell.steering.submit(order))
@@ -118,6 +120,7 @@ class GraphWorkflow:
     @workflow.signal(dynamic=True)
     async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
         """An answer, if it has that name. Others mean nothing; but a run continues as new in time."""
+        self._host.look()
         answer = _signalled(args) if name == ANSWER_SIGNAL else None
         if self._shell is None:
             self._signalled += () if answer is None else (answer,)

@@ -95,21 +95,25 @@ class TemporalHost:
     """The workflow in whose code this runs; made in its first workflow task."""
 
     def __init__(self) -> None:
-        self._seen = _HistorySize.now()
         self._is_held = False
+        self.look()
+
+    def look(self) -> None:
+        """Something has arrived that is an event: a signal, an update, the end of a timer or an activity."""
+        self._seen = _HistorySize.now()
 
     def hold_history(self) -> None:
-        """As it was when a timer last fired, or an activity on a task queue last ended."""
+        """As it was at the last `look`."""
         self._is_held = True
 
     @property
     def _history(self) -> _HistorySize:
         return self._seen if self._is_held else _HistorySize.now()
 
-    def _look(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if not task.cancelled() and not (error is not None and is_cancelled_exception(error)):
-            self._seen = _HistorySize.now()
+            self.look()
 
     def now_s(self) -> float:
         """`workflow.now`."""
@@ -142,7 +146,7 @@ class TemporalHost:
     async def sleep(self, seconds: float, summary: str) -> None:
         """A timer in the history."""
         await workflow.sleep(seconds, summary=summary)
-        self._seen = _HistorySize.now()
+        self.look()
 
     def index_audience(self, names: list[str]) -> None:
         """A command in the history."""
@@ -165,7 +169,7 @@ class TemporalHost:
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""
         task = workflow.start_activity(name, args=arguments, result_type=RawValue, **options)
-        task.add_done_callback(self._look)
+        task.add_done_callback(self._ended)
         return task
 
     def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:

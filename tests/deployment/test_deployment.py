@@ -119,8 +119,9 @@ def test_every_variable_has_a_default_and_is_documented():
 
 def test_workers_are_told_every_setting_but_those_that_have_no_meaning_there():
     told = set(SERVICES["worker"]["environment"]) | set(re.findall(r"\b([A-Z_]+)=", DOCKERFILE))
-    # The image has no local model and no embedded server, and PERDURE_HOME places all its folders.
-    without = {"PERDURE_LOCAL_MODEL", "PERDURE_SQLITE_SYNCHRONOUS"}
+    # The image has no local model and no embedded server, PERDURE_HOME places all its folders, and prices
+    # are for those who look at runs.
+    without = {"PERDURE_LOCAL_MODEL", "PERDURE_SQLITE_SYNCHRONOUS", "PERDURE_PRICES"}
     without |= {f"PERDURE_SERVER_{name}" for name in ("IDLE", "MEMORY", "RETENTION")}
     assert known_names() - told == without
     passed_on = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
@@ -361,7 +362,8 @@ def test_the_variables_of_temporal_are_those_its_sdk_reads(tmp_path):
             override_env_vars={"TEMPORAL_CONFIG_FILE": str(profiles), **variables}, config_file_strict=True
         )
 
-    (sample,) = re.findall(r"```toml\n(.+?)```", OPERATIONS, re.DOTALL)
+    samples = re.findall(r"```toml\n(.+?)```", OPERATIONS, re.DOTALL)
+    (sample,) = (sample for sample in samples if "[profile." in sample)
     profiles = tmp_path / "temporal.toml"
     profiles.write_text(sample)
     table = OPERATIONS.split("\n### A cluster")[1].split("\n### ")[0]

@@ -142,7 +142,7 @@ async def test_the_end_of_a_run_is_told_in_its_words(plain: GraphClient) -> None
 
 
 def told(report: RunReport) -> list[str]:
-    return lines(report, None, datetime.now(UTC))
+    return lines(report, None, [], datetime.now(UTC))
 
 
 async def until(run: Run, holds: Any) -> RunReport:

@@ -47,7 +47,7 @@ class MembersParams:
                 "fraction": 0.5,
                 "members": [{"id": "a", "labels": ["site"]}, {"id": "b", "labels": ["site"]}, {"id": "c"}],
             },
-            result={"rows": [{"id": "a", "queue": "@a", "labels": ["site"]}], "of": 2},
+            result={"rows": [{"id": "b", "queue": "@b", "labels": ["site"]}], "of": 2},
         )
     ],
 )

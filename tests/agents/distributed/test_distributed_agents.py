@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import sqlite3
 from typing import Any
 
@@ -40,7 +42,8 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def called(name: str, inputs: Any, params: Any = None) -> Any:
-    return plain(AGENTS[name].call(inputs, params or {}, AgentContext(agent=name, run="run-1")))
+    result = AGENTS[name].call(inputs, params or {}, AgentContext(agent=name, run="run-1"))
+    return plain(asyncio.run(result) if inspect.iscoroutine(result) else result)
 
 
 def plain(value: Any) -> Any:
