@@ -32,9 +32,9 @@ async def test_a_wait_for_a_result_says_what_it_waits_for(
     client: GraphClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runs, "WAITING_NOTICE_S", 0.0)
-    run = await client.start(GRAPH, queue="nobody")
+    run = await client.start(GRAPH, queue="unserved")
     waiting = asyncio.ensure_future(run.result())
     await until(lambda: bool(caplog.messages), "the warning is there")
     assert "waits for a worker on queue 'unserved'" in caplog.messages[0]
-    async with serving(client, [shout], queue="nobody"):
+    async with serving(client, [shout], queue="unserved"):
         assert (await waiting).results == {"a": "HI"}
