@@ -13,7 +13,7 @@ from perdure.errors import UsageError
 from perdure.graph.fields import PERSON_AGENTS, is_computed
 from perdure.graph.values import Value, is_dict
 from perdure.graph.wording import suggestion
-from perdure.lineage.documents import PlacedNode, dependents, placed_nodes
+from perdure.lineage.documents import PlacedNode, dependents, placed_nodes, put_at
 from perdure.lineage.fingerprint import address_of
 from perdure.lineage.record import Entry, Record
 
@@ -151,7 +151,7 @@ def _with_params(document: Mapping[str, Value], params: Mapping[str, Value]) -> 
                 hint="name a param as AGENT.param or NODE.param",
             )
         for place in places:
-            _put(place.node, ["params", *steps], value)
+            put_at(place.node, ["params", *steps], value)
     return document
 
 
@@ -166,15 +166,6 @@ def _owner(path: str, nodes: Mapping[str, PlacedNode]) -> tuple[str, list[str], 
         if named:
             return owner, parts[count:], named
     return parts[0], parts[1:], []
-
-
-def _put(target: dict[str, Value], steps: Sequence[str], value: Value) -> None:
-    for step in steps[:-1]:
-        inner = target.get(step)
-        if not is_dict(inner):
-            inner = target[step] = {}
-        target = inner
-    target[steps[-1]] = value
 
 
 def _renamed(entry: Entry, renames: Mapping[str, str], old: Mapping[str, PlacedNode]) -> Entry:

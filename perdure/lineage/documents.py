@@ -5,7 +5,7 @@ Graphs that a run computes or loads are unknown here; what is in them is recogni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from perdure.graph.fields import is_computed
@@ -83,3 +83,13 @@ def _sources(place: PlacedNode) -> Iterator[str]:
     keys = [key for key in place.node if key != "value" and not (key == "graph" and place.has_graph)]
     for key in keys:
         yield from (reference.node or "" for reference in references_in(place.node[key]))
+
+
+def put_at(target: dict[str, Value], steps: Sequence[str], value: Value) -> None:
+    """Sets the member that `steps` lead to; objects on the way that are missing are made."""
+    for step in steps[:-1]:
+        inner = target.get(step)
+        if not is_dict(inner):
+            inner = target[step] = {}
+        target = inner
+    target[steps[-1]] = value

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from perdure.errors import UsageError
 from perdure.graph.fields import GRAPH_KEYS, is_computed
-from perdure.graph.values import Value, is_dict
+from perdure.graph.values import Value
 from perdure.lineage.change import unknown_node
-from perdure.lineage.documents import PlacedNode, placed_nodes
+from perdure.lineage.documents import PlacedNode, placed_nodes, put_at
 
 
 def edited(
@@ -27,7 +27,7 @@ def edited(
         if place is not None:
             _put(place, path, steps, value)
         elif path.partition(".")[0] in GRAPH_KEYS:
-            _put_at(new, path.split("."), value)
+            put_at(new, path.split("."), value)
         else:
             raise unknown_node(path.partition(".")[0], {*nodes, *GRAPH_KEYS})
     for address in removed:
@@ -52,7 +52,7 @@ def _owner(path: str, nodes: Mapping[str, PlacedNode]) -> tuple[PlacedNode | Non
 
 def _put(place: PlacedNode, path: str, steps: Sequence[str], value: Value) -> None:
     if steps:
-        _put_at(place.node, steps, value)
+        put_at(place.node, steps, value)
     elif is_computed(place.node):
         raise UsageError(
             f"node {path!r} has an agent; its result is not part of the graph",
@@ -60,12 +60,3 @@ def _put(place: PlacedNode, path: str, steps: Sequence[str], value: Value) -> No
         )
     else:
         place.node["value"] = value
-
-
-def _put_at(target: dict[str, Value], steps: Sequence[str], value: Value) -> None:
-    for step in steps[:-1]:
-        inner = target.get(step)
-        if not is_dict(inner):
-            inner = target[step] = {}
-        target = inner
-    target[steps[-1]] = value
