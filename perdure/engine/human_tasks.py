@@ -15,12 +15,12 @@ from typing import Final
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError
 from perdure.graph.deferred import BlobRef, Deferred, described
+from perdure.graph.durations import duration_ms
 from perdure.graph.forms import form_refusal
 from perdure.graph.human_input import (
     DEFAULT_CHANNEL,
     HUMAN_INPUT,
     channels_of,
-    duration_ms,
     form_of,
     human_input_problems,
 )

@@ -15,6 +15,7 @@ from perdure.graph.nested import every_node, nested_problems
 from perdure.graph.perdure_keys import needs_problems
 from perdure.graph.text.document import Document, Spot
 from perdure.graph.values import Value
+from perdure.graph.waiting import wait_node_problems
 from perdure.graph.wording import Suggestions
 
 MAX_ID_PARTS_COUNT: Final = 100
@@ -57,6 +58,7 @@ def review(
         data=data,
         problems=tuple(problem for problem in findings if problem not in mild)
         + placed(human_node_problems(every_node(data)))
+        + placed(wait_node_problems(every_node(data)))
         + placed(needs_problems([("", data), *_inner_graphs(data)])),
         nested=placed(nested_problems(data, agents, names)),
         warnings=mild + placed(warnings(document.data, queues)),
