@@ -137,10 +137,6 @@ class RunFailed(PerdureError):
         return dict(self.result.errors) if self.result is not None else {}
 
 
-class InboxFull(PerdureError):
-    """A run holds as many events as it may that its nodes have not taken: send them again later."""
-
-
 class RunCancelled(RunFailed):
     """A run was cancelled before its end."""
 

@@ -176,10 +176,9 @@ def agent(
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`.
 
-    `description` defaults to the first line of the docstring, schemas to what the type hints of
-    `inputs`, `params` and the return value say: explicit schemas are documentation, the hints are what
-    every call is checked against. `queue` is the task queue its calls go to unless a node names another.
-    Raises TypeError for a function with other arguments, or with hints that have no schema.
+    `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
+    schemas are documentation, the hints are what every call is checked against. `queue` is the task queue of
+    its calls unless a node names another. Raises TypeError for other arguments, or hints without a schema.
     """
 
     def declare(function: Function) -> Function:

@@ -15,7 +15,6 @@ from typing import Final
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError
 from perdure.graph.deferred import BlobRef, Deferred, described
-from perdure.graph.durations import duration_ms
 from perdure.graph.forms import form_refusal
 from perdure.graph.human_input import (
     DEFAULT_CHANNEL,
@@ -25,6 +24,7 @@ from perdure.graph.human_input import (
     human_input_problems,
 )
 from perdure.graph.javascript import parse, to_string
+from perdure.graph.params.durations import duration_ms
 from perdure.graph.sizes import size_of
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, is_dict, is_number, js_truthy

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from perdure.errors import Problem
-from perdure.graph.durations import DURATION_HINT, duration_ms
 from perdure.graph.forms import form_problems
+from perdure.graph.params.durations import DURATION_HINT, duration_ms
 from perdure.graph.values import Value, is_dict, is_list, is_number, js_truthy
 
 HUMAN_INPUT: Final = "humanInputAgent"

@@ -12,10 +12,10 @@ from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.human_input import human_node_problems
 from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
+from perdure.graph.params.waiting import wait_node_problems
 from perdure.graph.perdure_keys import needs_problems
 from perdure.graph.text.document import Document, Spot
 from perdure.graph.values import Value
-from perdure.graph.waiting import wait_node_problems
 from perdure.graph.wording import Suggestions
 
 MAX_ID_PARTS_COUNT: Final = 100

@@ -34,7 +34,7 @@ class MemoryEventWaits:
         self._apply(self.inbox.close(call, _now_ms()))
 
     def take(self, batch: EventBatch) -> EventReceipt:
-        """Takes events. Raises UsageError, InboxFull."""
+        """Takes events. Raises UsageError, TransientError."""
         self.inbox.check(batch, awaited_topics(self.document()))
         receipt, moves = self.inbox.take(batch, _now_ms())
         self._apply(moves)

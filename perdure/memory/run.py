@@ -105,7 +105,7 @@ class MemoryRun:
         return self._shell.waits.human_tasks.answer(Answer(path=path, value=value, who=who, id=id))
 
     async def send(self, *events: ExternalEvent) -> EventReceipt:
-        """Sends events to its nodes. Raises UsageError, InboxFull."""
+        """Sends events to its nodes. Raises UsageError, TransientError."""
         if self._closed is not None:
             raise UsageError(f"run {self.id!r} has ended")
         return self._shell.waits.events.take(EventBatch(events=events))

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from perdure.engine.inbox.events import EventBatch, EventReceipt, ExternalEvent
-from perdure.errors import ConnectionFailed, InboxFull, UsageError
+from perdure.errors import ConnectionFailed, TransientError, UsageError
 from perdure.protocol.names import EVENT_UPDATE
 from perdure.protocol.records import from_plain
 from perdure.temporal.rpc_errors import rpc_error
@@ -47,8 +47,8 @@ class ReceivingRun:
         """Sends events to the nodes that wait for them, now or later; the run takes all of them, or none.
 
         Each counts once by its `sender` and `id`. Raises UsageError if the run never takes them, NotFound if
-        there is no such run, InboxFull if it has no room now, and ConnectionFailed if no worker replies: send
-        them again then, with the same ids.
+        there is no such run, TransientError if it has no room now, and ConnectionFailed if no worker replies:
+        send them again then, with the same ids.
         """
         return await send_events(self.handle, EventBatch(events=events))
 
@@ -72,8 +72,8 @@ async def send_events(handle: WorkflowHandle[Any, Any], batch: EventBatch) -> Ev
 def _refusal(cause: BaseException, id: str) -> Exception:
     if not isinstance(cause, ApplicationError):
         return UsageError(str(cause))
-    if cause.type == InboxFull.__name__:
-        return InboxFull(cause.message)
+    if cause.type == TransientError.__name__:
+        return TransientError(cause.message)
     return _no_reply(id) if cause.type == _RUN_CLOSED else UsageError(cause.message)
 
 

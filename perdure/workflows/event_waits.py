@@ -52,7 +52,7 @@ class EventWaits:
             self._apply(self.inbox.close(call, now_ms(self.host)))
 
     def check(self, batch: EventBatch) -> None:
-        """Raises UsageError or InboxFull for events that are not taken."""
+        """Raises UsageError or TransientError for events that are not taken."""
         scheduler = self.played()
         if scheduler is None:
             raise UsageError("the run has ended")

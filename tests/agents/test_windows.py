@@ -31,12 +31,22 @@ def played(params: dict[str, Any], *batches: list[dict[str, Any]]) -> list[dict[
 def fired(params: dict[str, Any], *rows: tuple[float, dict[str, float]]) -> list[float]:
     """When an episode has fired: each reading comes alone."""
     results = played(params, *([row] for row in events(*rows)))
-    return [result["evidence"]["at"] for result in results if result["fired"]]
+    return [alert["at"] for result in results for alert in result["alerts"]]
 
 
 def test_a_condition_that_holds_fires_once_for_each_episode() -> None:
     hot, cold = {"v": 8, "t": 90}, {"v": 8, "t": 70}
-    rows = [(10, hot), (12, hot), (20, hot), (25, hot), (30, cold), (31, hot), (40, hot), (41, hot), (42, hot)]
+    rows = [
+        (10, hot),
+        (12, hot),
+        (20, hot),
+        (25, hot),
+        (30, cold),
+        (31, hot),
+        (40, hot),
+        (41, hot),
+        (42, hot),
+    ]
     assert fired({"hold": 10, **HOT}, *rows) == [20, 41]
     assert fired({"hold": 11, **HOT}, *rows) == [25, 42]
     assert fired({"hold": 16, **HOT}, *rows) == []
@@ -44,8 +54,8 @@ def test_a_condition_that_holds_fires_once_for_each_episode() -> None:
 
 def test_fields_may_come_apart() -> None:
     rows = [(0, {"v": 8}), (5, {"t": 90}), (10, {"v": 9}), (15, {"t": 91})]
-    (result,) = [result for result in played({"hold": 10, **HOT}, events(*rows)) if result["fired"]]
-    assert result["evidence"] == {"since": 5, "at": 15, "held": 10, "count": 3, "values": {"t": 91, "v": 9}}
+    (result,) = played({"hold": 10, **HOT}, events(*rows))
+    assert result["alerts"] == [{"since": 5, "at": 15, "held": 10, "count": 3, "values": {"t": 91, "v": 9}}]
 
 
 def test_any_of_the_conditions() -> None:

@@ -118,11 +118,11 @@ class HeldFor:
 
     def _holds(self, now: float) -> bool | None:
         """Whether the conditions hold; None where that depends on a field without a recent reading."""
-        found = [self._test(condition, now) for condition in self.conditions]
+        outcomes = [self._test(condition, now) for condition in self.conditions]
         decisive = not self.needs_all
-        if decisive in found:
+        if decisive in outcomes:
             return decisive
-        return None if None in found else not decisive
+        return None if None in outcomes else not decisive
 
     def _test(self, condition: Mapping[str, Value], now: float) -> bool | None:
         value, at = self.state["latest"].get(condition["field"], (None, -inf))

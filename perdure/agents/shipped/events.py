@@ -8,7 +8,7 @@ from typing import Final
 from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.schema import anything, array, either, fields, mapping, number, one_of, text
 from perdure.engine.inbox.events import EventBatch, ExternalEvent, check_batch
-from perdure.errors import ConnectionFailed, FinalError, InboxFull, NotFound, TransientError, UsageError
+from perdure.errors import ConnectionFailed, FinalError, NotFound, TransientError, UsageError
 from perdure.graph.javascript import to_string
 from perdure.graph.values import Value, is_dict, is_number
 
@@ -119,7 +119,7 @@ async def send(inputs: Value, params: Mapping[str, Value], context: AgentContext
         batch = EventBatch(events=(event,))
         check_batch(batch)
         receipt = await context.send(to, batch)
-    except (NotFound, InboxFull, ConnectionFailed) as error:  # it may be about to start, or to have room
+    except (NotFound, TransientError, ConnectionFailed) as error:  # it may be about to start, or to have room
         raise TransientError(f"sendAgent: {error.finding}", hint=error.hint) from error
     except UsageError as error:
         raise FinalError(f"sendAgent: {error.finding}", hint=error.hint) from error

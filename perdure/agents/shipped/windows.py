@@ -15,11 +15,11 @@ from perdure.agents.shipped.event_time import (
     due_readings,
 )
 from perdure.errors import FinalError
-from perdure.graph.durations import DURATION_HINT, duration_ms
+from perdure.graph.params.durations import DURATION_HINT, duration_ms
 from perdure.graph.values import Value, is_dict, is_list, is_number
 
 _CONDITION = "{field, above, below, atLeast, atMost}"
-_SINCE = 1_900_000_000_000
+_SINCE_MS = 1_900_000_000_000
 
 
 @agent(
@@ -45,7 +45,7 @@ _SINCE = 1_900_000_000_000
         fired=flag("once for each episode; for windows, whether any has closed"),
         quiet=flag("whether it has not fired"),
         active=flag("whether the conditions hold"),
-        evidence=mapping("of what has fired: since, at, held, count, values; null if nothing has"),
+        alerts=array("what has fired: since, at, held, count, values", mapping()),
         windows=array("that have closed: start, end, count, values with count, sum, mean, min, max, last"),
         late=number("of events that came after their time had been processed, so far"),
     ),
@@ -53,34 +53,36 @@ _SINCE = 1_900_000_000_000
         Sample(
             inputs={
                 "events": [
-                    {"at": _SINCE, "body": {"temperature": 91}},
-                    {"at": _SINCE + 60_000, "body": {"temperature": 93}},
+                    {"at": _SINCE_MS, "body": {"temperature": 91}},
+                    {"at": _SINCE_MS + 60_000, "body": {"temperature": 93}},
                 ],
                 "window": None,
             },
             params={"hold": "1m", "all": [{"field": "temperature", "above": 80}]},
             result={
                 "window": {
-                    "done": _SINCE + 60_000,
+                    "done": _SINCE_MS + 60_000,
                     "pending": [],
                     "late": 0,
                     "held": {
-                        "since": _SINCE,
+                        "since": _SINCE_MS,
                         "fired": True,
                         "count": 2,
-                        "latest": {"temperature": [93, _SINCE + 60_000]},
+                        "latest": {"temperature": [93, _SINCE_MS + 60_000]},
                     },
                 },
                 "fired": True,
                 "quiet": False,
                 "active": True,
-                "evidence": {
-                    "since": _SINCE,
-                    "at": _SINCE + 60_000,
-                    "held": 60_000,
-                    "count": 2,
-                    "values": {"temperature": 93},
-                },
+                "alerts": [
+                    {
+                        "since": _SINCE_MS,
+                        "at": _SINCE_MS + 60_000,
+                        "held": 60_000,
+                        "count": 2,
+                        "values": {"temperature": 93},
+                    }
+                ],
                 "windows": [],
                 "late": 0,
             },
@@ -117,7 +119,7 @@ def _result(state: dict[str, Value], fired: list[Value], closed: list[Value], *,
         "fired": has_fired,
         "quiet": not has_fired,
         "active": active,
-        "evidence": fired[-1] if fired else None,
+        "alerts": fired,
         "windows": closed,
         "late": state["late"],
     }

@@ -53,7 +53,7 @@ class ExternalEvent:
 class EventBatch:
     """Events that are sent together: a run takes all of them, or none."""
 
-    events: tuple[ExternalEvent, ...]
+    events: tuple[ExternalEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

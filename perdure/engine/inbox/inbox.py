@@ -6,7 +6,7 @@ Invariants
     the node to come; what a wait had collected that was cancelled, or failed, waits again.
     What is held is bounded. A batch for which there is no room is refused as a whole, so its sender keeps it.
 
-Rejected: to drop the oldest events where there is no room. A sender that was notified of success would never
+Rejected: to drop the oldest events when there is no room. A sender that was notified of success would never
 learn of it.
 
 All times are in milliseconds since 1970 and come from the shell, which also owns the timers: it asks
@@ -24,7 +24,7 @@ from perdure.engine.inbox.events import EventBatch, EventReceipt, ExternalEvent,
 from perdure.engine.inbox.seen_ids import SeenIds
 from perdure.engine.inbox.waits import Ended, EventWait, Wait, wait_of
 from perdure.engine.messages import AgentFailed, RunAgent
-from perdure.errors import FinalError, InboxFull, UsageError
+from perdure.errors import FinalError, TransientError, UsageError
 from perdure.graph.values import Value
 
 MAX_HELD_EVENT_COUNT: Final = 4_000
@@ -120,7 +120,7 @@ class Inbox:
         return [*self._open.values()]
 
     def check(self, batch: EventBatch, topics: Collection[str] | None) -> None:
-        """Raises UsageError for a batch that the run never takes, InboxFull where it has no room now.
+        """Raises UsageError for a batch that the run never takes, TransientError where it has no room now.
 
         `topics` are those that its nodes may wait for, None for any.
         """
@@ -134,7 +134,7 @@ class Inbox:
         if new and (
             self.held_count + len(new) > MAX_HELD_EVENT_COUNT or self._bytes + size > MAX_HELD_EVENT_BYTES
         ):
-            raise InboxFull(
+            raise TransientError(
                 f"the run holds {self.held_count:,} events that its nodes have not taken yet, and has "
                 f"no room for {len(new):,} more",
                 hint="send them again later",

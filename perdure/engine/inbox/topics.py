@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perdure.graph.nested import every_node
+from perdure.graph.params.waiting import EVENT_WAIT
 from perdure.graph.values import Value, is_dict
-from perdure.graph.waiting import EVENT_WAIT
 
 
 def awaited_topics(document: Mapping[str, Value]) -> frozenset[str] | None:

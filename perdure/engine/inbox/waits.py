@@ -11,10 +11,10 @@ from perdure.engine.inbox.events import ExternalEvent
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.errors import FinalError
 from perdure.graph.deferred import described
-from perdure.graph.durations import duration_ms
 from perdure.graph.javascript import to_string
+from perdure.graph.params.durations import duration_ms
+from perdure.graph.params.waiting import ALL_SENDERS, EVENT_WAIT, MAX_WAIT_MS, instant_ms, wait_problems
 from perdure.graph.values import Value, is_dict, is_list
-from perdure.graph.waiting import ALL_SENDERS, EVENT_WAIT, MAX_WAIT_MS, instant_ms, wait_problems
 
 Ended: TypeAlias = AgentCompleted | AgentFailed
 
@@ -53,7 +53,7 @@ class TimeWait:
 class EventWait:
     """A call that collects `count` events of a topic.
 
-    A `key` of None takes any; `senders` are those that count, none for any; `each` takes one of each sender.
+    A `key` of None takes any; `senders` are those that count, none for any; `single` takes one of each sender.
     It ends `within` milliseconds after the first event, or at `due`, with what is there by then, and fails
     at `late`.
     """
@@ -65,7 +65,7 @@ class EventWait:
     key: str | None = None
     senders: tuple[str, ...] = ()
     count: int = 1
-    each: bool = False
+    single: bool = False
     within: float = inf
     due: float = inf
     late: float = inf
@@ -78,7 +78,7 @@ class EventWait:
             return False
         if self.senders and event.sender not in self.senders:
             return False
-        return not (self.each and any(other.sender == event.sender for other in self.events))
+        return not (self.single and any(other.sender == event.sender for other in self.events))
 
     def add(self, event: ExternalEvent, at: int) -> None:
         """Takes an event that the run received at `at`."""
@@ -104,7 +104,7 @@ class EventWait:
 
     def _result(self, how: str) -> Value:
         heard = {event.sender for event in self.events}
-        missing = [name for name in self.senders if self.each and name not in heard]
+        missing = [name for name in self.senders if self.single and name not in heard]
         events = [event.shown() for event in self.events]
         return {"events": events, "count": len(events), "how": how, "missing": missing}
 
@@ -152,8 +152,8 @@ def _event_wait(command: RunAgent, merged: Mapping[str, Value], opened: int, lat
         dict.fromkeys(map(_sender, names if is_list(names) else () if names is None else (names,)))
     )
     count, key = merged.get("count", 1), merged.get("key")
-    each = count == ALL_SENDERS
-    if each and not is_list(names):
+    single = count == ALL_SENDERS
+    if single and not is_list(names):
         raise FinalError(
             f"{command.path}: count is all, and there is no list of senders",
             hint="inputs: {from: :neighbours}",
@@ -166,8 +166,8 @@ def _event_wait(command: RunAgent, merged: Mapping[str, Value], opened: int, lat
         topic=str(merged["topic"]),
         key=None if key is None else to_string(key),
         senders=senders,
-        count=len(senders) if each else int(count),
-        each=each,
+        count=len(senders) if single else int(count),
+        single=single,
         within=duration_ms(merged.get("within")) or inf,
         due=inf if deadline is None else opened + deadline,
         late=late,

@@ -12,7 +12,7 @@ from perdure.engine.inbox.inbox import MAX_HELD_EVENT_BYTES, MAX_HELD_EVENT_COUN
 from perdure.engine.inbox.seen_ids import MAX_EVENT_ID_COUNT, SeenIds
 from perdure.engine.inbox.topics import awaited_topics
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
-from perdure.errors import InboxFull, UsageError
+from perdure.errors import TransientError, UsageError
 from tests.support.drive import Drive
 
 
@@ -215,14 +215,14 @@ def test_a_full_inbox_takes_nothing_and_loses_nothing() -> None:
     inbox = Inbox()
     for start in range(0, MAX_HELD_EVENT_COUNT, MAX_BATCH_EVENT_COUNT):
         inbox.take(batch(*map(str, range(start, start + MAX_BATCH_EVENT_COUNT)), body=0), 0)
-    with pytest.raises(InboxFull, match="send them again later"):
+    with pytest.raises(TransientError, match="send them again later"):
         inbox.check(batch("0", "new"), None)
     inbox.check(batch("0", "1"), None)  # it has these
     inbox.open(call(count=1), 0)
     inbox.check(batch("0", "new"), None)
     large = Inbox()
     large.take(batch(*map(str, range(MAX_HELD_EVENT_BYTES // 60_100)), body="x" * 60_000), 0)
-    with pytest.raises(InboxFull):
+    with pytest.raises(TransientError):
         large.check(batch("new", body="x" * 60_000), None)
 
 

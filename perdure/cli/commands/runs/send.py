@@ -12,8 +12,8 @@ from perdure.cli import connection, output
 from perdure.engine.inbox.events import ExternalEvent
 from perdure.errors import UsageError
 from perdure.graph.javascript import parse
+from perdure.graph.params.waiting import instant_ms
 from perdure.graph.values import Value
-from perdure.graph.waiting import instant_ms
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient

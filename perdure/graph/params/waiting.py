@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from perdure.errors import Problem
-from perdure.graph.durations import DURATION_HINT, duration_ms
+from perdure.graph.params.durations import DURATION_HINT, duration_ms
 from perdure.graph.values import Value, is_dict, is_number
 
 EVENT_WAIT: Final = "eventAgent"
