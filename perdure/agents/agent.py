@@ -195,7 +195,6 @@ def agent(
             human=human,
             waits=waits,
             arguments=_arguments(name, function),
-            typed=hints,
         )
         function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function
@@ -206,9 +205,10 @@ def agent(
 def _schemas(
     hints: Typed | None, inputs: Schema | None, params: Schema | None, output: Schema | None
 ) -> dict[str, Any]:
-    """The schemas that were declared, or else those of the type hints."""
+    """The type hints, and the schemas that were declared, or else those of the hints."""
     derived = hints.schema if hints is not None else _nothing
     return {
+        "typed": hints,
         "inputs": derived("inputs") if inputs is None else inputs,
         "params": derived("params") if params is None else params,
         "output": derived("return") if output is None else output,

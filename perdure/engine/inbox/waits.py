@@ -53,9 +53,9 @@ class TimeWait:
 class EventWait:
     """A call that collects `count` events of a topic.
 
-    A `key` of None takes any; `senders` are those that count, none for any; `single` takes one of each sender.
-    It ends `within` milliseconds after the first event, or at `due`, with what is there by then, and fails
-    at `late`.
+    A `key` of None takes any; `senders` are those that count, none for any; `single` takes one of each
+    sender. It ends `within` milliseconds after the first event, or at `due`, with what is there by then, and
+    fails at `late`.
     """
 
     call: int
