@@ -201,7 +201,7 @@ def test_a_worker_of_a_plain_server_and_the_clock(alone: Cli, plain: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("told", "address", "state"),
+    ("text", "address", "state"),
     [
         ("1.32.0", "h:7233", OK),
         ("1.31.0", "h:7233", OK),
