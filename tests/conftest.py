@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.support.time_limit"]
+
 HERE = Path(__file__).parent
 
 LAYERS = {
