@@ -57,7 +57,7 @@ class RunFollower:
         return with_open_calls(model, description, now_ms=int(time.time() * 1000))
 
     async def glance(self) -> RunModel | None:
-        """What is known before the first replay is there; None where no worker and no result says it in time."""
+        """What is known before the first replay is there; None if no worker and no result says it in time."""
         return await glance(self._temporal, self._id)
 
     async def _has_caught_up(self, live: LiveModel, description: RunDescription) -> bool:

@@ -38,7 +38,7 @@ _MARKS: Final = re.compile(r"[@#]\d+")
 
 
 async def glance(temporal: Client, id: str) -> RunModel | None:
-    """What is known of a run without its history; None where no worker and no result says it in time.
+    """What is known of a run without its history; None if no worker and no result says it in time.
 
     Raises UsageError when the server knows no such run.
     """

@@ -48,6 +48,9 @@ _WORST_FIRST: Final = (
     Phase.INJECTED,
     Phase.SKIPPED,
 )
+_OPEN: Final = frozenset(_WORST_FIRST[_WORST_FIRST.index(Phase.ASKS) : _WORST_FIRST.index(Phase.ABORTED)])
+"""Phases of a node that executes, or would if it could."""
+
 _RANK: Final = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
 
 
@@ -223,7 +226,8 @@ def rows_page(model: RunModel, address: str, offset: int, limit: int, phase: str
 def _row_view(row: int, phase: Phase, nodes: Iterable[NodeModel]) -> dict[str, Any]:
     items = list(nodes)
     starts = [node.started for node in items if node.started is not None]
-    ends = [node.ended for node in items if node.ended is not None]
+    is_open = any(node.phase in _OPEN for node in items)
+    ends = [node.ended for node in items if node.ended is not None and not is_open]
     return {
         "row": row,
         "phase": str(phase),
