@@ -53,12 +53,13 @@ class _Held:
 class Delivery:
     """Delivers events to the runs of a client. A batch is sent at 500 events, or after `linger_s` seconds.
 
-    `counts` says how many were taken, were there already, and were refused.
+    `counts` says how many were taken, were there already, and were refused; `held_count` how many are here.
     """
 
     client: GraphClient
     linger_s: float = 1.0
     counts: dict[str, int] = field(default_factory=lambda: {"taken": 0, "already": 0, "refused": 0})
+    held_count: int = 0
     _queues: dict[str, asyncio.Queue[_Held]] = field(default_factory=dict[str, "asyncio.Queue[_Held]"])
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, "asyncio.Task[None]"])
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_HELD_TARGET_COUNT))
@@ -66,12 +67,19 @@ class Delivery:
     async def deliver(self, target: Target) -> None:
         """Returns when the run has the event. Raises UsageError or GraphError where it never will."""
         async with self._room:
-            done = asyncio.get_running_loop().create_future()
-            queue = self._queues.setdefault(target.run, asyncio.Queue())
-            queue.put_nowait(_Held(target, done))
-            if target.run not in self._tasks:
-                self._tasks[target.run] = asyncio.create_task(self._serve(target.run, queue))
-            await done
+            self.held_count += 1
+            try:
+                await self._taken(target)
+            finally:
+                self.held_count -= 1
+
+    async def _taken(self, target: Target) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue = self._queues.setdefault(target.run, asyncio.Queue())
+        queue.put_nowait(_Held(target, done))
+        if target.run not in self._tasks:
+            self._tasks[target.run] = asyncio.create_task(self._serve(target.run, queue))
+        await done
 
     async def close(self) -> None:
         """Stops; what was not taken is not acknowledged."""
