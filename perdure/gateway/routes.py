@@ -5,7 +5,7 @@
         event: telemetry                # the topic that nodes wait for; that of the message by default
         key: ${body.component}
         run: watch-${key}
-        graph: watch.yaml               # starts the run where there is none
+        graph: watch.yaml               # starts the run if there is none
         inputs: {component: "${key}"}
 
 The first route whose topic fits counts. A sender can only name what the file lets it name: which graphs are
@@ -129,13 +129,13 @@ def _time(value: Value) -> float:
 
 def fits(pattern: str, topic: str) -> bool:
     """Whether a topic fits a pattern of MQTT: ``+`` is one level, ``#`` at the end all that follow."""
-    wanted, levels = pattern.split("/"), topic.split("/")
-    for index, level in enumerate(wanted):
+    expected, levels = pattern.split("/"), topic.split("/")
+    for index, level in enumerate(expected):
         if level == "#":
             return True
         if index >= len(levels) or level not in ("+", levels[index]):
             return False
-    return len(wanted) == len(levels)
+    return len(expected) == len(levels)
 
 
 def filled(template: Value, known: Mapping[str, Value]) -> Value:
@@ -161,7 +161,7 @@ def _part(known: Value, path: str) -> Value:
 
 
 def read_routes(path: Path) -> Routes:
-    """Reads a routing file and its graphs, which are beside it. Raises UsageError, GraphError."""
+    """Reads a routing file and its graphs, which are next to it. Raises UsageError, GraphError."""
     data = load(path.read_bytes()).data
     rows: Any = data.get("routes") if is_dict(data) else None
     if not is_list(rows) or not rows:
