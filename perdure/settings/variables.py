@@ -73,7 +73,8 @@ VARIABLES: Final = (
          "the only folder that file agents may touch"),
     _own("PERDURE_FILE_WRITES", is_on, "`0`", "`1` lets file agents write there"),
     _own("PERDURE_DATA", local_data, "none",
-         "data of a worker that agents open by name, such as `machines=/srv/machines`; `--data` of `perdure worker` and `run`"),
+         "data of a worker that agents open by name, such as `machines=/srv/machines`; `--data` of `perdure "
+         "worker` and `run`"),
     _own("PERDURE_DATA_EGRESS", data_egress, "`metrics tensors`",
          "what calls that have opened such data may give back: `metrics`, `tensors`, `text`, `rows`, and "
          "limits such as `bytes=1000000 values=50 rows=20`"),

@@ -205,6 +205,13 @@ def test_a_file_is_read_by_its_name(settings: Settings) -> None:
     assert access("one").read() == access("patients").read("first.csv") == SECRET.encode()
 
 
+def test_a_file_may_be_too_large(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2_000_000_001)  # takes no room on the disk
+    with pytest.raises(FinalError, match="is larger than 2,000,000,000 bytes"):
+        LocalDataAccess({"all": tmp_path})("all").read("large")
+
+
 def test_data_that_the_worker_lacks(settings: Settings) -> None:
     message = failure(settings, [], how="other")
     assert "this worker has no data 'others'\n  hint: start this worker with --data others=PATH" in message
