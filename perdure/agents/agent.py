@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from perdure.agents.type_hints import Typed, typed
 from perdure.graph.values import Value
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
@@ -71,7 +72,7 @@ class AgentContext:
         `local_models` gives the base URL of the small models on this machine, starting them where
         needed; it is None where they are not installed.
         `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
-        or files look at it.
+        or files look at it. `secrets` are those that the call may use: `secret` gives the value of one.
     """
 
     node: str = "node"
@@ -92,6 +93,15 @@ class AgentContext:
     log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
     grant: Grant = field(default_factory=Grant)
+    secrets: CallSecrets = field(default=NO_SECRETS, repr=False)
+
+    def secret(self, name: str) -> str:
+        """The value of a secret that the policy of the worker gives to this agent by name.
+
+        It is replaced by *** in what the agent returns, streams, logs with `log` and fails with, but not in
+        what it prints or sends. Raises NotGranted; FinalError for an unknown secret, or one without a value.
+        """
+        return self.secrets.value(name)
 
 
 NO_CONTEXT: Final = AgentContext()
