@@ -145,7 +145,7 @@ async def _plain_call(
 
 
 def _quiet(context: AgentContext) -> AgentContext:
-    """The context with a stream and a console that end once the call has opened local data; nor does it send."""
+    """The context whose stream and console end, and that sends no events, once the call has opened data."""
     access, rule, emit, log = context.data, context.settings.data_egress, context.emit, context.log
     send = context.send
 
