@@ -1,30 +1,24 @@
 """Runs that something else than Perdure has started, paused or ended, as the commands see them."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, PauseWorkflowExecutionRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
-from perdure import server
 from perdure.agents.catalog import catalog
 from perdure.cli.commands.runs.status import lines
 from perdure.client import GraphClient
-from perdure.daemon.ports import free_port
 from perdure.errors import RunConflict, RunFailed, UsageError
 from perdure.monitoring.report import RunReport
-from perdure.plugin import GraphPlugin
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.dev_server import development_server
 
 pytestmark = pytest.mark.anyio
 
@@ -39,29 +33,9 @@ WAITING = {
 async def plain(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[GraphClient]:
     """A server that knows nothing of Perdure, and lets runs be paused."""
     del anyio_backend
-    port = free_port()
-    command = [
-        *(str(server.find()), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
-        *("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true", "--log-level", "never"),
-    ]
     home = tmp_path_factory.mktemp("plain")
-    process = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL)
-    try:
-        yield GraphClient(await connected(f"127.0.0.1:{port}"), Settings(home=Path(home)))
-    finally:
-        process.terminate()
-        process.wait()
-
-
-async def connected(address: str) -> Client:
-    while True:
-        try:
-            client = await Client.connect(address, plugins=[GraphPlugin()])
-            await client.count_workflows()
-        except (RuntimeError, RPCError):
-            await asyncio.sleep(0.05)
-        else:
-            return client
+    async with development_server(home) as (temporal, _):
+        yield GraphClient(temporal, Settings(home=home))
 
 
 async def started_plainly(client: GraphClient, id: str, document: Any, **request: Any) -> None:
