@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from perdure.engine.inbox.events import MAX_BATCH_EVENT_COUNT
 from perdure.errors import PerdureError, UsageError
 from perdure.gateway.delivery import REFUSED, Delivery
-from perdure.gateway.routes import Message, Routes, Unroutable
+from perdure.gateway.routes import Message, Routes
 from perdure.graph.values import Value, is_dict, is_list
 from perdure.web.access import TOKEN_FILE, token_of
 from perdure.web.guard import RequestGuard
@@ -68,7 +68,7 @@ async def _delivered(state: Any, message: Message) -> str | None:
             await state.delivery.deliver(target)
     except TimeoutError:
         return "again"
-    except (Unroutable, *REFUSED) as error:
+    except REFUSED as error:
         return str(error)
     return None
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from perdure.engine.inbox.events import ExternalEvent
-from perdure.errors import GraphError, UsageError
+from perdure.errors import GraphError, NotFound, UsageError
 from perdure.graph.javascript import to_string
 from perdure.graph.params.waiting import instant_ms
 from perdure.graph.text.json_dump import dump
@@ -58,10 +58,6 @@ class Target:
     queue: str | None = None
 
 
-class Unroutable(UsageError):
-    """An event for which the routing file has no run."""
-
-
 @dataclass(frozen=True, slots=True)
 class Routes:
     """The routes of a file, in order."""
@@ -75,11 +71,11 @@ class Routes:
         return list(dict.fromkeys(str(row["topic"]) for row in self.rows))
 
     def target(self, message: Message) -> Target:
-        """Where a message goes. Raises Unroutable."""
+        """Where a message goes. Raises NotFound."""
         for row in self.rows:
             if fits(str(row["topic"]), message.topic):
                 return self._target(row, message)
-        raise Unroutable(f"no route fits topic {message.topic!r}")
+        raise NotFound(f"no route fits topic {message.topic!r}")
 
     def _target(self, row: Mapping[str, Value], message: Message) -> Target:
         known: dict[str, Value] = {
@@ -123,7 +119,7 @@ def _time(value: Value) -> float:
         return 0.0
     milliseconds = instant_ms(value)
     if milliseconds is None:
-        raise Unroutable(f"{value!r} is not a time: milliseconds since 1970, or ISO 8601 with an offset")
+        raise NotFound(f"{value!r} is not a time: milliseconds since 1970, or ISO 8601 with an offset")
     return milliseconds
 
 
@@ -139,7 +135,7 @@ def fits(pattern: str, topic: str) -> bool:
 
 
 def filled(template: Value, known: Mapping[str, Value]) -> Value:
-    """A template with its marks filled in; the value itself where a mark is all of it. Raises Unroutable."""
+    """A template with its marks filled in; the value itself where a mark is all of it. Raises NotFound."""
     if not isinstance(template, str):
         return template
     whole = _MARK.fullmatch(template)
@@ -156,7 +152,7 @@ def _part(known: Value, path: str) -> Value:
         elif is_list(part) and name.isdecimal() and int(name) < len(part):
             part = part[int(name)]
         else:
-            raise Unroutable(f"the event has no {path!r}, which its route needs")
+            raise NotFound(f"the event has no {path!r}, which its route needs")
     return part
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from perdure.errors import GraphError, UsageError
-from perdure.gateway.routes import Message, Routes, Unroutable, filled, fits, read_routes
+from perdure.errors import GraphError, NotFound, UsageError
+from perdure.gateway.routes import Message, Routes, filled, fits, read_routes
 
 pytestmark = pytest.mark.unit
 
@@ -85,7 +85,7 @@ def test_without_an_id_the_same_message_is_the_same_event() -> None:
     ],
 )
 def test_unroutable(row: dict[str, Any], message: dict[str, Any], finding: str) -> None:
-    with pytest.raises(Unroutable, match=finding):
+    with pytest.raises(NotFound, match=finding):
         routed(row, **message)
 
 
