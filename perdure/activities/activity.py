@@ -262,12 +262,14 @@ class AgentActivities:
             if heartbeat is None
             else {"attempt": heartbeat.attempt, "emit": heartbeat.emit, "send": send_to}
         )
+        grant = self.gate.grant(call.grant)
         return context_of(
             call,
             run=run,
             idempotency_key=key,
             settings=self.settings,
-            grant=self.gate.grant(call.grant),
+            grant=grant,
+            secrets=self.gate.secrets(call.agent, grant),
             log=log,
             local_models=self.local_models,
             **streaming,

@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol, TypeVar
 from perdure.agents.type_hints import Typed, typed
 from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.graph.values import Value
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
@@ -80,7 +81,7 @@ class AgentContext:
         needed; it is None where they are not installed.
         `send` sends events to another run; it is None where runs cannot be reached.
         `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
-        or files look at it.
+        or files look at it. `secrets` are those that the call may use: `secret` gives the value of one.
     """
 
     node: str = "node"
@@ -102,6 +103,15 @@ class AgentContext:
     local_models: Callable[[], Awaitable[str]] | None = None
     send: Send | None = None
     grant: Grant = field(default_factory=Grant)
+    secrets: CallSecrets = field(default=NO_SECRETS, repr=False)
+
+    def secret(self, name: str) -> str:
+        """The value of a secret that the policy of the worker gives to this agent by name.
+
+        It is replaced by *** in what the agent returns, streams, logs with `log` and fails with, but not in
+        what it prints or sends. Raises NotGranted; FinalError for an unknown secret, or one without a value.
+        """
+        return self.secrets.value(name)
 
 
 NO_CONTEXT: Final = AgentContext()

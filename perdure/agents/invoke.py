@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from perdure.agents.agent import Agent, AgentContext
@@ -17,12 +17,21 @@ from perdure.engine.outcomes import as_agent_error
 from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
 from perdure.graph.sizes import bounded
 from perdure.graph.values import Value
+from perdure.net.call_secrets import CallSecrets
 from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import AgentCall
 
 
 def context_of(call: AgentCall | RunAgent, **fields: Any) -> AgentContext:
-    """What the agent of a call sees; `known` are the fields that the call does not contain."""
+    """What the agent of a call sees; `fields` are those that the call does not contain.
+
+    What it emits and logs has no secret in it that the call uses.
+    """
+    secrets: CallSecrets | None = fields.get("secrets")
+    if secrets is not None and secrets.rules:
+        fields["log"] = _cleaned(fields["log"], secrets)
+        if "emit" in fields:
+            fields["emit"] = _cleaned(fields["emit"], secrets)
     return AgentContext(
         node=call.node,
         path=call.path,
@@ -35,6 +44,10 @@ def context_of(call: AgentCall | RunAgent, **fields: Any) -> AgentContext:
         filter_params=call.filter_params,
         **fields,
     )
+
+
+def _cleaned(show: Callable[[Value], Any], secrets: CallSecrets) -> Callable[[Value], Any]:
+    return lambda value: show(secrets.cleaned(value))
 
 
 async def invoke(
@@ -82,11 +95,13 @@ async def unlimited(
         with OpenCall(context.agent, path or context.path, None if agent is None else agent.code):
             if filters or agent is None:
                 call = FilteredCall(agent=agent, inputs=inputs, params=params, context=context)
-                return await _filtered(call, filters)
-            return await _call(agent, inputs, params, context, path)
-    except PerdureError:
-        raise
-    except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
+                return context.secrets.cleaned(await _filtered(call, filters))
+            return context.secrets.cleaned(await _call(agent, inputs, params, context, path))
+    except (Exception, SystemExit) as error:
+        if context.secrets.are_used:  # the causes of the failure hold the value as well
+            raise context.secrets.cleaned_error(as_agent_error(error)) from None
+        if isinstance(error, PerdureError):
+            raise  # an agent that exits is not to take the worker along
         raise as_agent_error(error) from error
 
 

@@ -264,6 +264,7 @@ class MemoryShell:
     def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
         stream = self.environment.stream
         streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
+        grant = Grant() if command.grant is None else Grant.read(command.grant)
         key = work_key("memory", command.key, command.retry, command.inputs, command.params)
         return context_of(
             command,
@@ -271,7 +272,8 @@ class MemoryShell:
             attempt=attempt,
             idempotency_key=key,
             settings=self.environment.settings,
-            grant=Grant() if command.grant is None else Grant.read(command.grant),
+            grant=grant,
+            secrets=self.environment.secrets(command.agent, grant),
             log=self.environment.console,
             local_models=self.environment.local_models,
             send=self.environment.send,
