@@ -30,7 +30,8 @@ profiles:
     reads: ["."]
     writes: [out, data/out-1]
   closed: {}
-  open: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"], reads: ["*"], writes: ["*"]}
+  half: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"]}
+  open: {from: half, reads: ["*"], writes: ["*"], secrets: ["*"]}
 """
 
 RIGHT: dict[str, Any] = {
@@ -44,6 +45,7 @@ RIGHT: dict[str, Any] = {
         ["out", "data/out-1"],
     ),
     "closed": NOTHING,
+    "half": Grant.of(*[["*"]] * 4),
     "open": Grant(),
 }
 
