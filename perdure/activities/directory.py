@@ -42,6 +42,7 @@ def registry_of(
         times_questions=True,
         strict_json=True,
         orders_locals=True,
+        takes_in_turn=True,
         agent_wait=settings.agent_wait,
         recalls=True,
         channels=sorted(settings.notify),

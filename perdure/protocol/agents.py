@@ -61,7 +61,8 @@ class AgentRegistry:
     `channels` are those for notices of questions: without any, the run sends none and has no reminders.
     `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
-    `orders_locals` says that the run takes the results of local activities in the order in which they began.
+    `orders_locals` says that the run takes the results of local activities in the order in which they began,
+    and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows. `grants` says that what graphs may do is
     looked at: `profile` has the name, the grant and the digest of the worker's policy, None without one.
@@ -85,6 +86,7 @@ class AgentRegistry:
     agent_wait: float = 0.0
     recalls: bool = False
     orders_locals: bool = False
+    takes_in_turn: bool = False
     channels: Sequence[str] = ()
     page: str = ""
     quorums: bool = False
@@ -140,6 +142,7 @@ class Placement:
         self.strict_json = directory.strict_json
         self.recalls = directory.recalls
         self.orders_locals = directory.orders_locals
+        self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory

@@ -7,7 +7,7 @@ answers inside a workflow, and tests bring a host whose time and history they se
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from temporalio import workflow
@@ -15,6 +15,7 @@ from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolic
 from temporalio.exceptions import is_cancelled_exception
 
 from perdure.protocol.names import ASKS_ATTRIBUTE
+from perdure.workflows.arrivals import Arrivals, HistorySize
 
 _AUDIENCE_KEY = SearchAttributeKey.for_keyword_list(ASKS_ATTRIBUTE)
 
@@ -41,6 +42,18 @@ class Host(Protocol):
         """
         ...
 
+    def take_in_turn(self, notify: Callable[[], None]) -> None:
+        """From now on, what arrives as an event waits for `admit`; `notify` is called when something does."""
+        ...
+
+    def admit(self) -> bool:
+        """Lets in what arrived with one workflow task; False if nothing has."""
+        ...
+
+    def has_arrivals(self) -> bool:
+        """Whether something has arrived that was not let in yet."""
+        ...
+
     def history_events(self) -> int:
         """Events of the history up to this workflow task: another number means another task."""
         ...
@@ -58,7 +71,11 @@ class Host(Protocol):
         ...
 
     async def sleep(self, seconds: float, summary: str) -> None:
-        """Waits for a timer of the workflow."""
+        """Waits for a timer of the workflow, whose end is taken in its turn."""
+        ...
+
+    async def pause(self, seconds: float, summary: str) -> None:
+        """Waits for a timer of the workflow, and for no turn."""
         ...
 
     def index_audience(self, names: list[str]) -> None:
@@ -78,17 +95,10 @@ class Host(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _HistorySize:
-    events: int
-    bytes: int
-    suggests_continuing: bool
-
-    @classmethod
-    def now(cls) -> _HistorySize:
-        info = workflow.info()
-        size = info.get_current_history_size()
-        return cls(info.get_current_history_length(), size, info.is_continue_as_new_suggested())
+def _history_size() -> HistorySize:
+    info = workflow.info()
+    size = info.get_current_history_size()
+    return HistorySize(info.get_current_history_length(), size, info.is_continue_as_new_suggested())
 
 
 class TemporalHost:
@@ -96,19 +106,38 @@ class TemporalHost:
 
     def __init__(self) -> None:
         self._is_held = False
-        self.look()
+        self._arrivals: Arrivals | None = None
+        self._seen = _history_size()
 
     def look(self) -> None:
         """Something has arrived that is an event: a signal, an update, the end of a timer or an activity."""
-        self._seen = _HistorySize.now()
+        if self._arrivals is None:
+            self._seen = _history_size()
+        else:
+            self._arrivals.add(_history_size(), lambda: None)
+
+    def take_in_turn(self, notify: Callable[[], None]) -> None:
+        """See Arrivals for why."""
+        self._arrivals = Arrivals(notify)
+
+    def admit(self) -> bool:
+        """From then on, the history is as long as it was when this arrived."""
+        seen = None if self._arrivals is None else self._arrivals.admit()
+        if seen is not None:
+            self._seen = seen
+        return seen is not None
+
+    def has_arrivals(self) -> bool:
+        """Never, unless events are taken in turn."""
+        return self._arrivals is not None and not self._arrivals.is_empty()
 
     def hold_history(self) -> None:
         """As it was at the last `look`."""
         self._is_held = True
 
     @property
-    def _history(self) -> _HistorySize:
-        return self._seen if self._is_held else _HistorySize.now()
+    def _history(self) -> HistorySize:
+        return self._seen if self._is_held else _history_size()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -146,7 +175,12 @@ class TemporalHost:
     async def sleep(self, seconds: float, summary: str) -> None:
         """A timer in the history."""
         await workflow.sleep(seconds, summary=summary)
-        self.look()
+        await self._turn()
+
+    async def pause(self, seconds: float, summary: str) -> None:
+        """A timer in the history."""
+        await workflow.sleep(seconds, summary=summary)
+        self._seen = _history_size()
 
     def index_audience(self, names: list[str]) -> None:
         """A command in the history."""
@@ -169,8 +203,28 @@ class TemporalHost:
     def start_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""
         task = workflow.start_activity(name, args=arguments, result_type=RawValue, **options)
+        if self._arrivals is not None:
+            return asyncio.create_task(self._in_turn(task))
         task.add_done_callback(self._ended)
         return task
+
+    async def _in_turn(self, task: asyncio.Task[RawValue]) -> RawValue:
+        try:
+            result = await task
+        except Exception as error:
+            if not is_cancelled_exception(error):  # that the run has cancelled it is not an event
+                await self._turn()
+            raise
+        await self._turn()
+        return result
+
+    async def _turn(self) -> None:
+        if self._arrivals is None:
+            self.look()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._arrivals.add(_history_size(), lambda: None if turn.done() else turn.set_result(None))
+        await turn
 
     def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Its result stays a payload."""

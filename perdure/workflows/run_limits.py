@@ -52,7 +52,7 @@ class RunLimits:
             self._timer.cancel()
 
     async def _wait(self, seconds: float) -> None:
-        await self.host.sleep(seconds, "the time that the run may take")
+        await self.host.pause(seconds, "the time that the run may take")
         self._is_late = True
         self.notify()
 

@@ -64,6 +64,8 @@ class RunShell:
         self.placement = Placement(directory, request.options.bypass_agents, request.only_calls)
         if self.placement.orders_locals:
             host.hold_history()
+        if self.placement.takes_in_turn:
+            host.take_in_turn(self.notify)
         self._rules = self.placement.rules(request.queue)
         self.progress = RunProgress(request.name, journal)
         self._turns = TurnOrder()
@@ -171,7 +173,7 @@ class RunShell:
             raise self._segments.refusal
         limits.check(self._budget.total)
         if self._turns.has_next() and not self._is_blocked():  # this activation has done enough
-            await self._host.sleep(PAUSE_MS / 1000, "a pause in long work")
+            await self._host.pause(PAUSE_MS / 1000, "a pause in long work")
             self._now = now_ms(self._host)
             return
         is_held = self._is_blocked() if self.placement.orders_locals else self._values.is_open
@@ -183,7 +185,7 @@ class RunShell:
             await self._look_ahead(scheduler)
         if not self._is_blocked():
             self.waits.human_tasks.index()
-        if not self._is_blocked() and self._dispatcher.take_local():
+        if not self._is_blocked() and not self._host.admit() and self._dispatcher.take_local():
             return
         await workflow.wait_condition(lambda: self._has_events)
         self._has_events, self._now = False, now_ms(self._host)
@@ -201,13 +203,14 @@ class RunShell:
             self._segments.begin(scheduler, self._now)
         elif self._is_idle():
             await self._continue_as_new(scheduler)
-        else:
+        elif not self._host.has_arrivals():
             self._continuation.wait()
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way that the next run of the chain would not hear of."""
         parts = self._dispatcher, self._values, self.waits, self.steering
-        return all(part.is_idle() for part in parts) and not self._budget.is_waiting()
+        is_idle = all(part.is_idle() for part in parts) and not self._budget.is_waiting()
+        return is_idle and not self._host.has_arrivals()
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
         """Continues in a new run, unless something has happened by the time that its values are kept."""

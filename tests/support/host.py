@@ -10,6 +10,7 @@ await host.settle()                 # what follows from it has happened
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +63,15 @@ class FakeHost:
     def hold_history(self) -> None:
         pass
 
+    def take_in_turn(self, notify: Callable[[], None]) -> None:
+        del notify
+
+    def admit(self) -> bool:
+        return False
+
+    def has_arrivals(self) -> bool:
+        return False
+
     def history_events(self) -> int:
         return self.events
 
@@ -82,6 +92,9 @@ class FakeHost:
             await timer[2]
         finally:
             self.timers.remove(timer)
+
+    async def pause(self, seconds: float, summary: str) -> None:
+        await self.sleep(seconds, summary)
 
     def index_audience(self, names: list[str]) -> None:
         self.audience = names
