@@ -84,7 +84,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def _layers() -> dict[str, str]:
-    """The layer of each folder, or file beside the folders."""
+    """The layer of each folder, or file next to the folders."""
     return {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
 
