@@ -4,10 +4,11 @@ Why. A compressed update leaves something out, which the site adds to its next o
 of the site's data as an update does, so it neither travels with the graph nor is in the history.
 
 Invariant. A round reads the residual of an earlier round and writes its own, under its number. So another
-attempt of the same round, after the worker has died at any moment, reads what the first one read and sends the
-same bits.
+attempt of the same round, after the worker has died at any moment, reads what the first one read, and sends
+the same bits.
 
-Rejected: to keep it in the memory of the worker. A restart would lose it, and another attempt would add it twice.
+Rejected: to keep it in the memory of the worker. A restart would lose it, and another attempt would add it
+twice.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ _OF_MEMORY: Final[dict[str, tuple[int, Tensors]]] = {}
 
 
 def compressed(
-    delta: Tensors, method: str, share: float, about: str, round_: int, context: AgentContext
+    delta: Tensors, method: tuple[str, float], about: str, round_: int, context: AgentContext
 ) -> Tensors:
     """What a site sends in this round of a difference, and of what earlier rounds have left out.
 
-    `about` names the site and what it trains.
+    `method` is the compression and its share, `about` names the site and what it trains.
     """
-    sent, left = compress.compress(delta, _residual_of(about, round_, context), method, share)
+    sent, left = compress.compress(delta, _residual_of(about, round_, context), *method)
     _keep(about, round_, left, context)
     return {name: sent[name] for name in sorted(sent)}
 

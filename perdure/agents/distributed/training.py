@@ -58,8 +58,7 @@ def initial(params: Mapping[str, Value]) -> Tensors:
     seed = count_of(params, "seed", "params", 0)
     if params.get("dtype", "float32") not in ("float32", "float64"):
         raise FinalError(f"params.dtype: expected float32 or float64, got {params['dtype']!r}")
-    weights = model.init(params, seed)
-    return {name: weights[name] for name in sorted(weights)}
+    return dict(sorted(model.init(params, seed).items()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +97,7 @@ class TrainParams(ModelParams):
     ] = "weights"
     compress: Annotated[
         Literal["none", "topk", "int8"],
-        Field(
-            description="send a smaller `sent`, and what it leaves out with the next one (fedAverageAgent)"
-        ),
+        Field(description="send a smaller `sent`, and what it leaves out with the next one"),
     ] = "none"
     share: Annotated[float, Field(gt=0, le=1, description="of the numbers that `topk` sends")] = 0.1
     sign: Annotated[bool, Field(description="sign the update with the secret of this site")] = False
@@ -159,8 +156,7 @@ def fed_train(inputs: dict[str, Value], params: TrainParams, context: AgentConte
     if kind != "weights":
         sent = subtract(sent, weights)
     if kind == "sent":
-        about = f"{site}\0{params.data}\0{params.model}"
-        sent = fitting(compressed, sent, params.compress, params.share, about, round_, context)
+        sent = compressed(sent, (params.compress, params.share), f"{site} {params.data}", round_, context)
     result = {kind: sent, "n": len(y), "loss": loss, "site": site, "round": round_}
     if params.sign:
         result["signature"] = _signature(sent, result, context)
