@@ -127,8 +127,8 @@ def wait_of(command: RunAgent, opened: int) -> Wait:
         if is_dict(inputs) and key in inputs
     }
     is_event = command.agent == EVENT_WAIT
-    wanted = {key: value for key, value in given.items() if (key in ("for", "until")) != is_event}
-    merged = {**params, **wanted}
+    own = {key: value for key, value in given.items() if (key in ("for", "until")) != is_event}
+    merged = {**params, **own}
     for problem in wait_problems(command.agent, merged, command.path):
         raise FinalError(f"{problem.place}: {problem.finding}", hint=problem.hint)
     limit = command.options.timeout
