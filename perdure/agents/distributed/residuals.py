@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def _residual_of(about: str, round_: int, context: AgentContext) -> Tensors | No
     if not before:
         return None
     with np.load(_file(about, max(before), context)) as file:
-        return {name: file[name] for name in file.files}
+        return {name[1:]: file[name] for name in file.files}
 
 
 def _keep(about: str, round_: int, residual: Mapping[str, Array], context: AgentContext) -> None:
@@ -63,7 +63,10 @@ def _keep(about: str, round_: int, residual: Mapping[str, Array], context: Agent
     folder = _folder(about, context)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as draft:
-        np.savez(draft, **residual)
+        named: dict[str, Any] = {
+            f".{name}": array for name, array in residual.items()
+        }  # no parameter of savez
+        np.savez(draft, **named)
         draft.flush()
         os.fsync(draft.fileno())
     os.replace(draft.name, _file(about, round_, context))
