@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from random import Random
 from typing import Any
@@ -167,6 +168,11 @@ async def test_a_part_of_a_much_larger_value_is_not_compared_with_it() -> None:
     base = await claims.keep(text)
     assert not (await kept_name(claims, text[:12_000], base)).endswith(DELTA)
     assert (await kept_name(claims, text[:13_000], base)).endswith(DELTA)
+    assert isinstance(base, BlobRef)
+    absent = replace(base, digest="0" * 64)
+    await claims.keep(text[:12_400], near=absent)  # it is not even read
+    with pytest.raises(ObjectMissing):
+        await claims.keep(text[:13_500], near=absent)
 
 
 async def kept_name(claims: ClaimCheck, value: Any, near: Any) -> str:
