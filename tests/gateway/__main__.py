@@ -1,8 +1,9 @@
 """Messages through a gateway that dies: `python -m tests.gateway` publishes 10,000 to ten runs, by MQTT.
 
 Meanwhile the gateway, the worker and the server are killed with SIGKILL, by a seed, and started again. The
-broker is ended with SIGTERM: mosquitto writes its messages at its end, and loses some if it is killed. It prints how often each message is in the result of its run, and exits with 1 if that is not once for
-each. Needs mosquitto and the extra perdure[edge].
+broker is ended with SIGTERM: mosquitto writes its messages at its end, and loses some if it is killed. It
+prints how often each message is in the result of its run, and exits with 1 if that is not once for each. Needs
+mosquitto and the extra perdure[edge].
 """
 
 from __future__ import annotations
