@@ -2,8 +2,8 @@
 
 Meanwhile the gateway, the worker and the server are killed with SIGKILL, by a seed, and started again. The
 broker is ended with SIGTERM: mosquitto writes its messages at its end, and loses some if it is killed. It
-prints how often each message is in the result of its run, and exits with 1 if that is not once for each. Needs
-mosquitto and the extra perdure[edge].
+prints how often each message is in the result of its run, and exits with 1 if that is not once for each. It
+needs mosquitto and the extra perdure[edge].
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ def _victims(kills: int, source: random.Random) -> list[str]:
 
 
 async def _numbers(client: GraphClient) -> Counter[Any]:
-    found = Counter[Any]()
+    numbers = Counter[Any]()
     async with asyncio.timeout(LIMIT_S):
         for number in range(10):
             result = await client.get(f"watch-press-{number}").result()
-            found.update(result.results["log"]["array"])
-    return found
+            numbers.update(result.results["log"]["array"])
+    return numbers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
