@@ -80,6 +80,7 @@ class Settings:
     store: str | None = None
     store_above: int = 65_536
     store_retention: float = 7.0
+    models: str = ""
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     ui_url: str = ""
     prices: str = ""
@@ -225,6 +226,8 @@ VARIABLES: Final = (
          "bytes above which a value goes there, from 1024 to 1500000"),
     _own("PERDURE_STORE_RETENTION", days, "`7`",
          "days for which `perdure store gc` keeps what no run refers to"),
+    _own("PERDURE_MODELS", string, "`models` in `PERDURE_HOME`",
+         "where pipelines publish models: a folder, or `s3://`, `gs://`, `az://`"),
     _own("PERDURE_WIKIPEDIA_URL", string, "Wikipedia's API",
          "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
     _own("PERDURE_UI_URL", page_url, "none",
