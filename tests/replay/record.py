@@ -1,4 +1,4 @@
-"""Records the histories anew: python -m tests.replay.record [NAME]…
+"""Records the histories again: python -m tests.replay.record [NAME]…
 
 Each is the history of one run on the durable shell: every example, and every graph of graphs/. Record
 only what is new, or what a gated change of the workflow made different: the old ones are the test.
@@ -125,7 +125,7 @@ def _write(history: WorkflowHistory, name: str) -> None:
     names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(ROOT)]
     private = private_texts(text, names)
     if private:
-        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(private)}")
+        raise SystemExit(f"{name}: the history reveals this machine: {', '.join(private)}")
     (FOLDER / f"{name}.json").write_text(text)
     print(f"{name}: {len(history.events)} events, {len(text):,} bytes")
 

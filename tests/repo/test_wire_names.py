@@ -1,4 +1,4 @@
-"""What is written in histories, or sent between versions, keeps its name for ever.
+"""What is written in histories, or sent between versions, keeps its name forever.
 
 Nothing here is rewritten by a command. A name that is missing here is lost for every run that began before.
 """

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.anyio
 
 GRAPH = {"nodes": {"v": {"value": 1}, "a": {"agent": "copyAgent", "inputs": {"v": ":v"}, "isResult": True}}}
 ASKING = {"nodes": {"who": {"agent": "textInputAgent"}}}
-WAITING = {"nodes": {"a": {"agent": "fetchAgent", "inputs": {"url": "http://x.invalid"}, "queue": "nobody"}}}
+WAITING = {
+    "nodes": {"a": {"agent": "fetchAgent", "inputs": {"url": "http://x.invalid"}, "queue": "elsewhere"}}
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def worker(client: GraphClient) -> Any:
     return build_worker(
         client.temporal,
         "plain",
-        WorkerOptions(agents=catalog(), settings=replace(client.settings, queues=("nobody",))),
+        WorkerOptions(agents=catalog(), settings=replace(client.settings, queues=("elsewhere",))),
     )
 
 
@@ -87,7 +89,7 @@ async def test_a_run_without_a_memo_is_known_by_what_started_it(plain: GraphClie
     assert [(each.id, each.name) async for each in plain.list() if each.id == "bare"] == [("bare", "nightly")]
 
 
-async def test_a_paused_run_is_told_as_paused(plain: GraphClient) -> None:
+async def test_a_paused_run_is_shown_as_paused(plain: GraphClient) -> None:
     run = await plain.start(ASKING, id="paused", queue="plain")
     async with worker(plain):
         await until(run, lambda report: report.status is not None and bool(report.status.questions))
@@ -98,7 +100,9 @@ async def test_a_paused_run_is_told_as_paused(plain: GraphClient) -> None:
         report = await until(run, lambda report: report.state == "paused")
         assert [each.state async for each in plain.list() if each.id == "paused"] == ["paused"]
     assert report.closed is None
-    assert "  paused at the server by ops (night): temporal workflow unpause -w paused" in told(report)
+    assert "  paused at the server by ops (night): temporal workflow unpause -w paused" in report_lines(
+        report
+    )
 
 
 async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
@@ -120,19 +124,19 @@ async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
             await run.result()
     expected = (
         "  call a of fetchAgent is paused at the server by ops (night): "
-        "temporal activity unpause -w call --activity-id perdure.agents@nobody"
+        "temporal activity unpause -w call --activity-id perdure.agents@elsewhere"
     )
-    assert expected in told(report)
+    assert expected in report_lines(report)
 
 
 async def test_a_run_that_was_asked_to_stop_says_so(plain: GraphClient) -> None:
     run = await plain.start(ASKING, id="stopping", queue="unserved")
     await run.cancel()
     report = await run.report()
-    assert "  cancel requested: it stops as soon as a worker hears of it" in told(report)
+    assert "  cancel requested: it stops as soon as a worker hears of it" in report_lines(report)
 
 
-async def test_the_end_of_a_run_is_told_in_its_words(plain: GraphClient) -> None:
+async def test_the_end_of_a_run_is_shown_in_its_words(plain: GraphClient) -> None:
     run = await plain.start(ASKING, id="gone", queue="unserved")
     await run.handle.terminate(reason="too late")
     with pytest.raises(RunFailed, match=r"^run 'gone' was terminated: too late$"):
@@ -141,7 +145,7 @@ async def test_the_end_of_a_run_is_told_in_its_words(plain: GraphClient) -> None
         await run.answer("who", "Ada")
 
 
-def told(report: RunReport) -> list[str]:
+def report_lines(report: RunReport) -> list[str]:
     return lines(report, None, [], datetime.now(UTC))
 
 
