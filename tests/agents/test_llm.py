@@ -399,8 +399,11 @@ async def test_local_models() -> None:
         async def local() -> str:
             return f"{server.url}/v1"
 
-        result = await openai_chat({"prompt": "p"}, {}, AgentContext(settings=Settings(), local_models=local))
+        console: list[str] = []
+        asking = AgentContext(settings=Settings(), local_models=local, run="local", log=console.append)
+        result = await openai_chat({"prompt": "p"}, {}, asking)
     assert result["text"] == "local"
+    assert [text.partition(" (")[0] for text in console] == ["no API key: smollm2 answers for every model"]
 
 
 async def test_settings_come_before_local_models() -> None:
