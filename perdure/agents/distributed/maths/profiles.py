@@ -71,7 +71,7 @@ def inferred(profile: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of tables like this one: {columns: {name: {kind, required, values}}}.
 
     A column is required if no value is missing. A column of few strings admits those only. Bounds of numbers
-    are not inferred: the next extreme is no error. People pin them where they know them.
+    are not inferred: the next extreme is not an error. People pin them where they know them.
     """
     return {"columns": {name: _rule(known) for name, known in profile["columns"].items()}}
 
@@ -86,7 +86,7 @@ def _rule(known: Mapping[str, Any]) -> dict[str, Any]:
 def pinned(schema: Mapping[str, Any], pins: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with what people know better: `pins` are members of rules by column, null drops a column.
 
-    Raises FinalError for a pin that is no rule.
+    Raises FinalError for a pin that is not a rule.
     """
     columns = dict(schema["columns"])
     for name, pin in pins.items():
@@ -103,17 +103,17 @@ def pinned(schema: Mapping[str, Any], pins: Mapping[str, Any]) -> dict[str, Any]
 
 def anomalies(profile: Mapping[str, Any], schema: Mapping[str, Any]) -> list[dict[str, str]]:
     """What of a table its schema does not admit: {column, kind, finding}, by the order of the schema."""
-    found: list[dict[str, str]] = []
+    listed: list[dict[str, str]] = []
     if not profile["n"]:
-        found.append({"column": "", "kind": "empty", "finding": "the table has no rows"})
+        listed.append({"column": "", "kind": "empty", "finding": "the table has no rows"})
     for name, rule in schema["columns"].items():
         known = profile["columns"].get(name)
         for kind, finding in _against(known, rule):
-            found.append({"column": name, "kind": kind, "finding": finding})
+            listed.append({"column": name, "kind": kind, "finding": finding})
     for name in profile["columns"]:
         if name not in schema["columns"]:
-            found.append({"column": name, "kind": "unexpected", "finding": "the schema has no such column"})
-    return found
+            listed.append({"column": name, "kind": "unexpected", "finding": "the schema has no such column"})
+    return listed
 
 
 def _against(known: Mapping[str, Any] | None, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

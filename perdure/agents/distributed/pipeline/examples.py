@@ -123,7 +123,7 @@ def _file(name: str, context: AgentContext) -> str:
     ],
 )
 def statistics(inputs: dict[str, Value]) -> Value:
-    """Raises FinalError for what is no table."""
+    """Raises FinalError for what is not a table."""
     splits = splits_of(inputs, "statisticsAgent: inputs")
     return {name: profiles.statistics(split) for name, split in splits.items()}
 
@@ -156,7 +156,7 @@ class SchemaParams:
     ],
 )
 def schema(inputs: dict[str, Value], params: SchemaParams) -> Value:
-    """Ranges are never inferred: pin those that matter. Raises FinalError for a pin that is no rule."""
+    """Ranges are never inferred: pin those that matter. Raises FinalError for a pin that is not a rule."""
     profile = _profile(inputs, "schemaAgent: inputs")
     return {"schema": profiles.pinned(profiles.inferred(profile), params.pinned or {})}
 
@@ -168,7 +168,7 @@ def schema(inputs: dict[str, Value], params: SchemaParams) -> Value:
     category="pipeline",
     inputs=fields("statistics", "schema", statistics=mapping("{n, columns} of one split"), schema=_SCHEMA),
     output=fields(
-        found=flag("whether there is any anomaly"),
+        anomalous=flag("whether there is any"),
         anomalies=array("{column, kind, finding}", mapping()),
         text=text("the findings, a line each"),
     ),
@@ -179,7 +179,7 @@ def schema(inputs: dict[str, Value], params: SchemaParams) -> Value:
                 "schema": {"columns": {"load": {"kind": "number", "required": True}}},
             },
             result={
-                "found": True,
+                "anomalous": True,
                 "anomalies": [{"column": "load", "kind": "missing", "finding": "the column is missing"}],
                 "text": "load: the column is missing",
             },
@@ -187,14 +187,14 @@ def schema(inputs: dict[str, Value], params: SchemaParams) -> Value:
     ],
 )
 def validate(inputs: dict[str, Value]) -> Value:
-    """Use `found` as a condition: nothing is trained on data that is wrong."""
+    """Use `anomalous` as a condition: nothing is trained on data that is wrong."""
     place = "validateAgent: inputs"
     rules = parts_of(inputs, "schema", place)
     if not is_dict(rules.get("columns")):
         raise FinalError(f"{place}.schema: expected {{columns}}", hint="pass the schema of schemaAgent")
-    found = profiles.anomalies(_profile(inputs, place), rules)
-    lines = [f"{one['column'] or 'table'}: {one['finding']}" for one in found]
-    return {"found": bool(found), "anomalies": found, "text": "\n".join(lines)}
+    anomalies = profiles.anomalies(_profile(inputs, place), rules)
+    lines = [f"{one['column'] or 'table'}: {one['finding']}" for one in anomalies]
+    return {"anomalous": bool(anomalies), "anomalies": anomalies, "text": "\n".join(lines)}
 
 
 def _profile(inputs: Mapping[str, Value], place: str) -> Mapping[str, Any]:

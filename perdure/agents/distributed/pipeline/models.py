@@ -158,9 +158,9 @@ class JudgeParams:
     better: Annotated[float, Field(description="blessed if this much above the baseline, or more")] = 0.0
     split: Annotated[str, Field(description="what it is judged on")] = "eval"
     positive: Annotated[str | None, Field(description="for auc: the class looked for (the last)")] = None
-    slices: Annotated[list[str], Field(description="columns for whose strings the metric is given")] = field(
-        default_factory=list[str]
-    )
+    slices: Annotated[
+        list[str], Field(description="columns for each string of which the metric is shown")
+    ] = field(default_factory=list[str])
 
 
 @agent(
@@ -232,8 +232,8 @@ def _objection(value: float, baseline: float | None, params: JudgeParams) -> str
         return f"{params.metric} {value:.4f} is below {params.least:g}"
     if baseline is None or value - baseline >= params.better:
         return ""
-    wanted = f"better by {params.better:g}" if params.better else "as good"
-    return f"{params.metric} {value:.4f} is not {wanted}: the model in use has {baseline:.4f}"
+    aim = f"better by {params.better:g}" if params.better else "as good"
+    return f"{params.metric} {value:.4f} is not {aim}: the model in use has {baseline:.4f}"
 
 
 def _model(value: Value, place: str) -> dict[str, Any]:
@@ -272,14 +272,14 @@ def _slices(
     if not params.slices:
         return {}
     table = splits_of({"examples": inputs.get("tables")}, place)[params.split]
-    found: dict[str, dict[str, Any]] = {}
+    slices: dict[str, dict[str, Any]] = {}
     for name in params.slices:
         column = np.array(features.strings(table, name), object)
-        found[name] = {}
+        slices[name] = {}
         for string in sorted({string for string in column if string is not None}):
             rows = np.flatnonzero(column == string)
-            found[name][string] = {"n": len(rows), "value": _slice(model, x[rows], y[rows], params)}
-    return found
+            slices[name][string] = {"n": len(rows), "value": _slice(model, x[rows], y[rows], params)}
+    return slices
 
 
 def _slice(model: Mapping[str, Any], x: Array, y: Array, params: JudgeParams) -> float | None:

@@ -39,7 +39,7 @@ class ModelParams(AliasParams):
     description="Gives the model that an alias names",
     category="pipeline",
     output=fields(
-        found=flag(),
+        exists=flag(),
         model=mapping("{weights, kind, graph}, or null"),
         version=text("or null"),
         lineage=anything("how it was judged when it was published"),
@@ -47,7 +47,7 @@ class ModelParams(AliasParams):
     samples=[
         Sample(
             params={"name": "churn", "missing": "empty"},
-            result={"found": False, "model": None, "version": None, "lineage": None},
+            result={"exists": False, "model": None, "version": None, "lineage": None},
         )
     ],
 )
@@ -56,7 +56,7 @@ async def current_model(params: ModelParams, context: AgentContext) -> Value:
     registry = Registry.of(context.settings)
     entry = await registry.current(params.name, params.alias)
     if entry is None and params.missing == "empty":
-        return {"found": False, "model": None, "version": None, "lineage": None}
+        return {"exists": False, "model": None, "version": None, "lineage": None}
     if entry is None:
         raise FinalError(
             f"modelAgent: there is no model {params.name!r} with the alias {params.alias!r}",
@@ -64,7 +64,7 @@ async def current_model(params: ModelParams, context: AgentContext) -> Value:
         )
     weights, belongs = await registry.read(params.name, entry.version)
     model = {"weights": weights, **belongs}
-    return {"found": True, "model": model, "version": entry.version, "lineage": entry.lineage}
+    return {"exists": True, "model": model, "version": entry.version, "lineage": entry.lineage}
 
 
 @agent(

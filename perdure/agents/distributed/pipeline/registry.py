@@ -66,7 +66,7 @@ class Registry:
 
     @classmethod
     def of(cls, settings: Settings) -> Registry:
-        """Raises UsageError for an address that is none."""
+        """Raises UsageError for an address that is not one."""
         place = settings.models or str(settings.home / "models")
         try:
             if "://" not in place:
@@ -154,7 +154,7 @@ class Registry:
 def _named(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise FinalError(
-            f"{name[:80]!r} is no name of a model, version or alias",
+            f"{name[:80]!r} is not a name of a model, version or alias",
             hint="use up to 64 letters, digits, '-', '_' and '.', with a letter or digit first",
         )
     return name

@@ -20,7 +20,7 @@ from perdure.agents.distributed.pipeline.registry import Registry
 from perdure.errors import FinalError, UsageError
 from perdure.settings import Settings
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.unit]
 
 MACHINES = "kind,load,failed\n" + "".join(
     f"{('lathe', 'mill')[row % 2]},{row * 7 % 31},{'yes' if row * 7 % 31 > 15 else 'no'}\n"
@@ -66,7 +66,7 @@ def test_shares_that_are_none(shares: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "exists"),
     [
         (MACHINES, []),
         ("kind,load,failed\n", ["empty", "missing", "missing", "missing"]),
@@ -78,11 +78,11 @@ def test_shares_that_are_none(shares: dict[str, float]) -> None:
         ("kind,load,failed\nsaw,3,no\n", ["values"]),
     ],
 )
-def test_anomalies(text: str, found: list[str]) -> None:
+def test_anomalies(text: str, kinds: list[str]) -> None:
     schema = profiles.inferred(profiles.statistics(tables.read_csv(MACHINES)))
     schema = profiles.pinned(schema, {"load": {"min": 0, "max": 90}})
     of = profiles.anomalies(profiles.statistics(tables.read_csv(text)), schema)
-    assert [one["kind"] for one in of] == found
+    assert [one["kind"] for one in of] == kinds
 
 
 def test_pins_replace_what_was_inferred() -> None:
@@ -162,18 +162,18 @@ async def pushed(context: AgentContext, model: Any, **inputs: Any) -> Any:
     return await called(push, {"model": model, **inputs}, {"name": "failures"}, context)
 
 
-async def test_a_model_is_published_and_given(context: AgentContext) -> None:
+async def test_a_model_is_published_and_read(context: AgentContext) -> None:
     made = trained()
     missing = await called(current_model, {}, {"name": "failures", "missing": "empty"}, context)
-    assert missing == {"found": False, "model": None, "version": None, "lineage": None}
+    assert missing == {"exists": False, "model": None, "version": None, "lineage": None}
     with pytest.raises(FinalError, match="no model 'failures' with the alias 'blessed'"):
         await called(current_model, {}, {"name": "failures"}, context)
     done = await pushed(context, made["model"], expected=None, lineage={"auc": 0.9})
-    given = await called(current_model, {}, {"name": "failures"}, context)
-    assert (given["found"], given["version"], given["lineage"]) == (True, done["version"], {"auc": 0.9})
-    assert given["model"]["graph"] == made["model"]["graph"]
+    read = await called(current_model, {}, {"name": "failures"}, context)
+    assert (read["exists"], read["version"], read["lineage"]) == (True, done["version"], {"auc": 0.9})
+    assert read["model"]["graph"] == made["model"]["graph"]
     for name, array in made["model"]["weights"].items():
-        np.testing.assert_array_equal(given["model"]["weights"][name], array)
+        np.testing.assert_array_equal(read["model"]["weights"][name], array)
 
 
 async def test_of_many_that_replace_the_same_model_one_does(context: AgentContext) -> None:
@@ -188,8 +188,8 @@ async def test_of_many_that_replace_the_same_model_one_does(context: AgentContex
     won = [one for one in done if isinstance(one, dict)]
     assert [one["number"] for one in won] == [1]
     assert all("by now, expected nothing" in str(one) for one in done if not isinstance(one, dict))
-    given = await called(current_model, {}, {"name": "failures"}, context)
-    assert given["version"] == won[0]["version"]
+    read = await called(current_model, {}, {"name": "failures"}, context)
+    assert read["version"] == won[0]["version"]
     free = await asyncio.gather(*(pushed(context, model) for model in models))
     assert len({one["number"] for one in free}) >= len(models) - 1
 
@@ -207,11 +207,11 @@ async def test_another_attempt_finds_what_was_published_although_another_run_fol
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "x" * 65])
 async def test_names_stay_within_the_registry(context: AgentContext, name: str) -> None:
-    with pytest.raises(FinalError, match="is no name of a model"):
+    with pytest.raises(FinalError, match="is not a name of a model"):
         await called(current_model, {}, {"name": name}, context)
 
 
-async def test_an_address_that_is_none(context: AgentContext) -> None:
+async def test_an_address_that_is_wrong(context: AgentContext) -> None:
     settings = replace(context.settings, models="ftp://models")
     with pytest.raises(UsageError, match="PERDURE_MODELS=ftp://models: ") as caught:
         Registry.of(settings)
