@@ -66,7 +66,7 @@ def test_shares_that_are_none(shares: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "exists"),
+    ("text", "kinds"),
     [
         (MACHINES, []),
         ("kind,load,failed\n", ["empty", "missing", "missing", "missing"]),

@@ -158,9 +158,9 @@ class JudgeParams:
     better: Annotated[float, Field(description="blessed if this much above the baseline, or more")] = 0.0
     split: Annotated[str, Field(description="what it is judged on")] = "eval"
     positive: Annotated[str | None, Field(description="for auc: the class looked for (the last)")] = None
-    slices: Annotated[
-        list[str], Field(description="columns for each string of which the metric is shown")
-    ] = field(default_factory=list[str])
+    slices: Annotated[list[str], Field(description="columns: the metric for each of their strings")] = field(
+        default_factory=list[str]
+    )
 
 
 @agent(
