@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.support.time_limit"]
+
 HERE = Path(__file__).parent
 
 LAYERS = {
@@ -16,7 +18,7 @@ LAYERS = {
     "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
 }
-"""What a test of each folder, or file beside the folders, needs. A unit test needs no server, an
+"""What a test of each folder, or file next to the folders, needs. A unit test needs no server, an
 integration test needs one, a system test starts and ends processes. A file that needs more than its folder
 says so with `pytestmark`.
 """

@@ -24,6 +24,7 @@ from perdure.activities.notices import NoticeActivity
 from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
+from perdure.activities.sending import send_to
 from perdure.activities.slot_shares import HandedBack, SlotShares
 from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
@@ -257,7 +258,9 @@ class AgentActivities:
     ) -> AgentContext:
         """What the agent of a call sees; without a `heartbeat` what it streams is dropped."""
         streaming: dict[str, Any] = (
-            {} if heartbeat is None else {"attempt": heartbeat.attempt, "emit": heartbeat.emit}
+            {}
+            if heartbeat is None
+            else {"attempt": heartbeat.attempt, "emit": heartbeat.emit, "send": send_to}
         )
         return context_of(
             call,

@@ -20,6 +20,7 @@ from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
 from perdure.agents.type_hints import Typed, typed
+from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.graph.values import Value
 from perdure.policy.grant import Grant
 from perdure.protocol.numpy_arrays import with_arrays
@@ -48,6 +49,13 @@ class Emit(Protocol):
         ...
 
 
+class Send(Protocol):
+    """Sends events to the run with this id; a `sender` of "" becomes the run of the call."""
+
+    async def __call__(self, run: str, batch: EventBatch, /) -> EventReceipt:  # noqa: D102 -- as in Emit
+        ...
+
+
 async def _emit_nowhere(piece: Value, /) -> None:
     del piece
 
@@ -70,6 +78,7 @@ class AgentContext:
         None without a filter.
         `local_models` gives the base URL of the small models on this machine, starting them where
         needed; it is None where they are not installed.
+        `send` sends events to another run; it is None where runs cannot be reached.
         `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
         or files look at it.
     """
@@ -91,6 +100,7 @@ class AgentContext:
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
+    send: Send | None = None
     grant: Grant = field(default_factory=Grant)
 
 
@@ -103,9 +113,9 @@ class Agent:
     """A registered agent: its name, its function, and what people and tools may know of it.
 
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
-    pure agents run as local activities. A `human` agent waits for a person: its function is never
-    called by a run (perdure.engine.human_tasks). `typed` is what its type hints ask for, None where they
-    ask for nothing (perdure.agents.type_hints).
+    pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
+    time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
+    `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     """
 
     name: str
@@ -119,6 +129,7 @@ class Agent:
     samples: tuple[Sample, ...] = ()
     queue: str | None = None
     human: bool = False
+    waits: bool = False
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
 
@@ -161,13 +172,13 @@ def agent(
     samples: tuple[Sample, ...] | list[Sample] = (),
     queue: str | None = None,
     human: bool = False,
+    waits: bool = False,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`.
 
-    `description` defaults to the first line of the docstring, schemas to what the type hints of
-    `inputs`, `params` and the return value say: explicit schemas are documentation, the hints are what
-    every call is checked against. `queue` is the task queue its calls go to unless a node names another.
-    Raises TypeError for a function with other arguments, or with hints that have no schema.
+    `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
+    schemas are documentation, the hints are what every call is checked against. `queue` is the task queue of
+    its calls unless a node names another. Raises TypeError for other arguments, or hints without a schema.
     """
 
     def declare(function: Function) -> Function:
@@ -182,8 +193,8 @@ def agent(
             samples=tuple(samples),
             queue=queue,
             human=human,
+            waits=waits,
             arguments=_arguments(name, function),
-            typed=hints,
         )
         function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function
@@ -194,9 +205,10 @@ def agent(
 def _schemas(
     hints: Typed | None, inputs: Schema | None, params: Schema | None, output: Schema | None
 ) -> dict[str, Any]:
-    """The schemas that were declared, or else those of the type hints."""
+    """The type hints, and the schemas that were declared, or else those of the hints."""
     derived = hints.schema if hints is not None else _nothing
     return {
+        "typed": hints,
         "inputs": derived("inputs") if inputs is None else inputs,
         "params": derived("params") if params is None else params,
         "output": derived("return") if output is None else output,

@@ -194,11 +194,11 @@ async def test_tools() -> None:
     [(said('{"a": ', "1}"), {"a": 1}), (said("[1]"), [1]), (said("5"), None), (said(), None)],
 )
 async def test_response_format(answer: Answer, expected: Any) -> None:
-    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    schema_format = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
     with serve(lambda _: answer) as server:
-        result = await openai_chat({"prompt": "p"}, {"response_format": wanted}, context(server))
+        result = await openai_chat({"prompt": "p"}, {"response_format": schema_format}, context(server))
     assert result["responseFormat"] == expected
-    assert server.seen[0].json["response_format"] == wanted
+    assert server.seen[0].json["response_format"] == schema_format
 
 
 @pytest.mark.parametrize("answer", [said("no json"), said('{"a":', finish="length")])
@@ -684,7 +684,7 @@ async def test_groq_agent_needs_a_model() -> None:
 )
 async def test_no_key(function: Any, provider: str) -> None:
     async def local() -> str:
-        raise AssertionError("local models are no stand-in for this")
+        raise AssertionError("local models cannot replace this one")
 
     with pytest.raises(FinalError, match=f"{provider}_API_KEY"):
         await function({"prompt": "p"}, {"model": "m"}, AgentContext(settings=Settings(), local_models=local))

@@ -19,8 +19,8 @@ from perdure import server
 from perdure.cli import connection, logs, output
 from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
-from perdure.settings import Settings, count
-from perdure.settings.parsers import host_name
+from perdure.settings import Settings
+from perdure.settings.parsers import count, host_name
 
 EXAMPLES = """\
 examples:
