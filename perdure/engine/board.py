@@ -46,7 +46,7 @@ class Rules:
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
     (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
-    One without `foresees` keeps more graphs open, pauses more often, and begins what the quotas cannot end.
+    One without `foresees` keeps more graphs open, and begins what the quotas cannot end.
     `authority` decides what calls and graphs are allowed.
     """
 
@@ -218,8 +218,10 @@ class Board:
             end = "." if index is None else f"[{index}]."
             run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         if self.is_bounded:
-            run.own_bytes = open_bytes(run)
-            self.hold(run, run.own_bytes)
+            run.own_bytes = run.live = size = open_bytes(run)
+            self.live += size
+            if self.live > self.quotas.live:
+                self._refuse_live()
         return run
 
     def put_run(self, number: int, plan: Plan) -> GraphRun:

@@ -34,14 +34,8 @@ from perdure.errors import QuotaExceeded
 MAX_EVENT_STEP_COUNT: Final = 20_000
 """Steps for one event: about a tenth of a second, and less than one where many workers share a processor."""
 
-MAX_ACTIVATION_EVENT_COUNT: Final = 5
-"""Events that use up all of their steps in one activation of a workflow; then the rest waits for another.
-
-So many take the answers of one segment, for a map of simple rows.
-"""
-
-EARLIER_ACTIVATION_EVENT_COUNT: Final = 2
-"""The same in a run that a worker of an earlier version has opened."""
+MAX_ACTIVATION_EVENT_COUNT: Final = 2
+"""Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""
 
 MAX_OPEN_GRAPH_COUNT: Final = 4_000
 """Graphs of a run that are open at a time; beyond it each node with graphs has one open ..."""
@@ -64,8 +58,7 @@ class Fuel:
     """The steps of one run. `limit` is the quota, `earlier` the steps of the events before.
 
     `left` are the steps of the event in hand. Whatever takes a step counts it down, here and in the
-    lifecycles; it is a plain field because that happens several times for every node. An activation has the
-    steps of `activation_events` events.
+    lifecycles; it is a plain field because that happens several times for every node.
 
     `pause` is the call of the timer that ends a pause, None if there is none. `put_off` are the
     graphs (with no node) that are to iterate and the nodes that are to open more graphs.
@@ -75,7 +68,6 @@ class Fuel:
     limit: float = inf
     left: float = inf
     earlier: int = 0
-    activation_events: int = MAX_ACTIVATION_EVENT_COUNT
     pause: int | None = None
     put_off: dict[tuple[int, str], None] = field(default_factory=dict[tuple[int, str], None])
 
@@ -87,7 +79,7 @@ class Fuel:
     @property
     def activation_end(self) -> float:
         """How many steps may be used by the end of the activation that begins now."""
-        return self.used + self.activation_events * self.per_event
+        return self.used + MAX_ACTIVATION_EVENT_COUNT * self.per_event
 
     def refill(self) -> None:
         """Another event is in hand. Raises QuotaExceeded where the run has used up its steps."""

@@ -22,12 +22,7 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Rules
-from perdure.engine.fuel import (
-    EARLIER_ACTIVATION_EVENT_COUNT,
-    MAX_ACTIVATION_EVENT_COUNT,
-    Fuel,
-    open_graph_limit,
-)
+from perdure.engine.fuel import Fuel, open_graph_limit
 from perdure.engine.granting.authority import Authority
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.lifecycle.call_answers import CallAnswers
@@ -222,8 +217,7 @@ def rules_of(
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:
     """An empty board for a run of `plan`."""
     quotas = rules.options.quotas
-    events = MAX_ACTIVATION_EVENT_COUNT if rules.foresees else EARLIER_ACTIVATION_EVENT_COUNT
-    fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps, activation_events=events)
+    fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps)
     slots, limit = Slots(plan.concurrency, plan.labels), open_graph_limit(plan.concurrency, rules.foresees)
     is_bounded = rules.is_bounded
     return Board(slots, observe, quotas=quotas, is_bounded=is_bounded, fuel=fuel, open_limit=limit)

@@ -63,8 +63,8 @@ class AgentRegistry:
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     `orders_locals` says that the run takes the results of local activities in the order in which they began.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
-    and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open and
-    long activations, and refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
+    and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
+    refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one.
     """
