@@ -23,7 +23,7 @@ def registry_of(
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
     profile = None
-    if policy is not None:
+    if policy is not None and policy.grant is not None:
         profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
     return AgentRegistry(
         pure=sorted(agent.name for agent in agents if agent.pure),

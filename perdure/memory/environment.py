@@ -12,6 +12,8 @@ from perdure.engine.messages import RunAgent
 from perdure.engine.state import Observer
 from perdure.lineage.recall import Recall
 from perdure.memory.human_tasks import Ask
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
+from perdure.policy.grant import Grant
 from perdure.protocol.journal import RunJournal
 from perdure.settings import Settings
 from perdure.settings.policy_file import PolicyFile
@@ -52,3 +54,8 @@ class MemoryEnvironment:
             queue=self.settings.queue,
             counts=True,
         )
+
+    def secrets(self, agent: str, grant: Grant) -> CallSecrets:
+        """The secrets that a call of `agent` with this grant may use."""
+        policy = PolicyFile(self.settings.policy).current()
+        return NO_SECRETS if policy is None else CallSecrets(agent, policy.secrets, grant)

@@ -18,6 +18,7 @@ from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
+from perdure.agents.local_data import LocalDataAccess
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import (
@@ -264,6 +265,7 @@ class MemoryShell:
     def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
         stream = self.environment.stream
         streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
+        grant = Grant() if command.grant is None else Grant.read(command.grant)
         key = work_key("memory", command.key, command.retry, command.inputs, command.params)
         return context_of(
             command,
@@ -271,9 +273,11 @@ class MemoryShell:
             attempt=attempt,
             idempotency_key=key,
             settings=self.environment.settings,
-            grant=Grant() if command.grant is None else Grant.read(command.grant),
+            grant=grant,
+            secrets=self.environment.secrets(command.agent, grant),
             log=self.environment.console,
             local_models=self.environment.local_models,
+            data=LocalDataAccess(self.environment.settings.data),
             send=self.environment.send,
             **streams,
         )

@@ -26,11 +26,11 @@ def main(words: Sequence[str]) -> int:
             kind: Any = option.default.__class__
             command.add_argument(f"--{option.name}", type=kind, default=option.default)
         command.add_argument("--home", type=Path, help="keep everything in this new folder")
-    given = vars(parser.parse_args(words))
+    arguments = vars(parser.parse_args(words))
     logs.configure(verbose=False)
     logs.quiet_core()
-    module, home = scenario(given.pop("scenario")), given.pop("home")
-    options = module.Options(**given)
+    module, home = scenario(arguments.pop("scenario")), arguments.pop("home")
+    options = module.Options(**arguments)
     if home is not None:
         return asyncio.run(_run(module, options, home.absolute()))
     with tempfile.TemporaryDirectory() as folder:
