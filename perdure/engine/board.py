@@ -218,10 +218,8 @@ class Board:
             end = "." if index is None else f"[{index}]."
             run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         if self.is_bounded:
-            run.own_bytes = run.live = size = open_bytes(run)
-            self.live += size
-            if self.live > self.quotas.live:
-                self._refuse_live()
+            run.own_bytes = open_bytes(run)
+            self.hold(run, run.own_bytes)
         return run
 
     def put_run(self, number: int, plan: Plan) -> GraphRun:

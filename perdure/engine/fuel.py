@@ -44,7 +44,7 @@ MIN_OPEN_GRAPH_COUNT: Final = 600
 """... or as many as the run can use, but no fewer than this: each costs time in every segment ..."""
 
 OPEN_GRAPHS_PER_SLOT_COUNT: Final = 8
-"""... and so many are enough for each node that may execute at a time."""
+"""... and this many for each node that may execute at a time."""
 
 GRAPH_STEP_COUNT: Final = 25
 """Steps that it takes to open a graph, besides one for each of its nodes."""

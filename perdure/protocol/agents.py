@@ -90,10 +90,10 @@ class AgentRegistry:
     channels: Sequence[str] = ()
     page: str = ""
     quorums: bool = False
-    foresees: bool = False
     grants: bool = False
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
+    foresees: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""

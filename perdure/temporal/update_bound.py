@@ -7,7 +7,7 @@ refuse it, and the workflow task would be repeated forever.
 
 Invariants
     The updates that an activation passes to a run have MAX_UPDATES_BYTES together at most, in their order.
-    The others are not answered at all: the server then refuses them by itself, and the run goes on.
+    The others are not answered at all: the server then refuses them by itself, and the run continues.
     What was accepted once is in the history, and is not counted in a replay.
 
 Rejected: a check in the validator of the update. A refusal repeats the request as well.

@@ -61,7 +61,7 @@ def wordy(params: dict[str, Any], context: AgentContext) -> Any:
 
 
 class Together(Memory):
-    """A store that confirms nothing before so many objects are on their way."""
+    """A store that confirms nothing before `least` objects are on their way."""
 
     def __init__(self, least: int) -> None:
         super().__init__("together")
