@@ -107,7 +107,7 @@ class Fuel:
 
 
 def graph_steps(node_count: int) -> int:
-    """Steps that it takes to open a graph of so many nodes."""
+    """Steps that it takes to open a graph of `node_count` nodes."""
     return GRAPH_STEP_COUNT + node_count
 
 
