@@ -3,7 +3,7 @@
 N ranks in a ring cut their arrays into N chunks. In each of N - 1 steps every rank adds what it receives to
 the same chunk of its own and passes that on, and in N - 1 more the finished chunks are passed around. Each
 rank sends 2 (N - 1) chunks of S / N bytes, the least there is (Patarasuk and Yuan, "Bandwidth optimal
-all-reduce algorithms for clusters of workstations", 2009). All ranks have the same bits at the end: each chunk
+all-reduce algorithms for clusters of workstations", 2009). All ranks have the same bits at the end: a chunk
 is summed in one place and copied.
 """
 
