@@ -167,3 +167,18 @@ def host_name(name: str, text: str) -> str:
 def labels(name: str, text: str) -> tuple[str, ...]:
     """Labels of a host. Raises UsageError for one that is not a name."""
     return tuple(host_name(name, word) for word in text.split())
+
+
+def codec_mode(name: str, text: str) -> str:
+    """How payloads are written. Raises UsageError for another word."""
+    if text.lower() not in ("off", "mac", "aead"):
+        raise UsageError(f"{name}: {text!r} is none of off, mac, aead", hint="set it to mac", variable=name)
+    return text.lower()
+
+
+def key_source(name: str, text: str) -> str:
+    """Where keys are. Raises UsageError, which does not quote it: it may be a key by mistake."""
+    if not re.fullmatch(r"env:[A-Za-z_]\w*|file:/.+", text):
+        finding = f"{name}: keys are at file:/PATH or at env:NAME"
+        raise UsageError(finding, hint=f"set {name}=file:/etc/perdure/payload.keys, say", variable=name)
+    return text
