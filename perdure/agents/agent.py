@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
+from perdure.agents.local_data import LocalDataAccess
 from perdure.agents.type_hints import Typed, typed
 from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.graph.values import Value
@@ -82,6 +83,8 @@ class AgentContext:
         `send` sends events to another run; it is None where runs cannot be reached.
         `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
         or files look at it. `secrets` are those that the call may use: `secret` gives the value of one.
+        `data` opens local data of the worker by its name, ``context.data("machines").path``; from then on
+        the call gives back only what PERDURE_DATA_EGRESS allows.
     """
 
     node: str = "node"
@@ -103,6 +106,7 @@ class AgentContext:
     local_models: Callable[[], Awaitable[str]] | None = None
     send: Send | None = None
     grant: Grant = field(default_factory=Grant)
+    data: LocalDataAccess = field(default_factory=LocalDataAccess)
     secrets: CallSecrets = field(default=NO_SECRETS, repr=False)
 
     def secret(self, name: str) -> str:
@@ -164,6 +168,8 @@ class Agent:
         Arrays are numpy's there.
         """
         inputs, params = with_arrays(inputs), with_arrays(params)
+        if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
+            context = replace(context, data=LocalDataAccess(None))
         values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
         if len(self.arguments) < len(values):
             values = {name: values[name] for name in self.arguments}

@@ -6,15 +6,18 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, FilteredCall, through
+from perdure.agents.local_data import keeps_messages, released, without_message
 from perdure.agents.loop_watchdog import OpenCall
 from perdure.agents.threads import in_thread
+from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
-from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
+from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, SizeExceeded
 from perdure.graph.sizes import bounded
 from perdure.graph.values import Value
 from perdure.net.call_secrets import CallSecrets
@@ -118,12 +121,51 @@ async def _last(call: FilteredCall) -> Value:
 async def _call(
     agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None = None
 ) -> Value:
+    if not agent.sees_context or not context.data.known:
+        return await _plain_call(agent, inputs, params, context, path)
+    access, rule = context.data, context.settings.data_egress
+    try:
+        value = await _plain_call(agent, inputs, params, _quiet(context), path)
+    except (Exception, SystemExit) as error:
+        if error is access.refusal or not keeps_messages(access, rule):
+            raise
+        raise without_message(error, access) from None
+    return released(agent.name, value, access, rule)
+
+
+async def _plain_call(
+    agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None
+) -> Value:
     if agent.is_async or agent.pure:
         result = agent.call(inputs, params, context)
     else:
         name = f"agent {agent.name} ({path or context.path})"
         result = await in_thread(name, agent.call, inputs, params, context)
     return normal(agent.name, await result if inspect.isawaitable(result) else result)
+
+
+def _quiet(context: AgentContext) -> AgentContext:
+    """The context whose stream and console end, and that sends no events, once the call has opened data."""
+    access, rule, emit, log = context.data, context.settings.data_egress, context.emit, context.log
+    send = context.send
+
+    async def emit_or_keep(piece: Value, /) -> None:
+        if not keeps_messages(access, rule):
+            await emit(piece)
+
+    def log_or_keep(line: str, /) -> None:
+        if not keeps_messages(access, rule):
+            log(line)
+
+    async def send_or_refuse(run: str, batch: EventBatch, /) -> EventReceipt:
+        if send is None or keeps_messages(access, rule):
+            raise FinalError(
+                "a call that has opened local data sends no events", hint="let another node send them"
+            )
+        return await send(run, batch)
+
+    sending = None if send is None else send_or_refuse
+    return replace(context, emit=emit_or_keep, log=log_or_keep, send=sending)
 
 
 def normal(agent: str, result: Any) -> Value:

@@ -18,6 +18,7 @@ from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
+from perdure.agents.local_data import LocalDataAccess
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import (
@@ -276,6 +277,7 @@ class MemoryShell:
             secrets=self.environment.secrets(command.agent, grant),
             log=self.environment.console,
             local_models=self.environment.local_models,
+            data=LocalDataAccess(self.environment.settings.data),
             send=self.environment.send,
             **streams,
         )

@@ -99,6 +99,7 @@ def test_a_wrong_one_is_refused_with_every_problem(data: Any, places: list[str])
     assert all(problem.code == "policy" and problem.finding and problem.hint for problem in problems)
 
 
+@pytest.mark.long
 def test_whatever_is_damaged_is_refused_or_allows_no_more() -> None:
     """A character lost or doubled never widens a profile, unless it is another name that it makes."""
     random = Random(0)

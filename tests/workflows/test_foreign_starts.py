@@ -40,32 +40,33 @@ async def plain(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) ->
 
 async def started_plainly(client: GraphClient, id: str, document: Any, **request: Any) -> None:
     """As a schedule, HTTP or another SDK starts a run: without memo and search attributes."""
-    argument = {"document": document, "queue": "plain", **request}
-    await client.temporal.start_workflow("Graph", argument, id=id, task_queue="plain")
+    argument = {"document": document, "queue": id, **request}
+    await client.temporal.start_workflow("Graph", argument, id=id, task_queue=id)
 
 
-def worker(client: GraphClient) -> Any:
+def worker(client: GraphClient, queue: str) -> Any:
+    """One for a queue of its own: a task may go to the last poll of a worker that has ended, and is lost."""
     return build_worker(
         client.temporal,
-        "plain",
+        queue,
         WorkerOptions(agents=catalog(), settings=replace(client.settings, queues=("elsewhere",))),
     )
 
 
 async def test_a_run_without_a_memo_is_known_by_what_started_it(plain: GraphClient) -> None:
     await started_plainly(plain, "bare", GRAPH, name="nightly")
-    async with worker(plain):
-        run = await plain.start(GRAPH, id="bare", queue="plain")
+    async with worker(plain, "bare"):
+        run = await plain.start(GRAPH, id="bare", queue="bare")
         assert (await run.result()).results == {"a": {"v": 1}}
         with pytest.raises(RunConflict):
-            await plain.start(GRAPH, {"v": 2}, id="bare", queue="plain")
+            await plain.start(GRAPH, {"v": 2}, id="bare", queue="bare")
         assert (await run.report()).name == "nightly"
     assert [(each.id, each.name) async for each in plain.list() if each.id == "bare"] == [("bare", "nightly")]
 
 
 async def test_a_paused_run_is_shown_as_paused(plain: GraphClient) -> None:
-    run = await plain.start(ASKING, id="paused", queue="plain")
-    async with worker(plain):
+    run = await plain.start(ASKING, id="paused", queue="paused")
+    async with worker(plain, "paused"):
         await until(run, lambda report: report.status is not None and bool(report.status.questions))
         request = PauseWorkflowExecutionRequest(
             namespace="default", workflow_id="paused", identity="ops", reason="night", request_id="1"
@@ -80,8 +81,8 @@ async def test_a_paused_run_is_shown_as_paused(plain: GraphClient) -> None:
 
 
 async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
-    run = await plain.start(WAITING, id="call", queue="plain")
-    async with worker(plain):
+    run = await plain.start(WAITING, id="call", queue="call")
+    async with worker(plain, "call"):
         report = await until(run, lambda report: [call.path for call in report.pending] == ["a"])
         (call,) = report.pending
         request = PauseActivityRequest(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from perdure.agents.agent import AgentContext
+from perdure.agents.llm.local_notice import notice_local_model
 from perdure.errors import AgentTimeout, FinalError
 from perdure.graph.values import Value
 from perdure.net.call_secrets import NO_SECRETS, CallSecrets, names_secret
@@ -103,6 +104,7 @@ async def endpoint(
             azure_version=azure_version,
         )
     if local and context.local_models is not None:
+        notice_local_model(context)
         base_url = await context.local_models()
         return Endpoint(provider=provider, base_url=base_url, key=_NO_KEY, trusted=True, shared=True)
     raise _nothing(provider, context.agent, local=local)
