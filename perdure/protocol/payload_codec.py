@@ -1,8 +1,8 @@
 """A payload codec that says who has made a payload, and hides it if that is asked for.
 
 Why
-    Whoever reaches the server can start runs, complete calls, answer for people, and edit the database. All
-    that they write are payloads, and without a key theirs are not taken for those of this installation.
+    Anyone who reaches the server can start runs, complete calls, answer for people, and edit the database.
+    All that they write are payloads, and without a key theirs are not taken for those of this installation.
 
 Forms
     mac: the payload is readable as before, and its metadata has an HMAC-SHA256 over the id of the key, the
@@ -20,7 +20,7 @@ Invariants
     names.
 
 Not covered: ids, names of agents, queues and times; a payload in the place of another one of the same run; a
-database that is rolled back as a whole; whoever may terminate runs.
+database that is rolled back as a whole; anyone who may terminate runs.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _opened(payload: Payload, key: bytes) -> Payload | None:
             bound = metadata[_KEY] + b"|" + metadata.get(_PLACE, b"")
             data = _cipher(key).decrypt(metadata.get(_NONCE, b""), payload.data, bound)
             return Payload.FromString(data)
-        except Exception:  # InvalidTag, a nonce of another length, what is no payload
+        except Exception:  # InvalidTag, a nonce of another length, data of another form
             return None
     if not hmac.compare_digest(metadata.get(_MAC, b""), _mac(payload, key)):
         return None

@@ -42,7 +42,7 @@ _REASON: Final = "perdure-reason"
 _SINCE: Final = "perdure-since"
 
 began_ms: ContextVar[float | None] = ContextVar("began_ms", default=None)
-"""When the run began whose payloads are read outside of a workflow, in milliseconds since the epoch."""
+"""When the run began whose payloads are read outside a workflow, in milliseconds since the epoch."""
 
 MAX_UNREADABLE_CHARS = 200
 """Characters of what a stranger has sent, or of a parser's word about it, that a message repeats."""
@@ -150,7 +150,7 @@ def admitted(payload: Payload, began: float | None) -> Payload:
 
 
 def unwrapped(payload: Payload) -> Payload:
-    """What is inside of an unsigned payload, for who may send such; others stay as they are."""
+    """What is in an unsigned payload, for senders that have no key; others stay as they are."""
     is_unsigned = is_untrusted(payload) and _reason(payload)[0] == "unsigned"
     return Payload.FromString(payload.data) if is_unsigned else payload
 

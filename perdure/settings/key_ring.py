@@ -52,7 +52,7 @@ class KeyRing:
         return KeyRing(keys={**self.keys, id: secrets.token_bytes(PAYLOAD_KEY_BYTES)}, since=self.since)
 
     def writing_with(self, id: str) -> KeyRing:
-        """This ring, whose key `id` writes. Raises UsageError where there is none."""
+        """This ring, whose key `id` writes. Raises UsageError if it has no such key."""
         if id not in self.keys:
             raise UsageError(f"there is no key {id!r}", hint=f"there are {', '.join(self.keys)}")
         return KeyRing(keys={id: self.keys[id], **self.keys}, since=self.since)
@@ -107,7 +107,7 @@ def ring_of(source: str, home: Path) -> KeyRing:
 
 
 def made_file(home: Path) -> Path:
-    """The file of keys in `home`, with a new key where there is none."""
+    """The file of keys in `home`, made with a new key at first use."""
     path = home.absolute() / KEY_FILE
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -72,7 +72,7 @@ VARIABLES: Final = (
     _own("PERDURE_CODEC", codec_mode, "`off`",
          "how payloads are written: `mac` signs them, `aead` encrypts them, `off` leaves them as they are"),
     _own("PERDURE_CODEC_KEYS", key_source, "`payload.keys` in `PERDURE_HOME`",
-         "the keys for it: `file:/PATH`, which nobody else may read, or `env:NAME`"),
+         "the keys for it: `file:/PATH`, which only its owner may read, or `env:NAME`"),
     _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",
