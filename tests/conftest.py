@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 LAYERS = {
     "unit": """fuzz graph engine limits lineage memory pictures policy property protocol storage
         test_settings""",
-    "integration": """activities agents net cli conformance differential examples history monitoring replay
+    "integration": """activities agents net cli conformance differential examples gateway history monitoring
+        replay
         temporal workflows test_garbage test_runs web""",
     "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
