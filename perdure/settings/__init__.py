@@ -63,6 +63,7 @@ class Settings:
     store: str | None = None
     store_above: int = 65_536
     store_retention: float = 7.0
+    models: str = ""
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     ui_url: str = ""
     prices: str = ""

@@ -121,6 +121,8 @@ VARIABLES: Final = (
          "bytes above which a value goes there, from 1024 to 1500000"),
     _own("PERDURE_STORE_RETENTION", days, "`7`",
          "days for which `perdure store gc` keeps what no run refers to"),
+    _own("PERDURE_MODELS", string, "`models` in `PERDURE_HOME`",
+         "where pipelines publish models: a folder, or `s3://`, `gs://`, `az://`"),
     _own("PERDURE_WIKIPEDIA_URL", string, "Wikipedia's API",
          "address of the Wikipedia agent; `{lang}` is replaced, and a host with it must be public"),
     _own("PERDURE_UI_URL", page_url, "none",
