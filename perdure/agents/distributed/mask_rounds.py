@@ -47,7 +47,7 @@ def masked_of(row: Mapping[str, Value], place: str) -> Any:
     masked: Any = row.get("masked")
     if is_list(masked) and all(isinstance(number, int) and 0 <= number < 2**32 for number in masked):
         masked = np.array(masked, np.uint32)
-    if isinstance(masked, np.ndarray) and masked.dtype == np.uint32 and masked.ndim == 1:
+    if getattr(masked, "dtype", None) == np.uint32 and masked.ndim == 1:
         return masked
     raise FinalError(f"{place}: expected results of maskedTrainAgent, each with `masked`")
 

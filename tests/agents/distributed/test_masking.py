@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,13 @@ TRAIN = {"data": "masked samples", "lr": 0.5}
 
 
 @pytest.fixture(autouse=True)
-def worker() -> Iterator[None]:
+def worker() -> None:
     def samples(site: int | str, context: AgentContext) -> Any:
         x = np.random.default_rng(ord(str(site))).standard_normal((20 + ord(str(site)) % 7, 3))
         return x.astype(np.float32), (x[:, 0] > 0).astype(np.int64)
 
     plugins.dataset("masked samples")(samples)
     plugins.site_secret(lambda site: str(site).encode() * 32)
-    yield
 
 
 @pytest.fixture
