@@ -45,10 +45,12 @@ def public_keys(inputs: Mapping[str, Value], agent: str, own: str = "") -> dict[
 def masked_of(row: Mapping[str, Value], place: str) -> Any:
     """The masked update in a result of maskedTrainAgent. Raises FinalError for anything else."""
     masked: Any = row.get("masked")
-    if is_list(masked) and all(isinstance(number, int) and 0 <= number < 2**32 for number in masked):
-        masked = np.array(masked, np.uint32)
-    if getattr(masked, "dtype", None) == np.uint32 and masked.ndim == 1:
-        return masked
+    try:
+        vector: Any = np.asarray(masked, np.uint32) if is_list(masked) else masked
+    except (TypeError, ValueError, OverflowError):
+        vector = None
+    if getattr(vector, "dtype", None) == np.uint32 and vector.ndim == 1:
+        return vector
     raise FinalError(f"{place}: expected results of maskedTrainAgent, each with `masked`")
 
 
@@ -79,12 +81,12 @@ def joined(
     revealed: Sequence[Mapping[str, Any]], kind: str, site: str, order: list[str], needed: int
 ) -> bytes:
     """The secret of a site, from the shares that the others revealed."""
-    found = {
+    collected = {
         order.index(str(row.get("site"))) + 1: decoded(row[kind][site], kind)
         for row in revealed
         if str(row.get("site")) in order and is_dict(row.get(kind)) and site in row[kind]
     }
-    return shares.joined(found, needed, _KEY_SIZE)
+    return shares.joined(collected, needed, _KEY_SIZE)
 
 
 def answer_once(site: int | str, about: str, left: list[str], context: AgentContext) -> None:

@@ -1,4 +1,4 @@
-"""Secure aggregation as agents: the sum of those that are left, whoever drops out, and nothing else."""
+"""Secure aggregation as agents: the sum of the sites that are left, and nothing else."""
 
 from __future__ import annotations
 
