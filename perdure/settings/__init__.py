@@ -41,6 +41,8 @@ class Settings:
     queue: str = "perdure"
     queues: tuple[str, ...] = ()
     policy: Path | None = None
+    codec: str = "off"
+    codec_keys: str = ""
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0

@@ -9,12 +9,14 @@ from typing import Any, Final
 from perdure.settings.data_egress import data_egress
 from perdure.settings.parsers import (
     channels,
+    codec_mode,
     count,
     days,
     deployment_name,
     folder,
     host_name,
     is_on,
+    key_source,
     labels,
     local_data,
     page_url,
@@ -66,7 +68,11 @@ VARIABLES: Final = (
          "task queues that nodes may name, in addition to the run's and its agents' own; `*` for any, `@*` "
          "for those of all hosts"),
     _own("PERDURE_POLICY", folder, "none",
-         "the policy file of a worker: which agents, task queues, hosts and files its runs may use"),
+         "the policy file of a worker: which agents, task queues, hosts, files and secrets its runs may use"),
+    _own("PERDURE_CODEC", codec_mode, "`off`",
+         "how payloads are written: `mac` signs them, `aead` encrypts them, `off` leaves them as they are"),
+    _own("PERDURE_CODEC_KEYS", key_source, "`payload.keys` in `PERDURE_HOME`",
+         "the keys for it: `file:/PATH`, which only its owner may read, or `env:NAME`"),
     _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",

@@ -9,6 +9,8 @@ from perdure.agents.distributed.averaging import fed_average
 from perdure.agents.distributed.business import confidence, sql, stock_rule
 from perdure.agents.distributed.delivering import assign, route, swap
 from perdure.agents.distributed.gradients import gradient, sgd_step
+from perdure.agents.distributed.masked_sum import mask_sum
+from perdure.agents.distributed.masking import mask_deal, mask_key, mask_reveal, masked_train
 from perdure.agents.distributed.members import members
 from perdure.agents.distributed.negotiating import bid, negotiate
 from perdure.agents.distributed.particles import pso_best, pso_birth, pso_move
@@ -38,6 +40,11 @@ __all__ = [
     "gossip",
     "gradient",
     "judge",
+    "mask_deal",
+    "mask_key",
+    "mask_reveal",
+    "mask_sum",
+    "masked_train",
     "members",
     "merge",
     "negotiate",
