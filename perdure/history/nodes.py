@@ -76,6 +76,8 @@ class NodeBuilder:
         )
 
     def _time(self, time: int, node: tuple[PassId, str], state: NodeState) -> None:
+        if state is NodeState.WAITING:  # a person has put it back: it begins again
+            self._times.pop(node, None)
         times = self._times.setdefault(node, _Times())
         if state is NodeState.QUEUED:
             times.ready = time
