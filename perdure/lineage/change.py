@@ -74,9 +74,7 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
     if change.force:
         origins = {*map(address_of, (*dropped, *change.values)), *_edited(old, nodes, change.renames)}
         for address in sorted(dependents(nodes, origins)):
-            if not nodes[
-                address
-            ].has_graph:  # its name would stand for all that is inside
+            if not nodes[address].has_graph:  # its name would stand for all that is inside
                 dropped.setdefault(address, "it depends on a change")
     kept = [entry for entry in entries if not any(covers(position, entry.position) for position in dropped)]
     return Rerun(edited, options.injecting(injects), Record(tuple(kept), answers), dropped)

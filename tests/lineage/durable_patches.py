@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from perdure.engine.steering.request import Steering
-from perdure.errors import ConnectionFailed, UsageError
+from perdure.errors import ConnectionFailed, RunFailed, UsageError
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
 from tests.lineage.durable import Book, Site, asked, check_all, ended, stamped
@@ -121,7 +121,7 @@ class Patches:
                 self.tally.over += is_over
                 self.tally.refused += not is_over
                 return False
-            except ConnectionFailed:  # no reply in time: it may be made
+            except (ConnectionFailed, RunFailed):  # no reply in time, or after several kills: it may be made
                 model = await run.history()
                 if len(model.interventions) == before:
                     if model.is_open:
