@@ -220,15 +220,17 @@ def _condition(one_pass: Pass, plan: ComputedPlan | None) -> tuple[str | None, V
 
 
 def _shown(one_pass: Pass) -> Iterator[str]:
-    """The nodes of a graph, without the one that holds the number of a row."""
-    return (name for name in one_pass.run.plan.order if name != MAP_INDEX or one_pass.run.parent is None)
+    """The nodes of a pass, without the one that holds the number of a row; the graph may have changed since."""
+    order, nodes = one_pass.run.plan.order, one_pass.nodes
+    names = (*(name for name in order if name in nodes), *(name for name in nodes if name not in order))
+    return (name for name in names if name != MAP_INDEX or one_pass.run.parent is None)
 
 
 def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:
-    if plan is None:
-        return None
     if calls:
         return calls[-1].command.agent
+    if plan is None:
+        return None
     return plan.agent.text if isinstance(plan.agent, Reference) else plan.agent
 
 

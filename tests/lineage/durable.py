@@ -13,7 +13,7 @@ import os
 import tempfile
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from perdure import AgentContext, Sample, agent
 from perdure.agents.agent import Agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
-from perdure.errors import AgentError, RunFailed
+from perdure.errors import AgentError, ConnectionFailed, RunFailed
 from perdure.plugin import GraphPlugin
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
@@ -156,7 +156,11 @@ async def asked(book: Book, count: int, run: Run) -> None:
     """Returns when the agent was asked so many times, or the run is over."""
 
     async def is_so() -> bool:
-        return len(book.calls()) >= count or (await run.describe()).closed is not None
+        if len(book.calls()) >= count:
+            return True
+        with suppress(ConnectionFailed):  # a busy machine
+            return (await run.describe()).closed is not None
+        return False
 
     await until(is_so, seconds=180)
 
