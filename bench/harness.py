@@ -43,7 +43,7 @@ Work = Callable[[], Awaitable[Mapping[str, float] | None]]
 class Side:
     """One who does the work. `processes` are counted by their processor time, under their names.
 
-    `work` may tell its own "seconds", else they are taken around it, and more by other names.
+    `work` may report its own "seconds", which are measured around it otherwise, and more by other names.
     It raises Failed when the work cannot be done.
     """
 
@@ -224,10 +224,10 @@ async def measured(side: Side) -> dict[str, float]:
     before = {name: cpu(pids) for name, pids in side.processes.items()}
     begin = time.perf_counter()
     async with asyncio.timeout(TIMEOUT):
-        told = await side.work() or {}
+        reported = await side.work() or {}
     seconds = time.perf_counter() - begin
     await asyncio.sleep(SETTLE)
-    figures = {"seconds": seconds, **told}
+    figures = {"seconds": seconds, **reported}
     for name, pids in side.processes.items():
         now, then = cpu(pids), before[name]
         if now is not None and then is not None:

@@ -59,7 +59,7 @@ def _bars(compared: Mapping[str, Any]) -> Any:
 
 
 def _curves(compared: Mapping[str, Any]) -> Any:
-    """Each curve in a panel of its own, both axes logarithmic but for those that start from a base."""
+    """Each curve in a panel of its own, both axes logarithmic except those that start from a base."""
     import matplotlib.pyplot as plt  # noqa: PLC0415 -- as above
 
     drawable = [each for each in compared["curves"] if each["points"]]

@@ -1,6 +1,6 @@
 """One embedded server, as the product starts it, with a worker of Perdure and one of hand-written workflows.
 
-Both workers are processes of their own and serve all the time, whoever is measured.
+Both workers are processes of their own and serve all the time, whichever of them is measured.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PERDURE = "perdure"
 HAND = "hand-written"
 QUEUES = {PERDURE: "bench-perdure", HAND: "bench-hand"}
 NOWHERE = "bench-nowhere"
-"""A queue that nobody serves."""
+"""A queue without a worker."""
 
 READY = 30.0
 """Seconds in which a worker must be ready."""
@@ -103,7 +103,7 @@ class Session:
         return Side(name=name, work=work, durability=DURABILITY, processes=processes)
 
     async def start_worker(self, who: str) -> int:
-        """Starts a worker, or starts it anew, and returns its process id."""
+        """Starts a worker, or restarts it, and returns its process id."""
         await self.stop_worker(who)
         own = [*("-m", "perdure", "worker", "--queue", QUEUES[who]), *("--agents", "bench.agents")]
         assert self.graphs.embedded is not None
@@ -185,7 +185,7 @@ async def fresh() -> AsyncIterator[Session]:
 
 
 async def history(handle: Handle) -> Mapping[str, float]:
-    """How long the history of a run is; of one that went on as new, the last part."""
+    """How long the history of a run is; of one that continued as new, the last part."""
     info = (await handle.describe()).raw_description.workflow_execution_info
     return {"history bytes": info.history_size_bytes, "history events": info.history_length}
 

@@ -1,10 +1,12 @@
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest_plugins = ["tests.support.time_limit"]
 
 HERE = Path(__file__).parent
 
@@ -16,7 +18,7 @@ LAYERS = {
     "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
 }
-"""What a test of each folder, or file beside the folders, needs. A unit test needs no server, an
+"""What a test of each folder, or file next to the folders, needs. A unit test needs no server, an
 integration test needs one, a system test starts and ends processes. A file that needs more than its folder
 says so with `pytestmark`.
 """
@@ -32,8 +34,17 @@ SHARED = {
 """Folders whose tests stay together. They share a server or the models; or they are about what dies and
 how soon it is back, and want no company of their kind."""
 
-FIRST = ("chaos", "e2e", "faults", "poison", "bench", "cli", "conformance", "workflows", "local", "engine")
+FIRST = ("e2e", "faults", "poison", "workflows", "chaos", "bench", "cli", "conformance", "history", "local")
 """What takes long begins first where processes share out the tests: nothing long is left for the end."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m LAYER`, or `LAYER and …`, no file is loaded that cannot have a test of this layer."""
+    layer = config.option.markexpr.partition(" and ")[0]
+    if layer not in LAYERS or not collection_path.name.startswith("test_"):
+        return None
+    default = _layers().get(_top(collection_path).removesuffix(".py"))
+    return True if default != layer and f"mark.{layer}" not in collection_path.read_text("utf-8") else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -52,13 +63,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks each test with its layer; what a file says of itself goes before what its folder says."""
-    layers = {name: layer for layer, names in LAYERS.items() for name in names.split()}
+    layers = _layers()
     for item in items:
         if not any(item.get_closest_marker(layer) for layer in LAYERS):
             item.add_marker(layers[_top(item.path).removesuffix(".py")])
     if hasattr(config, "workerinput"):
         turns = {name: turn for turn, name in enumerate(FIRST)}
         items.sort(key=lambda item: turns.get(_top(item.path), len(turns)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded stays: it is not searched for garbage, neither now nor after each file."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def _layers() -> dict[str, str]:
+    """The layer of each folder, or file beside the folders."""
+    return {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
 
 def _top(path: Path) -> str:

@@ -46,7 +46,7 @@ class Client:
         (asyncio.CancelledError(), asyncio.CancelledError),
     ],
 )
-async def test_an_answer_that_is_lost_on_its_way_is_told(
+async def test_an_answer_that_is_lost_on_its_way_is_reported(
     cause: BaseException, kind: type[BaseException]
 ) -> None:
     run = Run(Client(cause), "r", ClaimCheck(None, 0))

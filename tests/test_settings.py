@@ -100,8 +100,8 @@ def test_where_large_values_go() -> None:
 def test_channels() -> None:
     text = "default=https://hooks.example.org/x?a=b leads=mailto:a@example.org,b@example.org"
     secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
-    told = {"PERDURE_NOTIFY": text, "PERDURE_NOTIFY_SECRET": secret, "PERDURE_UI_URL": "https://a.org/x/"}
-    settings = Settings.from_env(told)
+    env = {"PERDURE_NOTIFY": text, "PERDURE_NOTIFY_SECRET": secret, "PERDURE_UI_URL": "https://a.org/x/"}
+    settings = Settings.from_env(env)
     assert settings.notify == {
         "default": "https://hooks.example.org/x?a=b",
         "leads": "mailto:a@example.org,b@example.org",

@@ -27,7 +27,7 @@ from perdure.testing import memory_shell
 
 PURE = [agents.add, agents.count]
 
-GIVEN = {"n": 1}
+RESULT = {"n": 1}
 """What each agent gives where it is only the scheduler that is measured."""
 
 
@@ -92,7 +92,7 @@ def answer_all(scheduler: Scheduler, commands: list[Command]) -> int:
         for command in queue:
             if isinstance(command, RunAgent):
                 calls += 1
-                following += scheduler.handle(AgentCompleted(command.call, GIVEN), 0)
+                following += scheduler.handle(AgentCompleted(command.call, RESULT), 0)
         queue = following
     return calls
 

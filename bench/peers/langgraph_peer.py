@@ -1,7 +1,7 @@
 """python -m bench.peers.langgraph_peer FILE: LangGraph with its SQLite checkpointer.
 
 It is at its best here: a chain is one node that leads back to itself, which keeps its checkpoints small.
-As a graph of so many nodes, the same chain takes half as long again.
+As a graph with a node for each, the same chain takes half as long again.
 """
 
 from __future__ import annotations

@@ -213,7 +213,8 @@ class Segment:
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
             failure = failure_of(error)
-            return self._leave_alone() if failure.transient else self._failed(command, failure)
+            is_alone = failure.transient or failure.refused
+            return self._leave_alone() if is_alone else self._failed(command, failure)
         size = at_most(result)
         if size > SMALL_RESULT_BYTES:
             size = encoded_size(result)

@@ -47,6 +47,7 @@ COMMANDS = {
     "replay": ("runs.replay", "repeat recorded runs with a change, without effects, and compare"),
     "replay-check": ("runs.replay_check", "replay histories with this version: before you deploy it"),
     "answer": ("runs.answer", "answer a node that waits for a person"),
+    "send": ("runs.send", "send an event to a run whose nodes wait for it"),
     "pending": ("runs.pending", "what people are asked by the open runs"),
     "cancel": ("runs.cancel", "stop a run"),
     "terminate": ("runs.terminate", "end a run at once, where cancel does not stop it"),

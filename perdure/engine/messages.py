@@ -212,12 +212,16 @@ class AgentCompleted:
 
 @dataclass(frozen=True, slots=True)
 class AgentFailed:
-    """The agent of this call failed; `final` failures are not repeated whatever `retry` says."""
+    """The agent of this call failed; `final` failures are not repeated whatever `retry` says.
+
+    A call that was `refused` may not be made, so the node has no fallback.
+    """
 
     call: CallId
     message: str
     state: FailureState = "failed"
     final: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

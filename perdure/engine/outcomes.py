@@ -24,6 +24,7 @@ from perdure.errors import (
     AgentTimeout,
     FinalError,
     MalformedPayload,
+    NotGranted,
     PerdureError,
     TransientError,
 )
@@ -33,7 +34,9 @@ _CUT: Final = " characters more)"
 MAX_MESSAGE_CHARS: Final = 8_000
 """Characters of the message of a failure, on every route: what a run keeps, shows, and ends with."""
 
-FailureKind = Literal["AgentError", "TransientError", "Timeout", "FinalError", "DeadlineExceeded"]
+FailureKind = Literal[
+    "AgentError", "TransientError", "Timeout", "FinalError", "DeadlineExceeded", "NotGranted"
+]
 """How a failure is named as the type of Temporal's ApplicationError."""
 
 
@@ -42,7 +45,8 @@ class Failure:
     """What an exception means for the node whose agent raised it.
 
     `message` is cut to MAX_MESSAGE_CHARS. A `final` failure is not repeated whatever `retry` says; a
-    `transient` one is repeated with backoff and does not count, after `retry_after_s` seconds where known.
+    `transient` one is repeated with backoff and does not count, after `retry_after_s` seconds where known. A
+    `refused` call may not be made, by a policy or by the graph: a `fallback` does not take its place.
     """
 
     message: str
@@ -50,19 +54,22 @@ class Failure:
     final: bool = False
     transient: bool = False
     retry_after_s: float | None = None
+    refused: bool = False
 
     @property
     def kind(self) -> FailureKind:
         """The name of this failure where only a name crosses."""
         if self.transient:
             return "TransientError"
+        if self.refused:
+            return "NotGranted"
         if self.state == "timed-out":
             return "DeadlineExceeded" if self.final else "Timeout"
         return "FinalError" if self.final else "AgentError"
 
     def answer(self, call: CallId) -> AgentFailed:
         """The failure as the answer to a call, once it is not repeated any more."""
-        return AgentFailed(call, self.message, self.state, self.final)
+        return AgentFailed(call, self.message, self.state, self.final, self.refused)
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -75,13 +82,19 @@ def failure_of(error: BaseException) -> Failure:
         case AgentTimeout():
             return Failure(message, "timed-out")
         case _:
-            return Failure(message, final=isinstance(failure, FinalError))
+            is_final, is_refused = flags_of(failure)
+            return Failure(message, final=is_final, refused=is_refused)
+
+
+def flags_of(error: Exception) -> tuple[bool, bool]:
+    """Whether a node that fails so is not to be tried again, and whether it was refused."""
+    return isinstance(error, FinalError), isinstance(error, NotGranted)
 
 
 def failure_of_kind(kind: str | None, message: str) -> Failure:
     """What a failure means of which the kind has crossed: of an agent here, or of any other activity."""
     state = "timed-out" if kind in ("Timeout", "DeadlineExceeded") else "failed"
-    return Failure(message, state, final=kind not in ("AgentError", "Timeout"))
+    return Failure(message, state, final=kind not in ("AgentError", "Timeout"), refused=kind == "NotGranted")
 
 
 def as_agent_error(error: BaseException) -> PerdureError:
@@ -103,15 +116,16 @@ def cut(message: str) -> str:
 def encoded(answer: AgentCompleted | AgentFailed | Failure) -> list[Value]:
     """An answer as plain data: without its call, which the reader knows.
 
-    A transient failure is written as one to call again: its message is of no use to who reads it.
+    A transient failure is written as one to call again: its message is of no use to who reads it. So is a
+    refusal: an activity of its own fails with a kind that says so, which this form cannot.
     """
     match answer:
         case AgentCompleted(_, result):
             return ["completed", result]
-        case AgentFailed(_, message, state, final):
+        case AgentFailed(_, message, state, final, _):
             return ["failed", message, state, final]
         case Failure():
-            return ["again"] if answer.transient else encoded(answer.answer(0))
+            return ["again"] if answer.transient or answer.refused else encoded(answer.answer(0))
 
 
 def decoded(call: CallId, data: Sequence[Value]) -> AgentCompleted | AgentFailed | None:

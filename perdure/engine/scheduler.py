@@ -134,8 +134,9 @@ class Scheduler:
                 self.values.arrived(call, Outcome(value=value))
             case AgentFailed(call, message) if self._is_fetch(call):
                 self.values.arrived(call, Outcome(failure=message))
-            case AgentFailed(call, message, state, final):
-                self.answers.answer(call, Outcome(failure=message), NodeState(state), final)
+            case AgentFailed(call, message, state, final, refused):
+                outcome = Outcome(failure=message, refused=refused)
+                self.answers.answer(call, outcome, NodeState(state), final)
             case Settled(call):
                 self.answers.finish_turn(call)
             case TimerFired(call) if call == board.fuel.pause:

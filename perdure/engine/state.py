@@ -129,10 +129,11 @@ class NodeRun:
 # Not frozen, though no code may change it, nor a tuple: one is made for every answer.
 @dataclass(slots=True)
 class Outcome:
-    """How a nested graph, or the node that runs it, ended: a value or a message."""
+    """How a nested graph, or the node that runs it, ended: a value or a message, of a `refused` call too."""
 
     value: Value = UNDEFINED
     failure: str | None = None
+    refused: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakValueDictionary
 
 from perdure.history.model import RunModel
 
@@ -17,6 +20,22 @@ class ModelCache:
     """Models by Temporal's run id of the last execution, each until its run has new events."""
 
     _models: OrderedDict[str, RunModel] = field(default_factory=OrderedDict[str, RunModel])
+    _locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = field(
+        default_factory=WeakValueDictionary[tuple[int, str], asyncio.Lock]
+    )
+
+    async def read(
+        self, execution: str, last_event: int, read: Callable[[], Awaitable[RunModel]]
+    ) -> RunModel:
+        """The model of a run whose history ends with this event: read once, however many ask for it."""
+        loop = id(asyncio.get_running_loop())
+        lock = self._locks.setdefault((loop, execution), asyncio.Lock())
+        async with lock:
+            model = self.get(execution, last_event)
+            if model is None:
+                model = await read()
+                self.add(model)
+        return model
 
     def get(self, execution: str, last_event: int) -> RunModel | None:
         """The model of a run whose history ends with this event."""

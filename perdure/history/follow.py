@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.service import RPCError
 
 from perdure.errors import MalformedPayload
+from perdure.history.glance import glance
 from perdure.history.live import LiveModel
 from perdure.history.model import RunModel
 from perdure.history.open_calls import with_open_calls
@@ -54,6 +55,10 @@ class RunFollower:
         model = live.model()
         model = replace(model, state=description.state, name=description.name or model.name)
         return with_open_calls(model, description, now_ms=int(time.time() * 1000))
+
+    async def glance(self) -> RunModel | None:
+        """What is known before the first replay is there; None if no worker and no result says it in time."""
+        return await glance(self._temporal, self._id)
 
     async def _has_caught_up(self, live: LiveModel, description: RunDescription) -> bool:
         """Whether the changes since the last look are in the model: not those of another execution."""

@@ -242,8 +242,6 @@ class RunModel:
     request: RunRequest | None = None
     paused: Sequence[str] = ()
     interventions: Sequence[Intervention] = ()
-    paused: Sequence[str] = ()
-    interventions: Sequence[Intervention] = ()
     slots: SlotCounts | None = None
     is_continuing: bool = False
     position: TrailPosition | None = None

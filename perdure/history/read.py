@@ -39,12 +39,11 @@ async def read_run(temporal: Client, id: str) -> RunModel:
 async def read_described(temporal: Client, id: str, description: RunDescription) -> RunModel:
     """What the history alone says of a run that the server has described."""
     execution = description.info.execution.run_id
-    model = _cache.get(execution, description.info.history_length)
-    if model is None:
-        histories = await _chain(temporal, id, execution)
-        model = await replayed(histories, temporal.data_converter)
-        _cache.add(model)
-    return model
+
+    async def read() -> RunModel:
+        return await replayed(await _chain(temporal, id, execution), temporal.data_converter)
+
+    return await _cache.read(execution, description.info.history_length, read)
 
 
 async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverter) -> RunModel:

@@ -28,6 +28,7 @@ from typing import Any, Final
 
 from perdure.client import GraphClient
 from perdure.errors import PerdureError
+from perdure.history.follow import RunFollower
 from perdure.history.model import RunModel
 from perdure.lineage.prices import Prices
 from perdure.runs import Run
@@ -41,6 +42,9 @@ MAX_READ_INTERVAL_S: Final = 2.0
 
 READ_TIME_FACTOR: Final = 4
 """A run is not read again before this many times the time that the last read took."""
+
+GLANCE_DELAY_S: Final = 0.3
+"""Seconds of a first read after which viewers see what can be known without it."""
 
 MAX_WATCH_COUNT: Final = 100
 """Runs that one server watches at a time."""
@@ -67,13 +71,14 @@ class Watch:
         self._viewers: set[_Viewer] = set()
         self._state: dict[str, Any] = {}
         self._model: RunModel | None = None
+        self._is_read = asyncio.Event()
         self._problem: dict[str, Any] | None = None
         self._is_over = False
         self._tasks = [asyncio.ensure_future(self._follow()), asyncio.ensure_future(self._stream())]
 
-    @property
-    def model(self) -> RunModel | None:
-        """The run as its viewers see it; None before it was read, and when it cannot be."""
+    async def model(self) -> RunModel | None:
+        """The run as its viewers see it, as soon as it was read; None when it cannot be."""
+        await self._is_read.wait()
         return self._model if self._problem is None else None
 
     @property
@@ -116,8 +121,9 @@ class Watch:
             follower, interval = self._run.follow(), MIN_READ_INTERVAL_S
             while not self._is_over:
                 began = time.monotonic()
-                model = await follower.model()
+                model = await (follower.model() if self._is_read.is_set() else self._first(follower))
                 is_changed = self._show(model)
+                self._is_read.set()
                 interval = MIN_READ_INTERVAL_S if is_changed else min(interval * 1.5, MAX_READ_INTERVAL_S)
                 await asyncio.sleep(max(interval, (time.monotonic() - began) * READ_TIME_FACTOR))
         except PerdureError as error:
@@ -125,7 +131,26 @@ class Watch:
         except Exception as error:
             logger.exception("run %r cannot be shown any more", self._run.id)
             self._problem = {"finding": f"{type(error).__name__}: {error}", "hint": "reload the page"}
+        finally:
+            self._is_read.set()
         self._notify()
+
+    async def _first(self, follower: RunFollower) -> RunModel:
+        """The first model. Where it takes long, viewers see before it what can be known at once."""
+        glancing = asyncio.ensure_future(self._glance(follower))
+        try:
+            return await follower.model()
+        finally:
+            glancing.cancel()
+            await asyncio.wait([glancing])
+
+    async def _glance(self, follower: RunFollower) -> None:
+        await asyncio.sleep(GLANCE_DELAY_S)
+        with suppress(PerdureError):  # the read itself will say so
+            model = await follower.glance()
+            if model is not None:
+                self._state = views.state(model, self._prices)
+                self._notify()
 
     async def _stream(self) -> None:
         with suppress(PerdureError):
@@ -186,7 +211,7 @@ class Hub:
     async def model(self, id: str) -> RunModel:
         """The run as it is shown: that of its viewers, if it has any. Raises UsageError."""
         watch = self._watches.get(id)
-        model = None if watch is None else watch.model
+        model = None if watch is None else await watch.model()
         return model or await self._client.get(id).history()
 
     def close(self) -> None:

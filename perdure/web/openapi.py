@@ -76,10 +76,14 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
         "search": "how the id begins",
         "query": "a list filter of Temporal",
     },
-    "result": {"wait": "seconds to wait for the end, at most 60"},
+    "result": {
+        "wait": "seconds to wait for the end, at most 60",
+        "shown": "1 is the results as JSON text, at most 65,536 characters of it, and nothing else",
+    },
     "graph": {
         "around": "of a graph with more than 300 nodes, the node to draw with its neighbours",
         "document": "0 leaves the document out: it may be large",
+        "started": "1 is as the run was started, at once; else as people have changed it since",
     },
     "rows": {
         "offset": "the first row",

@@ -166,19 +166,22 @@ async def result(request: Request) -> Response:
         return as_json({"state": "running"}, 202)
     except RunFailed as error:
         state = "canceled" if isinstance(error, RunCancelled) else "failed"
-        outcome = _outcome(error.result) if isinstance(error.result, RunResult) else {}
+        outcome = await _outcome(request, error.result) if isinstance(error.result, RunResult) else {}
         cause = asdict(NodeFailure(error.place, error.finding, error.hint))
         return as_json({"state": state, "failure": str(error), "cause": cause, **outcome})
-    return as_json({"state": "completed", **_outcome(ended)})
+    return as_json({"state": "completed", **await _outcome(request, ended)})
 
 
-def _outcome(ended: RunResult) -> dict[str, Value]:
+async def _outcome(request: Request, ended: RunResult) -> dict[str, Value]:
+    if request.query_params.get("shown") == "1":
+        return {"results": await asyncio.to_thread(views.shown_value, dict(ended.results))}
     return {"results": dict(ended.results), "errors": dict(ended.errors), "states": dict(ended.states)}
 
 
 async def graph(request: Request) -> Response:
-    """The document of the run, and its picture."""
-    document = dict((await run_of(request).request()).graph)
+    """The document of the run as it is now, and its picture."""
+    as_started = request.query_params.get("started") == "1"  # at once, and without what people have changed
+    document = dict((await run_of(request).request()).graph if as_started else (await _shown(request)).graph)
     drawn = picture(document, request.query_params.get("around"))
     shown = {} if request.query_params.get("document") == "0" else {"graph": document}
     return as_json({**shown, "picture": asdict(drawn)})
@@ -192,7 +195,7 @@ async def node(request: Request) -> Response:
     spent = spent_by_node(whole, request.app.state.prices).get(model.address)
     values = {"inputs": model.inputs, "params": model.params, "result": model.result}
     known = {name: await run.value(value) for name, value in values.items()}
-    return as_json(views.node_view(model, known, spent))
+    return as_json(await asyncio.to_thread(views.node_view, model, known, spent))
 
 
 async def explain_node(request: Request) -> Response:

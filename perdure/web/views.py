@@ -7,12 +7,13 @@ ten thousand rows is one box with counts and a strip of STRIP_CELL_COUNT cells.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from perdure.engine.maps.places import covers
 from perdure.graph.deferred import described
-from perdure.graph.javascript import stringify
+from perdure.graph.text.json_start import json_start
 from perdure.graph.values import UNDEFINED, Value
 from perdure.history.model import Attempt, NodeModel, Phase, Question, RunModel
 from perdure.history.spent import spent_by_node, total
@@ -47,6 +48,9 @@ _WORST_FIRST: Final = (
     Phase.INJECTED,
     Phase.SKIPPED,
 )
+_OPEN: Final = frozenset(_WORST_FIRST[_WORST_FIRST.index(Phase.ASKS) : _WORST_FIRST.index(Phase.ABORTED)])
+"""Phases of a node that executes, or would if it could."""
+
 _RANK: Final = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
 
 
@@ -83,6 +87,8 @@ def summary(model: RunModel, prices: Prices | None = None) -> dict[str, Any]:
         "problem": model.problem,
         "spent": asdict(total(spent_by_node(model, prices or Prices()))),
         "questions": [question_view(question) for question in model.questions],
+        "paused": list(model.paused) if model.is_open else [],
+        "changes": [asdict(change) for change in model.interventions],
     }
 
 
@@ -115,7 +121,19 @@ def boxes(model: RunModel) -> dict[str, dict[str, Any]]:
         box.phases[node.phase] += 1
         box.nodes.append(node)
     strips = _strips(model)
-    return {place: _box_view(box, strips) for place, box in grouped.items()}
+    shown = {place: _box_view(box, strips) for place, box in grouped.items()}
+    for place in _held(model, grouped):
+        shown[place]["held"] = True
+    return shown
+
+
+def _held(model: RunModel, grouped: Mapping[str, _Box]) -> Iterator[str]:
+    """The boxes with a node that a person has paused before it began."""
+    if model.paused and model.is_open:
+        for place, box in grouped.items():
+            waiting = (node for node in box.nodes if node.phase in (Phase.WAITING, Phase.QUEUED_HERE))
+            if any(covers(paused, node.address) for node in waiting for paused in model.paused):
+                yield place
 
 
 def _places(model: RunModel) -> dict[str, str]:
@@ -208,7 +226,8 @@ def rows_page(model: RunModel, address: str, offset: int, limit: int, phase: str
 def _row_view(row: int, phase: Phase, nodes: Iterable[NodeModel]) -> dict[str, Any]:
     items = list(nodes)
     starts = [node.started for node in items if node.started is not None]
-    ends = [node.ended for node in items if node.ended is not None]
+    is_open = any(node.phase in _OPEN for node in items)
+    ends = [node.ended for node in items if node.ended is not None and not is_open]
     return {
         "row": row,
         "phase": str(phase),
@@ -250,8 +269,8 @@ def shown_value(value: Value) -> dict[str, Any] | None:
     """A value as indented JSON, cut at MAX_VALUE_CHARS; None for no value."""
     if value is UNDEFINED:
         return None
-    text = str(stringify(described(value), 2))
-    return {"text": text[:MAX_VALUE_CHARS], "chars": len(text), "cut": len(text) > MAX_VALUE_CHARS}
+    text, chars = json_start(described(value), MAX_VALUE_CHARS)
+    return {"text": text, "chars": chars, "cut": chars > MAX_VALUE_CHARS}
 
 
 def attempt_view(attempt: Attempt) -> dict[str, Any]:

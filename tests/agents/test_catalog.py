@@ -92,8 +92,8 @@ def test_a_file_that_failed_can_be_mended(folder: Path) -> None:
     path.write_text("1/0")
     with pytest.raises(UsageError, match="ZeroDivisionError"):
         load_agents("mine.py")
-    path.write_text(SHOUT.format(name="mended, at last"))
-    assert list(load_agents("mine.py")) == ["mended, at last"]
+    path.write_text(SHOUT.format(name="corrected, at last"))
+    assert list(load_agents("mine.py")) == ["corrected, at last"]
 
 
 def install(folder: Path, package: str, entry: str) -> None:

@@ -233,7 +233,7 @@ async def test_redirects(status: int, method: str, then: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_authorization_of_config_goes_to_its_hosts_and_is_shown_to_nobody() -> None:
+async def test_authorization_of_config_goes_to_its_hosts_and_is_never_shown() -> None:
     with serve(echo) as server:
         place = server.url.removeprefix("http://")
         for listed in ([], None, "all", [server.host + ":1"], ["example.com"]):

@@ -366,12 +366,12 @@ async def test_filters_of_a_worker(tmp_path: Path) -> None:
         marked=COPY,
         nested={"agent": "nestedAgent", "graph": graph(inner=COPY), "isResult": True},
         away=BYPASS["nodes"]["n"],
-        nobody={"agent": "nobody", "isResult": True},
+        absent={"agent": "absent", "isResult": True},
     )
     async with embedded(tmp_path) as client:
         options = WorkerOptions(agents=catalog(), filters=filters)
         async with build_worker(client.temporal, "filtered", options):
-            bypassed = ["elsewhere", "nobody"]
+            bypassed = ["elsewhere", "absent"]
             started = await client.start(
                 document, queue="filtered", options=RunOptions(bypass_agents=bypassed)
             )
@@ -381,12 +381,12 @@ async def test_filters_of_a_worker(tmp_path: Path) -> None:
         "marked": {"text": "a(in)a"},
         "nested": {"inner": {"text": "a(in)a"}},
         "away": ANSWERED["n"],
-        "nobody": None,
+        "absent": None,
     }
     assert placed == {
         "plain": "local",
         "marked": "activity",
         "nested.inner": "activity",
         "away": "activity",
-        "nobody": "activity",
+        "absent": "activity",
     }

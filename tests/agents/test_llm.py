@@ -194,11 +194,11 @@ async def test_tools() -> None:
     [(said('{"a": ', "1}"), {"a": 1}), (said("[1]"), [1]), (said("5"), None), (said(), None)],
 )
 async def test_response_format(answer: Answer, expected: Any) -> None:
-    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    schema_format = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
     with serve(lambda _: answer) as server:
-        result = await openai_chat({"prompt": "p"}, {"response_format": wanted}, context(server))
+        result = await openai_chat({"prompt": "p"}, {"response_format": schema_format}, context(server))
     assert result["responseFormat"] == expected
-    assert server.seen[0].json["response_format"] == wanted
+    assert server.seen[0].json["response_format"] == schema_format
 
 
 @pytest.mark.parametrize("answer", [said("no json"), said('{"a":', finish="length")])
@@ -399,8 +399,11 @@ async def test_local_models() -> None:
         async def local() -> str:
             return f"{server.url}/v1"
 
-        result = await openai_chat({"prompt": "p"}, {}, AgentContext(settings=Settings(), local_models=local))
+        console: list[str] = []
+        asking = AgentContext(settings=Settings(), local_models=local, run="local", log=console.append)
+        result = await openai_chat({"prompt": "p"}, {}, asking)
     assert result["text"] == "local"
+    assert [text.partition(" (")[0] for text in console] == ["no API key: smollm2 answers for every model"]
 
 
 async def test_settings_come_before_local_models() -> None:
@@ -684,7 +687,7 @@ async def test_groq_agent_needs_a_model() -> None:
 )
 async def test_no_key(function: Any, provider: str) -> None:
     async def local() -> str:
-        raise AssertionError("local models are no stand-in for this")
+        raise AssertionError("local models cannot replace this one")
 
     with pytest.raises(FinalError, match=f"{provider}_API_KEY"):
         await function({"prompt": "p"}, {"model": "m"}, AgentContext(settings=Settings(), local_models=local))

@@ -1,4 +1,4 @@
-"""Threads of agents and the watch over the event loop: what hangs holds up nobody, and is named."""
+"""Threads of agents and the watch over the event loop: what hangs delays nothing else, and is named."""
 
 import asyncio
 import contextvars
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 async def none_left_alone() -> AsyncIterator[None]:
-    """Threads that a test let go on are over before the next one begins."""
+    """Threads that a test released have ended before the next test begins."""
     yield
     async with asyncio.timeout(180):
         while threads._left_alone:
@@ -62,7 +62,7 @@ async def test_what_would_end_the_event_loop_is_an_error_like_others(error: Base
         await in_thread("t", end)
 
 
-async def test_threads_that_hang_hold_up_nobody(logged: pytest.LogCaptureFixture) -> None:
+async def test_threads_that_hang_delay_nothing_else(logged: pytest.LogCaptureFixture) -> None:
     release = threading.Event()
 
     @agent("hang")
@@ -170,11 +170,11 @@ async def test_every_worker_watches_the_calls_that_it_makes(
         assert not watches[0].is_alive()
 
 
-async def test_what_is_told_where_no_agent_is_to_blame() -> None:
+async def test_the_report_when_no_agent_is_to_blame() -> None:
     with OpenCall("other", "x"):
-        told = report(threading.get_ident())
-    assert "in report" in told
-    assert "open calls: other (x, for 0 s); " in told
+        message = report(threading.get_ident())
+    assert "in report" in message
+    assert "open calls: other (x, for 0 s); " in message
     assert "no place that is known; open calls: none" in report(0)
 
 

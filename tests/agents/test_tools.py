@@ -54,7 +54,7 @@ INSTEAD_OF_A_CRASH = {
 
 
 def watched(case: dict[str, Any], note: Callable[[Any, Any, AgentContext], None]) -> dict[str, Agent]:
-    """The stand-ins of a case; `note` is told of each call."""
+    """The stand-ins of a case; `note` receives each call."""
 
     def one(stand_in: Agent) -> Agent:
         def function(inputs: Any, params: Any, context: AgentContext) -> Any:
@@ -80,13 +80,13 @@ def test_as_recorded(case: dict[str, Any]) -> None:
         results = run_in_memory(case["graph"], watched(case, note), options=options_of(case)).results
     except RunFailed as error:
         failure = str(error)
-    wanted = expected(case)
-    if isinstance(wanted, str):
+    recorded = expected(case)
+    if isinstance(recorded, str):
         assert failure is not None
-        assert case.get("thrownType") in FREE_TEXTS or failure == wanted
+        assert case.get("thrownType") in FREE_TEXTS or failure == recorded
     else:
         assert failure is None
-        assert same(normalized(results)[0], wanted), (normalized(results)[0], wanted)
+        assert same(normalized(results)[0], recorded), (normalized(results)[0], recorded)
     assert calls == case["calls"]
 
 
@@ -163,7 +163,7 @@ def call_of(number: int, city: str) -> dict[str, Any]:
     return {"id": f"call_{number}", "type": "function", "function": function}
 
 
-def told(number: int, city: str, **more: Any) -> dict[str, Any]:
+def tool_result(number: int, city: str, **more: Any) -> dict[str, Any]:
     extra = {"agent": "weather", "arg": {"city": city}, "func": "look_up"}
     message = {"role": "tool", "tool_call_id": f"call_{number}", "content": f"{city}: sun"}
     if more:
@@ -185,14 +185,14 @@ DATA = {"data": {"func": "look_up"}}
     [
         (
             "toolsAgent",
-            [[SYSTEM, ASKED], [ASKED, CALLS, told(1, "Oslo"), told(2, "Rome")]],
+            [[SYSTEM, ASKED], [ASKED, CALLS, tool_result(1, "Oslo"), tool_result(2, "Rome")]],
             {
                 "messages": [
                     SYSTEM,
                     ASKED,
                     CALLED,
-                    told(1, "Oslo"),
-                    told(2, "Rome"),
+                    tool_result(1, "Oslo"),
+                    tool_result(2, "Rome"),
                     {"role": "assistant", "content": "Then: Rome: sun"},
                 ],
                 "data": {"weather--look_up": {"content": "Rome: sun", **DATA}},
@@ -202,14 +202,14 @@ DATA = {"data": {"func": "look_up"}}
             "toolsSequentialAgent",
             [
                 [SYSTEM, ASKED],
-                [SYSTEM, ASKED, CALLS, told(1, "Oslo", **DATA)],
+                [SYSTEM, ASKED, CALLS, tool_result(1, "Oslo", **DATA)],
                 [
                     SYSTEM,
                     ASKED,
                     CALLS,
-                    told(1, "Oslo", **DATA),
+                    tool_result(1, "Oslo", **DATA),
                     {"role": "assistant", "content": "Then: Oslo: sun"},
-                    told(2, "Rome", **DATA),
+                    tool_result(2, "Rome", **DATA),
                 ],
             ],
             {
@@ -217,9 +217,9 @@ DATA = {"data": {"func": "look_up"}}
                     SYSTEM,
                     ASKED,
                     CALLED,
-                    told(1, "Oslo", **DATA),
+                    tool_result(1, "Oslo", **DATA),
                     {"role": "assistant", "content": "Then: Oslo: sun"},
-                    told(2, "Rome", **DATA),
+                    tool_result(2, "Rome", **DATA),
                     {"role": "assistant", "content": "Then: Rome: sun"},
                 ]
             },

@@ -223,7 +223,7 @@ def test_schema_of_a_hint(hint: Any, schema: Any) -> None:
     assert (of(returning(hint, None)).typed is None) is (schema is None)
 
 
-def test_given_schemas_are_what_is_documented() -> None:
+def test_explicit_schemas_are_what_is_documented() -> None:
     assert of(measure).params == {"type": "object", "description": "mine"}
     assert of(measure).inputs == {"type": "object", "additionalProperties": {"type": "number"}}
     with pytest.raises(FinalError, match=r"measure: params.by: Input should be a valid integer"):

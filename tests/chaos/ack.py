@@ -27,7 +27,7 @@ class Options:
 
     each: int = 3
     share: float = 1.0
-    patience: float = 900.0
+    limit_s: float = 900.0
     seed: int = 1
 
 
@@ -56,7 +56,7 @@ async def run(options: Options, home: Path) -> Verdict:
             ]
             runs += _shipped(outside.url, str(marks))
             outcomes, began = Outcomes(), time.monotonic()
-            async with asyncio.timeout(options.patience):
+            async with asyncio.timeout(options.limit_s):
                 await asyncio.gather(*(_alone(world, each, outcomes) for each in runs))
             verdict.tell("seconds until all had ended", f"{time.monotonic() - began:.0f}")
             verdict.tell("workers that died", len(list(marks.iterdir())))
@@ -114,7 +114,7 @@ def _shipped(url: str, marks: str) -> list[Mixed]:
 
 
 async def _attempts(verdict: Verdict, world: World, marks: Path) -> None:
-    """Whose acknowledgement was lost was delivered again, and its history tells."""
+    """Whose acknowledgement was lost was delivered again, and its history shows it."""
     histories = await detector.histories(world.client)
     attempts = {
         (each.workflow_id, path): n for each in histories for path, n in detector.attempts(each).items()
@@ -129,7 +129,7 @@ async def _attempts(verdict: Verdict, world: World, marks: Path) -> None:
         place = (run, path.partition("#")[0])
         by_place[place] = max(by_place[place], number)
     verdict.none("effects not repeated", [key for key, count in twice.items() if count < 2])
-    verdict.none("repeated, and no attempt tells", [place for place in places if by_place[place] < 2])
+    verdict.none("repeated, and no attempt shows it", [place for place in places if by_place[place] < 2])
 
 
 def _requests(verdict: Verdict, seen: list[Seen]) -> None:

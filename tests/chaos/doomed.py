@@ -1,6 +1,6 @@
 """A worker that kills itself at a moment that can be counted.
 
-A moment is where the worker has been given work, or is about to hand it back: each activation of a
+A moment is when the worker has received work, or is about to return it: each activation of a
 run (not those of a replay) and each call of an activity has two. Between two moments that follow each
 other lie the events that the server writes, so that dying at each moment is dying after each event.
 
@@ -42,7 +42,7 @@ from perdure.worker import WorkerOptions, build_worker
 class Doom:
     """What the worker serves, and its last moment: from 1, or 0 for none.
 
-    `count` is a file that gets a byte for each moment, `log` one for what the process tells.
+    `count` is a file that gets a byte for each moment, `log` one for what the process logs.
     """
 
     address: str

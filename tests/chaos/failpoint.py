@@ -1,6 +1,6 @@
 """A filter that kills the worker after an agent's work and before the report of it, once for each key.
 
-It stands around every agent with an effect, shipped or not: `perdure worker --filters` with this
+It wraps every agent with an effect, shipped or not: `perdure worker --filters` with this
 file. A node takes part with `filterParams: {chaosMarks: FOLDER, chaosShare: 1}`.
 """
 

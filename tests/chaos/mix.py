@@ -169,7 +169,7 @@ def nested(make: Builder) -> Mixed:
 
 
 def asked(make: Builder) -> Mixed:
-    """Somebody is asked, before and inside a map."""
+    """A person is asked, before and inside a map."""
     start, add = make.rng.randrange(1000), make.rng.randrange(1000)
     ask = {"agent": "textInputAgent", "params": {"message": "How many?", "required": True}}
     inner = {
@@ -196,7 +196,7 @@ def asked(make: Builder) -> Mixed:
 
 
 def timed(make: Builder) -> Mixed:
-    """A graph and an agent that take too long, beside a chain that does not."""
+    """A graph and an agent that take too long, next to a chain that does not."""
     start, add = make.rng.randrange(1000), make.rng.randrange(1000)
     slow = {"agent": "sleeperAgent", "params": {"duration": 600_000}, "inputs": {"a": 1}}
     nodes = {

@@ -110,7 +110,7 @@ def _wrong(first: Passage, passages: list[Passage]) -> list[str]:
 
 
 def _timeless(value: Any) -> Any:
-    """A value without what models tell about the time that they took."""
+    """A value without what models report of the time that they took."""
     if isinstance(value, list):
         return [_timeless(item) for item in value]
     if isinstance(value, dict):

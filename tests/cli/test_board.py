@@ -26,14 +26,14 @@ nodes:
 """)
 
 
-def told(*rows: NodeStatus, iteration: int = 0) -> RunStatus:
+def status_of(*rows: NodeStatus, iteration: int = 0) -> RunStatus:
     return RunStatus(nodes=rows, iteration=iteration)
 
 
 def test_rows_of_the_graph_itself_with_what_is_inside_summed_up():
     board = ProgressTable.of(GRAPH)
     board.hear(
-        told(
+        status_of(
             NodeStatus(path="text", state="injected"),
             NodeStatus(path="chapters@2", state="executing", since=5_000, done=37, total=100),
             NodeStatus(path="chapters[3].summarize@1#2", state="executing", since=6_000),
@@ -53,16 +53,18 @@ def test_rows_of_the_graph_itself_with_what_is_inside_summed_up():
 
 def test_a_time_stays_when_the_node_has_ended():
     board = ProgressTable.of(GRAPH)
-    board.hear(told(NodeStatus(path="last", state="executing", since=1_000)))
+    board.hear(status_of(NodeStatus(path="last", state="executing", since=1_000)))
     assert board.rows(3.5)[2].seconds == 2.5
     board.finish({"chapters": "completed", "last": "failed"}, {"last": "why"}, 9.0)
     assert board.rows(9.0)[2] == Row("last", "failed", "copyAgent", 2.5, 1, "why")
 
 
-def test_changes_are_told_once():
+def test_changes_are_shown_once():
     board = ProgressTable.of(GRAPH)
     assert board.changes() == []
-    board.hear(told(NodeStatus(path="chapters", state="executing"), NodeStatus(path="last", state="queued")))
+    board.hear(
+        status_of(NodeStatus(path="chapters", state="executing"), NodeStatus(path="last", state="queued"))
+    )
     assert board.changes() == ["chapters executing"]
     assert board.changes() == []
     board.finish({"chapters": "completed", "chapters.x": "skipped", "last": "waiting"}, {}, 0.0)
@@ -149,6 +151,7 @@ def test_a_status_for_people():
         iteration=1,
         nodes=(NodeStatus(path="a", state="executing", since=1_000, done=1, total=3, error="odd"),),
         questions=(asked,),
+        console=("a: hello", "no API key: small answers for every model", "no API key: again"),
     )
     calls = (
         PendingCall(
@@ -171,6 +174,7 @@ def test_a_status_for_people():
         "  iteration 1",
         "  ▶ a executing 2 h 1 min 1/3 (odd)",
         "  ask waits for an answer to 'Name?': perdure answer r1 ask TEXT",
+        "  no API key: small answers for every model",
         "  stuck: workers fail at its next step, attempt 3; see their logs",
         "  call a of openAIAgent is with a worker, attempt 4 (3 failed for now); last failure: 429",
         "  call b of copyAgent waits on queue 'gpu'",
@@ -222,7 +226,7 @@ def test_without_a_terminal_progress_and_failures_are_written_now_and_then(capsy
     board, shown = ProgressTable.of(GRAPH), PlainView(lambda: now[0])
     for seconds, row, failure, written in LOG:
         now[0] = float(seconds)
-        board.hear(told(row))
+        board.hear(status_of(row))
         board.say("chapters", failure)
         shown.show(board)
         assert capsys.readouterr().err.splitlines() == written, seconds

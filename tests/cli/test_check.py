@@ -164,8 +164,8 @@ def test_task_queues_that_the_settings_allow(call, tmp_path, monkeypatch):
         f"  a: {{agent: nestedAgent, graph: {inner}}}\n  p: {{agent: perdure.segment, queue: cpu}}\n"
     )
     done = call("check", "--json", str(graph))
-    found = {(item["code"], item["severity"], item["place"]) for item in json.loads(done.out)["findings"]}
-    assert found == {
+    findings = {(item["code"], item["severity"], item["place"]) for item in json.loads(done.out)["findings"]}
+    assert findings == {
         ("queue-not-allowed", "warning", "nodes.a.graph.nodes.b.queue"),
         ("unknown-agent", "error", "nodes.p.agent"),
     }

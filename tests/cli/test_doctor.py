@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 OK, WARNING, FAILED, NO_SERVER = State.OK, State.WARNING, State.FAILED, State.NO_SERVER
 
 
-def found(done: Done) -> dict[str, list[dict[str, str]]]:
+def checks_of(done: Done) -> dict[str, list[dict[str, str]]]:
     """The findings of ``doctor --json`` by what was looked at."""
     checks: dict[str, list[dict[str, str]]] = {}
     for each in json.loads(done.out)["checks"]:
@@ -32,7 +32,7 @@ def found(done: Done) -> dict[str, list[dict[str, str]]]:
 
 
 def states(done: Done) -> dict[str, list[str]]:
-    return {name: [each["state"] for each in findings] for name, findings in found(done).items()}
+    return {name: [each["state"] for each in findings] for name, findings in checks_of(done).items()}
 
 
 # The command
@@ -43,20 +43,20 @@ def test_without_anything_all_is_well_and_nothing_is_made(alone: Cli) -> None:
     done = alone("doctor", "--json", OPENAI_API_KEY="k")
     assert (done.code, json.loads(done.out)["state"]) == (0, "ok")
     assert states(done).keys() >= {"python", "settings", "server", "home", "database", "store", "models"}
-    assert "not running; it starts when needed" in found(done)["server"][0]["finding"]
+    assert "not running; it starts when needed" in checks_of(done)["server"][0]["finding"]
     assert not home.exists()
-    told = alone("doctor", OPENAI_API_KEY="k")
-    assert (told.code, told.err) == (0, "all is well\n")
-    assert all(line.startswith("✓ ") for line in told.out.splitlines())
-    assert "OPENAI_API_KEY" not in told.out + done.out
+    text = alone("doctor", OPENAI_API_KEY="k")
+    assert (text.code, text.err) == (0, "all is well\n")
+    assert all(line.startswith("✓ ") for line in text.out.splitlines())
+    assert "OPENAI_API_KEY" not in text.out + done.out
 
 
-def test_a_server_of_its_own_with_a_queue_that_nobody_serves(alone: Cli) -> None:
+def test_a_server_of_its_own_with_a_queue_without_a_worker(alone: Cli) -> None:
     home = Path(alone.env["PERDURE_HOME"])
     alone("run", alone.write("hello.yaml", HELLO))
     alone("run", alone.write("else.yaml", ELSEWHERE), "--queue", "gpu", "--id", "waits", "--detach")
     done = alone("doctor", "--json")
-    got = found(done)
+    got = checks_of(done)
     assert done.code == 0, done.out
     assert got["server"][0]["finding"].endswith("answers")
     assert [each["finding"] for each in got["attributes"]] == [", ".join(SEARCH_ATTRIBUTES)]
@@ -66,14 +66,14 @@ def test_a_server_of_its_own_with_a_queue_that_nobody_serves(alone: Cli) -> None
     ]
     assert "1 open run waits for one, such as 'waits'" in got["queue"][1]["finding"]
     assert "the server has it open" in got["database"][0]["finding"]
-    told = alone("doctor")
-    assert "→ perdure worker --queue gpu" in told.out
-    assert told.err.endswith(" to look at\n")
+    plain = alone("doctor")
+    assert "→ perdure worker --queue gpu" in plain.out
+    assert plain.err.endswith(" to look at\n")
     alone("server", "stop")
     before = snapshot(home)
     done = alone("doctor", "--json")
     assert (done.code, snapshot(home)) == (0, before)
-    assert found(done)["database"][0]["finding"].endswith("integrity ok")
+    assert checks_of(done)["database"][0]["finding"].endswith("integrity ok")
 
 
 def test_a_server_that_does_not_answer(alone: Cli) -> None:
@@ -111,9 +111,9 @@ def test_settings_that_cannot_be_read_do_not_stop_the_rest(alone: Cli) -> None:
         TEMPORAL_ADRESS="x",
         PERDURE_FILE_ROOT="/no/such/folder",
     )
-    got = found(done)
-    told = [(each["state"], each["finding"].partition(":")[0], each["hint"]) for each in got["settings"]]
-    assert told == [
+    got = checks_of(done)
+    findings = [(each["state"], each["finding"].partition(":")[0], each["hint"]) for each in got["settings"]]
+    assert findings == [
         ("failed", "PERDURE_GRACE", "set it to 600, say"),
         ("failed", "PERDURE_HEALTH_PORT", "set it to 8081, say"),
         ("warning", "PERDURE_QEUE", "write PERDURE_QUEUE"),
@@ -129,7 +129,7 @@ def test_settings_that_cannot_be_read_do_not_stop_the_rest(alone: Cli) -> None:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a development server that nobody prepared for Perdure."""
+    """The address of a development server that was not prepared for Perdure."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     try:
@@ -153,7 +153,7 @@ def test_its_hints_prepare_a_plain_server(alone: Cli, plain: str) -> None:
     done = alone("doctor", "--json", **env)
     assert (done.code, states(done)["namespace"]) == (1, ["failed"])
     assert not {"attributes", "queue", "clock"} & states(done).keys()
-    do(found(done)["namespace"][0]["hint"].partition(", or ")[0], {**alone.env, **env})
+    do(checks_of(done)["namespace"][0]["hint"].partition(", or ")[0], {**alone.env, **env})
 
     def prepared() -> Done | None:
         """What is reported once all parts of the server know the namespace: each has a cache of its own."""
@@ -162,7 +162,7 @@ def test_its_hints_prepare_a_plain_server(alone: Cli, plain: str) -> None:
         return done if known else None
 
     done = wait_until(prepared)
-    got = found(done)
+    got = checks_of(done)
     assert done.code == 0, done.out
     assert got["namespace"][0]["finding"].endswith("kept for 30 days")
     assert got["attributes"][0]["finding"].startswith("not registered: PerdureGraph")
@@ -187,21 +187,21 @@ def test_a_worker_of_a_plain_server_and_the_clock(alone: Cli, plain: str) -> Non
             pass
         for queue in ("served", "perdure"):
             alone("run", alone.write("e.yaml", ELSEWHERE), "--queue", queue, "--detach", **env)
-        wait_until(lambda: len(found(alone("doctor", "--json", **env))["queue"]) == 3)
+        wait_until(lambda: len(checks_of(alone("doctor", "--json", **env))["queue"]) == 3)
         done = alone("doctor", "--json", **env)
     finally:
         worker.kill()
         worker.communicate()
-    got = {each["finding"].partition(":")[0]: each for each in found(done)["queue"]}
+    got = {each["finding"].partition(":")[0]: each for each in checks_of(done)["queue"]}
     assert "1 worker (" in got["served"]["finding"]
     assert got["served"]["state"] == "ok"
     assert (got["perdure"]["state"], got["perdure"]["hint"]) == ("warning", "perdure worker")
     assert got["gpu"]["hint"] == "perdure worker --queue gpu"
-    assert found(done)["clock"][0]["finding"].startswith("not behind")
+    assert checks_of(done)["clock"][0]["finding"].startswith("not behind")
 
 
 @pytest.mark.parametrize(
-    ("told", "address", "state"),
+    ("text", "address", "state"),
     [
         ("1.32.0", "h:7233", OK),
         ("1.31.0", "h:7233", OK),
@@ -216,8 +216,8 @@ def test_a_worker_of_a_plain_server_and_the_clock(alone: Cli, plain: str) -> Non
         ("", "acme.x1.tmprl.cloud:7233", OK),
     ],
 )
-def test_versions(told: str, address: str, state: State) -> None:
-    assert version(told, address).state is state
+def test_versions(text: str, address: str, state: State) -> None:
+    assert version(text, address).state is state
 
 
 @pytest.mark.parametrize(

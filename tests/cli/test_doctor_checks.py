@@ -253,7 +253,7 @@ async def _raise() -> list[Finding]:
 
 
 async def _refuse() -> list[Finding]:
-    raise UsageError("x is wrong", hint="mend it")
+    raise UsageError("x is wrong", hint="correct it")
 
 
 @pytest.mark.anyio
@@ -262,7 +262,7 @@ async def _refuse() -> list[Finding]:
     [
         (_hang, Finding("c", FAILED, "no answer within 0.1 s", "look whether a disk or a network hangs")),
         (_raise, Finding("c", FAILED, "cannot be looked at: ValueError: odd", "")),
-        (_refuse, Finding("c", FAILED, "x is wrong", "mend it")),
+        (_refuse, Finding("c", FAILED, "x is wrong", "correct it")),
     ],
 )
 async def test_checks_that_fail_themselves(
@@ -272,7 +272,7 @@ async def test_checks_that_fail_themselves(
 
 
 @pytest.mark.anyio
-async def test_a_look_that_blocks_is_given_up() -> None:
+async def test_a_check_that_blocks_is_abandoned() -> None:
     (got,) = await looked_at("c", lambda: time.sleep(30) or [], 0.1)
     assert got.state is FAILED
     assert await looked_at("c", lambda: [fine("c", "f")]) == [fine("c", "f")]

@@ -1,4 +1,4 @@
-"""--filters: the filters of a module stand around the agents of this process."""
+"""--filters: the filters of a module wrap the agents of this process."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ filters = [AgentFilter("shout", shout, agents=("copyAgent",))]
 
 
 @pytest.fixture(autouse=True)
-def stdout_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def stdout_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stdout)
 
 

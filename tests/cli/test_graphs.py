@@ -1,4 +1,4 @@
-"""What commands are given, and where their runs go."""
+"""The arguments of commands, and where their runs go."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +63,6 @@ def test_commands_share_a_queue_when_they_are_alike(tmp_path, monkeypatch):
     assert own_queue(settings, ["mine.py"]) == own_queue(settings, [str(tmp_path / "mine.py")])
 
 
-def test_a_download_is_told_in_tenths():
+def test_a_download_is_reported_in_tenths():
     progress = Progress(model="m", phase="downloading", done=47 << 20, total=100 << 20)
     assert progress_text(progress) == "local model m: downloading, 40 % of 100 MiB"

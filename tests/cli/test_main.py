@@ -51,12 +51,12 @@ def test_a_near_command_is_suggested(call):
 
 
 NAMES = [*catalog(), *GRAPH_AGENTS]
-PROBLEM = Problem("code", "nodes.a", "is odd", "mend it", 3, 5)
+PROBLEM = Problem("code", "nodes.a", "is odd", "correct it", 3, 5)
 ENDS = [
-    (GraphError([PROBLEM], "g.yaml"), 2, "g.yaml:3:5 nodes.a: is odd [code]\n  hint: mend it\n"),
+    (GraphError([PROBLEM], "g.yaml"), 2, "g.yaml:3:5 nodes.a: is odd [code]\n  hint: correct it\n"),
     (UsageError("no such thing"), 2, "perdure: no such thing\n"),
     (RunConflict("taken"), 2, "perdure: taken\n"),
-    (ConnectionFailed("nobody there"), 3, "perdure: nobody there\n"),
+    (ConnectionFailed("no answer"), 3, "perdure: no answer\n"),
     (RunFailed("it failed"), 1, "perdure: it failed\n"),
     (RunCancelled("it was stopped"), 1, "perdure: it was stopped\n"),
     (FinalError("no model"), 1, "perdure: no model\n"),
@@ -100,7 +100,7 @@ def test_the_program_ends_with_its_code_and_loads_little(tmp_path):
         assert python("-c", f"import sys; {code}; {heavy}").stdout.endswith("set()\n")
 
 
-def test_agents_are_listed_and_told_about(call):
+def test_agents_are_listed_and_described(call):
     listed = json.loads(call("agents", "--json").out)
     assert {item["name"] for item in listed} == {name for name in NAMES if "." not in name}
     assert all(item["description"] for item in listed)
@@ -115,7 +115,7 @@ def test_agents_are_listed_and_told_about(call):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_agent_can_be_told_about(call, name):
+def test_every_agent_is_described(call, name):
     about = load_value(call("agents", name).out)
     assert about["agent"] == name
     assert about["description"]

@@ -1,4 +1,4 @@
-"""`perdure run` and the commands about runs, as processes beside a real server."""
+"""`perdure run` and the commands about runs, as processes, with a real server."""
 
 import json
 import os
@@ -84,10 +84,10 @@ def test_a_queue_without_a_worker_and_the_end_of_waiting(perdure: Cli):
     perdure("run", perdure.write("elsewhere.yaml", ELSEWHERE), "--detach", "--id", "stuck")
     waiting = perdure.start("result", "stuck")
     assert waiting.stderr is not None
-    told = waiting.stderr.readline()
-    while "gpu" not in told:
-        told = waiting.stderr.readline()
-    assert told == "stuck waits for a worker on queue 'gpu': perdure worker --queue gpu\n"
+    line = waiting.stderr.readline()
+    while "gpu" not in line:
+        line = waiting.stderr.readline()
+    assert line == "stuck waits for a worker on queue 'gpu': perdure worker --queue gpu\n"
     status = perdure("status", "stuck", "--json")
     assert json.loads(status.out)["unserved"] == ["gpu"]
     done = perdure("cancel", "stuck")
@@ -100,11 +100,11 @@ def test_a_queue_without_a_worker_and_the_end_of_waiting(perdure: Cli):
 
 @pytest.mark.parametrize("command", ["status", "result", "cancel", "show"])
 def test_there_is_no_such_run(perdure: Cli, command):
-    done = perdure(command, "nobody")
+    done = perdure(command, "missing")
     assert (done.code, done.out) == (2, "")
     assert (
         done.err
-        == "perdure: run 'nobody' is expired or unknown\n  hint: perdure list shows the runs there are\n"
+        == "perdure: run 'missing' is expired or unknown\n  hint: perdure list shows the runs there are\n"
     )
 
 
@@ -207,7 +207,7 @@ def test_a_server_that_is_configured(perdure: Cli):
     here = json.loads(perdure("server", "status", "--json").out)
     address = {"TEMPORAL_ADDRESS": here["address"]}
     graph = perdure.write("hello.yaml", HELLO)
-    done = perdure("run", graph, "--queue", "nobody-there", **address)  # nobody serves it: it does so itself
+    done = perdure("run", graph, "--queue", "unserved", **address)  # it has no worker: the command serves it
     assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
     assert perdure("run", graph, "--queue", "later", "--detach", "--id", "remote", **address).code == 0
     waiting = perdure.start("result", "remote", **address)
@@ -224,12 +224,12 @@ def test_a_node_that_waits_for_a_person(perdure: Cli):
     graph = perdure.write("asking.yaml", ASKING)
     process = perdure.start("run", graph, "--id", "asking")
     assert process.stderr is not None
-    told = process.stderr.readline()
-    while "perdure answer" not in told:
-        told = process.stderr.readline()
-    assert told == "who waits for an answer to 'Your name': perdure answer asking who TEXT\n"
-    wrong = perdure("answer", "asking", "nobody", "x")
-    assert (wrong.code, "no single question is open at 'nobody'" in wrong.err) == (2, True)
+    line = process.stderr.readline()
+    while "perdure answer" not in line:
+        line = process.stderr.readline()
+    assert line == "who waits for an answer to 'Your name': perdure answer asking who TEXT\n"
+    wrong = perdure("answer", "asking", "missing", "x")
+    assert (wrong.code, "no single question is open at 'missing'" in wrong.err) == (2, True)
     assert perdure("answer", "asking", "who", "Ann").code == 0
     out, _ = process.communicate(timeout=180)
     assert (process.returncode, json.loads(out)) == (0, {"hi": "Hi Ann"})
@@ -288,14 +288,14 @@ def test_pending_questions_are_listed_and_answered(perdure: Cli):
 def test_pending_says_of_what_it_cannot_know(perdure: Cli):
     graph = perdure.write("form.yaml", FORM)
     assert perdure("pending").err == "no question is open\n"
-    assert perdure("run", graph, "--id", "served-by-nobody", "--queue", "nobody", "--detach").code == 0
+    assert perdure("run", graph, "--id", "unserved-form", "--queue", "no-worker", "--detach").code == 0
     pending = perdure("pending")
     assert (pending.code, pending.out) == (0, "")
     assert pending.err == (
-        "what a run may ask is not known, for no worker replies: served-by-nobody\n"
+        "what a run may ask is not known, for no worker replies: unserved-form\n"
         "hint: start `perdure worker`\n"
     )
-    assert perdure("terminate", "served-by-nobody").code == 0
+    assert perdure("terminate", "unserved-form").code == 0
 
 
 def on_a_terminal(
@@ -311,7 +311,7 @@ def on_a_terminal(
     while True:
         try:
             piece = os.read(terminal, 65536)
-        except OSError:  # how Linux tells that the other side is gone
+        except OSError:  # how Linux reports that the other side is gone
             break
         if not piece:
             break

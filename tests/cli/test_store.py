@@ -44,8 +44,8 @@ def test_garbage_is_shown_then_removed(alone: Cli):
         r"--yes does it\n",
         shown.out,
     )
-    told = json.loads(alone("store", "gc", "--json", "--older-than", "11").out)
-    assert told == {
+    shown = json.loads(alone("store", "gc", "--json", "--older-than", "11").out)
+    assert shown == {
         "store": str(store),
         "runs": 0,
         "objects": 3,
@@ -78,11 +78,11 @@ def test_info_needs_no_server(alone: Cli):
     assert not home.exists()
     put(home / "store", b"x" * 2_500_000, b"y")
     assert alone("store", "info").out == f"store    {home}/store\nobjects  2\nsize     2.5 MB\n"
-    told = json.loads(alone("store", "info", "--json").out)
-    assert (told["objects"], told["bytes"]) == (2, 2_500_001)
-    assert told["oldest"]
-    told = alone("store", "info", "--json", PERDURE_STORE="memory://", **ELSEWHERE)
-    assert json.loads(told.out) == {"store": "memory://", "objects": 0, "bytes": 0, "oldest": None}
+    info = json.loads(alone("store", "info", "--json").out)
+    assert (info["objects"], info["bytes"]) == (2, 2_500_001)
+    assert info["oldest"]
+    shown = alone("store", "info", "--json", PERDURE_STORE="memory://", **ELSEWHERE)
+    assert json.loads(shown.out) == {"store": "memory://", "objects": 0, "bytes": 0, "oldest": None}
 
 
 WRONG = {

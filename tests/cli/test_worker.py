@@ -1,4 +1,4 @@
-"""`perdure worker` and `perdure dev`: they serve, tell their health, and end when told to."""
+"""`perdure worker` and `perdure dev`: they serve, report their health, and end when asked to."""
 
 import json
 import os
@@ -110,7 +110,7 @@ async def crowded() -> int:
 """
 
 
-def test_a_worker_makes_as_many_calls_at_a_time_as_it_is_told(
+def test_a_worker_makes_as_many_calls_at_a_time_as_its_concurrency(
     perdure: Cli, started: list["subprocess.Popen[str]"]
 ) -> None:
     module = perdure.write("crowd.py", CROWD)
@@ -155,13 +155,20 @@ def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started: list["subpro
     assert alone("open", "r 1", "--print").out == f"{page}/run/r%201\n"
     done = alone("run", alone.write("hello.yaml", HELLO))
     assert (done.code, json.loads(done.out)) == (0, {"greeting": "Hello, world!"})
-    told = json.loads(alone("server", "status", "--json").out)
+    shown = json.loads(alone("server", "status", "--json").out)
     embedded = server.status(settings)
     assert embedded is not None
-    assert (told["running"], told["address"], told["ui"]) == (True, embedded.address, embedded.ui_url)
+    assert (shown["running"], shown["address"], shown["ui"]) == (True, embedded.address, embedded.ui_url)
     dev.send_signal(signal.SIGINT)
     _, err = dev.communicate(timeout=180)
     assert (dev.returncode, err.splitlines()[-1]) == (0, "the server has stopped; runs stay as they are")
     assert server.status(settings) is None
     assert alone("server", "stop").err == "no server was running\n"
     assert alone("server", "status").out.startswith("not running; its data is in ")
+
+
+def test_data_that_is_not_there_is_noticed_at_the_start(perdure: Cli) -> None:
+    done = perdure("worker", "--data", "plans=/nowhere/plans")
+    assert done.code == 2
+    assert "--data plans: there is no file or folder /nowhere/plans" in done.err
+    assert "--data: 'plans' is not NAME=PATH" in perdure("worker", "--data", "plans").err

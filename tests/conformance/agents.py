@@ -67,8 +67,8 @@ async def difference_of(agent: Agent, body: dict[str, Any], files: Path) -> str:
         return "the inputs were changed"
     if "thrown" in body:
         return f"gave {result!r}, and should have failed: {body['thrown']}"
-    wanted = UNDEFINED if body.get("undefined") else restored(body["expected"], body.get("special", ()))
-    return "" if same_value(result, wanted) else f"{result!r}, not {wanted!r}"
+    expected = UNDEFINED if body.get("undefined") else restored(body["expected"], body.get("special", ()))
+    return "" if same_value(result, expected) else f"{result!r}, not {expected!r}"
 
 
 def restored(value: Any, special: Any) -> Any:

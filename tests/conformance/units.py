@@ -1,4 +1,4 @@
-"""Case files that are not whole graphs: agents, YAML texts, Mermaid pictures, references."""
+"""Case files that are not whole graphs: agents, YAML, Mermaid pictures, references."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background processes: one is started, found, shared, missed, ended; nobody else's is ever touched."""
+"""Background processes: one is started, found, shared, missed, ended; those of others are never touched."""
 
 import errno
 import os
@@ -57,7 +57,7 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def test_is_started_once_found_again_and_stopped(folder: Path) -> None:
+def test_is_started_once_located_again_and_stopped(folder: Path) -> None:
     assert daemon.running(folder, "d") is None
     first = ensure(folder, env={"GREETING": "hello"}, extra=lambda: {"colour": "blue"})
     assert first == ensure(folder) == daemon.running(folder, "d")
@@ -101,7 +101,7 @@ def test_after_a_crash_the_next_one_has_the_same_address(folder: Path) -> None:
     assert second.address == first.address
 
 
-def test_a_port_that_is_taken_is_given_up(folder: Path) -> None:
+def test_a_port_that_is_taken_is_abandoned(folder: Path) -> None:
     first = ensure(folder)
     daemon.stop(folder, "d")
     with socket.create_server(("127.0.0.1", int(first.address.rpartition(":")[2]))):
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
         ensure(tmp_path / "file" / "state")
 
 
-def test_the_pid_of_a_stale_record_is_nobody_to_stop(folder: Path) -> None:
+def test_the_pid_of_a_stale_record_is_not_stopped(folder: Path) -> None:
     first = ensure(folder)
     os.kill(first.pid, signal.SIGKILL)
     assert eventually(lambda: daemon.running(folder, "d") is None)

@@ -99,7 +99,7 @@ def test_services_come_back_and_lasting_ones_tell_their_health(name):
         assert service["healthcheck"]["test"][0] == "CMD"
 
 
-def test_workers_can_be_scaled_and_are_given_time_to_drain():
+def test_workers_can_be_scaled_and_have_time_to_drain():
     worker = SERVICES["worker"]
     assert not {"container_name", "ports", "deploy"} & set(worker)
     assert worker["stop_grace_period"] == "60s"
@@ -117,13 +117,13 @@ def test_every_variable_has_a_default_and_is_documented():
         assert documented[name] == default[2:]
 
 
-def test_workers_are_told_every_setting_but_those_that_have_no_meaning_there():
-    told = set(SERVICES["worker"]["environment"]) | set(re.findall(r"\b([A-Z_]+)=", DOCKERFILE))
+def test_workers_receive_every_setting_that_has_a_meaning_there():
+    passed_on = set(SERVICES["worker"]["environment"]) | set(re.findall(r"\b([A-Z_]+)=", DOCKERFILE))
     # The image has no local model and no embedded server, PERDURE_HOME places all its folders, and prices
     # are for those who look at runs.
     without = {"PERDURE_LOCAL_MODEL", "PERDURE_SQLITE_SYNCHRONOUS", "PERDURE_PRICES"}
     without |= {f"PERDURE_SERVER_{name}" for name in ("IDLE", "MEMORY", "RETENTION")}
-    assert known_names() - told == without
+    assert known_names() - passed_on == without
     passed_on = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
     assert passed_on <= known_names()
 
@@ -147,7 +147,7 @@ def test_configs_are_declared_and_hold_dynamic_configuration():
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
 def test_the_ui_is_reached_under_its_own_names_only(tmp_path):
-    """A page of a hostile name that resolves to this machine is told that it is at the wrong place."""
+    """A page of a hostile name that resolves to this machine is informed that it is at the wrong place."""
     with serve(lambda seen: Answer(body=seen.headers["host"].encode())) as ui:
         port = free_port()
         rules = COMPOSE["configs"]["ui-gate"]["content"].replace("$$", "$").replace("http://ui:8080", ui.url)

@@ -68,7 +68,7 @@ def _injects(draw: Draw, graph: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     names = [*statics, "__loopIndex"] if draw.chance(0.05) else statics
     if draw.chance(0.03):
-        names = [*graph["nodes"], "nobody"]
+        names = [*graph["nodes"], "absent"]
     if not names:
         return []
     injects = [{"nodeId": draw.pick(names), "value": draw.value()} for _ in range(draw.count(1, 2))]
@@ -92,7 +92,7 @@ def _distort(draw: Draw, graph: dict[str, Any]) -> None:
     node = draw.pick(computed)
     key = draw.pick(COMPUTED_KEYS)
     if key == "isResult" and any(other.get("agent") == "mockContext" for other in computed):
-        return  # its debugInfo shows the value as it was written, which no agent of ours is told
+        return  # its debugInfo shows the value as it was written, which none of our agents sees
     value = draw.weird()
     if key in ("inputs", "passThrough", "output") and draw.chance(0.5):
         value = draw.pick(("a ${:a} b", "ab", "${:zz}", ["x", ":a"], ".k", {"params": {"x": 1}}))
@@ -150,17 +150,17 @@ def _break(draw: Draw, graph: dict[str, Any]) -> None:
         ),
         put(nodes, name, draw.pick((None, 5, "x", True, [], [1], {}))),
         put(node, draw.pick(("agentId", "update", "value", "extra", "console", "1", "label")), draw.weird()),
-        put(some, "agent", draw.pick(("nobody", "", None, 5, [], {}, ":nobody", ":", True, "constructor"))),
-        put(some, "inputs", draw.pick(([":a"], "x", 5, True, "x ${:a}", "${:nobody}", [], 0, "", False))),
-        put(some, "inputs", {"x": draw.pick((":nobody", "${:nobody.k}", [{"k": ":nobody"}]))}),
+        put(some, "agent", draw.pick(("absent", "", None, 5, [], {}, ":absent", ":", True, "constructor"))),
+        put(some, "inputs", draw.pick(([":a"], "x", 5, True, "x ${:a}", "${:absent}", [], 0, "", False))),
+        put(some, "inputs", {"x": draw.pick((":absent", "${:absent.k}", [{"k": ":absent"}]))}),
         put(some, "inputs", {"x": f":{name}"}),
         put(
             some,
             draw.pick(("if", "unless", "graph")),
-            draw.pick(("x", True, 5, ":nobody", "${:a}", ":", "@loop", [], {})),
+            draw.pick(("x", True, 5, ":absent", "${:a}", ":", "@loop", [], {})),
         ),
-        put(some, "passThrough", {"x": draw.pick((":nobody", "${:nobody}", f":{name}"))}),
-        put(node, "update", draw.pick(("x", ":nobody", 5, True, ":", "${:a}", "@loop", []))),
+        put(some, "passThrough", {"x": draw.pick((":absent", "${:absent}", f":{name}"))}),
+        put(node, "update", draw.pick(("x", ":absent", 5, True, ":", "${:a}", "@loop", []))),
         put(graph, "nodes", {"a": {"value": 1}}),
         put(
             graph,

@@ -48,7 +48,7 @@ def compare(case: dict[str, Any], answer: dict[str, Any], outcome: Outcome) -> l
 
 
 def started(answer: dict[str, Any]) -> list[str] | None:
-    """The nodes in the order in which GraphAI started them, where the answer tells."""
+    """The nodes in the order in which GraphAI started them, if the answer says."""
     if "log" not in answer:
         return answer.get("order")
     return [entry["nodeId"] for entry in answer["log"] if entry["state"] == "executing"]

@@ -16,8 +16,8 @@ from tests.differential.references import PROTOTYPE
 class Witness:
     """Watches the engine run a case.
 
-    `alone` tells that a node was over at once while nothing else of its graph ran, `stopped` that
-    nodes which ran or were queued were given up because nobody waited for them any more.
+    `alone` means that a node was over at once while nothing else of its graph ran, `stopped` that
+    nodes which ran or were queued were abandoned because nothing waited for them any more.
     """
 
     alone: bool = False
@@ -47,7 +47,7 @@ def _is_alone(run: GraphRun, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Deviation:
-    """`explains` tells whether a case that differs does so for this reason."""
+    """`explains` says whether a case that differs does so for this reason."""
 
     name: str
     reason: str
@@ -126,12 +126,12 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 DEVIATIONS = (
     Deviation(
         "index of utilities",
-        "GraphAI gives `${:ref}` the value of another one where a `${@utility}` stands before it.",
+        "GraphAI gives `${:ref}` the value of another one where a `${@utility}` precedes it.",
         _misplaced,
     ),
     Deviation(
         "one pass",
-        "Templates are filled in one pass; GraphAI expands inserted text again, `$&` and its kin too.",
+        "Templates are filled in one pass; GraphAI expands inserted text again, `$&` and the like too.",
         _rewritten,
     ),
     Deviation(

@@ -83,8 +83,8 @@ class Graphs:
         if draw.chance(0.4):
             nodes = {name: nodes[name] for name in draw.shuffled(list(nodes))}
         graph["nodes"] = nodes
-        wanted = self.extras.has_labels or self.extras.is_race or draw.chance(0.3)
-        if wanted if not depth else draw.chance(0.1):
+        adds_labels = self.extras.has_labels or self.extras.is_race or draw.chance(0.3)
+        if adds_labels if not depth else draw.chance(0.1):
             graph["concurrency"] = self._concurrency()
         if draw.chance(0.03):
             graph[draw.pick(("verbose", "metadata", "agentId"))] = draw.weird()
@@ -253,8 +253,8 @@ class Graphs:
         node["inputs"] = {key: text for key, (text, _) in parts.items()}
         names = [*graph["nodes"], "nobody"]
         if draw.chance(0.2):
-            wanted = node["params"]["resultNodeId"] = draw.pick(names)
-            example = example.get(wanted, UNDEFINED)
+            result_node = node["params"]["resultNodeId"] = draw.pick(names)
+            example = example.get(result_node, UNDEFINED)
         if draw.chance(0.12):
             node["params"]["supressError"] = draw.pick((True, True, True, 1, False))
         if draw.chance(0.03):

@@ -42,7 +42,7 @@ STRANGE_STEPS = (
 )
 PROTOTYPE = ("toString", "constructor", "hasOwnProperty", "valueOf", "isPrototypeOf", "__proto__")
 UTILITIES = ("@loop", "@loop", "@loop", "@someone", "@", "@loop x")
-STRANGE_REFERENCES = (":", ":.x", ":nobody", ":nobody.k", ":-)", ":a\nb", "::a", ": a", "::", ":$0")
+STRANGE_REFERENCES = (":", ":.x", ":absent", ":absent.k", ":-)", ":a\nb", "::a", ": a", "::", ":$0")
 
 
 @dataclass
@@ -101,12 +101,12 @@ class References:
         return text, read(text, self.scope)
 
     def typed(self, kind: type) -> tuple[str, Any] | None:
-        """A reference that may give a value of this kind; None where there is none."""
+        """A reference that may return a value of this kind, or None."""
         candidates = [(text, example) for text, example in self.scope.paths if type(example) is kind]
         return self.draw.pick(candidates) if candidates else None
 
     def template(self) -> tuple[str, Any]:
-        """A text with one to three placeholders."""
+        """A string with one to three placeholders."""
         draw, parts = self.draw, []
         for _ in range(draw.count(1, 3)):
             kind = draw.weighted({"reference": 8, "utility": 0.7, "other": 0.4, "plain": 2})
@@ -121,7 +121,7 @@ class References:
         return "".join(parts), "text"
 
     def leaf(self) -> tuple[Any, Any]:
-        """What may stand at a leaf of `inputs`."""
+        """What may be at a leaf of `inputs`."""
         draw = self.draw
         kind = draw.weighted({"reference": 7, "template": 1.5, "value": 3, "utility": 0.3})
         if kind == "reference":

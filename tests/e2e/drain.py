@@ -1,4 +1,4 @@
-"""Workers that are told to stop under load, again and again: what is lost, what is repeated, how long.
+"""Workers that are asked to stop under load, again and again: what is lost, what is repeated, how long.
 
     python -m tests.e2e.drain --times 20
 
@@ -61,7 +61,7 @@ class Report:
 
 
 def graph(journal: Path, first: int) -> dict[str, Any]:
-    """Two nodes beside each other, three times, each layer after the one before."""
+    """Two nodes side by side, three times, each layer after the one before."""
     nodes: dict[str, Any] = {}
     for layer in range(3):
         for side in "ab":

@@ -70,7 +70,7 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
 
 
 def graph(journal: Journal, **queues: str) -> dict[str, Any]:
-    """Shaped like retrieval for a prompt: one node, two beside each other, two more; a second each."""
+    """Shaped like retrieval for a prompt: one node, two side by side, two more; a second each."""
     nodes = {
         name: {
             "agent": "journalAgent",
@@ -122,8 +122,8 @@ async def test_another_command_takes_over(crew: Crew, journal: Journal, tmp_path
     first = crew.run(path, "command")
     await until(lambda: "chunks" in journal.calls(), "the first node is at work")
     kill(first)
-    told, _ = await asyncio.to_thread(crew.run(path, "command").communicate)
-    assert json.loads(told) == {"query": {"texts": TEXTS}}
+    out, _ = await asyncio.to_thread(crew.run(path, "command").communicate)
+    assert json.loads(out) == {"query": {"texts": TEXTS}}
     assert journal.calls() == dict.fromkeys(NODES, 1)
     assert {entry["pid"] for entry in entries(journal.path)} == {worker.pid}
 
@@ -136,8 +136,8 @@ async def test_a_command_that_serves_itself_goes_on_with_what_it_left(
     first = crew.run(path, "alone")
     await until(lambda: "sorted" in journal.calls(), "the fourth node is at work")
     kill(first)
-    told, _ = await asyncio.to_thread(crew.run(path, "alone").communicate)
-    assert json.loads(told) == {"query": {"texts": TEXTS}}
+    out, _ = await asyncio.to_thread(crew.run(path, "alone").communicate)
+    assert json.loads(out) == {"query": {"texts": TEXTS}}
     assert journal.calls() == {**dict.fromkeys(NODES, 1), "sorted": 2}
 
 
@@ -146,7 +146,7 @@ async def test_a_node_waits_for_a_worker_of_its_queue(
 ) -> None:
     first = crew.worker()
     run = await client.start(graph(journal, right="b"), id="queue")
-    await until(lambda: "left" in journal.calls(), "the node beside it is at work")
+    await until(lambda: "left" in journal.calls(), "the other node is at work")
     report = await run.report()
     assert report.unserved == ("b",)
     assert [(call.path, call.agent, call.started) for call in report.pending if call.queue == "b"] == [

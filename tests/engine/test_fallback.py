@@ -76,3 +76,9 @@ def test_a_snapshot_keeps_it() -> None:
     copy, _ = restore(snapshot(drive.scheduler))
     node = copy.root.nodes["a"]
     assert (node.state, node.result, node.shown_error) == (NodeState.FELL_BACK, {"n": 1}, "down")
+
+
+def test_a_refused_call_has_no_fallback() -> None:
+    drive = Drive(graph(a=work(fallback=0))).start()
+    drive.give(AgentFailed(drive.waiting[0].call, "refused", final=True, refused=True))
+    assert drive.scheduler.root.errors() == {"a": "refused"}

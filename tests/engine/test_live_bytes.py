@@ -129,7 +129,7 @@ def test_what_is_too_much_ends_the_run(name: str) -> None:
     assert Counted(EXCEEDED[name]).run().failure is None
 
 
-def test_what_is_given_back_is_no_longer_held() -> None:
+def test_what_is_released_is_no_longer_held() -> None:
     loop = graph(m=rows(1, 2, 3), z=work(inputs={"m": ":m"}, isResult=True)) | {"loop": {"count": 50}}
     assert Counted(loop, quotas=Quotas(live=15_000)).run().failure is None
 

@@ -23,6 +23,7 @@ from perdure.errors import (
     AgentTimeout,
     FinalError,
     MalformedPayload,
+    NotGranted,
     ObjectMissing,
     PerdureError,
     TransientError,
@@ -32,6 +33,7 @@ OF_ERRORS: list[tuple[BaseException, Failure, str]] = [
     (AgentError("no"), Failure("no"), "AgentError"),
     (FinalError("never"), Failure("never", final=True), "FinalError"),
     (ObjectMissing("gone"), Failure("gone", final=True), "FinalError"),
+    (NotGranted("no"), Failure("no", final=True, refused=True), "NotGranted"),
     (TransientError("later", 3), Failure("later", transient=True, retry_after_s=3), "TransientError"),
     (AgentTimeout(), Failure("Timeout", "timed-out"), "Timeout"),
     (PerdureError("ours"), Failure("ours"), "AgentError"),
@@ -63,6 +65,7 @@ def test_a_long_message_is_cut() -> None:
         ("Timeout", AgentFailed(1, "m", "timed-out")),
         ("DeadlineExceeded", AgentFailed(1, "m", "timed-out", final=True)),
         ("FinalError", AgentFailed(1, "m", final=True)),
+        ("NotGranted", AgentFailed(1, "m", final=True, refused=True)),
         ("UnknownAgent", AgentFailed(1, "m", final=True)),
         ("TransientError", AgentFailed(1, "m", final=True)),  # repeated until nothing more is allowed
         (None, AgentFailed(1, "m", final=True)),

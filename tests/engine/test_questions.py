@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.engine.human_paths import may_ask
-from perdure.engine.human_tasks import MAX_FORM_ANSWER_BYTES, MAX_MESSAGE_TEXT_CHARS, Answer, HumanPrompt
+from perdure.engine.human_tasks import MAX_FORM_ANSWER_BYTES, Answer, HumanPrompt
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.questions import Questions
 from tests.support.drive import Drive
@@ -42,8 +42,8 @@ def test_a_message_is_filled_with_inputs() -> None:
     inputs = {"doc": {"title": "Tides"}, "n": 3}
     questions, _ = opened({"message": "${doc.title}: ${n} of ${n}, ${other}"}, inputs=inputs)
     assert [prompt.message for prompt in questions.prompts()] == ["Tides: 3 of 3, ${other}"]
-    questions, _ = opened({"message": "${n}"}, inputs={"n": "x" * (MAX_MESSAGE_TEXT_CHARS + 1)})
-    assert [len(prompt.message) for prompt in questions.prompts()] == [MAX_MESSAGE_TEXT_CHARS]
+    questions, _ = opened({"message": "${n}"}, inputs={"n": "x" * 20_000})
+    assert [len(prompt.message) for prompt in questions.prompts()] == [16_000]
 
 
 @pytest.mark.parametrize(

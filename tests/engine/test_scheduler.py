@@ -83,14 +83,14 @@ def test_an_agent_of_the_shell_may_take_the_place_of_one_of_the_engine() -> None
 
 DYNAMIC = [
     ("work", None),
-    ("nobody", "No agent: nobody in n node"),
+    ("missing", "No agent: missing in n node"),
     (UNDEFINED, "No agent: undefined in n node"),
     ({"x": 1}, "No agent: [object Object] in n node"),
 ]
 
 
 @pytest.mark.parametrize(("agent", "failure"), DYNAMIC)
-def test_an_agent_given_by_reference(agent: Any, failure: str | None) -> None:
+def test_an_agent_named_by_reference(agent: Any, failure: str | None) -> None:
     scheduler = Scheduler(graph(who=work(), n={"agent": ":who.name"}), agents=["work"])
     scheduler.start(0)
     commands = scheduler.handle(AgentCompleted(1, {"name": agent}), 0)

@@ -1,4 +1,4 @@
-"""What a snapshot holds. That a run goes on from any is in tests/property."""
+"""What a snapshot holds. That a run resumes from any is in tests/property."""
 
 from typing import Any
 
@@ -154,7 +154,7 @@ def test_moves_are_observed_again() -> None:
 
 
 def test_a_snapshot_of_the_form_before_is_taken_up() -> None:
-    """Nothing is known in it of distant values; what it has asked for goes on."""
+    """Nothing is known in it of distant values; what it has asked for is still under way."""
     graph = {"nodes": {"a": work(), "b": work(**{"if": ":a.v", "unless": ":a.w"})}}
     scheduler = Scheduler(graph)
     scheduler.start(0)

@@ -80,11 +80,11 @@ async def _quiet(figures: Figures, crew: Crew, name: str, seconds: float) -> Non
     """The worker neither floods its log nor its processor."""
     lines, used = _lines(crew), _used(crew)
     await asyncio.sleep(seconds)
-    told, used = _lines(crew) - lines, _used(crew) - used
-    figures.fact(f"{name}: lines in the worker's log", f"{told} in {seconds:g} s")
+    logged, used = _lines(crew) - lines, _used(crew) - used
+    figures.fact(f"{name}: lines in the worker's log", f"{logged} in {seconds:g} s")
     figures.fact(f"{name}: processor", f"{used / seconds:.0%}")
     # A message may take three lines; the start itself takes processor time.
-    figures.must(told <= 4 + seconds / 5, f"{name}: {crew.log.read_text()}")
+    figures.must(logged <= 4 + seconds / 5, f"{name}: {crew.log.read_text()}")
     figures.must(used < 3.0 + 0.1 * seconds, f"{name}: no busy loop, {used:.1f} s")
 
 

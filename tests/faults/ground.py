@@ -119,7 +119,7 @@ def write_graph(folder: Path, graph: Mapping[str, Any], name: str = "graph") -> 
 
 
 async def results_of(client: GraphClient, ids: list[str], seconds: float) -> dict[str, Any]:
-    """The results of the runs that end within the time, by id; a text for what went wrong with others."""
+    """The results of the runs that end within the time, by id; a string for what went wrong with others."""
 
     async def one(id: str) -> Any:
         try:

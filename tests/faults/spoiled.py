@@ -133,8 +133,8 @@ def _two_servers(figures: Figures, folder: Path, good: Path, graph: str) -> None
             assert dev.poll() is None, "`perdure dev` has ended"
         _second(figures, home, "supervisor", "has this database open", _supervisor(home), AT_ONCE)
         _second(figures, home, "temporal", "database is locked", _temporal(), SOON)
-        beside = perdure(home, "run", graph, "--agents", str(AGENTS))
-        figures.must(beside.code == 0, f"a run beside `perdure dev`: {beside}")
+        second = perdure(home, "run", graph, "--agents", str(AGENTS))
+        figures.must(second.code == 0, f"a run next to `perdure dev`: {second}")
     finally:
         dev.send_signal(signal.SIGINT)
         dev.communicate(timeout=60)
@@ -148,7 +148,7 @@ def _two_servers(figures: Figures, folder: Path, good: Path, graph: str) -> None
         hand.terminate()
         hand.wait()
     figures.fact("server by hand: seconds to the refusal", done.seconds)
-    figures.must(done.code == 3 and "is open in another program" in done.err, f"beside one by hand: {done}")
+    figures.must(done.code == 3 and "is open in another program" in done.err, f"next to one by hand: {done}")
     again = perdure(home, "run", graph, "--agents", str(AGENTS))
     figures.must(again.code == 0, f"after all that: {again}")
     server.stop(Settings(home=home))

@@ -53,13 +53,13 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
     figures.fact(
         "seconds for one: half, 99 of 100, all", [round(_part(took, part), 3) for part in (0.5, 0.99, 1)]
     )
-    if not short:  # a few seconds tell nothing of speed
+    if not short:  # a few seconds say nothing about speed
         figures.must(storm >= (1 - SLOWER) * quiet, f"slower by {1 - storm / quiet:.0%}")
         figures.must(_part(took, 0.99) < LONGEST, f"99 of 100 within {_part(took, 0.99):.2f} s")
 
 
 def _graph(journal: Path) -> dict[str, object]:
-    """A loop without end of nodes beside each other."""
+    """An endless loop of nodes side by side."""
     node = chain(journal, 1, 0.15)["nodes"]["n0"]
     return {
         "version": 0.5,

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.scenarios import SCENARIOS, lacking
 from tests.support import ROOT
 
-BESIDE = 3
+AT_A_TIME = 3
 """Scenarios at a time, each in a process of its own: they wait more than they work."""
 
 Done = subprocess.CompletedProcess[str]
@@ -22,7 +22,7 @@ def played(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Done]]]:
     """The scenarios that were chosen, as they are played."""
     items = [item for item in request.session.items if item.path == Path(__file__)]
     names = [item.callspec.params["name"] for item in items if hasattr(item, "callspec")]
-    with ThreadPoolExecutor(BESIDE) as pool:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
         yield {name: pool.submit(_play, name) for name in names if not lacking(name)}
 
 

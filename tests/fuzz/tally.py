@@ -22,7 +22,7 @@ MAX_SHOWN = 5
 class Tally:
     """Payloads that were `read`, refused with a `typed` error, or ended otherwise.
 
-    `impure` ones were read, and brought objects that are no values of the language.
+    `impure` ones were read, and brought objects that are not values of the language.
     """
 
     read: int = 0
@@ -38,29 +38,29 @@ class Tally:
 
 def tally(name: str, count: int, seed: int) -> Tally:
     """Reads `count` mutations; the same ones for the same seed."""
-    kind, random, found = KINDS[name], Random(f"{name} {seed}"), Tally()
+    kind, random, counts = KINDS[name], Random(f"{name} {seed}"), Tally()
     payloads = kind.seeds()
     for _ in range(count):
         payload = hostile(random.choice(payloads), random)
         try:
             values = kind.read(payload)
         except PerdureError:
-            found.typed += 1
+            counts.typed += 1
         except Exception as error:
-            found.untyped += 1
+            counts.untyped += 1
             place = traceback.extract_tb(error.__traceback__)[-1]
-            _show(found, f"{type(error).__name__} in {place.name}: {error}"[:200], payload)
+            _show(counts, f"{type(error).__name__} in {place.name}: {error}"[:200], payload)
         else:
-            found.read += 1
+            counts.read += 1
             if not is_pure(values):
-                found.impure += 1
-                _show(found, "impure", payload)
-    return found
+                counts.impure += 1
+                _show(counts, "impure", payload)
+    return counts
 
 
-def _show(found: Tally, finding: str, payload: Any) -> None:
-    if len(found.shown) < MAX_SHOWN:
-        found.shown.setdefault(finding, repr(payload)[:400])
+def _show(counts: Tally, finding: str, payload: Any) -> None:
+    if len(counts.shown) < MAX_SHOWN:
+        counts.shown.setdefault(finding, repr(payload)[:400])
 
 
 def is_pure(value: Any) -> bool:

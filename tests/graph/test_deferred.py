@@ -1,4 +1,4 @@
-"""What references and texts make of a value that is not here is what they make of the value."""
+"""What references and templates make of a value that is not here is what they make of the value."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ PATHS = (
 
 
 def scopes() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The same values at hand and in a store."""
+    """The same values, here and in a store."""
     scope_pair = (
         {**kind, "list": [kind["o"], kind["t"], 7], "deep": {"x": {"y": [kind["o"]]}}}
         for kind in (VALUES, HERE)
@@ -118,7 +118,7 @@ def test_paths_in_two_steps(path: str) -> None:
         assert repr(evaluate(second.read(first.read(far)), load)) == repr(second.read(first.read(near)))
 
 
-def test_what_is_known_of_an_object_is_told_without_it() -> None:
+def test_what_is_known_of_an_object_needs_no_load() -> None:
     for path in (":n.none", ":n.none.$0.x"):
         reference = parse_reference(path)
         assert reference is not None
@@ -168,11 +168,11 @@ def test_merging(result: Any) -> None:
     VALUES["r"] = result
     base = BlobRef("r", 1, "object")
     over = {"a": 9, "o": HERE["t"]}
-    wanted = {"a": 9, "o": VALUES["t"]}
-    assert evaluate(Merged(base, over), load) == merged(result, wanted)
+    expected = {"a": 9, "o": VALUES["t"]}
+    assert evaluate(Merged(base, over), load) == merged(result, expected)
 
 
-def test_everything_is_found_and_told() -> None:
+def test_every_deferred_value_is_listed() -> None:
     place = HERE["o"]
     every = Merged(
         Composite([Projection(place, (("a", False),)), 1]), {"t": Concat(("x", HERE["t"], [HERE["l"]]))}
@@ -199,7 +199,7 @@ def test_what_is_held_of_a_value(value: Any, kind: str, length: int, keys: Any) 
     assert stored("d", 5, value) == BlobRef("d", 5, kind, length, keys)
 
 
-def test_a_kind_that_nobody_knows() -> None:
+def test_an_unknown_kind() -> None:
     with pytest.raises(TypeError, match="is unknown"):
         evaluate(Deferred(), load)
     assert list(sources(Deferred())) == []

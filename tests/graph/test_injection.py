@@ -245,7 +245,7 @@ def test_hostile_documents(name: str, start: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["${:", "${:}", "${@x", "${", "}", "$"])
-def test_placeholders_are_found_in_linear_time(piece: str) -> None:
+def test_placeholders_are_located_in_linear_time(piece: str) -> None:
     text = piece * 250_000
     before = time.thread_time()
     assert compile_inputs([text]).render(Scope("x")) == [text]

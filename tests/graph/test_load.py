@@ -1,4 +1,4 @@
-"""Reading documents: every recorded case of GraphAI's reader, and what stands around them."""
+"""Reading documents: every recorded case of GraphAI's reader, and what surrounds them."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def test_every_deviation_is_a_case() -> None:
 
 
 # Checked against npm yaml 2.9, as the recordings are; it also reads some of what is refused here: lists as
-# keys, and keys left out inside of brackets.
+# keys, and keys left out inside brackets.
 VALUES = {
     "": None,
     "   ": None,

@@ -95,7 +95,7 @@ ODD = {  # a graph that no check has seen -> its lines after the first
     "a null node": ({"nodes": {"a": None}}, ["  n_a(a)", "  class n_a staticNode"]),
     "a node that is a list": ({"nodes": {"a": [1]}}, ["  n_a(a)", "  class n_a staticNode"]),
     "no agent's name": ({"nodes": {"a": {"agent": None}}}, ["  n_a(a)", "  class n_a computedNode"]),
-    "an agent that is no text": (
+    "an agent that is not a string": (
         {"nodes": {"a": {"agent": 1.0}}},
         ["  n_a(a<br/>1)", "  class n_a computedNode"],
     ),
@@ -104,7 +104,10 @@ ODD = {  # a graph that no check has seen -> its lines after the first
         {"nodes": {"a": {"graph": None}}},
         ["  subgraph n_a[a]", "  end", "  class n_a nestedGraph"],
     ),
-    "an update that is no text": ({"nodes": {"a": {"update": 1}}}, ["  n_a(a)", "  class n_a staticNode"]),
+    "an update that is not a string": (
+        {"nodes": {"a": {"update": 1}}},
+        ["  n_a(a)", "  class n_a staticNode"],
+    ),
     "keys like numbers come first": (
         {"nodes": {"b": {}, "10": {}, "9": {}}},
         ["  n_9(9)", "  n_10(10)", "  n_b(b)", "  class n_9,n_10,n_b staticNode"],

@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality that tells True from 1 and looks at the order of keys."""
+    """Equality that distinguishes True from 1 and looks at the order of keys."""
     return javascript.stringify(left) == javascript.stringify(right)
 
 

@@ -53,7 +53,7 @@ def activities(*functions: Any, claims: ClaimCheck | None = None) -> AgentActivi
 
 @agent("wordy", pure=True)
 def wordy(params: dict[str, Any], context: AgentContext) -> Any:
-    """Logs lines, and returns a text of `size` characters."""
+    """Logs lines, and returns a string of `size` characters."""
     for _ in range(params.get("lines", 0)):
         context.log("l" * params.get("width", 1))
     return "x" * params.get("size", 1)

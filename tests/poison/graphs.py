@@ -332,14 +332,14 @@ def cases() -> list[Case]:
     kinds = {"work": WORK, "text": TEXT, "size": SIZE, "many": MANY, "names": NAMES, "numbers": NUMBERS}
     wait = {"200 sleepers", "duration: 1e300", *UNRESOLVED}
     many = {"retry without end": 3, "long steps": 8}
-    found = [
+    ours = [
         Case(name=name, kind=kind, document=document, may_wait=name in wait, times=many.get(name, 1))
         for kind, documents in kinds.items()
         for name, document in documents.items()
     ]
     by_strangers = [
         replace(case, name=f"{case.name}, by a stranger", start=[request(case.document)])
-        for case in found
+        for case in ours
         if case.kind == "numbers" or case.name.startswith(("retry", "loop", "repeat"))
     ]
-    return found + by_strangers
+    return ours + by_strangers

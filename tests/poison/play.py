@@ -45,7 +45,7 @@ class Verdict:
     limit: float = END_S
     """Seconds in which the runs must end."""
     ends: list[str] = field(default_factory=list)
-    """How the runs ended, or how they stand."""
+    """How the runs ended, or their present status."""
     missed: list[str] = field(default_factory=list)
     seconds: float = 0.0
     grown: int = 0
@@ -68,15 +68,15 @@ class Verdict:
 
 
 async def play(here: World, case: Case, limit: float = END_S) -> Verdict:
-    """Runs it beside a neighbour; it has `limit` seconds to end."""
+    """Runs it next to a neighbour; it has `limit` seconds to end."""
     verdict, before = Verdict(case, limit=limit), here.memory()
     over = asyncio.Event()
-    beside = asyncio.create_task(_neighbours(here, over))
+    neighbours = asyncio.create_task(_neighbours(here, over))
     began = time.monotonic()
     await asyncio.gather(*(_run(here, case, verdict) for _ in range(case.times)))
     verdict.seconds = time.monotonic() - began
     over.set()
-    verdict.neighbour = p95(await beside)
+    verdict.neighbour = p95(await neighbours)
     bar = max(FLOOR_S, SLOWER * here.alone)
     verdict.must(verdict.neighbour <= bar, f"19 of 20 runs next door took up to {verdict.neighbour:.1f} s")
     verdict.must(here.alive(), "the worker is dead")

@@ -72,6 +72,14 @@ CASES: dict[str, tuple[Any, str]] = {
     ),
     "a graph that is data": (nested(graph=":inner"), "do.b: not granted: the agent 'lamp' (allowed: @pure)"),
     "a graph that is data, allowed": (nested(graph=":inner", allow={"agents": ["@pure", "lamp"]}), ""),
+    "a fallback": (
+        {"nodes": {"do": {"agent": "transfer", "fallback": "nothing"}}},
+        "do: not granted: the agent 'transfer' (allowed: @pure, lamp, openAIAgent)",
+    ),
+    "a fallback of a node around a graph": (
+        nested(allow={"agents": ["@pure"]}, fallback="nothing"),
+        "",
+    ),
     "an agent that is data": (
         {"nodes": {"n": {"value": "lamp"}, "do": {"agent": ":n", "allow": {"agents": ["@pure"]}}}},
         "do: not granted: the agent 'lamp' (allowed: @pure)",

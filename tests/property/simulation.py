@@ -75,7 +75,7 @@ class Simulation:
         return self.finish
 
     def choose(self) -> Event:
-        """The next answer: any that is owed, or a late one that nobody waits for."""
+        """The next answer: any that is owed, or a late one that nothing waits for."""
         if self.over and self.random.random() < 0.1:
             call = self.random.choice(self.over)
             return self.random.choice(

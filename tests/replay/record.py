@@ -1,4 +1,4 @@
-"""Records the histories anew: python -m tests.replay.record [NAME]…
+"""Records the histories again: python -m tests.replay.record [NAME]…
 
 Each is the history of one run on the durable shell: every example, and every graph of graphs/. Record
 only what is new, or what a gated change of the workflow made different: the old ones are the test.
@@ -22,7 +22,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
-from perdure import local
+from perdure import ExternalEvent, local
 from perdure.agents.agent import agent
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
@@ -83,6 +83,9 @@ async def _record_graph(client: GraphClient, path: Path) -> None:
             if path.stem == "rerun":
                 await run.result()
                 run = await run.rerun(Change(values={"word": "other"}))
+            if path.stem == "events":
+                await run.send(ExternalEvent(topic="t", key="a", id="1", body=1))
+                await run.send(*(ExternalEvent(topic="t", key="a", id=id, body=2) for id in ("1", "2")))
             await _keep(run, path.stem)
 
 
@@ -128,7 +131,7 @@ def _write(history: WorkflowHistory, name: str) -> None:
     names = [f"@{socket.gethostname()}", f"{getpass.getuser()}@", str(Path.home()), str(ROOT)]
     private = private_texts(text, names)
     if private:
-        raise SystemExit(f"{name}: the history tells about this machine: {', '.join(private)}")
+        raise SystemExit(f"{name}: the history reveals this machine: {', '.join(private)}")
     (FOLDER / f"{name}.json").write_text(text)
     print(f"{name}: {len(history.events)} events, {len(text):,} bytes")
 

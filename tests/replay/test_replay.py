@@ -63,7 +63,7 @@ class Ending(Interceptor):
 
 
 def ending(data: bytes) -> Any:
-    """A result as JSON, or its bytes where there are arrays in it."""
+    """A result as JSON, or its bytes if it contains arrays."""
     try:
         return json.loads(data)
     except ValueError:
@@ -90,7 +90,7 @@ def recorded_ending(history: dict[str, Any]) -> Any:
 async def replay(history: dict[str, Any], *, strict: bool = False) -> list[Any]:
     ending = Ending()
     plugin = GraphPlugin(sandbox=strict)
-    # Debugging: a busy machine is no deadlock.
+    # Debugging: a busy machine is not a deadlock.
     replayer = Replayer(workflows=[], plugins=[plugin], interceptors=[ending], debug_mode=True)
     await replayer.replay_workflow(WorkflowHistory.from_json("recorded", history))
     return ending.seen

@@ -37,8 +37,8 @@ def test_the_page_of_the_distributed_agents_is_up_to_date() -> None:
 
 
 def test_every_agent_has_a_section() -> None:
-    wanted = {name for name in {*catalog(), *GRAPH_AGENTS} if "." not in name}
-    assert {text for level, text in headings(PAGE) if level == 3} == wanted
+    expected = {name for name in {*catalog(), *GRAPH_AGENTS} if "." not in name}
+    assert {text for level, text in headings(PAGE) if level == 3} == expected
     assert {each.name for each in DESCRIBED_GRAPH_AGENTS} == set(GRAPH_AGENTS)
 
 

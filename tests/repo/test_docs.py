@@ -33,7 +33,7 @@ EXAMPLES = [example for name in NAMES for example in documents.examples(name)]
 @pytest.mark.anyio
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 async def test_example(example: Example) -> None:
-    assert example.outcomes, "a graph without a block that tells what becomes of it"
+    assert example.outcomes, "a graph without a block that shows its outcome"
     got = await documents.outcome(example.source)
     for block in example.outcomes:
         assert block.kind in got, f"{block}: there is no {block.kind}, but {got}"

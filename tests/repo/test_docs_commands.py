@@ -23,7 +23,7 @@ BLOCKS = documents.blocks(NAME)
 
 
 def commands(text: str) -> Iterator[str]:
-    """The commands in a text of the shell, comments and what a program is told by variables left out."""
+    """The commands in lines of the shell, without comments and the variables in front of a program."""
     for line in text.splitlines():
         line = re.sub(r"^(?:[A-Z_]+=\S+ +)+", "", line.partition(" #")[0].strip())
         if line.startswith("perdure "):
@@ -32,14 +32,14 @@ def commands(text: str) -> Iterator[str]:
 
 def shown() -> list[Any]:
     """Every command line in the documents, in blocks and in sentences."""
-    found = []
+    params = []
     for path in [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]:
         text = path.read_text() if path.exists() else ""
         fenced = re.findall(r"^```sh[^\n]*\n(.*?)^```$", text, re.M | re.S)
         spoken = re.findall(r"`(perdure [^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
         lines = {line for part in (*fenced, *spoken) for line in commands(part)}
-        found += [pytest.param(line, id=f"{path.name}: {line}") for line in sorted(lines)]
-    return found
+        params += [pytest.param(line, id=f"{path.name}: {line}") for line in sorted(lines)]
+    return params
 
 
 @pytest.mark.parametrize("line", shown())

@@ -41,7 +41,7 @@ def kinds(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", blocks, ids=lambda block: block.heading)
 
 
-# The codes, from the source: whatever is given to Problem and to the functions that make one.
+# The codes, from the source: whatever is passed to Problem and to the functions that make one.
 
 GRAPH_PACKAGE = PACKAGE / "graph"
 

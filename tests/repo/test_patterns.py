@@ -1,7 +1,7 @@
 """No pattern of the package takes more than linear time, whatever the text.
 
 `re` holds the interpreter's lock: while it searches, no heartbeat leaves a worker. Each pattern is tried on
-hostile texts that are made of its own parts: as it begins, then one part repeated, then what cannot follow.
+hostile strings that are made of its own parts: as it begins, then one part repeated, then what cannot follow.
 """
 
 import ast
@@ -24,7 +24,7 @@ METHODS = ("match", "fullmatch", "search", "finditer", "findall", "sub", "split"
 AT_A_PLACE = ("match", "fullmatch")
 TEXT_CHARS = 65_536
 CPU_LIMIT_S = 0.5
-"""Linear searches of such a text take some milliseconds, quadratic ones a minute."""
+"""Linear searches of such a string take some milliseconds, quadratic ones a minute."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def owned(name: str, path: Path) -> str:
 
 
 def direct(tree: ast.Module, where: str) -> Iterator[Use]:
-    """Patterns that are given to a function of `re` where they are used."""
+    """Patterns that are passed to a function of `re` where they are used."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in [f"re.{method}" for method in METHODS]:
             pattern = node.args[0]
@@ -86,11 +86,11 @@ def direct(tree: ast.Module, where: str) -> Iterator[Use]:
 
 CANDIDATES = "a0 " + "".join(map(chr, [*range(0x250), 0x2028, 0xD800, 0xDC00, 0x10000]))
 
-# Hostile texts: from the parsed pattern, an example of each of its parts.
+# Hostile strings: from the parsed pattern, an example of each of its parts.
 
 
 def example(parts: Any) -> str:
-    """A text that the parsed `parts` match, with each repeat once where it may be."""
+    """A string that the parsed `parts` match, with each repeat once where it may be."""
     return "".join(example_of(str(kind), value) for kind, value in parts)
 
 
@@ -207,5 +207,5 @@ def test_slow_patterns_are_noticed(pattern: str) -> None:
     assert any(is_slow(use, text) for text in hostile(use.pattern))
 
 
-def test_patterns_are_found() -> None:
+def test_patterns_are_collected() -> None:
     assert len(USES) > 60

@@ -66,8 +66,8 @@ def start_run(address: str, name: str) -> None:
 
 
 def run_status(address: str, name: str) -> str:
-    told = temporal(address, "workflow", "describe", "--workflow-id", name, "--output", "json")
-    return json.loads(told)["workflowExecutionInfo"]["status"]
+    described = temporal(address, "workflow", "describe", "--workflow-id", name, "--output", "json")
+    return json.loads(described)["workflowExecutionInfo"]["status"]
 
 
 def child_of(pid: int) -> int:
@@ -117,25 +117,25 @@ from perdure.settings import Settings
 server.ensure(Settings(home=pathlib.Path({str(shared.home)!r})))
 print(*({{"temporalio", "grpc", "asyncio", "sqlite3", "ctypes"}} & set(sys.modules)))
 """
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "\n"
+    assert done.stdout == "\n"
 
 
 @needs_program
-def test_a_second_supervisor_is_refused_and_told_by_whom(shared: Settings) -> None:
+def test_a_second_supervisor_is_refused_and_the_first_named(shared: Settings) -> None:
     embedded = server.ensure(shared)
     words = ("--home", str(shared.home), "--program", str(PROGRAM), "--port", str(daemon.free_port()))
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "perdure.server", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 1
-    assert f"a server (pid {embedded.pid}) has this database open" in told.stderr
+    assert done.returncode == 1
+    assert f"a server (pid {embedded.pid}) has this database open" in done.stderr
     assert server.status(shared) == embedded
 
 
@@ -151,7 +151,7 @@ def test_a_bare_temporal_on_the_same_file_is_refused(shared: Settings) -> None:
         "--port",
         str(daemon.free_port()),
     ]
-    told = subprocess.run(
+    done = subprocess.run(
         [str(PROGRAM), *words],
         cwd=shared.home,
         env={},
@@ -160,8 +160,8 @@ def test_a_bare_temporal_on_the_same_file_is_refused(shared: Settings) -> None:
         check=False,
         timeout=10,
     )
-    assert told.returncode != 0
-    assert "database is locked" in told.stderr
+    assert done.returncode != 0
+    assert "database is locked" in done.stderr
 
 
 @needs_program
@@ -194,12 +194,12 @@ def test_no_host_name_of_the_http_port_is_known_beforehand(tmp_path: Path) -> No
         retention=1,
         memory=200,
     )
-    found = [
+    namespaces = [
         re.findall(r'frontend.httpAllowedHosts=\["(\w{32})\.invalid"\]', " ".join(arguments))
         for arguments in (supervisor.arguments(order), supervisor.arguments(order))
     ]
-    assert [len(names) for names in found] == [1, 1]
-    assert found[0] != found[1]
+    assert [len(names) for names in namespaces] == [1, 1]
+    assert namespaces[0] != namespaces[1]
 
 
 @needs_program
@@ -325,7 +325,7 @@ def test_ended_runs_are_kept_as_long_as_the_settings_say(shared: Settings, setti
 
 
 @needs_program
-def test_it_ends_when_nobody_uses_it_and_not_before(settings: Settings) -> None:
+def test_it_ends_when_unused_and_not_before(settings: Settings) -> None:
     quick = Settings(home=settings.home, server_idle=0.4)
     with server.lease(quick):
         embedded = server.ensure(quick)
@@ -381,7 +381,7 @@ try:
 except server.ConnectionFailed as error:
     sys.exit(str(error))
 """
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script],
         cwd="/",
         env={"PYTHONPATH": str(ROOT), "PATH": str(PROGRAM.parent if PROGRAM else "")},
@@ -390,8 +390,8 @@ except server.ConnectionFailed as error:
         check=False,
         preexec_fn=_without_root_powers,
     )
-    assert told.returncode == 1
-    assert re.search(r"temporal\.db cannot be written(.|\n)*chmod u\+w", told.stderr)
+    assert done.returncode == 1
+    assert re.search(r"temporal\.db cannot be written(.|\n)*chmod u\+w", done.stderr)
 
 
 @needs_program
@@ -418,7 +418,7 @@ def test_one_that_has_crashed_is_brought_back_and_one_that_was_stopped_is_not(se
     assert server.again(settings, first) is True
     second = server.ensure(settings)
     assert (second.address, second.pid != first.pid) == (first.address, True)
-    assert server.again(settings, first) is False  # somebody else has brought it back: the same to us
+    assert server.again(settings, first) is False  # another process has brought it back: the same to us
     server.stop(settings)
     with pytest.raises(ConnectionFailed, match="was stopped"):
         server.again(settings, second)
@@ -550,8 +550,8 @@ def test_one_that_another_program_has_open_is_refused(tmp_path: Path, program: P
 
 
 def test_the_environment_says_how_long_and_how_safely() -> None:
-    told = Settings.from_env({"PERDURE_SERVER_IDLE": "1.5", "PERDURE_SQLITE_SYNCHRONOUS": "normal"})
-    assert (told.server_idle, told.sqlite_synchronous) == (1.5, "NORMAL")
+    settings = Settings.from_env({"PERDURE_SERVER_IDLE": "1.5", "PERDURE_SQLITE_SYNCHRONOUS": "normal"})
+    assert (settings.server_idle, settings.sqlite_synchronous) == (1.5, "NORMAL")
     assert Settings.from_env({}).sqlite_synchronous == "FULL"
 
 

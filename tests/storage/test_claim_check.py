@@ -49,7 +49,7 @@ async def test_large_values_are_kept(claims: ClaimCheck) -> None:
 
 
 async def test_a_value_has_one_name_in_all_processes() -> None:
-    # protobuf writes maps in an order that is drawn for each process, unless it is told otherwise
+    # protobuf writes maps in an order that is drawn for each process, unless it is asked not to
     kept = await ClaimCheck(open_store("memory://names"), 1_000).keep(
         {"text": "x" * 5_000, "none": UNDEFINED}
     )
@@ -128,7 +128,7 @@ async def test_static_nodes(claims: ClaimCheck) -> None:
     assert await claims.keep_statics({"nodes": 5}) == {"nodes": 5}
 
 
-async def test_what_is_beside_an_answer_is_not_in_the_object(claims: ClaimCheck) -> None:
+async def test_what_accompanies_an_answer_is_not_in_the_object(claims: ClaimCheck) -> None:
     assert claims.store is not None
     first = await claims.packed(BIG, usage={"tokens": 5})
     assert metadata_of(first, "usage") == {"tokens": 5}
@@ -181,7 +181,7 @@ async def test_threads_that_need_the_same_object_hold_it_once(
     assert claims._shared_bytes == len(payload.data)
 
 
-async def test_large_objects_are_read_beside_the_event_loop(claims: ClaimCheck) -> None:
+async def test_large_objects_are_read_outside_the_event_loop(claims: ClaimCheck) -> None:
     value = [json.dumps(number) * 100 for number in range(3_000)]
     kept = await claims.keep(value)
     assert kept.size > perdure.storage.claim_check.THREADED_CODEC_BYTES

@@ -1,4 +1,4 @@
-"""The folder: atomic, durable, private, for many writers; and what it does beside a collector."""
+"""The folder: atomic, durable, private, for many writers; and what it does during a collection."""
 
 import asyncio
 import os
@@ -137,7 +137,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_damage_is_found_and_half_an_object_is_put_anew(tmp_path: Path, damage: str) -> None:
+async def test_damage_is_noticed_and_half_an_object_is_put_again(tmp_path: Path, damage: str) -> None:
     await open_store(str(tmp_path)).put(DATA)
     DAMAGES[damage](path_of(tmp_path, NAME))
     with pytest.raises(ObjectCorrupt):
@@ -206,7 +206,7 @@ async def test_the_event_loop_goes_on_meanwhile(tmp_path: Path, monkeypatch: pyt
     assert await writing == NAME
 
 
-# Beside a collector: at every step of a removal somebody else comes
+# During a collection: at every step of a removal another process intervenes
 
 
 def at(step: str, monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:

@@ -146,7 +146,7 @@ async def test_addresses_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 class Slow:
-    """Counts what is asked of it, and answers when it is told to."""
+    """Counts what is asked of it, and answers when the test says so."""
 
     place = "slow://"
 
@@ -193,7 +193,7 @@ async def test_a_failed_read_is_not_remembered() -> None:
 
 
 @pytest.mark.anyio
-async def test_other_bytes_are_found_out() -> None:
+async def test_other_bytes_are_noticed() -> None:
     backend = Slow(DATA[:-1])
     backend.go.set()
     with pytest.raises(

@@ -23,7 +23,7 @@ Agent = Callable[[RunAgent], Any]
 
 @dataclass
 class Shelf:
-    """The store. `chance` is that of a value that is no scalar to be put there."""
+    """The store. `chance` is that of a value, unless it is a scalar, to be put there."""
 
     random: Random = field(default_factory=lambda: Random(0))
     chance: float = 1.0

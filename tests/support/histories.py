@@ -1,4 +1,4 @@
-"""The recorded histories: where they are, and what they may not tell."""
+"""The recorded histories: where they are, and what they may not reveal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _PATHS = re.compile(r"""(?:/(?:home|root|tmp|Users|var|opt|mnt|work|srv)/|[A-Z]:
 
 
 def private_texts(history: str, names: Iterable[str] = ()) -> list[str]:
-    """What `history` tells about the machine it was recorded on: paths, and any of `names`."""
+    """What `history` reveals about the machine it was recorded on: paths, and any of `names`."""
     texts = list(_texts(json.loads(history)))
-    found = {match for text in texts for match in _PATHS.findall(text)}
-    found |= {name for name in names for text in texts if name in text}
-    return sorted(found)
+    private = {match for text in texts for match in _PATHS.findall(text)}
+    private |= {name for name in names for text in texts if name in text}
+    return sorted(private)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -55,15 +55,15 @@ class Outcome:
 
 
 def holds_graphs(path: Path) -> bool:
-    """Whether a file holds whole graphs with what became of them, not calls or texts."""
+    """Whether a file holds whole graphs with what became of them, not calls or strings."""
     data = json.loads(path.read_text(encoding="utf-8"))
     return isinstance(data, list) and all("graph" in case and "status" in case for case in data)
 
 
 def load_cases(path: Path) -> list[dict[str, Any]]:
     """The graph cases of a file; `files` is the folder of the files that they read."""
-    beside = path.absolute().parent / "files"
-    files = beside if beside.exists() else SHARED / "upstream" / "files"
+    own_files = path.absolute().parent / "files"
+    files = own_files if own_files.exists() else SHARED / "upstream" / "files"
     cases = json.loads(path.read_text(encoding="utf-8").replace("{{FILES}}", str(files)))
     return [{**case, "files": files} for case in cases]
 
@@ -121,39 +121,39 @@ def differences(case: dict[str, Any], got: Outcome) -> list[str]:
         return []
     if got.status != case["status"]:
         return [f"status {got.status} ({got.thrown}), recorded {case['status']} ({case.get('thrown')})"]
-    found = _thrown_differences(case, got) if case["status"] == "thrown" else _result_differences(case, got)
+    lines = _thrown_differences(case, got) if case["status"] == "thrown" else _result_differences(case, got)
     if case.get("stage") != "construct" and got.states != case["states"]:
-        found.append(f"states {got.states}, recorded {case['states']}")
+        lines.append(f"states {got.states}, recorded {case['states']}")
     if got.errors.keys() != case["errors"].keys():
-        found.append(f"errors {got.errors}, recorded {case['errors']}")
+        lines.append(f"errors {got.errors}, recorded {case['errors']}")
     if case["category"] == "probe-order" and got.order != case["order"]:
-        found.append(f"order {got.order}, recorded {case['order']}")
-    return found
+        lines.append(f"order {got.order}, recorded {case['order']}")
+    return lines
 
 
 def _thrown_differences(case: dict[str, Any], got: Outcome) -> list[str]:
-    found: list[str] = []
+    lines: list[str] = []
     if got.stage != case["stage"]:
-        found.append(f"stage {got.stage}, recorded {case['stage']}")
+        lines.append(f"stage {got.stage}, recorded {case['stage']}")
     if case.get("thrownType") not in FREE_TEXTS and got.thrown != case["thrown"]:
-        found.append(f"thrown {got.thrown!r}, recorded {case['thrown']!r}")
+        lines.append(f"thrown {got.thrown!r}, recorded {case['thrown']!r}")
     if case["stage"] == "run" and "atEnd" in case and not same(normalized(got.all)[0], case["atEnd"]):
-        found.append(f"at the end {normalized(got.all)[0]!r}, recorded {case['atEnd']!r}")
-    return found
+        lines.append(f"at the end {normalized(got.all)[0]!r}, recorded {case['atEnd']!r}")
+    return lines
 
 
 def _result_differences(case: dict[str, Any], got: Outcome) -> list[str]:
-    found: list[str] = []
+    lines: list[str] = []
     plain, special = normalized(got.all)
     if not same(plain, case["all"]):
-        found.append(f"all {json.dumps(plain)}, recorded {json.dumps(case['all'])}")
+        lines.append(f"all {json.dumps(plain)}, recorded {json.dumps(case['all'])}")
     if not same(normalized(got.results)[0], case["results"]):
-        found.append(f"results {got.results!r}, recorded {case['results']!r}")
+        lines.append(f"results {got.results!r}, recorded {case['results']!r}")
     recorded = {(place["path"], place["kind"]) for place in case.get("special", [])}
     recorded = {place for place in recorded if not place[1].startswith("Error")}
     if {(place["path"], place["kind"]) for place in special} != recorded:
-        found.append(f"special {special}, recorded {case.get('special')}")
-    return found
+        lines.append(f"special {special}, recorded {case.get('special')}")
+    return lines
 
 
 def options_of(case: dict[str, Any]) -> RunOptions:
@@ -214,9 +214,9 @@ def _behave(behaviour: dict[str, Any], inputs: Any, params: Any, context: AgentC
         "config": lambda: dict(context.config),
         "debugInfo": lambda: debug_info(context),
     }
-    wanted = behaviour["context"]
-    found = parts[wanted]() if isinstance(wanted, str) else {part: parts[part]() for part in wanted}
-    return normalized(found)[0]  # the recorded mocks hand out copies made by JSON
+    asked = behaviour["context"]
+    seen = parts[asked]() if isinstance(asked, str) else {part: parts[part]() for part in asked}
+    return normalized(seen)[0]  # the recorded mocks hand out copies made by JSON
 
 
 def debug_info(context: AgentContext) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def called(*calls: tuple[str, str, str]) -> Answer:
 
 
 def embedded(seen: Seen) -> Answer:
-    """Vectors for the texts of an embeddings request, in reverse order: the index says which is whose."""
+    """Vectors for the strings of an embeddings request, in reverse order: the index says which is whose."""
     entries = [
         {"object": "embedding", "index": index, "embedding": [float(len(text)), 0.5]}
         for index, text in enumerate(seen.json["input"])

@@ -24,7 +24,7 @@ RUNNING, STOPPING = WorkerStatus.WORKER_STATUS_RUNNING, WorkerStatus.WORKER_STAT
         (RUNNING, 5.0, 14.0, True),
         (RUNNING, 5.0, 16.0, False),
         (RUNNING, 60.0, 170.0, True),
-        (RUNNING, 0.0, 500.0, True),  # its first heartbeat does not tell how often it beats
+        (RUNNING, 0.0, 500.0, True),  # its first heartbeat does not show how often it beats
         (STOPPING, 5.0, 0.0, False),
         (WorkerStatus.WORKER_STATUS_SHUTDOWN, 5.0, 0.0, False),
     ],

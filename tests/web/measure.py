@@ -21,6 +21,7 @@ from playwright.async_api import Page, async_playwright
 from perdure import server
 from perdure.agents.agent import agent
 from perdure.agents.catalog import agents_by_name, catalog
+from perdure.cli.connection import collect_seldom
 from perdure.client import GraphClient
 from perdure.settings import Settings
 from perdure.web.serving import serving
@@ -156,6 +157,7 @@ async def prepared(client: GraphClient, rows: int) -> None:
 
 async def main(rows: int) -> bool:
     """A server, a worker, a browser. Returns whether every bar is met."""
+    collect_seldom()  # as `perdure ui`
     measured = Measured()
     chromium = shutil.which("chromium") or sys.exit("no Chromium here: apt-get install chromium")
     agents = {**catalog(), **agents_by_name([quick, held])}

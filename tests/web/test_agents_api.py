@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @agent("talkAgent", description="Streams its words.")
 async def talk(inputs: dict[str, Any], params: dict[str, Any], context: AgentContext) -> Any:
-    """Streams its words, and fails where it is told to."""
+    """Streams its words, and fails if its params say so."""
     for word in inputs.get("words", []):
         await context.emit(word)
     if params.get("fails"):

@@ -58,12 +58,12 @@ def _worker(client: GraphClient, queue: str) -> Any:
     return build_worker(client.temporal, queue, WorkerOptions(agents=agents, settings=client.settings))
 
 
-async def _until(api: httpx2.AsyncClient, path: str, key: str, wanted: Any) -> Any:
+async def _until(api: httpx2.AsyncClient, path: str, key: str, expected: Any) -> Any:
     """What a path answers once `key` of it is `wanted`."""
     async with asyncio.timeout(180):
         while True:
             answer = (await api.get(path)).json()
-            if answer.get(key) == wanted:
+            if answer.get(key) == expected:
                 return answer
             await asyncio.sleep(0.1)
 
@@ -119,7 +119,7 @@ async def test_a_question_is_listed_and_answered(client: GraphClient, api: httpx
     assert ended["results"] == {"hi": {"name": "Ada"}}
 
 
-async def test_a_failed_row_is_found(client: GraphClient, api: httpx2.AsyncClient) -> None:
+async def test_a_failed_row_is_in_the_answer(client: GraphClient, api: httpx2.AsyncClient) -> None:
     async with _worker(client, "web-c"):
         await api.post("/runs", json={"graph": MAP, "queue": "web-c", "id": "map-1"})
         ended = (await api.get("/runs/map-1/result?wait=30")).json()
@@ -177,16 +177,16 @@ WRONG = [
     ),
     ("POST", "/runs", {"json": {"graph": 5}}, 400),
     ("POST", "/runs", {"json": {"graph": HELLO, "retry": 1}}, 400),
-    ("POST", "/runs", {"json": {"graph": HELLO, "inputs": {"nobody": 1}}}, 400),
+    ("POST", "/runs", {"json": {"graph": HELLO, "inputs": {"absent": 1}}}, 400),
     ("POST", "/runs", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400),
     ("POST", "/runs", {"content": b"\xff", "headers": {"Content-Type": "application/json"}}, 400),
     ("POST", "/runs", {"content": b"{}", "headers": {"Content-Type": "text/plain"}}, 400),
     ("POST", "/runs", {"content": b"[" * 100_000, "headers": {"Content-Type": "application/json"}}, 400),
     ("GET", "/runs?limit=many", {}, 400),
-    ("GET", "/runs/nobody", {}, 404),
-    ("GET", "/runs/nobody/result", {}, 404),
-    ("GET", "/runs/nobody/graph", {}, 404),
-    ("POST", "/runs/nobody/cancel", {"json": {}}, 404),
+    ("GET", "/runs/absent", {}, 404),
+    ("GET", "/runs/absent/result", {}, 404),
+    ("GET", "/runs/absent/graph", {}, 404),
+    ("POST", "/runs/absent/cancel", {"json": {}}, 404),
     ("GET", "/nowhere", {}, 404),
 ]
 

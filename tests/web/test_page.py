@@ -103,7 +103,7 @@ async def test_a_question_is_answered_on_the_page(client: GraphClient, page: Pag
     assert await page.locator(".panel img").count() == 0
 
 
-async def test_the_failed_row_of_a_map_is_found(client: GraphClient, page: Page) -> None:
+async def test_the_failed_row_of_a_map_is_shown(client: GraphClient, page: Page) -> None:
     await client.start(MAP, id="page-map", queue="page-b", name="map")
     async with _worker(client, "page-b"):
         await page.goto(f"{page.url.partition('#')[0]}#/run/page-map")

@@ -62,7 +62,7 @@ GRAPH = {
     }
 }
 
-GIVEN = {"given": {"g": np.array([[True, False]])}}
+INPUTS = {"given": {"g": np.array([[True, False]])}}
 
 
 def bits(value: Any) -> Any:
@@ -75,11 +75,11 @@ def bits(value: Any) -> Any:
 @pytest.mark.parametrize("more", [0, 50_000], ids=["payload", "store"])
 async def test_both_shells_give_the_same_bits(client: GraphClient, more: int) -> None:
     graph = {"nodes": {**GRAPH["nodes"], "start": {"agent": "startAgent", "params": {"more": more}}}}
-    memory = await memory_shell(graph, AGENTS, GIVEN).run()
+    memory = await memory_shell(graph, AGENTS, INPUTS).run()
     async with build_worker(
         client.temporal, "binary", WorkerOptions(agents=AGENTS, settings=client.settings)
     ):
-        run = await client.start(graph, GIVEN, name="binary", queue="binary")
+        run = await client.start(graph, INPUTS, name="binary", queue="binary")
         result = await run.result()
         history = await run.handle.fetch_history()
     assert sum(event.ByteSize() for event in history.events) < 60_000

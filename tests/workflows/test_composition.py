@@ -1,4 +1,4 @@
-"""Workflows of the user's own beside graphs: one client, one worker, one replayer, any converter."""
+"""The user's own workflows and graphs: one client, one worker, one replayer, any converter."""
 
 import multiprocessing
 import pickle
@@ -108,8 +108,8 @@ async def test_graphs_as_children_keep_the_order_of_their_nodes(client: GraphCli
         workflows=[own.Parent],
         activities=agent_activities(temporal, options),
     ):
-        told = await temporal.execute_workflow(own.Parent.run, id="parent", task_queue="parents")
-    assert told == ["b", "a", "b", "a", "RunFailed", "RunFailed: a: ValueError: no"]
+        result = await temporal.execute_workflow(own.Parent.run, id="parent", task_queue="parents")
+    assert result == ["b", "a", "b", "a", "RunFailed", "RunFailed: a: ValueError: no"]
     replayer = Replayer(workflows=[own.Parent], plugins=[GraphPlugin()])
     for workflow_id in ("parent", "child"):
         await replayer.replay_workflow(await temporal.get_workflow_handle(workflow_id).fetch_history())
@@ -157,7 +157,7 @@ async def test_the_converter_for_pydantic_stays(client: GraphClient) -> None:
 
 
 class Reversing(PayloadCodec):
-    """Encodes what it is given the other way round, and says so."""
+    """Encodes payloads in reverse, and says so."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [

@@ -152,7 +152,7 @@ async def test_a_form_with_a_quorum(client: GraphClient) -> None:
     assert [each["who"] for each in result["by"]] == ["ben", "anna"]
 
 
-async def test_the_answer_of_a_form_that_nobody_fills(client: GraphClient) -> None:
+async def test_the_answer_of_a_form_that_no_person_fills(client: GraphClient) -> None:
     params = {
         "choices": ["yes", "no"],
         "escalate": {"after": 20, "who": ["group:leads"]},

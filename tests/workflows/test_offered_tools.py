@@ -60,8 +60,8 @@ TOOLS = [{"type": "function", "function": {"name": OFFERED}}, {"type": "function
 
 def answers(results: Any) -> dict[str, Any]:
     """What the model reads of each call."""
-    told = (message for message in results["chat"]["messages"] if message["role"] == "tool")
-    return {message["tool_call_id"]: message["content"] for message in told}
+    tool_messages = (message for message in results["chat"]["messages"] if message["role"] == "tool")
+    return {message["tool_call_id"]: message["content"] for message in tool_messages}
 
 
 @pytest.mark.parametrize("name", ["toolsAgent", "toolsSequentialAgent"])

@@ -85,7 +85,7 @@ async def test_the_worker_refuses_a_call_that_no_run_has_made(client: GraphClien
                     Stranger.run, args=args, id=f"stranger-{number}", task_queue="strangers"
                 )
             cause: Any = raised.value.cause
-            assert (cause.cause.type, cause.cause.non_retryable) == ("FinalError", True)
+            assert (cause.cause.type, cause.cause.non_retryable) == ("NotGranted", True)
             assert "not granted: the agent 'fileReadAgent'" in cause.cause.message
     assert effects == []
 
@@ -95,7 +95,7 @@ CHAIN = {"change": {"agent": "change"}, "a": {"agent": "copyAgent", "inputs": {"
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "narrower": (
         {"profile": "open"},
-        {"lamp": {"agent": "lamp", "inputs": {"x": ":a"}}},
+        {"lamp": {"agent": "lamp", "inputs": {"x": ":a"}, "fallback": "dark"}},
         "lamp: not granted: the agent 'lamp' (allowed: @pure, change)\n"
         "  hint: where that is meant, add it to profiles.strict.agents in the policy of the worker",
     ),

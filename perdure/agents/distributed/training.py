@@ -174,6 +174,7 @@ def samples(data: str, site: int | str, context: AgentContext) -> tuple[Array, A
             f"the data set {data!r} has samples {list(x.shape)} and labels {list(y.shape)} of {y.dtype}",
             hint="samples are rows of features, labels are class numbers",
         )
+    context.data.took(x)
     return x, y
 
 

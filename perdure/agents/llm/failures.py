@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from perdure.agents.agent import AgentContext
-from perdure.errors import AgentError, FinalError, TransientError
+from perdure.errors import AgentError, FinalError, NotGranted, TransientError
 from perdure.graph.javascript import to_string
 from perdure.graph.values import Value, is_dict
 from perdure.net import failures
@@ -64,6 +64,8 @@ def _placed(error: AgentError, to: Endpoint, context: AgentContext) -> AgentErro
     text = f"{context.agent}: {to.host}: {failures.redact(str(error), secrets)}"
     if isinstance(error, TransientError):
         return TransientError(text, error.retry_after)
+    if isinstance(error, NotGranted):
+        return NotGranted(text)
     return FinalError(text) if isinstance(error, FinalError) else AgentError(text)
 
 

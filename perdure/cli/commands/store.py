@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.cli import connection, logs, output
 from perdure.errors import UsageError
-from perdure.settings import Settings, days, temporal_may_be_configured
+from perdure.settings import Settings, temporal_may_be_configured
+from perdure.settings.parsers import days
 from perdure.storage import ObjectInfo, Store, open_store
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
-from perdure.errors import AgentError, FinalError, FunctionError, SizeExceeded
+from perdure.errors import AgentError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
 
@@ -181,7 +181,7 @@ class NodeLifecycle:
             return True
         except (FunctionError, AgentError) as error:
             board.count_call()
-            return not self.fail(run, name, NodeState.FAILED, str(error), isinstance(error, FinalError))
+            return not self.fail(run, name, NodeState.FAILED, str(error), *outcomes.flags_of(error))
         if plan.console is not None:
             board.show(run, name, node_semantics.console_before(plan, inputs))
         board.count_call()
@@ -224,7 +224,7 @@ class NodeLifecycle:
                 failure, final = str(error), final or isinstance(error, SizeExceeded)
         if reserved:
             self.board.slots.close_nested(run.id, run.plan.computed[name].label)
-        if failure is not None and self.fail(run, name, state, failure, final):
+        if failure is not None and self.fail(run, name, state, failure, final, outcome.refused):
             self.execute(run, name)
 
     def _take_result(self, run: GraphRun, name: str, value: Value) -> None:
@@ -247,7 +247,7 @@ class NodeLifecycle:
             self.board.show(run, name, node_semantics.console_after(run, plan.console, value))
         if not is_missing:
             self._complete(run, name, merged)
-        elif self.fail(run, name, NodeState.FAILED, "Repeat Until"):
+        elif self.fail(run, name, NodeState.FAILED, "Repeat Until", False):
             self.execute(run, name)
 
     def _complete(
@@ -262,23 +262,24 @@ class NodeLifecycle:
         self.notify(run, name)
         self._leave(run, name)
 
-    def fail(self, run: GraphRun, name: str, state: NodeState, message: str, final: bool = False) -> bool:
-        """Records a failed attempt; True when the node is to be executed again."""
+    def fail(
+        self, run: GraphRun, name: str, state: NodeState, message: str, final: bool, refused: bool = False
+    ) -> bool:
+        """Records a failed attempt; True when the node is to be executed again. A refusal has no fallback."""
         node, plan = run.nodes[name], run.plan.computed[name]
         if not final and node.retries < plan.retry:
             run.move(name, state, self._observe)
             node.retries += 1
             node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
             return True
-        if plan.fallback is not None and node.state is not NodeState.COMPLETED:
+        if plan.fallback is not None and not refused and node.state is not NodeState.COMPLETED:
             try:
                 fallback = node_semantics.fallback_of(run, plan.fallback)
                 node.last_failure = message[:MAX_LAST_FAILURE_CHARS]
                 self._complete(run, name, node_semantics.merged(run, plan, fallback), NodeState.FELL_BACK)
+                return False
             except (FunctionError, AgentError) as error:
                 state, message = NodeState.FAILED, str(error)
-            else:
-                return False
         run.move(name, state, self._observe)
         node.result = UNDEFINED
         node.error = outcomes.cut(message)  # it may quote a name of a megabyte, and is shown everywhere

@@ -1,7 +1,13 @@
-// Elements without HTML text: whatever a run contains can only ever become text.
+// Elements without HTML text: whatever a run contains can only ever become text, and all of it can be seen.
 
 const SVG = "http://www.w3.org/2000/svg";
 const SVG_NAMES = new Set(["svg", "g", "rect", "text", "path", "title", "defs", "marker"]);
+
+const ACTING = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** Text in which nothing hides and nothing changes the order of the rest: such characters become escapes. */
+export const visible = (text) =>
+  text.replace(ACTING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /** An element: `h("a", {href, onclick, class, dataset}, ...children)`. Children are nodes, strings, or nothing. */
 export function h(name, props = {}, ...children) {
@@ -11,16 +17,21 @@ export function h(name, props = {}, ...children) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (key === "dataset") Object.assign(element.dataset, value);
     else if (key === "style") for (const [rule, text] of Object.entries(value)) element.style.setProperty(rule, text);
-    else element.setAttribute(key, value === true ? "" : String(value));
+    else if (key === "value" || key === "href") element.setAttribute(key, String(value));
+    else element.setAttribute(key, value === true ? "" : visible(String(value)));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...nodes(children, name === "textarea" ? String : visible)); // what is edited stays as it is
   return element;
 }
 
 /** Puts these children in place of those that are there. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.replaceChildren(...nodes(children));
 }
+
+const nodes = (children, text = visible) =>
+  children.flat().filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : text(String(child))));
 
 /** What `url` names, if a browser may go there: http and https only. */
 function safeLink(url) {
@@ -32,7 +43,8 @@ function safeLink(url) {
   }
 }
 
-const INLINE = /\*\*([^*]+)\*\*|`([^`]+)`|\[([^\]]+)\]\(([^)\s]+)\)/g;
+// With limits: without them, a message of brackets would take the square of its length.
+const INLINE = /\*\*([^*]{1,500})\*\*|`([^`]{1,500})`|\[([^\]]{1,200})\]\(([^)\s]{1,2000})\)/g;
 
 function inline(text) {
   const parts = [];
@@ -43,7 +55,7 @@ function inline(text) {
     else if (match[2]) parts.push(h("code", {}, match[2]));
     else {
       const href = safeLink(match[4]);
-      parts.push(href ? h("a", { href, rel: "noreferrer noopener", target: "_blank" }, match[3]) : match[0]);
+      parts.push(href ? h("a", { href, title: href, rel: "noreferrer noopener", target: "_blank" }, match[3]) : match[0]);
     }
     from = match.index + match[0].length;
   }

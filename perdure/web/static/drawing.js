@@ -1,12 +1,14 @@
 // The picture of the graph: drawn once, then only what changed is touched. The camera moves only when asked.
 
-import { MARKS, h, look } from "./dom.js";
+import { MARKS, h, look, visible } from "./dom.js";
 
 const LETTERS = {
   f: "failed", t: "timed-out", a: "asks", l: "lost", p: "paused", b: "backoff", r: "running", q: "queued there",
   h: "queued here", x: "abort", w: "waiting", c: "completed", v: "fell-back", i: "injected", s: "skipped", " ": "waiting",
 };
 const STRIP_HEIGHT = 8;
+const MAX_FIT_SCALE = 1.2;
+export const MIN_FIRST_SCALE = 0.75;
 
 export class Drawing {
   /** `onChoose(address)` is called when a box is opened. */
@@ -41,11 +43,11 @@ export class Drawing {
       const drawn = this.boxes.get(address);
       if (!drawn) continue;
       const { box, group } = drawn;
-      group.setAttribute("class", `node ${look(state.phase)}${group.classList.contains("chosen") ? " chosen" : ""}`);
-      group.setAttribute("aria-label", `${address}, ${state.phase}`);
-      drawn.title.textContent = `${address}: ${state.phase}${state.failure ? `\n${state.failure}` : ""}`;
-      drawn.name.textContent = `${MARKS[state.phase] ?? ""} ${box.title}`;
-      drawn.agent.textContent = detail(box, state);
+      group.setAttribute("class", `node ${look(state.held ? "paused" : state.phase)}${group.classList.contains("chosen") ? " chosen" : ""}`);
+      group.setAttribute("aria-label", `${address}, ${state.held ? "paused" : state.phase}`);
+      drawn.title.textContent = visible(`${address}: ${state.phase}${state.failure ? `\n${state.failure}` : ""}`);
+      drawn.name.textContent = visible(`${state.held ? MARKS.paused : MARKS[state.phase] ?? ""} ${box.title}`);
+      drawn.agent.textContent = visible(detail(box, state));
       if (state.strip !== undefined) this.drawStrip(drawn, state.strip);
     }
   }
@@ -93,8 +95,11 @@ export class Drawing {
     this.resize();
   }
 
-  fit() {
-    this.scale = Math.min(this.element.clientWidth / (this.picture.width + 32), this.element.clientHeight / (this.picture.height + 32), 1);
+  /** The whole picture in the window; not smaller than `least`, and a small one not much larger than drawn. */
+  fit(least = 0) {
+    const { clientWidth, clientHeight } = this.element.parentElement;
+    const scale = Math.min((clientWidth - 16) / (this.picture.width + 32), (clientHeight - 16) / (this.picture.height + 32), MAX_FIT_SCALE);
+    this.scale = Math.max(scale, least);
     this.resize();
   }
 

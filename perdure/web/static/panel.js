@@ -1,7 +1,7 @@
 // The panel: one node with all that is known of it, or the rows of a map.
 
 import { get, runPath } from "./api.js";
-import { badge, duration, fill, h, spent } from "./dom.js";
+import { MARKS, badge, duration, fill, h, spent } from "./dom.js";
 
 const PAGE_ROWS = 50;
 const PHASES = ["", "failed", "timed-out", "running", "queued there", "queued here", "backoff", "asks", "waiting", "completed", "fell-back", "skipped"];
@@ -51,7 +51,7 @@ function times(node) {
 function value(title, shown) {
   if (!shown) return null;
   return h("details", { open: title === "Result" }, h("summary", {}, title), h("pre", { class: "value" }, shown.text),
-    shown.cut ? h("p", { class: "note" }, `the first of ${shown.chars.toLocaleString()} characters`) : null);
+    shown.cut ? h("p", { class: "note" }, `the first of ${shown.chars.toLocaleString("en")} characters`) : null);
 }
 
 function attempts(list) {
@@ -78,7 +78,7 @@ async function page(panel, address, where, tools) {
   const jump = h("input", { type: "number", min: 0, placeholder: "row", "aria-label": "Row number", onchange: (event) => go({ phase: "", offset: Math.max(Number(event.target.value), 0) }) });
   const lines = found.rows.map((row) => h("tr", { dataset: { row: row.row } }, h("th", { scope: "row" }, row.row), h("td", {}, badge(row.phase)),
     h("td", {}, row.seconds === null ? "" : duration(row.seconds * 1000)),
-    h("td", {}, row.nodes.map((node) => h("button", { class: "link", title: node.phase, onclick: () => tools.open(node.address) }, node.node)), row.failure ? h("small", {}, row.failure) : null)));
+    h("td", {}, row.nodes.map((node) => h("button", { class: "link", title: node.phase, onclick: () => tools.open(node.address) }, `${MARKS[node.phase] ?? "▶"} ${node.node}`)), row.failure ? h("small", {}, row.failure) : null)));
   const last = Math.max(found.total - PAGE_ROWS, 0);
   fill(panel, h("div", { class: "head" }, h("h2", {}, address), h("button", { onclick: tools.close, "aria-label": "Close" }, "×")),
     h("div", { class: "rows", dataset: { address, where: JSON.stringify(where) } }, h("p", {}, state, jump),

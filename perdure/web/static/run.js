@@ -1,8 +1,8 @@
 // One run: the graph as it executes, the panel of a node, the timeline, questions, the end.
 
 import { follow, get, post, runPath } from "./api.js";
-import { MARKS, badge, duration, fill, h, spent } from "./dom.js";
-import { Drawing } from "./drawing.js";
+import { MARKS, badge, duration, fill, h, look, spent, visible } from "./dom.js";
+import { Drawing, MIN_FIRST_SCALE } from "./drawing.js";
 import { questionForm } from "./inbox.js";
 import { showNode, showRows } from "./panel.js";
 import { rerunDialog } from "./rerun.js";
@@ -24,6 +24,7 @@ class RunPage {
     this.run = {};
     this.streams = new Map();
     this.chosen = null;
+    this.hash = "";
   }
 
   async open() {
@@ -33,14 +34,32 @@ class RunPage {
     this.below = h("section", { class: "below", hidden: true, "aria-label": "Timeline" });
     this.help = h("dialog", {}, h("h2", {}, "Keys"), h("pre", {}, KEYS), h("form", { method: "dialog" }, h("button", {}, "Close")));
     fill(this.main, this.bar, h("div", { class: "split" }, this.stage, this.panel), this.below, this.help);
-    const { picture } = await get(`${runPath(this.id, "graph")}?document=0`);
+    const { picture } = await get(`${runPath(this.id, "graph")}?document=0&started=1`);
     if (this.signal.aborted) return;
-    this.drawing = new Drawing(picture, (address) => this.choose(address));
-    fill(this.stage, this.drawing.element);
+    this.draw(picture);
+    this.drawing.fit(MIN_FIRST_SCALE);
     if (picture.total > picture.boxes.filter((box) => !box.address.includes(".")).length) this.stage.prepend(this.finder(picture));
     window.addEventListener("keydown", (event) => this.onKey(event), { signal: this.signal });
     this.watch();
     document.addEventListener("visibilitychange", () => this.watch(), { signal: this.signal });
+  }
+
+  draw(picture) {
+    this.drawing = new Drawing(picture, (address) => this.choose(address));
+    this.drawing.update(this.boxes);
+    fill(this.stage, this.drawing.element);
+  }
+
+  /** Draws the graph that people have made of it, at the same scale. */
+  async redraw(hash) {
+    this.hash = hash;
+    const { picture } = await get(`${runPath(this.id, "graph")}?document=0`);
+    if (this.signal.aborted || this.hash !== hash) return;
+    const scale = this.drawing.scale;
+    this.draw(picture);
+    this.drawing.scale = scale;
+    this.drawing.resize();
+    this.drawing.choose(this.chosen);
   }
 
   /** A hidden tab gives its connection back: a browser has six for each server. */
@@ -61,7 +80,11 @@ class RunPage {
   }
 
   update({ run, boxes, console }) {
-    if (run) this.run = run;
+    if (run) {
+      this.run = run;
+      const hash = run.changes.at(-1)?.hash ?? this.hash;
+      if (hash !== this.hash) this.redraw(hash).catch((error) => (this.note = `${error.message} ${error.hint ?? ""}`));
+    }
     if (boxes) {
       Object.assign(this.boxes, boxes);
       this.drawing.update(boxes);
@@ -76,16 +99,19 @@ class RunPage {
     const whole = (this.streams.get(path) ?? "").slice(0, offset) + text;
     this.streams.set(path, whole.slice(-MAX_STREAM_CHARS));
     const live = this.panel.querySelector(".stream");
-    if (live && live.dataset.path === path) live.textContent = this.streams.get(path);
+    if (live && live.dataset.path === path) live.textContent = visible(this.streams.get(path));
   }
 
   drawBar() {
     const { state, started, ended, counts = {}, questions = [] } = this.run;
-    const told = Object.entries(counts).map(([phase, count]) => h("span", { class: "count" }, `${MARKS[phase] ?? ""} ${count} ${phase}`));
+    const told = Object.entries(counts).filter(([phase]) => phase !== "injected").map(([phase, count]) =>
+      h("span", { class: `count ${look(phase)}` }, h("span", { class: "mark" }, MARKS[phase] ?? ""), ` ${count.toLocaleString("en")} ${phase}`));
     const open = state === "running" || state === "paused";
-    fill(this.bar, state ? badge(state) : null, started ? h("span", {}, duration((ended ?? Date.now()) - started)) : null, told,
+    fill(this.bar, state ? badge(state) : null, this.run.paused?.length && open ? badge("paused") : null,
+      started ? h("span", { class: "took" }, duration((ended ?? Date.now()) - started)) : null, told,
       spent(this.run.spent) ? h("span", { class: "count" }, spent(this.run.spent)) : null,
-      questions.length ? h("button", { onclick: () => this.choose(null) }, `${questions.length} ${questions.length > 1 ? "questions" : "question"}`) : null,
+      h("span", { class: "space" }),
+      questions.length ? h("button", { class: "primary", onclick: () => this.choose(null) }, `${questions.length} ${questions.length > 1 ? "questions" : "question"}`) : null,
       h("button", { onclick: () => this.toggleTimeline(), "aria-pressed": !this.below.hidden }, "Timeline"),
       h("button", { onclick: () => rerunDialog(this.id, this.chosen, (id) => (location.hash = `#/run/${encodeURIComponent(id)}`)) }, "Rerun…"),
       open ? h("button", { class: "danger", onclick: () => this.cancel() }, "Cancel run") : null,
@@ -101,13 +127,15 @@ class RunPage {
       problem ? h("p", { class: "error" }, `This version cannot replay the run; shown is what its events say. ${problem}`) : null,
       failure ? h("p", { class: "error" }, failure) : null, failed.length ? h("ul", {}, failed) : null,
       questions.map((question) => h("section", { class: "card" }, h("h3", {}, question.path), questionForm(this.id, question, () => {}))),
-      this.run.ended ? h("button", { onclick: () => this.showResult() }, "Show the result") : null,
+      this.run.ended ? h("button", { class: "primary", onclick: () => this.showResult() }, "Show the result") : null,
+      steering(this.run),
       this.console?.length ? [h("h3", {}, "Console"), h("pre", { class: "console" }, this.console.map((line) => `${line.address ? `${line.address}: ` : ""}${line.text}`).join("\n"))] : null);
   }
 
   async showResult() {
-    const ended = await get(runPath(this.id, "result"));
-    fill(this.panel, h("h2", {}, "Result"), badge(ended.state), h("pre", { class: "value" }, JSON.stringify(ended.results ?? {}, null, 2)),
+    const { state, results } = await get(`${runPath(this.id, "result")}?shown=1`);
+    fill(this.panel, h("h2", {}, "Result"), h("p", {}, badge(state)), results ? h("pre", { class: "value" }, results.text) : null,
+      results?.cut ? h("p", { class: "note" }, `the first of ${results.chars.toLocaleString("en")} characters; all of them: perdure result ${this.id}`) : null,
       h("button", { onclick: () => this.choose(null) }, "Back"));
   }
 
@@ -198,6 +226,16 @@ class RunPage {
     const at = found.indexOf(this.chosen);
     this.drawing.focus(found[(at + 1) % found.length]);
   }
+}
+
+/** What people have paused and changed in the run. */
+function steering({ paused = [], changes = [] }) {
+  const line = (change) => h("li", {}, h("strong", {}, change.who || "a person"), ` ${new Date(change.at).toLocaleTimeString()}`,
+    change.why ? ` · ${change.why}` : "", h("small", {}, change.what));
+  return [
+    paused.length ? h("p", {}, badge("paused"), ` ${paused.map((place) => place || "the run").join(", ")}`, h("small", {}, "No call of it starts before it is resumed.")) : null,
+    changes.length ? [h("h3", {}, `Changes (${changes.length})`), h("ol", { class: "changes" }, changes.map(line))] : null,
+  ].flat();
 }
 
 const KEYS = `arrows  follow the edges        Enter  open a node

@@ -383,10 +383,10 @@ def test_ants_come_close_to_the_shortest_tour() -> None:
             called("antTourAgent", {"town": town, "ant": ant, "step": step}, {"improve": True, "seed": 5})
             for ant in range(8)
         ]
-        found = called("antTrailAgent", {"town": town, "tours": tours, "step": step})
-        town = found["town"]
+        trail = called("antTrailAgent", {"town": town, "tours": tours, "step": step})
+        town = trail["town"]
     shortest = 50 * 2 * np.sin(np.pi / 50)
-    assert shortest - 1e-9 <= found["length"] <= 1.03 * shortest
+    assert shortest - 1e-9 <= trail["length"] <= 1.03 * shortest
 
 
 def test_routes_are_those_of_ortools() -> None:

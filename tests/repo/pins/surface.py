@@ -89,9 +89,11 @@ def _function(name: str, function: Any, prefix: str = "") -> Iterator[str]:
     """One line, or one for each parameter where that would be long."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         prefix += "async "
-    found = inspect.signature(function)
-    parameters = list(_parameters(found))
-    result = "" if found.return_annotation is found.empty else f" -> {_text(found.return_annotation)}"
+    signature = inspect.signature(function)
+    parameters = list(_parameters(signature))
+    result = (
+        "" if signature.return_annotation is signature.empty else f" -> {_text(signature.return_annotation)}"
+    )
     line = f"{prefix}{name}({', '.join(parameters)}){result}"
     if len(line) <= ONE_LINE:
         yield line
@@ -101,9 +103,9 @@ def _function(name: str, function: Any, prefix: str = "") -> Iterator[str]:
     yield f"){result}"
 
 
-def _parameters(found: inspect.Signature) -> Iterator[str]:
+def _parameters(signature: inspect.Signature) -> Iterator[str]:
     last = None
-    for item in found.parameters.values():
+    for item in signature.parameters.values():
         if item.kind is item.KEYWORD_ONLY and last not in (item.KEYWORD_ONLY, item.VAR_POSITIONAL):
             yield "*"
         if last is item.POSITIONAL_ONLY and item.kind is not last:
