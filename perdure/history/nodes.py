@@ -222,10 +222,11 @@ def _condition(one_pass: Pass, plan: ComputedPlan | None) -> tuple[str | None, V
 
 
 def _shown(one_pass: Pass) -> Iterator[str]:
-    """The nodes of a pass, without the one that holds the number of a row; the graph may have changed since."""
-    order, nodes = one_pass.run.plan.order, one_pass.nodes
-    names = (*(name for name in order if name in nodes), *(name for name in nodes if name not in order))
-    return (name for name in names if name != MAP_INDEX or one_pass.run.parent is None)
+    """The nodes of a pass, those too that its graph has no longer; not the one that holds the number of a row."""
+    plan, nodes = one_pass.run.plan, one_pass.nodes
+    removed = [name for name in nodes if name not in plan.computed and name not in plan.statics]
+    is_row = one_pass.run.parent is not None
+    return (name for name in (*plan.order, *removed) if name in nodes and not (is_row and name == MAP_INDEX))
 
 
 def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:

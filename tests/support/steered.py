@@ -24,7 +24,7 @@ DOCUMENT: dict[str, Any] = {
         "greeting": {"value": "Hi"},
         "who": {"agent": "textInputAgent", "params": {"message": "name?"}},
         "aside": {"agent": "echo", "inputs": {"pause": 0.2}},
-        "first": {"agent": "echo", "inputs": {"pause": 2, "text": ":greeting"}},
+        "first": {"agent": "echo", "inputs": {"pause": 60, "text": ":greeting"}},
         "long": {
             "agent": "outlasting",
             "placement": "local",
@@ -81,7 +81,7 @@ async def steered(client: GraphClient, name: str) -> Run:
         await run.steer(Steering(pauses=["hi"]), who="anna", why="not before I have looked")
         await run.steer(Steering(retries=["fragile"]), who="anna")
         await run.steer(Steering(skips=["extra"], values={"supplied": {"x": "set"}}), who="bob")
-        await run.patch(_changed(), who="bob", why="politer")
+        await run.patch(_changed(), running="cancel", who="bob", why="politer, and sooner")
         await begun.wait()
         together = run.answer("who", "Ada", who="carl", id="1"), run.steer(Steering(resumes=[""]), who="anna")
         await asyncio.gather(*together)
@@ -91,10 +91,10 @@ async def steered(client: GraphClient, name: str) -> Run:
 
 def _changed() -> dict[str, Any]:
     nodes = DOCUMENT["nodes"]
-    moved = {**nodes["after"], "priority": 2}
+    sooner = {**nodes["first"], "inputs": {"pause": 0.1, "text": ":greeting"}}
     return {
         **DOCUMENT,
-        "nodes": {**nodes, "hi": {**TEMPLATE, "params": {"template": "Dear ${who}"}}, "after": moved},
+        "nodes": {**nodes, "hi": {**TEMPLATE, "params": {"template": "Dear ${who}"}}, "first": sooner},
     }
 
 
