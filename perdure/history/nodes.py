@@ -222,7 +222,7 @@ def _condition(one_pass: Pass, plan: ComputedPlan | None) -> tuple[str | None, V
 
 
 def _shown(one_pass: Pass) -> Iterator[str]:
-    """The nodes of a pass, those too that its graph has no longer; not the one that holds the number of a row."""
+    """The nodes of a pass, also those that its graph has lost since; not the one with the number of a row."""
     plan, nodes = one_pass.run.plan, one_pass.nodes
     removed = [name for name in nodes if name not in plan.computed and name not in plan.statics]
     is_row = one_pass.run.parent is not None

@@ -13,10 +13,10 @@ import os
 import tempfile
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 
@@ -34,6 +34,8 @@ from tests.lineage.work import answer_to, chance_of, fails, text_of
 from tests.support.detector import failed_tasks, histories, replay_failures
 from tests.support.durable import embedded
 from tests.support.waiting import until
+
+Found = TypeVar("Found")
 
 AT_ONCE_COUNT = 6
 """Graphs that are under way at a time: most of the time they wait for the server to miss a worker."""
@@ -152,15 +154,20 @@ async def ended(run: Run) -> RunResult:
         return error.result
 
 
+async def patiently(call: Callable[[], Awaitable[Found]]) -> Found:
+    """What `call` gives, once a busy server replies."""
+    while True:
+        try:
+            return await call()
+        except ConnectionFailed:
+            await asyncio.sleep(1)
+
+
 async def asked(book: Book, count: int, run: Run) -> None:
     """Returns when the agent was asked so many times, or the run is over."""
 
     async def is_so() -> bool:
-        if len(book.calls()) >= count:
-            return True
-        with suppress(ConnectionFailed):  # a busy machine
-            return (await run.describe()).closed is not None
-        return False
+        return len(book.calls()) >= count or (await patiently(run.describe)).closed is not None
 
     await until(is_so, seconds=180)
 

@@ -18,7 +18,7 @@ from perdure.engine.steering.request import Steering
 from perdure.errors import ConnectionFailed, RunFailed, UsageError
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
-from tests.lineage.durable import Book, Site, asked, check_all, ended, stamped
+from tests.lineage.durable import Book, Site, asked, check_all, ended, patiently, stamped
 from tests.lineage.patches import Player, changed, graph_of, graphs_in
 from tests.support.graphs import every_node
 
@@ -79,7 +79,7 @@ class Patches:
                 if await self._patched(site, book, run, new, random):
                     document = new
             result = await ended(run)
-            model = await run.history()
+            model = await patiently(run.history)
             assert model.problem is None, model.problem
             assert model.graph == document
         if not any("loop" in graph for graph in graphs_in(document)):
@@ -90,7 +90,7 @@ class Patches:
         """Makes a change, and kills the worker before, in or after it; whether it was made."""
         moment = random.choice(MOMENTS) if self.kills else "never"
         delay = random.uniform(0, 0.08)
-        before = (await run.describe()).closed
+        before = (await patiently(run.describe)).closed
         if moment == "before" and before is None:
             await site.replace(book)
         change = Steering(
@@ -112,17 +112,17 @@ class Patches:
         return is_made
 
     async def _steered(self, run: Run, change: Steering) -> bool:
-        before = len((await run.history()).interventions)
+        before = len((await patiently(run.history)).interventions)
         while True:
             try:
                 await run.steer(change)
             except UsageError as error:
-                is_over = "over" in str(error) or (await run.describe()).closed is not None
+                is_over = "over" in str(error) or (await patiently(run.describe)).closed is not None
                 self.tally.over += is_over
                 self.tally.refused += not is_over
                 return False
             except (ConnectionFailed, RunFailed):  # no reply in time, or after several kills: it may be made
-                model = await run.history()
+                model = await patiently(run.history)
                 if len(model.interventions) == before:
                     if model.is_open:
                         continue
@@ -149,6 +149,9 @@ def compare(document: dict[str, Any], seed: int, result: RunResult) -> None:
 
 def main(graphs: int, seed: int, kills: bool) -> None:
     patches = Patches(kills)
-    known = asyncio.run(check_all(list(islice(lasting(seed), graphs)), patches.check))
-    print(patches.tally)
-    print(f"{known} histories replay")
+    try:
+        print(
+            f"{asyncio.run(check_all(list(islice(lasting(seed), graphs)), patches.check))} histories replay"
+        )
+    finally:
+        print(patches.tally)

@@ -16,7 +16,7 @@ from typing import Any
 
 from perdure.history.record import record_of
 from perdure.lineage.change import Change
-from tests.lineage.durable import Book, Site, asked, check_all, ended, stamped
+from tests.lineage.durable import Book, Site, asked, check_all, ended, patiently, stamped
 from tests.lineage.reruns import Tally, changed, graph_of, is_decided_by_order, kinds, play
 from tests.support.graphs import every_node
 
@@ -54,7 +54,7 @@ class Reruns:
             await self._killed(site, book, run, random)
             await ended(run)
             book.broken.unlink(missing_ok=True)
-            model, before = await run.history(), book.calls().keys()
+            model, before = await patiently(run.history), book.calls().keys()
             assert model.problem is None
             first = record_of(run.id, model.calls)
             rerun = await run.rerun(Change(graph=copy.deepcopy(new)))
@@ -80,7 +80,7 @@ class Reruns:
         with suppress(AssertionError):
             await asyncio.wait_for(asked(book, len(book.calls()) + random.randrange(3), run), 20)
         await asyncio.sleep(random.uniform(0, 0.3))
-        if (await run.describe()).closed is None:
+        if (await patiently(run.describe)).closed is None:
             self.killed += 1
         await site.replace(book)
 
@@ -91,6 +91,8 @@ def written(value: Any) -> str:
 
 def main(graphs: int, seed: int, kills: bool) -> None:
     reruns = Reruns(Tally(), kills)
-    known = asyncio.run(check_all(list(islice(comparable(seed), graphs)), reruns.check))
-    print(reruns.tally)
-    print(f"{reruns.killed} workers were killed while their run was under way; {known} histories replay")
+    try:
+        seeds = list(islice(comparable(seed), graphs))
+        print(f"{asyncio.run(check_all(seeds, reruns.check))} histories replay")
+    finally:
+        print(reruns.tally, f"{reruns.killed} workers were killed while their run was under way")
