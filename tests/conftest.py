@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 LAYERS = {
     "unit": """fuzz graph engine limits lineage memory pictures policy property protocol storage
         test_settings""",
-    "integration": """activities agents net cli conformance differential examples history monitoring replay
+    "integration": """activities agents net cli conformance differential examples gateway history monitoring
+        replay
         temporal workflows test_garbage test_runs web""",
     "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
@@ -84,7 +85,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def _layers() -> dict[str, str]:
-    """The layer of each folder, or file beside the folders."""
+    """The layer of each folder, or of a file next to the folders."""
     return {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
 

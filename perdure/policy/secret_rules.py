@@ -78,12 +78,12 @@ def _rule(reader: Reader, place: str, data: Any) -> SecretRule:
 
 
 def _places(reader: Reader, place: str, data: Mapping[str, Any], agents: frozenset[str]) -> tuple[str, ...]:
-    given, hint = data.get("to", []), "write to: [https://api.example.com/v1/]"
-    if not isinstance(given, list) or not (given or agents):
+    urls, hint = data.get("to", []), "write to: [https://api.example.com/v1/]"
+    if not isinstance(urls, list) or not (urls or agents):
         reader.wrong(inside(place, "to"), "`to` lists the URLs that the value may be sent to", hint)
         return ()
     places: list[str] = []
-    for index, url in enumerate(cast("list[Any]", given)):
+    for index, url in enumerate(cast("list[Any]", urls)):
         if isinstance(url, str) and _PLACE.fullmatch(url) and not _DOTS.search(url):
             places.append(url)
         else:

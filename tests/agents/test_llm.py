@@ -425,10 +425,10 @@ async def test_a_url_without_a_key() -> None:
 @pytest.mark.parametrize("where", ["params", "config"])
 async def test_a_url_of_the_graph_is_guarded(where: str) -> None:
     with serve(lambda _: said("x")) as server:
-        given = {where: {"baseURL": server.url, "apiKey": "k"}}
+        place = {where: {"baseURL": server.url, "apiKey": "k"}}
         with pytest.raises(FinalError, match="PERDURE_ALLOW_HOSTS"):
             await openai_chat(
-                {"prompt": "p"}, given.get("params", {}), AgentContext(config=given.get("config", {}))
+                {"prompt": "p"}, place.get("params", {}), AgentContext(config=place.get("config", {}))
             )
         assert not server.seen
 

@@ -121,13 +121,13 @@ def wait_of(command: RunAgent, opened: int) -> Wait:
     """What a call waits for that was opened at `opened`. Raises FinalError for wrong params."""
     params: Mapping[str, Value] = described(dict(command.params))
     inputs: Value = described(command.inputs)
-    given = {
+    named = {
         key: inputs[key]
         for key in ("topic", "key", "from", "for", "until")
         if is_dict(inputs) and key in inputs
     }
     is_event = command.agent == EVENT_WAIT
-    own = {key: value for key, value in given.items() if (key in ("for", "until")) != is_event}
+    own = {key: value for key, value in named.items() if (key in ("for", "until")) != is_event}
     merged = {**params, **own}
     for problem in wait_problems(command.agent, merged, command.path):
         raise FinalError(f"{problem.place}: {problem.finding}", hint=problem.hint)
