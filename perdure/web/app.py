@@ -20,7 +20,7 @@ from perdure.client import GraphClient
 from perdure.errors import NotFound, PerdureError
 from perdure.history.spent import prices_of
 from perdure.pictures.states import stylesheet
-from perdure.web import agents_api, inbox_api, openapi, rerun_api, runs_api, steering_api
+from perdure.web import agents_api, diff_api, inbox_api, openapi, rerun_api, runs_api, steering_api
 from perdure.web.answers import on_error
 from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
@@ -63,7 +63,12 @@ def application(
 
 def _routes(*, page: bool) -> list[BaseRoute]:
     unknown = Route("/{path:path}", _unknown)
-    runs = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *steering_api.STEERING_ROUTES]
+    runs = [
+        *runs_api.RUN_ROUTES,
+        *rerun_api.RERUN_ROUTES,
+        *steering_api.STEERING_ROUTES,
+        *diff_api.DIFF_ROUTES,
+    ]
     api = [*runs, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown]
     routes: list[BaseRoute] = [Mount("/api/v1", routes=api), *agents_api.AGENT_ROUTES]
     if page:

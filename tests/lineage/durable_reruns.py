@@ -77,7 +77,7 @@ class Reruns:
     async def _killed(self, site: Site, book: Book, run: Any, random: Random) -> None:
         if not self.kills:
             return
-        with suppress(AssertionError):
+        with suppress(AssertionError, TimeoutError):
             await asyncio.wait_for(asked(book, len(book.calls()) + random.randrange(3), run), 20)
         await asyncio.sleep(random.uniform(0, 0.3))
         if (await patiently(run.describe)).closed is None:

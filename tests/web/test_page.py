@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from perdure.agents.agent import agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
+from perdure.lineage.change import Change
 from perdure.web.serving import WebServer
 from perdure.worker import WorkerOptions, build_worker
 
@@ -163,3 +164,15 @@ async def test_the_dialog_shows_what_a_rerun_would_call_and_starts_it(
         await page.get_by_role("button", name="Start the rerun").click()
         await page.wait_for_url("**/#/run/page-rerun~2")
         await page.wait_for_selector(".bar .state-completed")
+        await run.rerun(Change(values={"who": {"text": "Ben"}}), id="page-rerun~3")
+        await client.get("page-rerun~3").result()
+        await page.get_by_role("button", name="Compare…").click()
+        await expect(page.locator("dialog.compare .plan p").first).to_contain_text(
+            "2 calls are equal, 2 of them"
+        )
+        await page.fill("dialog.compare input[name=second]", "page-rerun~3")
+        await page.get_by_role("button", name="Compare", exact=True).click()
+        await page.locator("dialog.compare .plan button", has_text="hi").click()
+        sides = page.locator("dialog.compare .sides pre")
+        await expect(sides).to_have_count(2)
+        assert [json.loads(text)["name"] for text in await sides.all_inner_texts()] == ["Anna", "Ben"]
