@@ -31,21 +31,21 @@ async def diff(request: Request) -> Response:
 
 def _compared(first: RunModel, second: RunModel, prices: Prices) -> dict[str, Any]:
     differences = call_differences(compared_calls(first, prices), compared_calls(second, prices))
-    different = [each for each in differences if each.kind != "equal"]
-    counts = Counter(each.kind for each in differences)
+    different = [difference for difference in differences if difference.kind != "equal"]
+    counts = Counter(difference.kind for difference in differences)
     return {
         "first": first.id,
         "second": second.id,
         "counts": counts,
-        "reused": sum(each.is_reused for each in differences if each.kind == "equal"),
+        "reused": sum(difference.is_reused for difference in differences if difference.kind == "equal"),
         "calls": [
-            {**asdict(each), "text": DIFFERENCE_TEXTS[each.kind]}
-            for each in different[:MAX_SHOWN_DIFFERENCE_COUNT]
+            {**asdict(difference), "text": DIFFERENCE_TEXTS[difference.kind]}
+            for difference in different[:MAX_SHOWN_DIFFERENCE_COUNT]
         ],
         "left_out": max(len(different) - MAX_SHOWN_DIFFERENCE_COUNT, 0),
-        "seconds": _sums([each.seconds for each in differences]),
-        "tokens": _sums([each.tokens for each in differences]),
-        "money": _sums([each.money for each in differences]),
+        "seconds": _sums([difference.seconds for difference in differences]),
+        "tokens": _sums([difference.tokens for difference in differences]),
+        "money": _sums([difference.money for difference in differences]),
     }
 
 

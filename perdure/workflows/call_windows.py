@@ -117,6 +117,6 @@ class ActivityNames:
         return f"{path}~{count + 1}" if count and self.is_patched() else path
 
     def release(self, path: str) -> None:
-        """The activity for this call is over; where there were several, their names stay taken."""
+        """The activity for this call is over; if there are several, their names stay taken."""
         if self._taken.get(path) == 1:
             del self._taken[path]

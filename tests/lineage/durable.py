@@ -35,7 +35,7 @@ from tests.support.detector import failed_tasks, histories, replay_failures
 from tests.support.durable import embedded
 from tests.support.waiting import until
 
-Found = TypeVar("Found")
+Reply = TypeVar("Reply")
 
 AT_ONCE_COUNT = 6
 """Graphs that are under way at a time: most of the time they wait for the server to miss a worker."""
@@ -154,7 +154,7 @@ async def ended(run: Run) -> RunResult:
         return error.result
 
 
-async def patiently(call: Callable[[], Awaitable[Found]]) -> Found:
+async def patiently(call: Callable[[], Awaitable[Reply]]) -> Reply:
     """What `call` gives, once a busy server replies."""
     while True:
         try:
