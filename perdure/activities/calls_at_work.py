@@ -48,7 +48,7 @@ def calls_at_work(
     """Lasts as long as calls of `run`, the id of the first run of its chain, are at work: the one at `path`.
 
     Raises ApplicationError where a process has died with it at work, unless the run `recalls` answers of an
-    earlier one: these are given all the same, as their calls must not be made again, and no agent is called.
+    earlier one: the calls of these must not be made again. No agent is called then.
     """
     if journal is None:
         yield CallsAtWork()

@@ -164,7 +164,7 @@ async def patiently(call: Callable[[], Awaitable[Reply]]) -> Reply:
 
 
 async def asked(book: Book, count: int, run: Run) -> None:
-    """Returns when the agent was asked so many times, or the run is over."""
+    """Returns when the agent was asked this many times, or the run is over."""
 
     async def is_so() -> bool:
         return len(book.calls()) >= count or (await patiently(run.describe)).closed is not None

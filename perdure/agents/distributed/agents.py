@@ -12,6 +12,9 @@ from perdure.agents.distributed.gradients import gradient, sgd_step
 from perdure.agents.distributed.members import members
 from perdure.agents.distributed.negotiating import bid, negotiate
 from perdure.agents.distributed.particles import pso_best, pso_birth, pso_move
+from perdure.agents.distributed.pipeline.examples import examples, schema, statistics, validate
+from perdure.agents.distributed.pipeline.models import judge, train, transform
+from perdure.agents.distributed.pipeline.publishing import current_model, push
 from perdure.agents.distributed.problems import critic, merge, split
 from perdure.agents.distributed.training import fed_evaluate, fed_init, fed_summary, fed_train
 
@@ -23,7 +26,9 @@ __all__ = [
     "confidence",
     "consensus_step",
     "critic",
+    "current_model",
     "dp_accountant",
+    "examples",
     "fed_average",
     "fed_evaluate",
     "fed_init",
@@ -31,17 +36,24 @@ __all__ = [
     "fed_train",
     "gossip",
     "gradient",
+    "judge",
     "members",
     "merge",
     "negotiate",
     "pso_best",
     "pso_birth",
     "pso_move",
+    "push",
     "route",
+    "schema",
     "sgd_step",
     "split",
     "spread",
     "sql",
+    "statistics",
     "stock_rule",
     "swap",
+    "train",
+    "transform",
+    "validate",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
-from perdure.engine.fuel import GRAPH_STEP_COUNT
+from perdure.engine.fuel import graph_steps
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.messages import Finish
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
-from perdure.errors import AgentError, FunctionError
+from perdure.errors import AgentError, FunctionError, QuotaExceeded
 from perdure.graph.values import UNDEFINED
 
 
@@ -37,7 +37,9 @@ class GraphLifecycle:
         if run.rule is not None and loops.is_endless(run):
             self.end(run, Outcome(failure="loop.while is not a reference, so the loop could never end"))
             return
-        self.board.fuel.left -= GRAPH_STEP_COUNT + len(run.nodes)
+        if self.rules.foresees and run.rule is not None:
+            self._foresee(run)
+        self.board.fuel.left -= graph_steps(len(run.nodes))
         try:
             self._inject(run)
             missing = loops.missing_statics(run)
@@ -53,6 +55,13 @@ class GraphLifecycle:
             self._nothing_ran(run)
         elif run.is_idle:
             self.iterate(run)
+
+    def _foresee(self, run: GraphRun) -> None:
+        """Raises QuotaExceeded for a loop that has more passes than the quotas allow."""
+        passes, limit = loops.certain_passes(run), self.board.quotas.iterations
+        if self.board.used_iterations + passes > limit:
+            raise QuotaExceeded("iterations", limit, "iterations of loops")
+        self.board.fuel.check(passes * (1 + len(run.nodes)))
 
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""
