@@ -137,8 +137,8 @@ class Look:
         await page.locator("td a", has_text=id).first.wait_for(timeout=LIMIT_MS)
         await self._check("list")
         assert (await run.describe()).closed is not None
-        found, self.complaints = self.complaints, []
-        return found
+        findings, self.complaints = self.complaints, []
+        return findings
 
     async def _check(self, where: str) -> None:
         """The page answers, is small, and has only elements of its own."""
@@ -166,9 +166,11 @@ async def looked(browser: Browser, client: GraphClient, web: WebServer, names: S
     async with build_worker(client.temporal, QUEUE, options):
         for name in names:
             began = time.monotonic()
-            found = await look.visit(client, name)
-            wrong += [f"{name}: {what}" for what in found]
-            print(f"{name:<16} {time.monotonic() - began:5.1f} s  {'; '.join(found) or 'text'}", flush=True)
+            findings = await look.visit(client, name)
+            wrong += [f"{name}: {what}" for what in findings]
+            print(
+                f"{name:<16} {time.monotonic() - began:5.1f} s  {'; '.join(findings) or 'text'}", flush=True
+            )
     await context.close()
     return wrong
 
