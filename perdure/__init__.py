@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from perdure.agents.agent import Sample as Sample
     from perdure.agents.agent import agent as agent
     from perdure.client import connect as connect
+    from perdure.engine.inbox.events import ExternalEvent as ExternalEvent
     from perdure.engine.messages import Quotas as Quotas
     from perdure.engine.messages import RunOptions as RunOptions
     from perdure.worker import serving as serving
@@ -27,6 +28,7 @@ _HOMES = {
     "agent": "perdure.agents.agent",
     "AgentContext": "perdure.agents.agent",
     "Sample": "perdure.agents.agent",
+    "ExternalEvent": "perdure.engine.inbox.events",
     "Quotas": "perdure.engine.messages",
     "RunOptions": "perdure.engine.messages",
     "connect": "perdure.client",
@@ -37,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "AgentContext",
+    "ExternalEvent",
     "Quotas",
     "RunOptions",
     "Sample",

@@ -27,6 +27,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.human_tasks import Answer
+from perdure.engine.inbox.events import EventBatch
 from perdure.errors import MalformedPayload
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
@@ -40,7 +41,7 @@ OWN_TYPES = frozenset(
     (kind.__module__, kind.__name__)
     for kind in (
         *(AgentCall, Answer, RunChanges, RunRequest, RunResult, RunStatus, StreamTail),
-        *(RunGraph, SteeringOrder, SteeringReceipt),
+        *(EventBatch, RunGraph, SteeringOrder, SteeringReceipt),
     )
 )
 """By name: Temporal's sandbox imports a module again, and the classes of that copy are ours as well."""

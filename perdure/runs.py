@@ -36,6 +36,7 @@ from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.answers import deliver
+from perdure.temporal.events import ReceivingRun
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 from perdure.temporal.steering import SteeredRun
@@ -55,7 +56,7 @@ QUERY_TIMEOUT = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Run(SteeredRun):
+class Run(SteeredRun, ReceivingRun):
     """A run, started here or elsewhere. `local` says whether its server is the embedded one."""
 
     temporal: Client

@@ -147,8 +147,8 @@ async def serve(
         stack.enter_context(watched())
         stack.push_async_callback(close_clients)
         workers = [build_worker(client, queue, options) for queue in queues]
-        if options.settings.host:
-            workers.append(presence(client, options.settings.host, options.settings.labels))
+        if host := options.settings.host:
+            workers.append(presence(client, host, options.settings.labels, options.settings.data))
         for worker in workers:
             await stack.enter_async_context(worker)
         ready()

@@ -1,6 +1,6 @@
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 LAYERS = {
     "unit": """fuzz graph engine limits lineage memory pictures policy property protocol storage
         test_settings""",
-    "integration": """activities agents net cli conformance differential examples history monitoring replay
+    "integration": """activities agents net cli conformance differential examples gateway history monitoring
+        replay
         temporal workflows test_garbage test_runs web""",
     "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
@@ -34,8 +35,17 @@ SHARED = {
 """Folders whose tests stay together. They share a server or the models; or they are about what dies and
 how soon it is back, and want no company of their kind."""
 
-FIRST = ("chaos", "e2e", "faults", "poison", "bench", "cli", "conformance", "workflows", "local", "engine")
+FIRST = ("e2e", "faults", "poison", "workflows", "chaos", "bench", "cli", "conformance", "history", "local")
 """What takes long begins first where processes share out the tests: nothing long is left for the end."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m LAYER`, or `LAYER and …`, no file is loaded that cannot have a test of this layer."""
+    layer = config.option.markexpr.partition(" and ")[0]
+    if layer not in LAYERS or not collection_path.name.startswith("test_"):
+        return None
+    default = _layers().get(_top(collection_path).removesuffix(".py"))
+    return True if default != layer and f"mark.{layer}" not in collection_path.read_text("utf-8") else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,13 +64,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks each test with its layer; what a file says of itself goes before what its folder says."""
-    layers = {name: layer for layer, names in LAYERS.items() for name in names.split()}
+    layers = _layers()
     for item in items:
         if not any(item.get_closest_marker(layer) for layer in LAYERS):
             item.add_marker(layers[_top(item.path).removesuffix(".py")])
     if hasattr(config, "workerinput"):
         turns = {name: turn for turn, name in enumerate(FIRST)}
         items.sort(key=lambda item: turns.get(_top(item.path), len(turns)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded stays: it is not searched for garbage, neither now nor after each file."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def _layers() -> dict[str, str]:
+    """The layer of each folder, or of a file next to the folders."""
+    return {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
 
 def _top(path: Path) -> str:

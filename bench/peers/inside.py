@@ -72,8 +72,8 @@ def replay(file: str, ours: bool) -> Any:
     history = WorkflowHistory.from_json("replayed", Path(file).read_text())
 
     async def work() -> int:
-        given = {"workflows": [], "plugins": [GraphPlugin()]} if ours else {"workflows": WORKFLOWS}
-        await Replayer(**given).replay_workflow(history)
+        options = {"workflows": [], "plugins": [GraphPlugin()]} if ours else {"workflows": WORKFLOWS}
+        await Replayer(**options).replay_workflow(history)
         return len(history.events)
 
     return work

@@ -24,17 +24,19 @@ from perdure.activities.notices import NoticeActivity
 from perdure.activities.records import Records
 from perdure.activities.segment import Segment
 from perdure.activities.segment_threads import SegmentThreads
+from perdure.activities.sending import send_to
 from perdure.activities.slot_shares import HandedBack, SlotShares
 from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import context_of, invoke, unlimited
+from perdure.agents.local_data import LocalDataAccess, absent
 from perdure.agents.loop_watchdog import watch_calls
 from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.outcomes import encoded, failure_of
 from perdure.engine.plan_cache import plan_of
-from perdure.errors import AgentTimeout, MalformedPayload
+from perdure.errors import AgentTimeout, FinalError, MalformedPayload
 from perdure.graph.deferred import Deferred
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
@@ -46,6 +48,7 @@ from perdure.protocol.records import to_plain
 from perdure.protocol.wire import is_plain, pack, unpack
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.hosts import hosts_with_data
 
 Result = TypeVar("Result")
 
@@ -216,9 +219,14 @@ class AgentActivities:
             if call.keyed_by_work:
                 key = work_key(call.run, call.key, call.retry, call.inputs, call.params)
             context = self._context(call, call.run, key, delivery.console.append, delivery.heartbeat)
-        if limited or call.timeout is not None:
-            return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
-        return await unlimited(agent, inputs, params, context, filters, call.path)
+        try:
+            if limited or call.timeout is not None:
+                return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
+            return await unlimited(agent, inputs, params, context, filters, call.path)
+        except FinalError as error:
+            if error is context.data.refusal:
+                raise absent(context.data.absent, await hosts_with_data(context.data.absent)) from None
+            raise
 
     async def _together(
         self, agent: Agent | None, calls: Sequence[AgentCall], delivery: Delivery
@@ -257,16 +265,21 @@ class AgentActivities:
     ) -> AgentContext:
         """What the agent of a call sees; without a `heartbeat` what it streams is dropped."""
         streaming: dict[str, Any] = (
-            {} if heartbeat is None else {"attempt": heartbeat.attempt, "emit": heartbeat.emit}
+            {}
+            if heartbeat is None
+            else {"attempt": heartbeat.attempt, "emit": heartbeat.emit, "send": send_to}
         )
+        grant = self.gate.grant(call.grant)
         return context_of(
             call,
             run=run,
             idempotency_key=key,
             settings=self.settings,
-            grant=self.gate.grant(call.grant),
+            grant=grant,
+            secrets=self.gate.secrets(call.agent, grant),
             log=log,
             local_models=self.local_models,
+            data=LocalDataAccess(self.settings.data),
             **streaming,
         )
 

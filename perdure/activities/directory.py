@@ -23,12 +23,13 @@ def registry_of(
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
     profile = None
-    if policy is not None:
+    if policy is not None and policy.grant is not None:
         profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
     return AgentRegistry(
         pure=sorted(agent.name for agent in agents if agent.pure),
-        others=sorted(agent.name for agent in agents if not agent.pure and not agent.human),
+        others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
         human=sorted(agent.name for agent in agents if agent.human),
+        waits=sorted(agent.name for agent in agents if agent.waits),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
         allowed_queues=[settings.queue, *settings.queues],
         own_queue=own_queue,

@@ -16,6 +16,7 @@ from perdure.engine.granting.authority import refusal
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import GraphError, TransientError
 from perdure.graph.values import Value
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant, meet
 from perdure.policy.parse import Policy
 from perdure.settings.policy_file import PolicyFile
@@ -46,11 +47,18 @@ class Gate:
         """What a call may do that was `granted` this. Raises TransientError as `current` does."""
         policy = self.current()
         grant = Grant() if granted is None else Grant.read(granted)
-        return grant if policy is None else meet(policy.grant, grant)
+        return grant if policy is None or policy.grant is None else meet(policy.grant, grant)
+
+    def secrets(self, agent: str, grant: Grant) -> CallSecrets:
+        """The secrets that a call of `agent` with this grant may use. Raises TransientError likewise."""
+        policy = self.current()
+        return (
+            CallSecrets(agent, policy.secrets, grant) if policy is not None and policy.secrets else NO_SECRETS
+        )
 
     def check_by(self, policy: Policy | None, agent: str, place: str) -> None:
         """The same, by a `policy` that was read before."""
-        if policy is not None:
+        if policy is not None and policy.grant is not None:
             self._check(policy.grant, agent, place, policy.profile)
 
     def _check(self, grant: Grant, agent: str, place: str, profile: str) -> None:

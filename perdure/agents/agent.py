@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
+from perdure.agents.local_data import LocalDataAccess
 from perdure.agents.type_hints import Typed, typed
+from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.graph.values import Value
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
@@ -48,6 +51,13 @@ class Emit(Protocol):
         ...
 
 
+class Send(Protocol):
+    """Sends events to the run with this id; a `sender` of "" becomes the run of the call."""
+
+    async def __call__(self, run: str, batch: EventBatch, /) -> EventReceipt:  # noqa: D102 -- as in Emit
+        ...
+
+
 async def _emit_nowhere(piece: Value, /) -> None:
     del piece
 
@@ -70,8 +80,11 @@ class AgentContext:
         None without a filter.
         `local_models` gives the base URL of the small models on this machine, starting them where
         needed; it is None where they are not installed.
+        `send` sends events to another run; it is None where runs cannot be reached.
         `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
-        or files look at it.
+        or files look at it. `secrets` are those that the call may use: `secret` gives the value of one.
+        `data` opens local data of the worker by its name, ``context.data("machines").path``; from then on
+        the call gives back only what PERDURE_DATA_EGRESS allows.
     """
 
     node: str = "node"
@@ -91,7 +104,18 @@ class AgentContext:
     emit: Emit = _emit_nowhere
     log: Callable[[str], None] = _log_nowhere
     local_models: Callable[[], Awaitable[str]] | None = None
+    send: Send | None = None
     grant: Grant = field(default_factory=Grant)
+    data: LocalDataAccess = field(default_factory=LocalDataAccess)
+    secrets: CallSecrets = field(default=NO_SECRETS, repr=False)
+
+    def secret(self, name: str) -> str:
+        """The value of a secret that the policy of the worker gives to this agent by name.
+
+        It is replaced by *** in what the agent returns, streams, logs with `log` and fails with, but not in
+        what it prints or sends. Raises NotGranted; FinalError for an unknown secret, or one without a value.
+        """
+        return self.secrets.value(name)
 
 
 NO_CONTEXT: Final = AgentContext()
@@ -103,9 +127,9 @@ class Agent:
     """A registered agent: its name, its function, and what people and tools may know of it.
 
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
-    pure agents run as local activities. A `human` agent waits for a person: its function is never
-    called by a run (perdure.engine.human_tasks). `typed` is what its type hints ask for, None where they
-    ask for nothing (perdure.agents.type_hints).
+    pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
+    time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
+    `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     """
 
     name: str
@@ -119,6 +143,7 @@ class Agent:
     samples: tuple[Sample, ...] = ()
     queue: str | None = None
     human: bool = False
+    waits: bool = False
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
 
@@ -143,6 +168,8 @@ class Agent:
         Arrays are numpy's there.
         """
         inputs, params = with_arrays(inputs), with_arrays(params)
+        if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
+            context = replace(context, data=LocalDataAccess(None))
         values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
         if len(self.arguments) < len(values):
             values = {name: values[name] for name in self.arguments}
@@ -161,13 +188,13 @@ def agent(
     samples: tuple[Sample, ...] | list[Sample] = (),
     queue: str | None = None,
     human: bool = False,
+    waits: bool = False,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`.
 
-    `description` defaults to the first line of the docstring, schemas to what the type hints of
-    `inputs`, `params` and the return value say: explicit schemas are documentation, the hints are what
-    every call is checked against. `queue` is the task queue its calls go to unless a node names another.
-    Raises TypeError for a function with other arguments, or with hints that have no schema.
+    `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
+    schemas are documentation, the hints are what every call is checked against. `queue` is the task queue of
+    its calls unless a node names another. Raises TypeError for other arguments, or hints without a schema.
     """
 
     def declare(function: Function) -> Function:
@@ -182,8 +209,8 @@ def agent(
             samples=tuple(samples),
             queue=queue,
             human=human,
+            waits=waits,
             arguments=_arguments(name, function),
-            typed=hints,
         )
         function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function
@@ -194,9 +221,10 @@ def agent(
 def _schemas(
     hints: Typed | None, inputs: Schema | None, params: Schema | None, output: Schema | None
 ) -> dict[str, Any]:
-    """The schemas that were declared, or else those of the type hints."""
+    """The type hints, and the schemas that were declared, or else those of the hints."""
     derived = hints.schema if hints is not None else _nothing
     return {
+        "typed": hints,
         "inputs": derived("inputs") if inputs is None else inputs,
         "params": derived("params") if params is None else params,
         "output": derived("return") if output is None else output,

@@ -26,6 +26,7 @@ from perdure.agents.shipped import (
     data,
     debug_agents,
     embeddings,
+    events,
     fetch,
     files,
     human_input,
@@ -39,6 +40,7 @@ from perdure.agents.shipped import (
     tokens,
     tools,
     wikipedia,
+    windows,
 )
 from perdure.errors import UsageError
 
@@ -66,6 +68,10 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     paths.path_utils,
     human_input.text_input,
     human_input.human_input,
+    events.wait,
+    events.event,
+    events.send,
+    windows.window,
     debug_agents.copy_message,
     debug_agents.copy_to_array,
     debug_agents.counting,

@@ -96,6 +96,8 @@ def placement(agent: Agent) -> str:
         return ENGINE
     if agent.human:
         return "nowhere: the run waits for a person"
+    if agent.waits:
+        return "nowhere: the run waits itself"
     return "as a local activity (pure)" if agent.pure else "as an activity"
 
 

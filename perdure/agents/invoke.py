@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, FilteredCall, through
+from perdure.agents.local_data import keeps_messages, released, without_message
 from perdure.agents.loop_watchdog import OpenCall
 from perdure.agents.threads import in_thread
+from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
-from perdure.errors import AgentError, AgentTimeout, PerdureError, SizeExceeded
+from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, SizeExceeded
 from perdure.graph.sizes import bounded
 from perdure.graph.values import Value
+from perdure.net.call_secrets import CallSecrets
 from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import AgentCall
 
 
 def context_of(call: AgentCall | RunAgent, **fields: Any) -> AgentContext:
-    """What the agent of a call sees; `known` are the fields that the call does not contain."""
+    """What the agent of a call sees; `fields` are those that the call does not contain.
+
+    What it emits and logs has no secret in it that the call uses.
+    """
+    secrets: CallSecrets | None = fields.get("secrets")
+    if secrets is not None and secrets.rules:
+        fields["log"] = _cleaned(fields["log"], secrets)
+        if "emit" in fields:
+            fields["emit"] = _cleaned(fields["emit"], secrets)
     return AgentContext(
         node=call.node,
         path=call.path,
@@ -35,6 +47,10 @@ def context_of(call: AgentCall | RunAgent, **fields: Any) -> AgentContext:
         filter_params=call.filter_params,
         **fields,
     )
+
+
+def _cleaned(show: Callable[[Value], Any], secrets: CallSecrets) -> Callable[[Value], Any]:
+    return lambda value: show(secrets.cleaned(value))
 
 
 async def invoke(
@@ -82,11 +98,13 @@ async def unlimited(
         with OpenCall(context.agent, path or context.path, None if agent is None else agent.code):
             if filters or agent is None:
                 call = FilteredCall(agent=agent, inputs=inputs, params=params, context=context)
-                return await _filtered(call, filters)
-            return await _call(agent, inputs, params, context, path)
-    except PerdureError:
-        raise
-    except (Exception, SystemExit) as error:  # an agent that exits is not to take the worker along
+                return context.secrets.cleaned(await _filtered(call, filters))
+            return context.secrets.cleaned(await _call(agent, inputs, params, context, path))
+    except (Exception, SystemExit) as error:
+        if context.secrets.are_used:  # the causes of the failure hold the value as well
+            raise context.secrets.cleaned_error(as_agent_error(error)) from None
+        if isinstance(error, PerdureError):
+            raise  # an agent that exits is not to take the worker along
         raise as_agent_error(error) from error
 
 
@@ -103,12 +121,51 @@ async def _last(call: FilteredCall) -> Value:
 async def _call(
     agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None = None
 ) -> Value:
+    if not agent.sees_context or not context.data.known:
+        return await _plain_call(agent, inputs, params, context, path)
+    access, rule = context.data, context.settings.data_egress
+    try:
+        value = await _plain_call(agent, inputs, params, _quiet(context), path)
+    except (Exception, SystemExit) as error:
+        if error is access.refusal or not keeps_messages(access, rule):
+            raise
+        raise without_message(error, access) from None
+    return released(agent.name, value, access, rule)
+
+
+async def _plain_call(
+    agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None
+) -> Value:
     if agent.is_async or agent.pure:
         result = agent.call(inputs, params, context)
     else:
         name = f"agent {agent.name} ({path or context.path})"
         result = await in_thread(name, agent.call, inputs, params, context)
     return normal(agent.name, await result if inspect.isawaitable(result) else result)
+
+
+def _quiet(context: AgentContext) -> AgentContext:
+    """The context whose stream and console end, and that sends no events, once the call has opened data."""
+    access, rule, emit, log = context.data, context.settings.data_egress, context.emit, context.log
+    send = context.send
+
+    async def emit_or_keep(piece: Value, /) -> None:
+        if not keeps_messages(access, rule):
+            await emit(piece)
+
+    def log_or_keep(line: str, /) -> None:
+        if not keeps_messages(access, rule):
+            log(line)
+
+    async def send_or_refuse(run: str, batch: EventBatch, /) -> EventReceipt:
+        if send is None or keeps_messages(access, rule):
+            raise FinalError(
+                "a call that has opened local data sends no events", hint="let another node send them"
+            )
+        return await send(run, batch)
+
+    sending = None if send is None else send_or_refuse
+    return replace(context, emit=emit_or_keep, log=log_or_keep, send=sending)
 
 
 def normal(agent: str, result: Any) -> Value:

@@ -20,11 +20,11 @@ from perdure.graph.human_input import (
     DEFAULT_CHANNEL,
     HUMAN_INPUT,
     channels_of,
-    duration_ms,
     form_of,
     human_input_problems,
 )
 from perdure.graph.javascript import parse, to_string
+from perdure.graph.params.durations import duration_ms
 from perdure.graph.sizes import size_of
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, is_dict, is_number, js_truthy

@@ -8,6 +8,7 @@ from typing import Final
 
 from perdure.errors import Problem
 from perdure.graph.forms import form_problems
+from perdure.graph.params.durations import DURATION_HINT, duration_ms
 from perdure.graph.values import Value, is_dict, is_list, is_number, js_truthy
 
 HUMAN_INPUT: Final = "humanInputAgent"
@@ -35,20 +36,6 @@ HUMAN_INPUT_PARAMS: Final = (
     *("message", "role", "required", "schema", "choices", "prefill", "who"),
     *("quorum", "remind", "escalate", "timeout", "notify"),
 )
-
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d)")
-_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION_HINT = "give a time such as 30s, 10m, 1h or 3d, or a number of milliseconds"
-
-
-def duration_ms(value: Value) -> float | None:
-    """The milliseconds of a time such as ``1h`` or ``500``; None for one that is not a time above 0."""
-    if is_number(value):
-        return value if 0 < value < 1e15 else None
-    matched = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if matched is None:
-        return None
-    return float(matched[1]) * _UNIT_MS[matched[2]] or None
 
 
 def form_of(params: Mapping[str, Value]) -> Value:
@@ -158,7 +145,7 @@ def _time_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]
         is_list(remind) and len(remind) <= MAX_REMINDER_COUNT and all(map(duration_ms, remind))
     ):
         finding = f"remind is a list of at most {MAX_REMINDER_COUNT} times after the question was asked"
-        yield Problem("human-input", f"{place}.remind", finding, _DURATION_HINT)
+        yield Problem("human-input", f"{place}.remind", finding, DURATION_HINT)
     for key, others in (("escalate", {"who", "notify"}), ("timeout", {"result"})):
         value = params.get(key)
         if value is None:
@@ -168,7 +155,7 @@ def _time_problems(params: Mapping[str, Value], place: str) -> Iterator[Problem]
             yield Problem("human-input", f"{place}.{key}", finding)
         elif duration_ms(value.get("after")) is None:
             finding = "after is a time after the question was asked"
-            yield Problem("human-input", f"{place}.{key}.after", finding, _DURATION_HINT)
+            yield Problem("human-input", f"{place}.{key}.after", finding, DURATION_HINT)
         elif key == "escalate" and not (_is_names(value.get("who")) and js_truthy(value.get("who"))):
             finding = "escalate names the people or groups that are asked then"
             yield Problem("human-input", f"{place}.escalate.who", finding, 'who: ["group:leads"]')

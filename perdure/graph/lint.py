@@ -20,7 +20,11 @@ _EMBEDDED: Final = re.compile(r"(?<![\w:$\\{/])(:([A-Za-z_]\w*)(?:\.\$?\w+)*)")
 _KEY_NAMES: Final = frozenset(
     {"apikey", "authorization", "password", "secret", "clientsecret", "accesstoken", "authtoken", "xapikey"}
 )
-_KEY_TEXT: Final = re.compile(r"(sk-|ghp_|gho_|xox[bp]-|AKIA|AIza)[\w-]{8,}|(Bearer|Basic) \S{8,}")
+_KEY_TEXT: Final = re.compile(
+    r"(sk-|gh[opsu]_|github_pat_|glpat-|gsk_|hf_|xox[abp]-|AKIA|AIza)[\w-]{8,}|(Bearer|Basic) \S{8,}"
+    r"|eyJ[\w-]{8,}\.eyJ|-----BEGIN [A-Z ]*PRIVATE KEY|https?://[^\s/:@]+:[^\s/@]+@"
+)
+_SECRET_NAME: Final = re.compile(r"([A-Za-z]+ )?secret:[A-Za-z_]")
 _SECRET_MIN_CHARACTERS: Final = 8
 """A shorter string under the name of a key is a placeholder."""
 
@@ -82,12 +86,12 @@ def _without_placeholders(text: str) -> str:
 def _literal_keys(place: str, node: dict[str, Value]) -> Iterator[Problem]:
     for part in ("value", "inputs", "params", "filterParams", "defaultValue"):
         for where, name, text in _strings(f"{place}.{part}", part, node.get(part)):
-            if parse_reference(text) is not None or "${" in text:
+            if parse_reference(text) is not None or "${" in text or _SECRET_NAME.match(text):
                 continue
             named = re.sub(r"[-_]", "", name).lower() in _KEY_NAMES and len(text) >= _SECRET_MIN_CHARACTERS
             if (named and " " not in text) or _KEY_TEXT.match(text):
                 finding = "this looks like a key; every history of a run will hold it"
-                hint = "remove it and set the agent's environment variable on the worker"
+                hint = "write secret:NAME, and list NAME under `secrets` in the policy of the worker"
                 yield Problem("literal-key", where, finding, hint)
 
 

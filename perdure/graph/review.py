@@ -12,6 +12,7 @@ from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.human_input import human_node_problems
 from perdure.graph.lint import warnings
 from perdure.graph.nested import every_node, nested_problems
+from perdure.graph.params.waiting import wait_node_problems
 from perdure.graph.perdure_keys import needs_problems
 from perdure.graph.text.document import Document, Spot
 from perdure.graph.values import Value
@@ -57,6 +58,7 @@ def review(
         data=data,
         problems=tuple(problem for problem in findings if problem not in mild)
         + placed(human_node_problems(every_node(data)))
+        + placed(wait_node_problems(every_node(data)))
         + placed(needs_problems([("", data), *_inner_graphs(data)])),
         nested=placed(nested_problems(data, agents, names)),
         warnings=mild + placed(warnings(document.data, queues)),

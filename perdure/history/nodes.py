@@ -134,6 +134,8 @@ class NodeBuilder:
             return None if plan is None or node.nested is None else "engine"
         if command.agent in self.placement.human:
             return "person"
+        if command.agent in self.placement.waits:
+            return "event"
         if self.placement.is_pure(command):
             return "segment"
         return "local activity" if self.placement.is_local(command) else "activity"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perdure.agents.agent import Agent
+from perdure.agents.agent import Agent, Send
 from perdure.agents.filters import AgentFilter
 from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
 from perdure.engine.state import Observer
 from perdure.lineage.recall import Recall
 from perdure.memory.human_tasks import Ask
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
+from perdure.policy.grant import Grant
 from perdure.protocol.journal import RunJournal
 from perdure.settings import Settings
 from perdure.settings.policy_file import PolicyFile
@@ -25,7 +27,7 @@ class MemoryEnvironment:
     state, `ask` answers the nodes that wait for a person (without it they fail), `filters` wrap
     the agents, `local_models` returns the base URL of models on this machine, and `stream` receives
     what agents stream, with the number of the attempt. `journal` hears of what happens, and `recall` answers
-    calls from the record of another run.
+    calls from the record of another run. `send` sends events to other runs (perdure.memory.post).
     """
 
     settings: Settings = field(default_factory=Settings.from_env)
@@ -37,6 +39,7 @@ class MemoryEnvironment:
     stream: Callable[[RunAgent, int, str], Awaitable[None]] | None = None
     journal: RunJournal | None = None
     recall: Recall | None = None
+    send: Send | None = None
 
     def authority(self, agents: Mapping[str, Agent]) -> Authority:
         """What a run with these agents may do, by the policy that the settings name.
@@ -51,3 +54,8 @@ class MemoryEnvironment:
             queue=self.settings.queue,
             counts=True,
         )
+
+    def secrets(self, agent: str, grant: Grant) -> CallSecrets:
+        """The secrets that a call of `agent` with this grant may use."""
+        policy = PolicyFile(self.settings.policy).current()
+        return NO_SECRETS if policy is None else CallSecrets(agent, policy.secrets, grant)

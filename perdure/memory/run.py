@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from perdure.agents.catalog import Agents
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.inbox.events import EventBatch, EventReceipt, ExternalEvent
 from perdure.engine.messages import RunAgent, RunOptions
 from perdure.engine.state import GraphRun
-from perdure.errors import RunCancelled, RunFailed
+from perdure.errors import RunCancelled, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.shell import memory_shell
@@ -43,9 +44,10 @@ class MemoryRun:
         options: RunOptions | None = None,
         environment: MemoryEnvironment | None = None,
         name: str = "graph",
+        id: str = "memory",
         answers: bool = True,
     ) -> None:
-        self.id = "memory"
+        self.id = id
         self._outside = environment or MemoryEnvironment()
         self._progress = RunProgress(
             name,
@@ -70,7 +72,7 @@ class MemoryRun:
 
     async def status(self, console_from: int = 0) -> RunStatus:
         """What its nodes do, what it asks, and its console from a line on."""
-        questions = self._shell.human_tasks.questions
+        questions = self._shell.waits.human_tasks.questions
         return self._progress.status(
             self._shell.scheduler, console_from, questions.prompts(), questions.early()
         )
@@ -96,11 +98,17 @@ class MemoryRun:
 
     async def questions(self) -> tuple[HumanPrompt, ...]:
         """What people are asked now."""
-        return tuple(self._shell.human_tasks.questions.prompts())
+        return tuple(self._shell.waits.human_tasks.questions.prompts())
 
     async def answer(self, path: str, value: Value, *, who: str = "", id: str = "") -> Receipt:
         """Answers the question at `path`, or the only one of a node with this id. Raises UsageError."""
-        return self._shell.human_tasks.answer(Answer(path=path, value=value, who=who, id=id))
+        return self._shell.waits.human_tasks.answer(Answer(path=path, value=value, who=who, id=id))
+
+    async def send(self, *events: ExternalEvent) -> EventReceipt:
+        """Sends events to its nodes. Raises UsageError, TransientError."""
+        if self._closed is not None:
+            raise UsageError(f"run {self.id!r} has ended")
+        return self._shell.waits.events.take(EventBatch(events=events))
 
     async def stream(self, interval: float = 0.15, *, from_now: bool = False) -> AsyncIterator[StreamPiece]:
         """What agents stream from now on, as it comes, until the run ends."""

@@ -18,9 +18,9 @@ from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import close_clients, context_of, invoke, normal
+from perdure.agents.local_data import LocalDataAccess
 from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.engine.human_paths import may_ask
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -46,7 +46,7 @@ from perdure.errors import EngineError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.memory.environment import MemoryEnvironment
-from perdure.memory.human_tasks import MemoryHumanTasks
+from perdure.memory.waits import MemoryWaits
 from perdure.policy.grant import Grant
 from perdure.protocol.failures import FailureLog
 from perdure.protocol.idempotency import work_key
@@ -65,7 +65,7 @@ def memory_shell(
 ) -> MemoryShell:
     """The shell for one run. `agents` are added to those shipped; `inputs` go into static nodes.
 
-    With `answers`, nodes that wait for a person wait for `MemoryShell.human_tasks.answer`.
+    With `answers`, nodes that wait for a person wait for `MemoryShell.waits.human_tasks.answer`.
 
     Raises GraphError for a graph or a policy that is wrong, UsageError for an input that fits no node.
     """
@@ -111,10 +111,11 @@ class MemoryShell:
     _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
-    human_tasks: MemoryHumanTasks = field(init=False)
+    waits: MemoryWaits = field(init=False)
 
     def __post_init__(self) -> None:
-        self.human_tasks = MemoryHumanTasks(self.environment.ask, self._arrive, self._is_never_asked)
+        asks = self.environment.ask, self.answers
+        self.waits = MemoryWaits(self.scheduler, self.agents, *asks, self._arrive)
 
     async def run(self) -> RunResult:
         """Runs to the end. Raises RunFailed when a node failed."""
@@ -131,7 +132,7 @@ class MemoryShell:
         finally:
             for task in self._open.values():
                 task.cancel()
-            self.human_tasks.end()
+            self.waits.end()
             await close_clients()
         return self._result(self._finish)
 
@@ -140,7 +141,7 @@ class MemoryShell:
         self._arrive(Abort())
 
     def _cancel(self, call: int) -> None:
-        self.human_tasks.close(call)
+        self.waits.close(call)
         if self.environment.recall is not None:
             self.environment.recall.release(call)
         if (task := self._open.pop(call, None)) is not None:
@@ -152,10 +153,6 @@ class MemoryShell:
             self._has_events.clear()
             await self._has_events.wait()
         return event
-
-    def _is_never_asked(self, path: str) -> bool:
-        human = {name for name, agent in self.agents.items() if agent.human}
-        return self._finish is not None or not may_ask(self.scheduler.root, human, path)
 
     def _arrive(self, event: Event) -> None:
         self._turns.arrive(event)
@@ -185,11 +182,10 @@ class MemoryShell:
         agent = self.agents.get(command.agent)
         if self._is_recalled(agent, command):
             return
-        asks = agent is not None and agent.human  # no worker is called: filters see as much as they do there
-        if asks and (self.answers or self.environment.ask is not None):
-            self.human_tasks.ask(command)
+        if self.waits.open(agent, command):
             return
-        filters_here = () if asks else self.environment.filters
+        is_human = agent is not None and agent.human  # no worker is called, so no filter sees it there
+        filters_here = () if is_human else self.environment.filters
         filters = applying(filters_here, command.agent, command.node) if filters_here else ()
         if agent is None and not filters:  # bypassAgentIds allows it, and no one could answer
             self._turns.expect(command.call, AgentCompleted(command.call, None))
@@ -269,6 +265,7 @@ class MemoryShell:
     def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
         stream = self.environment.stream
         streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
+        grant = Grant() if command.grant is None else Grant.read(command.grant)
         key = work_key("memory", command.key, command.retry, command.inputs, command.params)
         return context_of(
             command,
@@ -276,9 +273,12 @@ class MemoryShell:
             attempt=attempt,
             idempotency_key=key,
             settings=self.environment.settings,
-            grant=Grant() if command.grant is None else Grant.read(command.grant),
+            grant=grant,
+            secrets=self.environment.secrets(command.agent, grant),
             log=self.environment.console,
             local_models=self.environment.local_models,
+            data=LocalDataAccess(self.environment.settings.data),
+            send=self.environment.send,
             **streams,
         )
 

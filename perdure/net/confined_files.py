@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,6 +56,19 @@ def check_grant(grant: Grant, kind: str, parts: list[str]) -> None:
     clause = grant.path_refusal(kind, parts)
     if clause is not None:
         raise not_granted(kind, "/".join(parts), clause)
+
+
+def check_apart(root: Path, parts: list[str], data: Mapping[str, Path]) -> None:
+    """Raises FinalError for a path below `root` in local data of the worker, which agents open by name only.
+
+    Links below the root need no look: they are never followed.
+    """
+    for name, place in data.items():
+        if Path(os.path.realpath(root), *parts).is_relative_to(os.path.realpath(place)):
+            raise FinalError(
+                f"{_shown('/'.join(parts))} is local data of this worker, {name!r}",
+                hint="an agent of the worker opens it with context.data, and gives back what may leave",
+            )
 
 
 def read(root: Path, path: str, parts: list[str], limit: int) -> bytes:

@@ -21,6 +21,7 @@ import httpx2
 
 from perdure.engine.granting.authority import not_granted
 from perdure.errors import AgentError, FinalError, TransientError
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.net.name_lookup import LOOKUP_TIMEOUT_S, look_up
 from perdure.net.response_head import trace
 from perdure.policy.grant import Grant
@@ -220,12 +221,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     TLS still names and verifies the host of the URL. With `keep_alive` connections are kept for
     later requests, which is only right where all go to one host. With `largest` (bytes) longer
-    answers are cut off with an AgentError, and compressed ones refused.
+    answers are cut off with an AgentError, and compressed ones refused. Headers that name `secrets` get them.
     """
 
-    def __init__(self, guard: Guard, *, keep_alive: bool = False, largest: int = 0) -> None:
-        self._guard = guard
-        self._largest = largest
+    def __init__(
+        self, guard: Guard, *, keep_alive: bool = False, largest: int = 0, secrets: CallSecrets = NO_SECRETS
+    ) -> None:
+        self._guard, self._largest, self._secrets = guard, largest, secrets
         limits = httpx2.Limits(max_keepalive_connections=20 if keep_alive else 0)
         self._inner = httpx2.AsyncHTTPTransport(verify=_certificates(), trust_env=False, limits=limits)
 
@@ -234,13 +236,15 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         url = self._guard.check(request.url)
         host, port = _host(url), url.port or PORTS[url.scheme]
         addresses = await self._guard.addresses(host, port)
+        path = url.raw_path.decode().partition("?")[0]
+        headers = self._secrets.filled(request.headers, url.scheme, host, port, path)
         extensions = {**request.extensions, "trace": trace}
         extensions |= {} if addresses == [host] else {"sni_hostname": host}
         for count, address in enumerate(addresses, 1):
             sent = httpx2.Request(
                 request.method,
                 url.copy_with(host=address),
-                headers=request.headers,
+                headers=headers,
                 stream=request.stream,
                 extensions=extensions,
             )

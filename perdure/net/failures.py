@@ -106,6 +106,14 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return kept[:MAX_SERVICE_MESSAGE_CHARS] + "…"
 
 
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """All of `text`, without `secrets` in any of these forms."""
+    forms = {form for secret in secrets if len(secret) >= MIN_SECRET_CHARS for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = _without(text, form)
+    return text
+
+
 def _without(text: str, form: str) -> str:
     if len(form) < MIN_CASELESS_CHARS:
         return text.replace(form, "***")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import httpx2
 
 from perdure.errors import AgentError, FinalError, TransientError
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.net.egress import Guard, GuardedTransport
 from perdure.net.failures import of_transport
 from perdure.version import VERSION
@@ -94,8 +95,12 @@ class Reply:
         return self.body.decode("utf-8-sig", "replace")
 
 
-async def send(request: Request, guard: Guard, bounds: Bounds | None = None) -> Reply:
+async def send(
+    request: Request, guard: Guard, bounds: Bounds | None = None, secrets: CallSecrets = NO_SECRETS
+) -> Reply:
     """Sends `request` where `guard` lets it, follows redirects under the same guard.
+
+    Headers that name `secrets` get them at each request, if its URL is one that they are for.
 
     Raises FinalError for what may not be sent, TransientError for a network that fails or a deadline
     that passes, AgentError for an answer that is beyond the bounds or not HTTP. Statuses are the caller's
@@ -105,7 +110,7 @@ async def send(request: Request, guard: Guard, bounds: Bounds | None = None) -> 
     _check_headers(request.headers)
     try:
         async with asyncio.timeout(bounds.total):
-            return await _follow(request, guard, bounds)
+            return await _follow(request, guard, bounds, secrets)
     except TimeoutError:
         raise TransientError(f"{_site(request.url)}: no whole answer within {bounds.total:g} s") from None
     except httpx2.TimeoutException as error:
@@ -141,9 +146,9 @@ def _site(url: str) -> str:
     return str(parsed.copy_with(raw_path=b"/", fragment=None, userinfo=b""))
 
 
-async def _follow(request: Request, guard: Guard, bounds: Bounds) -> Reply:
+async def _follow(request: Request, guard: Guard, bounds: Bounds, secrets: CallSecrets) -> Reply:
     for _ in range(bounds.redirects + 1):
-        target, reply = await _once(request, guard, bounds)
+        target, reply = await _once(request, guard, bounds, secrets)
         if target is None:
             return reply
         request = _redirected(request, target, reply.status)
@@ -167,7 +172,9 @@ def _origin(url: str) -> tuple[str, bytes, int | None]:
     return parsed.scheme, parsed.raw_host.lower(), parsed.port
 
 
-async def _once(request: Request, guard: Guard, bounds: Bounds) -> tuple[str | None, Reply]:
+async def _once(
+    request: Request, guard: Guard, bounds: Bounds, secrets: CallSecrets
+) -> tuple[str | None, Reply]:
     """One exchange: where it redirects to, if it does, and the answer."""
     timeout = httpx2.Timeout(bounds.read, connect=bounds.connect)
     headers = {
@@ -177,8 +184,9 @@ async def _once(request: Request, guard: Guard, bounds: Bounds) -> tuple[str | N
         "Accept-Encoding": "gzip",
     }
     url = guard.check(request.url)
+    transport = GuardedTransport(guard, secrets=secrets)
     async with (
-        httpx2.AsyncClient(transport=GuardedTransport(guard), trust_env=False, timeout=timeout) as client,
+        httpx2.AsyncClient(transport=transport, trust_env=False, timeout=timeout) as client,
         client.stream(request.method, url, headers=headers, content=request.body) as answer,
     ):
         target = answer.headers.get("location") if answer.status_code in _REDIRECTS else None

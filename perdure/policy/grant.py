@@ -44,8 +44,8 @@ _FREE: Final[Clauses] = frozenset()
 class Grant:
     """The clauses for each kind: `agents` that may be called, task `queues` that nodes may name besides the
     run's own, what data may choose (`dynamic`: AGENT, GRAPH), `hosts` that agents may reach ("*.example.com"
-    for all below one), and folders of the worker's folder for files that they may read and write ("." for
-    all of it).
+    for all below one), folders of the worker's folder for files that they may read and write ("." for
+    all of it), and `secrets` that they may send.
 
     Without arguments it allows everything.
     """
@@ -56,6 +56,7 @@ class Grant:
     hosts: Clauses = _FREE
     reads: Clauses = _FREE
     writes: Clauses = _FREE
+    secrets: Clauses = _FREE
 
     @classmethod
     def of(cls, *names: Iterable[str], **more: Iterable[str]) -> Grant:

@@ -44,10 +44,10 @@ class FilterScope:
 class AgentRegistry:
     """The agents that the worker of a run knows, as the activity DIRECTORY lists them.
 
-    `human` agents wait for a person; `queues` maps agents to the task queue that they are declared with;
-    `allowed_queues` are those that nodes may name in addition to these, "*" for any, "@*" for those of all
-    hosts; None, of workers of
-    earlier versions, allows any.
+    `human` agents wait for a person, and those that `waits` lists for events or a time, without a worker:
+    runs that began under an older version have none; `queues` maps agents to the task queue that they are
+    declared with; `allowed_queues` are those that nodes may name in addition to these, "*" for any, "@*" for
+    those of all hosts; None, of workers of earlier versions, allows any.
     `local_activities` is the setting, `store` says whether there is one; `filters` are the fields of
     a FilterScope each. `first` is what the pure agents at the beginning of the run returned: the fields of
     a SegmentResult, None if they have to be called. `event_steps` is the fuel of an event of the run
@@ -90,10 +90,11 @@ class AgentRegistry:
     quorums: bool = False
     grants: bool = False
     profile: Mapping[str, Value] | None = None
+    waits: Sequence[str] = ()
 
     def names(self) -> list[str]:
         """All agents of the worker."""
-        return [*self.pure, *self.others, *self.human]
+        return [*self.pure, *self.others, *self.human, *self.waits]
 
 
 def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> AgentRegistry:
@@ -131,6 +132,7 @@ class Placement:
     ) -> None:
         self.names = frozenset(directory.names())
         self.human = frozenset(directory.human)
+        self.waits = frozenset(directory.waits)
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
         self.keys_by_work = directory.keys_by_work

@@ -8,6 +8,8 @@ from typing import Final
 
 MAX_CONSOLE_LINE_CHARS: Final = 8_000
 """Characters of a console line."""
+LOCAL_MODEL_NOTICE: Final = "no API key"
+"""How the line begins that says that a local model answers; `perdure status` shows this line."""
 
 
 def newest(lines: Sequence[str], count: int, size: int) -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any, Final, TypeAlias
 
 from perdure.engine.board import ROOT_RUN_ID
 from perdure.engine.closed_questions import Closed, Receipt
+from perdure.engine.inbox.events import ExternalEvent
 from perdure.errors import MalformedPayload
-from perdure.graph.values import Value
+from perdure.graph.values import Value, is_list
 from perdure.protocol.shapes import check_fields
 
 _BITS: Final = re.compile(r"([0-9a-f]{2})*")
@@ -31,6 +32,7 @@ class _State:
     began: int
     bytes: float
     people: _Object = field(default_factory=dict[str, Value])
+    events: _Object = field(default_factory=dict[str, Value])
     interventions: Sequence[_Object] = ()
     recalled: str = ""
     granted: _Object = field(default_factory=dict[str, Value])
@@ -52,6 +54,13 @@ class _People:
     open: Sequence[tuple[int, int, Sequence[Value], Sequence[Value], int, bool]] = ()
     early: Sequence[tuple[str, Value, str, str, int]] = ()
     audience: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Events:
+    open: Sequence[Sequence[Value]] = ()
+    early: Sequence[Sequence[Value]] = ()
+    ids: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +164,22 @@ def check_state(state: Any) -> None:
             check_fields(kind, dict(zip(names, row[1:], strict=False)), "state.people.")
             if not (row and isinstance(row[0], str)):
                 raise MalformedPayload("state.people: a row does not begin with a name")
+    _check_events(state.get("events", {}))
     _check_snapshot(state["scheduler"])
+
+
+def _check_events(events: _Object) -> None:
+    check_fields(_Events, events, "state.events.")
+    rows = [row[1:] for row in events.get("early", ())]
+    for wait in events.get("open", ()):
+        if len(wait) < 3 or not all(isinstance(number, int | float) for number in wait[:3]):
+            raise MalformedPayload("state.events: a wait does not begin with its call and its times")
+        rows += wait[3:]
+    names = [item.name for item in fields(ExternalEvent)]
+    for row in rows:
+        if not is_list(row) or len(row) != len(names):
+            raise MalformedPayload("state.events: an event has other fields")
+        check_fields(ExternalEvent, dict(zip(names, row, strict=True)), "state.events.")
 
 
 def _check_snapshot(data: _Object) -> None:

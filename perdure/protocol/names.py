@@ -53,6 +53,9 @@ GRAPH_ATTRIBUTE: Final = "PerdureGraph"
 ASKS_ATTRIBUTE: Final = "PerdureAsks"
 """The search attribute that lists who is asked by a run's open questions."""
 
+EVENT_UPDATE: Final = "event"
+"""The update that brings events to a run."""
+
 ANSWER_SIGNAL: Final = "perdure.answer"
 """The signal that holds an answer, for runs that no worker serves at the moment."""
 

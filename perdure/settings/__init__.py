@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from perdure.errors import UsageError
+from perdure.settings.data_egress import DataEgress
 from perdure.settings.variables import VARIABLES
 
 
@@ -27,13 +28,15 @@ class Settings:
 
     Without a `store`, the embedded server has one in `home`, and other servers have none. `keys` maps a
     provider ("openai", "anthropic", "gemini", "groq") to its API key, `base_urls` to its base URL. `notify`
-    maps channels for notices of questions to their addresses. With a `deployment` and a `build_id`, runs
-    stay with the build that began them.
+    maps channels for notices of questions to their addresses, `data` names of local data to their places.
+    With a `deployment` and a `build_id`, runs stay with the build that began them.
     """
 
     home: Path = field(default_factory=_default_home)
     file_root: Path = field(default_factory=Path.cwd)
     file_writes: bool = False
+    data: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    data_egress: DataEgress = field(default_factory=DataEgress)
     allow_hosts: tuple[str, ...] = ()
     queue: str = "perdure"
     queues: tuple[str, ...] = ()

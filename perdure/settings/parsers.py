@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +18,7 @@ SECRET_PREFIX: Final = "whsec_"
 MIN_SECRET_BYTES: Final = 16
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_DATA_HINT = "write machines=/srv/machines, a name and a path"
 _ADDRESSES = re.compile(r"mailto:[^@\s,<>]+@[^@\s,<>]+(,[^@\s,<>]+@[^@\s,<>]+)*")
 
 
@@ -167,3 +169,23 @@ def host_name(name: str, text: str) -> str:
 def labels(name: str, text: str) -> tuple[str, ...]:
     """Labels of a host. Raises UsageError for one that is not a name."""
     return tuple(host_name(name, word) for word in text.split())
+
+
+def local_data(name: str, text: str) -> dict[str, Path]:
+    """Files and folders by the names under which agents open them. Raises UsageError.
+
+    A path with a space is in quotes, as for a shell.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}", hint=_DATA_HINT, variable=name) from None
+    return dict(named_path(name, word) for word in words)
+
+
+def named_path(name: str, word: str) -> tuple[str, Path]:
+    """The name and the path of ``NAME=PATH``. Raises UsageError."""
+    data, equals, path = word.partition("=")
+    if not equals or not path or not _NAME.fullmatch(data):
+        raise UsageError(f"{name}: {word!r} is not NAME=PATH", hint=_DATA_HINT, variable=name)
+    return data, Path(path).absolute()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from perdure.settings.data_egress import data_egress
 from perdure.settings.parsers import (
     channels,
     count,
@@ -15,6 +16,7 @@ from perdure.settings.parsers import (
     host_name,
     is_on,
     labels,
+    local_data,
     page_url,
     port,
     seconds,
@@ -70,6 +72,12 @@ VARIABLES: Final = (
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",
          "the only folder that file agents may touch"),
     _own("PERDURE_FILE_WRITES", is_on, "`0`", "`1` lets file agents write there"),
+    _own("PERDURE_DATA", local_data, "none",
+         "data of a worker that agents open by name, such as `machines=/srv/machines`; `--data` of `perdure "
+         "worker` and `run`"),
+    _own("PERDURE_DATA_EGRESS", data_egress, "`metrics tensors`",
+         "what calls that have opened such data may give back: `metrics`, `tensors`, `text`, `rows`, and "
+         "limits such as `bytes=1000000 values=50 rows=20`"),
     _own("PERDURE_ALLOW_HOSTS", words, "none",
          "hosts that graphs may reach although they are not public, such as `localhost:8080 10.0.0.7`"),
     _own("PERDURE_LOCAL_ACTIVITIES", is_on, "`1`",

@@ -9,6 +9,8 @@ event in its history.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +18,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from perdure.errors import ConnectionFailed
 from perdure.temporal.queues import workers
 
 PRESENCE_QUEUE: Final = "perdure.hosts"
@@ -47,14 +50,14 @@ async def _present() -> None:
     """Is never called: a worker needs an activity to be seen."""
 
 
-def presence(client: Client, host: str, labels: tuple[str, ...]) -> Worker:
-    """A worker by which the host is seen as long as it runs."""
+def presence(client: Client, host: str, labels: Collection[str], data: Collection[str] = ()) -> Worker:
+    """A worker by which the host is seen as long as it runs, with its labels and the names of its `data`."""
     return Worker(
         client,
         task_queue=PRESENCE_QUEUE,
         activities=[_present],
         max_concurrent_activities=1,
-        identity="+".join([client.identity.partition("+")[0], host, *labels]),
+        identity="+".join([client.identity.partition("+")[0], host, *labels, *map(data_label, data)]),
     )
 
 
@@ -66,3 +69,15 @@ async def hosts(client: Client) -> list[HostWorker]:
         if match is not None:
             labels_by_host.setdefault(match["host"], set()).update(filter(None, match["labels"].split("+")))
     return [HostWorker(host, tuple(sorted(labels_by_host[host]))) for host in sorted(labels_by_host)]
+
+
+async def hosts_with_data(data: str) -> list[str]:
+    """The names of the hosts that have the local data of this name; none if the server does not answer."""
+    with suppress(ConnectionFailed):
+        return [host.id for host in await hosts(activity.client()) if data_label(data) in host.labels]
+    return []
+
+
+def data_label(data: str) -> str:
+    """The label of hosts that have the local data of this name."""
+    return f"data.{data}"

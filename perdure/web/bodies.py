@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from perdure.errors import UsageError
 from perdure.graph.values import Value, is_dict, is_list
+
+NAMES_SCHEMA: Final[Mapping[str, Any]] = {"type": "array", "items": {"type": "string"}}
+"""The schema of what `names` reads; those of `values`, `string` and `flag` follow."""
+VALUES_SCHEMA: Final[Mapping[str, Any]] = {"type": "object"}
+STRING_SCHEMA: Final[Mapping[str, Any]] = {"type": "string"}
+FLAG_SCHEMA: Final[Mapping[str, Any]] = {"type": "boolean"}
 
 
 def check_members(body: Mapping[str, Value], schema: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ Why
 
 Invariants
     A request passes only with the exact Host of this server, from its own page or from no page,
-    and under /api and /agents only with the token. Every answer, refusals included, has the headers
+    and under /api, /agents and /events only with the token. Every answer, refusals included, has the headers
     that keep a browser from executing or framing what is not ours.
 
 Rejected
@@ -36,7 +36,7 @@ SAFE_HEADERS: Final[Sequence[tuple[bytes, bytes]]] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-PROTECTED: Final = ("/api/", "/agents")
+PROTECTED: Final = ("/api/", "/agents", "/events")
 _OWN_SITES: Final = frozenset({"", "none", "same-origin"})
 
 

@@ -9,33 +9,34 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from perdure.errors import UsageError
 from perdure.lineage.change import Change
 from perdure.web.answers import as_json
-from perdure.web.bodies import check_members, names, values
+from perdure.web.bodies import (
+    FLAG_SCHEMA,
+    NAMES_SCHEMA,
+    STRING_SCHEMA,
+    VALUES_SCHEMA,
+    check_members,
+    flag,
+    names,
+    string,
+    values,
+)
 from perdure.web.runs_api import body_of, run_of
 
-_NAMES: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string"}}
-_VALUES: Final[dict[str, Any]] = {"type": "object"}
 RERUN_BODY: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "dryRun": {"type": "boolean", "description": "show what would run; start nothing"},
-        "id": {
-            "type": "string",
-            "description": "the id of the new run, else the old one and a number",
-        },
-        "from": {**_NAMES, "description": "nodes to call again"},
-        "set": {**_VALUES, "description": "values of static nodes, results of nodes with agents"},
-        "with": {**_VALUES, "description": "params, by AGENT.param or NODE.param"},
-        "graph": {**_VALUES, "description": "another graph"},
-        "rename": {
-            **_VALUES,
-            "description": "names in the old graph, and those in the new one",
-        },
-        "askAgain": {**_NAMES, "description": 'nodes that ask a person again, ["*"] for all'},
-        "force": {"type": "boolean", "description": "run all that depends on a change"},
+        "dryRun": {**FLAG_SCHEMA, "description": "show what would run; start nothing"},
+        "id": {**STRING_SCHEMA, "description": "the id of the new run, else the old one and a number"},
+        "from": {**NAMES_SCHEMA, "description": "nodes to call again"},
+        "set": {**VALUES_SCHEMA, "description": "values of static nodes, results of nodes with agents"},
+        "with": {**VALUES_SCHEMA, "description": "params, by AGENT.param or NODE.param"},
+        "graph": {**VALUES_SCHEMA, "description": "another graph"},
+        "rename": {**VALUES_SCHEMA, "description": "names in the old graph, and those in the new one"},
+        "askAgain": {**NAMES_SCHEMA, "description": 'nodes that ask a person again, ["*"] for all'},
+        "force": {**FLAG_SCHEMA, "description": "run all that depends on a change"},
     },
 }
 
@@ -51,15 +52,12 @@ async def rerun(request: Request) -> Response:
         renames={old: str(new) for old, new in values(body, "rename").items()},
         params=values(body, "with"),
         asks_again=names(body, "askAgain"),
-        force=body.get("force") is True,
+        force=flag(body, "force"),
     )
     run = run_of(request)
-    if body.get("dryRun") is True:
+    if flag(body, "dryRun"):
         return as_json(asdict(await run.plan_rerun(change, prices=request.app.state.prices)))
-    id = body.get("id")
-    if not isinstance(id, str | None):
-        raise UsageError("id is not a string")
-    new = await run.rerun(change, id=id)
+    new = await run.rerun(change, id=string(body, "id") or None)
     return as_json({"id": new.id, "url": f"/api/v1/runs/{new.id}"}, 201)
 
 

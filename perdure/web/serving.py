@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from perdure.agents.agent import Agent
 from perdure.client import GraphClient
@@ -59,13 +60,26 @@ async def serving(
 
     Raises UsageError where the port is taken.
     """
+    home = client.settings.home
+    token = token_of(home)
+
+    def make(hosts: Sequence[str]) -> ASGIApp:
+        return application(client, token, hosts, page=page, agents=agents)
+
+    async with listening(make, host, port) as (url, actual):
+        with announced(home, url, actual) if page else nullcontext():
+            yield WebServer(url, token, home / TOKEN_FILE)
+
+
+@asynccontextmanager
+async def listening(
+    make: Callable[[Sequence[str]], ASGIApp], host: str, port: int | None
+) -> AsyncGenerator[tuple[str, int]]:
+    """Serves what `make` gives for the values of Host under which it is reached; yields its URL and port."""
     listener = _usual_listener(host) if port is None else _listener(host, port)
     actual = listener.getsockname()[1]
-    names = _names(host)
-    token = token_of(client.settings.home)
-    app = application(client, token, [f"{name}:{actual}" for name in sorted(names)], page=page, agents=agents)
     config = uvicorn.Config(
-        app,
+        make([f"{name}:{actual}" for name in sorted(_names(host))]),
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -75,12 +89,10 @@ async def serving(
     )
     server = _Server(config)
     task = asyncio.ensure_future(server.serve([listener]))
-    home, url = client.settings.home, f"http://{_in_url(host)}:{actual}"
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
-        with announced(home, url, actual) if page else nullcontext():
-            yield WebServer(url, token, home / TOKEN_FILE)
+        yield f"http://{_in_url(host)}:{actual}", actual
     finally:
         server.should_exit = True
         await task

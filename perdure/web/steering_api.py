@@ -13,30 +13,38 @@ from perdure.engine.steering.request import STEERING_CHOICES, Steering
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 from perdure.web.answers import as_json
-from perdure.web.bodies import check_members, flag, names, string, values
+from perdure.web.bodies import (
+    FLAG_SCHEMA,
+    NAMES_SCHEMA,
+    STRING_SCHEMA,
+    VALUES_SCHEMA,
+    check_members,
+    flag,
+    names,
+    string,
+    values,
+)
 from perdure.web.runs_api import body_of, run_of
 
-_NAMES: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string"}}
-_STRING: Final[dict[str, Any]] = {"type": "string"}
 STEERING_BODY: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "graph": {"type": "object", "description": "the new graph"},
-        "set": {"type": "object", "description": "values of static nodes, results of nodes with agents"},
-        "retry": {**_NAMES, "description": "failed nodes to execute again"},
-        "skip": {**_NAMES, "description": "nodes to skip"},
-        "pause": {**_NAMES, "description": 'nodes that are not to start, [""] for all'},
-        "resume": {**_NAMES, "description": 'nodes that may start again, [""] for all'},
+        "graph": {**VALUES_SCHEMA, "description": "the new graph"},
+        "set": {**VALUES_SCHEMA, "description": "values of static nodes, results of nodes with agents"},
+        "retry": {**NAMES_SCHEMA, "description": "failed nodes to execute again"},
+        "skip": {**NAMES_SCHEMA, "description": "nodes to skip"},
+        "pause": {**NAMES_SCHEMA, "description": 'nodes that are not to start, [""] for all'},
+        "resume": {**NAMES_SCHEMA, "description": 'nodes that may start again, [""] for all'},
         "running": {"enum": list(STEERING_CHOICES["running"]), "description": "of nodes that are executing"},
         "done": {"enum": list(STEERING_CHOICES["done"]), "description": "of nodes that have a result"},
         "rows": {"enum": list(STEERING_CHOICES["rows"]), "description": "of a map that is under way"},
-        "keep": {**_NAMES, "description": "nodes whose results stay"},
-        "now": {"type": "boolean", "description": "call again whose queue or limits change"},
-        "ifHash": {**_STRING, "description": "only if the graph has this hash"},
-        "who": {**_STRING, "description": "who makes the change"},
-        "why": {**_STRING, "description": "why"},
-        "dryRun": {"type": "boolean", "description": "only show what would happen"},
+        "keep": {**NAMES_SCHEMA, "description": "nodes whose results stay"},
+        "now": {**FLAG_SCHEMA, "description": "call again whose queue or limits change"},
+        "ifHash": {**STRING_SCHEMA, "description": "only if the graph has this hash"},
+        "who": {**STRING_SCHEMA, "description": "who makes the change"},
+        "why": {**STRING_SCHEMA, "description": "why"},
+        "dryRun": {**FLAG_SCHEMA, "description": "only show what would happen"},
     },
 }
 

@@ -14,10 +14,11 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.human_tasks import Answer
+from perdure.engine.inbox.events import EventBatch, check_batch
 from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
+from perdure.protocol.names import ANSWER_SIGNAL, EVENT_UPDATE, WORKFLOW
 from perdure.protocol.payloads import RunChanges, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
@@ -89,7 +90,7 @@ class GraphWorkflow:
         """A person answers the question of a node. The fields of a Receipt, for clients that send an id."""
         self._host.look()
         await workflow.wait_condition(lambda: self._shell is not None)
-        receipt = None if self._shell is None else self._shell.human_tasks.answer(answer)
+        receipt = None if self._shell is None else self._shell.waits.human_tasks.answer(answer)
         return to_plain(receipt) if answer.id else None
 
     @answer.validator
@@ -97,9 +98,24 @@ class GraphWorkflow:
         shell = self._shell
         if not _is_well_formed(answer):
             raise UsageError("an answer has a path, and names who answers in at most 200 characters")
-        refusal = None if shell is None else shell.human_tasks.refusal(answer)
+        refusal = None if shell is None else shell.waits.human_tasks.refusal(answer)
         if refusal is not None:
             raise UsageError(refusal)
+
+    @workflow.update(name=EVENT_UPDATE, unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def take_events(self, batch: EventBatch) -> Value:
+        """Events for nodes that wait for them, now or later. The fields of an EventReceipt."""
+        self._host.look()
+        await workflow.wait_condition(lambda: self._shell is not None)
+        assert self._shell is not None
+        return to_plain(self._shell.waits.events.take(batch))
+
+    @take_events.validator
+    def _check_events(self, batch: EventBatch) -> None:
+        if self._shell is None:  # else it is checked again, by what the run waits for
+            check_batch(batch)
+        else:
+            self._shell.waits.events.check(batch)
 
     @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def steer(self, order: SteeringOrder) -> Value:
@@ -126,7 +142,7 @@ class GraphWorkflow:
             self._signalled += () if answer is None else (answer,)
             return
         if answer is not None:
-            self._shell.human_tasks.answer_later(answer)
+            self._shell.waits.human_tasks.answer_later(answer)
         self._shell.notify()
 
     def details(self) -> str:

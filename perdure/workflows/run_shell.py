@@ -13,7 +13,6 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from perdure.engine.fuel import PAUSE_MS
-from perdure.engine.human_paths import may_ask
 from perdure.engine.human_tasks import Answer
 from perdure.engine.messages import (
     AgentCompleted,
@@ -40,8 +39,6 @@ from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.host import Host, now_ms
-from perdure.workflows.human_tasks import HumanTasks
-from perdure.workflows.notices import Notices
 from perdure.workflows.run_limits import RunLimits, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_large_state, keep_values
 from perdure.workflows.run_view import RunView
@@ -50,6 +47,7 @@ from perdure.workflows.startup import Startup
 from perdure.workflows.steering import SteeringDesk
 from perdure.workflows.task_budget import WorkflowTaskBudget
 from perdure.workflows.timers import Timers, timer_summary
+from perdure.workflows.waits import Waits
 
 
 class RunShell:
@@ -82,11 +80,10 @@ class RunShell:
         self._segments = Segments(*place, self.notify, self._send)
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
-        notices = Notices(host, request.name, startup.directory.channels, self.progress, self.notify)
-        parts = host, request, startup.directory, self._timers, self.progress
-        self.human_tasks = HumanTasks(*parts, self._arrive, self._is_never_asked, notices)
+        parts = host, request, startup.directory, self.placement, self._timers, self.progress
+        self.waits = Waits(*parts, self._arrive, self.notify, self._played)
         self.steering = SteeringDesk(request, self.placement, self.progress, self._segments, self.notify)
-        known = self.progress, self._segments, self.human_tasks, self._new_scheduler
+        known = self.progress, self._segments, self.waits.human_tasks, self._new_scheduler
         self.view = RunView(*known, lambda: [*self.steering.interventions])
         self._continuation = Continuation(host, request.options.events, self.notify)
         if startup.first is not None:
@@ -100,7 +97,7 @@ class RunShell:
             self.view.scheduler()  # a segment that ended the run knows failed nodes of the outer graph only
             result = replace(result, place=self.progress.place_of(result))
         await self.steering.end()
-        await self.human_tasks.end()
+        await self.waits.end()
         self.result = result
         return result
 
@@ -114,9 +111,8 @@ class RunShell:
         """Something has happened that the run may have to act on."""
         self._has_events = True
 
-    def _is_never_asked(self, path: str) -> bool:
-        scheduler = None if self._segments.end is not None else self.view.played
-        return scheduler is None or not may_ask(scheduler.root, self.placement.human, path)
+    def _played(self) -> Scheduler | None:
+        return None if self._segments.end is not None else self.view.played
 
     def _new_scheduler(self) -> Scheduler:
         document, options, observe = self._request.document, self._request.options, self.progress.observe
@@ -137,7 +133,7 @@ class RunShell:
         self.view.played = scheduler
         self.progress.begun(scheduler)
         for answer in early:
-            self.human_tasks.answer_later(answer)
+            self.waits.human_tasks.answer_later(answer)
         limits = RunLimits(self._host, self._request.options.quotas, self._began, self.notify)
         try:
             finish = self._carry_out(scheduler, commands) or self._hand_on(scheduler)
@@ -186,7 +182,7 @@ class RunShell:
         if not self._is_blocked():
             await self._look_ahead(scheduler)
         if not self._is_blocked():
-            self.human_tasks.index()
+            self.waits.human_tasks.index()
         if not self._is_blocked() and self._dispatcher.take_local():
             return
         await workflow.wait_condition(lambda: self._has_events)
@@ -210,7 +206,7 @@ class RunShell:
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way that the next run of the chain would not hear of."""
-        parts = self._dispatcher, self._values, self.human_tasks.notices, self.steering
+        parts = self._dispatcher, self._values, self.waits, self.steering
         return all(part.is_idle() for part in parts) and not self._budget.is_waiting()
 
     async def _continue_as_new(self, scheduler: Scheduler) -> None:
@@ -235,7 +231,7 @@ class RunShell:
             "began": self._began,
             "bytes": self._budget.total,
             **self.placement.granted(),
-            **self.human_tasks.state(),
+            **self.waits.state(),
             **self.steering.state(),
             **self._segments.state(),
         }
@@ -282,16 +278,16 @@ class RunShell:
             self._send(command)
 
     def _send(self, command: RunAgent) -> None:
-        """A call that no segment answers goes to a person, or to a worker."""
-        if command.agent in self.placement.human and not self.placement.is_excluded(command.agent):
+        """A call that no segment answers waits here, or goes to a worker."""
+        if self.waits.takes(command):
             self._turns.drop(command.call)  # another agent of this name may have had a turn
-            self.human_tasks.ask(command)
+            self.waits.open(command)
         else:
             self._dispatcher.call_agent(command)
 
     def _drop(self, call: int) -> None:
         """The call was cancelled, whatever works for it."""
-        self.human_tasks.close(call)
+        self.waits.drop(call)
         for part in (self._turns, self._segments, self._values, self._dispatcher, self._timers):
             part.drop(call)
 

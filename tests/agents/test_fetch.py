@@ -30,8 +30,8 @@ def echo(seen: Seen) -> Answer:
 
 
 async def call(server: Server, inputs: dict[str, Any], params: dict[str, Any] | None = None) -> Any:
-    given = {**inputs, "url": server.url + inputs.get("url", "/")}
-    return await vanilla_fetch(given, params or {}, context(server.host))
+    request = {**inputs, "url": server.url + inputs.get("url", "/")}
+    return await vanilla_fetch(request, params or {}, context(server.host))
 
 
 def recorded() -> list[Any]:
@@ -243,10 +243,10 @@ async def test_authorization_of_config_goes_to_its_hosts_and_is_never_shown() ->
             assert refused.value.hint == f"where it is, list it: config.authorizationHosts: [{place}]"
         assert server.seen == []
         around = context(server.host, config={"authorization": "Bearer t", "authorizationHosts": [place]})
-        given = {"url": server.url, "headers": {"authorization": "mine", "X": "1"}}
-        shown = await vanilla_fetch(given, {"debug": True}, around)
+        request = {"url": server.url, "headers": {"authorization": "mine", "X": "1"}}
+        shown = await vanilla_fetch(request, {"debug": True}, around)
         assert shown["headers"] == {"X": "1", "Authorization": "***"}
-        assert (await vanilla_fetch(given, {}, around))["headers"]["authorization"] == "Bearer t"
+        assert (await vanilla_fetch(request, {}, around))["headers"]["authorization"] == "Bearer t"
 
 
 @pytest.mark.anyio
@@ -256,8 +256,8 @@ async def test_with_the_callers_key_a_graph_names_no_idempotency_key(config: dic
     with serve(echo) as server:
         config = {**config, "authorizationHosts": [server.url.removeprefix("http://")]}
         around = context(server.host, config=config, idempotency_key="ours")
-        given = {"url": server.url, "body": {}, "headers": {"idempotency-KEY": "guessed"}}
-        seen = await vanilla_fetch(given, {}, around)
+        request = {"url": server.url, "body": {}, "headers": {"idempotency-KEY": "guessed"}}
+        seen = await vanilla_fetch(request, {}, around)
     assert seen["headers"]["idempotency-key"] == ("ours" if "authorization" in config else "guessed")
 
 

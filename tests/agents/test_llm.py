@@ -399,8 +399,11 @@ async def test_local_models() -> None:
         async def local() -> str:
             return f"{server.url}/v1"
 
-        result = await openai_chat({"prompt": "p"}, {}, AgentContext(settings=Settings(), local_models=local))
+        console: list[str] = []
+        asking = AgentContext(settings=Settings(), local_models=local, run="local", log=console.append)
+        result = await openai_chat({"prompt": "p"}, {}, asking)
     assert result["text"] == "local"
+    assert [text.partition(" (")[0] for text in console] == ["no API key: smollm2 answers for every model"]
 
 
 async def test_settings_come_before_local_models() -> None:
@@ -422,10 +425,10 @@ async def test_a_url_without_a_key() -> None:
 @pytest.mark.parametrize("where", ["params", "config"])
 async def test_a_url_of_the_graph_is_guarded(where: str) -> None:
     with serve(lambda _: said("x")) as server:
-        given = {where: {"baseURL": server.url, "apiKey": "k"}}
+        place = {where: {"baseURL": server.url, "apiKey": "k"}}
         with pytest.raises(FinalError, match="PERDURE_ALLOW_HOSTS"):
             await openai_chat(
-                {"prompt": "p"}, given.get("params", {}), AgentContext(config=given.get("config", {}))
+                {"prompt": "p"}, place.get("params", {}), AgentContext(config=place.get("config", {}))
             )
         assert not server.seen
 

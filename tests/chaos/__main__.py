@@ -24,13 +24,16 @@ def main(words: Sequence[str]) -> int:
         command = commands.add_parser(name, help=module.__doc__, description=module.run.__doc__)
         for option in dataclasses.fields(module.Options):
             kind: Any = option.default.__class__
-            command.add_argument(f"--{option.name}", type=kind, default=option.default)
+            if kind is bool:
+                command.add_argument(f"--{option.name}", action="store_true")
+            else:
+                command.add_argument(f"--{option.name}", type=kind, default=option.default)
         command.add_argument("--home", type=Path, help="keep everything in this new folder")
-    given = vars(parser.parse_args(words))
+    arguments = vars(parser.parse_args(words))
     logs.configure(verbose=False)
     logs.quiet_core()
-    module, home = scenario(given.pop("scenario")), given.pop("home")
-    options = module.Options(**given)
+    module, home = scenario(arguments.pop("scenario")), arguments.pop("home")
+    options = module.Options(**arguments)
     if home is not None:
         return asyncio.run(_run(module, options, home.absolute()))
     with tempfile.TemporaryDirectory() as folder:

@@ -27,11 +27,11 @@ AGENTS = (
 async def die_after(call: FilteredCall, next: Next) -> Value:
     """Dies when this key is done for the first time, and its place is in the `chaosShare` of all."""
     result = await next(call)
-    given = call.context.filter_params
-    if isinstance(given, dict) and "chaosMarks" in given:
-        mark = Path(given["chaosMarks"]) / call.context.idempotency_key
+    filter_params = call.context.filter_params
+    if isinstance(filter_params, dict) and "chaosMarks" in filter_params:
+        mark = Path(filter_params["chaosMarks"]) / call.context.idempotency_key
         place = f"{call.params.get('run')}/{call.context.path.partition('#')[0]}"
-        if Random(place).random() < float(given.get("chaosShare", 1)) and not mark.exists():
+        if Random(place).random() < float(filter_params.get("chaosShare", 1)) and not mark.exists():
             mark.touch()
             os._exit(9)
     return result

@@ -124,11 +124,11 @@ def _subjects(stack: ExitStack, settings: Settings, options: Options) -> Iterato
     for example in EXAMPLES:
         # Models are as the one with services, and much slower; no person is there.
         if example.needs != "models" and not example.answers:
-            given = stack.enter_context(settings_for(example, settings.home))
+            around = stack.enter_context(settings_for(example, settings.home))
             own = example.folder / "agents.py"
             agents = (str(own),) if own.exists() else ()
             recorded.append(
-                Subject(name=example.name, settings=given, document=example.document, agents=agents)
+                Subject(name=example.name, settings=around, document=example.document, agents=agents)
             )
     for path in GRAPHS:
         document: Any = load(path.read_bytes()).data

@@ -151,6 +151,7 @@ def test_a_status_for_people():
         iteration=1,
         nodes=(NodeStatus(path="a", state="executing", since=1_000, done=1, total=3, error="odd"),),
         questions=(asked,),
+        console=("a: hello", "no API key: small answers for every model", "no API key: again"),
     )
     calls = (
         PendingCall(
@@ -173,6 +174,7 @@ def test_a_status_for_people():
         "  iteration 1",
         "  ▶ a executing 2 h 1 min 1/3 (odd)",
         "  ask waits for an answer to 'Name?': perdure answer r1 ask TEXT",
+        "  no API key: small answers for every model",
         "  stuck: workers fail at its next step, attempt 3; see their logs",
         "  call a of openAIAgent is with a worker, attempt 4 (3 failed for now); last failure: 429",
         "  call b of copyAgent waits on queue 'gpu'",

@@ -220,9 +220,9 @@ async def test_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from perdure import local
 
-    def look(installed: bool, **given: Any) -> list[tuple[str, State]]:
+    def look(installed: bool, **fields: Any) -> list[tuple[str, State]]:
         monkeypatch.setattr(local, "installed", lambda: installed)
-        return [(each.check, each.state) for each in models(Settings(home=tmp_path, **given))]
+        return [(each.check, each.state) for each in models(Settings(home=tmp_path, **fields))]
 
     assert look(False) == [("models", WARNING)]
     assert look(False, keys={"openai": "k"}) == [("providers", OK), ("models", OK)]

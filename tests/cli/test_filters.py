@@ -47,5 +47,5 @@ def test_a_module_without_filters_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [["run", "g.yaml"], ["worker"], ["dev"], ["result", "id"]])
 def test_commands_that_serve_take_filters(command: list[str]) -> None:
     parser, _ = main._parser(command[0])
-    given = parser.parse_args([*command, "--filters", "m"])
-    assert given.filters == ["m"]
+    arguments = parser.parse_args([*command, "--filters", "m"])
+    assert arguments.filters == ["m"]

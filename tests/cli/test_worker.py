@@ -165,3 +165,10 @@ def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started: list["subpro
     assert server.status(settings) is None
     assert alone("server", "stop").err == "no server was running\n"
     assert alone("server", "status").out.startswith("not running; its data is in ")
+
+
+def test_data_that_is_not_there_is_noticed_at_the_start(perdure: Cli) -> None:
+    done = perdure("worker", "--data", "plans=/nowhere/plans")
+    assert done.code == 2
+    assert "--data plans: there is no file or folder /nowhere/plans" in done.err
+    assert "--data: 'plans' is not NAME=PATH" in perdure("worker", "--data", "plans").err

@@ -21,23 +21,23 @@ def main() -> int:
     parser.add_argument("--show", type=int, default=5, help="how many failures to make small and print")
     parser.add_argument("--features", action="store_true", help="print what the graphs contain")
     parser.add_argument("--keep", action="store_true", help="keep shown failures as regression cases")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     folder = oracle_folder()
     if folder is None:
         print("GraphAI is not here: set PERDURE_ORACLE to the folder of the oracle, with npm install done")
         return 2
-    seeds = range(given.seed, given.seed + given.count)
-    parts = [seeds[job :: given.jobs] for job in range(given.jobs)]
-    if given.jobs == 1:
+    seeds = range(arguments.seed, arguments.seed + arguments.count)
+    parts = [seeds[job :: arguments.jobs] for job in range(arguments.jobs)]
+    if arguments.jobs == 1:
         reports = [_explore(folder, seeds)]
     else:
-        with ProcessPoolExecutor(given.jobs) as pool:
-            reports = list(pool.map(_explore, [folder] * given.jobs, parts))
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            reports = list(pool.map(_explore, [folder] * arguments.jobs, parts))
     _show_counts("", sum((report.verdicts for report in reports), Counter()))
-    if given.features:
+    if arguments.features:
         _show_counts("in the graphs:", sum((report.features for report in reports), Counter()))
     failures = [failure for report in reports for failure in report.failures]
-    _show_failures(folder, [case for case, _ in failures], given.show, given.keep)
+    _show_failures(folder, [case for case, _ in failures], arguments.show, arguments.keep)
     return 1 if failures else 0
 
 

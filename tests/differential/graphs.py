@@ -59,14 +59,14 @@ class Graphs:
         self.loaded: dict[str, Any] = {}
         self.extras = Extras(draw)
 
-    def graph(self, depth: int = 0, given: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
+    def graph(self, depth: int = 0, injected: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
         """A graph and a guess of its results; `given` are nodes that come from outside."""
         draw, scope = self.draw, Scope()
-        for name, example in (given or {}).items():
+        for name, example in (injected or {}).items():
             scope.add(name, example)
         nodes: dict[str, Any] = {}
-        names = self._names(draw.count(2, 9 if not depth else 5), nodes, given or {})
-        statics = min(draw.count(1, 4) if not given else draw.count(0, 2), len(names) - 1)
+        names = self._names(draw.count(2, 9 if not depth else 5), nodes, injected or {})
+        statics = min(draw.count(1, 4) if not injected else draw.count(0, 2), len(names) - 1)
         loop = self._loop(depth)
         self._special_statics(nodes, scope, depth)
         for name in names[:statics]:
@@ -79,7 +79,7 @@ class Graphs:
         graph: dict[str, Any] = {"version": draw.pick((0.5, 0.5, 0.5, 0.3, 2, "0.5", None))}
         if loop:
             graph["loop"] = self._set_up_loop(loop, nodes, scope)
-        self._statics(nodes, scope, bool(loop), given or {})
+        self._statics(nodes, scope, bool(loop), injected or {})
         if draw.chance(0.4):
             nodes = {name: nodes[name] for name in draw.shuffled(list(nodes))}
         graph["nodes"] = nodes
@@ -93,17 +93,17 @@ class Graphs:
         results = [name for name in nodes if nodes[name].get("isResult")]
         return graph, {name: scope.examples.get(name) for name in results}
 
-    def _names(self, count: int, nodes: dict[str, Any], given: dict[str, Any]) -> list[str]:
+    def _names(self, count: int, nodes: dict[str, Any], injected: dict[str, Any]) -> list[str]:
         draw, names = self.draw, dict[str, None]()
         for _ in range(count):
             name = draw.pick(ODD_IDS) if draw.chance(0.06) else draw.pick(IDS)
-            if name not in given:
+            if name not in injected:
                 names[name] = None
-        if given and draw.chance(0.2):
-            inner = draw.pick(list(given))
+        if injected and draw.chance(0.2):
+            inner = draw.pick(list(injected))
             nodes[inner] = {"value": draw.value()} if draw.chance(0.8) else {}
-        if given and draw.chance(0.012):
-            names[draw.pick(list(given))] = None
+        if injected and draw.chance(0.012):
+            names[draw.pick(list(injected))] = None
         while len(names) < 2:
             names[f"n{len(names)}"] = None
         return list(names)
@@ -131,7 +131,7 @@ class Graphs:
             nodes["tpl"] = {"value": graph if draw.chance(0.7) else json.dumps(graph)}
             scope.add("tpl", nodes["tpl"]["value"])
 
-    def _statics(self, nodes: dict[str, Any], scope: Scope, loop: bool, given: dict[str, Any]) -> None:
+    def _statics(self, nodes: dict[str, Any], scope: Scope, loop: bool, injected: dict[str, Any]) -> None:
         draw, refs = self.draw, References(self.draw, scope)
         for name, node in nodes.items():
             if "agent" in node:
@@ -144,7 +144,7 @@ class Graphs:
                 node["isResult"] = draw.pick((True, True, True, False, 1, ""))
             if draw.chance(0.03):
                 node["console"] = console(draw)
-            if draw.chance(0.004) and name not in given:
+            if draw.chance(0.004) and name not in injected:
                 node.pop("value", None)
 
     def _loop(self, depth: int) -> str | None:

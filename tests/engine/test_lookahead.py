@@ -160,7 +160,14 @@ class Run:
                     assert isinstance(command, StartTimer)
 
 
-@pytest.mark.parametrize(("share", "seeds"), [(1, SEEDS // 4), (3, SEEDS // 2), (1_000, SEEDS)])
+@pytest.mark.parametrize(
+    ("share", "seeds"),
+    [
+        (1, SEEDS // 4),
+        pytest.param(3, SEEDS // 2, marks=pytest.mark.long),
+        pytest.param(1_000, SEEDS, marks=pytest.mark.long),
+    ],
+)
 def test_what_was_answered_ahead_is_what_the_run_asks(share: int, seeds: int) -> None:
     answered = 0
     for seed in range(seeds):

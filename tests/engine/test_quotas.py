@@ -50,9 +50,9 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("given", "text", "hint"), MESSAGES)
-def test_a_quota_in_words(given: tuple[str, float, str], text: str, hint: str) -> None:
-    error = QuotaExceeded(*given)
+@pytest.mark.parametrize(("quota", "text", "hint"), MESSAGES)
+def test_a_quota_in_words(quota: tuple[str, float, str], text: str, hint: str) -> None:
+    error = QuotaExceeded(*quota)
     assert error.finding == f"the run has used up its {text}"
     assert error.hint == f"start it with a larger one where that is meant: --quota {hint}"
 

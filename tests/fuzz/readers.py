@@ -78,10 +78,10 @@ def result(payload: Payload) -> list[Any]:
     value = unpack(raw)
     _watched(raw)
     count = len(value) if is_list(value) else 1
-    given = batches.answers([COMMAND] * count, value) if is_list(value) else []
+    answers = batches.answers([COMMAND] * count, value) if is_list(value) else []
     for kind in (SegmentResult, RunResult):
-        given += _record(raw, kind)
-    return [value, *(getattr(each, "result", None) for each in given)]
+        answers += _record(raw, kind)
+    return [value, *(getattr(each, "result", None) for each in answers)]
 
 
 def _watched(raw: RawValue) -> None:
@@ -112,13 +112,13 @@ def answer(payload: Payload) -> list[Any]:
     """A person's answer, as a signal and as an update, to a question and before there is one."""
     signalled = _signalled([RawValue(payload)])
     (updated,) = CONVERTER.payload_converter.from_payloads([payload], [Answer])
-    given = [each for each in (signalled, updated) if isinstance(each, Answer) and _is_well_formed(each)]
-    for each in given:
+    answers = [each for each in (signalled, updated) if isinstance(each, Answer) and _is_well_formed(each)]
+    for each in answers:
         questions = Questions()
         questions.ask(QUESTION, 1_000)
         if questions.refusal(each, lambda path: False) is None:
             to_plain(questions.take(each, 2_000)[0])
-    return [each.value for each in given]
+    return [each.value for each in answers]
 
 
 def heartbeat(payload: Payload) -> list[Any]:

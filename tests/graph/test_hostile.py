@@ -143,6 +143,7 @@ TOO_MANY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TOO_MANY)
 def test_more_values_than_marks(name: str) -> None:
     """What the count of commas and lines does not show is counted while the text is read."""

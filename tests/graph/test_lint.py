@@ -9,7 +9,7 @@ from perdure.graph.text.document import Document
 
 AGENTS = ("copyAgent", "echoAgent", "fetchAgent", "openAIAgent", "nestedAgent", "mapAgent", "textInputAgent")
 BAD = {"nodes": 5}
-ENV = "remove it and set the agent's environment variable on the worker"
+ENV = "write secret:NAME, and list NAME under `secrets` in the policy of the worker"
 KEY = "this looks like a key; every history of a run will hold it"
 
 
@@ -42,6 +42,17 @@ WARNINGS: list[tuple[Any, Any]] = [
         ],
     ),
     (one(params={"apiKey": "my-own-key-of-1970"}), [("literal-key", "nodes.a.params.apiKey", KEY, ENV)]),
+    *(
+        (one(inputs={"x": text}), [("literal-key", "nodes.a.inputs.x", KEY, ENV)])
+        for text in (
+            "github_pat_0123456789",
+            "glpat-0123456789",
+            "eyJhbGciOiJI.eyJzdWIiOiIx.abc",
+            "-----BEGIN RSA PRIVATE KEY-----",
+            "https://anna:s3cret@api.example.com/",
+        )
+    ),
+    (one(params={"apiKey": "secret:openai-key"}, inputs={"authorization": "Bearer secret:crm"}), []),
     (one(inputs={"x": "sk-abcdefgh12345678"}), [("literal-key", "nodes.a.inputs.x", KEY, ENV)]),
     (
         one(inputs={"headers": {"Authorization": "Bearer abcdefghij"}}),

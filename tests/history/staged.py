@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,21 +22,18 @@ from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, PauseWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from perdure import server
 from perdure.agents.agent import agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
-from perdure.daemon import free_port
 from perdure.engine.messages import RunOptions
 from perdure.errors import TransientError, UsageError
-from perdure.plugin import GraphPlugin
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.dev_server import development_server
 from tests.support.processes import Crew, kill
 
 NAMED_WITHIN_S: Final = 120.0
@@ -273,40 +269,17 @@ async def named(run: Run, address: str, code: str) -> str:
 @asynccontextmanager
 async def served(home: Path) -> AsyncGenerator[tuple[GraphClient, str]]:
     """A server that lets runs be paused, and its address. Of its store, values never arrive at a run."""
-    port = free_port()
-    command = [
-        *(str(server.find()), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
-        *("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true", "--log-level", "never"),
-    ]
-    process = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL)
-    try:
-        address = f"127.0.0.1:{port}"
-        temporal = await reached(address)
+    async with development_server(home) as (temporal, address):
         settings = Settings(home=home, queues=("*",), grace=0, store_above=1_024, store=str(home / "store"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ClaimCheck, "answer", never)
             yield GraphClient(temporal, settings), address
-    finally:
-        process.terminate()
-        process.wait()
 
 
 async def never(self: ClaimCheck, distant: Any, whole: bool) -> Any:
     """Stands for a store that does not reply."""
     del self, distant, whole
     await asyncio.Event().wait()
-
-
-async def reached(address: str) -> Client:
-    """A client, as soon as the server replies."""
-    while True:
-        try:
-            client = await Client.connect(address, plugins=[GraphPlugin()])
-            await client.count_workflows()
-        except (RuntimeError, RPCError):
-            await asyncio.sleep(0.05)
-        else:
-            return client
 
 
 async def main(codes: Sequence[str]) -> int:

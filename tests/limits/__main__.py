@@ -15,6 +15,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="limits whose name contains it, else all")
     names = parser.parse_args().names
     limits = [limit for limit in table().limits if not names or any(name in limit.name for name in names)]
+    if not limits:
+        print(f"no limit is called {' or '.join(names)}", file=sys.stderr)
+        return 2
     missed = 0
     with repository() as copy:
         tests = sorted({test for limit in limits for test in limit.tests})

@@ -39,6 +39,7 @@ def test_a_constant_is_changed() -> None:
     assert changed(source, "B", "// 2") == source.replace("timedelta(days=1)", "(timedelta(days=1)) // 2")
 
 
+@pytest.mark.long
 def test_some_are_probed(tmp_path: Path) -> None:
     """`python -m tests.limits` does this for all."""
     limits = [limit for limit in table().limits if limit.name.endswith(SAMPLES)]

@@ -13,7 +13,7 @@ from perdure.graph.deferred import BlobRef, deferred_in
 from perdure.graph.values import UNDEFINED
 from perdure.lineage.fingerprint import FINGERPRINT_DIGIT_COUNT, address_of, fingerprint
 from perdure.lineage.recall import Recall, numbers_of, written_numbers
-from perdure.lineage.record import MAX_RECORD_HANDLE_COUNT, Entry, Record, read_record
+from perdure.lineage.record import Entry, Record, read_record
 from perdure.protocol.encoding import decode, encode
 from tests.support.commands import call
 
@@ -60,8 +60,8 @@ def test_what_is_no_record_is_refused(data: Any) -> None:
 
 
 def test_large_results_are_bounded() -> None:
-    entries = tuple(Entry("n", "f", blob(number)) for number in range(MAX_RECORD_HANDLE_COUNT + 1))
-    assert len(Record(entries[1:]).written()[1]) == MAX_RECORD_HANDLE_COUNT
+    entries = tuple(Entry("n", "f", blob(number)) for number in range(5_001))
+    assert len(Record(entries[1:]).written()[1]) == 5_000
     with pytest.raises(UsageError, match="large results"):
         Record(entries).written()
 

@@ -118,6 +118,7 @@ def test_a_large_graph_is_the_neighbourhood_of_one_node() -> None:
     assert len(picture(_chain(300)).boxes) == 300
 
 
+@pytest.mark.long
 def test_a_node_with_thousands_of_neighbours_is_drawn_with_as_many_as_fit() -> None:
     nodes: dict[str, Any] = {
         f"n{index}": {"agent": "copyAgent", "inputs": {"a": ":hub"}} for index in range(2_000)

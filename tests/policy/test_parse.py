@@ -30,7 +30,8 @@ profiles:
     reads: ["."]
     writes: [out, data/out-1]
   closed: {}
-  open: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"], reads: ["*"], writes: ["*"]}
+  half: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"]}
+  open: {from: half, reads: ["*"], writes: ["*"], secrets: ["*"]}
 """
 
 RIGHT: dict[str, Any] = {
@@ -44,6 +45,7 @@ RIGHT: dict[str, Any] = {
         ["out", "data/out-1"],
     ),
     "closed": NOTHING,
+    "half": Grant.of(*[["*"]] * 4),
     "open": Grant(),
 }
 
@@ -97,6 +99,7 @@ def test_a_wrong_one_is_refused_with_every_problem(data: Any, places: list[str])
     assert all(problem.code == "policy" and problem.finding and problem.hint for problem in problems)
 
 
+@pytest.mark.long
 def test_whatever_is_damaged_is_refused_or_allows_no_more() -> None:
     """A character lost or doubled never widens a profile, unless it is another name that it makes."""
     random = Random(0)

@@ -11,7 +11,7 @@ import pytest
 from perdure.engine.messages import RunAgent
 from tests.support.drive import Fail
 from tests.support.far import Agent, Far, Shelf
-from tests.support.graphs import every_node, make_graph
+from tests.support.graphs import every_node, make_graph, parts
 
 PARTS = 10
 SEEDS = 3_000
@@ -66,7 +66,7 @@ def is_free(document: dict[str, Any]) -> bool:
     return not any("anyInput" in node or ("retry" in node and "graph" in node) for node in nodes)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_deferred_values_make_no_difference(part: int) -> None:
     fetched = held = 0
     for seed in range(part, SEEDS, PARTS):

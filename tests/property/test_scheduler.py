@@ -13,7 +13,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.protocol.encoding import decode, encode
 from tests.property.simulation import AGENTS, Simulation, outcome
-from tests.support.graphs import is_calm, is_order_free, make_graph
+from tests.support.graphs import is_calm, is_order_free, make_graph, parts
 
 SEEDS = 10_000
 PARTS = 10
@@ -30,7 +30,7 @@ def played(seed: int, order: int = 0, fires: bool = False) -> Simulation:
     return simulation
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_any_order_of_answers_gives_the_same_outcome(part: int) -> None:
     """The same results; with anyInput, whose inputs are those that came first, the same nodes run."""
     whole = states_only = 0
@@ -49,7 +49,7 @@ def test_any_order_of_answers_gives_the_same_outcome(part: int) -> None:
     assert states_only > len(seeds(part)) / 20
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_the_same_events_give_the_same_commands(part: int) -> None:
     for seed in seeds(part, share=4):
         first = played(seed, fires=True)
@@ -58,7 +58,7 @@ def test_the_same_events_give_the_same_commands(part: int) -> None:
         assert sent == first.sent, f"seed {seed}"
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_an_abort_ends_a_run_at_any_moment(part: int) -> None:
     for seed in seeds(part, share=4):
         steps = len(played(seed, fires=True).events)
@@ -71,7 +71,7 @@ def test_an_abort_ends_a_run_at_any_moment(part: int) -> None:
         )
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_a_run_goes_on_from_a_snapshot_as_if_nothing_had_been(part: int) -> None:
     for seed in seeds(part, share=40):
         first = played(seed, fires=True)

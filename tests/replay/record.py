@@ -22,7 +22,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
-from perdure import local
+from perdure import ExternalEvent, local
 from perdure.agents.agent import agent
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
@@ -80,6 +80,9 @@ async def _record_graph(client: GraphClient, path: Path) -> None:
             if path.stem == "rerun":
                 await run.result()
                 run = await run.rerun(Change(values={"word": "other"}))
+            if path.stem == "events":
+                await run.send(ExternalEvent(topic="t", key="a", id="1", body=1))
+                await run.send(*(ExternalEvent(topic="t", key="a", id=id, body=2) for id in ("1", "2")))
             await _keep(run, path.stem)
 
 

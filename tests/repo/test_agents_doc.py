@@ -50,8 +50,8 @@ def test_samples_are_shown_as_yaml(agent: Agent) -> None:
 
 
 def _plain(sample: Sample) -> Value:
-    given = {"inputs": sample.inputs, "params": sample.params, "graph": sample.graph}
-    return _defined({**{key: value for key, value in given.items() if value}, "result": sample.result})
+    call = {"inputs": sample.inputs, "params": sample.params, "graph": sample.graph}
+    return _defined({**{key: value for key, value in call.items() if value}, "result": sample.result})
 
 
 def _defined(value: Value) -> Value:

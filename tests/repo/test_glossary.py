@@ -61,8 +61,9 @@ def avoided_in_code(source: str, names: frozenset[str] = PACKAGE_NAMES) -> list[
     Names are avoided if one of their parts is in NAMES, or if they are in `names` as a whole.
     """
     lines: list[str] = []
+    exceptions = EXCEPTIONS if "from hypothesis import" in source else EXCEPTIONS - {"given"}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and token.string not in EXCEPTIONS:
+        if token.type == tokenize.NAME and token.string not in exceptions:
             if NAMES.intersection(token.string.lower().split("_")) or token.string in names:
                 lines.append(f"line {token.start[0]}: name {token.string!r}")
         elif token.type in TEXTS:

@@ -15,6 +15,7 @@ from perdure.activities.activity import AgentActivities
 from perdure.engine.attempts import AttemptAccount
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.inbox.events import EventBatch, EventReceipt, ExternalEvent
 from perdure.engine.outcomes import Failure
 from perdure.engine.steering.request import NodeChange
 from perdure.protocol import payloads, wire
@@ -66,7 +67,10 @@ FIELDS = {
     NodeChange: "place change state action finding hint",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
-    " channels page quorums grants profile",
+    " channels page quorums grants profile waits",
+    EventBatch: "events",
+    ExternalEvent: "topic id key sender at body",
+    EventReceipt: "taken already",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
     AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
@@ -94,7 +98,7 @@ def test_workflow() -> None:
     assert (definition.name, WORKFLOW) == ("Graph", "Graph")
     assert set(definition.signals) == {None}  # any signal is taken, none means anything
     assert set(definition.queries) == {"status", "changes", "graph", "preview"}
-    assert set(definition.updates) == {"answer", "steer"}
+    assert set(definition.updates) == {"answer", "event", "steer"}
 
 
 def test_the_workflow_of_notices() -> None:

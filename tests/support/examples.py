@@ -19,6 +19,7 @@ from perdure.agents.catalog import catalog, load_agents
 from perdure.agents.llm.openai_client import close_clients
 from perdure.client import GraphClient
 from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.inbox.events import EventBatch, ExternalEvent
 from perdure.graph.text.load import load
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
@@ -41,6 +42,7 @@ class Example:
     contains: paths in the results, and strings that the value there must contain, whatever the case
     needs: "models" (real ones, on this machine) or "services" (stood in for by a server of the tests)
     answers: what people answer, by the paths of their questions
+    events: what devices send
     """
 
     folder: Path
@@ -64,6 +66,10 @@ class Example:
     @property
     def answers(self) -> dict[str, Any]:
         return self.expected.get("answers", {})
+
+    @property
+    def events(self) -> tuple[ExternalEvent, ...]:
+        return tuple(ExternalEvent(**fields) for fields in self.expected.get("events", ()))
 
     @cached_property
     def agents(self) -> dict[str, Agent]:
@@ -128,6 +134,8 @@ async def started(example: Example, client: GraphClient) -> AsyncGenerator[Run]:
         async with run as begun:
             for path, value in example.answers.items():
                 await begun.answer(path, value, who="anna")
+            if example.events:
+                await begun.send(*example.events)
             yield begun
     await close_clients()
 
@@ -137,7 +145,10 @@ async def in_memory(example: Example, home: Path) -> RunResult:
     with settings_for(example, home) as settings:
         models = partial(local.ensure, settings)
         around = MemoryEnvironment(settings=settings, local_models=models, ask=partial(_ask, example))
-        return await memory_shell(example.document, example.agents, environment=around).run()
+        shell = memory_shell(example.document, example.agents, environment=around)
+        if example.events:
+            shell.waits.events.take(EventBatch(events=example.events))
+        return await shell.run()
 
 
 async def _ask(example: Example, question: HumanPrompt) -> Any:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import pytest
+
 LABELS = ("gpu", "net")
+
+
+def parts(count: int) -> list[Any]:
+    """The numbers of the parts into which a test divides its seeds: all but the first one are long."""
+    return [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, count))]
 
 
 def make_graph(random: Random) -> dict[str, Any]:

@@ -157,17 +157,17 @@ def _result_differences(case: dict[str, Any], got: Outcome) -> list[str]:
 
 
 def options_of(case: dict[str, Any]) -> RunOptions:
-    given = case.get("options", {})
+    options = case.get("options", {})
     return RunOptions(
         injects=tuple(
             (inject["nodeId"], inject.get("value", UNDEFINED)) for inject in case.get("injects", [])
         ),
-        config=given.get("config") or {},
-        graphs=given.get("graphs"),
-        bypass_agents=given.get("bypassAgentIds") or (),
-        force_loop=bool(given.get("forceLoop")),
-        loop_count=given.get("loopCount"),
-        previous_results=given.get("previousResults"),
+        config=options.get("config") or {},
+        graphs=options.get("graphs"),
+        bypass_agents=options.get("bypassAgentIds") or (),
+        force_loop=bool(options.get("forceLoop")),
+        loop_count=options.get("loopCount"),
+        previous_results=options.get("previousResults"),
     )
 
 

@@ -50,7 +50,7 @@ def test_a_local_activity() -> None:
     assert options["start_to_close_timeout"] == LOCAL_ACTIVITY_TIMEOUT
 
 
-@pytest.mark.parametrize("make", [lambda given: remote(given, "a", "q"), lambda given: local(given, "a")])
+@pytest.mark.parametrize("make", [lambda node: remote(node, "a", "q"), lambda node: local(node, "a")])
 def test_the_node_sets_timeout_and_backoff(make: Any) -> None:
     options = make(NodeOptions(timeout=2_500, backoff=0.25))
     assert options["start_to_close_timeout"] == timedelta(seconds=2.5) + SERVER_TIMEOUT_MARGIN

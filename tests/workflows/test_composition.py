@@ -170,12 +170,12 @@ class Reversing(PayloadCodec):
 
 
 def test_codec_and_failure_converter_are_kept() -> None:
-    given = DataConverter(
+    converter = DataConverter(
         payload_converter_class=PydanticPayloadConverter,
         payload_codec=Reversing(),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
-    made = data_converter(given)
+    made = data_converter(converter)
     assert isinstance(made.payload_codec, Reversing)
     assert issubclass(made.failure_converter_class, DefaultFailureConverterWithEncodedAttributes)
     assert issubclass(made.payload_converter_class, PydanticPayloadConverter)

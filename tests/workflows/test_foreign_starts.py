@@ -1,30 +1,24 @@
 """Runs that something else than Perdure has started, paused or ended, as the commands see them."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, PauseWorkflowExecutionRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
-from perdure import server
 from perdure.agents.catalog import catalog
 from perdure.cli.commands.runs.status import lines
 from perdure.client import GraphClient
-from perdure.daemon.ports import free_port
 from perdure.errors import RunConflict, RunFailed, UsageError
 from perdure.monitoring.report import RunReport
-from perdure.plugin import GraphPlugin
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.dev_server import development_server
 
 pytestmark = pytest.mark.anyio
 
@@ -39,59 +33,40 @@ WAITING = {
 async def plain(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[GraphClient]:
     """A server that knows nothing of Perdure, and lets runs be paused."""
     del anyio_backend
-    port = free_port()
-    command = [
-        *(str(server.find()), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
-        *("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true", "--log-level", "never"),
-    ]
     home = tmp_path_factory.mktemp("plain")
-    process = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL)
-    try:
-        yield GraphClient(await connected(f"127.0.0.1:{port}"), Settings(home=Path(home)))
-    finally:
-        process.terminate()
-        process.wait()
-
-
-async def connected(address: str) -> Client:
-    while True:
-        try:
-            client = await Client.connect(address, plugins=[GraphPlugin()])
-            await client.count_workflows()
-        except (RuntimeError, RPCError):
-            await asyncio.sleep(0.05)
-        else:
-            return client
+    async with development_server(home) as (temporal, _):
+        yield GraphClient(temporal, Settings(home=home))
 
 
 async def started_plainly(client: GraphClient, id: str, document: Any, **request: Any) -> None:
     """As a schedule, HTTP or another SDK starts a run: without memo and search attributes."""
-    argument = {"document": document, "queue": "plain", **request}
-    await client.temporal.start_workflow("Graph", argument, id=id, task_queue="plain")
+    argument = {"document": document, "queue": id, **request}
+    await client.temporal.start_workflow("Graph", argument, id=id, task_queue=id)
 
 
-def worker(client: GraphClient) -> Any:
+def worker(client: GraphClient, queue: str) -> Any:
+    """One for a queue of its own: a task may go to the last poll of a worker that has ended, and is lost."""
     return build_worker(
         client.temporal,
-        "plain",
+        queue,
         WorkerOptions(agents=catalog(), settings=replace(client.settings, queues=("elsewhere",))),
     )
 
 
 async def test_a_run_without_a_memo_is_known_by_what_started_it(plain: GraphClient) -> None:
     await started_plainly(plain, "bare", GRAPH, name="nightly")
-    async with worker(plain):
-        run = await plain.start(GRAPH, id="bare", queue="plain")
+    async with worker(plain, "bare"):
+        run = await plain.start(GRAPH, id="bare", queue="bare")
         assert (await run.result()).results == {"a": {"v": 1}}
         with pytest.raises(RunConflict):
-            await plain.start(GRAPH, {"v": 2}, id="bare", queue="plain")
+            await plain.start(GRAPH, {"v": 2}, id="bare", queue="bare")
         assert (await run.report()).name == "nightly"
     assert [(each.id, each.name) async for each in plain.list() if each.id == "bare"] == [("bare", "nightly")]
 
 
 async def test_a_paused_run_is_shown_as_paused(plain: GraphClient) -> None:
-    run = await plain.start(ASKING, id="paused", queue="plain")
-    async with worker(plain):
+    run = await plain.start(ASKING, id="paused", queue="paused")
+    async with worker(plain, "paused"):
         await until(run, lambda report: report.status is not None and bool(report.status.questions))
         request = PauseWorkflowExecutionRequest(
             namespace="default", workflow_id="paused", identity="ops", reason="night", request_id="1"
@@ -106,8 +81,8 @@ async def test_a_paused_run_is_shown_as_paused(plain: GraphClient) -> None:
 
 
 async def test_a_paused_call_waits_for_no_worker(plain: GraphClient) -> None:
-    run = await plain.start(WAITING, id="call", queue="plain")
-    async with worker(plain):
+    run = await plain.start(WAITING, id="call", queue="call")
+    async with worker(plain, "call"):
         report = await until(run, lambda report: [call.path for call in report.pending] == ["a"])
         (call,) = report.pending
         request = PauseActivityRequest(

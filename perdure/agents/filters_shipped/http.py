@@ -145,7 +145,8 @@ async def _exchange(
 
     name = call.context.agent
     timeout = httpx2.Timeout(REMOTE_READ_TIMEOUT_S, connect=REMOTE_CONNECT_TIMEOUT_S)
-    transport = GuardedTransport(guard, largest=MAX_REMOTE_ANSWER_BYTES)
+    secrets = call.context.secrets
+    transport = GuardedTransport(guard, largest=MAX_REMOTE_ANSWER_BYTES, secrets=secrets)
     try:
         async with (
             httpx2.AsyncClient(transport=transport, trust_env=False, timeout=timeout) as client,

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from perdure.agents.agent import AgentContext
+from perdure.agents.llm.local_notice import notice_local_model
 from perdure.errors import AgentTimeout, FinalError
 from perdure.graph.values import Value
+from perdure.net.call_secrets import NO_SECRETS, CallSecrets, names_secret
 from perdure.net.egress import PORTS, Guard, GuardedTransport
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ async def endpoint(
             azure_version=azure_version,
         )
     if local and context.local_models is not None:
+        notice_local_model(context)
         base_url = await context.local_models()
         return Endpoint(provider=provider, base_url=base_url, key=_NO_KEY, trusted=True, shared=True)
     raise _nothing(provider, context.agent, local=local)
@@ -138,6 +141,8 @@ def key_of(provider: str, options: Mapping[str, Value], context: AgentContext, u
     key, config = options.get("apiKey"), context.config
     if not isinstance(key, str):
         return ""
+    if names_secret(key):  # it goes where the operator says
+        return key
     if not url or key != config.get("apiKey") or options.get("baseURL") == config.get("baseURL"):
         return key
     return key if is_operators(provider, context, url) else ""
@@ -187,14 +192,14 @@ async def _client(to: Endpoint, context: AgentContext) -> AsyncGenerator[AsyncOp
     if _PACKAGE[-1] not in sys.modules:  # in the event loop, all other calls would wait for it
         await asyncio.to_thread(lambda: [import_module(name) for name in _PACKAGE])
     if not to.shared:
-        async with _new(to, guard) as once:
+        async with _new(to, guard, context.secrets) as once:
             yield once
         return
     for loop in [loop for loop in _kept if loop.is_closed()]:
         del _kept[loop]
     clients = _kept.setdefault(asyncio.get_running_loop(), {})
     if (to, guard) not in clients:
-        clients[to, guard] = _new(to, guard)
+        clients[to, guard] = _new(to, guard, NO_SECRETS)
     yield clients[to, guard]
 
 
@@ -204,11 +209,11 @@ async def close_clients() -> None:
         await kept.close()
 
 
-def _new(to: Endpoint, guard: Guard) -> AsyncOpenAI:
+def _new(to: Endpoint, guard: Guard, secrets: CallSecrets) -> AsyncOpenAI:
     from openai import AsyncAzureOpenAI, AsyncOpenAI  # noqa: PLC0415 -- loaded by now
 
     http = httpx2.AsyncClient(
-        transport=GuardedTransport(guard, keep_alive=True, largest=_MAX_ANSWER_BYTES),
+        transport=GuardedTransport(guard, keep_alive=True, largest=_MAX_ANSWER_BYTES, secrets=secrets),
         trust_env=False,
         follow_redirects=False,
         # A small model on a busy machine may think for minutes before its first token.

@@ -16,6 +16,7 @@ from perdure.errors import AgentError, FinalError
 from perdure.graph.javascript import parse, stringify, to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy
 from perdure.net import failures, url
+from perdure.net.call_secrets import names_secret
 
 if TYPE_CHECKING:
     from perdure.net import web
@@ -158,6 +159,8 @@ def _authorized(call: _Call, context: AgentContext) -> _Call:
     secret = context.config.get("authorization")
     if not js_truthy(secret):
         return call
+    if names_secret(secret):  # it goes where the operator says
+        return replace(call, headers={**call.headers, "Authorization": secret})
     listed: Value = context.config.get("authorizationHosts")
     target = url.parse(call.url)
     place = target.host if target.port is None else f"{target.host}:{target.port}"
@@ -226,12 +229,16 @@ async def _send(call: _Call, context: AgentContext) -> web.Reply:
     if call.body is not None and call.method in _WITHOUT_BODY:
         raise FinalError(f"fetchAgent: a {call.method} request cannot have a body")
     headers = {name: to_string(value).strip(" \t\r\n") for name, value in call.headers.items()}
+    if any(map(names_secret, headers.values())):
+        # With a key of the operator, a graph's own idempotency key could be that of another call.
+        headers = {name: value for name, value in headers.items() if name.lower() != "idempotency-key"}
     present = {name.lower() for name in headers}
     if call.method not in _WITHOUT_BODY and context.idempotency_key and "idempotency-key" not in present:
         headers["Idempotency-Key"] = context.idempotency_key
     body = None if call.body is None else call.body.encode("utf-8", "replace")
     request = web.Request(method=call.method, url=call.url, headers=headers, body=body)
-    return await web.send(request, Guard.of(context.settings.allow_hosts, context.grant))
+    guard = Guard.of(context.settings.allow_hosts, context.grant)
+    return await web.send(request, guard, secrets=context.secrets)
 
 
 def _failed(reply: web.Reply, kind: str, *, suppressed: bool) -> Value:

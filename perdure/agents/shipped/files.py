@@ -72,6 +72,7 @@ def file_read(inputs: Value, params: Mapping[str, Value], context: AgentContext)
 def _read(context: AgentContext, folder: str, name: Value, kind: Value, meter: Meter | None = None) -> Value:
     path, parts = confined_files.locate(context.settings.file_root, folder, to_string(name))
     confined_files.check_grant(context.grant, "reads", parts)
+    confined_files.check_apart(context.settings.file_root, parts, context.settings.data)
     content = confined_files.read(context.settings.file_root, path, parts, MAX_FILE_BYTES)
     if meter is not None:
         meter.add(len(content))
@@ -135,6 +136,7 @@ def file_write(inputs: Value, params: Mapping[str, Value], context: AgentContext
     place = (to_string(folder), to_string(file)) if js_truthy(folder) else os.path.split(to_string(file))
     path, parts = confined_files.locate(context.settings.file_root, *place)
     confined_files.check_grant(context.grant, "writes", parts)
+    confined_files.check_apart(context.settings.file_root, parts, context.settings.data)
     confined_files.write(context.settings.file_root, path, parts, content)
     return {"result": True, "path": path, "dir": os.path.dirname(path), "file": os.path.basename(path)}
 

@@ -85,6 +85,8 @@ def _placement(agent: Agent) -> str:
         return "in the engine: the nodes of its graph are nodes of the run"
     if agent.human:
         return "waits for a person"
+    if agent.waits:
+        return "in the run, which waits without a worker"
     return "in the worker that advances the run" if agent.pure else "as an activity of its own"
 
 

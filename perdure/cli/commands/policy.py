@@ -1,4 +1,4 @@
-"""The policy of a worker: which agents, task queues, hosts and files its runs may use.
+"""The policy of a worker: which agents, task queues, hosts, files and secrets its runs may use.
 
 check reads a policy file and reports every problem. show prints what each profile allows. explain lists the
 nodes of a graph with what the policy says of each: what is refused before anything runs, and what is decided
@@ -55,7 +55,8 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         output.result(output.json_text(facts))
     elif args.what == "check":
-        output.result(f"{args.file or _path(None)}: no problems; runs get the profile {policy.profile}")
+        gets = f"runs get the profile {policy.profile}" if policy.profile else "runs may do anything"
+        output.result(f"{args.file or _path(None)}: no problems; {gets}")
     else:
         output.result("\n".join(_lines(policy)))
     return 0
@@ -70,7 +71,11 @@ def _path(text: str | None) -> Path:
 
 def _facts(policy: Policy) -> dict[str, Any]:
     profiles = {name: allowed(grant) for name, grant in policy.profiles.items()}
-    return {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles}
+    secrets = {
+        name: {"from": rule.source, "to": list(rule.to), "agents": sorted(rule.agents)}
+        for name, rule in policy.secrets.items()
+    }
+    return {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles, "secrets": secrets}
 
 
 def allowed(grant: Grant) -> dict[str, list[str]]:
@@ -83,6 +88,9 @@ def _lines(policy: Policy) -> list[str]:
     for name, grant in policy.profiles.items():
         lines.append(f"{name}{' (the profile of runs)' if name == policy.profile else ''}")
         lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
+    for name, rule in policy.secrets.items():
+        places = [*rule.to, *(f"the agent {agent}" for agent in sorted(rule.agents))]
+        lines.append(f"secret {name} ({rule.source}) for {', '.join(places)}")
     return [*lines, f"sha256 {policy.digest}"]
 
 
@@ -91,6 +99,8 @@ def _explain(args: argparse.Namespace) -> int:
         raise UsageError("perdure policy explain takes a graph", hint="perdure policy explain graph.yaml")
     policy = read_policy(_path(args.policy))
     profile = args.profile or policy.profile
+    if not policy.profiles:
+        raise UsageError("the policy has no profiles: it refuses no call", hint="add profile and profiles")
     if profile not in policy.profiles:
         raise UsageError(f"there is no profile {profile!r}", hint=f"there are {', '.join(policy.profiles)}")
     document = modernized(graphs.read(args.file).data)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from perdure.cli import connection, logs, output, problems
 from perdure.cli.inputs import graphs, loaders
+from perdure.cli.inputs.local_data import data_option, with_data
 from perdure.cli.running import outcome
 from perdure.cli.running.local_models import OFF
 from perdure.engine.messages import RunOptions
@@ -77,6 +78,7 @@ def graph_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--id", metavar="ID", help="the run's id; the same id attaches to the same run")
     graphs.agents_option(parser)
     graphs.filters_option(parser)
+    data_option(parser)
     parser.add_argument("--queue", metavar="Q", help="the task queue of nodes that name none")
     parser.add_argument(
         "--quota",
@@ -125,7 +127,7 @@ def main(args: argparse.Namespace) -> int:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """The settings of the environment, and what the graph's path and the options change."""
-    settings = Settings.from_env()
+    settings = with_data(Settings.from_env(), args.data)
     if args.graph != graphs.STDIN and not names("PERDURE_FILE_ROOT"):
         settings = replace(settings, file_root=Path(args.graph).absolute().parent)
     return replace(settings, local_model=OFF) if args.no_local else settings

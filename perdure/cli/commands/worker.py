@@ -18,6 +18,7 @@ from dataclasses import replace
 from perdure import server
 from perdure.cli import connection, logs, output
 from perdure.cli.inputs import graphs
+from perdure.cli.inputs.local_data import data_option, with_data
 from perdure.errors import UsageError
 from perdure.settings import Settings
 from perdure.settings.parsers import count, host_name
@@ -29,6 +30,7 @@ examples:
   perdure worker --queue gpu --queue perdure           two queues
   perdure worker --queue gpu --concurrency 1           one call at a time
   perdure worker --host site-3 --label site            its own queue as well, @site-3
+  perdure worker --host site-3 --data scans=/srv/scans data that agents open by name, and that stays here
   PERDURE_HEALTH_PORT=8081 perdure worker              with health checks
   PERDURE_DEPLOYMENT=graphs PERDURE_BUILD_ID=v2 perdure worker
 """
@@ -48,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", default=[], metavar="L", help="a label of the host; may be repeated"
     )
+    data_option(parser)
     graphs.agents_option(parser)
     graphs.filters_option(parser)
 
@@ -61,6 +64,7 @@ def main(args: argparse.Namespace) -> int:
     settings = replace(settings, queues=(*settings.queues, *args.queue))
     if args.host is not None or args.label:
         settings = _placed(settings, args.host, args.label)
+    settings = with_data(settings, args.data)
     agents = graphs.agents_of(args.agents, args.filters)
     return connection.run(_main(args, agents, settings, connection.begin(settings)))
 

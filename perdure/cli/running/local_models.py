@@ -8,7 +8,6 @@ from typing import Final
 
 from perdure import local
 from perdure.cli import output
-from perdure.errors import with_hint
 from perdure.settings import Settings
 
 OFF: Final = "off"
@@ -28,16 +27,8 @@ def local_models(settings: Settings) -> Callable[[], Awaitable[str]] | None:
             output.note(text)
 
     one_at_a_time = asyncio.Lock()
-    notices = [
-        with_hint(
-            f"no API key: the small local model {settings.local_model} answers for every model",
-            "set OPENAI_API_KEY, or refuse local models with --no-local or PERDURE_LOCAL_MODEL=off",
-        )
-    ]
 
     async def ensure() -> str:
-        if notices:
-            output.note(notices.pop())
         async with one_at_a_time:
             return await local.ensure(settings, tell)
 

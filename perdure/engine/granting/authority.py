@@ -185,4 +185,5 @@ _WHAT: Final = {
     "hosts": "the host {!r}",
     "reads": "to read {!r}",
     "writes": "to write {!r}",
+    "secrets": "the secret {!r}",
 }

@@ -16,6 +16,7 @@ from perdure.cli.progress.screen import screen
 from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
 from perdure.graph.text.shown import line
+from perdure.protocol.console import LOCAL_MODEL_NOTICE
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -148,6 +149,7 @@ def lines(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel]
         shown.append("  no worker answers for it: what its nodes are doing is not known")
     if report.status is not None:
         shown += steering_lines(report.id, report.status.paused, report.status.interventions)
+        shown += [f"  {text}" for text in report.status.console if text.startswith(LOCAL_MODEL_NOTICE)][:1]
     if report.cancelling:
         shown.append("  cancel requested: it stops as soon as a worker hears of it")
     if report.paused is not None:

@@ -1,0 +1,1 @@
+"""Gateways: events of devices and services, brought to the runs that wait for them."""
