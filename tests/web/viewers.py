@@ -87,7 +87,7 @@ class Machine:
         raise RuntimeError(f"a viewer of {id} has not seen its end")
 
     async def watched(self, count: int) -> float:
-        """Lets the run execute with so many viewers; the processor time of both servers."""
+        """Lets the run execute with this many viewers; the processor time of both servers."""
         before = self.seconds()
         run = await self.client.start(GRAPH, id=f"with-{count}-viewers", queue=QUEUE)
         seen = await asyncio.gather(run.result(), *(self.viewer(run.id) for _ in range(count)))

@@ -52,7 +52,7 @@ async def _main(args: argparse.Namespace, client: GraphClient) -> int:
 
 
 async def _spent(client: GraphClient, runs: Sequence[RunSummary]) -> list[Spent | None]:
-    """What each run has used: None for all of them where there is no table of prices."""
+    """What each run has used: None for all of them without a table of prices."""
     if not client.settings.prices:
         return [None] * len(runs)
     from perdure.history.costs import RunCosts  # noqa: PLC0415 -- loads what replays
@@ -72,7 +72,7 @@ def _table(runs: Sequence[RunSummary], spent: Sequence[Spent | None]) -> str:
     rows = [cells(run, now) for run in runs]
     if not any(spent):
         return output.table(COLUMN_TITLES, rows)
-    used = ["" if each is None else cost_text(0, **asdict(each)) for each in spent]
+    used = ["" if cost is None else cost_text(0, **asdict(cost)) for cost in spent]
     return output.table(
         (*COLUMN_TITLES, "used"), [[*row, text] for row, text in zip(rows, used, strict=True)]
     )
