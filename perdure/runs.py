@@ -36,6 +36,7 @@ from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.answers import deliver
+from perdure.temporal.endings import result_of
 from perdure.temporal.events import ReceivingRun
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
@@ -76,7 +77,7 @@ class Run(SteeredRun, ReceivingRun):
         """
         warning = asyncio.ensure_future(self._warn_where_it_waits())
         try:
-            return await self._redeemed(await self.handle.result())
+            return await self._redeemed(await result_of(self.handle))
         except WorkflowFailureError as error:
             failure = run_error(self.id, error.cause)
             if isinstance(failure, RunFailed) and failure.result is not None:

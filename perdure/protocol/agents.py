@@ -63,8 +63,10 @@ class AgentRegistry:
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     `orders_locals` says that the run takes the results of local activities in the order in which they began.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
-    and `quorums` that a map may end without all of its rows. `grants` says that what graphs may do is
-    looked at: `profile` has the name, the grant and the digest of the worker's policy, None without one.
+    and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
+    refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
+    graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
+    without one.
     """
 
     pure: Sequence[str] = ()
@@ -91,6 +93,7 @@ class AgentRegistry:
     grants: bool = False
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
+    foresees: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -117,6 +120,7 @@ class SchedulerRules(TypedDict):
     agents: frozenset[str]
     event_steps: float
     quorums: bool
+    foresees: bool
     authority: Authority
 
 
@@ -141,6 +145,7 @@ class Placement:
         self.recalls = directory.recalls
         self.orders_locals = directory.orders_locals
         self.quorums = directory.quorums
+        self.foresees = directory.foresees
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._only = None if only is None else frozenset(only)
@@ -162,6 +167,7 @@ class Placement:
             "agents": self.names,
             "event_steps": self.event_steps,
             "quorums": self.quorums,
+            "foresees": self.foresees,
             "authority": authority,
         }
 

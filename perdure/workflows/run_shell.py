@@ -39,7 +39,7 @@ from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.host import Host, now_ms
-from perdure.workflows.run_limits import RunLimits, stopped
+from perdure.workflows.run_limits import RunLimits, started, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_large_state, keep_values
 from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
@@ -122,7 +122,7 @@ class RunShell:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         if (state := self._request.state) is None:
             scheduler = self._new_scheduler()
-            return scheduler, scheduler.start(self._now)
+            return scheduler, started(scheduler, self._now)
         options, observe = self._request.options, self.progress.observe
         scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}

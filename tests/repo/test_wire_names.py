@@ -67,7 +67,7 @@ FIELDS = {
     NodeChange: "place change state action finding hint",
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
-    " channels page quorums grants profile waits",
+    " channels page quorums grants profile waits foresees",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",
