@@ -75,18 +75,20 @@ def examples(inputs: dict[str, Value], params: SplitParams, context: AgentContex
 
 def _table(inputs: Mapping[str, Value], context: AgentContext) -> tables.Columns:
     place = "examplesAgent: inputs"
-    given = [name for name in ("file", "csv", "rows") if optional(inputs, name) is not None]
-    if len(given) != 1:
-        raise FinalError(f"{place}: expected one of file, csv and rows, got {' and '.join(given) or 'none'}")
-    if given == ["rows"]:
+    sources = [name for name in ("file", "csv", "rows") if optional(inputs, name) is not None]
+    if len(sources) != 1:
+        raise FinalError(
+            f"{place}: expected one of file, csv and rows, got {' and '.join(sources) or 'none'}"
+        )
+    if sources == ["rows"]:
         return tables.from_rows(rows_of(inputs, "rows", place))
-    source: Any = inputs[given[0]]
+    source: Any = inputs[sources[0]]
     if not isinstance(source, str):
-        raise FinalError(f"{place}.{given[0]}: expected a string")
+        raise FinalError(f"{place}.{sources[0]}: expected a string")
     try:
-        return tables.read_csv(source if given == ["csv"] else _file(source, context))
+        return tables.read_csv(source if sources == ["csv"] else _file(source, context))
     except FinalError as error:
-        raise FinalError(f"{place}.{given[0]}: {error.finding}", hint=error.hint) from None
+        raise FinalError(f"{place}.{sources[0]}: {error.finding}", hint=error.hint) from None
 
 
 def _file(name: str, context: AgentContext) -> str:

@@ -210,9 +210,9 @@ def judge(inputs: dict[str, Value], params: JudgeParams) -> Value:
     place = "evaluateAgent: inputs"
     x, y = features_of(inputs, params.split, place)
     model = _model(inputs.get("model"), f"{place}.model")
-    given = optional(inputs, "baseline")
+    in_use = optional(inputs, "baseline")
     value = _metric(_scores(model, x), y, model, params)
-    old = None if given is None else _model(given, f"{place}.baseline")
+    old = None if in_use is None else _model(in_use, f"{place}.baseline")
     baseline = None if old is None else _metric(_scores(old, x), y, old, params)
     reason = _objection(value, baseline, params)
     report = {
