@@ -18,6 +18,7 @@ from perdure.agents.distributed.pipeline.examples import examples, schema, stati
 from perdure.agents.distributed.pipeline.models import judge, train, transform
 from perdure.agents.distributed.pipeline.publishing import current_model, push
 from perdure.agents.distributed.problems import critic, merge, split
+from perdure.agents.distributed.reducing import ring_step
 from perdure.agents.distributed.training import fed_evaluate, fed_init, fed_summary, fed_train
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "pso_birth",
     "pso_move",
     "push",
+    "ring_step",
     "route",
     "schema",
     "sgd_step",
