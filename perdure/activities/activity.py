@@ -45,7 +45,7 @@ from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import to_plain
-from perdure.protocol.wire import is_plain, pack, unpack
+from perdure.protocol.wire import admitted, is_plain, pack, unpack
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.hosts import hosts_with_data
@@ -157,6 +157,8 @@ class AgentActivities:
         """Calls the agent that the activity is named after."""
         info = activity.info()
         agent = self.agents.get(info.activity_type)
+        scheduled = info.scheduled_time.timestamp() * 1000
+        args = [RawValue(admitted(raw.payload, scheduled)) for raw in args]
         with typed_failures():
             batch, calls = await calls_of(args, self.claims)
         if info.is_local:

@@ -80,7 +80,8 @@ class ClaimCheck:
     def of(cls, settings: Settings, codec: PayloadCodec | None = None) -> ClaimCheck:
         """The claims of a process with these settings."""
         store = None if settings.store is None else open_store(settings.store)
-        return cls(store, settings.store_above, codec)
+        # What is only signed needs no signature there: the name of an object is its hash.
+        return cls(store, settings.store_above, codec if getattr(codec, "hides", True) else None)
 
     async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.

@@ -18,6 +18,7 @@ from perdure.agents.agent import Agent
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import NotFound, PerdureError
+from perdure.history.costs import RunCosts
 from perdure.history.spent import prices_of
 from perdure.pictures.states import stylesheet
 from perdure.web import agents_api, inbox_api, openapi, rerun_api, runs_api, steering_api
@@ -56,7 +57,7 @@ def application(
 
     app = Starlette(routes=_routes(page=page), exception_handlers={PerdureError: on_error}, lifespan=lifespan)
     app.state.client, app.state.hub, app.state.inbox = client, hub, inbox_api.Inbox(client)
-    app.state.prices = prices
+    app.state.prices, app.state.costs = prices, RunCosts(client.temporal, prices)
     app.state.agents = catalog() if agents is None else agents
     return RequestGuard(app, token, hosts)
 

@@ -75,6 +75,7 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
         "graph": "the name of the graph",
         "search": "how the id begins",
         "query": "a list filter of Temporal",
+        "spent": "1 adds what each run has used and cost, if PERDURE_PRICES has prices",
     },
     "result": {
         "wait": "seconds to wait for the end, at most 60",

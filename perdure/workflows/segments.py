@@ -45,7 +45,7 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
-from perdure.workflows.host import Host
+from perdure.workflows.host import Host, own
 from perdure.workflows.task_budget import WorkflowTaskBudget
 
 NO_RETRY = RetryPolicy(maximum_attempts=1)
@@ -251,8 +251,9 @@ class Segments:
         """What the segment gave; None where it failed, or gave what cannot be read."""
         if task.exception() is None:
             with suppress(MalformedPayload):
-                result: SegmentResult = unpack(task.result(), SegmentResult, strict=False)
-                self.take(result, len(task.result().payload.data), now_ms)
+                raw = own(task.result())
+                result: SegmentResult = unpack(raw, SegmentResult, strict=False)
+                self.take(result, len(raw.payload.data), now_ms)
                 return result
         self.take(SegmentResult(), 0, now_ms)
         return None

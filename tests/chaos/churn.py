@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,11 +44,13 @@ async def run(options: Options, home: Path) -> Verdict:
         await crew.start_sites(options.sites)
         for seed in range(options.seed, options.seed + options.seeds):
             learning = await world.client.start(graph(options.sites, ROUNDS, quorum=2), id=f"churn-{seed}")
-            churning = asyncio.create_task(_churn(crew, folder, Random(seed)))
+            stop = asyncio.Event()
+            churning = asyncio.create_task(_churn(crew, folder, Random(seed), stop))
             try:
                 result = (await asyncio.wait_for(learning.result(), 600)).results["rounds"]
             finally:
-                await _stopped(churning)
+                stop.set()
+                await churning
             rounds += result["log"]
             expected = replayed([each["accepted"] for each in result["log"]])
             if result["digest"] != expected:
@@ -66,10 +67,10 @@ async def run(options: Options, home: Path) -> Verdict:
     return verdict
 
 
-async def _churn(crew: Crew, folder: Path, rng: Random) -> None:
-    """Until it is cancelled: every moment another site is killed, to come back later, or slow for a while."""
+async def _churn(crew: Crew, folder: Path, rng: Random, stop: asyncio.Event) -> None:
+    """Until it is to stop: every moment another site is killed, to come back later, or slow for a while."""
     slow: list[Path] = []
-    while True:
+    while not stop.is_set():
         site = rng.randrange(len(crew.sites))
         if rng.random() < 0.5:
             slow.append(folder / f"work-{site}")
@@ -81,14 +82,8 @@ async def _churn(crew: Crew, folder: Path, rng: Random) -> None:
         gone = [site for site, process in enumerate(crew.sites) if process.poll() is not None]
         if len(gone) > 3:
             back = rng.choice(gone)
-            crew.sites[back] = await asyncio.shield(crew.start_site(back))
+            crew.sites[back] = await crew.start_site(back)
         await asyncio.sleep(rng.uniform(0.1, 1))
-
-
-async def _stopped(churning: asyncio.Task[None]) -> None:
-    churning.cancel()
-    with suppress(asyncio.CancelledError):
-        await churning
 
 
 async def _without_three(crew: Crew, folder: Path, options: Options, verdict: Verdict) -> None:

@@ -215,7 +215,7 @@ async def test_characters_of_a_completion() -> None:
     [
         (
             lambda number: {"choices": [{"index": number, "delta": {"content": "x"}}]},
-            "a choice has index 128",
+            r"a choice has index 128\b",
         ),
         (lambda number: {"choices": [{"index": -1}]}, "a choice has index -1"),
         (lambda number: {"choices": [], f"k{number}": "x"}, "more than 100 fields"),

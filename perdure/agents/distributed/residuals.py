@@ -63,9 +63,8 @@ def _keep(about: str, round_: int, residual: Mapping[str, Array], context: Agent
     folder = _folder(about, context)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as draft:
-        named: dict[str, Any] = {
-            f".{name}": array for name, array in residual.items()
-        }  # no parameter of savez
+        # The dot keeps names apart from the parameters of savez.
+        named: dict[str, Any] = {f".{name}": array for name, array in residual.items()}
         np.savez(draft, **named)
         draft.flush()
         os.fsync(draft.fileno())

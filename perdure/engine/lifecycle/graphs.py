@@ -8,10 +8,12 @@ from perdure.engine.fuel import graph_steps
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
-from perdure.engine.messages import Finish
+from perdure.engine.messages import Finish, Quotas
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
 from perdure.errors import AgentError, FunctionError, QuotaExceeded
+from perdure.graph.fields import PERSON_AGENTS
+from perdure.graph.nested import every_node
 from perdure.graph.values import UNDEFINED
 
 
@@ -34,7 +36,7 @@ class GraphLifecycle:
 
     def begin(self, run: GraphRun) -> None:
         """Gives static nodes their values and queues what can run."""
-        if run.rule is not None and loops.is_endless(run):
+        if loops.is_endless(run) and not self._ends_otherwise(run):
             self.end(run, Outcome(failure="loop.while is not a reference, so the loop could never end"))
             return
         if self.rules.foresees and run.rule is not None:
@@ -55,6 +57,14 @@ class GraphLifecycle:
             self._nothing_ran(run)
         elif run.is_idle:
             self.iterate(run)
+
+    def _ends_otherwise(self, run: GraphRun) -> bool:
+        """Whether a person who is asked in each pass, or a quota of the caller's, ends a loop without an end.
+
+        Runs of earlier versions refuse such a loop (`foresees`).
+        """
+        asks = any(node.get("agent") in PERSON_AGENTS for _, node in every_node(run.plan.document))
+        return self.rules.foresees and (asks or self.rules.options.quotas != Quotas())
 
     def _foresee(self, run: GraphRun) -> None:
         """Raises QuotaExceeded for a loop that has more passes than the quotas allow."""

@@ -79,7 +79,8 @@ class RunPage {
     this.drawBar();
   }
 
-  update({ run, boxes, console }) {
+  update({ run, boxes, console, trouble }) {
+    if (trouble !== undefined) this.note = trouble ?? "";
     if (run) {
       this.run = run;
       const hash = run.changes.at(-1)?.hash ?? this.hash;
@@ -120,7 +121,8 @@ class RunPage {
   }
 
   drawOverview() {
-    if (this.panel.querySelector("form.question :focus")) return;
+    const typing = this.panel.querySelector("form.question:focus-within")?.dataset.path;
+    if (this.run.questions?.some((question) => question.path === typing)) return;
     const { questions = [], failure, errors = {}, problem, queue } = this.run;
     const failed = Object.entries(errors).map(([node, text]) => h("li", {}, h("button", { class: "link", onclick: () => this.choose(node) }, node), ` ${text}`));
     fill(this.panel, h("h2", {}, this.run.name ?? this.id), h("p", { class: "note" }, `task queue ${queue}`),
