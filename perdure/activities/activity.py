@@ -101,7 +101,8 @@ class AgentActivities:
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
         elif request is not None:
-            with calls_at_work(self.journal, request.run or activity.info().workflow_run_id or "") as work:
+            id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
+            with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)
                 first = await self._threads.run(request.run, self._first, segment, request, directory)
             directory = replace(directory, first=first)
@@ -119,7 +120,7 @@ class AgentActivities:
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         read: SegmentRequest = unpack(request, SegmentRequest)
-        with calls_at_work(self.journal, read.run) as work:
+        with calls_at_work(self.journal, read.run, recalls="reuse" in read.request) as work:
             return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 
     def _new_segment(self, work: CallsAtWork) -> Segment:

@@ -131,9 +131,7 @@ def _mac(payload: Payload, key: bytes) -> bytes:
     metadata = payload.metadata
     parts = [part for name in sorted(metadata) if name != _MAC for part in (name.encode(), metadata[name])]
     head = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    made = hmac.new(_derived(key, b"mac"), head, hashlib.sha256)
-    made.update(payload.data)
-    return made.digest()
+    return hmac.digest(_derived(key, b"mac"), head + payload.data, "sha256")
 
 
 def _encrypted(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:

@@ -36,7 +36,7 @@ from perdure.graph.binary import size_of_binary
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
-from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
+from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, bounded, size_of
 from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
 from perdure.protocol.encoding import encode
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
@@ -134,6 +134,8 @@ class ClaimCheck:
         blobs = {stored.digest: stored for deferred in deferred_in(value) for stored in sources(deferred)}
         if not blobs:
             return value
+        if limit is not None:
+            bounded(value, limit)  # before anything is loaded
         data = {digest: await self._get(digest) for digest in blobs}
 
         def load(stored: BlobRef) -> Value:
@@ -201,7 +203,7 @@ class ClaimCheck:
         assert self.store is not None
         bases = [base for deferred in deferred_in([near, value]) for base in sources(deferred)]
         if payload is None or next(deferred_in(value), None) is not None:
-            value = await self.redeem(value)
+            value = await self.redeem(value, MAX_VALUE_BYTES)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
         name = await ValueObjects(self.store, self.codec).put(payload, bases, writes)
         return stored(name, len(payload.data), value)

@@ -35,12 +35,12 @@ from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import MalformedPayload
 from perdure.protocol.agents import Placement
-from perdure.protocol.names import SEND_AFTER_DRAIN
+from perdure.protocol.names import DISTINCT_ACTIVITIES, SEND_AFTER_DRAIN
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
 from perdure.protocol.wire import is_untrusted, metadata_of, pack, strings, unpack, unwrapped
 from perdure.workflows import activity_options, batches, calls
-from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
+from perdure.workflows.call_windows import ActivityNames, LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.host import Host, own
 from perdure.workflows.local_order import Handler, LocalOrder
 from perdure.workflows.queue_agents import QueueAgents
@@ -65,8 +65,7 @@ class ActivityDispatcher:
 
     host: Host
     placement: Placement
-    #: The task queue of the run, for agents that name none.
-    queue: str
+    queue: str  # that of the run, for agents that name none
     progress: RunProgress
     turns: TurnOrder
     budget: WorkflowTaskBudget
@@ -75,11 +74,13 @@ class ActivityDispatcher:
     _open: OpenCalls = field(default_factory=OpenCalls)
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
+    _names: ActivityNames = field(init=False)
     _forged: calls.ForgedAnswers = field(default_factory=calls.ForgedAnswers)
     _queues: QueueAgents = field(init=False)
     _order: LocalOrder = field(init=False)
 
     def __post_init__(self) -> None:
+        self._names = ActivityNames(lambda: self.host.is_patched(DISTINCT_ACTIVITIES))
         self._queues = QueueAgents(self.host, self.placement, self.queue)
         self._order = LocalOrder(self.notify)
 
@@ -195,8 +196,7 @@ class ActivityDispatcher:
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         first, size = batch[0], len(arguments.payload.data)
         self.budget.add(size)
-        is_local = first.call in self.local
-        if is_local:
+        if is_local := first.call in self.local:
             self.local.add()
             options = activity_options.local(first.options, first.path)
             handle = self.host.start_local_activity(first.agent, arguments, **options)
@@ -208,13 +208,13 @@ class ActivityDispatcher:
 
     def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
         first = batch[0]
-        queue = self.placement.queue(first) or self.queue
+        queue, name = self.placement.queue(first) or self.queue, self._names.take(first.path)
         for command in batch:
-            self.progress.sent_to(command.path, queue, first.path)
+            self.progress.sent_to(command.path, queue, name)
         if self._queues.is_foreign(first):
-            options = activity_options.foreign(first.options, first.path, queue)
+            options = activity_options.foreign(first.options, first.path, queue, name)
         else:
-            options = activity_options.remote(first.options, first.path, queue, len(batch))
+            options = activity_options.remote(first.options, first.path, queue, len(batch), name)
         return self.host.start_activity(first.agent, arguments, **options)
 
     def _answered(self, batch: list[RunAgent], was_local: bool, task: asyncio.Task[Any]) -> None:
@@ -223,6 +223,8 @@ class ActivityDispatcher:
         else:
             self.remote.remove(batch[0].call)
         still_open = self._open.take(batch, task)
+        if still_open and not was_local:
+            self._names.release(batch[0].path)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
             self._fail(still_open, lambda call: AgentFailed(call, "cancelled", final=True))

@@ -23,6 +23,7 @@ from perdure.protocol.agents import AgentRegistry, FilterScope
 from perdure.protocol.interventions import Intervention
 from perdure.protocol.names import (
     AGENT_ABSENT,
+    DISTINCT_ACTIVITIES,
     FETCHES_IN_TURN,
     NOTICE,
     SEGMENTS_IN_TURN,
@@ -90,6 +91,7 @@ def test_patches() -> None:
     assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
+    assert DISTINCT_ACTIVITIES == "distinct-activities"
     assert STATE_IN_PORTIONS == "state-in-portions"
 
 
