@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
@@ -37,9 +38,11 @@ from perdure.monitoring.report import RunSummary
 from perdure.plugin import GraphPlugin
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.numpy_arrays import from_python
+from perdure.protocol.payload_codec import KeyedCodec, codec_of
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
+from perdure.settings.key_ring import ring_of
 from perdure.storage.claim_check import ClaimCheck
 from perdure.submission import body_of, start_run, with_stored_values
 from perdure.temporal.queues import workers
@@ -205,7 +208,7 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
             lease.give_back()
             raise
         config["target_host"] = embedded.address
-    temporal = await reach(config, identity)
+    temporal = await reach(config, identity, codec_for(settings))
     settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
     claims = ClaimCheck.of(settings, temporal.data_converter.payload_codec)
     return GraphClient(temporal, settings, embedded, claims, lease)
@@ -222,11 +225,28 @@ def configured() -> ClientConnectConfig:
         raise UsageError(f"Temporal's configuration: {short(error)}", hint="see TEMPORAL_PROFILE") from error
 
 
-async def reach(config: ClientConnectConfig, identity: str | None = None) -> Client:
+def codec_for(settings: Settings) -> KeyedCodec | None:
+    """The codec that the settings ask for. Raises UsageError for keys that cannot be read."""
+    if settings.codec == "off":
+        return None
+    return codec_of(settings.codec, ring_of(settings.codec_keys, settings.home))
+
+
+async def reach(
+    config: ClientConnectConfig, identity: str | None = None, codec: KeyedCodec | None = None
+) -> Client:
     """A connection to the server that `config` names. Raises ConnectionFailed when it does not answer."""
+    converter = replace(DataConverter.default, payload_codec=codec)
+    if codec is not None and codec.hides:
+        failures = DefaultFailureConverterWithEncodedAttributes
+        converter = replace(converter, failure_converter_class=failures)
     try:
         return await Client.connect(
-            **config, plugins=[GraphPlugin()], identity=identity, connect_timeout=CLIENT_CONNECT_TIMEOUT
+            **config,
+            plugins=[GraphPlugin()],
+            identity=identity,
+            connect_timeout=CLIENT_CONNECT_TIMEOUT,
+            data_converter=converter,
         )
     except (RPCError, RuntimeError) as error:
         address = config.get("target_host", "")

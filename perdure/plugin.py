@@ -17,6 +17,7 @@ from contextlib import nullcontext
 from functools import cache
 from typing import Any, cast
 
+from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.common import RawValue
@@ -31,7 +32,16 @@ from perdure.engine.inbox.events import EventBatch
 from perdure.errors import MalformedPayload
 from perdure.protocol.payloads import AgentCall, RunChanges, RunRequest, RunResult, RunStatus, StreamTail
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
-from perdure.protocol.wire import MAX_UNREADABLE_CHARS, PLACES, from_payload, is_binary_payload, to_payload
+from perdure.protocol.wire import (
+    MAX_UNREADABLE_CHARS,
+    PLACES,
+    admitted,
+    began_ms,
+    from_payload,
+    is_binary_payload,
+    is_untrusted,
+    to_payload,
+)
 from perdure.temporal.journalled_runner import JournalledRunner
 from perdure.workflows.graph_workflow import GraphWorkflow
 from perdure.workflows.notices import NoticeWorkflow
@@ -59,6 +69,11 @@ class OwnTypes(PayloadConverter):
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         """One value for each payload; those of the converter underneath where no payload is Perdure's."""
         hints: Sequence[type | None] = type_hints or [None] * len(payloads)
+        if any(map(is_untrusted, payloads)):
+            began = began_ms.get()
+            if workflow.in_workflow():
+                began = workflow.info().start_time.timestamp() * 1000
+            payloads = [admitted(payload, began) for payload in payloads]
         if not any(map(_is_ours, payloads, hints)):
             try:
                 return super().from_payloads(payloads, type_hints)  # pyright: ignore[reportAbstractUsage] -- likewise
@@ -76,7 +91,7 @@ class OwnTypes(PayloadConverter):
         return to_payload(value) if _is_own(value.__class__) else self.to_payload(value)
 
     def _from_payload(self, payload: Payload, hint: type | None) -> Any:
-        if hint is RawValue:
+        if hint is RawValue or (hint is None and is_untrusted(payload)):
             return RawValue(payload)
         if _is_ours(payload, hint):
             return from_payload(payload, hint)
@@ -134,7 +149,8 @@ def _is_own(kind: object) -> bool:
 
 
 def _is_ours(payload: Payload, hint: type | None) -> bool:
-    return hint is RawValue or _is_own(hint) or PLACES in payload.metadata or is_binary_payload(payload)
+    is_of_perdure = PLACES in payload.metadata or is_binary_payload(payload) or is_untrusted(payload)
+    return hint is RawValue or _is_own(hint) or is_of_perdure
 
 
 def _reduced(kind: Any) -> Any:

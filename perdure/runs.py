@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sys
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,13 +29,14 @@ from perdure.history.model import RunModel
 from perdure.lineage.change import Change
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls, with_nodes
 from perdure.monitoring.report import RunReport
-from perdure.monitoring.streams import StreamReader
+from perdure.monitoring.streams import StreamReader, streamed
 from perdure.monitoring.view import StreamPiece
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.protocol.payloads import RunRequest, RunResult, RunStatus
 from perdure.protocol.records import from_plain, to_plain
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.answers import deliver
+from perdure.temporal.endings import result_of
 from perdure.temporal.events import ReceivingRun
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
@@ -77,7 +77,7 @@ class Run(SteeredRun, ReceivingRun):
         """
         warning = asyncio.ensure_future(self._warn_where_it_waits())
         try:
-            return await self._redeemed(await self.handle.result())
+            return await self._redeemed(await result_of(self.handle))
         except WorkflowFailureError as error:
             failure = run_error(self.id, error.cause)
             if isinstance(failure, RunFailed) and failure.result is not None:
@@ -163,21 +163,13 @@ class Run(SteeredRun, ReceivingRun):
         """What agents stream while they run, until the run ends; asks every `interval` seconds.
 
         The calls that run now are streamed from their beginning, as far as it is held, or `from_now` on;
-        those that have ended are not. No piece comes twice: an attempt that repeats what the one before
+        those that have ended are not. Of a call that began and ended between two looks, the end is streamed
+        about a second later. No piece comes twice: an attempt that repeats what the one before
         it has streamed adds nothing, until it differs. See `StreamPiece` for how pieces are joined.
         """
         reader = StreamReader(self.temporal.data_converter, from_now)
-        while True:
-            description = await self.describe()
-            for piece in await reader.running(description):
-                yield piece
-            if reader.has_ended():
-                status = await self.status(console_from=sys.maxsize)
-                for piece in reader.ended(status):
-                    yield piece
-            if description.closed is not None:
-                return
-            await asyncio.sleep(interval)
+        async for piece in streamed(self, reader, interval):
+            yield piece
 
     async def history(self) -> RunModel:
         """All that is known of the run, open or over: its nodes, their times, attempts, inputs and results.

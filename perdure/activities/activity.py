@@ -45,7 +45,7 @@ from perdure.protocol.idempotency import place_key, work_key
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.records import to_plain
-from perdure.protocol.wire import is_plain, pack, unpack
+from perdure.protocol.wire import admitted, is_plain, pack, unpack
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.hosts import hosts_with_data
@@ -101,7 +101,8 @@ class AgentActivities:
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
         elif request is not None:
-            with calls_at_work(self.journal, request.run or activity.info().workflow_run_id or "") as work:
+            id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
+            with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)
                 first = await self._threads.run(request.run, self._first, segment, request, directory)
             directory = replace(directory, first=first)
@@ -119,7 +120,7 @@ class AgentActivities:
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
         read: SegmentRequest = unpack(request, SegmentRequest)
-        with calls_at_work(self.journal, read.run) as work:
+        with calls_at_work(self.journal, read.run, recalls="reuse" in read.request) as work:
             return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 
     def _new_segment(self, work: CallsAtWork) -> Segment:
@@ -157,6 +158,8 @@ class AgentActivities:
         """Calls the agent that the activity is named after."""
         info = activity.info()
         agent = self.agents.get(info.activity_type)
+        scheduled = info.scheduled_time.timestamp() * 1000
+        args = [RawValue(admitted(raw.payload, scheduled)) for raw in args]
         with typed_failures():
             batch, calls = await calls_of(args, self.claims)
         if info.is_local:

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 from temporalio import activity
 from temporalio.client import AsyncActivityCancelledError
+from temporalio.converter import ActivitySerializationContext
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
@@ -181,8 +182,22 @@ class Attempt:
         """Waits until the server has the account: what comes next may end this process."""
         self.heartbeat.account = to_lean(account)
         handle = activity.client().get_async_activity_handle(task_token=self.info.task_token)
+        handle = handle.with_context(_context(self.info))
         with suppress(RPCError, AsyncActivityCancelledError):  # the next heartbeat hears of it
             await handle.heartbeat(self.heartbeat.tail(), rpc_timeout=ACCOUNT_RPC_TIMEOUT)
+
+
+def _context(info: activity.Info) -> ActivitySerializationContext:
+    """Where the payloads of an activity belong: a codec may write them for there alone."""
+    return ActivitySerializationContext(
+        namespace=info.namespace,
+        workflow_id=info.workflow_id,
+        workflow_type=info.workflow_type,
+        activity_type=info.activity_type,
+        activity_id=info.activity_id,
+        activity_task_queue=info.task_queue,
+        is_local=info.is_local,
+    )
 
 
 def recorded_account(details: Sequence[Any]) -> object:

@@ -25,6 +25,7 @@ class CallsAtWork:
     journal: WorkJournal | None = None
     run: str = ""
     mark: int = -1
+    only_recalls: bool = False
 
     def begin(self, path: str) -> None:
         """The call at `path` is at work from now on, until the next one."""
@@ -32,26 +33,32 @@ class CallsAtWork:
             self.journal.at(self.mark, path)
 
     def is_suspect(self, path: str) -> bool:
-        """Whether a process has died with this call at work."""
+        """Whether a process has died with this call at work, or with the run itself."""
+        if self.only_recalls:
+            return True
         if self.journal is None or not self.journal.deaths.calls:
             return False
         return (self.run, shortened(path)) in self.journal.deaths.calls
 
 
 @contextmanager
-def calls_at_work(journal: WorkJournal | None, run: str, path: str = "") -> Generator[CallsAtWork]:
+def calls_at_work(
+    journal: WorkJournal | None, run: str, path: str = "", *, recalls: bool = False
+) -> Generator[CallsAtWork]:
     """Lasts as long as calls of `run`, the id of the first run of its chain, are at work: the one at `path`.
 
-    Raises ApplicationError where a process has died with it at work.
+    Raises ApplicationError where a process has died with it at work, unless the run `recalls` answers of an
+    earlier one: the calls of these must not be made again. No agent is called then.
     """
     if journal is None:
         yield CallsAtWork()
         return
     journal.look()
-    if (run, shortened(path)) in journal.deaths.calls:
+    is_blamed = (run, shortened(path)) in journal.deaths.calls
+    if is_blamed and not recalls:
         raise not_local("a process has ended while this was at work")
     mark = journal.begin(head(CALLS, run, activity.info().workflow_id or ""), path)
     try:
-        yield CallsAtWork(journal, run, mark)
+        yield CallsAtWork(journal, run, mark, only_recalls=is_blamed)
     finally:
         journal.end(mark)

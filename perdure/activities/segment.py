@@ -60,6 +60,7 @@ from perdure.protocol.payloads import (
 )
 from perdure.protocol.records import from_plain, to_lean
 from perdure.storage.claim_check import ClaimCheck, at_most
+from perdure.storage.objects import Writes
 
 SEGMENT_WORK_S: Final = 0.2
 """After this long a segment begins no further call ..."""
@@ -78,6 +79,9 @@ MAX_SEGMENT_BYTES: Final = 900_000
 
 SMALL_RESULT_BYTES: Final = 500
 """Bytes of a result that is counted at a glance, as the most that it can have."""
+
+MAX_SEGMENT_WRITE_COUNT: Final = 32
+"""Large results on their way to the store: a disk confirms several in the time of one."""
 
 MAX_SEGMENT_CONSOLE_COUNT: Final = 1_000
 """Console lines of one segment: the newest, no more than MAX_SEGMENT_CONSOLE_BYTES."""
@@ -110,6 +114,7 @@ class Segment:
     _run: str = ""
     _keys_by_work: bool = False
     _recall: Recall | None = None
+    _writes: Writes = field(default_factory=list[asyncio.Task[None]])
     _recalled: list[list[int]] = field(default_factory=list[list[int]])
 
     def begin(self, first: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
@@ -156,6 +161,8 @@ class Segment:
             max(SEGMENT_WORK_S, SEGMENT_WORK_FACTOR * taken), MAX_SEGMENT_WORK_S
         )
         stopped = ahead.play()
+        if self._writes:
+            self._wait_for(self._written())
         return SegmentResult(
             answers=self._answers,
             alone=stopped.call if stopped is not None and self._alone else None,
@@ -221,7 +228,10 @@ class Segment:
         if size > self.claims.above:
             if self.claims.store is None:
                 return self._leave_alone()
-            result, size = self._wait_for(self.claims.keep(result, near=command.inputs)), 500
+            kept = self.claims.keep(result, near=command.inputs, writes=self._writes)
+            result, size = self._wait_for(kept), 500
+            if len(self._writes) >= MAX_SEGMENT_WRITE_COUNT:
+                self._wait_for(self._written())
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
@@ -268,6 +278,11 @@ class Segment:
 
     def _wait_for(self, work: Coroutine[Any, Any, Value]) -> Value:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    async def _written(self) -> None:
+        """Waits until all results that went to the store are there."""
+        writes, self._writes = self._writes, []
+        await asyncio.gather(*writes)
 
     def _failed(self, command: RunAgent, failure: Failure) -> AgentFailed:
         answer = failure.answer(command.call)

@@ -64,7 +64,9 @@ COMMANDS = {
     "doctor": ("doctor", "look at everything that is needed, and say what to do"),
     "models": ("models", "the local models: status, fetch, stop"),
     "policy": ("policy", "what the runs of a worker may use: check, show, explain"),
+    "codec": ("codec", "the keys that sign or encrypt payloads: keys"),
     "store": ("store", "the store of large values: info, gc"),
+    "sbom": ("sbom", "the packages of this installation, as CycloneDX JSON"),
 }
 """Each command's module in `perdure.cli.commands`, and what it does, in one line."""
 

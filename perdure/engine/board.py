@@ -46,6 +46,7 @@ class Rules:
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
     (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
+    One without `foresees` keeps more graphs open, and begins what the quotas cannot end.
     `authority` decides what calls and graphs are allowed.
     """
 
@@ -54,6 +55,7 @@ class Rules:
     own: frozenset[str]
     event_steps: float = inf
     quorums: bool = True
+    foresees: bool = True
     authority: Authority = field(default_factory=Authority)
 
     @property
@@ -94,6 +96,7 @@ class Board:
     _measure: Measure = field(default_factory=Measure)
     is_bounded: bool = False
     fuel: Fuel = field(default_factory=Fuel)
+    open_limit: float = MAX_OPEN_GRAPH_COUNT
     paused: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
@@ -181,7 +184,7 @@ class Board:
     @property
     def is_full(self) -> bool:
         """Whether the maximum number of graphs is open, so that a node may not open a second one."""
-        return len(self.runs) >= MAX_OPEN_GRAPH_COUNT and self.fuel.per_event < inf
+        return len(self.runs) >= self.open_limit and self.fuel.per_event < inf
 
     def pause(self) -> None:
         """This event has had its steps: the remaining work continues when a timer has fired."""
@@ -215,10 +218,8 @@ class Board:
             end = "." if index is None else f"[{index}]."
             run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         if self.is_bounded:
-            run.own_bytes = run.live = open_bytes(run)
-            self.live += run.live
-            if self.live > self.quotas.live:
-                self._refuse_live()
+            run.own_bytes = open_bytes(run)
+            self.hold(run, run.own_bytes)
         return run
 
     def put_run(self, number: int, plan: Plan) -> GraphRun:

@@ -10,7 +10,8 @@ bounded number of calls in a row. A step, some five microseconds, is an attempt 
 that hears of a result, a node of a graph that begins or iterates; to open a graph takes several. Steps
 are counted, not timed, so every replay pauses at the same places. What is left waits in the queue of
 nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together are bounded by the
-quota `steps`.
+quota `steps`. What is known to take more when it begins, a map of a million rows or a loop of a thousand
+million passes, is refused then, and not after a minute.
 
 Rejected: a clock, because a replay on another machine would pause elsewhere and send other commands;
 an exception that unwinds and starts over, because half of the event has had its effect by then; and
@@ -37,7 +38,13 @@ MAX_ACTIVATION_EVENT_COUNT: Final = 2
 """Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""
 
 MAX_OPEN_GRAPH_COUNT: Final = 4_000
-"""Graphs of a run that are open at a time; beyond it each node with graphs has one open."""
+"""Graphs of a run that are open at a time; beyond it each node with graphs has one open ..."""
+
+MIN_OPEN_GRAPH_COUNT: Final = 600
+"""... or as many as the run can use, but no fewer than this: each costs time in every segment ..."""
+
+OPEN_GRAPHS_PER_SLOT_COUNT: Final = 8
+"""... and this many for each node that may execute at a time."""
 
 GRAPH_STEP_COUNT: Final = 25
 """Steps that it takes to open a graph, besides one for each of its nodes."""
@@ -80,7 +87,11 @@ class Fuel:
             return
         self.earlier += int(self.per_event - self.left)
         self.left = self.per_event
-        if self.earlier > self.limit:
+        self.check(0)
+
+    def check(self, more: float) -> None:
+        """Raises QuotaExceeded where `more` steps are too many, with those of the events before."""
+        if self.earlier + more > self.limit:
             raise QuotaExceeded("steps", self.limit, "steps of the scheduler")
 
     def written(self) -> dict[str, object]:
@@ -93,3 +104,16 @@ class Fuel:
         """Takes over what `written` gave."""
         self.earlier, self.pause = steps, pause
         self.put_off = {(int(str(run)), str(name)): None for run, name in put_off}
+
+
+def graph_steps(node_count: int) -> int:
+    """Steps that it takes to open a graph of `node_count` nodes."""
+    return GRAPH_STEP_COUNT + node_count
+
+
+def open_graph_limit(concurrency: float, foresees: bool) -> float:
+    """How many graphs of a run may be open at a time, of which `concurrency` nodes may execute."""
+    if not foresees:
+        return MAX_OPEN_GRAPH_COUNT
+    useful = OPEN_GRAPHS_PER_SLOT_COUNT * concurrency
+    return min(max(MIN_OPEN_GRAPH_COUNT, useful), MAX_OPEN_GRAPH_COUNT)

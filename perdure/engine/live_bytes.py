@@ -28,6 +28,9 @@ _SCALARS: Final = frozenset({int, float, bool, type(None)})
 ROW_OVERHEAD_BYTES: Final = 300
 """What a row takes that is collected, in addition to its values."""
 
+_ONE_MEMBER_BYTES: Final = CONTAINER_BYTES + SCALAR_BYTES
+_ONE_ROW_BYTES: Final = ROW_OVERHEAD_BYTES + _ONE_MEMBER_BYTES
+
 GRAPH_OVERHEAD_BYTES: Final = 1_000
 """What an open graph takes, in addition to its nodes ..."""
 
@@ -60,7 +63,17 @@ class Measure:
 
     def result(self, value: Value) -> int:
         """As result_bytes."""
-        size = _size(value)
+        if value.__class__ is dict and len(value) == 1:  # as _size, without the call
+            ((name, item),) = value.items()
+            kind = item.__class__
+            if kind in _SCALARS:
+                size = _ONE_MEMBER_BYTES + len(name)
+            elif kind is str and len(item) < ENCODED_TEXT_CHARS:
+                size = _ONE_MEMBER_BYTES + len(name) + len(item)
+            else:
+                size = _size(value)
+        else:
+            size = _size(value)
         self._last, self._size = value, size
         return size if size > NODE_OVERHEAD_BYTES else 0
 
@@ -68,10 +81,10 @@ class Measure:
         """As row_bytes."""
         last = self._last
         if len(value) == 1 and last.__class__ is dict:
-            for name, item in value.items():
-                if item is last:
-                    self._last = None
-                    return ROW_OVERHEAD_BYTES + CONTAINER_BYTES + SCALAR_BYTES + len(name) + self._size
+            ((name, item),) = value.items()
+            if item is last:
+                self._last = None
+                return _ONE_ROW_BYTES + len(name) + self._size
         return ROW_OVERHEAD_BYTES + _size(value)
 
 

@@ -37,6 +37,17 @@ def is_endless(run: GraphRun) -> bool:
     return literal and run.rule is not None and run.rule.get("while", UNDEFINED) is not UNDEFINED
 
 
+def certain_passes(run: GraphRun) -> float:
+    """How many passes follow the one that begins, unless a node fails.
+
+    0 where a condition may end the loop: a pass in which no node begins is the last.
+    """
+    count = to_number((run.rule or {}).get("count", UNDEFINED))
+    if any(plan.condition is not None or plan.unless is not None for plan in run.plan.computed.values()):
+        return 0
+    return count - run.iteration - 1 if count > run.iteration else 0
+
+
 def update(run: GraphRun, previous: Mapping[str, Value]) -> None:
     """Gives every static node with `update` its value from one snapshot of results."""
     _set_values(run, _updates(run, previous))

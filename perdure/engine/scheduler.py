@@ -22,7 +22,7 @@ from typing import assert_never
 
 from perdure.engine import loops
 from perdure.engine.board import Board, Rules
-from perdure.engine.fuel import Fuel
+from perdure.engine.fuel import Fuel, open_graph_limit
 from perdure.engine.granting.authority import Authority
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.lifecycle.call_answers import CallAnswers
@@ -74,9 +74,10 @@ class Scheduler:
         observe: Observer | None = None,
         event_steps: float = inf,
         quorums: bool = True,
+        foresees: bool = True,
         authority: Authority | None = None,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents, event_steps, quorums, authority)
+        rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         root = board.add_run(plan)
@@ -203,21 +204,23 @@ def rules_of(
     agents: Collection[str] | None,
     event_steps: float = inf,
     quorums: bool = True,
+    foresees: bool = True,
     authority: Authority | None = None,
 ) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    return Rules(options, names, own, event_steps, quorums, authority)
+    return Rules(options, names, own, event_steps, quorums, foresees, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:
     """An empty board for a run of `plan`."""
     quotas = rules.options.quotas
     fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps)
-    slots = Slots(plan.concurrency, plan.labels)
-    return Board(slots, observe, quotas=quotas, is_bounded=rules.is_bounded, fuel=fuel)
+    slots, limit = Slots(plan.concurrency, plan.labels), open_graph_limit(plan.concurrency, rules.foresees)
+    is_bounded = rules.is_bounded
+    return Board(slots, observe, quotas=quotas, is_bounded=is_bounded, fuel=fuel, open_limit=limit)
 
 
 def _prepare(run: GraphRun, options: RunOptions) -> None:

@@ -91,6 +91,7 @@ def restore(
     observe: Observer | None = None,
     event_steps: float = inf,
     quorums: bool = True,
+    foresees: bool = True,
     authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
@@ -104,7 +105,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, authority)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:

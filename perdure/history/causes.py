@@ -12,7 +12,7 @@ from typing import Final
 
 from perdure.engine.maps.places import covers
 from perdure.graph.javascript import to_string
-from perdure.graph.values import UNDEFINED
+from perdure.graph.values import UNDEFINED, Value, is_dict
 from perdure.history.model import NodeModel, Phase, RunModel
 
 FAILED_PHASES: Final = (Phase.FAILED, Phase.TIMED_OUT, Phase.SKIPPED, Phase.ABORTED)
@@ -152,9 +152,34 @@ def _running(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
             finding = f"{place}: no heartbeat of worker {last.worker} since {_clock(beat)}"
             hint = "another worker gets the call 10 s (or `heartbeat`) after the last heartbeat"
             return Cause("lost", finding, hint, beat)
+        case _ if node.placement == "event":
+            finding = f"{place} waits for {_awaited(node)}, without a worker"
+            return Cause("running", finding, _sending(model, node), node.started)
         case _:
             where = f" with worker {last.worker}" if last.worker else ""
             return Cause("running", f"{place} runs{where}{again}", since=last.started or node.started)
+
+
+def _awaited(node: NodeModel) -> str:
+    """What a node waits for that the run itself answers."""
+    topic, key = _member(node, "topic"), _member(node, "key")
+    if topic is None:
+        return "a time"
+    return f"events of {topic!r}" + ("" if key is None else f" with key {to_string(key)!r}")
+
+
+def _sending(model: RunModel, node: NodeModel) -> str:
+    topic, key = _member(node, "topic"), _member(node, "key")
+    option = "" if key is None else f" --key {to_string(key)}"
+    return "" if topic is None else f"perdure send {model.id} {topic} BODY{option}"
+
+
+def _member(node: NodeModel, name: str) -> Value:
+    """An input of the node, or else a parameter."""
+    for values in (node.inputs, node.params):
+        if is_dict(values) and name in values:
+            return values[name]
+    return None
 
 
 def _queued_there(model: RunModel, node: NodeModel, facts: ServerFacts, again: str) -> Cause:

@@ -76,6 +76,8 @@ class NodeBuilder:
         )
 
     def _time(self, time: int, node: tuple[PassId, str], state: NodeState) -> None:
+        if state is NodeState.WAITING:  # a person has put it back: it begins again
+            self._times.pop(node, None)
         times = self._times.setdefault(node, _Times())
         if state is NodeState.QUEUED:
             times.ready = time
@@ -220,15 +222,18 @@ def _condition(one_pass: Pass, plan: ComputedPlan | None) -> tuple[str | None, V
 
 
 def _shown(one_pass: Pass) -> Iterator[str]:
-    """The nodes of a graph, without the one that holds the number of a row."""
-    return (name for name in one_pass.run.plan.order if name != MAP_INDEX or one_pass.run.parent is None)
+    """The nodes of a pass, also those that its graph has lost since; not the one with the number of a row."""
+    plan, nodes = one_pass.run.plan, one_pass.nodes
+    removed = [name for name in nodes if name not in plan.computed and name not in plan.statics]
+    is_row = one_pass.run.parent is not None
+    return (name for name in (*plan.order, *removed) if name in nodes and not (is_row and name == MAP_INDEX))
 
 
 def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:
-    if plan is None:
-        return None
     if calls:
         return calls[-1].command.agent
+    if plan is None:
+        return None
     return plan.agent.text if isinstance(plan.agent, Reference) else plan.agent
 
 

@@ -186,14 +186,20 @@ def _earlier(call: AnsweredCall, prices: Prices) -> EarlierCall:
 
 
 def compared_calls(model: RunModel, prices: Prices) -> dict[str, ComparedCall]:
-    """The calls of a run by their position, to compare them with those of another; the last of several."""
+    """The calls of a run by their position, to compare them with those of another; the last of several.
+
+    Raises UsageError for a run whose calls are not known.
+    """
+    if model.problem is not None:
+        hint = "replay it with the version of Perdure that has executed it"
+        raise UsageError(f"the history of run {model.id!r} cannot be replayed: {model.problem}", hint=hint)
     return {call.command.key: _compared(call, prices) for call in model.calls}
 
 
 def _compared(call: AnsweredCall, prices: Prices) -> ComparedCall:
     """A call that was answered by a record took nothing, and cost nothing."""
     if call.recalled is not None:
-        return ComparedCall(call.command, call.result)
+        return ComparedCall(call.command, call.result, is_reused=True)
     spent = prices.spent(call.result, call.command.params)
     seconds = (call.ended - call.started) / 1000
     return ComparedCall(call.command, call.result, seconds, spent.tokens, spent.money)

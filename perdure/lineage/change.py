@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from perdure.engine.messages import RunOptions
+from perdure.engine.steering.difference import Difference, node_difference
 from perdure.errors import UsageError
 from perdure.graph.fields import PERSON_AGENTS, is_computed
-from perdure.graph.values import Value, is_dict
+from perdure.graph.values import Value
 from perdure.graph.wording import suggestion
 from perdure.lineage.documents import PlacedNode, dependents, placed_nodes, put_at
 from perdure.lineage.fingerprint import address_of
@@ -72,8 +73,9 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
         dropped[selector] = "the person is asked again"
     if change.force:
         origins = {*map(address_of, (*dropped, *change.values)), *_edited(old, nodes, change.renames)}
-        for address in sorted(dependents(nodes, origins) - origins):
-            dropped.setdefault(address, "it depends on a change")
+        for address in sorted(dependents(nodes, origins)):
+            if not nodes[address].has_graph:  # its name would stand for all that is inside
+                dropped.setdefault(address, "it depends on a change")
     kept = [entry for entry in entries if not any(covers(position, entry.position) for position in dropped)]
     return Rerun(edited, options.injecting(injects), Record(tuple(kept), answers), dropped)
 
@@ -191,13 +193,9 @@ def _moved(position: str, before: str, after: str) -> str:
 def _edited(
     old: Mapping[str, PlacedNode], new: Mapping[str, PlacedNode], renames: Mapping[str, str]
 ) -> Iterable[str]:
-    """The nodes of the new graph that the old one does not have in this form."""
+    """The nodes of the new graph that compute something else than those of the old one."""
     origin = {after: before for before, after in renames.items()}
     for address, place in new.items():
         was = old.get(origin.get(address, address))
-        if was is None or _own_keys(was.node) != _own_keys(place.node):
+        if was is None or node_difference(was.node, place.node) is Difference.DEFINITION:
             yield address
-
-
-def _own_keys(node: Mapping[str, Value]) -> dict[str, Value]:
-    return {key: value for key, value in node.items() if not (key == "graph" and is_dict(value))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from perdure.engine.messages import RunAgent
 from perdure.engine.steering.difference import OPTION_KEYS
@@ -54,13 +55,24 @@ def _differing(before: Mapping[str, Value], after: Mapping[str, Value]) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class ComparedCall:
-    """A call of a run: what was asked, its result, and what that took and used."""
+    """A call of a run: what was asked, its result, and what that took and used, if it was not reused."""
 
     command: RunAgent
     result: Value
     seconds: float = 0.0
     tokens: float = 0.0
     money: float = 0.0
+    is_reused: bool = False
+
+
+DIFFERENCE_TEXTS: Final = {
+    "own": "the result differs, with the same inputs",
+    "inputs": "the result differs, and so do the inputs or params",
+    "absorbed": "the inputs or params differ, and the result does not",
+    "first": "only in the first run",
+    "second": "only in the second run",
+}
+"""How calls differ; those that are equal are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +81,15 @@ class CallDifference:
 
     `kind` is equal; inputs (they differ, and so does the result), absorbed (they differ, and the result does
     not), own (only the result differs), first or second (only that run has it). `at` is where the results
-    begin to differ. `seconds`, `tokens` and `money` are those of both runs.
+    begin to differ. `partner` is the position in the first run, where it is another. The call of the second
+    run `is_reused` if an earlier run has given its result. `seconds`, `tokens` and `money` are of both runs.
     """
 
     position: str
     kind: str
     at: str = ""
+    partner: str = ""
+    is_reused: bool = False
     seconds: tuple[float, float] = (0.0, 0.0)
     tokens: tuple[float, float] = (0.0, 0.0)
     money: tuple[float, float] = (0.0, 0.0)
@@ -93,7 +108,7 @@ def call_differences(
     left = [position for position in first if position not in taken]
     pairs = [(position, partners.get(position)) for position in second]
     compared = [
-        _compared(position, None if partner is None else first[partner], second[position])
+        _compared(position, None if partner is None else first[partner], second[position], partner)
         for position, partner in pairs
     ]
     return [*compared, *(_compared(position, first[position], None) for position in left)]
@@ -121,12 +136,16 @@ def _partners(first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCa
     return partners
 
 
-def _compared(position: str, first: ComparedCall | None, second: ComparedCall | None) -> CallDifference:
+def _compared(
+    position: str, first: ComparedCall | None, second: ComparedCall | None, partner: str | None = None
+) -> CallDifference:
     kind, at = _kind(first, second)
     return CallDifference(
         position,
         kind,
         at,
+        "" if partner is None or partner == position else partner,
+        is_reused=second is not None and second.is_reused,
         seconds=(0.0 if first is None else first.seconds, 0.0 if second is None else second.seconds),
         tokens=(0.0 if first is None else first.tokens, 0.0 if second is None else second.tokens),
         money=(0.0 if first is None else first.money, 0.0 if second is None else second.money),

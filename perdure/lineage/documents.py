@@ -51,22 +51,31 @@ def _placed(graph: Mapping[str, Value], prefix: str, parent: str | None) -> Iter
 
 
 def dependents(nodes: Mapping[str, PlacedNode], of: Collection[str]) -> set[str]:
-    """The addresses of all nodes that a change of the nodes `of` may reach, these included."""
+    """The addresses of all nodes that a change of the nodes `of` may reach.
+
+    One of these is among them only where another leads to it, or a loop leads back.
+    """
     readers = _readers(nodes)
-    reached: set[str] = set()
-    pending = [(address, False) for address in of]
+    reached: set[tuple[str, bool]] = set()
+    pending = [step for address in of for step in _steps(nodes, readers, address, by_inner=False)]
     while pending:
-        address, by_inner = pending.pop()
-        if address in reached:
-            continue
-        reached.add(address)
-        pending += [(reader, False) for reader in readers.get(address, ())]
-        place = nodes.get(address)
-        if place is not None and place.parent is not None:
-            pending.append((place.parent, True))
-        if not by_inner:  # its inputs may differ, and so may those of all that is inside
-            pending += [(inner.address, False) for inner in nodes.values() if inner.parent == address]
-    return reached
+        step = pending.pop()
+        if step not in reached and (step[0], False) not in reached:
+            reached.add(step)
+            pending += _steps(nodes, readers, step[0], by_inner=step[1])
+    return {address for address, _ in reached}
+
+
+def _steps(
+    nodes: Mapping[str, PlacedNode], readers: Mapping[str, Sequence[str]], address: str, *, by_inner: bool
+) -> Iterator[tuple[str, bool]]:
+    """Where a change of a node leads; `by_inner` says that it is one of its result alone."""
+    yield from ((reader, False) for reader in readers.get(address, ()))
+    place = nodes.get(address)
+    if place is not None and place.parent is not None:
+        yield place.parent, True
+    if not by_inner:  # its inputs may differ, and so may those of all that is inside
+        yield from ((inner.address, False) for inner in nodes.values() if inner.parent == address)
 
 
 def _readers(nodes: Mapping[str, PlacedNode]) -> dict[str, list[str]]:

@@ -167,6 +167,7 @@ async def listed(temporal: Client, query: str, limit: int) -> AsyncIterator[RunS
             name=name_of(info, memo),
             started=started_at(info, memo),
             closed=_closed(info),
+            event_count=info.history_length,
         )
 
 

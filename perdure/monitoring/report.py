@@ -53,13 +53,14 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of a list of runs."""
+    """One line of a list of runs; `event_count` is the length of the history of its last execution."""
 
     id: str
     state: str
     name: str
     started: datetime
     closed: datetime | None
+    event_count: int = 0
 
     def plain(self) -> dict[str, str | None]:
         """It for programs: times are ISO 8601, and `closed` is None for an open run."""

@@ -10,9 +10,14 @@ would show people the same beginning twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
+from typing import Final, Protocol
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
@@ -21,6 +26,9 @@ from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.monitoring.descriptions import RunDescription
 from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
+
+UNSEEN_CALLS_INTERVAL_S: Final = 1.0
+"""Seconds between two looks for calls that began and ended between two looks at those that run."""
 
 MISSED = "\0"
 """Stands for a character that no tail held."""
@@ -65,6 +73,8 @@ class StreamReader:
     _ended: set[str] = field(default_factory=set[str])
     _over: set[str] = field(default_factory=set[str])
     _knows_former: bool = False
+    _length: int = 0
+    _read_length: int = -1
 
     async def running(self, description: RunDescription) -> list[StreamPiece]:
         """The new pieces of the calls that run."""
@@ -79,6 +89,7 @@ class StreamReader:
                     pieces += text.add(call.activity_id, tail)
         self._ended |= self._running - now
         self._running = now
+        self._length = description.info.history_length
         if self.from_now:
             self.from_now, pieces = False, []
         return pieces
@@ -95,13 +106,18 @@ class StreamReader:
         """Whether a call has ended whose last pieces were not read yet."""
         return bool(self._ended)
 
+    def has_news(self) -> bool:
+        """Whether something has happened since the last status: calls may have begun and ended unseen."""
+        return self._length != self._read_length
+
     def ended(self, status: RunStatus | None) -> list[StreamPiece]:
         """The last pieces of the calls that have ended; without a status, they stay to be read."""
         if status is None:
             return []
         if not self._knows_former:
             self._knows_former = True
-            self._over |= {tail.path for tail in status.streams} - self._ended
+            self._over |= {tail.path for tail in status.streams} - self._ended - self._running
+        self._read_length = self._length
         pieces: list[StreamPiece] = []
         for tail in status.streams:
             if tail.path not in self._over:
@@ -111,6 +127,40 @@ class StreamReader:
             self._texts.pop(path, None)
         self._ended.clear()
         return pieces
+
+
+class Streamed(Protocol):
+    """A run whose streams are read."""
+
+    async def describe(self) -> RunDescription:
+        """What the server knows of it."""
+        ...
+
+    async def status(self, console_from: int = 0) -> RunStatus | None:
+        """What it says itself."""
+        ...
+
+
+async def streamed(run: Streamed, reader: StreamReader, interval: float) -> AsyncIterator[StreamPiece]:
+    """The pieces of all calls until the run ends; asks every `interval` seconds.
+
+    The server lists the calls that run. Those that have ended are in the status of the run, which costs more,
+    and so is asked for when one of them has, and at times when anything has happened.
+    """
+    asked = -inf
+    while True:
+        description = await run.describe()
+        for piece in await reader.running(description):
+            yield piece
+        is_over = description.closed is not None
+        is_due = asked > -inf if is_over else time.monotonic() - asked >= UNSEEN_CALLS_INTERVAL_S
+        if reader.has_ended() or (is_due and reader.has_news()):
+            asked = time.monotonic()
+            for piece in reader.ended(await run.status(console_from=sys.maxsize)):
+                yield piece
+        if is_over:
+            return
+        await asyncio.sleep(interval)
 
 
 def _same(left: str, right: str) -> int:

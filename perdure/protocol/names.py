@@ -41,6 +41,9 @@ FETCHES_IN_TURN: Final = "fetches-in-turn"
 STATE_IN_PORTIONS: Final = "state-in-portions"
 """The patch since which a run brings what it holds to the store in portions when it continues as new."""
 
+DISTINCT_ACTIVITIES: Final = "distinct-activities"
+"""The patch since which a call that is made again has another activity id than one that may not be over."""
+
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 

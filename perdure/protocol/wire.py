@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -33,6 +34,15 @@ PLACES = "perdure-special"
 _JSON = "perdure-json"
 MAX_PAYLOAD_BYTES = 2_000_000
 """Temporal refuses payloads above 2 MiB, in ways that leave a run stuck: stay below."""
+
+UNTRUSTED: Final = b"binary/plain-untrusted"
+"""The encoding of a payload that its reader must not take for one of this installation: see `untrusted`."""
+
+_REASON: Final = "perdure-reason"
+_SINCE: Final = "perdure-since"
+
+began_ms: ContextVar[float | None] = ContextVar("began_ms", default=None)
+"""When the run began whose payloads are read outside a workflow, in milliseconds since the epoch."""
 
 MAX_UNREADABLE_CHARS = 200
 """Characters of what a stranger has sent, or of a parser's word about it, that a message repeats."""
@@ -85,6 +95,8 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None, *, strict: bo
     Raises MalformedPayload for one that cannot be read: it is not from here, or not for here. `strict` is as
     for `decode`. Where a record is asked for, null is None.
     """
+    if is_untrusted(payload):
+        raise MalformedPayload(_UNTRUSTED[_reason(payload)[0]].format(*_reason(payload)[1:]), hint=_KEYS_HINT)
     try:
         if is_binary_payload(payload):
             value = _read_binary(payload.data, strict)
@@ -109,6 +121,50 @@ def _finding(payload: Payload, error: Exception) -> str:
         return f"a value is encoded as {name!r}, not as JSON"
     reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     return f"a value cannot be read: {reason[:MAX_UNREADABLE_CHARS]}"
+
+
+def untrusted(payload: Payload, reason: str, since: int) -> Payload:
+    """What stands for a payload that no key of this process has signed: "unsigned", "altered" or "key ID".
+
+    The payload itself is inside. Runs that began before `since` may hold unsigned ones.
+    """
+    metadata = {"encoding": UNTRUSTED, _REASON: reason.encode(), _SINCE: str(since).encode()}
+    return Payload(metadata=metadata, data=payload.SerializeToString())
+
+
+def is_untrusted(payload: Payload) -> bool:
+    """Whether this stands for a payload that is not trusted."""
+    return payload.metadata.get("encoding") == UNTRUSTED
+
+
+def lacks_key(raw: RawValue) -> bool:
+    """Whether this process does not have the key of a payload."""
+    return is_untrusted(raw.payload) and _reason(raw.payload)[0] == "key"
+
+
+def admitted(payload: Payload, began: float | None) -> Payload:
+    """The payload itself where it is unsigned, and of a run that began before there were keys."""
+    if not is_untrusted(payload) or began is None or _reason(payload)[0] != "unsigned":
+        return payload
+    return unwrapped(payload) if began < int(payload.metadata[_SINCE]) else payload
+
+
+def unwrapped(payload: Payload) -> Payload:
+    """What is in an unsigned payload, for senders that have no key; others stay as they are."""
+    is_unsigned = is_untrusted(payload) and _reason(payload)[0] == "unsigned"
+    return Payload.FromString(payload.data) if is_unsigned else payload
+
+
+def _reason(payload: Payload) -> list[str]:
+    return payload.metadata[_REASON].decode().split(" ", 1)
+
+
+_UNTRUSTED: Final = {
+    "unsigned": "it is not signed: no client or worker of this installation has sent it",
+    "altered": "its signature is wrong: it was changed, or made for another run",
+    "key": "it was written with the key {!r}, which this process does not have",
+}
+_KEYS_HINT: Final = "use the same PERDURE_CODEC and PERDURE_CODEC_KEYS for all clients and workers"
 
 
 def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:

@@ -41,6 +41,8 @@ class Settings:
     queue: str = "perdure"
     queues: tuple[str, ...] = ()
     policy: Path | None = None
+    codec: str = "off"
+    codec_keys: str = ""
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0
@@ -63,6 +65,7 @@ class Settings:
     store: str | None = None
     store_above: int = 65_536
     store_retention: float = 7.0
+    models: str = ""
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     ui_url: str = ""
     prices: str = ""

@@ -171,6 +171,21 @@ def labels(name: str, text: str) -> tuple[str, ...]:
     return tuple(host_name(name, word) for word in text.split())
 
 
+def codec_mode(name: str, text: str) -> str:
+    """How payloads are written. Raises UsageError for another word."""
+    if text.lower() not in ("off", "mac", "aead"):
+        raise UsageError(f"{name}: {text!r} is none of off, mac, aead", hint="set it to mac", variable=name)
+    return text.lower()
+
+
+def key_source(name: str, text: str) -> str:
+    """Where keys are. Raises UsageError, which does not quote it: it may be a key by mistake."""
+    if not re.fullmatch(r"env:[A-Za-z_]\w*|file:/.+", text):
+        finding = f"{name}: keys are at file:/PATH or at env:NAME"
+        raise UsageError(finding, hint=f"set {name}=file:/etc/perdure/payload.keys, say", variable=name)
+    return text
+
+
 def local_data(name: str, text: str) -> dict[str, Path]:
     """Files and folders by the names under which agents open them. Raises UsageError.
 

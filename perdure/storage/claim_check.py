@@ -36,12 +36,13 @@ from perdure.graph.binary import size_of_binary
 from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
-from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, size_of
+from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, bounded, size_of
 from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
 from perdure.protocol.encoding import encode
 from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
+from perdure.storage.objects import Writes
 from perdure.storage.value_objects import ValueObjects
 from perdure.storage.value_threads import in_value_thread
 
@@ -79,7 +80,8 @@ class ClaimCheck:
     def of(cls, settings: Settings, codec: PayloadCodec | None = None) -> ClaimCheck:
         """The claims of a process with these settings."""
         store = None if settings.store is None else open_store(settings.store)
-        return cls(store, settings.store_above, codec)
+        # What is only signed needs no signature there: the name of an object is its hash.
+        return cls(store, settings.store_above, codec if getattr(codec, "hides", True) else None)
 
     async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
@@ -97,16 +99,18 @@ class ClaimCheck:
             bare.metadata.pop(f"perdure-{name}", None)
         return pack(await self._put(value, bare, near), **metadata)
 
-    async def keep(self, value: Value, above: int | None = None, near: Value = None) -> Value:
+    async def keep(
+        self, value: Value, above: int | None = None, near: Value = None, writes: Writes | None = None
+    ) -> Value:
         """`value`, or where it is kept: then with all that is deferred in it. `above` is less than usual.
 
-        `near` as in `packed`.
+        `near` as in `packed`, `writes` as in Store.put.
         """
         limit = min(self.above, above or self.above)
         if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
             return value
         payload = to_payload(value, limited=False)
-        return value if len(payload.data) <= limit else await self._put(value, payload, near)
+        return value if len(payload.data) <= limit else await self._put(value, payload, near, writes)
 
     async def shrink(self, value: Value, limit: int) -> Value:
         """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
@@ -130,6 +134,8 @@ class ClaimCheck:
         blobs = {stored.digest: stored for deferred in deferred_in(value) for stored in sources(deferred)}
         if not blobs:
             return value
+        if limit is not None:
+            bounded(value, limit)  # before anything is loaded
         data = {digest: await self._get(digest) for digest in blobs}
 
         def load(stored: BlobRef) -> Value:
@@ -191,13 +197,15 @@ class ClaimCheck:
             return {**node, "graph": await self.keep_statics(node["graph"])} if "graph" in node else node
         return {**node, "value": await self.keep(node["value"])} if "value" in node else node
 
-    async def _put(self, value: Value, payload: Payload | None, near: Value = None) -> BlobRef:
+    async def _put(
+        self, value: Value, payload: Payload | None, near: Value = None, writes: Writes | None = None
+    ) -> BlobRef:
         assert self.store is not None
         bases = [base for deferred in deferred_in([near, value]) for base in sources(deferred)]
         if payload is None or next(deferred_in(value), None) is not None:
-            value = await self.redeem(value)
+            value = await self.redeem(value, MAX_VALUE_BYTES)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
-        name = await ValueObjects(self.store, self.codec).put(payload, bases)
+        name = await ValueObjects(self.store, self.codec).put(payload, bases, writes)
         return stored(name, len(payload.data), value)
 
     async def _get(self, digest: str) -> Payload:

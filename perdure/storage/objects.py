@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
 from perdure.storage.backend import DELTA, DIGEST_CHARS, MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
@@ -25,6 +26,9 @@ RECENTLY_PUT_S = 60.0
 
 THREADED_HASH_BYTES = 1_000_000
 """Bytes from which hashing takes long enough to leave the event loop for it."""
+
+Writes: TypeAlias = list[asyncio.Task[None]]
+"""Objects that are on their way: each is stored once its task has ended."""
 
 
 class Store:
@@ -53,8 +57,10 @@ class Store:
         """Where it is, for people."""
         return self._backend.place
 
-    async def put(self, data: bytes, *, delta: bool = False) -> str:
+    async def put(self, data: bytes, *, delta: bool = False, writes: Writes | None = None) -> str:
         """Stores `data` so that it survives a power cut; returns its name, the SHA-256 in hex.
+
+        With `writes`, it returns as soon as the name is known, and adds what is left to wait for to them.
 
         The name of a `delta`, an object that refers to others, says so.
         What is there already is not written again, but its date is renewed: nothing that was put
@@ -63,10 +69,17 @@ class Store:
         name = await _digest(data) + (DELTA if delta else "")
         now = time.time()
         if not 0 <= now - self.cache.put_at(name) < RECENTLY_PUT_S:
-            async with self._limited("write", name):
-                await self._backend.write(name, data)
-            self.cache.add(name, data, put=now)
+            if writes is None:
+                await self._write(name, data, now)
+            else:
+                self.cache.add(name, data)  # who needs it meanwhile has it from here
+                writes.append(asyncio.create_task(self._write(name, data, now)))
         return name
+
+    async def _write(self, name: str, data: bytes, now: float) -> None:
+        async with self._limited("write", name):
+            await self._backend.write(name, data)
+        self.cache.add(name, data, put=now)
 
     async def get(self, digest: str) -> bytes:
         """The bytes of an object; several who ask at once share one reading.

@@ -31,7 +31,7 @@ from perdure.storage.deltas import (
     sources_of,
     written,
 )
-from perdure.storage.objects import Store
+from perdure.storage.objects import Store, Writes
 from perdure.storage.value_threads import in_value_thread
 
 EXTENTS: Final = "perdure-extents"
@@ -51,18 +51,18 @@ class ValueObjects:
     store: Store
     codec: PayloadCodec | None
 
-    async def put(self, payload: Payload, bases: Sequence[BlobRef] = ()) -> str:
+    async def put(self, payload: Payload, bases: Sequence[BlobRef] = (), writes: Writes | None = None) -> str:
         """Stores the payload of a value, and returns its name.
 
         `bases` are values of the store that it may have much in common with, such as the inputs of the call
-        that it is the result of. The caller must be able to read them.
+        that it is the result of. The caller must be able to read them. `writes` as in Store.put.
         """
         delta = await self._delta(payload.data, bases)
         if delta is None:
-            return await self.store.put(await self._encoded(payload))
+            return await self.store.put(await self._encoded(payload), writes=writes)
         made = Payload(data=delta.own, metadata=payload.metadata)
         made.metadata[EXTENTS] = written(delta.extents)
-        return await self.store.put(await self._encoded(made), delta=True)
+        return await self.store.put(await self._encoded(made), delta=True, writes=writes)
 
     async def get(self, name: str) -> Payload:
         """The payload of a value. Raises what Store.get raises, and ObjectCorrupt for a malformed delta."""

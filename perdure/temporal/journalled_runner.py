@@ -1,5 +1,7 @@
 """Notes when a run is at work in a workflow task, and ends one that keeps ending its worker processes.
 
+Updates that the run could not answer do not reach it (perdure.temporal.update_bound).
+
 Why: see perdure.daemon.work_journal. The SDK creates the code of a workflow through a runner; the one here
 puts a few lines around each activation of a run of Perdure.
 
@@ -25,6 +27,7 @@ from perdure.daemon.work_journal import SUSPECTS, WorkJournal, head
 from perdure.daemon.worker_deaths import TASK
 from perdure.errors import with_hint
 from perdure.protocol.names import WORKFLOW
+from perdure.temporal.update_bound import drop_large_updates
 
 if TYPE_CHECKING:
     from temporalio import workflow
@@ -81,11 +84,14 @@ class JournalledInstance(WorkflowInstance):
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """As `inner` does, unless the run has ended too many processes."""
-        is_query = act.jobs[0].HasField("query_workflow")
+        dropped = drop_large_updates(act)
+        if dropped:
+            LOG.warning("run %s: updates are too large, and are refused: %s", self._name, ", ".join(dropped))
+        is_query = bool(act.jobs) and act.jobs[0].HasField("query_workflow")
         if act.history_length > self._task and not is_query:
             self._place, self._task = self._task, act.history_length
         deaths = self._journal.deaths.tasks.get(self._run)
-        if deaths is None or act.jobs[0].HasField("remove_from_cache"):
+        if deaths is None or (act.jobs and act.jobs[0].HasField("remove_from_cache")):
             return self._noted(act)
         is_at_end = not act.is_replaying and not is_query
         if is_at_end and self._place > deaths.place:

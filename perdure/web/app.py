@@ -18,9 +18,10 @@ from perdure.agents.agent import Agent
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import NotFound, PerdureError
+from perdure.history.costs import RunCosts
 from perdure.history.spent import prices_of
 from perdure.pictures.states import stylesheet
-from perdure.web import agents_api, inbox_api, openapi, rerun_api, runs_api, steering_api
+from perdure.web import agents_api, diff_api, inbox_api, openapi, rerun_api, runs_api, steering_api
 from perdure.web.answers import on_error
 from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
@@ -56,14 +57,19 @@ def application(
 
     app = Starlette(routes=_routes(page=page), exception_handlers={PerdureError: on_error}, lifespan=lifespan)
     app.state.client, app.state.hub, app.state.inbox = client, hub, inbox_api.Inbox(client)
-    app.state.prices = prices
+    app.state.prices, app.state.costs = prices, RunCosts(client.temporal, prices)
     app.state.agents = catalog() if agents is None else agents
     return RequestGuard(app, token, hosts)
 
 
 def _routes(*, page: bool) -> list[BaseRoute]:
     unknown = Route("/{path:path}", _unknown)
-    runs = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *steering_api.STEERING_ROUTES]
+    runs = [
+        *runs_api.RUN_ROUTES,
+        *rerun_api.RERUN_ROUTES,
+        *steering_api.STEERING_ROUTES,
+        *diff_api.DIFF_ROUTES,
+    ]
     api = [*runs, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown]
     routes: list[BaseRoute] = [Mount("/api/v1", routes=api), *agents_api.AGENT_ROUTES]
     if page:

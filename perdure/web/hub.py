@@ -9,6 +9,7 @@ Invariants
     milliseconds, and only if there are new events a worker for the changes. Without a worker it replays the
     history, and spends at most a fifth of its time on that. It adds nothing to the history. It ends when its
     last viewer is gone.
+    A server that does not answer for a while is asked again, and viewers are notified of it.
     A viewer who is slow is sent the newest state, not every one in between.
 
 Rejected
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from perdure.client import GraphClient
-from perdure.errors import PerdureError
+from perdure.errors import ConnectionFailed, PerdureError
 from perdure.history.follow import RunFollower
 from perdure.history.model import RunModel
 from perdure.lineage.prices import Prices
@@ -121,8 +122,11 @@ class Watch:
             follower, interval = self._run.follow(), MIN_READ_INTERVAL_S
             while not self._is_over:
                 began = time.monotonic()
-                model = await (follower.model() if self._is_read.is_set() else self._first(follower))
-                is_changed = self._show(model)
+                try:
+                    model = await (follower.model() if self._is_read.is_set() else self._first(follower))
+                    is_changed = self._show(model)
+                except ConnectionFailed as error:
+                    is_changed = self._change({**self._state, "trouble": error.finding})
                 self._is_read.set()
                 interval = MIN_READ_INTERVAL_S if is_changed else min(interval * 1.5, MAX_READ_INTERVAL_S)
                 await asyncio.sleep(max(interval, (time.monotonic() - began) * READ_TIME_FACTOR))
@@ -149,8 +153,7 @@ class Watch:
         with suppress(PerdureError):  # the read itself will say so
             model = await follower.glance()
             if model is not None:
-                self._state = views.state(model, self._prices)
-                self._notify()
+                self._change(views.state(model, self._prices))
 
     async def _stream(self) -> None:
         with suppress(PerdureError):
@@ -161,11 +164,12 @@ class Watch:
 
     def _show(self, model: RunModel) -> bool:
         """Hands the viewers what is new; returns whether anything is."""
-        self._model, state = model, views.state(model, self._prices)
+        self._model, self._is_over = model, not model.is_open
+        return self._change(views.state(model, self._prices))
+
+    def _change(self, state: dict[str, Any]) -> bool:
         is_changed = state != self._state
-        if is_changed:
-            self._state = state
-        self._is_over = not model.is_open
+        self._state = state
         self._notify()
         return is_changed
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perdure.version import VERSION
-from perdure.web import inbox_api, rerun_api, runs_api, steering_api
+from perdure.web import diff_api, inbox_api, rerun_api, runs_api, steering_api
 from perdure.web.answers import as_json
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -75,6 +75,7 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
         "graph": "the name of the graph",
         "search": "how the id begins",
         "query": "a list filter of Temporal",
+        "spent": "1 adds what each run has used and cost, if PERDURE_PRICES has prices",
     },
     "result": {
         "wait": "seconds to wait for the end, at most 60",
@@ -147,7 +148,12 @@ def _operation(route: Route) -> dict[str, Any]:
 async def describe(request: Request) -> Response:
     """This description."""
     del request
-    own = [*runs_api.RUN_ROUTES, *rerun_api.RERUN_ROUTES, *steering_api.STEERING_ROUTES]
+    own = [
+        *runs_api.RUN_ROUTES,
+        *rerun_api.RERUN_ROUTES,
+        *steering_api.STEERING_ROUTES,
+        *diff_api.DIFF_ROUTES,
+    ]
     routes = [*own, *inbox_api.INBOX_ROUTES, *DESCRIPTION_ROUTES]
     return as_json(document(routes))
 

@@ -17,6 +17,7 @@ from perdure.client import GraphClient
 from perdure.errors import PerdureError, RunCancelled, RunFailed, UsageError
 from perdure.graph.text.load import load_value
 from perdure.graph.values import Value, is_dict
+from perdure.history.costs import RunCosts
 from perdure.history.model import RunModel
 from perdure.history.spent import spent_by_node
 from perdure.pictures.picture import picture
@@ -140,8 +141,13 @@ async def list_runs(request: Request) -> Response:
         parts.append(f"PerdureGraph = {_quoted(chosen['graph'])}")
     if chosen.get("search"):
         parts.append(f"WorkflowId STARTS_WITH {_quoted(chosen['search'])}")
-    runs = _client(request).list(limit, " AND ".join(parts))
-    return as_json({"runs": [run.plain() async for run in runs]})
+    runs = [run async for run in _client(request).list(limit, " AND ".join(parts))]
+    plain: list[dict[str, Value]] = [dict(run.plain()) for run in runs]
+    if chosen.get("spent") == "1":
+        for run, shown in zip(runs, plain, strict=True):
+            spent = await cast(RunCosts, request.app.state.costs).of(run)
+            shown["spent"] = None if spent is None else asdict(spent)
+    return as_json({"runs": plain})
 
 
 def _quoted(text: str) -> str:

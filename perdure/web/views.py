@@ -66,7 +66,7 @@ def state(model: RunModel, prices: Prices | None = None) -> dict[str, Any]:
     """What a page of the run shows at first sight, and follows."""
     lines = model.console[-MAX_CONSOLE_LINE_COUNT:]
     console = [{"address": line.address, "text": line.text, "time": line.time} for line in lines]
-    return {"run": summary(model, prices), "boxes": boxes(model), "console": console}
+    return {"run": summary(model, prices), "boxes": boxes(model), "console": console, "trouble": None}
 
 
 def summary(model: RunModel, prices: Prices | None = None) -> dict[str, Any]:

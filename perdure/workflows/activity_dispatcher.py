@@ -34,16 +34,14 @@ from temporalio.common import RawValue
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import MalformedPayload
-from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
-from perdure.protocol.names import SEND_AFTER_DRAIN
+from perdure.protocol.names import DISTINCT_ACTIVITIES, SEND_AFTER_DRAIN
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
-from perdure.protocol.wire import metadata_of, pack, strings, unpack
-from perdure.workflows import activity_options, batches
-from perdure.workflows.call_windows import LocalWindow, OpenCalls, RemoteWindow
-from perdure.workflows.calls import agent_call, failure, foreign_failure, is_too_large
-from perdure.workflows.host import Host
+from perdure.protocol.wire import is_untrusted, metadata_of, pack, strings, unpack, unwrapped
+from perdure.workflows import activity_options, batches, calls
+from perdure.workflows.call_windows import ActivityNames, LocalWindow, OpenCalls, RemoteWindow
+from perdure.workflows.host import Host, own
 from perdure.workflows.local_order import Handler, LocalOrder
 from perdure.workflows.queue_agents import QueueAgents
 from perdure.workflows.run_values import MAX_INLINE_BYTES, packed
@@ -67,8 +65,7 @@ class ActivityDispatcher:
 
     host: Host
     placement: Placement
-    #: The task queue of the run, for agents that name none.
-    queue: str
+    queue: str  # that of the run, for agents that name none
     progress: RunProgress
     turns: TurnOrder
     budget: WorkflowTaskBudget
@@ -77,10 +74,13 @@ class ActivityDispatcher:
     _open: OpenCalls = field(default_factory=OpenCalls)
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
+    _names: ActivityNames = field(init=False)
+    _forged: calls.ForgedAnswers = field(default_factory=calls.ForgedAnswers)
     _queues: QueueAgents = field(init=False)
     _order: LocalOrder = field(init=False)
 
     def __post_init__(self) -> None:
+        self._names = ActivityNames(lambda: self.host.is_patched(DISTINCT_ACTIVITIES))
         self._queues = QueueAgents(self.host, self.placement, self.queue)
         self._order = LocalOrder(self.notify)
 
@@ -146,7 +146,7 @@ class ActivityDispatcher:
             self._pack_and_start(batch, batches.request(batch, run, self.placement))
         else:
             self._pack_and_start(
-                [command], pack(to_lean(agent_call(command, run, self.placement)), limited=False)
+                [command], pack(to_lean(calls.agent_call(command, run, self.placement)), limited=False)
             )
 
     def _hold(self, command: RunAgent) -> None:
@@ -196,8 +196,7 @@ class ActivityDispatcher:
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
         first, size = batch[0], len(arguments.payload.data)
         self.budget.add(size)
-        is_local = first.call in self.local
-        if is_local:
+        if is_local := first.call in self.local:
             self.local.add()
             options = activity_options.local(first.options, first.path)
             handle = self.host.start_local_activity(first.agent, arguments, **options)
@@ -209,13 +208,13 @@ class ActivityDispatcher:
 
     def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
         first = batch[0]
-        queue = self.placement.queue(first) or self.queue
+        queue, name = self.placement.queue(first) or self.queue, self._names.take(first.path)
         for command in batch:
-            self.progress.sent_to(command.path, queue, first.path)
+            self.progress.sent_to(command.path, queue, name)
         if self._queues.is_foreign(first):
-            options = activity_options.foreign(first.options, first.path, queue)
+            options = activity_options.foreign(first.options, first.path, queue, name)
         else:
-            options = activity_options.remote(first.options, first.path, queue, len(batch))
+            options = activity_options.remote(first.options, first.path, queue, len(batch), name)
         return self.host.start_activity(first.agent, arguments, **options)
 
     def _answered(self, batch: list[RunAgent], was_local: bool, task: asyncio.Task[Any]) -> None:
@@ -224,12 +223,14 @@ class ActivityDispatcher:
         else:
             self.remote.remove(batch[0].call)
         still_open = self._open.take(batch, task)
+        if still_open and not was_local:
+            self._names.release(batch[0].path)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
             self._fail(still_open, lambda call: AgentFailed(call, "cancelled", final=True))
         elif error is None:
-            self._take(batch, still_open, task.result(), was_local)
-        elif was_local and is_too_large(error):
+            self._take(batch, still_open, own(task.result()), was_local)
+        elif was_local and calls.is_too_large(error):
             self.local.forget(batch[0].call)
             self._waiting.extendleft(reversed(still_open))
         else:
@@ -252,7 +253,9 @@ class ActivityDispatcher:
     def _fail_by(self, batch: list[RunAgent], error: BaseException, was_local: bool) -> None:
         for command in batch:
             is_foreign = not was_local and self._queues.is_foreign(command)
-            self._arrive(foreign_failure(command, error) if is_foreign else failure(command.call, error))
+            self._arrive(
+                calls.foreign_failure(command, error) if is_foreign else calls.failure(command.call, error)
+            )
 
     def _take(
         self, batch: list[RunAgent], still_open: list[RunAgent], result: RawValue, was_local: bool
@@ -264,10 +267,13 @@ class ActivityDispatcher:
         try:
             answers = self._answers(batch, result, was_local)
         except MalformedPayload as error:
+            if is_untrusted(result.payload) and self._forged.is_repeated(batch[0].call):
+                self._waiting.extendleft(reversed(still_open))
+                return
             finding = f"the answer of {batch[0].agent}: {error}"
             self._fail(still_open, lambda call: AgentFailed(call, finding, final=True))
             return
-        self.budget.count(sum(map(_size, answers)))
+        self.budget.count(sum(map(calls.result_bytes, answers)))
         open_calls = {command.call for command in still_open}
         for answer in answers:
             if answer.call not in open_calls:
@@ -280,6 +286,8 @@ class ActivityDispatcher:
     def _answers(
         self, batch: list[RunAgent], result: RawValue, was_local: bool
     ) -> Sequence[AgentCompleted | AgentFailed | RunAgent]:
+        if not was_local and self._queues.is_foreign(batch[0]):
+            result = RawValue(unwrapped(result.payload))  # another application signs nothing
         value = unpack(result, strict=self.placement.strict_json)
         if batch[0].options.batch > 1 and not was_local:
             return batches.answers(batch, value)
@@ -290,9 +298,3 @@ class ActivityDispatcher:
         self.local.forget(event.call)
         self.turns.arrive(event)
         self.notify()
-
-
-def _size(answer: AgentCompleted | AgentFailed | RunAgent) -> int:
-    """Bytes of a result, wherever it is; a rough count for what is small."""
-    result = answer.result if isinstance(answer, AgentCompleted) else None
-    return result.size if isinstance(result, BlobRef) else len(str(result))

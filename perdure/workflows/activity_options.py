@@ -44,11 +44,14 @@ MAX_ACTIVITY_ID_CHARS = 200
 MAX_SUMMARY_CHARS = 200
 
 
-def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[str, Any]:
-    """Keyword arguments of workflow.start_activity, for a number of calls of which one is at `path`."""
+def remote(options: NodeOptions, path: str, queue: str, calls: int = 1, name: str = "") -> dict[str, Any]:
+    """Keyword arguments of workflow.start_activity, for a number of calls of which one is at `path`.
+
+    The activity is named after the path, or has this `name`.
+    """
     return {
         "task_queue": queue,
-        "activity_id": shortened(path, MAX_ACTIVITY_ID_CHARS),
+        "activity_id": shortened(name or path, MAX_ACTIVITY_ID_CHARS),
         "summary": path[:MAX_SUMMARY_CHARS] + (f" and {calls - 1} more" if calls > 1 else ""),
         "heartbeat_timeout": (
             HEARTBEAT_TIMEOUT if options.heartbeat is None else timedelta(seconds=options.heartbeat)
@@ -57,7 +60,7 @@ def remote(options: NodeOptions, path: str, queue: str, calls: int = 1) -> dict[
     }
 
 
-def foreign(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
+def foreign(options: NodeOptions, path: str, queue: str, name: str = "") -> dict[str, Any]:
     """Keyword arguments of workflow.start_activity for an activity that is not an agent of Perdure's.
 
     It need not send heartbeats, and the node's `retry` decides about a second attempt.
@@ -65,7 +68,7 @@ def foreign(options: NodeOptions, path: str, queue: str) -> dict[str, Any]:
     limits = (
         {} if options.timeout is None else {"start_to_close_timeout": timedelta(milliseconds=options.timeout)}
     )
-    remote_options = remote(options, path, queue)
+    remote_options = remote(options, path, queue, name=name)
     del remote_options["heartbeat_timeout"]
     return {**remote_options, **limits, "retry_policy": RetryPolicy(maximum_attempts=1)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,3 +97,26 @@ class OpenCalls:
         """The run is over: whatever is still running is cancelled."""
         for task in self._tasks.values():
             task.cancel()
+
+
+@dataclass(slots=True)
+class ActivityNames:
+    """What activities are named after: the path of their call, with a number while another may have its name.
+
+    Why: the server refuses an activity with the id of one that is pending. One that was cancelled is, until
+    its worker has heard of it, and so is that of a batch of which one call is made again.
+    """
+
+    is_patched: Callable[[], bool]
+    _taken: dict[str, int] = field(default_factory=dict[str, int])
+
+    def take(self, path: str) -> str:
+        """The name of the next activity for the call at this path."""
+        count = self._taken.get(path, 0)
+        self._taken[path] = count + 1
+        return f"{path}~{count + 1}" if count and self.is_patched() else path
+
+    def release(self, path: str) -> None:
+        """The activity for this call is over; if there are several, their names stay taken."""
+        if self._taken.get(path) == 1:
+            del self._taken[path]

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
-from perdure.engine.messages import AgentFailed, RunAgent
+from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import cut, failure_of_kind
 from perdure.errors import AgentError
+from perdure.graph.deferred import BlobRef
 from perdure.protocol.agents import Placement
 from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 from perdure.protocol.payloads import AgentCall
 
 NOT_REGISTERED: Final = ("NotFoundError", "ActivityNotRegisteredError")
 """The types by which Temporal's SDKs say that a worker does not have an activity."""
+
+
+MAX_FORGED_ANSWER_COUNT: Final = 3
+"""Answers to one call that are not signed, until its node fails."""
+
+
+@dataclass(slots=True)
+class ForgedAnswers:
+    """How often each call has been answered by who has no key of this installation."""
+
+    _counts: dict[int, int] = field(default_factory=dict[int, int])
+
+    def is_repeated(self, call: int) -> bool:
+        """Whether a call whose answer is forged is sent once more: its worker has not failed."""
+        self._counts[call] = self._counts.get(call, 0) + 1
+        return self._counts[call] < MAX_FORGED_ANSWER_COUNT
 
 
 def agent_call(command: RunAgent, run: str, placement: Placement) -> AgentCall:
@@ -73,6 +91,12 @@ def _message_of(command: RunAgent, cause: ApplicationError) -> str:
     return (
         f"{cause.type}: {cause.message}" if cause.type and cause.message else cause.message or str(cause.type)
     )
+
+
+def result_bytes(answer: AgentCompleted | AgentFailed | RunAgent) -> int:
+    """Bytes of a result, wherever it is; a rough count for what is small."""
+    result = answer.result if isinstance(answer, AgentCompleted) else None
+    return result.size if isinstance(result, BlobRef) else len(str(result))
 
 
 def is_too_large(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from temporalio.common import RawValue
 
 from perdure.engine.human_tasks import Answer
 from perdure.engine.inbox.events import EventBatch, check_batch
-from perdure.errors import GraphError, PerdureError, UsageError
+from perdure.errors import GraphError, MalformedPayload, PerdureError, UsageError
 from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import ANSWER_SIGNAL, EVENT_UPDATE, WORKFLOW
@@ -24,8 +24,8 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
-from perdure.protocol.wire import unpack
-from perdure.workflows.host import TemporalHost, now_ms
+from perdure.protocol.wire import lacks_key, unpack
+from perdure.workflows.host import TemporalHost, now_ms, own
 from perdure.workflows.run_limits import EndError, ended
 from perdure.workflows.run_shell import RunShell
 from perdure.workflows.startup import start_up
@@ -54,7 +54,7 @@ class GraphWorkflow:
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None
         try:
-            self._request = read_request(request, is_continued=is_continued)
+            self._request = read_request(own(request), is_continued=is_continued)
         except UsageError as error:
             self._refusal = error  # `run` raises it: an exception here would leave its coroutine unawaited
         self._shell: RunShell | None = None  # without one, answers wait: the graph is not known yet
@@ -64,7 +64,10 @@ class GraphWorkflow:
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an EndError of type RunFailed, GraphError or UsageError."""
-        del request
+        if lacks_key(request):
+            raise RuntimeError(
+                str(self._refusal)
+            )  # not the run's fault: a worker that has the key can run it
         if self._refusal is not None:
             raise self._refusal
         host, now = self._host, now_ms(self._host)
@@ -191,7 +194,7 @@ def _is_well_formed(answer: Answer) -> bool:
 def _signalled(args: Sequence[RawValue]) -> Answer | None:
     """The answer in the arguments of a signal, None for anything else."""
     try:
-        answer = unpack(args[0], Answer)
-    except UNREADABLE:
+        answer = unpack(own(args[0]), Answer)
+    except (*UNREADABLE, MalformedPayload):
         return None
     return answer if isinstance(answer, Answer) and _is_well_formed(answer) else None

@@ -15,6 +15,7 @@ from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolic
 from temporalio.exceptions import is_cancelled_exception
 
 from perdure.protocol.names import ASKS_ATTRIBUTE
+from perdure.protocol.wire import admitted, is_untrusted
 from perdure.workflows.arrivals import Arrivals, HistorySize
 
 _AUDIENCE_KEY = SearchAttributeKey.for_keyword_list(ASKS_ATTRIBUTE)
@@ -93,6 +94,13 @@ class Host(Protocol):
     def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
         """Starts an activity in the worker of the run; `options` are those of the SDK."""
         ...
+
+
+def own(raw: RawValue) -> RawValue:
+    """What has come to the run, without the mark of an unsigned payload if the run is older than the keys."""
+    if not is_untrusted(raw.payload):
+        return raw
+    return RawValue(admitted(raw.payload, workflow.info().start_time.timestamp() * 1000))
 
 
 def _history_size() -> HistorySize:

@@ -29,10 +29,10 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from perdure.engine.messages import RunAgent
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.names import DIRECTORY
-from perdure.protocol.wire import pack, unpack
+from perdure.protocol.wire import is_untrusted, pack, unpack
 from perdure.workflows.activity_options import CALL_DEADLINE
 from perdure.workflows.calls import NOT_REGISTERED
-from perdure.workflows.host import Host
+from perdure.workflows.host import Host, own
 
 _ASKING: Final = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -114,8 +114,11 @@ def _names(task: asyncio.Task[RawValue]) -> frozenset[str] | None:
     if error is not None:
         cause = error.cause if isinstance(error, ActivityError) else error
         return frozenset() if isinstance(cause, ApplicationError) else None
+    raw = own(task.result())
+    if is_untrusted(raw.payload):
+        return None  # treated as Perdure's, whose answers are signed
     try:
-        registry: Any = unpack(task.result(), AgentRegistry)
+        registry: Any = unpack(raw, AgentRegistry)
         return frozenset(registry.names())
     except Exception:  # a worker whose activities take any name has answered with something else
         return frozenset()

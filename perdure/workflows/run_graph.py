@@ -21,6 +21,7 @@ from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.protocol.wire import pack, unpack
 from perdure.temporal.fairness import turn_of
 from perdure.workflows.activity_options import MAX_SUMMARY_CHARS
+from perdure.workflows.host import own
 
 
 def graph_request(
@@ -76,4 +77,4 @@ async def run_graph(
         priority=turn,
         execution_timeout=execution_timeout,
     )
-    return unpack(raw, RunResult)
+    return unpack(own(raw), RunResult)

@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
-from perdure.engine.messages import Abort, Finish, Quotas
+from perdure.engine.messages import Abort, Command, Finish, Quotas
 from perdure.engine.scheduler import Scheduler
 from perdure.errors import CannotKeep, QuotaExceeded, ValueTooLarge
 from perdure.protocol import names
@@ -55,6 +55,14 @@ class RunLimits:
         await self.host.pause(seconds, "the time that the run may take")
         self._is_late = True
         self.notify()
+
+
+def started(scheduler: Scheduler, now_ms: int) -> list[Command]:
+    """What a run begins with: with its end, where it is known to need more than a quota allows."""
+    try:
+        return scheduler.start(now_ms)
+    except QuotaExceeded as error:
+        return [stopped(scheduler, str(error), now_ms)]
 
 
 def stopped(scheduler: Scheduler, message: str, now_ms: int) -> Finish:

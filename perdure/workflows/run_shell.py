@@ -39,7 +39,7 @@ from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
 from perdure.workflows.continuation import Continuation
 from perdure.workflows.host import Host, now_ms
-from perdure.workflows.run_limits import RunLimits, stopped
+from perdure.workflows.run_limits import RunLimits, started, stopped
 from perdure.workflows.run_values import MAX_STATE_BYTES, Values, keep_large_state, keep_values
 from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
@@ -124,7 +124,7 @@ class RunShell:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         if (state := self._request.state) is None:
             scheduler = self._new_scheduler()
-            return scheduler, scheduler.start(self._now)
+            return scheduler, started(scheduler, self._now)
         options, observe = self._request.options, self.progress.observe
         scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}
@@ -221,7 +221,7 @@ class RunShell:
             request = self._written(scheduler)
         if len(request.payload.data) > MAX_PAYLOAD_BYTES:
             self._continuation.give_up()
-        elif not self._turns.has_next() and self.steering.is_idle():
+        elif not (self._turns.has_next() or self._host.has_arrivals()) and self.steering.is_idle():
             self.close()
             upgrade = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE  # to the current build
             workflow.continue_as_new(request, initial_versioning_behavior=upgrade)

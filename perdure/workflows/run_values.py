@@ -24,7 +24,7 @@ from perdure.protocol.names import FETCH, FETCHES_IN_TURN, KEEP, STATE_IN_PORTIO
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack, unpack
 from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT
 from perdure.workflows.calls import failure
-from perdure.workflows.host import Host
+from perdure.workflows.host import Host, own
 
 MAX_INLINE_BYTES: Final = 256_000
 """Bytes of what a run hands on by value: a call's inputs, its results."""
@@ -144,7 +144,7 @@ class Values:
             self.arrive(failure(call, error))
             return
         try:
-            answer: Event = Fetched(call, unpack(task.result(), strict=False))
+            answer: Event = Fetched(call, unpack(own(task.result()), strict=False))
         except MalformedPayload as malformed:  # an exception in a callback is lost
             answer = _unreadable(call, str(malformed))
         self.arrive(answer)
@@ -156,7 +156,7 @@ def _answers(batch: list[Fetch], task: asyncio.Task[RawValue]) -> list[Fetched |
     if error is not None:
         return None if len(batch) > 1 else [failure(batch[0].call, error)]
     try:
-        values = unpack(task.result(), strict=False)
+        values = unpack(own(task.result()), strict=False)
     except MalformedPayload as malformed:  # an exception in a callback is lost
         return [_unreadable(command.call, str(malformed)) for command in batch]
     if not is_list(values) or len(values) != len(batch):
@@ -207,7 +207,7 @@ async def keep_large_state(host: Host, scheduler: Scheduler, has_store: bool) ->
 
 async def _keep(host: Host, large: Sequence[LargeValue]) -> None:
     raw = await _kept(host, pack([place.value for place in large], limited=False), MAX_INLINE_BYTES)
-    values = unpack(raw, strict=False)
+    values = unpack(own(raw), strict=False)
     if not (isinstance(values, Deferred) or (is_list(values) and len(values) == len(large))):
         raise CannotKeep("the store's answer is not a list of the values that it was to keep")
     for index, place in enumerate(large):

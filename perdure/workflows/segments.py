@@ -44,12 +44,15 @@ from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, Seg
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import from_plain, to_lean, to_plain
 from perdure.protocol.wire import pack, unpack
-from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
-from perdure.workflows.host import Host
+from perdure.workflows.activity_options import FINAL_ERROR_TYPES, LOCAL_ACTIVITY_TIMEOUT, MAX_SUMMARY_CHARS
+from perdure.workflows.host import Host, own
 from perdure.workflows.task_budget import WorkflowTaskBudget
 
 NO_RETRY = RetryPolicy(maximum_attempts=1)
 """A segment that fails is not repeated: its calls get activities of their own."""
+
+RECALL_RETRY = RetryPolicy(maximum_attempts=5, non_retryable_error_types=FINAL_ERROR_TYPES)
+"""One of a rerun is: calls that the record answers would be made again."""
 
 
 @dataclass(slots=True)
@@ -197,7 +200,7 @@ class Segments:
             self._written(scheduler, now_ms, unsent),
             summary=self._summary(),
             start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,
-            retry_policy=NO_RETRY,
+            retry_policy=RECALL_RETRY if self.recalls else NO_RETRY,
         )
         self._open.add_done_callback(lambda task: self._answered(task, now_ms))
 
@@ -251,8 +254,9 @@ class Segments:
         """What the segment gave; None where it failed, or gave what cannot be read."""
         if task.exception() is None:
             with suppress(MalformedPayload):
-                result: SegmentResult = unpack(task.result(), SegmentResult, strict=False)
-                self.take(result, len(task.result().payload.data), now_ms)
+                raw = own(task.result())
+                result: SegmentResult = unpack(raw, SegmentResult, strict=False)
+                self.take(result, len(raw.payload.data), now_ms)
                 return result
         self.take(SegmentResult(), 0, now_ms)
         return None

@@ -19,6 +19,7 @@ from perdure.protocol.payloads import FirstSegmentRequest, RunRequest, SegmentRe
 from perdure.protocol.records import from_plain, to_lean
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import LOCAL_ACTIVITY_TIMEOUT
+from perdure.workflows.host import own
 from perdure.workflows.segments import NO_RETRY
 
 
@@ -48,6 +49,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
         if is_cancelled_exception(error):
             raise
         raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
+    raw = own(raw)
     directory = unpack(raw, AgentRegistry, strict=False)
     lacking = _lacking(request, directory)
     if lacking and directory.agent_wait:
@@ -94,7 +96,7 @@ async def _asked_of_others(agents: list[str], wait_s: float) -> AgentRegistry:
         schedule_to_close_timeout=timedelta(seconds=wait_s),
         summary="a worker with the agents of the graph",
     )
-    return unpack(raw, AgentRegistry, strict=False)
+    return unpack(own(raw), AgentRegistry, strict=False)
 
 
 async def _asked(request_of_segment: FirstSegmentRequest | None, policy: RetryPolicy | None) -> RawValue:

@@ -91,6 +91,8 @@ async def test_slow_runs_are_not_remembered_without_end() -> None:
     await slowed(threads, [f"run {number}" for number in range(1_001)])
     waiting = asyncio.create_task(threads.run("run 1000", end.wait))
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(threads.run("run 0", lambda: "quick"), 60) == "quick"
-    end.set()
+    try:
+        assert await asyncio.wait_for(threads.run("run 0", lambda: "quick"), 60) == "quick"
+    finally:
+        end.set()
     assert await waiting

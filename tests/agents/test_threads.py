@@ -137,7 +137,7 @@ async def test_who_blocks_the_event_loop(logged: pytest.LogCaptureFixture) -> No
 
     with watched(0.02):
         assert await invoke(blocks.agent, {}, {}, AgentContext(agent="blocks", path="a.b")) == 1
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(60):
             while "moves again" not in logged.text:
                 await asyncio.sleep(0.01)
     (first, _) = [record.message for record in logged.records]

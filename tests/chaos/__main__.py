@@ -24,7 +24,10 @@ def main(words: Sequence[str]) -> int:
         command = commands.add_parser(name, help=module.__doc__, description=module.run.__doc__)
         for option in dataclasses.fields(module.Options):
             kind: Any = option.default.__class__
-            command.add_argument(f"--{option.name}", type=kind, default=option.default)
+            if kind is bool:
+                command.add_argument(f"--{option.name}", action="store_true")
+            else:
+                command.add_argument(f"--{option.name}", type=kind, default=option.default)
         command.add_argument("--home", type=Path, help="keep everything in this new folder")
     arguments = vars(parser.parse_args(words))
     logs.configure(verbose=False)

@@ -63,8 +63,11 @@ async def run(options: Options, home: Path) -> Verdict:
         verdict.none("questions without one winner", [path for path in paths if len(taken[path]) != 1])
         verdict.none("winners who were also refused", [path for path in paths if taken[path] & refused[path]])
         winners = {path: next(iter(taken[path]), "") for path in paths}
-        expected = [f"{winners[path]} to {path}" for path in paths]
-        verdict.equal("answers in the result", [row["ask"]["text"] for row in result.all["rows"]], expected)
+        texts = [row["ask"]["text"] for row in result.all["rows"]]
+        verdict.equal("answers in the result", len(texts), len(paths))
+        pairs = zip(paths, texts, strict=False)
+        wrong = [text for path, text in pairs if text != f"{winners[path]} to {path}"]
+        verdict.none("answers in the result that are not the winner's", wrong)
         unnamed = [text for path, _, text in outcomes if text and winners[path] not in text]
         verdict.none("refusals that do not name the winner", unnamed[:3])
         chain = await detector.histories(world.client)

@@ -32,10 +32,11 @@ class Options:
 
     each: int = 20
     wait: float = 30.0
+    limit_s: float = LIMIT
     seed: int = 1
 
 
-SHORT = Options(each=2, wait=4.0)
+SHORT = Options(each=2, wait=4.0, limit_s=150.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,9 @@ async def run(options: Options, home: Path) -> Verdict:
         await asyncio.sleep(options.wait)
         entries = world.book.entries()
         for moment in MOMENTS:
-            _judge(verdict, moment, [each for each in done if each.moment is moment], entries)
+            _judge(
+                verdict, moment, [each for each in done if each.moment is moment], entries, options.limit_s
+            )
         ended = {each.id: each.ended for each in done}
         limits = {each.id: each.at + LIMIT for each in done}
         begun = [entry for entry in entries if entry.kind == "begin" and entry.at > ended[entry.run]]
@@ -173,7 +176,9 @@ async def _moment(world: World, moment: Moment, options: Options) -> list[Cancel
             await world.client.get(id).cancel()
         await world.worker(moment.queue)
     return list(
-        await asyncio.gather(*(_cancel(world, moment, *each) for each in zip(ids, waits, strict=True)))
+        await asyncio.gather(
+            *(_cancel(world, moment, *each, options.limit_s) for each in zip(ids, waits, strict=True))
+        )
     )
 
 
@@ -186,17 +191,17 @@ async def _ready(world: World, moment: Moment, id: str) -> None:
     return None
 
 
-async def _cancel(world: World, moment: Moment, id: str, wait: float) -> Cancelled:
+async def _cancel(world: World, moment: Moment, id: str, wait: float, limit_s: float) -> Cancelled:
     run = world.client.get(id)
     if moment.queue is None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             await _ready(world, moment, id)
         await asyncio.sleep(wait)
     at = time.time()
     for _ in range(0 if moment.queue else moment.times):
         await run.cancel()
     try:
-        async with asyncio.timeout(LIMIT * 2):
+        async with asyncio.timeout(limit_s):
             await run.result()
     except RunCancelled:
         return Cancelled(id=id, moment=moment, at=at, ended=time.time(), state="cancelled")
@@ -205,12 +210,14 @@ async def _cancel(world: World, moment: Moment, id: str, wait: float) -> Cancell
     return Cancelled(id=id, moment=moment, at=at, ended=time.time(), state="completed")
 
 
-def _judge(verdict: Verdict, moment: Moment, runs: Sequence[Cancelled], entries: Sequence[Entry]) -> None:
+def _judge(
+    verdict: Verdict, moment: Moment, runs: Sequence[Cancelled], entries: Sequence[Entry], limit_s: float
+) -> None:
     name = moment.name
     verdict.none(
         f"{name}: not cancelled", [f"{each.id}: {each.state}" for each in runs if each.state != "cancelled"]
     )
-    verdict.most(f"{name}: ended within", max(each.ended - each.at for each in runs), LIMIT)
+    verdict.most(f"{name}: ended within", max(each.ended - each.at for each in runs), limit_s)
     if moment.notified:
         at = {each.id: each.at for each in runs}
         mine = [entry for entry in entries if entry.run in at]
@@ -219,4 +226,4 @@ def _judge(verdict: Verdict, moment: Moment, runs: Sequence[Cancelled], entries:
         }
         begun = {(entry.run, entry.path) for entry in mine if entry.kind == "begin"}
         verdict.none(f"{name}: agents not notified", sorted(begun - notified.keys()))
-        verdict.most(f"{name}: notified within", max(notified.values(), default=0.0), LIMIT)
+        verdict.most(f"{name}: notified within", max(notified.values(), default=0.0), limit_s)

@@ -28,11 +28,12 @@ class Options:
     workers: int = 1
     what: str = "both"
     limit_s: float = 120.0
+    back_s: float = 5.0
     repeats: float = 0.03
     seed: int = 1
 
 
-SHORT = Options(kills=3, seconds=15.0, runs=30, repeats=0.3)
+SHORT = Options(kills=3, seconds=15.0, runs=30, back_s=120.0, repeats=0.3)
 
 
 async def run(options: Options, home: Path) -> Verdict:
@@ -51,7 +52,7 @@ async def run(options: Options, home: Path) -> Verdict:
         verdict.tell("seconds until all had ended", f"{time.monotonic() - began:.0f}")
         verdict.equal("kills", len(back), options.kills)
         if options.what != "worker":
-            verdict.most("server back after at most", max(back, default=0.0), 5.0)
+            verdict.most("server back after at most", max(back, default=0.0), options.back_s)
         judge(verdict, runs, outcomes, world.book, options.repeats)
         await aftermath(world, verdict, seed=options.seed)
         settings = world.client.settings

@@ -21,7 +21,8 @@ def read(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @dataset("digits")
 def digits(site: int | str, context: AgentContext) -> tuple[np.ndarray, np.ndarray]:
-    time.sleep(float((FOLDER / "work").read_text()))
+    own = FOLDER / f"work-{site}"  # of a site that is slow
+    time.sleep(float((own if own.exists() else FOLDER / "work").read_text()))
     return read(f"site-{site}")
 
 

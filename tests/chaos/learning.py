@@ -37,13 +37,18 @@ LIMITS_S = {"server": 2.0, "worker": 5.0, "site": 7.0, "all": 10.0}
 
 @dataclass(frozen=True)
 class Options:
-    """`kills` of each kind; a round is `work` seconds of training, and who was killed is `away` so long."""
+    """`kills` of each kind; a round is `work` seconds of training, and who was killed is `away` so long.
+
+    With `churn`, sites come and go instead, as `seeds` runs draw it (tests.chaos.churn).
+    """
 
     sites: int = 10
     kills: int = 20
     work: float = 1.0
     away: float = 1.0
     seed: int = 1
+    churn: bool = False
+    seeds: int = 50
 
 
 @dataclass
@@ -87,7 +92,11 @@ class Crew:
 
 
 async def run(options: Options, home: Path) -> Verdict:
-    """Ten sites and twenty kills of each kind, by default."""
+    """Ten sites and twenty kills of each kind; with --churn, fifty runs of sites that come and go."""
+    if options.churn:
+        from tests.chaos import churn
+
+        return await churn.run(options, home)
     rounds = options.kills * len(KINDS) * 2 + 4
     verdict = Verdict(f"{options.sites} sites, {options.kills} kills of each kind, {rounds} rounds")
     folder = home / "data"
@@ -195,15 +204,17 @@ def leaks(folder: Path, sites: int, histories: list[WorkflowHistory], world: Wor
     ]
 
 
+def read_data(folder: Path, name: str) -> Any:
+    """What `write_data` wrote of a site."""
+    with np.load(folder / f"{name}.npz") as file:
+        return file["x"], file["y"]
+
+
 async def undisturbed(folder: Path, sites: int, rounds: int) -> str:
     """The digest of the weights that a run in memory learns from the same files."""
 
-    def read(name: str) -> Any:
-        with np.load(folder / f"{name}.npz") as file:
-            return file["x"], file["y"]
-
-    dataset("digits")(lambda site, _: read(f"site-{site}"))
-    dataset("heldOut")(lambda site, _: read("heldOut"))
+    dataset("digits")(lambda site, _: read_data(folder, f"site-{site}"))
+    dataset("heldOut")(lambda site, _: read_data(folder, "heldOut"))
     agents = load_agents("perdure.agents.distributed.agents")
     result = await run_in_memory_async(graph(sites, rounds, placed=False), agents=agents)
     return result.results["rounds"]["digest"]

@@ -40,7 +40,7 @@ class Options:
     limit_s: float = 120.0
 
 
-SHORT = Options(signals=600, answers=60, limit_s=60.0)
+SHORT = Options(signals=600, answers=60, limit_s=180.0)
 
 
 async def run(options: Options, home: Path) -> Verdict:

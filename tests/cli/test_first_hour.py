@@ -61,6 +61,19 @@ def test_the_examples_come_with_the_package(perdure: Cli):
     assert {"examples/*/*", "starter/*"} <= set(packaged["perdure"])
 
 
+def test_a_result_node_that_did_not_run_is_named(perdure: Cli):
+    perdure.write(
+        "skips.yaml",
+        "nodes: {no: {value: 0}, a: {agent: copyAgent, if: ':no', inputs: {x: 1}, isResult: true}}",
+    )
+    done = perdure("run", "skips.yaml", "--in-memory")
+    assert (done.code, done.out) == (0, "{}\n")
+    assert done.err.endswith(
+        "a has isResult, and did not run: it is skipped\n"
+        "  hint: look at its if and unless, and at the nodes that it waits for\n"
+    )
+
+
 def test_a_table_of_rows(perdure: Cli):
     perdure.write("graph.yaml", GRAPH)
     perdure.write("questions.csv", "n,question\n1,what\n2,bad\n")

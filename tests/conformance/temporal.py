@@ -23,7 +23,7 @@ from tests.support.live_moves import LiveMoves
 from tests.support.recorded import Outcome, mock_agents, normalized, options_of
 
 AT_ONCE = 6
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 def waits(case: dict[str, Any]) -> bool:

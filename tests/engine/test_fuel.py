@@ -131,3 +131,51 @@ def test_a_loop_pauses_within_the_steps_of_an_event() -> None:
 
 def test_an_activation_has_the_steps_of_two_events() -> None:
     assert Fuel(per_event=10, left=10, earlier=5).activation_end == 25
+
+
+COUNTED = graph(a=work(isResult=True)) | {"loop": {"count": 1e9}}
+
+
+@pytest.mark.parametrize(
+    ("document", "quotas", "match"),
+    [
+        (COUNTED, Quotas(), "iterations"),
+        (COUNTED | {"loop": {"count": 1e6}}, Quotas(steps=1e6), "steps"),
+        (graph(m=rows(*range(50_000))), Quotas(steps=1e6), "steps"),
+        (graph(n=nested() | {"graph": COUNTED}), Quotas(), "iterations"),
+    ],
+    ids=["a counted loop", "one of many steps", "a map", "a loop inside"],
+)
+def test_what_cannot_end_within_the_quota_does_not_begin(document: Any, quotas: Quotas, match: str) -> None:
+    scheduler = Scheduler(document, RunOptions(quotas=quotas), event_steps=MAX_EVENT_STEP_COUNT)
+    with pytest.raises(QuotaExceeded, match=match):
+        scheduler.start(0)
+    assert scheduler.board.fuel.used < 1_000
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        graph(t={"value": True, "update": ":t"}, a=work()) | {"loop": {"while": ":t"}},
+        graph(t={"value": True}, a=work(**{"if": ":t"})) | {"loop": {"count": 1e9}},
+        COUNTED | {"loop": {"count": "many"}},
+        COUNTED | {"loop": {"count": 1000}},
+    ],
+    ids=["one with a condition", "one whose nodes may be skipped", "no number", "few passes"],
+)
+def test_a_loop_that_may_end_before_begins(document: Any) -> None:
+    assert Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT).start(0)
+
+
+def test_a_run_of_an_earlier_version_begins_what_it_began_then() -> None:
+    assert Scheduler(COUNTED, event_steps=MAX_EVENT_STEP_COUNT, foresees=False).start(0)
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "foresees", "limit"),
+    [(8, True, 600), (100, True, 800), (10_000, True, 4_000), (8, False, 4_000)],
+)
+def test_as_many_graphs_are_open_as_a_run_can_use(concurrency: int, foresees: bool, limit: int) -> None:
+    document = graph(a=work()) | {"concurrency": concurrency}
+    scheduler = Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, foresees=foresees)
+    assert scheduler.board.open_limit == limit

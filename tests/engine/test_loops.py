@@ -1,8 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.drive import Drive, work
+from perdure.engine.messages import Quotas
+from perdure.errors import QuotaExceeded
+from tests.support.drive import Drive, Fail, work
 
 
 def passes(loop: Any, **options: Any) -> int:
@@ -34,6 +37,40 @@ def test_a_loop_that_never_could_end_is_refused() -> None:
     drive = Drive({"nodes": {"a": work()}, "loop": {"while": True}})
     assert drive.run().failure == "loop.while is not a reference, so the loop could never end"
     assert drive.paths == []
+
+
+def test_a_quota_of_the_caller_ends_a_loop_that_never_could_end() -> None:
+    drive = Drive({"nodes": {"a": work()}, "loop": {"while": True}}, quotas=Quotas(iterations=2))
+    with pytest.raises(QuotaExceeded, match="its quota of 2 iterations"):
+        drive.run()
+    assert drive.paths == ["a", "a@1", "a@2"]
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"agent": "textInputAgent"},
+        {"agent": "nestedAgent", "graph": {"nodes": {"b": {"agent": "textInputAgent"}}}},
+    ],
+    ids=["itself", "inside"],
+)
+def test_a_person_who_is_asked_in_each_pass_may_end_the_loop(asking: Any) -> None:
+    def answer(command: Any) -> Any:
+        if "@2" in command.path:
+            raise Fail("enough")
+        return {"text": command.path}
+
+    drive = played({"nodes": {"a": asking}, "loop": {"while": True}}, answer)
+    assert drive.finish is not None
+    assert drive.finish.failure == "enough"
+    assert len(drive.paths) == 3
+
+
+def test_in_runs_of_earlier_versions_it_does_not() -> None:
+    drive = Drive({"nodes": {"a": {"agent": "textInputAgent"}}, "loop": {"while": True}})
+    drive.scheduler.rules = replace(drive.scheduler.rules, foresees=False)
+    drive.scheduler.graphs.rules = drive.scheduler.rules
+    assert drive.run().failure == "loop.while is not a reference, so the loop could never end"
 
 
 def test_while_sees_updated_statics_and_computed_results() -> None:

@@ -17,6 +17,7 @@ from tests.faults.disk import integrity
 from tests.faults.ground import Figures, chain, client_of, expected, results_of
 from tests.support.journal import entries
 from tests.support.processes import Crew, kill_server
+from tests.support.waiting import until
 
 AT_ONCE = 8
 """Starts that are under way side by side."""
@@ -32,7 +33,9 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
     crew, killed, acknowledged = Crew(home), list[int](), set[str]()
     try:
         async with client_of(home) as client:
-            worker = crew.worker()  # it brings the server back, as anybody does who uses one
+            worker = crew.worker()
+            # Once ready, it brings the server back, and without a server it does not start.
+            await until(lambda: worker.poll() is not None or "worker ready" in crew.log.read_text(), "ready")
             kills = asyncio.ensure_future(_kill_again_and_again(home, killed))
             await _start_all(home, journal, ids, acknowledged)
             kills.cancel()

@@ -15,6 +15,8 @@ from perdure.activities.arguments import calls_in
 from perdure.activities.attempt import recorded_account
 from perdure.engine.attempts import account_at
 from perdure.engine.human_tasks import Answer
+from perdure.engine.inbox.events import EventBatch
+from perdure.engine.inbox.inbox import Inbox
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.engine.outcomes import read_segment_answer
 from perdure.engine.questions import Questions
@@ -121,6 +123,16 @@ def answer(payload: Payload) -> list[Any]:
     return [each.value for each in answers]
 
 
+def events(payload: Payload) -> list[Any]:
+    """Events, as an update: kept for a node to come, and handed on to the next run of a chain."""
+    (batch,) = CONVERTER.payload_converter.from_payloads([payload], [EventBatch])
+    inbox = Inbox()
+    inbox.check(batch, None)
+    to_plain(inbox.take(batch, 1_000)[0])
+    Inbox().resume(inbox.state())
+    return [event.body for event in batch.events]
+
+
 def heartbeat(payload: Payload) -> list[Any]:
     """The details of a heartbeat: for the attempt that follows, and for those who watch."""
     tail = _LOOP.run_until_complete(StreamReader(CONVERTER)._tail([payload]))
@@ -190,6 +202,7 @@ KINDS: Mapping[str, Kind] = {
     "call": Kind(seeds.calls, call),
     "result": Kind(seeds.results, result),
     "answer": Kind(seeds.answers, answer),
+    "events": Kind(seeds.events, events),
     "heartbeat": Kind(seeds.heartbeats, heartbeat),
     "object": Kind(objects, object_),
 }

@@ -12,6 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from perdure.engine.human_tasks import Answer
+from perdure.engine.inbox.events import EventBatch, ExternalEvent
 from perdure.engine.messages import AgentCompleted, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
@@ -55,6 +56,12 @@ def results() -> list[Payload]:
 def answers() -> list[Payload]:
     full = Answer(path="ask", value={"x": [1, UNDEFINED]}, who="ann", id="a1")
     return [to_payload(full), to_payload(Answer(path="a.b[0].c", value=None))]
+
+
+def events() -> list[Payload]:
+    """Batches of events."""
+    full = ExternalEvent(topic="t", id="1", key="k", sender="s", at=5, body={"x": [1, UNDEFINED]})
+    return [to_payload(EventBatch(events=(full, ExternalEvent(topic="t", id="2"))))]
 
 
 def heartbeats() -> list[Payload]:

@@ -174,7 +174,7 @@ async def workers_busy(stage: Stage, code: str) -> tuple[Run, str]:
     while True:  # the worker chooses which one it takes
         causes = {name: (await run.explain(name)).cause.code for name in "ab"}
         for name, other in ("ab", "ba"):
-            if causes[name] == "running" and causes[other] != "running":
+            if causes == {name: "running", other: "workers-busy"}:
                 return run, other
         await asyncio.sleep(0.1)
 

@@ -40,6 +40,7 @@ def explained(model: RunModel, address: str = "a", **facts: Value) -> Explanatio
     return explanation_of(model, address, ServerFacts(**facts))
 
 
+WAITS = replace(call("a", Phase.RUNNING), placement="event")
 RUNNING = call("b", Phase.RUNNING, worker="1@host")
 ASKED = run(node("a", Phase.ASKS), questions=(Question(HumanPrompt(path="a#1", message="Ok?"), "a"),))
 MAP = node("m", Phase.RUNNING, rows=RowCounts(total=900, opened=500, done=2, failed=0))
@@ -78,6 +79,13 @@ CASES: list[tuple[str, RunModel, dict[str, Value], str]] = [
     ("backoff", run(call("a", Phase.BACKOFF, number=3, failure="429", due=1)), {}, "attempt 2 failed: 429"),
     ("lost", run(call("a", Phase.LOST, worker="1@host", beat=1)), {}, "no heartbeat of worker 1@host since"),
     ("running", run(call("a", Phase.RUNNING, worker="1@host")), {}, "runs with worker 1@host"),
+    (
+        "running",
+        run(replace(WAITS, inputs={"key": 4}, params={"topic": "t"})),
+        {},
+        "waits for events of 't' with key '4', without a worker",
+    ),
+    ("running", run(replace(WAITS, params={"for": "5m"})), {}, "waits for a time, without a worker"),
 ]
 
 

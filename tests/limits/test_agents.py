@@ -29,8 +29,9 @@ from perdure.protocol.payloads import AgentCall, BatchCall, FirstSegmentRequest,
 from perdure.protocol.records import to_plain
 from perdure.protocol.wire import metadata_of, pack, unpack
 from perdure.settings import Settings
-from perdure.storage import open_store
+from perdure.storage import Store, open_store
 from perdure.storage.claim_check import ClaimCheck
+from perdure.storage.memory import Memory
 from tests.support.servers import EVENTS, Answer, embedded, serve
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +58,46 @@ def wordy(params: dict[str, Any], context: AgentContext) -> Any:
     for _ in range(params.get("lines", 0)):
         context.log("l" * params.get("width", 1))
     return "x" * params.get("size", 1)
+
+
+class Together(Memory):
+    """A store that confirms nothing before `least` objects are on their way."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__("together")
+        self.least, self.begun, self.calls_then = least, 0, 0
+        self.go = asyncio.Event()
+
+    async def write(self, name: str, data: bytes) -> None:
+        """As in memory."""
+        self.begun += 1
+        if self.begun == self.least:
+            await asyncio.sleep(0.05)
+            self.calls_then = len(CALLS)
+            self.go.set()
+        await self.go.wait()
+        await super().write(name, data)
+
+
+CALLS: list[int] = []
+
+
+@agent("numbered", pure=True)
+def numbered() -> str:
+    """A large string, another one each time."""
+    CALLS.append(1)
+    return f"{len(CALLS)} " * 2_000
+
+
+async def test_large_results_of_a_segment_are_stored_together() -> None:
+    CALLS.clear()
+    backend = Together(32)
+    worker = activities(numbered, claims=ClaimCheck(Store(backend), 1_000))
+    nodes = {f"n{index}": {"agent": "numbered"} for index in range(40)}
+    beginning = pack(FirstSegmentRequest(request=to_plain(RunRequest(document={"nodes": nodes}))))
+    done = unpack(await ActivityEnvironment().run(worker.directory, beginning))["first"]
+    assert backend.calls_then == 32
+    assert len([item async for item in backend.list()]) == len(done["answers"]) >= 32
 
 
 async def first(count: int, **params: Any) -> dict[str, Any]:
@@ -174,7 +215,7 @@ async def test_characters_of_a_completion() -> None:
     [
         (
             lambda number: {"choices": [{"index": number, "delta": {"content": "x"}}]},
-            "a choice has index 128",
+            r"a choice has index 128\b",
         ),
         (lambda number: {"choices": [{"index": -1}]}, "a choice has index -1"),
         (lambda number: {"choices": [], f"k{number}": "x"}, "more than 100 fields"),

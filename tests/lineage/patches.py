@@ -1,6 +1,7 @@
 """Random graphs are changed while they run: the outcome is that of a full run of the new graph.
 
 python -m tests.lineage.patches --count 10000
+python -m tests.lineage.patches --durable --count 200 --kill
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
-from zlib import crc32
 
 from perdure.engine.messages import (
     AgentCompleted,
@@ -31,6 +31,7 @@ from perdure.engine.state import ACTIVE, NodeState
 from perdure.engine.steering.request import Steering
 from perdure.errors import GraphError, UsageError
 from perdure.lineage.documents import dependents, placed_nodes
+from tests.lineage.work import answer_to, chance_of, fails, text_of
 from tests.support.graphs import every_node, make_graph
 
 AGENTS = ("work",)
@@ -72,12 +73,10 @@ class Player:
         if isinstance(command, Settle):
             return Settled(command.call)
         assert isinstance(command, RunAgent)
-        text = json.dumps([command.inputs, command.params], default=repr)
-        if crc32(f"{self.salt} {text} {command.retry}".encode()) % 12 == 0:
+        text = text_of(command.inputs, command.params)
+        if fails(self.salt, text, command.retry):
             return AgentFailed(command.call, "failed")
-        chance = crc32(f"{self.salt} {text}".encode())
-        value = {"v": chance % 5, "flag": bool(chance % 3), "inputs": command.inputs}
-        return AgentCompleted(command.call, value if chance % 7 else {"flag": 0})
+        return AgentCompleted(command.call, answer_to(command.inputs, chance_of(self.salt, text)))
 
     def _take(self, commands: list[Command]) -> None:
         for command in commands:
@@ -301,7 +300,7 @@ def attempt(player: Player, request: Steering, old: dict[str, Any], tally: Tally
         for address, place in nodes.items()
         if place.node != getattr(placed_nodes(old).get(address), "node", None)
     }
-    assert again <= dependents(nodes, origins)
+    assert again <= dependents(nodes, origins) | origins
     kept = {root.key_of(name) for name in done - again - {*survey.graphs[0].gone}}
     player.steer(request)
     assert not kept & {*player.calls[calls:]}
@@ -322,7 +321,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--durable", action="store_true", help="on a real server")
+    parser.add_argument("--kill", action="store_true", help="and kill workers meanwhile")
     args = parser.parse_args()
+    if args.durable:
+        from tests.lineage import durable_patches
+
+        durable_patches.main(args.count, args.seed, args.kill)
+        return
     tally = check_all(range(args.seed, args.seed + args.count))
     print(f"{tally.patches} patches of running graphs: {tally.refused} refused, {tally.over} too late,")
     print(f"{tally.compared} outcomes equal to a full run, {tally.resumed} continued from a snapshot")

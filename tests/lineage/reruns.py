@@ -1,6 +1,7 @@
 """Random graphs are run, changed and rerun in memory: the rerun executes what it must, and nothing else.
 
 python -m tests.lineage.reruns --count 2000
+python -m tests.lineage.reruns --durable --count 200 --kill
 """
 
 from __future__ import annotations
@@ -8,12 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
-from zlib import crc32
 
 from perdure import Sample, agent
 from perdure.agents.agent import Agent
@@ -25,6 +24,7 @@ from perdure.lineage.recall import Recall
 from perdure.lineage.record import Record, read_record
 from perdure.memory.shell import MemoryEnvironment, memory_shell
 from perdure.protocol.payloads import RunResult
+from tests.lineage.work import answer_to, chance_of, text_of
 from tests.support.graphs import every_node, make_graph
 
 Kind = tuple[str, str]
@@ -47,15 +47,14 @@ def worker(calls: Counter[str], salt: int, broken: bool) -> Agent:
     @agent("work", samples=[Sample(inputs={}, params={}, result={"v": 0})])
     async def work(inputs: dict[str, Any], params: dict[str, Any]) -> Any:
         """Works."""
-        text = json.dumps([inputs, params], default=repr)
+        text = text_of(inputs, params)
         calls[text] += 1
-        chance = crc32(f"{salt} {text}".encode())
+        chance = chance_of(salt, text)
         for _ in range(chance % 4):
             await asyncio.sleep(0)
         if broken and chance % 10 == 0:
             raise AgentError("broken")
-        value = {"v": chance % 5, "flag": bool(chance % 3), "inputs": inputs}
-        return value if chance % 7 else {"flag": 0}
+        return answer_to(inputs, chance)
 
     return work
 
@@ -184,8 +183,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--durable", action="store_true", help="on a real server")
+    parser.add_argument("--kill", action="store_true", help="and kill workers meanwhile")
     args = parser.parse_args()
-    print(asyncio.run(check_all(range(args.seed, args.seed + args.count))))
+    if args.durable:
+        from tests.lineage import durable_reruns
+
+        durable_reruns.main(args.count, args.seed, args.kill)
+    else:
+        print(asyncio.run(check_all(range(args.seed, args.seed + args.count))))
 
 
 if __name__ == "__main__":

@@ -84,9 +84,9 @@ def test_rows_that_have_moved_are_compared_with_what_they_were() -> None:
     first = calls({"m[0].n": ("a", "A"), "m[1].n": ("b", "B"), "m[2].n": ("c", "C")})
     second = calls({"m[0].n": ("c", "C"), "m[1].n": ("x", "X"), "m[2].n": ("a", "other")})
     assert call_differences(first, second) == [
-        CallDifference("m[0].n", "equal"),
+        CallDifference("m[0].n", "equal", partner="m[2].n"),
         CallDifference("m[1].n", "inputs", "."),
-        CallDifference("m[2].n", "own", "."),
+        CallDifference("m[2].n", "own", ".", "m[0].n"),
     ]
 
 

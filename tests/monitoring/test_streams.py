@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.monitoring.streams import StreamReader, StreamText
+from perdure.monitoring.streams import StreamReader, StreamText, streamed
 from perdure.monitoring.view import StreamPiece
 from perdure.protocol.payloads import RunStatus, StreamTail
 
@@ -64,8 +64,9 @@ class Decoder:
 class Running:
     """What a server says of a run whose calls have these heartbeats."""
 
-    def __init__(self, **tails: StreamTail) -> None:
-        self.raw = self
+    def __init__(self, *, length: int = 0, closed: Any = None, **tails: StreamTail) -> None:
+        self.raw = self.info = self
+        self.history_length, self.closed = length, closed
         self.pending_activities = [Call(path, tail) for path, tail in tails.items()]
 
 
@@ -97,6 +98,32 @@ async def test_turns_that_had_ended_are_not_replayed() -> None:
     assert (new.ended(status), new.has_ended()) == ([], False)
     next_turn = RunStatus(streams=(*status.streams, StreamTail(1, 0, "quick", "next")))
     assert new.ended(next_turn) == [StreamPiece("next", 1, 0, "quick")]
+
+
+class Run:
+    """A run in which these moments follow each other: what the server says of it, and it itself."""
+
+    def __init__(self, *moments: tuple[Running, list[StreamTail]]) -> None:
+        self.moments, self.asked = list(moments), 0
+
+    async def describe(self) -> Any:
+        return self.moments[0][0]
+
+    async def status(self, console_from: int = 0) -> RunStatus:
+        self.asked += 1
+        return RunStatus(streams=tuple(self.moments.pop(0)[1]))
+
+
+async def test_a_call_that_begins_and_ends_between_two_looks_is_not_missed() -> None:
+    quick = StreamTail(1, 0, "quick", "quick")
+    run = Run((Running(length=5), [FORMER]), (Running(length=9, closed=1), [FORMER, quick]))
+    pieces = [piece async for piece in streamed(run, reader(), 0.0)]
+    assert (pieces, run.asked) == ([StreamPiece("quick", 1, 0, "quick")], 2)
+
+
+async def test_a_run_that_is_over_is_not_asked() -> None:
+    run = Run((Running(length=5, closed=1), [FORMER]))
+    assert ([piece async for piece in streamed(run, reader(), 0.0)], run.asked) == ([], 0)
 
 
 async def test_from_now() -> None:

@@ -40,7 +40,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 async def test_names_that_hang_leave_threads_to_others(hanging: list[str]) -> None:
     lookups = [asyncio.ensure_future(look_up(f"{number}.evil.test", 80)) for number in range(60)]
-    await until(lambda: len(hanging) == 32, "as many are looked up as one domain may")
+    await until(lambda: len(hanging) >= 32, "as many are looked up as one domain may")
     assert [lookup.done() for lookup in lookups] == [False] * 32 + [True] * 28
     assert await look_up("good.test", 80) == ["93.184.215.14"]
     assert await asyncio.to_thread(lambda: "store") == "store"

@@ -141,6 +141,10 @@ ANSWERS: dict[str, Answer] = {
 }
 
 
+UNASKED = "many-tools"
+"""What a model answers that no case has chosen."""
+
+
 class _Handler(socketserver.StreamRequestHandler):
     timeout = 120
 
@@ -163,7 +167,7 @@ class _Handler(socketserver.StreamRequestHandler):
             return PAGES[name]
         if kind == "model":  # an endpoint that the graph names
             return ANSWERS[name.partition("/")[0]]
-        return ANSWERS[json.loads(body)["model"]]
+        return ANSWERS.get(json.loads(body)["model"], ANSWERS[UNASKED])
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -111,9 +111,10 @@ MESSAGES: dict[str, tuple[str, str, Any]] = {
             ["nowhere", "x"],
             ["a", {"x": 1}],
             [5, 5],
-            ["a", "x" * 3_000_000],
         )
     },
+    "an answer of 3 MB": ("update", "answer", ["a", "x" * 3_000_000]),
+    "a change of 3 MB": ("update", "steer", {"who": "x" * 3_000_000}),
     "an unknown update": ("update", "nonsense", 1),
     "an unknown signal": ("signal", "nonsense", {"x": 1}),
     "a signal with the name of an update": ("signal", "answer", ["a", "no"]),

@@ -37,7 +37,11 @@ from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.lacking import lacking
 from tests.support.portions import continued
 from tests.support.servers import Answer, serve
+from tests.support.steered import steered
 from tests.support.uneven import uneven
+
+STORIES = {"drained": drained, "lacking": lacking, "steered": steered}
+"""Runs that more than a graph makes what they are."""
 
 
 async def record(names: Sequence[str]) -> None:
@@ -51,10 +55,9 @@ async def record(names: Sequence[str]) -> None:
             for path in GRAPHS:
                 if not names or path.stem in names:
                     await _record_graph(client, path)
-            if not names or "drained" in names:
-                await _keep(await drained(client, "drained"), "drained")
-            if not names or "lacking" in names:
-                await _keep(await lacking(client, "lacking"), "lacking")
+            for name, story in STORIES.items():
+                if not names or name in names:
+                    await _keep(await story(client, name), name)
             if not names or "fetches" in names:
                 async with fetching(client, "fetches", 8) as run:
                     await _keep(run, "fetches")

@@ -19,7 +19,15 @@ from tests.repo.documents import Block
 from tests.support import ROOT
 from tests.support.durable import embedded
 
-PAGES = ("federated.md", "filters.md", "from_graphai.md", "python.md", "quickstart.md", "recipes.md")
+PAGES = (
+    "federated.md",
+    "filters.md",
+    "from_graphai.md",
+    "pipelines.md",
+    "python.md",
+    "quickstart.md",
+    "recipes.md",
+)
 BLOCKS = {page: documents.blocks(page) for page in PAGES}
 SHOWN = ("output", "stderr")
 
@@ -39,6 +47,7 @@ def folder(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PERDURE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for commands, which are processes of their own
     yield tmp_path
     for name in files:

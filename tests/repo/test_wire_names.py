@@ -23,6 +23,7 @@ from perdure.protocol.agents import AgentRegistry, FilterScope
 from perdure.protocol.interventions import Intervention
 from perdure.protocol.names import (
     AGENT_ABSENT,
+    DISTINCT_ACTIVITIES,
     FETCHES_IN_TURN,
     NOTICE,
     SEGMENTS_IN_TURN,
@@ -68,7 +69,7 @@ FIELDS = {
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
-    " channels page quorums grants profile waits",
+    " channels page quorums grants profile waits foresees",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",
@@ -91,6 +92,7 @@ def test_patches() -> None:
     assert FETCHES_IN_TURN == "fetches-in-turn"
     assert SEGMENTS_IN_TURN == "segments-in-turn"
     assert SEND_AFTER_DRAIN == "send-after-drain"
+    assert DISTINCT_ACTIVITIES == "distinct-activities"
     assert STATE_IN_PORTIONS == "state-in-portions"
 
 

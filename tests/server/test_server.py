@@ -100,6 +100,15 @@ def test_it_is_up_at_once_for_runs_with_our_search_attributes(shared: Settings) 
 
 
 @needs_program
+@needs_proc
+def test_it_aims_at_the_memory_of_the_settings(shared: Settings) -> None:
+    embedded = server.status(shared)
+    assert embedded is not None
+    environ = Path(f"/proc/{child_of(embedded.pid)}/environ").read_bytes()
+    assert environ.strip(b"\0") == b"GOMEMLIMIT=200MiB"
+
+
+@needs_program
 def test_its_files_are_private(shared: Settings) -> None:
     server.ensure(shared)
     permissions = modes(shared.home)

@@ -12,8 +12,9 @@ import pytest
 from temporalio.api.common.v1 import Payload
 
 import perdure.storage.claim_check
-from perdure.errors import FinalError, NoStore, ValueTooLarge
+from perdure.errors import FinalError, NoStore, SizeExceeded, ValueTooLarge
 from perdure.graph.deferred import BlobRef, Composite, Concat, Merged, Projection, deferred_in
+from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import UNDEFINED
 from perdure.protocol.encoding import encode
 from perdure.protocol.wire import from_payload, metadata_of, to_payload, unpack
@@ -46,6 +47,14 @@ async def test_large_values_are_kept(claims: ClaimCheck) -> None:
         assert unpack(await claims.packed(value)) == kept
     assert isinstance(await claims.keep("x" * 600, above=500), BlobRef)
     assert await claims.keep("x" * 600, above=5_000) == "x" * 600
+
+
+async def test_what_is_too_large_together_is_refused_before_it_is_loaded(claims: ClaimCheck) -> None:
+    rows = [BlobRef(f"{number:064x}", 30_000_000, "string", 30_000_000) for number in range(3)]
+    with pytest.raises(SizeExceeded):  # and not ObjectMissing: there are no such objects
+        await claims.redeem(rows, MAX_VALUE_BYTES)
+    with pytest.raises(SizeExceeded):
+        await claims.shrink(rows, 100)
 
 
 async def test_a_value_has_one_name_in_all_processes() -> None:

@@ -43,6 +43,17 @@ async def test_bytes_come_back_under_their_hash(place: tuple[str, Age]) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_name_is_known_before_the_object_is_stored(place: tuple[str, Age]) -> None:
+    store, writes = open_store(place[0]), list[asyncio.Task[None]]()
+    made = [await store.put(b"%d" % number, writes=writes) for number in range(8)]
+    assert [await store.get(name) for name in made] == [b"%d" % number for number in range(8)]
+    await asyncio.gather(*writes)
+    assert await names(open_store(place[0])) == set(made)
+    assert await store.put(b"3", writes=writes) == made[3]
+    assert len(writes) == 8, "it was put just now"
+
+
+@pytest.mark.anyio
 async def test_the_list_has_every_object_once(place: tuple[str, Age]) -> None:
     store = open_store(place[0])
     assert await names(store) == set()

@@ -108,7 +108,7 @@ EXAMPLES = [Example(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_
 @contextmanager
 def settings_for(example: Example, home: Path) -> Generator[Settings]:
     """The settings under which `example` runs, what it needs being there. Models have to be stopped."""
-    settings = Settings(home=home, file_root=ROOT)
+    settings = Settings(home=home, file_root=example.folder)
     if example.needs == "models":
         if not local.installed():
             pytest.skip("needs the extra perdure[local]")

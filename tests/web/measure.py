@@ -135,7 +135,7 @@ async def look(page: Page, url: str, rows: int, measured: Measured) -> None:
     measured.note("running: its node is shown after ms", (time.monotonic() - began) * 1000)
     await page.evaluate("window.confirm = () => true")
     await page.click("button.danger")
-    await page.wait_for_selector(".bar .state-canceled", timeout=LIMIT_MS)
+    await page.wait_for_selector(".bar .badge.state-canceled", timeout=LIMIT_MS)
 
 
 async def prepared(client: GraphClient, rows: int) -> None:

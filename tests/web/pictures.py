@@ -173,7 +173,7 @@ async def take_chat(page: Page) -> None:
 async def take_failed(page: Page) -> None:
     """The node that failed."""
     await opened(page, "order-4711")
-    await page.wait_for_selector(".bar .state-failed")
+    await page.wait_for_selector(".bar .badge.state-failed")
     await page.click("[data-address=paid]")
     await page.wait_for_selector(".panel pre.error")
 

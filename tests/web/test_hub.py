@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from perdure.errors import ConnectionFailed
 from perdure.history.model import NodeModel, Phase, RunModel
 from perdure.web.hub import Hub
 
@@ -21,12 +22,16 @@ class FakeRun:
     id: str
     reads: int = 0
     ended: int | None = None
+    failures: int = 0
 
     def follow(self) -> FakeRun:
         return self
 
     async def model(self) -> RunModel:
         self.reads += 1
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionFailed("no answer")
         phase = Phase.RUNNING if self.ended is None else Phase.COMPLETED
         nodes = {name: NodeModel(address=name, node=name, agent="x") for name in ("a", "b")}
         nodes["a"] = NodeModel(address="a", node="a", agent="x", phase=phase)
@@ -66,6 +71,17 @@ async def test_twenty_viewers_cost_one_reader_and_see_the_same() -> None:
         assert [name for name, _ in events] == ["state", "state", "end"]
         assert set(events[0][1]["boxes"]) == {"a", "b"}
         assert set(events[1][1]["boxes"]) == {"a"}
+
+
+async def test_a_server_that_does_not_answer_is_asked_again() -> None:
+    client = FakeClient()
+    hub = Hub(cast(Any, client))
+    events = hub.events("r")
+    client.get("r").failures = 1
+    assert (await anext(events))[1] == {"trouble": "no answer"}
+    state = (await anext(events))[1]
+    assert (state["trouble"], set(state["boxes"])) == (None, {"a", "b"})
+    await events.aclose()
 
 
 async def test_a_watch_ends_with_its_last_viewer() -> None:

@@ -11,8 +11,10 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from perdure.agents.agent import agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
+from perdure.lineage.change import Change
 from perdure.web.serving import WebServer
 from perdure.worker import WorkerOptions, build_worker
+from tests.web.hostile import looked
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -52,7 +54,7 @@ def odd(inputs: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
     del anyio_backend
-    expect.set_options(timeout=60_000)  # a busy machine, not a broken page
+    expect.set_options(timeout=180_000)  # a busy machine, not a broken page
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -65,6 +67,7 @@ async def page(browser: Browser, web: WebServer) -> AsyncIterator[Page]:
     complaints: list[str] = []
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     page = await context.new_page()
+    page.set_default_timeout(180_000)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
@@ -95,7 +98,7 @@ async def test_a_question_is_answered_on_the_page(client: GraphClient, page: Pag
         assert await form.locator("img, a").count() == 0
         await form.locator("textarea").fill(HOSTILE)
         await form.locator("button[type=submit]").click()
-        await page.wait_for_selector(".bar .state-completed")
+        await page.wait_for_selector(".bar .badge.state-completed")
         assert (await run.result()).results == {"hi": {"name": HOSTILE}}
         await page.click("[data-address=hi]")
         await page.wait_for_selector(".panel pre.value")
@@ -103,11 +106,17 @@ async def test_a_question_is_answered_on_the_page(client: GraphClient, page: Pag
     assert await page.locator(".panel img").count() == 0
 
 
+async def test_hostile_values_are_text_everywhere(
+    client: GraphClient, browser: Browser, web: WebServer
+) -> None:
+    assert await looked(browser, client, web, ["mixed"]) == []
+
+
 async def test_the_failed_row_of_a_map_is_shown(client: GraphClient, page: Page) -> None:
     await client.start(MAP, id="page-map", queue="page-b", name="map")
     async with _worker(client, "page-b"):
         await page.goto(f"{page.url.partition('#')[0]}#/run/page-map")
-        await page.wait_for_selector(".bar .state-failed")
+        await page.wait_for_selector(".bar .badge.state-failed")
     assert await page.locator("*").count() < 1_500
     await expect(page.locator("[data-address=m] > text.agent")).to_contain_text("1 failed")
     await page.locator("[data-address=m]").focus()
@@ -125,7 +134,7 @@ async def test_the_failed_row_of_a_map_is_shown(client: GraphClient, page: Page)
 async def test_a_run_is_cancelled_from_the_page_without_a_worker(client: GraphClient, page: Page) -> None:
     run = await client.start(ASKS, id="page-stop", queue="page-c")
     await page.goto(f"{page.url.partition('#')[0]}#/run/page-stop")
-    await page.wait_for_selector(".bar .state-running")
+    await page.wait_for_selector(".bar .badge.state-running")
     await page.evaluate("window.confirm = () => true")
     await page.click("button.danger")
     await page.wait_for_selector(".bar .error")
@@ -162,4 +171,16 @@ async def test_the_dialog_shows_what_a_rerun_would_call_and_starts_it(
         await expect(page.locator("dialog.rerun .plan p")).to_have_text("2 calls reused, 0 to run")
         await page.get_by_role("button", name="Start the rerun").click()
         await page.wait_for_url("**/#/run/page-rerun~2")
-        await page.wait_for_selector(".bar .state-completed")
+        await page.wait_for_selector(".bar .badge.state-completed")
+        await run.rerun(Change(values={"who": {"text": "Ben"}}), id="page-rerun~3")
+        await client.get("page-rerun~3").result()
+        await page.get_by_role("button", name="Compare…").click()
+        await expect(page.locator("dialog.compare .plan p").first).to_contain_text(
+            "2 calls are equal, 2 of them"
+        )
+        await page.fill("dialog.compare input[name=second]", "page-rerun~3")
+        await page.get_by_role("button", name="Compare", exact=True).click()
+        await page.locator("dialog.compare .plan button", has_text="hi").click()
+        sides = page.locator("dialog.compare .sides pre")
+        await expect(sides).to_have_count(2)
+        assert [json.loads(text)["name"] for text in await sides.all_inner_texts()] == ["Anna", "Ben"]

@@ -7,6 +7,7 @@ import pytest
 
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
+from perdure.lineage.compare import DIFFERENCE_TEXTS
 from perdure.worker import WorkerOptions, build_worker
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,11 @@ async def test_an_answer_is_reused_until_it_is_asked_for_again(
         answer = await api.post(path, json=change)
         assert (answer.status_code, answer.json()["id"]) == (201, "asked~2")
         assert (await client.get("asked~2").result()).results == {"hi": "Good morning, Anna"}
+        compared = (await api.get("/runs/asked/diff/asked~2")).json()
+        assert (compared["counts"], compared["reused"]) == ({"equal": 1, "inputs": 1}, 1)
+        (call,) = compared["calls"]
+        assert (call["position"], call["text"], call["at"]) == ("hi", DIFFERENCE_TEXTS["inputs"], ".")
+        assert (await api.get("/runs/asked/diff/nosuch")).status_code == 404
         again = (await api.post("/runs/asked~2/rerun", json={"askAgain": ["*"], "id": "new"})).json()
         assert again == {"id": "new", "url": "/api/v1/runs/new"}
         await client.get("new").answer("who", "Ben", id="2")

@@ -180,6 +180,26 @@ async def test_an_activity_of_a_batch_is_cancelled_with_the_last_of_its_calls() 
     assert (task.cancelled(), calls.dispatcher.is_idle(), calls.handed_on()) == (True, True, [])
 
 
+async def test_a_call_that_is_made_again_is_another_activity_while_the_first_is_pending() -> None:
+    calls = Calls()
+    for number in (1, 2, 3):
+        calls.dispatcher.call_agent(replace(COMMAND, call=number, path="n", key="n"))
+        calls.dispatcher.pump()
+        calls.dispatcher.drop(number)
+        await calls.host.settle()
+    assert calls.sent == ["n", "n~2", "n~3"]
+
+
+async def test_one_that_is_made_again_after_its_activity_has_ended_has_the_same_id() -> None:
+    calls = Calls()
+    for number in (1, 2):
+        calls.dispatcher.call_agent(replace(COMMAND, call=number, path="n", key="n"))
+        calls.dispatcher.pump()
+        calls.host.started[-1].result.set_result(pack(None))
+        await calls.host.settle()
+    assert calls.sent == ["n", "n"]
+
+
 async def test_a_cancelled_call_that_was_not_sent_is_never_sent() -> None:
     calls = Calls(remote=RemoteWindow(1, 1_000))
     calls.call(1)

@@ -30,6 +30,9 @@ INVENTED = [
     ),
     *("perdure.agents--x", "perdure.segment--x", "lamp\u200b--on", "__proto__--x", "nobody"),
 ]
+CALLED = {"toolsAgent": INVENTED, "toolsSequentialAgent": INVENTED[-20:]}
+"""What the model calls. One that waits for each answer asks for fewer: every call is another pass."""
+
 OFFERED = "lamp--on"
 REFUSED = "Error: there is no such tool, and nothing was called."
 
@@ -40,14 +43,18 @@ def lamp(inputs: Any) -> Any:
     return {"content": f"{inputs['func']} {inputs['arg']['room']}"}
 
 
-@agent("obedient")
-def obedient(inputs: Any) -> Any:
+def obedient(invented: list[str]) -> Any:
     """A model that calls all tools that a page made it believe in, and is then content."""
-    if inputs["messages"]:
-        return {"message": {"role": "assistant", "content": "done"}}
-    arguments = {"room": "hall", "file": ".env", "url": "http://127.0.0.1/", "text": "?", "inputs": {}}
-    calls = [{"id": name, "name": name, "arguments": arguments} for name in (OFFERED, *INVENTED)]
-    return {"message": {"role": "assistant", "content": None}, "tool_calls": calls, "tool": calls[0]}
+
+    @agent("obedient")
+    def called(inputs: Any) -> Any:
+        if inputs["messages"]:
+            return {"message": {"role": "assistant", "content": "done"}}
+        arguments = {"room": "hall", "file": ".env", "url": "http://127.0.0.1/", "text": "?", "inputs": {}}
+        calls = [{"id": name, "name": name, "arguments": arguments} for name in (OFFERED, *invented)]
+        return {"message": {"role": "assistant", "content": None}, "tool_calls": calls, "tool": calls[0]}
+
+    return called
 
 
 def chat(name: str, tools: Any) -> Any:
@@ -67,17 +74,17 @@ def answers(results: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["toolsAgent", "toolsSequentialAgent"])
 @pytest.mark.parametrize("tools", [TOOLS, [], None, "lamp--on"], ids=["one", "none", "null", "text"])
 async def test_in_memory(name: str, tools: Any) -> None:
-    run = await memory_shell(chat(name, tools), [lamp, obedient]).run()
+    run = await memory_shell(chat(name, tools), [lamp, obedient(CALLED[name])]).run()
     lit = "on hall" if tools is TOOLS else REFUSED
-    assert answers(run.results) == {OFFERED: lit, **dict.fromkeys(INVENTED, REFUSED)}
+    assert answers(run.results) == {OFFERED: lit, **dict.fromkeys(CALLED[name], REFUSED)}
 
 
 @pytest.mark.parametrize("name", ["toolsAgent", "toolsSequentialAgent"])
 async def test_durable(client: GraphClient, name: str) -> None:
-    agents = {**catalog(), "lamp": lamp.agent, "obedient": obedient.agent}
+    agents = {**catalog(), "lamp": lamp.agent, "obedient": obedient(CALLED[name]).agent}
     async with started(client, f"offered-{name}", chat(name, TOOLS), agents, client.settings) as run:
         result = await run.result()
-        assert answers(result.results) == {OFFERED: "on hall", **dict.fromkeys(INVENTED, REFUSED)}
+        assert answers(result.results) == {OFFERED: "on hall", **dict.fromkeys(CALLED[name], REFUSED)}
         history = await run.handle.fetch_history()
     called = {
         event.activity_task_scheduled_event_attributes.activity_type.name

@@ -124,6 +124,27 @@ async def test_a_run_that_has_come_further_is_not_suspected(client: GraphClient)
     assert await run_id(run) not in deaths
 
 
+async def test_a_rerun_reuses_results_after_a_process_has_ended_in_its_segment(client: GraphClient) -> None:
+    calls: list[str] = []
+
+    @agent("counted")
+    def counted() -> str:
+        calls.append("called")
+        return "x"
+
+    graph = {"nodes": {"a": {"agent": "counted", "isResult": True}}}
+    agents = {**catalog(), **agents_by_name([counted])}
+    worker = WorkerOptions(agents=agents, settings=client.settings, cached_runs=0)
+    run = await client.start(graph, queue="deaths-rerun")
+    async with build_worker(client.temporal, "deaths-rerun", worker):
+        await run.result()
+    again = await run.rerun()
+    died(client, "calls", await run_id(again), "")
+    async with build_worker(client.temporal, "deaths-rerun", worker):
+        assert (await again.result()).results == {"a": "x"}
+    assert calls == ["called"]
+
+
 async def test_suspects_are_at_work_one_at_a_time(
     client: GraphClient, caplog: pytest.LogCaptureFixture
 ) -> None:

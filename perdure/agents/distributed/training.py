@@ -14,6 +14,7 @@ from perdure.agents.distributed.maths import evaluate, masks, sgd, signatures
 from perdure.agents.distributed.maths.chance import generator
 from perdure.agents.distributed.maths.tensors import Array, Tensors, digest, subtract
 from perdure.agents.distributed.plugins import dataset_of, model_of, secret_of
+from perdure.agents.distributed.residuals import compressed
 from perdure.agents.distributed.values import count_of, number_of, optional, rows_of, site_of, tensors_of
 from perdure.agents.schema import anything, array, fields, flag, mapping, number, text
 from perdure.errors import FinalError
@@ -57,8 +58,7 @@ def initial(params: Mapping[str, Value]) -> Tensors:
     seed = count_of(params, "seed", "params", 0)
     if params.get("dtype", "float32") not in ("float32", "float64"):
         raise FinalError(f"params.dtype: expected float32 or float64, got {params['dtype']!r}")
-    weights = model.init(params, seed)
-    return {name: weights[name] for name in sorted(weights)}
+    return dict(sorted(model.init(params, seed).items()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,11 @@ class TrainParams(ModelParams):
     send: Annotated[
         Literal["weights", "delta"], Field(description="the new weights, or their difference")
     ] = "weights"
+    compress: Annotated[
+        Literal["none", "topk", "int8"],
+        Field(description="send a smaller `sent`, and what it leaves out with the next one"),
+    ] = "none"
+    share: Annotated[float, Field(gt=0, le=1, description="of the numbers that `topk` sends")] = 0.1
     sign: Annotated[bool, Field(description="sign the update with the secret of this site")] = False
 
 
@@ -112,6 +117,7 @@ class TrainParams(ModelParams):
     output=fields(
         weights=_WEIGHTS,
         delta=mapping("instead of weights, if `send` is delta"),
+        sent=mapping("instead of weights, the difference as `compress` says"),
         n=number("samples of the site"),
         loss=number("mean of the last batch"),
         site=anything(),
@@ -146,9 +152,12 @@ def fed_train(inputs: dict[str, Value], params: TrainParams, context: AgentConte
     options = {"epochs": params.epochs, "lr": params.lr, "batch": params.batch, "mu": params.mu}
     trained, loss = fitting(sgd.local_sgd, model_of(params.model), weights, x, y, rng, **options)
     sent = {name: trained[name] for name in weights}
-    if params.send == "delta":
+    kind = params.send if params.compress == "none" else "sent"
+    if kind != "weights":
         sent = subtract(sent, weights)
-    result = {params.send: sent, "n": len(y), "loss": loss, "site": site, "round": round_}
+    if kind == "sent":
+        sent = compressed(sent, (params.compress, params.share), f"{site} {params.data}", round_, context)
+    result = {kind: sent, "n": len(y), "loss": loss, "site": site, "round": round_}
     if params.sign:
         result["signature"] = _signature(sent, result, context)
     return result

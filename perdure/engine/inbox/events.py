@@ -66,6 +66,8 @@ class EventReceipt:
 
 def check_batch(batch: EventBatch) -> None:
     """Raises UsageError for a batch that no run takes."""
+    if not isinstance(batch, EventBatch):  # pyright: ignore[reportUnnecessaryIsInstance] -- from outside
+        raise UsageError("there are no events in it")
     if not 1 <= len(batch.events) <= MAX_BATCH_EVENT_COUNT:
         raise UsageError(f"a batch has 1 to {MAX_BATCH_EVENT_COUNT} events, and not {len(batch.events)}")
     for event in batch.events:

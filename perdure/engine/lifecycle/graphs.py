@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
-from perdure.engine.fuel import GRAPH_STEP_COUNT
+from perdure.engine.fuel import graph_steps
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
-from perdure.engine.messages import Finish
+from perdure.engine.messages import Finish, Quotas
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState, Outcome
-from perdure.errors import AgentError, FunctionError
+from perdure.errors import AgentError, FunctionError, QuotaExceeded
+from perdure.graph.fields import PERSON_AGENTS
+from perdure.graph.nested import every_node
 from perdure.graph.values import UNDEFINED
 
 
@@ -34,10 +36,12 @@ class GraphLifecycle:
 
     def begin(self, run: GraphRun) -> None:
         """Gives static nodes their values and queues what can run."""
-        if run.rule is not None and loops.is_endless(run):
+        if loops.is_endless(run) and not self._ends_otherwise(run):
             self.end(run, Outcome(failure="loop.while is not a reference, so the loop could never end"))
             return
-        self.board.fuel.left -= GRAPH_STEP_COUNT + len(run.nodes)
+        if self.rules.foresees and run.rule is not None:
+            self._foresee(run)
+        self.board.fuel.left -= graph_steps(len(run.nodes))
         try:
             self._inject(run)
             missing = loops.missing_statics(run)
@@ -53,6 +57,21 @@ class GraphLifecycle:
             self._nothing_ran(run)
         elif run.is_idle:
             self.iterate(run)
+
+    def _ends_otherwise(self, run: GraphRun) -> bool:
+        """Whether a person who is asked in each pass, or a quota of the caller's, ends a loop without an end.
+
+        Runs of earlier versions refuse such a loop (`foresees`).
+        """
+        asks = any(node.get("agent") in PERSON_AGENTS for _, node in every_node(run.plan.document))
+        return self.rules.foresees and (asks or self.rules.options.quotas != Quotas())
+
+    def _foresee(self, run: GraphRun) -> None:
+        """Raises QuotaExceeded for a loop that has more passes than the quotas allow."""
+        passes, limit = loops.certain_passes(run), self.board.quotas.iterations
+        if self.board.used_iterations + passes > limit:
+            raise QuotaExceeded("iterations", limit, "iterations of loops")
+        self.board.fuel.check(passes * (1 + len(run.nodes)))
 
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""

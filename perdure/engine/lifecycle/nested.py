@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
+from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
@@ -194,6 +195,8 @@ class NestedGraphs:
         if invalid is not None:
             raise BadCall(invalid, suppressible=True)
         nested.starts, nested.want_all, nested.rule = prepared.starts, prepared.want_all, prepared.rule
+        if self.rules.foresees:
+            self.board.fuel.check(len(nested.starts) * graph_steps(len(nested.plan.order)))
 
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""

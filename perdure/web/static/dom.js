@@ -44,7 +44,8 @@ function safeLink(url) {
 }
 
 // With limits: without them, a message of brackets would take the square of its length.
-const INLINE = /\*\*([^*]{1,500})\*\*|`([^`]{1,500})`|\[([^\]]{1,200})\]\(([^)\s]{1,2000})\)/g;
+const INLINE = /\*\*([^*\n]{1,500})\*\*|`([^`\n]{1,500})`|\[([^\]\n]{1,200})\]\(([^)\s]{1,2000})\)/g;
+const MAX_MARK_COUNT = 200;
 
 function inline(text) {
   const parts = [];
@@ -63,13 +64,15 @@ function inline(text) {
   return parts;
 }
 
-/** The subset of Markdown that questions may use: paragraphs, lists, bold, code, links. */
+/** The subset of Markdown that questions may use: paragraphs, lists, bold, code, links. What has too many is text. */
 export function markdown(text) {
+  const count = text.split("\n").length + [...text.matchAll(INLINE)].length;
+  if (count > MAX_MARK_COUNT) return [h("p", { class: "lines" }, text)];
   return text.split(/\n{2,}/).map((block) => {
     const lines = block.split("\n");
     if (lines.every((line) => /^[-*] /.test(line)))
       return h("ul", {}, lines.map((line) => h("li", {}, inline(line.slice(2)))));
-    return h("p", {}, lines.flatMap((line, index) => (index ? [h("br"), ...inline(line)] : inline(line))));
+    return h("p", { class: "lines" }, inline(block));
   });
 }
 

@@ -26,7 +26,7 @@ export function questionForm(run, question, done) {
   const send = h("button", { type: "submit" }, "Send");
   const name = h("input", { name: "who", value: localStorage.getItem(NAME_KEY) ?? "", autocomplete: "name" });
   const submit = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const form = h("form", { class: "question", onsubmit: async (event) => {
+  const form = h("form", { class: "question", dataset: { path: question.path }, onsubmit: async (event) => {
     event.preventDefault();
     send.disabled = true;
     note.textContent = "";

@@ -1,13 +1,15 @@
 // The list of runs, with a filter and a search.
 
 import { get } from "./api.js";
-import { badge, duration, fill, h } from "./dom.js";
+import { badge, duration, fill, h, spent } from "./dom.js";
 
 const REFRESH_MS = 3000;
+const HEADS = ["run", "state", "graph", "started", "took"];
 const STATES = ["", "running", "completed", "failed", "canceled", "terminated", "timed-out"];
 
 export async function showList(main, signal) {
-  const table = h("tbody");
+  const table = h("tbody"), head = h("tr");
+  let hasCosts = false;
   const search = h("input", { type: "search", placeholder: "id begins with …  ( / )", "aria-label": "Search by id", id: "search" });
   const graph = h("input", { type: "text", placeholder: "graph", "aria-label": "Name of the graph" });
   const state = h("select", { "aria-label": "State" }, STATES.map((name) => h("option", { value: name }, name || "any state")));
@@ -17,16 +19,21 @@ export async function showList(main, signal) {
     if (search.value) query.set("search", search.value);
     if (graph.value) query.set("graph", graph.value);
     if (state.value) query.set("state", state.value);
-    const { runs } = await get(`/runs?${query}`);
-    if (signal.aborted) return;
-    note.textContent = runs.length ? "" : "No runs. Start one: perdure run graph.yaml";
-    fill(table, runs.map(line));
+    const show = (runs) => {
+      if (signal.aborted) return;
+      note.textContent = runs.length ? "" : "No runs. Start one: perdure run graph.yaml";
+      hasCosts ||= runs.some((run) => run.spent);
+      fill(head, [...HEADS, ...(hasCosts ? ["used"] : [])].map((text) => h("th", { scope: "col" }, text)));
+      fill(table, runs.map((run) => line(run, hasCosts)));
+    };
+    if (!hasCosts) show((await get(`/runs?${query}`)).runs); // what they cost takes a moment the first time
+    query.set("spent", "1");
+    show((await get(`/runs?${query}`)).runs);
   };
   const soon = () => load().catch((error) => (note.textContent = `${error.message} ${error.hint ?? ""}`));
   for (const field of [search, graph, state]) field.addEventListener("input", soon);
-  const heads = ["run", "state", "graph", "started", "took"].map((text) => h("th", { scope: "col" }, text));
   fill(main, h("div", { class: "page" }, h("h1", {}, "Runs"), h("div", { class: "filters" }, search, graph, state), note,
-    h("table", { class: "runs" }, h("thead", {}, h("tr", {}, heads)), table)));
+    h("table", { class: "runs" }, h("thead", {}, head), table)));
   const onKey = (event) => {
     if (event.key === "/" && event.target === document.body) {
       event.preventDefault();
@@ -39,9 +46,9 @@ export async function showList(main, signal) {
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
-function line(run) {
+function line(run, hasCosts) {
   const started = new Date(run.started);
   const took = (run.closed ? new Date(run.closed) : new Date()) - started;
   return h("tr", {}, h("td", {}, h("a", { href: `#/run/${encodeURIComponent(run.id)}` }, run.id)),
-    h("td", {}, badge(run.state)), h("td", {}, run.graph), h("td", {}, started.toLocaleString()), h("td", {}, duration(took)));
+    h("td", {}, badge(run.state)), h("td", {}, run.graph), h("td", {}, started.toLocaleString()), h("td", {}, duration(took)), hasCosts ? h("td", {}, spent(run.spent ?? {})) : null);
 }

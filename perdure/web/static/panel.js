@@ -48,9 +48,15 @@ function times(node) {
   return parts.join(" · ");
 }
 
+const opened = new Map([["Result", true]]);
+
+/** Whether a part of the panel is open: as it was when it was last seen, of whatever node. */
+const folded = (title, open = false) =>
+  ({ open: opened.get(title) ?? open, ontoggle: (event) => event.target.isConnected && opened.set(title, event.target.open) });
+
 function value(title, shown) {
   if (!shown) return null;
-  return h("details", { open: title === "Result" }, h("summary", {}, title), h("pre", { class: "value" }, shown.text),
+  return h("details", folded(title), h("summary", {}, title), h("pre", { class: "value" }, shown.text),
     shown.cut ? h("p", { class: "note" }, `the first of ${shown.chars.toLocaleString("en")} characters`) : null);
 }
 
@@ -58,7 +64,7 @@ function attempts(list) {
   const lines = list.map((item) => h("tr", {}, h("td", {}, item.number), h("td", {}, item.worker ?? "–"), h("td", {}, clock(item.started)),
     h("td", {}, item.started !== null && item.ended !== null ? duration(item.ended - item.started) : item.due ? `again at ${clock(item.due)}` : "–"), h("td", {}, item.failure ?? "")));
   const heads = ["#", "worker", "started", "took", "failure"].map((text) => h("th", { scope: "col" }, text));
-  return h("details", { open: list.length > 1 }, h("summary", {}, `Attempts (${list.length})`), h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines)));
+  return h("details", folded("Attempts", list.length > 1), h("summary", {}, `Attempts (${list.length})`), h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines)));
 }
 
 /** The rows of the map at `address`: a page at a time, filtered by state, or one by its number. */

@@ -1,6 +1,7 @@
 // One run: the graph as it executes, the panel of a node, the timeline, questions, the end.
 
 import { follow, get, post, runPath } from "./api.js";
+import { compareDialog } from "./compare.js";
 import { MARKS, badge, duration, fill, h, look, spent, visible } from "./dom.js";
 import { Drawing, MIN_FIRST_SCALE } from "./drawing.js";
 import { questionForm } from "./inbox.js";
@@ -79,7 +80,8 @@ class RunPage {
     this.drawBar();
   }
 
-  update({ run, boxes, console }) {
+  update({ run, boxes, console, trouble }) {
+    if (trouble !== undefined) this.note = trouble ?? "";
     if (run) {
       this.run = run;
       const hash = run.changes.at(-1)?.hash ?? this.hash;
@@ -114,13 +116,15 @@ class RunPage {
       questions.length ? h("button", { class: "primary", onclick: () => this.choose(null) }, `${questions.length} ${questions.length > 1 ? "questions" : "question"}`) : null,
       h("button", { onclick: () => this.toggleTimeline(), "aria-pressed": !this.below.hidden }, "Timeline"),
       h("button", { onclick: () => rerunDialog(this.id, this.chosen, (id) => (location.hash = `#/run/${encodeURIComponent(id)}`)) }, "Rerun…"),
+      h("button", { onclick: () => compareDialog(this.id) }, "Compare…"),
       open ? h("button", { class: "danger", onclick: () => this.cancel() }, "Cancel run") : null,
       h("button", { onclick: () => this.help.showModal(), "aria-label": "Keys" }, "?"),
       this.note ? h("span", { class: "error", role: "alert" }, this.note) : null);
   }
 
   drawOverview() {
-    if (this.panel.querySelector("form.question :focus")) return;
+    const typing = this.panel.querySelector("form.question:focus-within")?.dataset.path;
+    if (this.run.questions?.some((question) => question.path === typing)) return;
     const { questions = [], failure, errors = {}, problem, queue } = this.run;
     const failed = Object.entries(errors).map(([node, text]) => h("li", {}, h("button", { class: "link", onclick: () => this.choose(node) }, node), ` ${text}`));
     fill(this.panel, h("h2", {}, this.run.name ?? this.id), h("p", { class: "note" }, `task queue ${queue}`),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,19 @@ from perdure.agents.agent import Agent, AgentContext, Sample
 from perdure.agents.catalog import load_agents, load_entry_point
 from perdure.agents.distributed import plugins
 from perdure.errors import AgentError, FinalError
+from perdure.settings import Settings
 
 pytestmark = pytest.mark.unit
 
 AGENTS = load_agents("perdure.agents.distributed.agents")
+HOMES: list[Path] = []
 STOCK = "select stock from items where store = :store and item = :item"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def worker(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What a worker's own module would register."""
+    HOMES.append(tmp_path_factory.mktemp("home"))
     path = tmp_path_factory.mktemp("pos") / "pos.db"
     with sqlite3.connect(path) as base:
         base.execute("create table items (store text, item text, stock int)")
@@ -42,7 +46,8 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def called(name: str, inputs: Any, params: Any = None) -> Any:
-    result = AGENTS[name].call(inputs, params or {}, AgentContext(agent=name, run="run-1"))
+    context = AgentContext(agent=name, run="run-1", settings=Settings(home=HOMES[-1]))
+    result = AGENTS[name].call(inputs, params or {}, context)
     return plain(asyncio.run(result) if inspect.iscoroutine(result) else result)
 
 

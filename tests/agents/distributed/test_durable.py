@@ -44,11 +44,11 @@ def judged(site: int | str, context: AgentContext) -> digits.Samples:
     return digits.held_out()
 
 
-def graph(**params: Any) -> Any:
+def graph(fit_params: dict[str, Any] | None = None, **params: Any) -> Any:
     fit = {
         "agent": "fedTrainAgent",
         "inputs": {"weights": ":weights", "round": ":round", "site": ":row"},
-        "params": {"data": "durable digits"},
+        "params": {"data": "durable digits", **(fit_params or {})},
         "isResult": True,
     }
     nodes = {
@@ -88,9 +88,9 @@ def graph(**params: Any) -> Any:
     return {"version": 0.5, "nodes": {"start": start, "sites": {"value": [*range(10)]}, "rounds": rounds}}
 
 
-def expected() -> str:
+def expected(**how: Any) -> str:
     """The digest of what one process makes in a loop."""
-    weights: Tensors = Training().rounds(ROUNDS)[-1]
+    weights: Tensors = Training(**how).rounds(ROUNDS)[-1]
     return digest({name: weights[name] for name in sorted(weights)})
 
 
@@ -120,3 +120,26 @@ async def test_the_state_of_an_optimizer_travels_with_the_run(client: GraphClien
     async with build_worker(client.temporal, "storing", options):
         run = await client.start(graph(**params), queue="storing")
         assert (await run.result()).results == in_memory
+
+
+SMALLER = {"compress": "topk", "share": 0.1}
+
+
+def test_what_compression_leaves_out_is_sent_later() -> None:
+    result = run_in_memory(graph(SMALLER, compress="topk"), agents=AGENTS)
+    assert result.results == {"rounds": {"digest": expected(method="topk")}}
+
+
+async def test_what_compression_leaves_out_survives_its_worker(client: GraphClient) -> None:
+    """The residuals are on the disk of the site, and a call that is repeated sends the same."""
+    CALLS.clear()
+    options = WorkerOptions(agents=AGENTS, settings=client.settings)
+    async with build_worker(client.temporal, "smaller", options):
+        run = await client.start(graph(SMALLER, compress="topk"), queue="smaller")
+        await until(lambda: len(CALLS) >= 15)
+    async with build_worker(client.temporal, "smaller", options):
+        result = await run.result()
+    assert result.results == {"rounds": {"digest": expected(method="topk")}}
+    kept = [*(client.settings.home / "residuals").glob("*/*")]
+    assert sorted({file.name for file in kept}) == [f"{ROUNDS - 2}.npz", f"{ROUNDS - 1}.npz"]
+    assert len(kept) == 20

@@ -73,6 +73,21 @@ def wilson(correct: int, count: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
+def auc(scores: Array, positive: Array) -> float:
+    """The area under the ROC curve: how often a positive sample has the higher score, equal ones half.
+
+    `scores` and `positive` (booleans) are vectors of the same length. Raises FinalError unless there are both
+    positive and other samples.
+    """
+    ups = int(positive.sum())
+    downs = int(positive.size - ups)
+    if not ups or not downs:
+        raise FinalError("the area under the curve needs samples of both classes")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    return float((ranks[inverse][positive].sum() - ups * (ups + 1) / 2) / (ups * downs))
+
+
 def over_sites(accuracies: Sequence[float], counts: Sequence[int]) -> tuple[float, int]:
     """Σ (n_k / N) acc_k, and the index of the worst site, which a mean hides. The first of equal ones.
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from perdure.cli import connection, output
 from perdure.cli.inputs import graphs
 from perdure.cli.progress.spent import cost_text
-from perdure.lineage.compare import CallDifference, GraphDifference, call_differences, graph_differences
+from perdure.lineage.compare import (
+    DIFFERENCE_TEXTS,
+    CallDifference,
+    GraphDifference,
+    call_differences,
+    graph_differences,
+)
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -21,14 +27,6 @@ examples:
   perdure diff nightly-3 nightly-3~2        two runs
   perdure diff graph.yaml new.yaml          two graphs
 """
-DIFF_KINDS = {
-    "own": "the result differs, with the same inputs",
-    "inputs": "the result differs, and so do the inputs or params",
-    "absorbed": "the inputs or params differ, and the result does not",
-    "first": "only in the first run",
-    "second": "only in the second run",
-}
-"""How calls differ; those that are equal are only counted."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,11 +75,12 @@ async def _of_runs(args: argparse.Namespace, client: GraphClient) -> int:
 def lines(differences: list[CallDifference]) -> list[str]:
     """The differences for people, then how many there are of each kind, and what both runs took."""
     rows = [
-        [difference.position, DIFF_KINDS[difference.kind], difference.at]
+        [difference.position, DIFFERENCE_TEXTS[difference.kind], difference.at]
         for difference in differences
         if difference.kind != "equal"
     ]
     counts = Counter(difference.kind for difference in differences)
+    reused = sum(difference.is_reused for difference in differences if difference.kind == "equal")
     parts = [output.table(("call", "difference", "from"), rows)] if rows else []
     sums = [
         cost_text(
@@ -93,6 +92,6 @@ def lines(differences: list[CallDifference]) -> list[str]:
     ]
     return [
         *parts,
-        f"{counts['equal']} calls are equal, {len(rows)} differ",
+        f"{counts['equal']} calls are equal, {reused} of them reused; {len(rows)} differ",
         f"first: {sums[0]}; second: {sums[1]}",
     ]

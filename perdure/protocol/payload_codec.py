@@ -1,0 +1,183 @@
+"""A payload codec that says who has made a payload, and hides it if that is asked for.
+
+Why
+    Anyone who reaches the server can start runs, complete calls, answer for people, and edit the database.
+    All that they write are payloads, and without a key theirs are not taken for those of this installation.
+
+Forms
+    mac: the payload is readable as before, and its metadata has an HMAC-SHA256 over the id of the key, the
+    place (namespace and workflow id), all other metadata and the data.
+    aead: the whole payload is encrypted with AES-256-GCM, and the same place is authenticated with it.
+    Both are read, with each key of the ring, whichever of them is written.
+
+Invariants
+    `decode` never raises for a payload: one forged signal would keep a good run from ever continuing. It
+    returns what is not trusted as an *untrusted* payload (perdure.protocol.wire), and the receiver decides: a
+    start fails typed, a call is repeated, an update is refused, a signal is ignored.
+    A payload of one run is not taken in another. A run of a schedule has the id of the schedule's workflow
+    and a time: the argument is encoded under the id alone.
+    What is read without a context (objects of the store, memos in lists) is verified at the place that it
+    names.
+
+Not covered: ids, names of agents, queues and times; a payload in the place of another one of the same run; a
+database that is rolled back as a whole; anyone who may terminate runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, Literal, Self
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    ActivitySerializationContext,
+    PayloadCodec,
+    SerializationContext,
+    WithSerializationContext,
+    WorkflowSerializationContext,
+)
+
+from perdure.errors import UsageError
+from perdure.protocol.wire import untrusted
+from perdure.settings.key_ring import KeyRing
+
+AEAD_ENCODING: Final = b"encrypted/perdure-aead"
+NONCE_BYTES: Final = 12
+
+_KEY: Final = "perdure-key"
+_PLACE: Final = "perdure-place"
+_MAC: Final = "perdure-mac"
+_NONCE: Final = "perdure-nonce"
+_REPLAYED: Final = "ReplayNamespace"
+"""What the SDK's replayer calls its namespace, whatever that of the history was."""
+
+_SCHEDULED: Final = re.compile(rb"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedCodec(PayloadCodec, WithSerializationContext):
+    """Signs payloads, or encrypts them as well, with the keys of `ring`; `place` is where they belong."""
+
+    ring: KeyRing
+    mode: Literal["mac", "aead"] = "mac"
+    place: bytes | None = None
+
+    @property
+    def hides(self) -> bool:
+        """Whether what it writes cannot be read without it."""
+        return self.mode == "aead"
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """The codec for the payloads of one workflow."""
+        if isinstance(context, WorkflowSerializationContext | ActivitySerializationContext):
+            place = f"{context.namespace}|{context.workflow_id or ''}".encode()
+            return replace(self, place=place)
+        return self
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """The payloads with a signature, or encrypted."""
+        id = self.ring.current
+        seal = _encrypted if self.mode == "aead" else _signed
+        return [seal(payload, self.ring.keys[id], id.encode(), self.place or b"") for payload in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """The payloads as they were; those that are not trusted are marked."""
+        return [self._decoded(payload) for payload in payloads]
+
+    def _decoded(self, payload: Payload) -> Payload:
+        metadata = payload.metadata
+        if _KEY not in metadata:
+            # Without a context, it may be an object of the store, whose name is its hash, or others' memo.
+            return payload if self.place is None else untrusted(payload, "unsigned", self.ring.since)
+        id = metadata[_KEY].decode("ascii", "replace")
+        key = self.ring.keys.get(id)
+        if key is None:
+            return untrusted(payload, f"key {id[:40]}", self.ring.since)
+        opened = _opened(payload, key)
+        if opened is None or not self._is_here(metadata.get(_PLACE, b"")):
+            return untrusted(payload, "altered", self.ring.since)
+        return opened
+
+    def _is_here(self, named: bytes) -> bool:
+        """Whether a payload for this place may be read where the codec is."""
+        here = self.place
+        if here is None or named == here:
+            return True
+        namespace, _, workflow = here.partition(b"|")
+        own, _, other = named.partition(b"|")
+        if namespace != own and namespace != _REPLAYED.encode():
+            return False
+        return workflow.startswith(other) and (
+            workflow == other or _SCHEDULED.fullmatch(workflow[len(other) :]) is not None
+        )
+
+
+def _signed(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:
+    signed = Payload(metadata=payload.metadata, data=payload.data)
+    signed.metadata[_KEY] = id
+    signed.metadata[_PLACE] = place
+    signed.metadata[_MAC] = _mac(signed, key)
+    return signed
+
+
+def _mac(payload: Payload, key: bytes) -> bytes:
+    """Over all metadata but itself, each part with its length, and the data."""
+    metadata = payload.metadata
+    parts = [part for name in sorted(metadata) if name != _MAC for part in (name.encode(), metadata[name])]
+    head = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.digest(_derived(key, b"mac"), head + payload.data, "sha256")
+
+
+def _encrypted(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:
+    nonce = os.urandom(NONCE_BYTES)
+    data = _cipher(key).encrypt(nonce, payload.SerializeToString(), id + b"|" + place)
+    metadata = {"encoding": AEAD_ENCODING, _KEY: id, _PLACE: place, _NONCE: nonce}
+    return Payload(metadata=metadata, data=data)
+
+
+def _opened(payload: Payload, key: bytes) -> Payload | None:
+    """The payload as it was; None where it is not what was written with this key."""
+    metadata = payload.metadata
+    if metadata.get("encoding") == AEAD_ENCODING:
+        try:
+            bound = metadata[_KEY] + b"|" + metadata.get(_PLACE, b"")
+            data = _cipher(key).decrypt(metadata.get(_NONCE, b""), payload.data, bound)
+            return Payload.FromString(data)
+        except Exception:  # InvalidTag, a nonce of another length, data of another form
+            return None
+    if not hmac.compare_digest(metadata.get(_MAC, b""), _mac(payload, key)):
+        return None
+    opened = Payload(metadata=metadata, data=payload.data)
+    for name in (_KEY, _PLACE, _MAC):
+        opened.metadata.pop(name, None)
+    return opened
+
+
+@lru_cache(maxsize=64)
+def _derived(key: bytes, purpose: bytes) -> bytes:
+    """A key for one purpose: no key is used in two ways."""
+    return hmac.new(key, b"perdure " + purpose, hashlib.sha256).digest()
+
+
+@lru_cache(maxsize=64)
+def _cipher(key: bytes) -> Any:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 -- of an extra
+    except ImportError as error:
+        hint = "pip install 'perdure[aead]'"
+        raise UsageError("PERDURE_CODEC=aead needs the package cryptography", hint=hint) from error
+    return AESGCM(_derived(key, b"aead"))
+
+
+def codec_of(mode: str, ring: KeyRing) -> KeyedCodec:
+    """The codec of this mode. Raises UsageError if it lacks a package."""
+    if mode == "aead":
+        _cipher(ring.keys[ring.current])
+        return KeyedCodec(ring, "aead")
+    return KeyedCodec(ring)

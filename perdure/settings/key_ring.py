@@ -1,0 +1,127 @@
+"""The keys for payloads: which one writes, which ones are read, and where they are kept."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import secrets
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from perdure.errors import UsageError
+from perdure.settings.secret_sources import read_secret
+
+PAYLOAD_KEY_BYTES: Final = 32
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+KEY_FILE: Final = "payload.keys"
+_HEAD: Final = "# Keys of Perdure for payloads. The first one writes, all are read. Keep this file secret."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRing:
+    """Keys by their ids, of which the first one writes.
+
+    Runs that began before `since` (milliseconds since the epoch) may hold payloads that no key has signed.
+    """
+
+    keys: Mapping[str, bytes] = field(repr=False)
+    since: int = 0
+
+    @property
+    def current(self) -> str:
+        """The id of the key that writes."""
+        return next(iter(self.keys))
+
+    @classmethod
+    def new(cls, now: datetime) -> KeyRing:
+        """A ring with one new key, for an installation that begins to use keys now."""
+        ring = cls(keys={}, since=int(now.timestamp() * 1000))
+        return ring.with_new_key(now)
+
+    def with_new_key(self, now: datetime) -> KeyRing:
+        """This ring with one more key, which is read only."""
+        base = f"k{now.astimezone(UTC):%Y%m%d}"
+        id = next(name for name in (base, *(f"{base}-{n}" for n in range(2, 1000))) if name not in self.keys)
+        return KeyRing(keys={**self.keys, id: secrets.token_bytes(PAYLOAD_KEY_BYTES)}, since=self.since)
+
+    def writing_with(self, id: str) -> KeyRing:
+        """This ring, whose key `id` writes. Raises UsageError if it has no such key."""
+        if id not in self.keys:
+            raise UsageError(f"there is no key {id!r}", hint=f"there are {', '.join(self.keys)}")
+        return KeyRing(keys={id: self.keys[id], **self.keys}, since=self.since)
+
+    def written(self) -> str:
+        """The text that `read_ring` reads."""
+        since = datetime.fromtimestamp(self.since / 1000, UTC).isoformat(timespec="milliseconds")
+        lines = [f"{id} {base64.b64encode(key).decode()}" for id, key in self.keys.items()]
+        return "\n".join([_HEAD, f"since {since}", *lines, ""])
+
+
+def read_ring(text: str, place: str) -> KeyRing:
+    """The ring in the text of `place`. Raises UsageError, which quotes no key."""
+    keys: dict[str, bytes] = {}
+    since = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            name, value = words
+            if name == "since":
+                since = int(datetime.fromisoformat(value).timestamp() * 1000)
+                continue
+            key = base64.b64decode(value, validate=True)
+            if not _KEY_ID.fullmatch(name) or name in keys or len(key) != PAYLOAD_KEY_BYTES:
+                raise ValueError
+        except (ValueError, binascii.Error):
+            finding = f"{place}: line {number} is not the id of a key and {PAYLOAD_KEY_BYTES} bytes in Base64"
+            raise UsageError(finding, hint="perdure codec keys --add writes one") from None
+        keys[name] = key
+    if not keys:
+        raise UsageError(f"{place}: there is no key", hint="perdure codec keys --add writes one")
+    return KeyRing(keys=keys, since=since)
+
+
+def ring_of(source: str, home: Path) -> KeyRing:
+    """The keys at ``env:NAME`` or ``file:/PATH``; "" is a file in `home`, made at first use.
+
+    Raises UsageError for keys that cannot be read, or that others may read.
+    """
+    if not source:
+        source = f"file:{made_file(home)}"
+    kind, _, place = source.partition(":")
+    try:
+        if kind == "file" and Path(place).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UsageError(f"{place}: others may read these keys", hint=f"chmod 600 {place}")
+        return read_ring(read_secret(source), place)
+    except (OSError, KeyError) as error:
+        finding = f"PERDURE_CODEC_KEYS: the keys cannot be read: {source}: {error}"
+        raise UsageError(finding, hint="set it to file:/PATH or env:NAME") from error
+
+
+def made_file(home: Path) -> Path:
+    """The file of keys in `home`, made with a new key at first use."""
+    path = home.absolute() / KEY_FILE
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):  # another process was first
+            write_ring(path, KeyRing.new(datetime.now(UTC)), is_new=True)
+    return path
+
+
+def write_ring(path: Path, ring: KeyRing, *, is_new: bool = False) -> None:
+    """Writes the keys to a file that only its owner may read, whole or not at all. Raises OSError."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(ring.written())
+    try:
+        os.link(draft, path) if is_new else draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
