@@ -43,6 +43,9 @@ from tests.support.uneven import uneven
 STORIES = {"drained": drained, "lacking": lacking, "steered": steered}
 """Runs that more than a graph makes what they are."""
 
+FETCHING = {"fetches": 8, "arrivals": 24}
+"""Maps over values of the store, with their rows: the second takes in turn what arrives as an event."""
+
 
 async def record(names: Sequence[str]) -> None:
     """Runs what `names` name, all without names, and writes the histories."""
@@ -58,9 +61,10 @@ async def record(names: Sequence[str]) -> None:
             for name, story in STORIES.items():
                 if not names or name in names:
                     await _keep(await story(client, name), name)
-            if not names or "fetches" in names:
-                async with fetching(client, "fetches", 8) as run:
-                    await _keep(run, "fetches")
+            for name, count in FETCHING.items():
+                if not names or name in names:
+                    async with fetching(client, name, count) as run:
+                        await _keep(run, name)
             if not names or "uneven" in names:
                 async with uneven(client, "uneven", 10, large_every=1_000) as run:
                     await _keep(run, "uneven")

@@ -58,7 +58,7 @@ async def test_a_value_is_kept_nowhere(
         )
         options = WorkerOptions(agents={**catalog(), **agents_by_name([mine])}, settings=settings)
         async with build_worker(client.temporal, QUEUE, options):
-            run = await client.start(graph(server.url), id="canary", queue=QUEUE)
+            run = await client.start(graph(server.url), id="secret-canary", queue=QUEUE)
             result = await run.result()
         assert {seen.headers["authorization"] for seen in server.seen} == {f"Bearer {CANARY}"}
     everything = result.results["all"]
