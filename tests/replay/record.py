@@ -61,16 +61,19 @@ async def record(names: Sequence[str]) -> None:
             for name, story in STORIES.items():
                 if not names or name in names:
                     await _keep(await story(client, name), name)
-            for name, count in FETCHING.items():
-                if not names or name in names:
-                    async with fetching(client, name, count) as run:
-                        await _keep(run, name)
+            await _record_fetching(client, [name for name in FETCHING if not names or name in names])
             if not names or "uneven" in names:
                 async with uneven(client, "uneven", 10, large_every=1_000) as run:
                     await _keep(run, "uneven")
             if not names or "portions" in names:
                 _write(await continued(client, "portions"), "portions")
             local.stop(client.settings)
+
+
+async def _record_fetching(client: GraphClient, names: Sequence[str]) -> None:
+    for name in names:
+        async with fetching(client, name, FETCHING[name]) as run:
+            await _keep(run, name)
 
 
 async def _record_graph(client: GraphClient, path: Path) -> None:
