@@ -13,7 +13,7 @@ from perdure.graph.values import UNDEFINED
 from perdure.settings import Settings
 
 AGENTS = catalog()
-NEEDS_MORE = {"graph", "fs", "service", "llm", "embedding", "input"}
+NEEDS_MORE = {"graph", "fs", "service", "llm", "embedding", "input", "event"}
 """Categories whose samples may need files, a network, a model, a person or the engine.
 
 They are run by tests of their own.
@@ -32,7 +32,7 @@ def offline() -> list[Any]:
     return [
         pytest.param(agent, sample, id=f"{name}-{index}")
         for name, agent in AGENTS.items()
-        if name == "pathUtilsAgent" or not NEEDS_MORE & set(agent.category)
+        if name in ("pathUtilsAgent", "windowAgent") or not NEEDS_MORE & set(agent.category)
         for index, sample in enumerate(agent.samples)
     ]
 

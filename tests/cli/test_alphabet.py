@@ -132,6 +132,10 @@ def _before_a_server(call: Written) -> None:
         ["examples", EVIL],
         ["init", f"folder-{EVIL}".replace("/", "")],
         ["models", "status"],
+        ["sbom"],
+        ["codec", "keys"],
+        ["codec", "keys", "--use", EVIL],
+        ["gateway", "http", "--routes", "wrong.json"],
         ["policy", "check", "wrong.json"],
         ["policy", "explain", "graph.json", "--policy", "wrong.json"],
         [EVIL],
@@ -172,6 +176,7 @@ def _with_runs(call: Written) -> None:
         ["report", RUN, "--html"],
         ["report", RUN, "--unit", EVIL],
         ["open", RUN, "--print"],
+        ["send", RUN, EVIL, EVIL, "--key", EVIL],
         *(
             [name, EVIL]
             for name in (

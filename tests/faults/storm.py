@@ -63,7 +63,7 @@ def _graph(journal: Path) -> dict[str, object]:
     node = chain(journal, 1, 0.15)["nodes"]["n0"]
     return {
         "version": 0.5,
-        "loop": {"count": 1_000_000},
+        "loop": {"count": 100_000},
         "nodes": {f"n{side}": node for side in range(SIDE_BY_SIDE)},
     }
 

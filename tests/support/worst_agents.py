@@ -19,6 +19,7 @@ ELSEWHERE = {
     "openAIAgent", "openAIFetchAgent", "openAIImageAgent", "anthropicAgent", "geminiAgent", "groqAgent",
     "stringEmbeddingsAgent", "fetchAgent", "vanillaFetchAgent", "wikipediaAgent",
     "fileReadAgent", "fileWriteAgent", "textInputAgent", "humanInputAgent",
+    "waitAgent", "eventAgent", "sendAgent",
     "sleeperAgent", "sleeperAgentDebug", "sleepAndMergeAgent", "streamMockAgent",
 }  # fmt: skip
 """Agents that call others, or wait; what they do with a string of others is in PARTS."""
@@ -40,6 +41,16 @@ WORST: dict[str, Callable[[int], list[Case]]] = {
             {"tools": [{"function": {"name": "a" * 10}}] * (n // 40), "tool_call": {"name": times("a--", n)}},
             {},
         )
+    ],
+    "windowAgent": lambda n: [
+        (
+            {"events": [{"at": i * 7 % n, "body": {"t": i}} for i in range(n // 30)]},
+            {"hold": "1s", "all": [{"field": "t", "above": 80}], "lateness": "1s"},
+        ),
+        (
+            {"events": [{"at": i * 7 % n, "body": {"t": i}} for i in range(n // 30)]},
+            {"tumbling": "1s", "lateness": "1s"},
+        ),
     ],
     "toolsAgent.refusal": lambda n: [({"arg": times("a", n)}, {})],
     "arrayFindFirstExistsAgent": lambda n: [({"array": [None] * (n // 5) + [1]}, {})],

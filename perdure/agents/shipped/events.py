@@ -97,6 +97,13 @@ def event() -> Value:
     ),
     params=fields(to=text("the id of the run"), topic=text("what nodes wait for")),
     output=fields(to=text("the run"), taken=number("1, or 0 where the run had it already")),
+    samples=[
+        Sample(
+            inputs={"to": "line-2", "body": {"load": 0.7}},
+            params={"topic": "offers"},
+            result={"to": "line-2", "taken": 1},
+        )
+    ],
 )
 async def send(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
     """Sends an event to another run, once: a repeated attempt sends it under the same id."""

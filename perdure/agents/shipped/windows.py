@@ -29,7 +29,7 @@ _SINCE_MS = 1_900_000_000_000
     inputs=fields(
         "events",
         events=array("with `at`, in milliseconds, and a `body` with numbers", mapping()),
-        window=mapping("its result `window` of the time before, null at first"),
+        window=anything("its result `window` of the time before, null at first"),
     ),
     params=fields(
         hold=anything("fires when the conditions have held for this time, such as 5m"),
