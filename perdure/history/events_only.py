@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -32,7 +31,8 @@ from perdure.engine.state import NodeState
 from perdure.errors import MalformedPayload
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
 from perdure.history.activities import END_STATES, ActivityRecord, activities, milliseconds
-from perdure.history.model import Attempt, NodeModel, RowCounts
+from perdure.history.map_rows import may_continue, rows_of
+from perdure.history.model import Attempt, NodeModel
 from perdure.history.nodes import phase_of
 from perdure.protocol.names import DIRECTORY, SEGMENT
 from perdure.protocol.payloads import AgentCall, RunResult, SegmentResult
@@ -207,7 +207,7 @@ class _Reader:
                 agent=agent if isinstance(agent, str) else None,
                 state=str(state),
                 phase=phase_of(state),
-                rows=_rows(inner),
+                rows=rows_of(inner),
                 placement="engine",
             )
 
@@ -216,8 +216,7 @@ class _Reader:
         if not self.is_over:
             return NodeState.EXECUTING
         states = {node.state for node in inner}
-        params = (_spec(self.document, address) or {}).get("params")
-        if states & {"failed", "timed-out"} and not (is_dict(params) and params.get("supressError")):
+        if states & {"failed", "timed-out"} and not may_continue(_spec(self.document, address), inner):
             return NodeState.FAILED
         return NodeState.ABORT if "abort" in states else NodeState.COMPLETED
 
@@ -279,15 +278,3 @@ def _spec(document: Value, address: str) -> Mapping[str, Value] | None:
         if not is_dict(spec):
             return None
     return spec
-
-
-def _rows(inner: Sequence[NodeModel]) -> RowCounts:
-    """The graphs of which a node is known."""
-    open_rows = {node.row for node in inner if node.ended is None and node.state == NodeState.EXECUTING}
-    failed = {node.row for node in inner if node.failure is not None}
-    rows = {node.row for node in inner}
-    states: dict[str, Counter[str]] = {}
-    for node in inner:
-        states.setdefault(node.node, Counter())[node.state] += 1
-    done = len(rows - open_rows - failed)
-    return RowCounts(total=len(rows), opened=len(rows), done=done, failed=len(failed), states=states)
