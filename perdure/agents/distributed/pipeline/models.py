@@ -15,7 +15,7 @@ from perdure.agents.distributed.maths.chance import generator
 from perdure.agents.distributed.maths.tensors import Array, digest
 from perdure.agents.distributed.pipeline.reading import features_of, parts_of, splits_of
 from perdure.agents.distributed.plugins import model_of
-from perdure.agents.distributed.training import FirstWeights, fitting
+from perdure.agents.distributed.training import FirstWeights, ModelParams, fitting
 from perdure.agents.distributed.values import optional, tensors_of
 from perdure.agents.schema import fields, flag, mapping, number, text
 from perdure.errors import FinalError
@@ -81,11 +81,9 @@ def transform(inputs: dict[str, Value], params: TransformParams) -> Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainParams:
+class TrainParams(ModelParams):
     """How the model is trained."""
 
-    model: Annotated[str, Field(description="a model that the worker has")] = "softmax"
-    seed: Annotated[int, Field(ge=0, description="draws first weights, and the order of the rows")] = 0
     epochs: Annotated[int, Field(ge=1, description="times that all rows are visited")] = 20
     batch: Annotated[int, Field(ge=1, description="rows in one step")] = 32
     lr: Annotated[float, Field(gt=0, description="the length of a step")] = 0.1
@@ -271,7 +269,7 @@ def _slices(
     place = "evaluateAgent: inputs"
     if not params.slices:
         return {}
-    table = splits_of({"examples": inputs.get("tables")}, place)[params.split]
+    table = splits_of(inputs, place, "tables")[params.split]
     slices: dict[str, dict[str, Any]] = {}
     for name in params.slices:
         column = np.array(features.strings(table, name), object)

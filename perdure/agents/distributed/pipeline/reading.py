@@ -41,10 +41,10 @@ def parts_of(inputs: Mapping[str, Value], name: str, place: str) -> dict[str, Va
     return value
 
 
-def splits_of(inputs: Mapping[str, Value], place: str) -> dict[str, Columns]:
-    """The input `examples`: tables by the name of their split."""
-    parts = parts_of(inputs, "examples", place)
-    return {name: table_of(part, f"{place}.examples.{name}") for name, part in parts.items()}
+def splits_of(inputs: Mapping[str, Value], place: str, name: str = "examples") -> dict[str, Columns]:
+    """The input `name`: tables by the name of their split."""
+    parts = parts_of(inputs, name, place)
+    return {split: table_of(part, f"{place}.{name}.{split}") for split, part in parts.items()}
 
 
 def features_of(inputs: Mapping[str, Value], split: str, place: str) -> tuple[Array, Array]:

@@ -38,6 +38,7 @@ from perdure.errors import FinalError, StoreUnavailable, UsageError
 from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.tensor_file import read_tensors, write_tensors
 from perdure.settings import Settings
+from perdure.storage import URL_HINT
 from perdure.storage.remote import CLIENT, RETRY
 
 VERSION_DIGIT_COUNT: Final = 16
@@ -78,7 +79,7 @@ class Registry:
         except (BaseError, ValueError) as error:
             raise UsageError(
                 f"PERDURE_MODELS={place}: {str(error).splitlines()[0]}",
-                hint="give a folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
+                hint=URL_HINT,
                 variable="PERDURE_MODELS",
             ) from None
 
