@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
+from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
@@ -51,4 +52,5 @@ def registry_of(
         foresees=True,
         grants=True,
         profile=profile,
+        labels=labels_record(agents, settings, policy),
     )

@@ -25,6 +25,7 @@ from perdure.engine.inbox.events import EventBatch, EventReceipt
 from perdure.graph.values import Value
 from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
+from perdure.policy.labels import AgentLabels
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
 
@@ -129,6 +130,7 @@ class Agent:
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
+    `labels` say what a policy needs to know of the data that it takes and gives, None for nothing.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     """
 
@@ -144,6 +146,7 @@ class Agent:
     queue: str | None = None
     human: bool = False
     waits: bool = False
+    labels: AgentLabels | None = None
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
 
@@ -189,28 +192,28 @@ def agent(
     queue: str | None = None,
     human: bool = False,
     waits: bool = False,
+    labels: AgentLabels | None = None,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
     schemas are documentation, the hints are what every call is checked against. `queue` is the task queue of
-    its calls unless a node names another. Raises TypeError for other arguments, or hints without a schema.
+    its calls unless a node names another, and `labels` say what the agent does with data.
+    Raises TypeError for other arguments, or hints without a schema.
     """
+    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "labels": labels}
 
     def declare(function: Function) -> Function:
         hints = typed(name, function)
         declared = Agent(
             name=name,
             function=function,
-            pure=pure,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
-            queue=queue,
-            human=human,
-            waits=waits,
             arguments=_arguments(name, function),
+            **traits,
         )
         function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function

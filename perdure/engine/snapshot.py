@@ -126,7 +126,7 @@ def _restored(
     for item in data["runs"]:
         _add_run(board, item, plans, data.get("rows", ()))
     for run in board.runs.values():  # those around a graph come before it
-        run.grant = rules.authority.of(run, board.runs)
+        rules.authority.enter(run, board.runs)
     board.recount()
     board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:

@@ -60,7 +60,7 @@ class RunShell:
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self.page = startup.directory.page
-        directory = narrowed(startup.directory, None if state is None else state.get("granted"))
+        directory = narrowed(startup.directory, state)
         self.placement = Placement(directory, request.options.bypass_agents, request.only_calls)
         if self.placement.orders_locals:
             host.hold_history()

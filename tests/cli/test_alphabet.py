@@ -172,6 +172,7 @@ def _with_runs(call: Written) -> None:
         ["replay-check", "--query", "ExecutionStatus='Failed'"],
         ["replay-check", "--query", EVIL],
         ["replay", RUN, "--with", f"speaker.{EVIL}={EVIL}", "--agents", "evil.py"],
+        ["audit", RUN],
         ["report", RUN],
         ["report", RUN, "--html"],
         ["report", RUN, "--unit", EVIL],

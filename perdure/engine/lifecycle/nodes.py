@@ -175,7 +175,7 @@ class NodeLifecycle:
                 inputs = node_semantics.nested_inputs(run, inputs)
             params = node_semantics.params_of(run, plan, inputs)
             queue = None if own else node_semantics.queue_of(run, plan.queue)
-            granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
+            granted = self.rules.authority.of_call(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
