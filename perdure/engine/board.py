@@ -11,6 +11,7 @@ from math import inf
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
@@ -23,7 +24,6 @@ from perdure.engine.messages import (
     Starting,
     StartTimer,
 )
-from perdure.engine.opened_graphs import Nested
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots

@@ -24,9 +24,9 @@ from functools import partial
 from math import inf
 
 from perdure.engine.live_bytes import row_bytes
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import RunAgent
-from perdure.engine.opened_graphs import Nested
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeRun
 from perdure.graph.values import UNDEFINED, Value

@@ -32,6 +32,7 @@ from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -44,7 +45,6 @@ from perdure.engine.messages import (
     Settled,
     TimerFired,
 )
-from perdure.engine.opened_graphs import Outcome
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum
 from perdure.engine.maps.starts import Rows, Start, numbers, ranges
-from perdure.engine.opened_graphs import Nested, Outcome
 from perdure.engine.plan import Plan
 from perdure.graph.values import Value, is_dict
 

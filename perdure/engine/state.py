@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from perdure.engine.maps.late import LateRow
-from perdure.engine.opened_graphs import Nested, Outcome
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.errors import InvalidTransition

@@ -93,11 +93,11 @@ class AgentRegistry:
     channels: Sequence[str] = ()
     page: str = ""
     quorums: bool = False
-    carries: bool = False
     grants: bool = False
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
     foresees: bool = False
+    carries: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""

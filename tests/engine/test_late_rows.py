@@ -133,7 +133,7 @@ def test_a_late_row_that_fails_is_missing_or_begun_again() -> None:
 
 
 def between(passes: int) -> "tuple[Rounds, int]":
-    """A run whose pass 0 is over, but for the node that uses it; the call of that."""
+    """A run whose pass 0 is over, except for the node that uses it; the call of that."""
     rounds = Rounds(learning(passes))
     drive = rounds.drive
     for path in ("m[0].i", "m[1].i"):

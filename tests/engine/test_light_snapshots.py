@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.engine.opened_graphs import Nested
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.snapshot_nested import MAX_SNAPSHOT_ROW_BYTES, SnapshotRoom

@@ -1,6 +1,6 @@
 import pytest
 
-from perdure.engine.opened_graphs import Nested
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.plan import compile_plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.state import TRANSITIONS, Clock, GraphRun, NodeState

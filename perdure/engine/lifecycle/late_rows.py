@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from perdure.engine.board import Board
 from perdure.engine.maps.late import LateRow, identity
-from perdure.engine.opened_graphs import Nested
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.state import GraphRun
 
 
@@ -26,7 +26,7 @@ def keep(board: Board, run: GraphRun, name: str, nested: Nested) -> None:
 
 
 def take(board: Board, run: GraphRun, name: str, nested: Nested, row: int) -> bool:
-    """Puts the late row that row `row` of this pass is into its place; False where there is none.
+    """Puts the late row that row `row` of this pass is into its place; False if there is none.
 
     Raises QuotaExceeded.
     """

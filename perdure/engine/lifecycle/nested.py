@@ -9,10 +9,10 @@ from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
 from perdure.engine.maps.starts import Start
 from perdure.engine.messages import Settle, StartTimer
-from perdure.engine.opened_graphs import Nested, Outcome
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.state import GraphRun

@@ -30,8 +30,8 @@ from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.hedges import Hedges
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.messages import StartTimer
-from perdure.engine.opened_graphs import Nested, Outcome
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import AgentError, FunctionError, SizeExceeded
