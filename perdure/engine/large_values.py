@@ -70,7 +70,7 @@ def _of_run(run: GraphRun, portion: float) -> Iterator[LargeValue]:
 
 
 def _of_ended(run: GraphRun) -> Iterator[LargeValue]:
-    results = {} if run.outcome is None else run.outcome.value
+    results: dict[str, Value] = {} if run.outcome is None else run.outcome.value
     for name, value in results.items():
         yield LargeValue(value, lambda new, name=name: results.__setitem__(name, new))
 

@@ -87,8 +87,10 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
             ),
             deadline=number("with quorum: milliseconds until the map ends with the rows that have a result"),
             grace=number("with quorum: milliseconds for the other rows once enough have a result"),
-            late=one_of(*LATE_ROWS)
-            | {"description": "with quorum: cancel late rows, or let them count in a later pass of the loop"},
+            late={
+                **one_of(*LATE_ROWS),
+                "description": "with quorum: cancel late rows, or let them count in a later pass of the loop",
+            },
             supressError=_SUPPRESS,
         ),
         output=array(f"the results of each run in the order of the rows, {_RESULTS}"),
