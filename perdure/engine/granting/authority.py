@@ -71,8 +71,8 @@ class Authority:
             return
         number, name = run.parent
         outer, nested = runs[number], runs[number].nodes[name].nested
-        if nested is not None:
-            self.begin_inside(run, outer, name, nested.agent)
+        agent = "mapAgent" if nested is None else nested.agent  # of a late row, between two passes
+        self.begin_inside(run, outer, name, agent)
 
     def begin(self, run: GraphRun) -> None:
         """The same for the graph of the run."""
