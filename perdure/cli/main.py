@@ -65,7 +65,7 @@ COMMANDS = {
     "doctor": ("doctor", "look at everything that is needed, and say what to do"),
     "models": ("models", "the local models: status, fetch, stop"),
     "policy": ("policy", "what the runs of a worker may use: check, show, explain"),
-    "codec": ("codec", "the keys that sign or encrypt payloads: keys"),
+    "codec": ("codec", "the keys that sign or encrypt payloads, and a server that decodes: keys, server"),
     "store": ("store", "the store of large values: info, gc"),
     "sbom": ("sbom", "the packages of this installation, as CycloneDX JSON"),
 }

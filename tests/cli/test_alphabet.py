@@ -135,6 +135,7 @@ def _before_a_server(call: Written) -> None:
         ["sbom"],
         ["codec", "keys"],
         ["codec", "keys", "--use", EVIL],
+        ["codec", "server", "--host", EVIL],
         ["gateway", "http", "--routes", "wrong.json"],
         ["policy", "check", "wrong.json"],
         ["policy", "explain", "graph.json", "--policy", "wrong.json"],
