@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.policy.noninterference import Trial
 from tests.support import ROOT
+from tests.support.noninterference import Trial
 
 ROWS = {
     "file": ("wrong policies are refused, with every problem", ["policy/test_parse.py"]),

@@ -15,8 +15,8 @@ from perdure.errors import RunFailed
 from perdure.policy.labels import SHIPPED_LABELS, AgentLabels
 from perdure.settings import Settings
 from perdure.testing import MemoryEnvironment, run_in_memory
-from tests.policy.noninterference import Trial
 from tests.support.attacks import policy_file
+from tests.support.noninterference import Trial
 
 SENT: list[Any] = []
 

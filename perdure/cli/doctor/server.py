@@ -60,7 +60,7 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
 
 
 def transport(config: ClientConnectConfig) -> list[Finding]:
-    """Whether others on the way can read what goes to the server: nothing to say of this machine, and of TLS."""
+    """A warning where others on the way can read what goes to the server."""
     address = config.get("target_host") or ""
     host = address.rpartition(":")[0].strip("[]")
     try:
@@ -70,9 +70,8 @@ def transport(config: ClientConnectConfig) -> list[Finding]:
     if is_here or config.get("tls") or (config.get("api_key") and config.get("tls") is None):
         return []
     finding = f"{address} is reached without TLS: others on the way can read and change what goes there"
-    return [
-        warning("transport", finding, "set TEMPORAL_TLS=true, and PERDURE_CODEC=aead where that cannot be")
-    ]
+    hint = "set TEMPORAL_TLS=true, and PERDURE_CODEC=aead where that cannot be"
+    return [warning("transport", finding, hint)]
 
 
 def _source() -> str:
