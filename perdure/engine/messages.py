@@ -212,7 +212,10 @@ class Finish:
     aborted: bool = False
 
 
-Command: TypeAlias = RunAgent | StartTimer | Settle | Fetch | CancelCall | Console | Finish
+Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
+"""A command that will be answered."""
+
+Command: TypeAlias = Starting | CancelCall | Console | Finish
 
 
 # Not frozen, as RunAgent is not.

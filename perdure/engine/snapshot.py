@@ -24,10 +24,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from perdure.engine.board import Board, InFlight, Rules, Starting
+from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.authority import Authority
 from perdure.engine.lifecycle.hedges import second_call
-from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
+from perdure.engine.maps.late import LateRow
+from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, Starting, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
@@ -91,6 +92,7 @@ def restore(
     observe: Observer | None = None,
     event_steps: float = inf,
     quorums: bool = True,
+    carries: bool = True,
     foresees: bool = True,
     authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
@@ -105,7 +107,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, authority)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, carries, foresees, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:
@@ -156,6 +158,11 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], room: SnapshotRoom | 
         data["rule"] = run.rule
     if run.values:
         data["values"] = run.values
+    if run.late_rows:
+        data["late_rows"] = {
+            name: [[key, late.graph, late.iteration] for key, late in kept.items()]
+            for name, kept in run.late_rows.items()
+        }
     if run.outcome is not None:
         data["outcome"] = [run.outcome.value, run.outcome.failure]
     nodes = {name: _node_data(run, name, node, documents, room) for name, node in run.nodes.items()}
@@ -213,6 +220,8 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], row
     run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
     run.outcome = outcome_of(data.get("outcome"))
+    for name, kept in data.get("late_rows", {}).items():
+        run.late_rows[name] = {key: LateRow(graph, iteration) for key, graph, iteration in kept}
     run.renew()
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans, rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from perdure.errors import Problem
 from perdure.graph.bounds import MAX_NODE_TIME_MS, MAX_SESSION_CALL_COUNT
-from perdure.graph.fields import GRAPH_RUNNERS, PLACEMENTS, needs_of
+from perdure.graph.fields import GRAPH_RUNNERS, LATE_ROWS, PLACEMENTS, needs_of
 from perdure.graph.template_compiler import references_in
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_number
 from perdure.policy.parse import grant_problems
@@ -105,3 +105,7 @@ def quorum_problems(place: str, params: Mapping[str, Value]) -> Iterator[Problem
         if not is_number(value) or not 0 <= value <= MAX_NODE_TIME_MS:
             hint = "give a number such as 60000"
             yield Problem("quorum", f"{place}{key}", f"{key} is a time in milliseconds", hint)
+    late = params.get("late")
+    if late is not None and late is not UNDEFINED and late not in LATE_ROWS:
+        hint = f"one of {', '.join(LATE_ROWS)}"
+        yield Problem("quorum", f"{place}late", "late says what becomes of rows that are late", hint)

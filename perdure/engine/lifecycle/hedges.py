@@ -13,9 +13,10 @@ from typing import Final
 from perdure.engine import node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.places import queue_of
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import RunAgent, StartTimer
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, NodeRun, Outcome
+from perdure.engine.state import GraphRun, NodeRun
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.values import Value
 

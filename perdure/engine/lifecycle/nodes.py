@@ -31,9 +31,10 @@ from perdure.engine.lifecycle.hedges import Hedges
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.places import places_of
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
+from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import AgentError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
@@ -215,7 +216,7 @@ class NodeLifecycle:
         self.hedges.end(node)
         reserved = node.reserved
         if reserved or node.nested is not None:
-            self._nested.close(run, node)
+            self._nested.close(run, name, outcome)
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)
