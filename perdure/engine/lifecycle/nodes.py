@@ -173,8 +173,7 @@ class NodeLifecycle:
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
             graph = None if plan.graph is None else node_semantics.graph_of(run, plan.graph)
             own = agent in self.rules.own
-            if own:
-                inputs = node_semantics.nested_inputs(run, inputs)
+            inputs = node_semantics.nested_inputs(run, inputs) if own else inputs
             params = node_semantics.params_of(run, plan, inputs)
             queue, session = (None, None) if own else places_of(run, plan)
             granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
