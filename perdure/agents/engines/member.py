@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 
@@ -156,8 +156,9 @@ def _exchange(before: socket.socket, after: socket.socket, data: bytes, size: in
 
 def arrays_of(value: Any) -> Any:
     """The value with arrays in place of PyTorch's tensors, which are recognised without importing it."""
-    if isinstance(value, dict):
-        return {str(name): arrays_of(item) for name, item in value.items()}
+    if isinstance(value, Mapping):
+        named = cast("Mapping[Any, Any]", value)
+        return {str(name): arrays_of(item) for name, item in named.items()}
     if isinstance(value, list | tuple):
-        return [arrays_of(item) for item in value]
+        return [arrays_of(item) for item in cast("Sequence[Any]", value)]
     return value.detach().cpu().numpy() if hasattr(value, "detach") else value
