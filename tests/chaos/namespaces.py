@@ -64,8 +64,8 @@ async def run(options: Options, home: Path) -> Verdict:
 
 async def _is_in_pass(run: Any, number: int) -> bool:
     status = await run.status()
-    found = () if status is None else (_PASS.search(node.path) for node in status.nodes)
-    return any(int(match[1]) >= number for match in found if match)
+    matches = () if status is None else (_PASS.search(node.path) for node in status.nodes)
+    return any(int(match[1]) >= number for match in matches if match)
 
 
 def _judge(verdict: Verdict, log: Any, places: dict[str, Host], options: Options) -> None:

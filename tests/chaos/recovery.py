@@ -46,10 +46,10 @@ async def run(options: Options, home: Path) -> Verdict:
         crew = Crew(world)
         await crew.start_center()
         await crew.start_sites(options.sites)
-        quiet = await _trained(world, options, "quiet")
+        quiet = await _trained(world, folder, options, "quiet")
         (folder / "rounds").unlink()
         killing = asyncio.create_task(_kill(crew, folder, options))
-        disturbed = await _trained(world, options, "disturbed")
+        disturbed = await _trained(world, folder, options, "disturbed")
         killed, away = await killing
         verdict.equal("rounds", len(disturbed), options.rounds)
         differing = [
@@ -74,11 +74,14 @@ async def _kill(crew: Crew, folder: Path, options: Options) -> tuple[float, floa
     return killed, await crew.kill("all", options.away, Random(0))
 
 
-async def _trained(world: World, options: Options, name: str) -> list[tuple[float, float]]:
+async def _trained(world: World, folder: Path, options: Options, name: str) -> list[tuple[float, float]]:
     """When each round was evaluated by the clock of the server, and the accuracy."""
     run = await world.client.start(graph(options.sites, options.rounds), id=name)
-    await asyncio.wait_for(run.result(), 1_200)
-    found: list[tuple[float, float]] = []
+    await until(
+        lambda: len(times(folder)) >= options.rounds, "all rounds", 1_200
+    )  # no server answers meanwhile
+    await asyncio.wait_for(run.result(), 300)
+    evaluated: list[tuple[float, float]] = []
     for history in await detector.histories(world.client):
         if history.workflow_id != name:
             continue
@@ -88,8 +91,8 @@ async def _trained(world: World, options: Options, name: str) -> list[tuple[floa
             done = event.activity_task_completed_event_attributes
             if names.get(done.scheduled_event_id) == "fedEvaluateAgent":
                 accuracy = json.loads(done.result.payloads[0].data)["accuracy"]
-                found.append((event.event_time.ToNanoseconds() / 1e9, accuracy))
-    return sorted(found)
+                evaluated.append((event.event_time.ToNanoseconds() / 1e9, accuracy))
+    return sorted(evaluated)
 
 
 def _from(curve: Curve, began: float) -> Curve:
