@@ -28,6 +28,9 @@ PACKAGES = {
     "flower": ["flwr[simulation]>=1.42", "scikit-learn>=1.7"],
     "nvflare": ["nvflare>=2.9", "scikit-learn>=1.7"],
 }
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Sites share this machine, and each would start a thread for each core to multiply with."""
+
 OWN_NETWORK = "FEDERATED_OWN_NETWORK"
 PEER_LIMIT_S = 600.0
 """Seconds that a side may take for all of its rounds, with the start."""
@@ -215,6 +218,7 @@ def _environment(folder: Path, sites: int, hidden: int, rounds: int) -> tuple[di
     marks = folder / "marks"
     return {
         **environment(),
+        **ONE_THREAD,
         "PYTHONPATH": str(HERE),
         "HOME": str(folder),
         "FLWR_TELEMETRY_ENABLED": "0",
