@@ -200,6 +200,8 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
         return data | fetch | {"result": command.result, "told": command.carried}
     if isinstance(command, RunAgent):
         data |= {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+        if command.options.session is not None:
+            data |= {"session": command.options.session.id}
         return data if command.options.queue is None else data | {"on": command.options.queue}
     if isinstance(command, StartTimer):
         return data | {"milliseconds": command.milliseconds}
@@ -267,7 +269,10 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
         granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
-        make = second_call if run.nodes[name].hedge == call else agent_call
-        noted = again = make(scheduler.rules, run, name, *called, granted)
+        if run.nodes[name].hedge == call:
+            noted = again = second_call(scheduler.rules, run, name, *called, granted)
+        else:
+            session = data.get("session")
+            noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -38,6 +38,7 @@ PERDURE_COMPUTED_KEYS: Final = (
     "heartbeat",
     "fallback",
     "hedge",
+    "session",
     "allow",
 )
 """What a computed node may say beyond GraphAI; documented in docs/language.md."""

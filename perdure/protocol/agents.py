@@ -225,6 +225,8 @@ class Placement:
         options = command.options
         if command.agent not in self._pure or options.queue is not None or options.placement == "activity":
             return False
+        if options.session is not None:
+            return False
         return not self.filtered(command.agent, command.node, pure=False)
 
     def is_excluded(self, agent: str) -> bool:

@@ -36,6 +36,7 @@ class _State:
     interventions: Sequence[_Object] = ()
     recalled: str = ""
     granted: _Object = field(default_factory=dict[str, Value])
+    sessions: Sequence[tuple[str, str, str, int, Sequence[Value], Value]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
