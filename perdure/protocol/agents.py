@@ -195,7 +195,7 @@ class Placement:
         options = command.options
         if command.agent not in self._pure or options.queue is not None or options.placement == "activity":
             return False
-        return not self.filtered(command.agent, command.node, pure=False)
+        return not self._scopes or not self.filtered(command.agent, command.node, pure=False)
 
     def is_excluded(self, agent: str) -> bool:
         """Whether calls of an agent that is not pure are refused."""
@@ -252,6 +252,8 @@ class Placement:
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
+        if not self._scopes:
+            return False
         return any(scope.covers(agent, node) for scope in self._scopes if pure or not scope.pure)
 
 

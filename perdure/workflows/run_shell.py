@@ -152,12 +152,15 @@ class RunShell:
 
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
-        finish, fuel = None, scheduler.board.fuel
+        if self._is_blocked():  # by what only `_wait` begins
+            return None
+        finish, fuel, journal = None, scheduler.board.fuel, self.progress.journal
         until = fuel.activation_end
-        while finish is None and not self._is_blocked() and fuel.used < until:
+        while finish is None and fuel.used < until:
             event = self._turns.next()
             if event is not None:
-                self.progress.answered(event)
+                if journal is not None:
+                    journal.answered(event)
                 then = self._segments.answers.time_of(event)
                 commands = scheduler.handle(event, self._now if then is None else then)
             elif self.steering.is_waiting:
@@ -252,7 +255,7 @@ class RunShell:
     def _carry_out(self, scheduler: Scheduler, commands: list[Command]) -> Finish | None:
         for command in commands:
             match command:
-                case RunAgent():
+                case RunAgent():  # the first: nearly all are
                     self._call(command)
                 case Settle(call, turns):
                     self._turns.expect(call, Settled(call), turns)

@@ -29,13 +29,10 @@ class Hedges:
         self._board = board
         self._rules = rules
 
-    def call(self, run: GraphRun, name: str, command: RunAgent) -> None:
-        """Sends a call. The second follows after the time that the node sets, if it sets one."""
-        self._board.send(run, name, command)
-        after = run.plan.computed[name].options.hedge_after
-        if after is not None:
-            timer = run.nodes[name].hedge_timer = self._board.new_call()
-            self._board.send(run, name, StartTimer(timer, after))
+    def start(self, run: GraphRun, name: str, after_ms: int) -> None:
+        """The first call was sent: the second follows after this time."""
+        timer = run.nodes[name].hedge_timer = self._board.new_call()
+        self._board.send(run, name, StartTimer(timer, after_ms))
 
     def send(self, run: GraphRun, name: str) -> None:
         """The time of the first call is over: sends the second, with what the first was called with."""
@@ -61,11 +58,9 @@ class Hedges:
 
     def end(self, node: NodeRun) -> None:
         """The attempt is over: what is left of its two calls is cancelled."""
-        if node.hedge_timer is not None or node.hedge is not None:
-            for call in (node.hedge_timer, node.hedge, node.call):
-                self._board.cancel(call)
-            node.hedge_timer = node.hedge = None
-        node.call = None
+        for call in (node.hedge_timer, node.hedge, node.call):
+            self._board.cancel(call)
+        node.hedge_timer = node.hedge = None
 
 
 def second_call(

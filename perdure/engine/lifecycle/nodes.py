@@ -108,7 +108,8 @@ class NodeLifecycle:
             return False
         run.move(name, NodeState.QUEUED, self._observe)
         board = self.board
-        if self._fuel.left > 0 and not board.is_paused(run, name) and board.slots.take_at_once(plan.label):
+        is_paused = board.paused and board.is_paused(run, name)
+        if self._fuel.left > 0 and not is_paused and board.slots.take_at_once(plan.label):
             self._start(run, name)
         else:
             board.queue(run, name)
@@ -174,7 +175,7 @@ class NodeLifecycle:
             if own:
                 inputs = node_semantics.nested_inputs(run, inputs)
             params = node_semantics.params_of(run, plan, inputs)
-            queue = None if own else node_semantics.queue_of(run, plan.queue)
+            queue = None if own or plan.queue is None else node_semantics.queue_of(run, plan.queue)
             granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
@@ -196,7 +197,9 @@ class NodeLifecycle:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
             command = node_semantics.agent_call(self.rules, run, name, agent, inputs, params, queue, granted)
-            self.hedges.call(run, name, command)
+            board.send(run, name, command)
+            if plan.options.hedge_after is not None:
+                self.hedges.start(run, name, plan.options.hedge_after)
         return True
 
     # Answered, over
@@ -211,7 +214,9 @@ class NodeLifecycle:
     ) -> None:
         """Makes of an answer what it is for the node: its result, another attempt, its failure."""
         node, failure = run.nodes[name], outcome.failure
-        self.hedges.end(node)
+        if node.hedge_timer is not None or node.hedge is not None:
+            self.hedges.end(node)
+        node.call = None
         reserved = node.reserved
         if reserved or node.nested is not None:
             self._nested.close(run, node)
