@@ -191,7 +191,7 @@ def normal(agent: str, result: Any) -> Value:
 def _copied_if_plain(result: Any) -> Value:
     """A copy of a small object that is as the language holds it; None for anything else.
 
-    Most pure agents return one, and it is walked once here, instead of once to measure it and once to copy it.
+    Most pure agents return one. It is walked once here, and not once to measure it and once to copy it.
     """
     if result.__class__ is not dict or len(result) > SMALL_RESULT_MEMBER_COUNT:
         return None

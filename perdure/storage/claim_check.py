@@ -160,7 +160,6 @@ class ClaimCheck:
 
     def redeem_at_hand(self, value: Value) -> Value:
         """The same, where parts are asked for of objects that were just read. Raises LookupError."""
-
         meter: Meter | None = None
 
         def redeemed(deferred: Deferred) -> Value:

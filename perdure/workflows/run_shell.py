@@ -152,15 +152,12 @@ class RunShell:
 
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
-        if self._is_blocked():  # by what only `_wait` begins
-            return None
-        finish, fuel, journal = None, scheduler.board.fuel, self.progress.journal
-        until = fuel.activation_end
+        finish, fuel = None, scheduler.board.fuel
+        until = 0 if self._is_blocked() else fuel.activation_end  # only `_wait` begins what blocks it
         while finish is None and fuel.used < until:
             event = self._turns.next()
             if event is not None:
-                if journal is not None:
-                    journal.answered(event)
+                self.progress.answered(event)
                 then = self._segments.answers.time_of(event)
                 commands = scheduler.handle(event, self._now if then is None else then)
             elif self.steering.is_waiting:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from perdure.engine import node_semantics
-from perdure.engine.board import Board, Rules
+from perdure.engine.board import Board, Rules, Starting
 from perdure.engine.messages import RunAgent, StartTimer
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.state import GraphRun, NodeRun, Outcome
@@ -29,10 +29,11 @@ class Hedges:
         self._board = board
         self._rules = rules
 
-    def start(self, run: GraphRun, name: str, after_ms: int) -> None:
-        """The first call was sent: the second follows after this time."""
+    def call(self, run: GraphRun, name: str, command: Starting) -> None:
+        """Sends a call of a node that sets a time after which the second one follows."""
+        self._board.send(run, name, command)
         timer = run.nodes[name].hedge_timer = self._board.new_call()
-        self._board.send(run, name, StartTimer(timer, after_ms))
+        self._board.send(run, name, StartTimer(timer, run.plan.computed[name].options.hedge_after or 0))
 
     def send(self, run: GraphRun, name: str) -> None:
         """The time of the first call is over: sends the second, with what the first was called with."""
@@ -58,9 +59,11 @@ class Hedges:
 
     def end(self, node: NodeRun) -> None:
         """The attempt is over: what is left of its two calls is cancelled."""
-        for call in (node.hedge_timer, node.hedge, node.call):
-            self._board.cancel(call)
-        node.hedge_timer = node.hedge = None
+        if node.hedge_timer is not None or node.hedge is not None:
+            for call in (node.hedge_timer, node.hedge, node.call):
+                self._board.cancel(call)
+            node.hedge_timer = node.hedge = None
+        node.call = None
 
 
 def second_call(

@@ -197,9 +197,7 @@ class NodeLifecycle:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
             command = node_semantics.agent_call(self.rules, run, name, agent, inputs, params, queue, granted)
-            board.send(run, name, command)
-            if plan.options.hedge_after is not None:
-                self.hedges.start(run, name, plan.options.hedge_after)
+            (board.send if plan.options.hedge_after is None else self.hedges.call)(run, name, command)
         return True
 
     # Answered, over
@@ -214,9 +212,7 @@ class NodeLifecycle:
     ) -> None:
         """Makes of an answer what it is for the node: its result, another attempt, its failure."""
         node, failure = run.nodes[name], outcome.failure
-        if node.hedge_timer is not None or node.hedge is not None:
-            self.hedges.end(node)
-        node.call = None
+        self.hedges.end(node)
         reserved = node.reserved
         if reserved or node.nested is not None:
             self._nested.close(run, node)
