@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from perdure.engine import node_semantics
-from perdure.engine.board import Board, Rules, Starting
+from perdure.engine.board import Board, Rules
+from perdure.engine.lifecycle.places import queue_of
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import RunAgent, StartTimer
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, NodeRun, Outcome
+from perdure.engine.state import GraphRun, NodeRun
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.values import Value
 
@@ -29,11 +31,13 @@ class Hedges:
         self._board = board
         self._rules = rules
 
-    def call(self, run: GraphRun, name: str, command: Starting) -> None:
-        """Sends a call of a node that sets a time after which the second one follows."""
+    def call(self, run: GraphRun, name: str, command: RunAgent) -> None:
+        """Sends a call. The second follows after the time that the node sets, if it sets one."""
         self._board.send(run, name, command)
-        timer = run.nodes[name].hedge_timer = self._board.new_call()
-        self._board.send(run, name, StartTimer(timer, run.plan.computed[name].options.hedge_after or 0))
+        after = run.plan.computed[name].options.hedge_after
+        if after is not None:
+            timer = run.nodes[name].hedge_timer = self._board.new_call()
+            self._board.send(run, name, StartTimer(timer, after))
 
     def send(self, run: GraphRun, name: str) -> None:
         """The time of the first call is over: sends the second, with what the first was called with."""
@@ -43,7 +47,7 @@ class Hedges:
         if flight is None or not isinstance(first := flight.command, RunAgent):
             return
         try:
-            queue = node_semantics.queue_of(run, plan.hedge_queue) or first.options.queue
+            queue = queue_of(run, plan.hedge_queue) or first.options.queue
             granted = self._rules.authority.of_call(run, name, first.agent, queue)
         except (ValueNeeded, AgentError, FunctionError):
             return  # there is nowhere to send it: the first call remains
