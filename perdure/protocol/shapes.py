@@ -110,10 +110,9 @@ def _sequence(item: Check | None) -> Check:
         return _is_sequence
     if item is _is_sequence:  # the answers of a segment are thousands
         return lambda value: (
-            isinstance(value, _SEQUENCES)
-            and (_LISTS.issuperset(map(type, cast("Sequence[Any]", value))) or all(map(item, value)))
+            _is_sequence(value) and (_LISTS.issuperset(map(type, value)) or all(map(item, value)))
         )
-    return lambda value: isinstance(value, _SEQUENCES) and all(map(item, cast("Sequence[Any]", value)))
+    return lambda value: _is_sequence(value) and all(map(item, value))
 
 
 def _tuple(items: Sequence[Check | None]) -> Check:
