@@ -175,12 +175,15 @@ class Agent:
 
         Arrays are numpy's there.
         """
-        inputs, params = with_arrays(inputs), with_arrays(params)
-        if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
-            context = replace(context, data=LocalDataAccess(None))
-        values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
-        if len(self.arguments) < len(values):
-            values = {name: values[name] for name in self.arguments}
+        arguments, values = self.arguments, dict[str, Any]()
+        if "inputs" in arguments:
+            values["inputs"] = with_arrays(inputs)
+        if "params" in arguments:
+            values["params"] = with_arrays(params)
+        if "context" in arguments:
+            if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
+                context = replace(context, data=LocalDataAccess(None))
+            values["context"] = context
         function = self.function if self.state is None else self._method(context)
         return function(**values) if self.typed is None else self.typed.call(function, values)
 

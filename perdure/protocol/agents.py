@@ -227,7 +227,7 @@ class Placement:
             return False
         if options.session is not None:
             return False
-        return not self.filtered(command.agent, command.node, pure=False)
+        return not self._scopes or not self.filtered(command.agent, command.node, pure=False)
 
     def is_excluded(self, agent: str) -> bool:
         """Whether calls of an agent that is not pure are refused."""
@@ -284,6 +284,8 @@ class Placement:
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
+        if not self._scopes:
+            return False
         return any(scope.covers(agent, node) for scope in self._scopes if pure or not scope.pure)
 
 

@@ -154,8 +154,8 @@ class RunShell:
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, fuel = None, scheduler.board.fuel
-        until = fuel.activation_end
-        while finish is None and not self._is_blocked() and fuel.used < until:
+        until = 0 if self._is_blocked() else fuel.activation_end  # only `_wait` begins what blocks it
+        while finish is None and fuel.used < until:
             event = self._turns.next()
             if event is not None:
                 self.progress.answered(event)
@@ -254,7 +254,7 @@ class RunShell:
     def _carry_out(self, scheduler: Scheduler, commands: list[Command]) -> Finish | None:
         for command in commands:
             match command:
-                case RunAgent():
+                case RunAgent():  # the first: nearly all are
                     self._call(command)
                 case Settle(call, turns):
                     self._turns.expect(call, Settled(call), turns)
