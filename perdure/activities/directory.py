@@ -49,6 +49,7 @@ def registry_of(
         page=settings.ui_url,
         quorums=True,
         foresees=True,
+        foresees_rows=True,
         grants=True,
         profile=profile,
     )

@@ -44,10 +44,9 @@ class Rules:
     """What holds for a whole run.
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
-    graphs instead of functions and are not commands. `event_steps` is the fuel of one event
-    (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
-    One without `foresees` keeps more graphs open, and begins what the quotas cannot end.
-    `authority` decides what calls and graphs are allowed.
+    graphs instead of functions. `event_steps` is the fuel of one event (perdure.engine.fuel).
+    Without `quorums`, a run of an earlier version, the quorum of a map means nothing. Without `foresees`, it
+    begins what the quotas cannot end; without `foresees_rows` maps in maps. `authority` decides the rest.
     """
 
     options: RunOptions
@@ -56,6 +55,7 @@ class Rules:
     event_steps: float = inf
     quorums: bool = True
     foresees: bool = True
+    foresees_rows: bool = True
     authority: Authority = field(default_factory=Authority)
 
     @property

@@ -65,7 +65,8 @@ class AgentRegistry:
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
-    refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
+    refuses what the quotas cannot end (perdure.engine.fuel), `foresees_rows` that it counts rows inside
+    rows for that. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one.
     """
@@ -96,6 +97,7 @@ class AgentRegistry:
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
     foresees: bool = False
+    foresees_rows: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -123,6 +125,7 @@ class SchedulerRules(TypedDict):
     event_steps: float
     quorums: bool
     foresees: bool
+    foresees_rows: bool
     authority: Authority
 
 
@@ -149,6 +152,7 @@ class Placement:
         self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
         self.foresees = directory.foresees
+        self.foresees_rows = directory.foresees_rows
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._only = None if only is None else frozenset(only)
@@ -171,6 +175,7 @@ class Placement:
             "event_steps": self.event_steps,
             "quorums": self.quorums,
             "foresees": self.foresees,
+            "foresees_rows": self.foresees_rows,
             "authority": authority,
         }
 

@@ -99,6 +99,7 @@ class GraphWorkflow:
     @answer.validator
     def _check_answer(self, answer: Answer) -> None:
         shell = self._shell
+        _require(answer, Answer)
         if not _is_well_formed(answer):
             raise UsageError("an answer has a path, and names who answers in at most 200 characters")
         refusal = None if shell is None else shell.waits.human_tasks.refusal(answer)
@@ -115,6 +116,7 @@ class GraphWorkflow:
 
     @take_events.validator
     def _check_events(self, batch: EventBatch) -> None:
+        _require(batch, EventBatch)
         if self._shell is None:  # else it is checked again, by what the run waits for
             check_batch(batch)
         else:
@@ -131,6 +133,7 @@ class GraphWorkflow:
     @steer.validator
     def _check_steering(self, order: SteeringOrder) -> None:
         shell = self._shell
+        _require(order, SteeringOrder)
         if max(len(order.who), len(order.why)) > MAX_NAME_CHARS:
             raise UsageError("a change names who makes it, and why, in at most 200 characters each")
         if shell is not None:  # else it is checked when it is applied
@@ -183,6 +186,12 @@ class GraphWorkflow:
         if shell is None:
             return RunChanges()
         return shell.progress.changes(shell.view.scheduler(), since, console_from, shell.view.questions())
+
+
+def _require(argument: object, kind: type[object]) -> None:
+    """Raises UsageError for an update without its argument: null is None, whatever is asked for."""
+    if not isinstance(argument, kind):
+        raise UsageError(f"this update takes the fields of {kind.__name__}, and not null")
 
 
 def _is_well_formed(answer: Answer) -> bool:

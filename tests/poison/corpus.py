@@ -11,6 +11,7 @@ SHORT = (
     "retry without end, by a stranger",
     "loop of nothing",
     "loop of a pure agent",
+    "map of 1,000,000 rows",
     "nested in itself",
     "timeout: 1e+300, by a stranger",
     "control characters",
