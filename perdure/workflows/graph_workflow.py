@@ -25,6 +25,7 @@ from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
 from perdure.protocol.wire import lacks_key, unpack
+from perdure.temporal.held_runs import HOLDERS
 from perdure.workflows.host import TemporalHost, now_ms, own
 from perdure.workflows.run_limits import EndError, ended
 from perdure.workflows.run_shell import RunShell
@@ -60,6 +61,7 @@ class GraphWorkflow:
         self._shell: RunShell | None = None  # without one, answers wait: the graph is not known yet
         self._signalled: list[Answer] = []
         self.journal: RunJournal | None = None
+        HOLDERS.setdefault(workflow.info().run_id, self)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
@@ -87,6 +89,11 @@ class GraphWorkflow:
     def shell(self) -> RunShell | None:
         """The run, once its worker has said which agents there are: for replays."""
         return self._shell
+
+    def held_bytes(self) -> int:
+        """The bytes that the run holds, for the worker that keeps it in memory."""
+        played = None if self._shell is None else self._shell.view.played
+        return 0 if played is None else played.board.live
 
     @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def answer(self, answer: Answer) -> Value:

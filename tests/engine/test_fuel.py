@@ -154,11 +154,12 @@ COUNTED = graph(a=work(isResult=True)) | {"loop": {"count": 1e9}}
         (COUNTED, Quotas(), "iterations"),
         (COUNTED | {"loop": {"count": 1e6}}, Quotas(steps=1e6), "steps"),
         (graph(m=rows(*range(50_000))), Quotas(steps=1e6), "steps"),
-        (graph(n=nested() | {"graph": COUNTED}), Quotas(), "iterations"),
+        (graph(n=nested() | {"graph": COUNTED}), Quotas(), "steps"),
         (graph(m=in_rows(1000)), Quotas(), "steps"),
         (graph(r={"value": [0] * 1000}, m=in_rows(":r", r=":r")), Quotas(), "steps"),
         (graph(n=nested() | {"graph": graph(m=in_rows(1000))}), Quotas(), "steps"),
         (graph(m=in_rows(1000)) | {"loop": {"count": 1e5}}, Quotas(steps=1e9), "steps"),
+        (graph(m=rows(*range(1000)) | {"graph": COUNTED | {"loop": {"count": 5000}}}), Quotas(), "steps"),
     ],
     ids=[
         "a counted loop",
@@ -169,6 +170,7 @@ COUNTED = graph(a=work(isResult=True)) | {"loop": {"count": 1e9}}
         "rows of a node in rows",
         "rows in rows in a graph",
         "a loop of rows",
+        "loops in rows",
     ],
 )
 def test_what_cannot_end_within_the_quota_does_not_begin(document: Any, quotas: Quotas, match: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tests.poison import authority, graphs, starts, web
+from tests.poison import authority, graphs, starts, waits, web
 
-CORPUS = {case.name: case for case in (*graphs.cases(), *web.cases(), *starts.cases(), *authority.cases())}
+CORPUS = {
+    case.name: case
+    for case in (*graphs.cases(), *web.cases(), *starts.cases(), *authority.cases(), *waits.cases())
+}
 
 SHORT = (
     "retry without end",
@@ -21,6 +24,8 @@ SHORT = (
     "operator's model nonsense",
     "graph's model deep",
     "message an unknown signal",
+    "message steer null",
+    "a wait of 1e300",
     "message an answer of 3 MB",
     "transfer on another queue",
     "perdure.segment as an agent",

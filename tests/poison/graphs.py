@@ -251,6 +251,7 @@ MANY = {
         },
     )
     | {"concurrency": 500},
+    "150 runs of a sleeper": one("sleeperAgent", params={"duration": 86_400_000}),
     "names that no server knows": graph(
         n={"agent": "countingAgent", "params": {"count": 60}},
         m={
@@ -342,8 +343,8 @@ UNRESOLVED = {"dots in a URL", "names that no server knows"}
 def cases() -> list[Case]:
     """All of them. What Perdure's client would refuse is also started by a stranger."""
     kinds = {"work": WORK, "text": TEXT, "size": SIZE, "many": MANY, "names": NAMES, "numbers": NUMBERS}
-    wait = {"200 sleepers", "duration: 1e300", *UNRESOLVED}
-    many = {"retry without end": 3, "long steps": 8}
+    wait = {"200 sleepers", "150 runs of a sleeper", "duration: 1e300", *UNRESOLVED}
+    many = {"retry without end": 3, "long steps": 8, "150 runs of a sleeper": 150}
     ours = [
         Case(name=name, kind=kind, document=document, may_wait=name in wait, times=many.get(name, 1))
         for kind, documents in kinds.items()

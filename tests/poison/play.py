@@ -116,7 +116,7 @@ async def _run(here: World, case: Case, verdict: Verdict) -> None:
     except TimeoutError:
         verdict.ends.append("waits")
         verdict.must(case.may_wait, f"no end within {verdict.limit:g} s")
-    await _stuck(handle, verdict)
+    await _stuck(handle, case, verdict)
     if "waits" in verdict.ends:
         await handle.terminate("the case is over")
 
@@ -173,7 +173,7 @@ async def _bothered(run: Run, case: Case, verdict: Verdict) -> None:
     await asyncio.wait_for(run.answer("a", "yes"), 10)
 
 
-async def _stuck(handle: WorkflowHandle[Any, Any], verdict: Verdict) -> None:
+async def _stuck(handle: WorkflowHandle[Any, Any], case: Case, verdict: Verdict) -> None:
     description = await handle.describe()
     raw = description.raw_description
     history = await handle.fetch_history()
@@ -185,6 +185,6 @@ async def _stuck(handle: WorkflowHandle[Any, Any], verdict: Verdict) -> None:
     ]
     attempts = max(raw.pending_workflow_task.attempt, *tried, 0)
     verdict.must(attempts <= MAX_ATTEMPT, f"a workflow task was tried {attempts} times")
-    if description.status is WorkflowExecutionStatus.RUNNING:
+    if description.status is WorkflowExecutionStatus.RUNNING and not case.waits_outside:
         pending = raw.pending_activities or raw.pending_children or raw.HasField("pending_workflow_task")
         verdict.must(bool(pending) or open_timers(history) > 0, "it runs with nothing pending")

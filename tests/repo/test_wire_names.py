@@ -75,7 +75,7 @@ FIELDS = {
     EventReceipt: "taken already",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
-    AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
+    AttemptAccount: "transient lost blocked stopped absent absent_since unknown last rests_until",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
 

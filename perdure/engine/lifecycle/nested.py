@@ -8,7 +8,7 @@ from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle.events import GraphEvents
-from perdure.engine.maps.forecast import EARLY_ENDS, inner_steps
+from perdure.engine.maps.forecast import EARLY_ENDS, least_steps
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
 from perdure.engine.maps.starts import Rows, Start
 from perdure.engine.messages import Settle, StartTimer
@@ -201,11 +201,11 @@ class NestedGraphs:
 
     def _least_steps(self, nested: Nested, plan: Plan) -> int:
         """Steps of each graph of a node, as far as they are known."""
-        steps, starts = graph_steps(len(plan.order)), nested.starts
-        if not self.rules.foresees_rows or any(key in nested.params for key in EARLY_ENDS):
-            return steps
+        if not self.rules.foresees_rows or nested.rule or any(key in nested.params for key in EARLY_ENDS):
+            return graph_steps(len(plan.order))
+        starts = nested.starts
         common = starts.common if isinstance(starts, Rows) else starts[0].values
-        return steps + inner_steps(plan.document, common, self.rules.own)
+        return least_steps(plan.document, common, self.rules.own)
 
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""

@@ -8,12 +8,13 @@ nothing is counted: what is refused is more than the quota whatever its agents r
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import inf
 from typing import Final
 
 from perdure.engine.fuel import graph_steps
 from perdure.graph.deferred import BlobRef
 from perdure.graph.fields import is_computed
-from perdure.graph.values import Value, is_dict, is_list
+from perdure.graph.values import Value, is_dict, is_list, is_number
 
 CONDITIONS: Final = ("if", "unless")
 EARLY_ENDS: Final = ("quorum", "limit", "supressError")
@@ -25,17 +26,30 @@ def least_steps(graph: Mapping[str, Value], known: Mapping[str, Value], own: Col
 
     `own` are the agents that run graphs.
     """
-    nodes: Mapping[str, Value] = graph["nodes"]
-    return graph_steps(len(nodes)) + inner_steps(graph, known, own)
+    count, inner = len(graph["nodes"]), inner_steps(graph, known, own)
+    return graph_steps(count) + inner + (_passes(graph) - 1) * (1 + count + inner)
 
 
 def inner_steps(graph: Mapping[str, Value], known: Mapping[str, Value], own: Collection[str]) -> int:
     """The same without the graph itself: the steps of graphs inside its nodes."""
     nodes: Mapping[str, Value] = graph["nodes"]
-    if any(is_dict(node) and any(key in node for key in CONDITIONS) for node in nodes.values()):
+    if _has_conditions(nodes):
         return 0
     static = {name: node["value"] for name, node in nodes.items() if _has_value(node)}
     return sum(_steps_of(node, {**static, **known}, own) for node in nodes.values() if is_dict(node))
+
+
+def _passes(graph: Mapping[str, Value]) -> int:
+    """How many passes a graph surely makes that is a loop; 1 for any other."""
+    loop = graph.get("loop")
+    count = loop.get("count") if is_dict(loop) and "while" not in loop else None
+    if not is_number(count) or not 1 < count < inf or _has_conditions(graph["nodes"]):
+        return 1
+    return int(count)
+
+
+def _has_conditions(nodes: Mapping[str, Value]) -> bool:
+    return any(is_dict(node) and any(key in node for key in CONDITIONS) for node in nodes.values())
 
 
 def _has_value(node: Value) -> bool:
@@ -54,9 +68,11 @@ def _steps_of(node: Mapping[str, Value], known: Mapping[str, Value], own: Collec
     params, inputs = node.get("params"), node.get("inputs")
     if is_dict(params) and any(key in params for key in EARLY_ENDS):
         return 0
-    given = {name: _known(value, known) for name, value in inputs.items()} if is_dict(inputs) else {}
-    count = _count(given.pop("rows", None)) if agent == "mapAgent" else int(agent == "nestedAgent")
-    return count * least_steps(graph, {name: value for name, value in given.items() if _count(value)}, own)
+    if is_dict(inputs) and "loopCount" in inputs:
+        return 0
+    values = {name: _known(value, known) for name, value in inputs.items()} if is_dict(inputs) else {}
+    count = _count(values.pop("rows", None)) if agent == "mapAgent" else int(agent == "nestedAgent")
+    return count * least_steps(graph, {name: value for name, value in values.items() if _count(value)}, own)
 
 
 def _known(value: Value, known: Mapping[str, Value]) -> Value:
