@@ -25,7 +25,7 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.history.explain import Explanation
-from perdure.history.model import RunModel
+from perdure.history.model import NodeModel, RunModel
 from perdure.lineage.change import Change
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls, with_nodes
 from perdure.monitoring.report import RunReport
@@ -44,6 +44,7 @@ from perdure.temporal.steering import SteeredRun
 
 if TYPE_CHECKING:
     from perdure.history.follow import RunFollower
+    from perdure.history.notices import QuestionNotice
     from perdure.history.rerun import RerunPlan
     from perdure.lineage.prices import Prices
 
@@ -199,6 +200,12 @@ class Run(SteeredRun, ReceivingRun):
         from perdure.history.read import explain_node  # noqa: PLC0415 -- as in `history`
 
         return await explain_node(self.temporal, self.id, address, local=self.local)
+
+    async def notices(self, node: NodeModel | None = None) -> tuple[QuestionNotice, ...]:
+        """The latest notices of its questions, or of those of a `node`, and what became of each."""
+        from perdure.history.notices import notices_of  # noqa: PLC0415 -- as in `history`
+
+        return await notices_of(self.temporal, self.id, node)
 
     async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
         """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.

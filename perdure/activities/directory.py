@@ -48,6 +48,7 @@ def registry_of(
         channels=sorted(settings.notify),
         page=settings.ui_url,
         quorums=True,
+        carries=True,
         foresees=True,
         foresees_rows=True,
         grants=True,

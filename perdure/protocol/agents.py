@@ -64,9 +64,9 @@ class AgentRegistry:
     `orders_locals` says that the run takes the results of local activities in the order in which they began,
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
-    and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
-    refuses what the quotas cannot end (perdure.engine.fuel), `foresees_rows` that it counts rows inside
-    rows for that. `grants` says that what
+    and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
+    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel),
+    `foresees_rows` that it counts rows inside rows for that. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one.
     """
@@ -97,6 +97,7 @@ class AgentRegistry:
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
     foresees: bool = False
+    carries: bool = False
     foresees_rows: bool = False
 
     def names(self) -> list[str]:
@@ -124,6 +125,7 @@ class SchedulerRules(TypedDict):
     agents: frozenset[str]
     event_steps: float
     quorums: bool
+    carries: bool
     foresees: bool
     foresees_rows: bool
     authority: Authority
@@ -151,6 +153,7 @@ class Placement:
         self.orders_locals = directory.orders_locals
         self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
+        self.carries = directory.carries
         self.foresees = directory.foresees
         self.foresees_rows = directory.foresees_rows
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
@@ -174,6 +177,7 @@ class Placement:
             "agents": self.names,
             "event_steps": self.event_steps,
             "quorums": self.quorums,
+            "carries": self.carries,
             "foresees": self.foresees,
             "foresees_rows": self.foresees_rows,
             "authority": authority,
@@ -199,6 +203,8 @@ class Placement:
         """Whether the call may be answered in a segment."""
         options = command.options
         if command.agent not in self._pure or options.queue is not None or options.placement == "activity":
+            return False
+        if options.session is not None:
             return False
         return not self.filtered(command.agent, command.node, pure=False)
 
