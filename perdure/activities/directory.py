@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.records import to_plain
@@ -22,9 +23,6 @@ def registry_of(
     policy: Policy | None = None,
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
-    profile = None
-    if policy is not None and policy.grant is not None:
-        profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
     return AgentRegistry(
         pure=sorted(agent.name for agent in agents if agent.pure),
         others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
@@ -52,5 +50,11 @@ def registry_of(
         foresees=True,
         foresees_rows=True,
         grants=True,
-        profile=profile,
+        profile=_profile(policy),
     )
+
+
+def _profile(policy: Policy | None) -> Mapping[str, Value] | None:
+    if policy is None or policy.grant is None:
+        return None
+    return {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
