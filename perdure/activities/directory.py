@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
+from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.records import to_plain
@@ -51,10 +52,11 @@ def registry_of(
         foresees_rows=True,
         grants=True,
         profile=_profile(policy),
+        labels=labels_record(agents, settings, policy),
     )
 
 
-def _profile(policy: Policy | None) -> Mapping[str, Value] | None:
+def _profile(policy: Policy | None) -> dict[str, Any] | None:
     if policy is None or policy.grant is None:
         return None
     return {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
