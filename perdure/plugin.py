@@ -215,7 +215,8 @@ class GraphPlugin(SimplePlugin):
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Keeps the journal while the worker runs, and forgets runs that have ended elsewhere."""
         config = worker.config(active_config=True)
-        journal, runner = _journal(config), config.get("unsandboxed_workflow_runner")
+        journal = _journal(config)
+        runner = cast("dict[str, Any]", config).get("unsandboxed_workflow_runner")
         with nullcontext() if journal is None else journal.opened():
             if not isinstance(runner, JournalledRunner):
                 await super().run_worker(worker, next)

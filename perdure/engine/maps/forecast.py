@@ -42,10 +42,10 @@ def inner_steps(graph: Mapping[str, Value], known: Mapping[str, Value], own: Col
 def _passes(graph: Mapping[str, Value]) -> int:
     """How many passes a graph surely makes that is a loop; 1 for any other."""
     loop = graph.get("loop")
-    count = loop.get("count") if is_dict(loop) and "while" not in loop else None
-    if not is_number(count) or not 1 < count < inf or _has_conditions(graph["nodes"]):
+    if not is_dict(loop) or "while" in loop or _has_conditions(graph["nodes"]):
         return 1
-    return int(count)
+    count = loop.get("count", 1)
+    return int(count) if is_number(count) and 1 < count < inf else 1
 
 
 def _has_conditions(nodes: Mapping[str, Value]) -> bool:
