@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
+from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
@@ -22,9 +24,6 @@ def registry_of(
     policy: Policy | None = None,
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
-    profile = None
-    if policy is not None and policy.grant is not None:
-        profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
     return AgentRegistry(
         pure=sorted(agent.name for agent in agents if agent.pure),
         others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
@@ -50,6 +49,14 @@ def registry_of(
         quorums=True,
         carries=True,
         foresees=True,
+        foresees_rows=True,
         grants=True,
-        profile=profile,
+        profile=_profile(policy),
+        labels=labels_record(agents, settings, policy),
     )
+
+
+def _profile(policy: Policy | None) -> dict[str, Any] | None:
+    if policy is None or policy.grant is None:
+        return None
+    return {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}

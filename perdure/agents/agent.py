@@ -26,6 +26,7 @@ from perdure.errors import FinalError
 from perdure.graph.values import Value
 from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
+from perdure.policy.labels import AgentLabels
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
 
@@ -132,6 +133,7 @@ class Agent:
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
+    `labels` say what a policy needs to know of the data that it takes and gives, None for nothing.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     A stateful agent has the class `state`, of which each session has an object: `function` is its method.
     """
@@ -148,6 +150,7 @@ class Agent:
     queue: str | None = None
     human: bool = False
     waits: bool = False
+    labels: AgentLabels | None = None
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
     state: type[Any] | None = None
@@ -172,12 +175,15 @@ class Agent:
 
         Arrays are numpy's there.
         """
-        inputs, params = with_arrays(inputs), with_arrays(params)
-        if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
-            context = replace(context, data=LocalDataAccess(None))
-        values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
-        if len(self.arguments) < len(values):
-            values = {name: values[name] for name in self.arguments}
+        arguments, values = self.arguments, dict[str, Any]()
+        if "inputs" in arguments:
+            values["inputs"] = with_arrays(inputs)
+        if "params" in arguments:
+            values["params"] = with_arrays(params)
+        if "context" in arguments:
+            if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
+                context = replace(context, data=LocalDataAccess(None))
+            values["context"] = context
         function = self.function if self.state is None else self._method(context)
         return function(**values) if self.typed is None else self.typed.call(function, values)
 
@@ -203,12 +209,15 @@ def agent(
     queue: str | None = None,
     human: bool = False,
     waits: bool = False,
+    labels: AgentLabels | None = None,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints say, against
-    which calls are checked. `queue` is for nodes that name none. Raises TypeError for other arguments.
+    which calls are checked. `queue` is for nodes that name none, and `labels` say what the agent does with
+    data. Raises TypeError for other arguments.
     """
+    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "labels": labels}
 
     def declare(function: Function) -> Function:
         state, called = _state_and_function(name, function)
@@ -216,16 +225,13 @@ def agent(
         function.agent = Agent(  # type: ignore[attr-defined] -- functions carry attributes
             name=name,
             function=called,
-            pure=pure,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
-            queue=queue,
-            human=human,
-            waits=waits,
             arguments=_arguments(name, called, state),
             state=state,
+            **traits,
         )
         return function
 

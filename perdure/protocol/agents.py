@@ -5,17 +5,19 @@ The workflow and the segments of its worker ask the same questions here, so that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
+from perdure.engine.labelling.rules import Labelling
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, UsageError
 from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
 from perdure.policy.grant import Grant, meet
+from perdure.policy.labels import AgentLabels
 from perdure.protocol.records import from_plain
 
 HOST_QUEUES: Final = "@*"
@@ -65,10 +67,11 @@ class AgentRegistry:
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
-    `foresees` that it has few graphs open, and
-    refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
+    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel),
+    `foresees_rows` that it counts rows inside rows for that. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
-    without one.
+    without one. `labels` are those of the agents, and where private data may go without a policy: None where
+    nothing follows data.
     """
 
     pure: Sequence[str] = ()
@@ -98,17 +101,25 @@ class AgentRegistry:
     waits: Sequence[str] = ()
     foresees: bool = False
     carries: bool = False
+    labels: Mapping[str, Value] | None = None
+    foresees_rows: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
         return [*self.pure, *self.others, *self.human, *self.waits]
 
 
-def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> AgentRegistry:
-    """The agents of a worker for a run that continues, with what it was `granted` before, None for anything.
+def narrowed(directory: AgentRegistry, state: Mapping[str, Value] | None) -> AgentRegistry:
+    """The agents of a worker for a run that continues with this `state`, None for one that begins.
 
-    A worker with another policy may narrow it, but never widens it.
+    A worker with another policy may narrow what the run was granted, but never widens it. A run that began
+    when nothing followed data keeps that.
     """
+    if state is None:
+        return directory
+    if not state.get("labelled"):
+        directory = replace(directory, labels=None)
+    granted: Mapping[str, Value] | None = state.get("granted")
     if granted is None:
         return directory
     profile = directory.profile or {}
@@ -116,6 +127,14 @@ def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> A
     if directory.profile is not None:
         grant = meet(grant, Grant.read(profile.get("grant")))
     return replace(directory, profile={"name": "", "digest": "", **profile, "grant": grant.written()})
+
+
+def labelling_of(labels: Mapping[str, Value] | None, pure: Iterable[str]) -> Labelling | None:
+    """The rules for data of a run whose registry has these `labels`, and these agents that are pure."""
+    if labels is None:
+        return None
+    agents = {name: AgentLabels.read(written) for name, written in labels["agents"].items()}
+    return Labelling.of(agents, pure, labels["private"])
 
 
 class SchedulerRules(TypedDict):
@@ -126,6 +145,7 @@ class SchedulerRules(TypedDict):
     quorums: bool
     carries: bool
     foresees: bool
+    foresees_rows: bool
     authority: Authority
 
 
@@ -153,6 +173,7 @@ class Placement:
         self.quorums = directory.quorums
         self.carries = directory.carries
         self.foresees = directory.foresees
+        self.foresees_rows = directory.foresees_rows
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._only = None if only is None else frozenset(only)
@@ -169,6 +190,7 @@ class Placement:
             pure=frozenset(self._directory.pure),
             queue=queue,
             counts=self._directory.grants,
+            labelling=labelling_of(self._directory.labels, self._directory.pure),
         )
         return {
             "agents": self.names,
@@ -176,13 +198,20 @@ class Placement:
             "quorums": self.quorums,
             "carries": self.carries,
             "foresees": self.foresees,
+            "foresees_rows": self.foresees_rows,
             "authority": authority,
         }
 
     def granted(self) -> dict[str, Value]:
         """What the state of a run that continues has of its profile: a later worker must not widen it."""
         profile = self._directory.profile
-        return {} if profile is None else {"granted": profile["grant"]}
+        labelled: dict[str, Value] = {} if self._directory.labels is None else {"labelled": True}
+        return labelled if profile is None else {**labelled, "granted": profile["grant"]}
+
+    @property
+    def profile(self) -> Mapping[str, Value] | None:
+        """The name, the grant and the digest of the policy of the run, None without one."""
+        return self._directory.profile
 
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""
@@ -202,7 +231,7 @@ class Placement:
             return False
         if options.session is not None:
             return False
-        return not self.filtered(command.agent, command.node, pure=False)
+        return not self._scopes or not self.filtered(command.agent, command.node, pure=False)
 
     def is_excluded(self, agent: str) -> bool:
         """Whether calls of an agent that is not pure are refused."""
@@ -259,6 +288,8 @@ class Placement:
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
+        if not self._scopes:
+            return False
         return any(scope.covers(agent, node) for scope in self._scopes if pure or not scope.pure)
 
 
