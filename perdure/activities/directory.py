@@ -49,6 +49,7 @@ def registry_of(
         quorums=True,
         carries=True,
         foresees=True,
+        foresees_rows=True,
         grants=True,
         profile=_profile(policy),
         labels=labels_record(agents, settings, policy),

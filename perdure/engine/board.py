@@ -40,11 +40,10 @@ class Rules:
     """What holds for a whole run.
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
-    graphs instead of functions and are not commands. `event_steps` is the fuel of one event
-    (perdure.engine.fuel). Without `quorums`, as in a run of an earlier version, the quorum of a map means
-    nothing; without `carries`, its late rows are dropped. Without `foresees`, more graphs are open, and it
-    begins what the quotas cannot end.
-    `authority` decides what calls and graphs are allowed.
+    graphs instead of functions. `event_steps` is the fuel of one event (perdure.engine.fuel). Without
+    `quorums`, as in a run of an earlier version, the quorum of a map means nothing; without `carries`, its
+    late rows are dropped. Without `foresees`, more graphs are open, and it begins what the quotas cannot
+    end; without `foresees_rows` maps in maps. `authority` decides what calls and graphs are allowed.
     """
 
     options: RunOptions
@@ -54,6 +53,7 @@ class Rules:
     quorums: bool = True
     carries: bool = True
     foresees: bool = True
+    foresees_rows: bool = True
     authority: Authority = field(default_factory=Authority)
 
     @property

@@ -77,9 +77,11 @@ class Scheduler:
         quorums: bool = True,
         carries: bool = True,
         foresees: bool = True,
+        foresees_rows: bool = True,
         authority: Authority | None = None,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents, event_steps, quorums, carries, foresees, authority)
+        gates = (quorums, carries, foresees, foresees_rows)
+        rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         root = board.add_run(plan)
@@ -208,13 +210,14 @@ def rules_of(
     quorums: bool = True,
     carries: bool = True,
     foresees: bool = True,
+    foresees_rows: bool = True,
     authority: Authority | None = None,
 ) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    return Rules(options, names, own, event_steps, quorums, carries, foresees, authority)
+    return Rules(options, names, own, event_steps, quorums, carries, foresees, foresees_rows, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

@@ -67,8 +67,8 @@ class AgentRegistry:
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
-    `foresees` that it has few graphs open, and
-    refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
+    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel),
+    `foresees_rows` that it counts rows inside rows for that. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one. `labels` are those of the agents, and where private data may go without a policy: None where
     nothing follows data.
@@ -102,6 +102,7 @@ class AgentRegistry:
     foresees: bool = False
     carries: bool = False
     labels: Mapping[str, Value] | None = None
+    foresees_rows: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -144,6 +145,7 @@ class SchedulerRules(TypedDict):
     quorums: bool
     carries: bool
     foresees: bool
+    foresees_rows: bool
     authority: Authority
 
 
@@ -171,6 +173,7 @@ class Placement:
         self.quorums = directory.quorums
         self.carries = directory.carries
         self.foresees = directory.foresees
+        self.foresees_rows = directory.foresees_rows
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self._directory = directory
         self._only = None if only is None else frozenset(only)
@@ -195,6 +198,7 @@ class Placement:
             "quorums": self.quorums,
             "carries": self.carries,
             "foresees": self.foresees,
+            "foresees_rows": self.foresees_rows,
             "authority": authority,
         }
 
