@@ -80,7 +80,10 @@ def _continued() -> Iterator[Payload]:
     for start in starts():
         request = read_request(RawValue(start), is_continued=False)
         scheduler = Scheduler(request.document, request.options, event_steps=50_000)
-        commands, fields = scheduler.start(1_000), json.loads(start.data)
+        try:
+            commands, fields = scheduler.start(1_000), json.loads(start.data)
+        except PerdureError:  # it is refused when it begins
+            continue
         for step in range(8):
             made = _state(scheduler)
             if len(to_payload(made).data) < MAX_SEED_BYTES:
