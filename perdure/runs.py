@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from perdure.history.follow import RunFollower
     from perdure.history.rerun import RerunPlan
     from perdure.lineage.prices import Prices
+    from perdure.protocol.agents import AgentRegistry
 
 WAITING_NOTICE_S = 5.0
 """Seconds after which a caller that waits for a result is notified of what the run waits for."""
@@ -200,14 +201,21 @@ class Run(SteeredRun, ReceivingRun):
 
         return await explain_node(self.temporal, self.id, address, local=self.local)
 
-    async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
+    async def plan_rerun(
+        self,
+        change: Change | None = None,
+        *,
+        prices: Prices | None = None,
+        agents: AgentRegistry | None = None,
+    ) -> RerunPlan:
         """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.
 
-        Nothing is started. The errors are those of `rerun`.
+        `agents` are those of this process, for a run without a worker. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 
-        return await planned(await self.history(), change or Change(), self.claims, prices)
+        parts = await self.history(), change or Change(), self.claims, prices
+        return await planned(self.temporal, *parts, agents=agents, local=self.local)
 
     async def rerun(self, change: Change | None = None, *, id: str | None = None) -> Run:
         """Starts a new run that repeats this one, open or over, with a change, or from where it failed.

@@ -19,6 +19,7 @@ from functools import cached_property
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
+from perdure.agents.code_digest import code_digest
 from perdure.agents.local_data import LocalDataAccess
 from perdure.agents.type_hints import Typed, typed
 from perdure.engine.inbox.events import EventBatch, EventReceipt
@@ -129,6 +130,7 @@ class Agent:
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
+    Where `reuse` is false, a rerun calls it again, also for the same inputs.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     """
 
@@ -144,6 +146,7 @@ class Agent:
     queue: str | None = None
     human: bool = False
     waits: bool = False
+    reuse: bool = True
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
 
@@ -151,6 +154,11 @@ class Agent:
     def is_async(self) -> bool:
         """Whether calling the function gives an awaitable; others block their thread."""
         return inspect.iscoroutinefunction(self.function)
+
+    @cached_property
+    def code_digest(self) -> str:
+        """The hash of its code (perdure.agents.code_digest)."""
+        return code_digest(self.function)
 
     @property
     def sees_context(self) -> bool:
@@ -189,12 +197,16 @@ def agent(
     queue: str | None = None,
     human: bool = False,
     waits: bool = False,
+    reuse: bool = True,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
     schemas are documentation, the hints are what every call is checked against. `queue` is the task queue of
-    its calls unless a node names another. Raises TypeError for other arguments, or hints without a schema.
+    its calls unless a node names another. With
+    `reuse=False`, a rerun does not take its results from the run that it repeats: for what is to happen in
+    each run, or gives another result each time. Raises TypeError for other arguments, or hints without a
+    schema.
     """
 
     def declare(function: Function) -> Function:
@@ -210,6 +222,7 @@ def agent(
             queue=queue,
             human=human,
             waits=waits,
+            reuse=reuse,
             arguments=_arguments(name, function),
         )
         function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes

@@ -67,6 +67,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         is_continuing=state is None and last.event_id >= request.options.events,
         position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
+        registry=None if shell is None else replace(shell.placement.registry, code=replayed.code),
     )
 
 

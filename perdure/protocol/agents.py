@@ -65,7 +65,8 @@ class AgentRegistry:
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
-    refuses what the quotas cannot end (perdure.engine.fuel). `grants` says that what
+    refuses what the quotas cannot end (perdure.engine.fuel). `unreused` agents are called again by a rerun,
+    and `code` has digests of those that the graph names (perdure.lineage.code). `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one.
     """
@@ -96,6 +97,8 @@ class AgentRegistry:
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
     foresees: bool = False
+    unreused: Sequence[str] = ()
+    code: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -149,8 +152,10 @@ class Placement:
         self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
         self.foresees = directory.foresees
+        self.unreused = frozenset(directory.unreused)
+        self.code = directory.code
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
-        self._directory = directory
+        self.registry = directory
         self._only = None if only is None else frozenset(only)
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
@@ -158,13 +163,13 @@ class Placement:
 
     def rules(self, queue: str) -> SchedulerRules:
         """What a run on this `queue` is played by."""
-        profile = self._directory.profile
+        profile = self.registry.profile
         authority = Authority(
             profile="" if profile is None else str(profile.get("name")),
             grant=None if profile is None else Grant.read(profile.get("grant")),
-            pure=frozenset(self._directory.pure),
+            pure=frozenset(self.registry.pure),
             queue=queue,
-            counts=self._directory.grants,
+            counts=self.registry.grants,
         )
         return {
             "agents": self.names,
@@ -176,7 +181,7 @@ class Placement:
 
     def granted(self) -> dict[str, Value]:
         """What the state of a run that continues has of its profile: a later worker must not widen it."""
-        profile = self._directory.profile
+        profile = self.registry.profile
         return {} if profile is None else {"granted": profile["grant"]}
 
     def is_bypassed(self, agent: str) -> bool:
@@ -207,7 +212,7 @@ class Placement:
 
     def queue(self, command: RunAgent) -> str | None:
         """The task queue that the node or its agent asks for."""
-        return command.options.queue or self._directory.queues.get(command.agent)
+        return command.options.queue or self.registry.queues.get(command.agent)
 
     def refusal(self, command: RunAgent, queue: str) -> FinalError | None:
         """Why the call may not be sent, in a run on this `queue`.
@@ -236,7 +241,7 @@ class Placement:
 
         Who starts a run need not be a client of Perdure, and may be less trusted than its worker.
         """
-        own = self._directory.own_queue
+        own = self.registry.own_queue
         if own is not None and queue != own and not self._allows(queue):
             raise UsageError(
                 f"queue: the run is on {own!r}, and it may not have its agents on {queue!r}",
@@ -245,10 +250,10 @@ class Placement:
 
     def _allows(self, queue: str) -> bool:
         """Whether the worker allows a queue that is not the run's own."""
-        allowed = self._directory.allowed_queues
+        allowed = self.registry.allowed_queues
         if allowed is None or "*" in allowed or (queue[:1] == "@" and HOST_QUEUES in allowed):
             return True
-        return queue in (*allowed, *self._directory.queues.values())
+        return queue in (*allowed, *self.registry.queues.values())
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""

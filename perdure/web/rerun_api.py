@@ -37,6 +37,7 @@ RERUN_BODY: Final[dict[str, Any]] = {
         "rename": {**VALUES_SCHEMA, "description": "names in the old graph, and those in the new one"},
         "askAgain": {**NAMES_SCHEMA, "description": 'nodes that ask a person again, ["*"] for all'},
         "force": {**FLAG_SCHEMA, "description": "run all that depends on a change"},
+        "changedAgents": {**FLAG_SCHEMA, "description": "call agents again whose code has changed since"},
     },
 }
 
@@ -53,6 +54,7 @@ async def rerun(request: Request) -> Response:
         params=values(body, "with"),
         asks_again=names(body, "askAgain"),
         force=flag(body, "force"),
+        changed_agents=flag(body, "changedAgents"),
     )
     run = run_of(request)
     if flag(body, "dryRun"):
