@@ -66,6 +66,7 @@ def registry_of(
         page=settings.ui_url,
         quorums=True,
         foresees=True,
+        moves_rows=True,
         grants=True,
         profile=profile,
         unreused=sorted(agent.name for agent in agents if not agent.reuse),

@@ -46,7 +46,8 @@ class Rules:
     `agents` are the names that may be called, None for any; `own` those of the engine, which run
     graphs instead of functions and are not commands. `event_steps` is the fuel of one event
     (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
-    One without `foresees` keeps more graphs open, and begins what the quotas cannot end.
+    One without `foresees` keeps more graphs open, and begins what the quotas cannot end. One without
+    `moves_rows` leaves open rows of a map as they are where a change says only how nodes are executed.
     `authority` decides what calls and graphs are allowed.
     """
 
@@ -56,6 +57,7 @@ class Rules:
     event_steps: float = inf
     quorums: bool = True
     foresees: bool = True
+    moves_rows: bool = True
     authority: Authority = field(default_factory=Authority)
 
     @property

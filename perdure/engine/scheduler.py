@@ -75,9 +75,11 @@ class Scheduler:
         event_steps: float = inf,
         quorums: bool = True,
         foresees: bool = True,
+        moves_rows: bool = True,
         authority: Authority | None = None,
     ) -> None:
-        rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, authority)
+        flags = quorums, foresees, moves_rows
+        rules = rules_of(options or RunOptions(), agents, event_steps, *flags, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         root = board.add_run(plan)
@@ -205,13 +207,14 @@ def rules_of(
     event_steps: float = inf,
     quorums: bool = True,
     foresees: bool = True,
+    moves_rows: bool = True,
     authority: Authority | None = None,
 ) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    return Rules(options, names, own, event_steps, quorums, foresees, authority)
+    return Rules(options, names, own, event_steps, quorums, foresees, moves_rows, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

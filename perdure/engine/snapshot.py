@@ -92,6 +92,7 @@ def restore(
     event_steps: float = inf,
     quorums: bool = True,
     foresees: bool = True,
+    moves_rows: bool = True,
     authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
@@ -105,7 +106,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, authority)
+    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, moves_rows, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:

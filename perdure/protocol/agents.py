@@ -66,7 +66,8 @@ class AgentRegistry:
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
     refuses what the quotas cannot end (perdure.engine.fuel). `unreused` agents are called again by a rerun,
-    and `code` has digests of those that the graph names (perdure.lineage.code). `grants` says that what
+    and `code` has digests of those that the graph names (perdure.lineage.code). `moves_rows` says that a
+    change of how nodes are executed holds for the open rows of a map. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one.
     """
@@ -97,6 +98,7 @@ class AgentRegistry:
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
     foresees: bool = False
+    moves_rows: bool = False
     unreused: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -126,6 +128,7 @@ class SchedulerRules(TypedDict):
     event_steps: float
     quorums: bool
     foresees: bool
+    moves_rows: bool
     authority: Authority
 
 
@@ -176,6 +179,7 @@ class Placement:
             "event_steps": self.event_steps,
             "quorums": self.quorums,
             "foresees": self.foresees,
+            "moves_rows": self.registry.moves_rows,
             "authority": authority,
         }
 
