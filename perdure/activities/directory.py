@@ -24,7 +24,8 @@ def registry_of_agents(agents: Mapping[str, Agent]) -> AgentRegistry:
     """What a plan has to know of agents that no worker offers yet."""
     return AgentRegistry(
         pure=[name for name, agent in agents.items() if agent.pure],
-        others=[name for name, agent in agents.items() if not (agent.pure or agent.human or agent.waits)],
+        human=[name for name, agent in agents.items() if agent.human],
+        waits=[name for name, agent in agents.items() if agent.waits],
         unreused=[name for name, agent in agents.items() if not agent.reuse],
         code={name: digest for name, agent in agents.items() if (digest := agent.code_digest)},
     )

@@ -18,7 +18,7 @@ from perdure.engine.plan_cache import problem_of
 from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
 from perdure.graph.check import modernized
 from perdure.graph.deferred import deferred_in, sources
-from perdure.graph.fields import MODEL_AGENTS
+from perdure.graph.fields import MODEL_AGENTS, PERSON_AGENTS
 from perdure.graph.nested import every_node
 from perdure.graph.values import Value, normalize
 from perdure.history.model import AnsweredCall, RunModel
@@ -105,16 +105,19 @@ async def planned(
         tokens=sum(row.tokens for row in rows),
         money=sum(row.money for row in rows),
         problem=forecast.problem,
-        effects=_with_effects(rows, known),
+        effects=_with_effects(rows, current, model.registry),
         changed_agents=sorted(forecast.changed),
         knows_code=current is not None,
     )
 
 
-def _with_effects(rows: Iterable[ForecastRow], known: AgentRegistry) -> list[str]:
+def _with_effects(rows: Iterable[ForecastRow], *known: AgentRegistry | None) -> list[str]:
     """The agents that may have effects and may be called; those of models only cost."""
     called = {row.agent for row in rows if row.runs or row.is_unknown}
-    return sorted(called.intersection(known.others).difference(MODEL_AGENTS))
+    harmless = {*MODEL_AGENTS, *PERSON_AGENTS}
+    for registry in known:
+        harmless |= set() if registry is None else {*registry.pure, *registry.human, *registry.waits}
+    return sorted(called - harmless)
 
 
 async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple[Rerun, Record]:
