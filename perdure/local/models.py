@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from perdure.daemon.secret_files import secret_in
 from perdure.errors import FinalError
 
 
@@ -66,7 +67,7 @@ class Model:
         return self.own or folder / self.name / self.files[0].name
 
     def is_fetched(self, folder: Path) -> bool:
-        """Whether every file is there in its right size. The sha256 was checked when it came."""
+        """Whether every file is there in its right size. The sha256 is checked whenever one is loaded."""
         if self.own:
             return True
         place = self.place(folder)
@@ -160,6 +161,11 @@ MINILM = Model(
 )
 
 CHAT = {model.name: model for model in (SMOLLM2, QWEN_CODER)}
+
+
+def key_of(folder: Path) -> str:
+    """What opens the server of the models in `folder`: other users of the machine cannot read it."""
+    return secret_in(folder / "api.key")
 
 
 def chat_model(name: str) -> Model:

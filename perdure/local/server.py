@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 from perdure.daemon import retire
 from perdure.errors import PerdureError
 from perdure.local import api, chat, proxy
-from perdure.local.models import MINILM, Model, chat_model
+from perdure.local.fetch import verify
+from perdure.local.models import MINILM, Model, chat_model, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,7 +38,10 @@ GENERATING = ("/v1/chat/completions", "/v1/completions")
 
 
 class Service(ThreadingHTTPServer):
-    """The models and who uses them. Loads the chat model at once, the one for embeddings on first use."""
+    """The models and who uses them. Loads the chat model at once, the one for embeddings on first use.
+
+    Each file is compared with its SHA-256 before it is loaded.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -46,6 +50,7 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
         self.model = model
         self.folder = folder
+        self.key = key_of(folder)
         self._busy = 0
         self._used = time.monotonic()
         self._count = threading.Lock()
@@ -53,6 +58,7 @@ class Service(ThreadingHTTPServer):
         self._minilm: MiniLM | None = None
         try:
             self.server_bind()
+            verify(model, folder)
             # Listening begins when there is something to say: until then connections are refused.
             self.chat = chat.start(model.weights(folder), model.title, threads)
             self.server_activate()
@@ -96,6 +102,10 @@ class Service(ThreadingHTTPServer):
                         status=404,
                         code="model_not_found",
                     )
+                try:
+                    verify(MINILM, self.folder)
+                except PerdureError as error:
+                    raise api.RequestRefused(str(error), status=404, code="model_not_found") from error
                 self._minilm = MiniLM(MINILM.place(self.folder))
             embedded = self._minilm.embed(request.texts)
         return api.embedding_answer(embedded, MINILM.title, as_base64=request.base64)
@@ -125,20 +135,14 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, method: Any) -> None:
         with self.server.use():
             try:
-                self._admit()
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                api.admit(headers, self.server.hosts, self.server.key)
                 method(urlsplit(self.path).path.rstrip("/"))
             except api.RequestRefused as error:
                 self.close_connection = True  # the body may not have been read
                 self._send(error.status, {"error": error.error})
             except (ConnectionError, TimeoutError):
                 self.close_connection = True  # no reader is left
-
-    def _admit(self) -> None:
-        """Refuse what comes by way of a web page: under another host's name, or from another origin."""
-        if self.headers.get("Host", "").lower() not in self.server.hosts:
-            raise api.RequestRefused("this server answers to 127.0.0.1 and localhost only", status=403)
-        if self.headers.get("Origin"):
-            raise api.RequestRefused("this server is not for web pages", status=403)
 
     def _get(self, path: str) -> None:
         if path != "/v1/models":

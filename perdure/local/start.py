@@ -15,7 +15,7 @@ from perdure import daemon
 from perdure.daemon import Lease
 from perdure.errors import ConnectionFailed, FinalError
 from perdure.local.fetch import Tell, fetch
-from perdure.local.models import MINILM, Model, chat_model
+from perdure.local.models import MINILM, Model, chat_model, key_of
 from perdure.settings import Settings
 
 LOCAL_IDLE_TIMEOUT_S = 600.0
@@ -39,7 +39,7 @@ def _missing() -> list[str]:
 async def ensure(
     settings: Settings, progress: Tell | None = None, *, idle: float = LOCAL_IDLE_TIMEOUT_S
 ) -> str:
-    """The base URL of the local models, such as "http://127.0.0.1:23456/v1".
+    """The base URL of the local models, such as "http://:KEY@127.0.0.1:23456/v1", with the API key.
 
     Fetches those that are missing and starts the process that serves them, as far as needed.
     `progress` is called for downloads, on the event loop. The process ends by itself when no request
@@ -66,17 +66,18 @@ def _ensure(settings: Settings, tell: Callable[[Any], None], idle: float) -> str
     try:
         for one in (model, MINILM):
             fetch(one, folder, progress=tell)
+        key = key_of(folder)
         with Lease(folder, model.name):
             process = daemon.ensure(
                 folder,
                 model.name,
                 lambda port: _command(settings, port, idle),
-                lambda address: _serves(address, model),
+                lambda address: _serves(address, model, key),
                 timeout=MODEL_LOAD_TIMEOUT_S,
             )
     except ConnectionFailed as error:
         raise FinalError(f"local models: {error}") from error
-    return f"http://{process.address}/v1"
+    return f"http://:{key}@{process.address}/v1"
 
 
 def stop(settings: Settings) -> bool:
@@ -105,10 +106,10 @@ def _command(settings: Settings, port: int, idle: float) -> list[str]:
     ]
 
 
-def _serves(address: str, model: Model) -> bool:
+def _serves(address: str, model: Model, key: str) -> bool:
     connection = HTTPConnection(address, timeout=5.0)
     try:
-        connection.request("GET", "/v1/models")
+        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
         answer = json.loads(connection.getresponse().read())
         return model.title in [one["id"] for one in answer["data"]]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):

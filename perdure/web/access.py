@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from perdure.daemon import locks
+from perdure.daemon.secret_files import secret_in
 from perdure.errors import ConnectionFailed
 
 PAGE_LOCK_TIMEOUT_S: Final = 1.0
@@ -35,18 +35,7 @@ def page_link(url: str, token: str, run: str = "") -> str:
 
 def token_of(home: Path) -> str:
     """The token of this home, made at first use and readable by its user only."""
-    file = home / TOKEN_FILE
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    token = secrets.token_urlsafe(32)
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(token)
-    except FileExistsError:  # another process was first
-        return file.read_text(encoding="ascii").strip()
-    return token
+    return secret_in(home / TOKEN_FILE)
 
 
 @contextmanager

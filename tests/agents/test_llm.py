@@ -397,12 +397,13 @@ async def test_local_models() -> None:
     with serve(lambda _: said("local")) as server:
 
         async def local() -> str:
-            return f"{server.url}/v1"
+            return f"{server.url}/v1".replace("://", "://:local-key@")
 
         console: list[str] = []
         asking = AgentContext(settings=Settings(), local_models=local, run="local", log=console.append)
         result = await openai_chat({"prompt": "p"}, {}, asking)
     assert result["text"] == "local"
+    assert server.seen[0].headers["authorization"] == "Bearer local-key"
     assert [text.partition(" (")[0] for text in console] == ["no API key: smollm2 answers for every model"]
 
 

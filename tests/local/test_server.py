@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -20,6 +21,7 @@ from perdure.settings import Settings
 
 pytestmark = pytest.mark.models
 
+JSON = {"Content-Type": "application/json"}
 HELLO = [{"role": "user", "content": "Say hello to Bob"}]
 DOCUMENT = (
     "Using the following document, The harbour of Elmstadt was founded in 1432 by the merchant "
@@ -29,8 +31,19 @@ DOCUMENT = (
 
 @pytest.fixture(scope="module")
 def client(base_url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=120) as client:
+    with asking(base_url, max_retries=0, timeout=120) as client:
         yield client
+
+
+def asking(place: str, **options: Any) -> OpenAI:
+    """A client with the key that is the password in the URL of the models."""
+    parts = urlsplit(place)
+    url = f"http://{parts.hostname}:{parts.port}{parts.path}"
+    return OpenAI(base_url=url, api_key=parts.password or "", **options)
+
+
+def authorized(place: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {urlsplit(place).password}"}
 
 
 def say(client: OpenAI, content: str, **options: object) -> str:
@@ -118,7 +131,7 @@ def test_stops_for_a_client_that_went_away(client: OpenAI, base_url: str) -> Non
     for stream in (False, True):
         connection = HTTPConnection(host or "", port, timeout=30)
         text = json.dumps({**json.loads(body), "stream": stream})
-        connection.request("POST", "/v1/chat/completions", text, {"Content-Type": "application/json"})
+        connection.request("POST", "/v1/chat/completions", text, {**JSON, **authorized(base_url)})
         if stream:
             connection.getresponse().read(100)
         else:
@@ -156,8 +169,9 @@ def test_says_what_is_wrong_with_a_request(client: OpenAI) -> None:
         client.images.generate(prompt="a cat")
 
 
-JSON = {"Content-Type": "application/json"}
 REFUSED = {
+    "another user": ("POST", "/v1/embeddings", {**JSON, "Authorization": ""}, 401),
+    "another key": ("GET", "/v1/models", {"Authorization": "Bearer x"}, 401),
     "another host's name": ("POST", "/v1/embeddings", {**JSON, "Host": "evil.example"}, 403),
     "a web page": ("POST", "/v1/embeddings", {**JSON, "Origin": "http://evil.example"}, 403),
     "a web page's form": ("POST", "/v1/embeddings", {"Content-Type": "text/plain"}, 415),
@@ -171,9 +185,10 @@ REFUSED = {
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), REFUSED.values(), ids=REFUSED)
 def test_refuses(base_url: str, method: str, path: str, headers: dict[str, str], status: int) -> None:
-    connection = HTTPConnection(urlsplit(base_url).netloc, timeout=10)
+    place = urlsplit(base_url)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=10)
     connection.putrequest(method, path, skip_host="Host" in headers)
-    for name, value in headers.items():
+    for name, value in {**authorized(base_url), **headers}.items():
         connection.putheader(name, value)
     if method == "POST" and not {"Content-Length", "Transfer-Encoding"} & headers.keys():
         connection.putheader("Content-Length", "1")
@@ -209,7 +224,7 @@ def test_is_shared_ends_when_idle_and_starts_again(home: Path) -> None:
         time.sleep(0.1)
     assert "not used for 1.5 s" in (home / "models" / "smollm2.log").read_text()
 
-    with OpenAI(base_url=asyncio.run(local.ensure(settings)), api_key="none") as client:
+    with asking(asyncio.run(local.ensure(settings))) as client:
         vector = client.embeddings.create(model="any", input="a", encoding_format="base64").data[0].embedding
     assert len(base64.b64decode(str(vector))) == 4 * 384
     assert local.stop(settings)

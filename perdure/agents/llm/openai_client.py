@@ -105,8 +105,10 @@ async def endpoint(
         )
     if local and context.local_models is not None:
         notice_local_model(context)
-        base_url = await context.local_models()
-        return Endpoint(provider=provider, base_url=base_url, key=_NO_KEY, trusted=True, shared=True)
+        place = httpx2.URL(await context.local_models())
+        base_url = str(place.copy_with(userinfo=b""))
+        key = place.password or _NO_KEY
+        return Endpoint(provider=provider, base_url=base_url, key=key, trusted=True, shared=True)
     raise _nothing(provider, context.agent, local=local)
 
 

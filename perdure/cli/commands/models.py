@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from urllib.parse import urlsplit
 
 from perdure import local
 from perdure.cli import connection, output
@@ -41,5 +42,7 @@ def main(args: argparse.Namespace) -> int:
 async def _fetch(settings: Settings) -> int:
     ensure = local_models(settings)
     if ensure is not None:
-        output.result(f"base URL: {await ensure()}")
+        place = urlsplit(await ensure())
+        host = place.netloc.rpartition("@")[2]
+        output.result(f"base URL: {place.scheme}://{host}{place.path}\nAPI key: {place.password or 'none'}")
     return 0
