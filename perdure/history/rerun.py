@@ -22,7 +22,7 @@ from perdure.graph.fields import MODEL_AGENTS, PERSON_AGENTS
 from perdure.graph.nested import every_node
 from perdure.graph.values import Value, normalize
 from perdure.history.model import AnsweredCall, RunModel
-from perdure.history.record import record_of
+from perdure.history.record import record_of, set_results
 from perdure.lineage.change import Change, Rerun, rerun_of
 from perdure.lineage.code import CodeByRun, code_by_run
 from perdure.lineage.compare import ComparedCall
@@ -136,6 +136,7 @@ async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple
     if change.graph is not None:
         change = replace(change, graph=modernized(normalize(change.graph)))
     record = record_of(model.id, model.calls, await _reused_record(request, claims))
+    record = replace(record, values=set_results(model))
     here, lost = await _stored(record, claims)
     rerun = rerun_of(change, request.document, request.options, here)
     rerun = replace(rerun, dropped={**lost, **rerun.dropped}, code=_code(model, request))

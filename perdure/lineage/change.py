@@ -63,7 +63,7 @@ class Rerun:
 
 
 def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions, record: Record) -> Rerun:
-    """The rerun of a run with this document, options and record.
+    """The rerun of a run with this document, options and record, whose values people have set in that run.
 
     Raises UsageError for a node that neither the graph nor the record has, or that cannot be set.
     """
@@ -85,10 +85,16 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
             if not nodes[address].has_graph:  # its name would stand for all that is inside
                 dropped.setdefault(address, "it depends on a change")
     kept = [entry for entry in entries if not any(covers(position, entry.position) for position in dropped)]
+    edits = {*_edited(old, nodes, change.renames)}
+    held = {
+        position: value
+        for position, value in record.values.items()
+        if address_of(position) not in edits and not any(covers(place, position) for place in dropped)
+    }
     return Rerun(
         edited,
         options.injecting(injects),
-        Record(tuple(kept), answers),
+        Record(tuple(kept), {**held, **answers}),
         dropped,
         changed_agents=change.changed_agents,
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from perdure.engine.messages import RunAgent
+from perdure.engine.fuel import MIN_OPEN_GRAPH_COUNT
+from perdure.engine.messages import AgentCompleted, Command, Event, RunAgent
 from perdure.engine.steering.request import Steering
 from perdure.engine.steering.survey import survey
 from tests.lineage.patches import Player, check_all
@@ -54,3 +55,40 @@ def test_open_rows_of_a_run_of_an_earlier_version_stay_where_they_are() -> None:
     rules = replace(player.scheduler.rules, moves_rows=False)
     survey_of = survey(player.scheduler.board, rules, Steering(graph=rows_of("gpu2"), rows="new"))
     assert all(graph.run.plan is graph.plan for graph in survey_of.graphs[1:])
+
+
+class Noting(Player):
+    """A player that notes what was asked; all calls succeed."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(document, Random(1), 0)
+        self.asked: list[RunAgent] = []
+
+    def _answer(self, command: Command) -> Event:
+        if not isinstance(command, RunAgent):
+            return super()._answer(command)
+        self.asked.append(command)
+        return AgentCompleted(command.call, 1)
+
+    def _check(self) -> None:
+        """Too much work for so many rows."""
+
+
+def test_rows_of_a_map_that_have_begun_keep_their_graph_and_the_others_take_the_new_one() -> None:
+    count = MIN_OPEN_GRAPH_COUNT + 100
+
+    def graph(n: int) -> dict[str, Any]:
+        mark = {"agent": "work", "inputs": {"row": ":row"}, "params": {"n": n}, "isResult": True}
+        node = {"agent": "mapAgent", "inputs": {"rows": ":rows"}, "graph": {"nodes": {"mark": mark}}}
+        return {"concurrency": 20, "nodes": {"rows": {"value": [*range(count)]}, "map": node}}
+
+    player = Noting(graph(1))
+    player.start()
+    player.play(30)
+    player.steer(Steering(graph=graph(2), rows="new"))
+    player.play()
+    asked = [(call.inputs["row"], call.params["n"]) for call in player.asked]
+    assert sorted(row for row, _ in asked) == [*range(count)]
+    old = {row for row, n in asked if n == 1}
+    assert old == {*range(len(old))}
+    assert 30 < len(old) < count
