@@ -20,14 +20,14 @@ from perdure.protocol.records import to_plain
 from perdure.settings import Settings
 
 
-def registry_of_agents(agents: Mapping[str, Agent]) -> AgentRegistry:
-    """What a plan has to know of agents that no worker offers yet."""
+def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
+    """The agents, by what they are."""
     return AgentRegistry(
-        pure=[name for name, agent in agents.items() if agent.pure],
-        human=[name for name, agent in agents.items() if agent.human],
-        waits=[name for name, agent in agents.items() if agent.waits],
-        unreused=[name for name, agent in agents.items() if not agent.reuse],
-        code={name: digest for name, agent in agents.items() if (digest := agent.code_digest)},
+        pure=sorted(agent.name for agent in agents if agent.pure),
+        others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
+        human=sorted(agent.name for agent in agents if agent.human),
+        waits=sorted(agent.name for agent in agents if agent.waits),
+        unreused=sorted(agent.name for agent in agents if not agent.reuse),
     )
 
 
@@ -43,11 +43,8 @@ def registry_of(
     profile = None
     if policy is not None and policy.grant is not None:
         profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
-    return AgentRegistry(
-        pure=sorted(agent.name for agent in agents if agent.pure),
-        others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
-        human=sorted(agent.name for agent in agents if agent.human),
-        waits=sorted(agent.name for agent in agents if agent.waits),
+    return replace(
+        registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
         allowed_queues=[settings.queue, *settings.queues],
         own_queue=own_queue,
@@ -70,8 +67,13 @@ def registry_of(
         moves_rows=True,
         grants=True,
         profile=profile,
-        unreused=sorted(agent.name for agent in agents if not agent.reuse),
     )
+
+
+def registry_with_code(agents: Mapping[str, Agent]) -> AgentRegistry:
+    """What a plan has to know of agents that no worker offers yet."""
+    code = {name: digest for name, agent in agents.items() if (digest := agent.code_digest)}
+    return replace(registry_of_agents(agents.values()), code=code)
 
 
 def begun(

@@ -130,7 +130,8 @@ class Agent:
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
-    Where `reuse` is false, a rerun calls it again, also for the same inputs.
+    `queue` is the task queue of its calls unless a node names another. Without `reuse`, a rerun calls it
+    again for the same inputs: for what is to happen in each run, or gives another result each time.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     """
 
@@ -199,31 +200,26 @@ def agent(
     waits: bool = False,
     reuse: bool = True,
 ) -> Callable[[Function], Function]:
-    """Declares the decorated function to be the agent `name`.
+    """Declares the decorated function to be the agent `name`; see `Agent` for the rest.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
-    schemas are documentation, the hints are what every call is checked against. `queue` is the task queue of
-    its calls unless a node names another. With
-    `reuse=False`, a rerun does not take its results from the run that it repeats: for what is to happen in
-    each run, or gives another result each time. Raises TypeError for other arguments, or hints without a
-    schema.
+    schemas are documentation, the hints are what every call is checked against. Raises TypeError for other
+    arguments, or hints without a schema.
     """
+    flags: dict[str, Any] = {"pure": pure, "human": human, "waits": waits, "reuse": reuse}
 
     def declare(function: Function) -> Function:
         hints = typed(name, function)
         declared = Agent(
             name=name,
             function=function,
-            pure=pure,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
             queue=queue,
-            human=human,
-            waits=waits,
-            reuse=reuse,
             arguments=_arguments(name, function),
+            **flags,
         )
         function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function

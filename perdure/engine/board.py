@@ -43,12 +43,9 @@ ROOT_RUN_ID = 1
 class Rules:
     """What holds for a whole run.
 
-    `agents` are the names that may be called, None for any; `own` those of the engine, which run
-    graphs instead of functions and are not commands. `event_steps` is the fuel of one event
-    (perdure.engine.fuel). Without `quorums`, a run of an earlier version, the quorum of a map means nothing.
-    One without `foresees` keeps more graphs open, and begins what the quotas cannot end. One without
-    `moves_rows` leaves open rows of a map as they are where a change says only how nodes are executed.
-    `authority` decides what calls and graphs are allowed.
+    `agents` are the names that may be called, None for any; `own` those of the engine, which run graphs.
+    `event_steps` is the fuel of one event (perdure.engine.fuel), `authority` decides what is allowed. Runs of
+    earlier versions have no `quorums` of maps, keep more graphs open (`foresees`), and do not move open rows.
     """
 
     options: RunOptions

@@ -46,7 +46,7 @@ class RerunPlan:
     `reused` and `runs` count calls; `seconds`, `tokens` and `money` are what those took, used and cost the
     last time that would not be reused. It `is_complete` if all is known: no call follows from one that would
     be executed. `effects` are agents that may have effects and may be called: a new effect each. Results of
-    `changed_agents` are reused although their code is another now; it `knows_code` if a worker has told it.
+    `changed_agents` are reused although their code is another now; it `knows_code` if it could be compared.
     """
 
     run: str
@@ -79,20 +79,14 @@ async def planned(
     Raises UsageError and GraphError, as `prepared`.
     """
     rerun, earlier = await prepared(model, change, claims)
-    calls = [(call.command.key, _earlier(call, prices or Prices())) for call in model.calls]
-    costs = {entry.position: entry.seconds for entry in earlier.entries}
-    before = {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
+    before = _earlier_calls(model, earlier, prices or Prices())
     failures = {node.address: node.failure for node in model.nodes.values() if node.failure is not None}
     nodes = (node.get("agent") for _, node in every_node(rerun.document))
     names = sorted({name for name in nodes if isinstance(name, str)})
     current = await offered_agents(temporal, model.queue, names, local=local) or agents
     known = current or model.registry or AgentRegistry()
     forecast = Forecast(rerun, before, failures, known.unreused, {} if current is None else current.code)
-    now_ms = int(time.time() * 1000)
-    while fetches := forecast.play(now_ms):
-        for fetch in fetches:
-            forecast.answer(await _fetched(fetch, claims))
-    rows = forecast.rows()
+    rows = await _played(forecast, claims)
     reused = sum(row.reused for row in rows)
     return RerunPlan(
         run=model.id,
@@ -109,6 +103,21 @@ async def planned(
         changed_agents=sorted(forecast.changed),
         knows_code=current is not None,
     )
+
+
+async def _played(forecast: Forecast, claims: ClaimCheck) -> list[ForecastRow]:
+    now_ms = int(time.time() * 1000)
+    while fetches := forecast.play(now_ms):
+        for fetch in fetches:
+            forecast.answer(await _fetched(fetch, claims))
+    return forecast.rows()
+
+
+def _earlier_calls(model: RunModel, earlier: Record, prices: Prices) -> dict[str, EarlierCall]:
+    """The calls by their position, each with the seconds that it took where it was executed."""
+    calls = [(call.command.key, _earlier(call, prices)) for call in model.calls]
+    costs = {entry.position: entry.seconds for entry in earlier.entries}
+    return {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
 
 
 def _with_effects(rows: Iterable[ForecastRow], *known: AgentRegistry | None) -> list[str]:
@@ -150,8 +159,8 @@ async def _stored(record: Record, claims: ClaimCheck) -> tuple[Record, dict[str,
     """The record without results that the store no longer has, and the positions of these with the reason."""
     parts = [deferred_in(entry.result) for entry in record.entries]
     named = [{ref.digest for part in inner for ref in sources(part)} for inner in parts]
-    wanted = (digest for digests in named for digest in digests)
-    missing = set[str]() if claims.store is None else await claims.store.missing(wanted)
+    all_digests = (digest for digests in named for digest in digests)
+    missing = set[str]() if claims.store is None else await claims.store.missing(all_digests)
     kept: list[Entry] = []
     lost: dict[str, str] = {}
     for entry, digests in zip(record.entries, named, strict=True):

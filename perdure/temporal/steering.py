@@ -73,8 +73,8 @@ class SteeredRun:
         """Changes the run while it runs: its graph, values of its nodes, what is retried, skipped or paused.
 
         `who` makes the change and `why` are recorded in the run. With `if_hash`, the change is refused if the
-        graph has another hash by then. If it `waits`, it is made when no node is executing that stands in its
-        way, however long that takes. Raises UsageError where it is refused, and then nothing has changed, and
+        graph has another hash by then. If it `waits`, it is made when no executing node blocks it, however
+        long that takes. Raises UsageError where it is refused, and then nothing has changed, and
         ConnectionFailed when there is no reply in time: the change may then be made, or not.
         """
         order = SteeringOrder(change=_normal(change), if_hash=if_hash, who=who, why=why)
@@ -88,7 +88,7 @@ class SteeredRun:
         return await _steer(self.handle, order)
 
     async def settled(self, change: Steering, *, if_hash: str = "") -> list[str]:
-        """Waits until no node is executing that stands in the way of a change; the nodes that were.
+        """Waits until no executing node blocks a change; returns the nodes that did.
 
         It waits here, and not in the run: if this process ends before, nothing is changed. What these nodes
         lead to may begin meanwhile. Raises what `preview` raises.

@@ -132,12 +132,12 @@ async def _follow(
 async def _plan(
     args: argparse.Namespace, change: Change, settings: Settings, server_start: ServerStart | None
 ) -> int:
-    from perdure.activities.directory import registry_of_agents  # noqa: PLC0415 -- loads the agents
+    from perdure.activities.directory import registry_with_code  # noqa: PLC0415 -- loads the agents
     from perdure.history.spent import prices_of  # noqa: PLC0415 -- loads what replays
 
     agents = graphs.agents_of(args.agents, args.filters)
     async with connection.connected(settings, server_start) as client:
-        run, own = client.get(args.id), registry_of_agents(agents.by_name)
+        run, own = client.get(args.id), registry_with_code(agents.by_name)
         plan = await run.plan_rerun(change, prices=prices_of(settings), agents=own)
     output.result(output.json_text(asdict(plan)) if args.json else "\n".join(lines(plan)))
     return 0

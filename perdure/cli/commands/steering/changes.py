@@ -60,7 +60,7 @@ async def apply(args: argparse.Namespace, client: GraphClient, change: Steering,
     change = replace(change, running="refuse") if waits else change
     receipt = await run.preview(change, if_hash=if_hash)
     if waits and not args.dry_run:
-        output.note("the change is made when no node is executing that stands in its way; Ctrl-C ends this")
+        output.note("the change is made when no executing node blocks it; Ctrl-C ends this")
         await run.settled(change, if_hash=if_hash)
         receipt = await run.preview(change, if_hash=if_hash)
     if args.dry_run:
