@@ -16,7 +16,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench import activities, growth, many_runs, maps, memory, peers, pure, scheduler, startup, tables, values
+from bench import (
+    activities,
+    federated,
+    federated_peers,
+    growth,
+    many_runs,
+    maps,
+    memory,
+    peers,
+    pure,
+    scheduler,
+    startup,
+    tables,
+    values,
+)
 from bench.harness import Function, Options, plain
 from bench.processes import is_setting
 from bench.session import shared
@@ -28,15 +42,20 @@ COMPARISONS: dict[str, Function] = {
     for name, function in module.COMPARISONS.items()
 }
 
+ASKED_FOR: dict[str, Function] = federated.COMPARISONS
+"""Comparisons that run only when they are named: with peers of their own, and for ten minutes."""
+
 EPILOG = f"""\
 comparisons:
   {"  ".join(COMPARISONS)}
+  if named: {"  ".join(ASKED_FOR)}
 
 examples:
   python -m bench --install-peers              GraphAI, LangGraph, DBOS, in a cache folder
   python -m bench                              everything: about an hour on two cores
   python -m bench chain fan --pairs 9          two comparisons, nine pairs each
   python -m bench --quick                      tiny sizes, to see that all still works
+  python -m bench federated --install-peers    Flower and NVFlare, and then the comparison with them
   python -m bench --json docs/performance.json
   python -m bench.report                       puts those results into docs/performance.md, with plots
 """
@@ -45,18 +64,29 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures what the command line asks for; 0 unless a comparison broke down."""
     args = _parser().parse_args(argv)
-    unknown = [name for name in args.names if name not in COMPARISONS]
+    known = {**COMPARISONS, **ASKED_FOR}
+    unknown = [name for name in args.names if name not in known]
     if unknown:
-        print(f"bench: no comparison {unknown[0]!r}; there are {', '.join(COMPARISONS)}", file=sys.stderr)
+        print(f"bench: no comparison {unknown[0]!r}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    if args.install_peers:
-        peers.install()
+    if args.install_peers and not federated_peers.has_own_network():
+        _install(args.names)
         if not args.names:
             return 0
+    if ASKED_FOR.keys() & set(args.names):
+        federated_peers.enter_own_network()
     _forget_servers()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that workers and servers end, too
     options = Options(pairs=args.pairs or (1 if args.quick else 5), quick=args.quick)
     return asyncio.run(_measure(args.names or list(COMPARISONS), options, args.json))
+
+
+def _install(names: Sequence[str]) -> None:
+    """Installs the peers of the comparisons that are named, by default those of all that run by default."""
+    if ASKED_FOR.keys() & set(names):
+        federated_peers.install()
+    if not names or COMPARISONS.keys() & set(names):
+        peers.install()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,7 +120,7 @@ async def _measure_each(names: Sequence[str], options: Options, file: Path | Non
     broken = 0
     for name in names:
         try:
-            compared = plain(await COMPARISONS[name](options))
+            compared = plain(await {**COMPARISONS, **ASKED_FOR}[name](options))
         except Exception as error:  # the others are worth having all the same
             print(f"{name}: {type(error).__name__}: {error}\n", file=sys.stderr)
             broken += 1
@@ -105,7 +135,7 @@ def _save(file: Path, compared: Any) -> None:
     """Puts a comparison in place of the one of its name."""
     saved = json.loads(file.read_text()) if file.exists() else {}
     comparisons = {**saved.get("comparisons", {}), compared["name"]: {**compared, "date": _today()}}
-    ordered = {name: comparisons[name] for name in COMPARISONS if name in comparisons}
+    ordered = {name: comparisons[name] for name in (*COMPARISONS, *ASKED_FOR) if name in comparisons}
     file.write_text(json.dumps({"machine": _machine(), "comparisons": ordered}, indent=1) + "\n")
 
 

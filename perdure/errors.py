@@ -15,6 +15,7 @@
     +-- AgentError                an agent failed: counts against the node's `retry`
         +-- AgentTimeout          it took longer than it may: the node is timed-out
         +-- BadCall               an agent that runs graphs refuses its inputs
+        +-- SessionLost           the state of a session is gone: restored, and the call is made again
         +-- TransientError        the environment failed: repeated with backoff, does not count
         |   +-- StoreUnavailable  the store of large values does not answer
         +-- FinalError            no repetition can help: the node fails at once
@@ -28,8 +29,7 @@
             +-- HistoryFull       a run can neither continue nor be carried on in a new one
             +-- NotGranted        the policy, or the graph around it, does not allow the call
 
-Each says what is wrong and, if something helps, what to do: as attributes, so that code that shows an error
-in a form of its own (`perdure doctor`, ``--json``) takes it apart by name. `str` joins them in one form.
+Each says what is wrong and, if something helps, what to do, as attributes; `str` joins them in one form.
 
 Any other exception that leaves an agent is treated as an AgentError whose message is ``Type: text``.
 """
@@ -223,13 +223,16 @@ class BadCall(AgentError):
 class TransientError(AgentError):
     """The agent could not do its work now: rate limit, connection reset, server error.
 
-    Repeated with backoff until the node's total deadline, without using up its `retry`.
-    `retry_after` is the number of seconds to wait before the next attempt, where known.
+    Repeated with backoff, without using up `retry`; after `retry_after` seconds, where known.
     """
 
     def __init__(self, finding: str, retry_after: float | None = None, *, hint: str = "") -> None:
         super().__init__(finding, hint=hint)
         self.retry_after = retry_after
+
+
+class SessionLost(AgentError):
+    """What a session holds in its process is gone: it is restored, and the call is made again."""
 
 
 class FinalError(AgentError):
@@ -264,10 +267,9 @@ class ValueTooLarge(FinalError):
     """A value of `size` bytes is larger than the `limit` of what may pass through Temporal."""
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"a value of {size / 1e6:.1f} MB cannot pass: at most {limit / 1e6:.0f} MB without a store",
-            hint="set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)",
-        )
+        finding = f"a value of {size / 1e6:.1f} MB cannot pass: at most {limit / 1e6:.0f} MB without a store"
+        hint = "set PERDURE_STORE for the client and all workers, or pass a reference (a file, an address)"
+        super().__init__(finding, hint=hint)
 
 
 class SizeExceeded(FinalError):
@@ -275,10 +277,8 @@ class SizeExceeded(FinalError):
 
     def __init__(self, size: int, limit: int, place: str = "") -> None:
         self.size, self.limit = size, limit
-        super().__init__(
-            f"{place}the value would be {size / 1e6:.1f} MB or more; at most {limit / 1e6:.0f} MB",
-            hint="pass references (a file, an address), or parts of the data",
-        )
+        finding = f"{place}the value would be {size / 1e6:.1f} MB or more; at most {limit / 1e6:.0f} MB"
+        super().__init__(finding, hint="pass references (a file, an address), or parts of the data")
 
 
 class CannotKeep(FinalError):

@@ -25,7 +25,7 @@ from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.history.explain import Explanation
-from perdure.history.model import RunModel
+from perdure.history.model import NodeModel, RunModel
 from perdure.lineage.change import Change
 from perdure.monitoring.descriptions import RunDescription, described, pending_calls, with_nodes
 from perdure.monitoring.report import RunReport
@@ -44,6 +44,7 @@ from perdure.temporal.steering import SteeredRun
 
 if TYPE_CHECKING:
     from perdure.history.follow import RunFollower
+    from perdure.history.notices import QuestionNotice
     from perdure.history.rerun import RerunPlan
     from perdure.lineage.prices import Prices
     from perdure.protocol.agents import AgentRegistry
@@ -201,21 +202,23 @@ class Run(SteeredRun, ReceivingRun):
 
         return await explain_node(self.temporal, self.id, address, local=self.local)
 
+    async def notices(self, node: NodeModel | None = None) -> tuple[QuestionNotice, ...]:
+        """The latest notices of its questions, or of those of a `node`, and what became of each."""
+        from perdure.history.notices import notices_of  # noqa: PLC0415 -- as in `history`
+
+        return await notices_of(self.temporal, self.id, node)
+
     async def plan_rerun(
-        self,
-        change: Change | None = None,
-        *,
-        prices: Prices | None = None,
-        agents: AgentRegistry | None = None,
+        self, change: Change | None = None, *, prices: Prices | None = None, own: AgentRegistry | None = None
     ) -> RerunPlan:
         """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.
 
-        `agents` are those of this process, for a run without a worker. The errors are those of `rerun`.
+        `own` are the agents of this process, for a run without a worker. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 
         parts = await self.history(), change or Change(), self.claims, prices
-        return await planned(self.temporal, *parts, agents=agents, local=self.local)
+        return await planned(self.temporal, *parts, agents=own, local=self.local)
 
     async def rerun(self, change: Change | None = None, *, id: str | None = None) -> Run:
         """Starts a new run that repeats this one, open or over, with a change, or from where it failed.

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import uuid4
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -18,10 +19,12 @@ from perdure.activities.slot_shares import SlotShares
 from perdure.agents.agent import Agent
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter
+from perdure.agents.held_sessions import HeldSessions
 from perdure.agents.invoke import close_clients
 from perdure.agents.loop_watchdog import watched
 from perdure.client import GraphClient
 from perdure.daemon.work_journal import WorkJournal
+from perdure.engine.placing.sessions import SESSION_QUEUE_PREFIX
 from perdure.settings import Settings
 from perdure.settings.policy_file import PolicyFile
 from perdure.storage.claim_check import ClaimCheck
@@ -75,10 +78,12 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
 
     Raises GraphError for a policy file that is wrong.
     """
-    return _activities(client, options, SlotShares())
+    return _activities(client, options, SlotShares(), HeldSessions())
 
 
-def _activities(client: Client, options: WorkerOptions, slots: SlotShares) -> list[Callable[..., object]]:
+def _activities(
+    client: Client, options: WorkerOptions, slots: SlotShares, sessions: HeldSessions
+) -> list[Callable[..., object]]:
     file = PolicyFile(options.settings.policy)
     file.current()
     activities = AgentActivities(
@@ -88,19 +93,26 @@ def _activities(client: Client, options: WorkerOptions, slots: SlotShares) -> li
         local_models=options.local_models,
         filters=options.filters,
         slots=slots,
+        sessions=sessions,
         journal=WorkJournal(options.settings.home / "workers", options.settings.lost_attempts),
         gate=Gate(file, frozenset(agent.name for agent in options.agents.values() if agent.pure)),
     )
     return activities.all()
 
 
-def build_worker(client: Client, queue: str, options: WorkerOptions) -> Worker:
-    """A worker for one task queue. `client` was connected with GraphPlugin, which it inherits."""
+def build_worker(
+    client: Client, queue: str, options: WorkerOptions, sessions: HeldSessions | None = None
+) -> Worker:
+    """A worker for one task queue. `client` was connected with GraphPlugin, which it inherits.
+
+    `sessions` are those that all workers of the process hold; without any, it restores a session for each of
+    its calls.
+    """
     slots = SlotShares(options.concurrent_agents if options.shares_slots else None)
     return Worker(
         client,
         task_queue=queue,
-        activities=_activities(client, options, slots),
+        activities=_activities(client, options, slots, sessions or HeldSessions()),
         max_concurrent_activities=options.concurrent_agents,
         max_cached_workflows=options.cached_runs,
         max_heartbeat_throttle_interval=STREAM_INTERVAL,
@@ -128,8 +140,47 @@ async def serving(
     options = WorkerOptions(
         agents={**catalog(), **agents_by_name(agents)}, settings=client.settings, filters=filters
     )
-    async with build_worker(client.temporal, queue or client.settings.queue, options):
+    async with (
+        SessionWorker(client.temporal, options) as sessions,
+        build_worker(client.temporal, queue or client.settings.queue, options, sessions.held),
+    ):
         yield
+
+
+class SessionWorker:
+    """The worker of a process that takes the calls of the sessions that it holds, from a queue of its own.
+
+    It begins with the first session: a process without any polls for none. At the end it throws them away.
+    """
+
+    def __init__(self, client: Client, options: WorkerOptions) -> None:
+        self.held = HeldSessions(self._queue)
+        self._client, self._options = client, options
+        self._worker: Worker | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> SessionWorker:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.shutdown()
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self.held.close()
+
+    async def shutdown(self) -> None:
+        """Lets calls end within the grace period; no new ones are taken."""
+        if self._worker is not None:
+            await self._worker.shutdown()
+
+    async def _queue(self) -> str:
+        """The task queue, "" where its worker has failed: then each call restores its session."""
+        if self._worker is None:
+            queue = f"{SESSION_QUEUE_PREFIX}{uuid4().hex}"
+            self._worker = build_worker(self._client, queue, self._options, self.held)
+            self._running = asyncio.create_task(self._worker.run())
+        is_running = self._running is not None and not self._running.done()
+        return self._worker.task_queue if is_running else ""
 
 
 async def serve(
@@ -146,7 +197,8 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.enter_context(watched())
         stack.push_async_callback(close_clients)
-        workers = [build_worker(client, queue, options) for queue in queues]
+        sessions = await stack.enter_async_context(SessionWorker(client, options))
+        workers = [build_worker(client, queue, options, sessions.held) for queue in queues]
         if host := options.settings.host:
             workers.append(presence(client, host, options.settings.labels, options.settings.data))
         for worker in workers:
@@ -154,4 +206,4 @@ async def serve(
         ready()
         await stop.wait()
         # All at once: one after another, each would have a grace period of its own.
-        await asyncio.gather(*(worker.shutdown() for worker in workers))
+        await asyncio.gather(sessions.shutdown(), *(worker.shutdown() for worker in workers))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.common import RawValue
 
 from perdure.activities.arguments import calls_of
-from perdure.activities.attempt import Attempt, check_needs
+from perdure.activities.attempt import Attempt, absence, check_needs
+from perdure.activities.batch_calls import together
 from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
 from perdure.activities.delivery import Delivery
 from perdure.activities.directory import begun, registry_of
@@ -28,17 +28,18 @@ from perdure.activities.slot_shares import HandedBack, SlotShares
 from perdure.activities.suspects import SuspectLane
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
+from perdure.agents.held_sessions import HeldSessions
 from perdure.agents.invoke import context_of, invoke, unlimited
 from perdure.agents.local_data import LocalDataAccess, absent
 from perdure.agents.loop_watchdog import watch_calls
 from perdure.daemon.work_journal import WorkJournal
-from perdure.engine.messages import AgentCompleted, RunAgent
-from perdure.engine.outcomes import encoded, failure_of
-from perdure.errors import AgentTimeout, FinalError, MalformedPayload
+from perdure.engine.messages import RunAgent
+from perdure.engine.outcomes import failure_of
+from perdure.errors import FinalError, MalformedPayload
 from perdure.graph.deferred import Deferred
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
-from perdure.protocol.idempotency import place_key, work_key
+from perdure.protocol.idempotency import key_of
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.wire import admitted, is_plain, pack, unpack
@@ -71,6 +72,7 @@ class AgentActivities:
     journal: WorkJournal | None = None
     gate: Gate = field(default_factory=Gate)
     slots: SlotShares = field(default_factory=SlotShares)
+    sessions: HeldSessions = field(default_factory=HeldSessions)
     _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
@@ -161,7 +163,7 @@ class AgentActivities:
         is_timed = calls[0].timeout is not None
         attempt = Attempt(self.settings, info, deadline_ms=calls[0].deadline, is_timed=is_timed)
         if agent is None and not calls[0].bypassed:
-            raise attempt.absent(*self._absence(info.activity_type, info.task_queue))
+            raise attempt.absent(*absence(info.activity_type, info.task_queue, self.agents))
         attempt.check(info.activity_type)
         watch_calls()
         context = AgentContext(agent=info.activity_type, settings=self.settings)
@@ -193,11 +195,34 @@ class AgentActivities:
         if batch:
             results = await self._together(agent, calls, delivery)
             return pack(results, **delivery.metadata())
+        if calls[0].session is not None:
+            answer = await self._in_session(agent, calls[0], calls[0].session, delivery)
+            return pack(answer, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
         return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
 
+    async def _in_session(
+        self, agent: Agent | None, call: AgentCall, ticket: Mapping[str, Value], delivery: Delivery
+    ) -> list[Value]:
+        """The answer to a call of a session; calls before it are made again where the state needs them."""
+        if agent is None:
+            raise FinalError(f"there is no agent {call.agent!r} that could keep state")
+
+        async def call_state(state: object, again: AgentCall) -> Value:
+            return await self._called(agent, again, delivery, session=state)
+
+        answer = await self.sessions.call(agent, call, ticket, call_state)
+        near = delivery.near(call)
+        kept = [await self.claims.keep(value, near=near) for value in (answer[0], *answer[2:])]
+        return [kept[0], answer[1], *kept[1:]]
+
     async def _called(
-        self, agent: Agent | None, call: AgentCall, delivery: Delivery, limited: bool = True
+        self,
+        agent: Agent | None,
+        call: AgentCall,
+        delivery: Delivery,
+        limited: bool = True,
+        session: object | None = None,
     ) -> Value:
         self.gate.check(delivery.context.agent, call.path, call.grant)
         inputs, params = call.inputs, call.params
@@ -206,10 +231,9 @@ class AgentActivities:
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:
-            key = place_key(call.run, call.key)
-            if call.keyed_by_work:
-                key = work_key(call.run, call.key, call.retry, call.inputs, call.params)
-            context = self._context(call, call.run, key, delivery.console.append, delivery.heartbeat)
+            context = self._context(call, call.run, key_of(call), delivery.console.append, delivery.heartbeat)
+        if session is not None:
+            context = replace(context, session=session)
         try:
             if limited or call.timeout is not None:
                 return await invoke(agent, inputs, params, context, call.timeout, filters, call.path)
@@ -227,24 +251,12 @@ class AgentActivities:
         Where their node has a `timeout`, each has that and no other.
         """
         max_bytes = MAX_BATCH_RESULT_BYTES // len(calls)
-        limit = self.settings.call_limit if calls[0].timeout is None else None
-        tasks = [asyncio.create_task(self._in_batch(agent, call, delivery, max_bytes)) for call in calls]
-        try:
-            _, late = await asyncio.wait(tasks, timeout=limit)
-        except asyncio.CancelledError:
-            await _stopped(tasks)
-            raise
-        await _stopped(late)
-        timeout = encoded(failure_of(AgentTimeout(limit)))
-        return [timeout if task in late else task.result() for task in tasks]
 
-    async def _in_batch(self, agent: Agent | None, call: AgentCall, delivery: Delivery, above: int) -> Value:
-        """The answer to one of the calls that share this activity: they fail apart from each other."""
-        try:
+        async def answer(call: AgentCall) -> Value:
             result = await self._called(agent, call, delivery, limited=False)
-            return encoded(AgentCompleted(0, await self.claims.keep(result, above, delivery.near(call))))
-        except Exception as error:
-            return encoded(failure_of(error))
+            return await self.claims.keep(result, max_bytes, delivery.near(call))
+
+        return await together(calls, answer, self.settings.call_limit if calls[0].timeout is None else None)
 
     def _context(
         self,
@@ -273,15 +285,3 @@ class AgentActivities:
             data=LocalDataAccess(self.settings.data),
             **streaming,
         )
-
-    def _absence(self, name: str, queue: str) -> tuple[str, str]:
-        """That this worker does not have the agent, and a hint."""
-        matches = get_close_matches(name, self.agents, n=1)
-        hint = f"did you mean {matches[0]!r}?" if matches else "start the worker with --agents MODULE"
-        return f"the worker of queue {queue!r} has no agent {name!r}", hint
-
-
-async def _stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

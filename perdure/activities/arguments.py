@@ -58,6 +58,21 @@ async def _redeemed(data: Value, claims: ClaimCheck) -> Value:
             redeemed[name] = [await _redeemed(call, claims) for call in calls] if is_list(calls) else calls
         elif name == "shared":
             redeemed[name] = await _redeemed(value, claims)
+        elif name == "session":
+            redeemed[name] = await _redeemed_session(value, claims)
         else:
             redeemed[name] = value if name in DEFERRED_FIELDS else await claims.redeem(value, MAX_VALUE_BYTES)
     return redeemed
+
+
+async def _redeemed_session(ticket: Value, claims: ClaimCheck) -> Value:
+    """The session of a call; the inputs of calls before it stay, as those of the call itself do."""
+    if isinstance(ticket, Deferred):
+        return await claims.redeem(ticket, MAX_VALUE_BYTES)
+    resume = ticket.get("resume") if is_dict(ticket) else None
+    if isinstance(resume, Deferred):
+        return {**ticket, "resume": await claims.redeem(resume, MAX_VALUE_BYTES)}
+    if not is_dict(resume) or "checkpoint" not in resume:
+        return ticket
+    checkpoint = await claims.redeem(resume["checkpoint"], MAX_VALUE_BYTES)
+    return {**ticket, "resume": {**resume, "checkpoint": checkpoint}}

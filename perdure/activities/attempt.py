@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from temporalio import activity
@@ -204,6 +205,13 @@ def recorded_account(details: Sequence[Any]) -> object:
     """The account in the details of a heartbeat, as they were sent; None if there is none."""
     tail = details[0] if details else None
     return cast("Mapping[Any, Any]", tail).get("account") if isinstance(tail, Mapping) else None
+
+
+def absence(name: str, queue: str, agents: Collection[str]) -> tuple[str, str]:
+    """That this worker, which has `agents`, does not have one, and a hint."""
+    matches = get_close_matches(name, agents, n=1)
+    hint = f"did you mean {matches[0]!r}?" if matches else "start the worker with --agents MODULE"
+    return f"the worker of queue {queue!r} has no agent {name!r}", hint
 
 
 async def check_needs(needs: Sequence[str], agents: Collection[str]) -> None:

@@ -63,6 +63,7 @@ def registry_of(
         channels=sorted(settings.notify),
         page=settings.ui_url,
         quorums=True,
+        carries=True,
         foresees=True,
         moves_rows=True,
         grants=True,

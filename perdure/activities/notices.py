@@ -6,6 +6,7 @@ goes to services of others.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 
 from perdure.activities.failures import typed_failures
+from perdure.activities.heartbeat import Heartbeat
 from perdure.errors import TransientError
 from perdure.graph.text.shown import line, plain
 from perdure.net.egress import Guard
@@ -42,9 +44,14 @@ class NoticeActivity:
 
     @activity.defn(name=NOTICE)
     async def deliver(self, notice: RawValue, channel: str) -> None:
-        """Delivers once; the server repeats what fails."""
-        with typed_failures():
-            await deliver(unpack(notice, HumanNotice), channel, self.settings)
+        """Delivers once; the server repeats what fails, also on another worker if this one dies."""
+        info = activity.info()
+        beating = asyncio.create_task(Heartbeat(info.attempt).beat(info.heartbeat_timeout))
+        try:
+            with typed_failures():
+                await deliver(unpack(notice, HumanNotice), channel, self.settings)
+        finally:
+            beating.cancel()
 
 
 async def deliver(notice: HumanNotice, channel: str, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from perdure.agents.code_digest import code_digest
 from perdure.agents.local_data import LocalDataAccess
 from perdure.agents.type_hints import Typed, typed
 from perdure.engine.inbox.events import EventBatch, EventReceipt
+from perdure.errors import FinalError
 from perdure.graph.values import Value
 from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
@@ -86,6 +87,7 @@ class AgentContext:
         or files look at it. `secrets` are those that the call may use: `secret` gives the value of one.
         `data` opens local data of the worker by its name, ``context.data("machines").path``; from then on
         the call gives back only what PERDURE_DATA_EGRESS allows.
+        `session` is what the session of the call holds: an object of the class of a stateful agent.
     """
 
     node: str = "node"
@@ -109,6 +111,7 @@ class AgentContext:
     grant: Grant = field(default_factory=Grant)
     data: LocalDataAccess = field(default_factory=LocalDataAccess)
     secrets: CallSecrets = field(default=NO_SECRETS, repr=False)
+    session: object | None = field(default=None, repr=False)
 
     def secret(self, name: str) -> str:
         """The value of a secret that the policy of the worker gives to this agent by name.
@@ -133,6 +136,7 @@ class Agent:
     `queue` is the task queue of its calls unless a node names another. Without `reuse`, a rerun calls it
     again for the same inputs: for what is to happen in each run, or gives another result each time.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
+    A stateful agent has the class `state`, of which each session has an object: `function` is its method.
     """
 
     name: str
@@ -150,6 +154,7 @@ class Agent:
     reuse: bool = True
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
+    state: type[Any] | None = None
 
     @cached_property
     def is_async(self) -> bool:
@@ -164,7 +169,7 @@ class Agent:
     @property
     def sees_context(self) -> bool:
         """Whether the function asks for its context."""
-        return "context" in self.arguments
+        return "context" in self.arguments or self.state is not None
 
     @cached_property
     def code(self) -> CodeType | None:
@@ -182,7 +187,16 @@ class Agent:
         values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
         if len(self.arguments) < len(values):
             values = {name: values[name] for name in self.arguments}
-        return self.function(**values) if self.typed is None else self.typed.call(self.function, values)
+        function = self.function if self.state is None else self._method(context)
+        return function(**values) if self.typed is None else self.typed.call(function, values)
+
+    def _method(self, context: AgentContext) -> Callable[..., Any]:
+        if context.session is None:
+            hint = "give the node a session, such as session: ':row.id'"
+            raise FinalError(
+                f"{self.name} keeps state between its calls, and the node has no session", hint=hint
+            )
+        return partial(self.function, context.session)
 
 
 def agent(
@@ -200,28 +214,28 @@ def agent(
     waits: bool = False,
     reuse: bool = True,
 ) -> Callable[[Function], Function]:
-    """Declares the decorated function to be the agent `name`; see `Agent` for the rest.
+    """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
-    `description` defaults to the first line of the docstring, schemas to what the type hints say: explicit
-    schemas are documentation, the hints are what every call is checked against. Raises TypeError for other
-    arguments, or hints without a schema.
+    `description` defaults to the first line of the docstring, schemas to what the type hints say, against
+    which calls are checked. For the rest see `Agent`. Raises TypeError for other arguments.
     """
     flags: dict[str, Any] = {"pure": pure, "human": human, "waits": waits, "reuse": reuse}
 
     def declare(function: Function) -> Function:
-        hints = typed(name, function)
-        declared = Agent(
+        state, called = _state_and_function(name, function)
+        hints = typed(name, called)
+        function.agent = Agent(  # type: ignore[attr-defined] -- functions carry attributes
             name=name,
-            function=function,
+            function=called,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
             queue=queue,
-            arguments=_arguments(name, function),
+            arguments=_arguments(name, called, state),
+            state=state,
             **flags,
         )
-        function.agent = declared  # type: ignore[attr-defined] -- functions carry attributes
         return function
 
     return declare
@@ -254,8 +268,22 @@ def _first_line(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
-def _arguments(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
-    taken = tuple(inspect.signature(function).parameters)
+def _state_and_function(
+    name: str, declared: Callable[..., Any]
+) -> tuple[type[Any] | None, Callable[..., Any]]:
+    """The class of a stateful agent and its method, or None and the function."""
+    if not isinstance(declared, type):
+        return None, declared
+    function = getattr(declared, "call", None)
+    if not callable(function):
+        raise TypeError(f"agent {name!r}: class {declared.__qualname__} has no method `call`")
+    if hasattr(declared, "checkpoint") != hasattr(declared, "restore"):
+        raise TypeError(f"agent {name!r}: {declared.__qualname__} has one of `checkpoint` and `restore`")
+    return declared, function
+
+
+def _arguments(name: str, function: Callable[..., Any], state: type[Any] | None) -> tuple[str, ...]:
+    taken = tuple(inspect.signature(function).parameters)[0 if state is None else 1 :]
     strange = [argument for argument in taken if argument not in ARGUMENTS]
     if strange:
         raise TypeError(

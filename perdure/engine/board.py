@@ -7,33 +7,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import TypeAlias
 
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.messages import (
     CancelCall,
     Command,
     Console,
-    Fetch,
     Finish,
     Quotas,
-    RunAgent,
     RunOptions,
-    Settle,
+    Starting,
     StartTimer,
 )
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.slots import Slots
-from perdure.engine.state import Clock, GraphRun, Nested, NodeState, Observer
+from perdure.engine.state import Clock, GraphRun, NodeState, Observer
 from perdure.errors import QuotaExceeded
 from perdure.graph.values import Value
-
-Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
 
 ROOT_RUN_ID = 1
 """The number of the first graph."""
@@ -45,7 +41,8 @@ class Rules:
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run graphs.
     `event_steps` is the fuel of one event (perdure.engine.fuel), `authority` decides what is allowed. Runs of
-    earlier versions have no `quorums` of maps, keep more graphs open (`foresees`), and do not move open rows.
+    earlier versions have no `quorums` of maps, drop late rows (`carries`), keep more graphs open
+    (`foresees`), and do not move open rows.
     """
 
     options: RunOptions
@@ -53,6 +50,7 @@ class Rules:
     own: frozenset[str]
     event_steps: float = inf
     quorums: bool = True
+    carries: bool = True
     foresees: bool = True
     moves_rows: bool = True
     authority: Authority = field(default_factory=Authority)
@@ -146,7 +144,7 @@ class Board:
 
     def collect_row(self, run: GraphRun, nested: Nested, child: GraphRun, value: Value) -> None:
         """The row `child` of a node of `run` is over with these results. Raises QuotaExceeded."""
-        nested.results[child.map_index or 0] = value
+        nested.results[nested.row_of(child.id, child.map_index)] = value
         nested.children.remove(child.id)
         del self.runs[child.id]
         if self.is_bounded:
@@ -159,9 +157,9 @@ class Board:
 
     def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
         """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
-        self._forget([*child.walk(self.runs)])
+        self.forget([*child.walk(self.runs)])
         nested.children.remove(child.id)
-        nested.missing[child.map_index or 0] = missing
+        nested.missing[nested.row_of(child.id, child.map_index)] = missing
         if self.is_bounded:
             size = row_bytes(missing.message)
             nested.live += size
@@ -259,11 +257,12 @@ class Board:
         """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
         self.cancel_timers(nested)
         doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
-        self._forget(doomed)
+        self.forget(doomed)
         run.live -= nested.live
         self.live -= nested.live
 
-    def _forget(self, doomed: list[GraphRun]) -> None:
+    def forget(self, doomed: list[GraphRun]) -> None:
+        """Stops these graphs, and takes them off."""
         self.stop(doomed)
         for inner in doomed:
             del self.runs[inner.id]

@@ -24,10 +24,11 @@ from functools import partial
 from math import inf
 
 from perdure.engine.live_bytes import row_bytes
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import RunAgent
 from perdure.engine.scheduler import Scheduler
-from perdure.engine.state import GraphRun, Nested, NodeRun
+from perdure.engine.state import GraphRun, NodeRun
 from perdure.graph.values import UNDEFINED, Value
 
 
@@ -45,8 +46,12 @@ def large_values(scheduler: Scheduler, portion: float = inf) -> Iterator[LargeVa
     The rows of a map are together as far as they have `portion` bytes. A value may be put before the next one
     is taken.
     """
-    for run in scheduler.board.runs.values():
+    runs = scheduler.board.runs
+    for run in runs.values():
         yield from _of_run(run, portion)
+        for kept in run.late_rows.values():
+            for late in kept.values():
+                yield from _of_ended(runs[late.graph])
     for flight in scheduler.board.calls.values():
         if isinstance(flight.command, RunAgent):
             yield LargeValue(flight.command.inputs, _putter(flight.command, "inputs"))
@@ -62,6 +67,12 @@ def _of_run(run: GraphRun, portion: float) -> Iterator[LargeValue]:
             yield LargeValue(node.value, _putter(node, "value"))
         if node.nested is not None:
             yield from _of_nested(node.nested, portion)
+
+
+def _of_ended(run: GraphRun) -> Iterator[LargeValue]:
+    results: dict[str, Value] = {} if run.outcome is None else run.outcome.value
+    for name, value in results.items():
+        yield LargeValue(value, lambda new, name=name: results.__setitem__(name, new))
 
 
 def _of_node(node: NodeRun, also_value: bool) -> Callable[[Value], None]:

@@ -23,6 +23,19 @@ Then = Literal["queue", "attempt", "result", "iterate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """That the calls of a node belong to a session (perdure.engine.placing.sessions).
+
+    `id` is None until data gives it. The state is kept after every `checkpoint` calls; a `lossy` session
+    begins with an empty state where its worker is lost.
+    """
+
+    id: str | None = None
+    checkpoint: int = 1
+    lossy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeOptions:
     """How a node's agent is to be called; the keys that GraphAI does not know are Perdure's.
 
@@ -31,7 +44,7 @@ class NodeOptions:
     own apply. `deadline` is in milliseconds, for all attempts of the node; up to `batch` calls that
     are ready together may share an activity. A worker without a sign of life for
     `heartbeat` seconds counts as lost. A call without an answer after `hedge_after` milliseconds is made
-    a second time.
+    a second time. Calls of a `session` are made one after another, by one worker.
     """
 
     timeout: float | None = None
@@ -42,6 +55,7 @@ class NodeOptions:
     batch: int = 1
     heartbeat: float | None = None
     hedge_after: float | None = None
+    session: SessionOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +212,10 @@ class Finish:
     aborted: bool = False
 
 
-Command: TypeAlias = RunAgent | StartTimer | Settle | Fetch | CancelCall | Console | Finish
+Starting: TypeAlias = RunAgent | StartTimer | Settle | Fetch
+"""A command that will be answered."""
+
+Command: TypeAlias = Starting | CancelCall | Console | Finish
 
 
 # Not frozen, as RunAgent is not.

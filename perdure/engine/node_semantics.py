@@ -27,9 +27,6 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, 
 
 _NONE: Final = frozenset[str]()
 
-MAX_SHOWN_QUEUE_CHARS: Final = 100
-"""Characters of what cannot be the name of a task queue that a message repeats."""
-
 _SIZED: Final = frozenset({list, dict, *Deferred.__subclasses__()})
 """The types of values that are measured, in addition to strings."""
 
@@ -172,17 +169,6 @@ def fallback_of(run: GraphRun, fallback: Template) -> Value:
     return _members(fallback, run)["fallback"]
 
 
-def queue_of(run: GraphRun, template: Template | None) -> str | None:
-    """The task queue that data gives, None where it does not. Raises AgentError for what cannot be one."""
-    if template is None:
-        return None
-    queue = run.resolved.resolve(_members(template, run)["queue"])
-    if not isinstance(queue, str) or not queue:
-        shown = to_string(queue)[:MAX_SHOWN_QUEUE_CHARS]
-        raise AgentError(f"queue: {shown!r} is not the name of a task queue", hint="refer to a string")
-    return queue
-
-
 def agent_call(
     rules: Rules,
     run: GraphRun,
@@ -192,14 +178,14 @@ def agent_call(
     params: Mapping[str, Value],
     queue: str | None = None,
     granted: Mapping[str, Value] | None = None,
+    session: str | None = None,
 ) -> RunAgent:
     """The command that calls `agent` for a node, under the call that the node has.
 
-    `queue` is the one that `queue_of` gave, `granted` what the call may do.
+    `queue` and `session` are those that data gave, `granted` is what the call may do.
     """
     node, plan = run.nodes[name], run.plan.computed[name]
-    if config := rules.options.config:
-        config = config_of(config, agent, whole=node.reserved)
+    config = rules.options.config and config_of(rules.options.config, agent, whole=node.reserved)
     if not run.iteration and not node.retries:  # as path_of and key_of, which most nodes need not ask
         path, key = run.path + name, run.key + name
     else:
@@ -220,15 +206,17 @@ def agent_call(
         plan.is_result,
         run.plan.version,
         run.plan.verbose,
-        _options(run, plan, queue),
+        _options(run, plan, queue, session),
         granted,
     )
 
 
-def _options(run: GraphRun, plan: ComputedPlan, queue: str | None) -> NodeOptions:
-    """How an agent is called: in batches if its map is, on the task queue that data gave."""
+def _options(run: GraphRun, plan: ComputedPlan, queue: str | None, session: str | None) -> NodeOptions:
+    """How an agent is called: in batches if its map is, on the queue and in the session that data gave."""
     options = plan.options
-    if run.batch > 1 and options.batch == 1:
+    if session is not None and options.session is not None:
+        options = replace(options, session=replace(options.session, id=session))
+    elif run.batch > 1 and options.batch == 1:
         options = replace(options, batch=run.batch)
     return options if queue is None else replace(options, queue=queue)
 

@@ -26,6 +26,7 @@ from perdure.errors import (
     MalformedPayload,
     NotGranted,
     PerdureError,
+    SessionLost,
     TransientError,
 )
 from perdure.graph.values import Value
@@ -35,7 +36,7 @@ MAX_MESSAGE_CHARS: Final = 8_000
 """Characters of the message of a failure, on every route: what a run keeps, shows, and ends with."""
 
 FailureKind = Literal[
-    "AgentError", "TransientError", "Timeout", "FinalError", "DeadlineExceeded", "NotGranted"
+    "AgentError", "TransientError", "Timeout", "FinalError", "DeadlineExceeded", "NotGranted", "SessionLost"
 ]
 """How a failure is named as the type of Temporal's ApplicationError."""
 
@@ -46,7 +47,8 @@ class Failure:
 
     `message` is cut to MAX_MESSAGE_CHARS. A `final` failure is not repeated whatever `retry` says; a
     `transient` one is repeated with backoff and does not count, after `retry_after_s` seconds where known. A
-    `refused` call may not be made, by a policy or by the graph: a `fallback` does not take its place.
+    `refused` call may not be made, by a policy or by the graph: a `fallback` does not take its place. With
+    `session_lost`, the call is made again on a restored state.
     """
 
     message: str
@@ -55,6 +57,7 @@ class Failure:
     transient: bool = False
     retry_after_s: float | None = None
     refused: bool = False
+    session_lost: bool = False
 
     @property
     def kind(self) -> FailureKind:
@@ -63,6 +66,8 @@ class Failure:
             return "TransientError"
         if self.refused:
             return "NotGranted"
+        if self.session_lost:
+            return "SessionLost"
         if self.state == "timed-out":
             return "DeadlineExceeded" if self.final else "Timeout"
         return "FinalError" if self.final else "AgentError"
@@ -81,6 +86,8 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(message, transient=True, retry_after_s=failure.retry_after)
         case AgentTimeout():
             return Failure(message, "timed-out")
+        case SessionLost():
+            return Failure(message, session_lost=True)
         case _:
             is_final, is_refused = flags_of(failure)
             return Failure(message, final=is_final, refused=is_refused)
@@ -94,7 +101,9 @@ def flags_of(error: Exception) -> tuple[bool, bool]:
 def failure_of_kind(kind: str | None, message: str) -> Failure:
     """What a failure means of which the kind has crossed: of an agent here, or of any other activity."""
     state = "timed-out" if kind in ("Timeout", "DeadlineExceeded") else "failed"
-    return Failure(message, state, final=kind not in ("AgentError", "Timeout"), refused=kind == "NotGranted")
+    is_final = kind not in ("AgentError", "Timeout", "SessionLost")
+    lost = kind == "SessionLost"
+    return Failure(message, state, final=is_final, refused=kind == "NotGranted", session_lost=lost)
 
 
 def as_agent_error(error: BaseException) -> PerdureError:

@@ -12,8 +12,9 @@ from sys import intern
 from typing import Any, Final
 
 from perdure.engine.messages import NodeOptions
+from perdure.engine.placing.node_options import number_of, options_of
 from perdure.graph.fields import DEFAULT_CONCURRENCY, LOOP_INDEX, VERSION, is_computed, needs_of
-from perdure.graph.javascript import to_number, to_string, utf16_length, utf16_slice
+from perdure.graph.javascript import to_string, utf16_length, utf16_slice
 from perdure.graph.reference import FunctionCall, Reference, parse_path, parse_reference
 from perdure.graph.template import Template
 from perdure.graph.template_compiler import compile_inputs, compile_output
@@ -65,6 +66,7 @@ class ComputedPlan:
     graph: Value | Reference = None
     queue: Template | None = None
     hedge_queue: Template | None = None
+    session: Template | None = None
     is_result: bool = False
     priority: float = 0
     label: str | None = None
@@ -189,7 +191,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
     inputs = compile_inputs(inputs_field if isinstance(inputs_field, str) else raw)
     agent, graph = parse_reference(node["agent"]), _graph(node, graphs)
     probe = compile_inputs({k: raw[k] for k in raw if k != "params"}) if _has(node, "anyInput") else None
-    templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue")))
+    templates = (inputs, *map(of_keys.get, ("pass_through", "queue", "fallback", "hedge_queue", "session")))
     return ComputedPlan(
         agent=node["agent"] if agent is None else agent,
         inputs=inputs,
@@ -198,7 +200,7 @@ def _computed(node: dict[str, Value], graphs: Mapping[str, Value] | None) -> Com
         probe=probe,
         probe_may_fail=probe is not None and any(_may_fail(probed) for probed in probe.references),
         graph=graph,
-        options=_options(node),
+        options=options_of(node),
         is_plain=not (node.keys() & _CHOOSING or any(isinstance(key, Reference) for key in (agent, graph))),
         **of_keys,
     )
@@ -242,45 +244,23 @@ def _repeat_until(value: Value) -> Value | Reference:
     return parse_path(exists, functions=False) or exists
 
 
-_PLAIN = NodeOptions()
-_CHOOSING = frozenset({"queue", "hedge", "allow"})
-_OPTION_KEYS = ("timeout", "queue", "placement", "backoff", "deadline", "batch", "heartbeat", "hedge")
+_CHOOSING = frozenset({"queue", "hedge", "allow", "session"})
 
 
-def _options(node: dict[str, Value]) -> NodeOptions:
-    if not any(key in node for key in _OPTION_KEYS):
-        return _PLAIN
-    timeout = _number(node.get("timeout"))
-    return NodeOptions(
-        timeout=timeout if timeout > 0 else None,
-        queue=node.get("queue"),
-        placement=node.get("placement"),
-        backoff=node.get("backoff"),
-        deadline=node.get("deadline"),
-        batch=int(node.get("batch", 1)),
-        heartbeat=node.get("heartbeat"),
-        hedge_after=_hedge_after(node.get("hedge")),
-    )
-
-
-def _hedge_after(hedge: Value) -> float | None:
-    return float(hedge["after"]) if is_dict(hedge) else None
-
-
-def _number(value: Value) -> float:
-    """A number as JavaScript's comparisons read it; 0 where it is absent or no number."""
-    read = to_number(value)
-    return read if read == read else 0
+def _session(session: Value) -> Template:
+    """What makes an object with the id of a session."""
+    return compile_inputs({"session": session["id"] if is_dict(session) else session})
 
 
 _KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
     ("params", "params", spread),
-    ("retry", "retry", _number),
-    ("priority", "priority", _number),
+    ("retry", "retry", number_of),
+    ("priority", "priority", number_of),
     ("repeatUntil", "repeat_until", _repeat_until),
     ("queue", "queue", _queue),
     ("fallback", "fallback", lambda value: compile_inputs({"fallback": value})),
     ("hedge", "hedge_queue", _hedge_queue),
+    ("session", "session", _session),
     ("allow", "allow", grant_of),
     ("label", "label", lambda value: value if isinstance(value, str) else None),
     ("console", "console", lambda value: value),

@@ -32,6 +32,7 @@ from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -47,7 +48,7 @@ from perdure.engine.messages import (
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.slots import Slots
-from perdure.engine.state import GraphRun, NodeState, Observer, Outcome
+from perdure.engine.state import GraphRun, NodeState, Observer
 from perdure.engine.steering.apply import Steersman
 from perdure.engine.steering.decisions import Survey
 from perdure.engine.steering.request import Steering
@@ -74,11 +75,12 @@ class Scheduler:
         observe: Observer | None = None,
         event_steps: float = inf,
         quorums: bool = True,
+        carries: bool = True,
         foresees: bool = True,
         moves_rows: bool = True,
         authority: Authority | None = None,
     ) -> None:
-        flags = quorums, foresees, moves_rows
+        flags = quorums, carries, foresees, moves_rows
         rules = rules_of(options or RunOptions(), agents, event_steps, *flags, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
@@ -206,6 +208,7 @@ def rules_of(
     agents: Collection[str] | None,
     event_steps: float = inf,
     quorums: bool = True,
+    carries: bool = True,
     foresees: bool = True,
     moves_rows: bool = True,
     authority: Authority | None = None,
@@ -214,7 +217,7 @@ def rules_of(
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    return Rules(options, names, own, event_steps, quorums, foresees, moves_rows, authority)
+    return Rules(options, names, own, event_steps, quorums, carries, foresees, moves_rows, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

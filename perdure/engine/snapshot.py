@@ -24,10 +24,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from perdure.engine.board import Board, InFlight, Rules, Starting
+from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.authority import Authority
 from perdure.engine.lifecycle.hedges import second_call
-from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, StartTimer
+from perdure.engine.maps.late import LateRow
+from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, Starting, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
@@ -91,6 +92,7 @@ def restore(
     observe: Observer | None = None,
     event_steps: float = inf,
     quorums: bool = True,
+    carries: bool = True,
     foresees: bool = True,
     moves_rows: bool = True,
     authority: Authority | None = None,
@@ -106,7 +108,8 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    rules = rules_of(options or RunOptions(), agents, event_steps, quorums, foresees, moves_rows, authority)
+    flags = quorums, carries, foresees, moves_rows
+    rules = rules_of(options or RunOptions(), agents, event_steps, *flags, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:
@@ -157,6 +160,11 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], room: SnapshotRoom | 
         data["rule"] = run.rule
     if run.values:
         data["values"] = run.values
+    if run.late_rows:
+        data["late_rows"] = {
+            name: [[key, late.graph, late.iteration] for key, late in kept.items()]
+            for name, kept in run.late_rows.items()
+        }
     if run.outcome is not None:
         data["outcome"] = [run.outcome.value, run.outcome.failure]
     nodes = {name: _node_data(run, name, node, documents, room) for name, node in run.nodes.items()}
@@ -194,6 +202,8 @@ def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
         return data | fetch | {"result": command.result, "told": command.carried}
     if isinstance(command, RunAgent):
         data |= {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+        if command.options.session is not None:
+            data |= {"session": command.options.session.id}
         return data if command.options.queue is None else data | {"on": command.options.queue}
     if isinstance(command, StartTimer):
         return data | {"milliseconds": command.milliseconds}
@@ -212,6 +222,8 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], row
     run.depth, run.batch = data.get("depth", 1), data.get("batch", 1)
     run.iteration, run.values = data.get("iteration", 0), data.get("values", {})
     run.outcome = outcome_of(data.get("outcome"))
+    for name, kept in data.get("late_rows", {}).items():
+        run.late_rows[name] = {key: LateRow(graph, iteration) for key, graph, iteration in kept}
     run.renew()
     for name, item in data["nodes"].items():
         _fill(run.nodes[name], item, plans, rows)
@@ -259,7 +271,10 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
     else:
         called = data["agent"], data["inputs"], data["params"], data.get("on")
         granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
-        make = second_call if run.nodes[name].hedge == call else agent_call
-        noted = again = make(scheduler.rules, run, name, *called, granted)
+        if run.nodes[name].hedge == call:
+            noted = again = second_call(scheduler.rules, run, name, *called, granted)
+        else:
+            session = data.get("session")
+            noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

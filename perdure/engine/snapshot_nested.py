@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum
 from perdure.engine.maps.starts import Rows, Start, numbers, ranges
 from perdure.engine.plan import Plan
-from perdure.engine.state import Nested, Outcome
 from perdure.graph.values import Value, is_dict
 
 MAX_SNAPSHOT_ROW_COUNT: Final = 500
@@ -80,12 +80,16 @@ def nested_data(nested: Nested, documents: Mapping[int, int], room: SnapshotRoom
 
 
 def _quorum_data(nested: Nested, quorum: Quorum) -> dict[str, Value]:
-    return {
+    data: dict[str, Value] = {
         "rule": [quorum.needed, quorum.deadline, quorum.grace],
         "missing": [[row, missing.why, missing.message] for row, missing in nested.missing.items()],
         "timers": list(nested.timers),
         "has_grace": nested.has_grace,
     }
+    if quorum.carries:
+        data["places"] = [[graph, row] for graph, row in nested.places.items()]
+        data["passes"] = [[row, iteration] for row, iteration in nested.passes.items()]
+    return data
 
 
 def _starts_data(starts: Sequence[Start], room: SnapshotRoom | None) -> Value:
@@ -126,7 +130,9 @@ def nested_of(data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[V
 
 def _take_quorum(nested: Nested, data: Mapping[str, Value]) -> None:
     needed, deadline, grace = data["rule"]
-    nested.quorum = Quorum(needed, deadline, grace)
+    nested.quorum = Quorum(needed, deadline, grace, carries="passes" in data)
+    nested.places = {graph: row for graph, row in data.get("places", ())}
+    nested.passes = {row: iteration for row, iteration in data.get("passes", ())}
     nested.missing = {row: Missing(why, message) for row, why, message in data["missing"]}
     nested.timers, nested.has_grace = list(data["timers"]), data["has_grace"]
 

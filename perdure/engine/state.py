@@ -7,17 +7,16 @@ them share a `Clock`, which only holds the time of the event that is being handl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from perdure.engine.maps.quorum import Missing, Quorum
-from perdure.engine.maps.starts import Start
+from perdure.engine.maps.late import LateRow
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.plan import Plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.errors import InvalidTransition
-from perdure.graph.deferred import Deferred
 from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import UNDEFINED, Value
@@ -126,60 +125,6 @@ class NodeRun:
         return self.last_failure if self.state is NodeState.FELL_BACK else self.error
 
 
-# Not frozen, though no code may change it, nor a tuple: one is made for every answer.
-@dataclass(slots=True)
-class Outcome:
-    """How a nested graph, or the node that runs it, ended: a value or a message, of a `refused` call too."""
-
-    value: Value = UNDEFINED
-    failure: str | None = None
-    refused: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Nested:
-    """The graphs that a node runs, and how they ended so far; `call` is the node's.
-
-    `starts` are all of them, of which `opened` have begun, `room` at a time (0 until the first has);
-    `children` are those still running, and `results` what the others returned, by row; those `kept` are in
-    lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
-    `opening`, nothing is decided; `failed` is the message of the first graph that did. `live` are the bytes
-    of `results`.
-
-    With a `quorum`, rows that fail are `missing`, and `timers` end the map before all rows are over;
-    `has_grace` says that enough have a result, and the last time runs. Once it `is_closed`, no more rows
-    count.
-    """
-
-    call: int
-    agent: str
-    params: Mapping[str, Value]
-    starts: Sequence[Start] = ()
-    plan: Plan | None = None
-    want_all: bool = False
-    rule: Mapping[str, Value] | None = None
-    opened: int = 0
-    room: int = 0
-    withheld: bool = False
-    children: list[int] = field(default_factory=list[int])
-    results: dict[int, Value] = field(default_factory=dict[int, Value])
-    kept: list[tuple[list[int], Deferred]] = field(default_factory=list[tuple[list[int], Deferred]])
-    opening: bool = False
-    failed: str | None = None
-    outcome: Outcome | None = None
-    live: int = 0
-    quorum: Quorum | None = None
-    missing: dict[int, Missing] = field(default_factory=dict[int, Missing])
-    timers: list[int] = field(default_factory=list[int])
-    has_grace: bool = False
-    is_closed: bool = False
-
-    @property
-    def accepted_count(self) -> int:
-        """How many graphs have ended with a result."""
-        return self.opened - len(self.children) - len(self.missing)
-
-
 @dataclass(slots=True, kw_only=True)
 class GraphRun:
     """One execution of one graph, over all its iterations.
@@ -192,7 +137,8 @@ class GraphRun:
     else keeps the graph from being over: a walk over nodes that may queue some, and waiting nodes that
     need a value to be decided. `own_bytes` are those of the graph itself, `live` those of
     all that it holds (perdure.engine.live_bytes), `value_limit` those that a value may have. `grant` is what
-    its nodes may do, None where nothing is restricted.
+    its nodes may do, None where nothing is restricted. `late_rows` are those of its maps that have no place
+    in a pass, by node and identity.
     """
 
     id: int
@@ -217,6 +163,7 @@ class GraphRun:
     value_limit: float = MAX_VALUE_BYTES
     grant: Grant | None = None
     outcome: Outcome | None = None
+    late_rows: dict[str, dict[str, LateRow]] = field(default_factory=dict[str, dict[str, LateRow]])
 
     def result(self, node: str) -> Value:
         """The result of a node, UNDEFINED where it has none (or there is no such node)."""
@@ -294,6 +241,9 @@ class GraphRun:
         for node in self.nodes.values():
             for child in node.nested.children if node.nested else ():
                 yield from runs[child].walk(runs)
+        for kept in self.late_rows.values():
+            for late in kept.values():
+                yield from runs[late.graph].walk(runs)
 
 
 Observer: TypeAlias = Callable[[GraphRun, str], None]

@@ -25,6 +25,8 @@ MAX_NODE_TIME_MS: Final = 10 * 365 * 24 * 3_600 * 1_000
 MAX_BACKOFF_DELAY_S: Final = 24 * 3_600
 MAX_HEARTBEAT_S: Final = 3_600
 MAX_CONCURRENCY_COUNT: Final = 1_000_000
+MAX_SESSION_CALL_COUNT: Final = 100
+"""Calls between two checkpoints of a session: the run keeps their inputs."""
 
 NODE_BOUNDS: Final[Mapping[str, tuple[float, str]]] = {
     "retry": (MAX_RETRY_COUNT, "more attempts"),

@@ -38,6 +38,7 @@ PERDURE_COMPUTED_KEYS: Final = (
     "heartbeat",
     "fallback",
     "hedge",
+    "session",
     "allow",
 )
 """What a computed node may say beyond GraphAI; documented in docs/language.md."""
@@ -81,6 +82,8 @@ SUCCESSORS: Final = {
 """Names that people expect, or that GraphAI once had, and the agents that do this."""
 
 PLACEMENTS: Final = ("activity", "local")
+LATE_ROWS: Final = ("drop", "carry")
+"""What a map with `quorum` does with rows that are late."""
 VERSION: Final = 0.5
 """The one version of the graph format that GraphAI 2.0.18 knows."""
 DEFAULT_CONCURRENCY: Final = 8

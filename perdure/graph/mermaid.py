@@ -22,8 +22,8 @@ STATE_STYLES: Final[Mapping[str, str]] = {
     "completed": "fill:#e8f5e9,stroke:#43a047,color:#1b5e20",
     "fell-back": "fill:#f1f8e9,stroke:#fb8c00,color:#33691e",
     "failed": "fill:#ffebee,stroke:#e53935,color:#b71c1c",
-    "timed-out": "fill:#fff3e0,stroke:#fb8c00,color:#e65100",
-    "skipped": "fill:#fafafa,stroke:#bdbdbd,color:#9e9e9e,stroke-dasharray:4",
+    "timed-out": "fill:#fff3e0,stroke:#fb8c00,color:#bf4000",
+    "skipped": "fill:#fafafa,stroke:#bdbdbd,color:#6b6b6b,stroke-dasharray:4",
     "injected": "fill:#f3e5f5,stroke:#8e24aa,color:#4a148c",
     "abort": "fill:#efebe9,stroke:#6d4c41,color:#3e2723",
 }

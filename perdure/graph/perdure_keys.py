@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from perdure.errors import Problem
-from perdure.graph.bounds import MAX_NODE_TIME_MS
-from perdure.graph.fields import PLACEMENTS, needs_of
+from perdure.graph.bounds import MAX_NODE_TIME_MS, MAX_SESSION_CALL_COUNT
+from perdure.graph.fields import GRAPH_RUNNERS, LATE_ROWS, PLACEMENTS, needs_of
 from perdure.graph.template_compiler import references_in
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_number
 from perdure.policy.parse import grant_problems
@@ -42,6 +42,8 @@ def perdure_key_problems(place: str, node: dict[str, Value]) -> Iterator[Problem
 def _object_problems(place: str, node: dict[str, Value]) -> Iterator[Problem]:
     if "hedge" in node:
         yield from _hedge_problems(f"{place}.hedge", node["hedge"])
+    if "session" in node:
+        yield from _session_problems(place, node, node["session"])
     if node.get("agent") == "mapAgent" and is_dict(node.get("params")):
         yield from quorum_problems(f"{place}.params.", node["params"])
 
@@ -56,6 +58,28 @@ def _hedge_problems(place: str, hedge: Value) -> Iterator[Problem]:
     elif is_dict(hedge) and set(hedge) - {"after", "queue"}:
         unknown = ", ".join(sorted(set(hedge) - {"after", "queue"}))
         yield Problem("hedge", place, f"hedge has no key {unknown!r}", "it has after and queue")
+
+
+def _session_problems(place: str, node: dict[str, Value], session: Value) -> Iterator[Problem]:
+    said = session if is_dict(session) else {"id": session}
+    every, id, lossy = said.get("checkpoint", 1), said.get("id"), said.get("lossy", False)
+    strange = sorted(set(said) - {"id", "checkpoint", "lossy"})
+    excluded = [key for key in ("batch", "hedge") if key in node]
+    finding, hint = "", ""
+    if not (is_number(id) or (isinstance(id, str) and id)):
+        finding, hint = "session needs an id", "write session: ':row.id', or session: {id: ':row.id'}"
+    elif not (is_number(every) and 1 <= every <= MAX_SESSION_CALL_COUNT and every == int(every)):
+        finding = f"checkpoint is a number of calls from 1 to {MAX_SESSION_CALL_COUNT}"
+        hint = "give a number such as 10"
+    elif not isinstance(lossy, bool):
+        finding, hint = "lossy is true or false", "write lossy: true"
+    elif strange:
+        finding, hint = f"session has no key {strange[0]!r}", "it has id, checkpoint and lossy"
+    elif node.get("placement") == "local" or excluded or node.get("agent") in GRAPH_RUNNERS:
+        other = "a graph" if node.get("agent") in GRAPH_RUNNERS else (excluded or ["placement: local"])[0]
+        finding, hint = f"a node with a session cannot have {other}", "leave one of them out"
+    if finding:
+        yield Problem("session", f"{place}.session", finding, hint)
 
 
 def needs_problems(graphs: Iterable[tuple[str, Value]]) -> Iterator[Problem]:
@@ -81,3 +105,7 @@ def quorum_problems(place: str, params: Mapping[str, Value]) -> Iterator[Problem
         if not is_number(value) or not 0 <= value <= MAX_NODE_TIME_MS:
             hint = "give a number such as 60000"
             yield Problem("quorum", f"{place}{key}", f"{key} is a time in milliseconds", hint)
+    late = params.get("late")
+    if late is not None and late is not UNDEFINED and late not in LATE_ROWS:
+        hint = f"one of {', '.join(LATE_ROWS)}"
+        yield Problem("quorum", f"{place}late", "late says what becomes of rows that are late", hint)

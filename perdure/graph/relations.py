@@ -23,7 +23,7 @@ from perdure.graph.wording import Suggestions, validation
 
 _WITH_FUNCTIONS = (
     *("inputs", "passThrough", "output", "if", "unless", "agent", "graph", "update"),
-    *("queue", "fallback", "hedge"),
+    *("queue", "fallback", "hedge", "session"),
 )
 _KINDS = (
     ("inputs", "Inputs"),
@@ -34,6 +34,7 @@ _KINDS = (
     ("queue", ""),  # which GraphAI does not know, nor those that follow
     ("fallback", ""),
     ("hedge", ""),
+    ("session", ""),
 )
 
 

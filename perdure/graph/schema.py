@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from perdure.graph.bounds import MAX_SESSION_CALL_COUNT
 from perdure.graph.fields import (
     COMPUTED_KEYS,
     DEFAULT_CONCURRENCY,
@@ -158,6 +159,34 @@ _COMPUTED: Final[dict[str, Schema]] = {
             "queue": _any("The task queue of the second call.", type="string", minLength=1),
         },
         "additionalProperties": False,
+    },
+    "session": {
+        "description": "Perdure: the calls of this id go to one worker, one after another, to an agent that "
+        "keeps state. The state is kept after every `checkpoint` calls.",
+        "anyOf": [
+            {"type": ["string", "number"]},
+            {
+                "type": "object",
+                "required": ["id"],
+                "properties": {
+                    "id": _any("The session, or a reference to its id.", type=["string", "number"]),
+                    "checkpoint": _any(
+                        "Calls between two checkpoints; those since the last one are repeated where a "
+                        "worker is lost.",
+                        type="integer",
+                        minimum=1,
+                        maximum=MAX_SESSION_CALL_COUNT,
+                        default=1,
+                    ),
+                    "lossy": _any(
+                        "Whether the state may be lost with its worker: no checkpoints then.",
+                        type="boolean",
+                        default=False,
+                    ),
+                },
+                "additionalProperties": False,
+            },
+        ],
     },
     "allow": _any(
         "Perdure: all that the call, or the graph inside the node, may use: a list of names for each of "

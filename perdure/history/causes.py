@@ -145,11 +145,11 @@ def _running(model: RunModel, node: NodeModel, facts: ServerFacts) -> Cause:
         case Phase.QUEUED_THERE:
             return _queued_there(model, node, facts, again)
         case Phase.BACKOFF:
-            finding = f"{place} is repeated at {_clock(last.due)}, attempt {last.number}{again}"
+            finding = f"{place} is repeated at {clock(last.due)}, attempt {last.number}{again}"
             return Cause("backoff", finding, until=last.due)
         case Phase.LOST:
             beat = last.beat or last.started
-            finding = f"{place}: no heartbeat of worker {last.worker} since {_clock(beat)}"
+            finding = f"{place}: no heartbeat of worker {last.worker} since {clock(beat)}"
             hint = "another worker gets the call 10 s (or `heartbeat`) after the last heartbeat"
             return Cause("lost", finding, hint, beat)
         case _ if node.placement == "event":
@@ -202,6 +202,7 @@ def _runs_graph(model: RunModel, node: NodeModel) -> Cause:
     return Cause("running", finding, since=node.started)
 
 
-def _clock(time: int | None) -> str:
+def clock(time: int | None) -> str:
+    """A time of day, as messages have it."""
     moment = datetime.fromtimestamp((time or 0) / 1000, UTC)
     return moment.strftime("%H:%M:%S UTC")

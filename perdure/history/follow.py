@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +14,7 @@ from perdure.history.glance import glance
 from perdure.history.live import LiveModel
 from perdure.history.model import RunModel
 from perdure.history.open_calls import with_open_calls
-from perdure.history.read import read_described
+from perdure.history.read import as_described, read_described
 from perdure.monitoring.descriptions import RunDescription, described
 from perdure.protocol.payloads import RunChanges
 
@@ -53,7 +52,7 @@ class RunFollower:
             self.replay_count += 1
         self._live, self._seen = live, seen
         model = live.model()
-        model = replace(model, state=description.state, name=description.name or model.name)
+        model = as_described(model, description)
         return with_open_calls(model, description, now_ms=int(time.time() * 1000))
 
     async def glance(self) -> RunModel | None:

@@ -219,6 +219,7 @@ class RunModel:
     None before it has begun. `problem` says why a history could not be replayed: then `nodes` are those that
     its events name, with what these say of them, and `transitions` and `calls` are empty.
     `registry` are the agents that its worker has had.
+    `attempt` counts how often a worker tried its next step: more than once where steps fail.
     Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
@@ -246,6 +247,7 @@ class RunModel:
     interventions: Sequence[Intervention] = ()
     slots: SlotCounts | None = None
     is_continuing: bool = False
+    attempt: int = 0
     position: TrailPosition | None = None
     problem: str | None = None
     registry: AgentRegistry | None = None

@@ -43,11 +43,12 @@ def _changed(node: NodeModel, pending: dict[str, PendingActivityInfo], now_ms: i
     if info is None:
         is_held = node.placement == "activity" and not last.activity
         return replace(node, phase=Phase.QUEUED_HERE) if is_held else node
-    attempt, phase = _attempt(last, info), _phase(info, now_ms)
+    attempt, phase = open_attempt(last, info), open_phase(info, now_ms)
     return replace(node, phase=phase, attempts=(*node.attempts[:-1], attempt))
 
 
-def _attempt(last: Attempt, info: PendingActivityInfo) -> Attempt:
+def open_attempt(last: Attempt, info: PendingActivityInfo) -> Attempt:
+    """The attempt, with what the server says of its activity."""
     manual, is_started = info.pause_info.manual, _is_started(info)
     return replace(
         last,
@@ -61,7 +62,8 @@ def _attempt(last: Attempt, info: PendingActivityInfo) -> Attempt:
     )
 
 
-def _phase(info: PendingActivityInfo, now_ms: int) -> Phase:
+def open_phase(info: PendingActivityInfo, now_ms: int) -> Phase:
+    """How an activity is doing that has not ended."""
     if info.paused:
         return Phase.PAUSED
     if _is_started(info):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from temporalio.client import Client, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.errors import UsageError
+from perdure.errors import PerdureError, UsageError
 from perdure.history.build import run_model, with_events_only
 from perdure.history.cache import ModelCache
 from perdure.history.causes import ServerFacts
 from perdure.history.events_only import event_table
 from perdure.history.explain import Explanation, explanation_of
-from perdure.history.model import RunModel
+from perdure.history.model import Phase, RunModel
+from perdure.history.notices import notice_causes, notices_of
 from perdure.history.open_calls import with_open_calls
 from perdure.history.replay import replay
 from perdure.monitoring.descriptions import RunDescription, described
@@ -32,8 +34,18 @@ async def read_run(temporal: Client, id: str) -> RunModel:
     """The model of a run. Raises UsageError when the server knows no such run, or has no history of it."""
     description = await described(temporal, id)
     model = await read_described(temporal, id, description)
-    model = replace(model, state=description.state, name=description.name or model.name)
+    model = as_described(model, description)
     return with_open_calls(model, description, now_ms=int(time.time() * 1000))
+
+
+def as_described(model: RunModel, description: RunDescription) -> RunModel:
+    """The model, with what the server says of the run itself."""
+    return replace(
+        model,
+        state=description.state,
+        name=description.name or model.name,
+        attempt=description.raw.pending_workflow_task.attempt,
+    )
 
 
 async def read_described(temporal: Client, id: str, description: RunDescription) -> RunModel:
@@ -88,4 +100,16 @@ async def explain_node(temporal: Client, id: str, address: str, *, local: bool) 
         is_cancelling=description.raw.workflow_extended_info.cancel_requested,
         paused=description.paused,
     )
-    return explanation_of(model, address, facts)
+    return await _with_notices(temporal, model, explanation_of(model, address, facts))
+
+
+async def _with_notices(temporal: Client, model: RunModel, explanation: Explanation) -> Explanation:
+    """The explanation, and where a person is asked, whether the notices of that have arrived."""
+    nodes = (model.nodes.get(address) for address in (explanation.address, *explanation.chain))
+    asking = next((node for node in nodes if node is not None and node.phase is Phase.ASKS), None)
+    if asking is None:
+        return explanation
+    with suppress(PerdureError):  # a server that cannot list them: the rest is known all the same
+        causes = notice_causes(await notices_of(temporal, model.id, asking))
+        return replace(explanation, also=(*explanation.also, *causes))
+    return explanation

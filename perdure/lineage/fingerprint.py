@@ -39,8 +39,11 @@ def address_of(position: str) -> str:
 def fingerprint(command: RunAgent) -> str | None:
     """The fingerprint of a call, None for one with a value that cannot be written: it equals no other.
 
-    A value of the store counts by its hash.
+    A value of the store counts by its hash. A call of a session has none either: its answer depends on those
+    before it.
     """
+    if command.options.session is not None:
+        return None
     parts = [command.agent, command.inputs, command.params, command.config, command.filter_params]
     try:
         data, places = encode(parts)

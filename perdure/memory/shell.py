@@ -7,19 +7,15 @@ A run takes what a durable run takes and comes to the same result. It serves uni
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import assert_never
 
-from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
+from perdure.agents.agent import NO_CONTEXT, Agent
 from perdure.agents.catalog import Agents, agents_by_name, catalog
 from perdure.agents.filters import AgentFilter, applying
-from perdure.agents.invoke import close_clients, context_of, invoke, normal
-from perdure.agents.local_data import LocalDataAccess
-from perdure.engine.attempts import AttemptAccount, attempt_s, deadline_failure, verdict
+from perdure.agents.invoke import close_clients, normal
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.messages import (
     Abort,
@@ -45,11 +41,10 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError
 from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
+from perdure.memory.calls import MemoryCalls
 from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.waits import MemoryWaits
-from perdure.policy.grant import Grant
 from perdure.protocol.failures import FailureLog
-from perdure.protocol.idempotency import work_key
 from perdure.protocol.numpy_arrays import from_python, with_arrays
 from perdure.protocol.payloads import RunResult
 
@@ -111,9 +106,11 @@ class MemoryShell:
     _has_events: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     _finish: Finish | None = None
+    _calls: MemoryCalls = field(init=False)
     waits: MemoryWaits = field(init=False)
 
     def __post_init__(self) -> None:
+        self._calls = MemoryCalls(self.environment)
         asks = self.environment.ask, self.answers
         self.waits = MemoryWaits(self.scheduler, self.agents, *asks, self._arrive)
 
@@ -133,6 +130,7 @@ class MemoryShell:
             for task in self._open.values():
                 task.cancel()
             self.waits.end()
+            await self._calls.sessions.close()
             await close_clients()
         return self._result(self._finish)
 
@@ -146,6 +144,8 @@ class MemoryShell:
             self.environment.recall.release(call)
         if (task := self._open.pop(call, None)) is not None:
             task.cancel()
+        self._calls.sessions.order.drop(call)
+        self._call_ready()
 
     async def _next(self) -> Event:
         await asyncio.sleep(0)
@@ -189,10 +189,17 @@ class MemoryShell:
         filters = applying(filters_here, command.agent, command.node) if filters_here else ()
         if agent is None and not filters:  # bypassAgentIds allows it, and no one could answer
             self._turns.expect(command.call, AgentCompleted(command.call, None))
-        elif agent is not None and agent.pure and not filters:
+        elif agent is not None and agent.pure and not filters and command.options.session is None:
             self._pure(agent, command)
-        else:
+        elif self._calls.sessions.order.admits(command):
             self._open[command.call] = asyncio.create_task(self._wait_for(agent, command, filters))
+
+    def _call_ready(self) -> None:
+        """Makes the calls of sessions whose turn it is now."""
+        for command in self._calls.sessions.order.take_ready():
+            filters = applying(self.environment.filters, command.agent, command.node)
+            waiting = self._wait_for(self.agents.get(command.agent), command, filters)
+            self._open[command.call] = asyncio.create_task(waiting)
 
     def _is_recalled(self, agent: Agent | None, command: RunAgent) -> bool:
         """Answers the call from the record, if there is one that has its answer."""
@@ -213,7 +220,7 @@ class MemoryShell:
     def _pure(self, agent: Agent, command: RunAgent) -> None:
         """Answers in turn; what fails for now is called again as any other agent is."""
         try:
-            context = self._context(command) if agent.sees_context else NO_CONTEXT
+            context = self._calls.context(command) if agent.sees_context else NO_CONTEXT
             result = normal(agent.name, agent.call(command.inputs, command.params, context))
         except Exception as error:
             failure = failure_of(error)
@@ -227,60 +234,18 @@ class MemoryShell:
     async def _wait_for(self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]) -> None:
         event: AgentCompleted | AgentFailed
         try:
-            event = await self._tried(agent, command, filters)
+            event = await self._calls.tried(agent, command, filters)
         except Exception as error:
             event = failure_of(error).answer(command.call)
         self._open.pop(command.call, None)
+        self._calls.sessions.order.over(event)
+        self._call_ready()
         self._arrive(event)
-
-    async def _tried(
-        self, agent: Agent | None, command: RunAgent, filters: Sequence[AgentFilter]
-    ) -> AgentCompleted | AgentFailed:
-        """The agent's answer; after transient failures it is called again, as in a durable run."""
-        options, params, account = command.options, {**command.params}, AttemptAccount()
-        began = time.monotonic()
-        while True:
-            context = self._context(command, account.transient + 1)
-            deadline = asyncio.timeout(attempt_s(options.deadline, time.monotonic() - began, account))
-            try:
-                async with deadline:
-                    result = await invoke(agent, command.inputs, params, context, options.timeout, filters)
-                return AgentCompleted(command.call, result)
-            except Exception as error:
-                if deadline.expired():
-                    return deadline_failure(options.deadline or 0, account.last).answer(command.call)
-                failure = failure_of(error)
-            passed = time.monotonic() - began
-            after = verdict(failure, account, self.environment.settings, options, passed, random.random())
-            if not after.failure.transient:
-                return after.failure.answer(command.call)
-            account = after.account
-            await asyncio.sleep(after.pause_s)
 
     async def _timer(self, call: int, milliseconds: float) -> None:
         await asyncio.sleep(milliseconds / 1000)
         self._open.pop(call, None)
         self._arrive(TimerFired(call))
-
-    def _context(self, command: RunAgent, attempt: int = 1) -> AgentContext:
-        stream = self.environment.stream
-        streams = {} if stream is None else {"emit": partial(stream, command, attempt)}
-        grant = Grant() if command.grant is None else Grant.read(command.grant)
-        key = work_key("memory", command.key, command.retry, command.inputs, command.params)
-        return context_of(
-            command,
-            run="memory",
-            attempt=attempt,
-            idempotency_key=key,
-            settings=self.environment.settings,
-            grant=grant,
-            secrets=self.environment.secrets(command.agent, grant),
-            log=self.environment.console,
-            local_models=self.environment.local_models,
-            data=LocalDataAccess(self.environment.settings.data),
-            send=self.environment.send,
-            **streams,
-        )
 
     def _result(self, finish: Finish) -> RunResult:
         result = RunResult.of(finish, self.scheduler.root)

@@ -64,10 +64,11 @@ class AgentRegistry:
     `orders_locals` says that the run takes the results of local activities in the order in which they began,
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
-    and `quorums` that a map may end without all of its rows; `foresees` that it has few graphs open, and
-    refuses what the quotas cannot end (perdure.engine.fuel). `unreused` agents are called again by a rerun,
-    and `code` has digests of those that the graph names (perdure.lineage.code). `moves_rows` says that a
-    change of how nodes are executed holds for the open rows of a map. `grants` says that what
+    and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
+    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel).
+    `unreused` agents are called again by a rerun, and `code` has digests of those that the graph names
+    (perdure.lineage.code). `moves_rows` says that a change of how nodes are executed holds for the open rows
+    of a map. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
     without one.
     """
@@ -98,6 +99,7 @@ class AgentRegistry:
     profile: Mapping[str, Value] | None = None
     waits: Sequence[str] = ()
     foresees: bool = False
+    carries: bool = False
     moves_rows: bool = False
     unreused: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -127,6 +129,7 @@ class SchedulerRules(TypedDict):
     agents: frozenset[str]
     event_steps: float
     quorums: bool
+    carries: bool
     foresees: bool
     moves_rows: bool
     authority: Authority
@@ -154,6 +157,7 @@ class Placement:
         self.orders_locals = directory.orders_locals
         self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
+        self.carries = directory.carries
         self.foresees = directory.foresees
         self.unreused = frozenset(directory.unreused)
         self.code = directory.code
@@ -178,6 +182,7 @@ class Placement:
             "agents": self.names,
             "event_steps": self.event_steps,
             "quorums": self.quorums,
+            "carries": self.carries,
             "foresees": self.foresees,
             "moves_rows": self.registry.moves_rows,
             "authority": authority,
@@ -203,6 +208,8 @@ class Placement:
         """Whether the call may be answered in a segment."""
         options = command.options
         if command.agent not in self._pure or options.queue is not None or options.placement == "activity":
+            return False
+        if options.session is not None:
             return False
         return not self.filtered(command.agent, command.node, pure=False)
 

@@ -36,6 +36,7 @@ class _State:
     interventions: Sequence[_Object] = ()
     recalled: str = ""
     granted: _Object = field(default_factory=dict[str, Value])
+    sessions: Sequence[tuple[str, str, str, int, Sequence[Value], Value]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,9 @@ class _Run:
     rule: _Object | None = None
     values: _Object = field(default_factory=dict[str, Value])
     outcome: tuple[Value, str | None] = (None, None)
+    late_rows: Mapping[str, Sequence[tuple[str, int, int]]] = field(
+        default_factory=dict[str, Sequence[tuple[str, int, int]]]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,8 @@ class _Quorum:
     missing: Sequence[tuple[int, str, str]]
     timers: Sequence[int]
     has_grace: bool
+    places: Sequence[tuple[int, int]] = ()
+    passes: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,5 +216,6 @@ def _referred(data: _Object) -> Iterator[int]:
             yield run["parent"][0]
         for node in run["nodes"].values():
             yield from node.get("nested", {}).get("children", ())
+        yield from (graph for kept in run.get("late_rows", {}).values() for _, graph, _ in kept)
     yield from (call["run"] for call in data["calls"])
     yield from (number for number, _ in data["queue"])

@@ -15,6 +15,7 @@ import hashlib
 
 from perdure.graph.values import Value
 from perdure.protocol.encoding import encode
+from perdure.protocol.payloads import AgentCall
 
 
 def place_key(run: str, key: str) -> str:
@@ -30,3 +31,10 @@ def work_key(run: str, key: str, retry: int, inputs: Value, params: Value) -> st
     if places:
         digest.update(repr(places).encode())
     return digest.hexdigest()
+
+
+def key_of(call: AgentCall) -> str:
+    """The key of a call, by the rule of its run."""
+    if call.keyed_by_work:
+        return work_key(call.run, call.key, call.retry, call.inputs, call.params)
+    return place_key(call.run, call.key)

@@ -44,6 +44,9 @@ STATE_IN_PORTIONS: Final = "state-in-portions"
 DISTINCT_ACTIVITIES: Final = "distinct-activities"
 """The patch since which a call that is made again has another activity id than one that may not be over."""
 
+SESSION_LOST: Final = "SessionLost"
+"""The error type by which a worker says that it does not hold the session of a call."""
+
 AGENT_ABSENT: Final = "AgentAbsent"
 """The error type by which a worker hands a call back whose agent it does not have."""
 

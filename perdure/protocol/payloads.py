@@ -101,7 +101,12 @@ class AgentCall:
     for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
     milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
     `keyed_by_work` says that the idempotency key covers the inputs and the attempt. `grant` is what the call
-    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts as well.
+    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too.
+
+    A call with a `session` has in it the `id`, the `count` of the calls before it, after `every` how many
+    calls the state is kept, whether it is `lossy`. `resume` is there where the worker has to restore the
+    state: from a `checkpoint`, if there is one, and the `calls` since, each with inputs, params, key and
+    retry. The result is [result, task queue of the worker] then, or [result, task queue, checkpoint].
     """
 
     MAY_BE_STORED: ClassVar[bool] = True
@@ -124,6 +129,7 @@ class AgentCall:
     deadline: float | None = None
     keyed_by_work: bool = False
     grant: Mapping[str, Value] | None = None
+    session: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

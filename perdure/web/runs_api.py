@@ -24,8 +24,8 @@ from perdure.pictures.picture import picture
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
+from perdure.web import node_views, views
 from perdure.web import timeline as bars
-from perdure.web import views
 from perdure.web.answers import as_json
 from perdure.web.hub import Hub
 
@@ -180,7 +180,7 @@ async def result(request: Request) -> Response:
 
 async def _outcome(request: Request, ended: RunResult) -> dict[str, Value]:
     if request.query_params.get("shown") == "1":
-        return {"results": await asyncio.to_thread(views.shown_value, dict(ended.results))}
+        return {"results": await asyncio.to_thread(node_views.shown_value, dict(ended.results))}
     return {"results": dict(ended.results), "errors": dict(ended.errors), "states": dict(ended.states)}
 
 
@@ -201,7 +201,8 @@ async def node(request: Request) -> Response:
     spent = spent_by_node(whole, request.app.state.prices).get(model.address)
     values = {"inputs": model.inputs, "params": model.params, "result": model.result}
     known = {name: await run.value(value) for name, value in values.items()}
-    return as_json(await asyncio.to_thread(views.node_view, model, known, spent))
+    notices = await run.notices(model) if model.placement == "person" else ()
+    return as_json(await asyncio.to_thread(node_views.node_view, model, known, spent, notices))
 
 
 async def explain_node(request: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from perdure.history.model import RunModel
 from perdure.pictures.picture import edges_of
-from perdure.web.views import attempt_view
+from perdure.web.node_views import attempt_view
 
 MAX_BAR_COUNT: Final = 400
 """Bars of a timeline; those that took longest are kept."""

@@ -12,12 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from perdure.engine.maps.places import covers
-from perdure.graph.deferred import described
-from perdure.graph.text.json_start import json_start
-from perdure.graph.values import UNDEFINED, Value
-from perdure.history.model import Attempt, NodeModel, Phase, Question, RunModel
+from perdure.history.model import NodeModel, Phase, Question, RunModel
 from perdure.history.spent import spent_by_node, total
-from perdure.lineage.prices import Prices, Spent
+from perdure.lineage.prices import Prices
 
 STRIP_CELL_COUNT: Final = 100
 """Cells of the strip that stands for the rows of a map."""
@@ -27,9 +24,6 @@ MAX_PAGE_ROW_COUNT: Final = 200
 
 MAX_CONSOLE_LINE_COUNT: Final = 200
 """Lines of the console that are shown: the newest."""
-
-MAX_VALUE_CHARS: Final = 65_536
-"""Characters of a value that are shown; the whole can be downloaded."""
 
 _WORST_FIRST: Final = (
     Phase.FAILED,
@@ -79,6 +73,7 @@ def summary(model: RunModel, prices: Prices | None = None) -> dict[str, Any]:
         "ended": model.ended,
         "queue": model.queue,
         "executions": len(model.chain),
+        "attempt": model.attempt,
         "whole": model.is_whole,
         "counts": dict(model.counts),
         "failure": model.failure,
@@ -238,50 +233,4 @@ def _row_view(row: int, phase: Phase, nodes: Iterable[NodeModel]) -> dict[str, A
             for node in items
             if node.agent is not None
         ],
-    }
-
-
-def node_view(node: NodeModel, values: Mapping[str, Value], spent: Spent | None = None) -> dict[str, Any]:
-    """One node, all of it. `values` are its inputs, params and result, with large ones fetched."""
-    return {
-        "address": node.address,
-        "node": node.node,
-        "agent": node.agent,
-        "state": node.state,
-        "phase": str(node.phase),
-        "pass": node.iteration,
-        "row": node.row,
-        "ready": node.ready,
-        "started": node.started,
-        "ended": node.ended,
-        "retries": node.retries,
-        "attempts": [attempt_view(attempt) for attempt in node.attempts],
-        "failure": node.failure,
-        "console": list(node.console),
-        "usage": node.usage,
-        "spent": None if spent is None else asdict(spent),
-        "rows": None if node.rows is None else {"total": node.rows.total, "done": node.rows.done},
-        **{name: shown_value(value) for name, value in values.items()},
-    }
-
-
-def shown_value(value: Value) -> dict[str, Any] | None:
-    """A value as indented JSON, cut at MAX_VALUE_CHARS; None for no value."""
-    if value is UNDEFINED:
-        return None
-    text, chars = json_start(described(value), MAX_VALUE_CHARS)
-    return {"text": text, "chars": chars, "cut": chars > MAX_VALUE_CHARS}
-
-
-def attempt_view(attempt: Attempt) -> dict[str, Any]:
-    """One attempt."""
-    return {
-        "number": attempt.number,
-        "worker": attempt.worker,
-        "queue": attempt.queue,
-        "scheduled": attempt.scheduled,
-        "started": attempt.started,
-        "ended": attempt.ended,
-        "failure": attempt.failure,
-        "due": attempt.due,
     }

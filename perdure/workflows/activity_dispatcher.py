@@ -24,7 +24,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -32,13 +31,14 @@ from typing import Any, Final
 from temporalio.common import RawValue
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
+from perdure.engine.placing.sessions import Sessions
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import MalformedPayload
 from perdure.protocol.agents import Placement
 from perdure.protocol.names import DISTINCT_ACTIVITIES, SEND_AFTER_DRAIN
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_lean
-from perdure.protocol.wire import is_untrusted, metadata_of, pack, strings, unpack, unwrapped
+from perdure.protocol.wire import is_untrusted, pack, unpack, unwrapped
 from perdure.workflows import activity_options, batches, calls
 from perdure.workflows.call_windows import ActivityNames, LocalWindow, OpenCalls, RemoteWindow
 from perdure.workflows.host import Host, own
@@ -75,6 +75,7 @@ class ActivityDispatcher:
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
     _names: ActivityNames = field(init=False)
+    sessions: Sessions = field(default_factory=Sessions)
     _forged: calls.ForgedAnswers = field(default_factory=calls.ForgedAnswers)
     _queues: QueueAgents = field(init=False)
     _order: LocalOrder = field(init=False)
@@ -96,7 +97,8 @@ class ActivityDispatcher:
             self.local.choose(command.call)
         else:
             self.turns.drop(command.call)  # it may have had a turn in an earlier run of the chain
-        self._waiting.append(command)
+        if self.sessions.admits(command):
+            self._waiting.append(command)
 
     def drop(self, call: int) -> None:
         """The call is abandoned."""
@@ -104,6 +106,7 @@ class ActivityDispatcher:
         self.local.forget(call)
         self._queues.drop(call)
         self._waiting = deque(command for command in self._waiting if command.call != call)
+        self.sessions.drop(call)
 
     def close(self) -> None:
         """The run is over: whatever is still running is cancelled."""
@@ -117,6 +120,7 @@ class ActivityDispatcher:
 
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
+        self._waiting.extend(self.sessions.take_ready())
         while self._waiting and self._window(self._waiting[0]).has_room() and self.budget.has_room():
             self._send(self._waiting.popleft())
 
@@ -145,9 +149,8 @@ class ActivityDispatcher:
             batch = batches.taken(command, self._waiting)
             self._pack_and_start(batch, batches.request(batch, run, self.placement))
         else:
-            self._pack_and_start(
-                [command], pack(to_lean(calls.agent_call(command, run, self.placement)), limited=False)
-            )
+            call = calls.agent_call(command, run, self.placement, self.sessions.ticket(command))
+            self._pack_and_start([command], pack(to_lean(call), limited=False))
 
     def _hold(self, command: RunAgent) -> None:
         """The call waits for its queue to say which agents it has."""
@@ -188,9 +191,7 @@ class ActivityDispatcher:
         elif error is None:
             self._waiting.extendleft(reversed(still_open))
         else:
-            for command in still_open:
-                message = f"{command.path}: its inputs: {error}"
-                self._arrive(AgentFailed(command.call, message, final=True))
+            self._fail(still_open, f"{batch[0].path}: its inputs: {error}")
         self.notify()
 
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:
@@ -207,11 +208,13 @@ class ActivityDispatcher:
         self._when_over(handle, partial(self._answered, batch, is_local), is_local)
 
     def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
-        first = batch[0]
-        queue, name = self.placement.queue(first) or self.queue, self._names.take(first.path)
+        first, holder = batch[0], self.sessions.holder(batch[0])
+        queue, name = holder or self.placement.queue(first) or self.queue, self._names.take(first.path)
         for command in batch:
             self.progress.sent_to(command.path, queue, name)
-        if self._queues.is_foreign(first):
+        if holder:
+            options = activity_options.held(first.options, first.path, queue, name)
+        elif self._queues.is_foreign(first):
             options = activity_options.foreign(first.options, first.path, queue, name)
         else:
             options = activity_options.remote(first.options, first.path, queue, len(batch), name)
@@ -227,7 +230,7 @@ class ActivityDispatcher:
             self._names.release(batch[0].path)
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
-            self._fail(still_open, lambda call: AgentFailed(call, "cancelled", final=True))
+            self._fail(still_open, "cancelled")
         elif error is None:
             self._take(batch, still_open, own(task.result()), was_local)
         elif was_local and calls.is_too_large(error):
@@ -237,25 +240,22 @@ class ActivityDispatcher:
             self._fail_by(still_open, error, was_local)
         self.notify()
 
-    def _keep_metadata(self, path: str, result: RawValue) -> None:
-        """What came with a result: console lines, the end of a stream."""
-        with suppress(MalformedPayload):  # it is for watching only
-            for line in strings(metadata_of(result, "console")):
-                self.progress.add_console(line, path)
-            stream = metadata_of(result, "stream")
-            if stream is not None:
-                self.progress.add_stream(path, stream)
-
-    def _fail(self, batch: list[RunAgent], make: Callable[[int], AgentFailed]) -> None:
+    def _fail(self, batch: list[RunAgent], message: str) -> None:
         for command in batch:
-            self._arrive(make(command.call))
+            self._arrive(AgentFailed(command.call, message, final=True))
 
     def _fail_by(self, batch: list[RunAgent], error: BaseException, was_local: bool) -> None:
         for command in batch:
-            is_foreign = not was_local and self._queues.is_foreign(command)
-            self._arrive(
-                calls.foreign_failure(command, error) if is_foreign else calls.failure(command.call, error)
-            )
+            if calls.is_session_lost(command, error):
+                failed = self.sessions.lost(command)
+            elif not was_local and self._queues.is_foreign(command):
+                failed = calls.foreign_failure(command, error)
+            else:
+                failed = calls.failure(command.call, error)
+            if failed is None:
+                self._waiting.appendleft(command)
+            else:
+                self._arrive(failed)
 
     def _take(
         self, batch: list[RunAgent], still_open: list[RunAgent], result: RawValue, was_local: bool
@@ -263,15 +263,14 @@ class ActivityDispatcher:
         """The results of an activity; those of abandoned calls are left out."""
         if was_local:
             self.budget.add(len(result.payload.data), calls=0)
-        self._keep_metadata(batch[0].path, result)
+        calls.keep_metadata(self.progress, batch[0].path, result)
         try:
             answers = self._answers(batch, result, was_local)
         except MalformedPayload as error:
             if is_untrusted(result.payload) and self._forged.is_repeated(batch[0].call):
                 self._waiting.extendleft(reversed(still_open))
                 return
-            finding = f"the answer of {batch[0].agent}: {error}"
-            self._fail(still_open, lambda call: AgentFailed(call, finding, final=True))
+            self._fail(still_open, f"the answer of {batch[0].agent}: {error}")
             return
         self.budget.count(sum(map(calls.result_bytes, answers)))
         open_calls = {command.call for command in still_open}
@@ -291,10 +290,11 @@ class ActivityDispatcher:
         value = unpack(result, strict=self.placement.strict_json)
         if batch[0].options.batch > 1 and not was_local:
             return batches.answers(batch, value)
-        return [AgentCompleted(batch[0].call, value)]
+        return [AgentCompleted(batch[0].call, self.sessions.answered(batch[0], value))]
 
     def _arrive(self, event: AgentCompleted | AgentFailed) -> None:
         """Hands an answer on: in its turn where it has one, else as it comes."""
         self.local.forget(event.call)
+        self.sessions.over(event)
         self.turns.arrive(event)
         self.notify()

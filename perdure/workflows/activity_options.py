@@ -60,6 +60,15 @@ def remote(options: NodeOptions, path: str, queue: str, calls: int = 1, name: st
     }
 
 
+def held(options: NodeOptions, path: str, queue: str, name: str) -> dict[str, Any]:
+    """Keyword arguments of workflow.start_activity for a call of a session that a worker holds.
+
+    It must take the call as soon as it would have to beat: no other worker asks its queue for work.
+    """
+    remote_options = remote(options, path, queue, name=name)
+    return {**remote_options, "schedule_to_start_timeout": remote_options["heartbeat_timeout"]}
+
+
 def foreign(options: NodeOptions, path: str, queue: str, name: str = "") -> dict[str, Any]:
     """Keyword arguments of workflow.start_activity for an activity that is not an agent of Perdure's.
 

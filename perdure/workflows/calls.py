@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import cut, failure_of_kind
-from perdure.errors import AgentError
+from perdure.errors import AgentError, MalformedPayload
 from perdure.graph.deferred import BlobRef
+from perdure.graph.values import Value
 from perdure.protocol.agents import Placement
-from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
+from perdure.protocol.names import SESSION_LOST, TOO_LARGE_FOR_LOCAL
 from perdure.protocol.payloads import AgentCall
+from perdure.protocol.progress import RunProgress
+from perdure.protocol.wire import metadata_of, strings
 
 NOT_REGISTERED: Final = ("NotFoundError", "ActivityNotRegisteredError")
 """The types by which Temporal's SDKs say that a worker does not have an activity."""
@@ -35,7 +41,9 @@ class ForgedAnswers:
         return self._counts[call] < MAX_FORGED_ANSWER_COUNT
 
 
-def agent_call(command: RunAgent, run: str, placement: Placement) -> AgentCall:
+def agent_call(
+    command: RunAgent, run: str, placement: Placement, session: Mapping[str, Value] | None = None
+) -> AgentCall:
     """What the activity of an agent receives; `run` is the id of the first run of the chain."""
     return AgentCall(
         agent=command.agent,
@@ -56,6 +64,7 @@ def agent_call(command: RunAgent, run: str, placement: Placement) -> AgentCall:
         deadline=command.options.deadline,
         keyed_by_work=placement.keys_by_work,
         grant=command.grant,
+        session=session,
     )
 
 
@@ -103,3 +112,23 @@ def is_too_large(error: BaseException) -> bool:
     """Whether a local activity failed because its result does not fit into a marker."""
     cause = error.cause if isinstance(error, ActivityError) else error
     return isinstance(cause, ApplicationError) and cause.type == TOO_LARGE_FOR_LOCAL
+
+
+def is_session_lost(command: RunAgent, error: BaseException) -> bool:
+    """Whether the worker of a call no longer holds its session, or has not taken the call."""
+    if command.options.session is None:
+        return False
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, TimeoutError):
+        return cause.type == TimeoutType.SCHEDULE_TO_START
+    return isinstance(cause, ApplicationError) and cause.type == SESSION_LOST
+
+
+def keep_metadata(progress: RunProgress, path: str, result: RawValue) -> None:
+    """What came with a result: console lines, the end of a stream."""
+    with suppress(MalformedPayload):  # it is for watching only
+        for line in strings(metadata_of(result, "console")):
+            progress.add_console(line, path)
+        stream = metadata_of(result, "stream")
+        if stream is not None:
+            progress.add_stream(path, stream)

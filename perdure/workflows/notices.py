@@ -34,6 +34,7 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import pack, unpack
 from perdure.workflows.activity_options import (
     CALL_DEADLINE,
+    HEARTBEAT_TIMEOUT,
     MAX_RETRY_INTERVAL,
     MAX_SUMMARY_CHARS,
     shortened,
@@ -66,6 +67,7 @@ class NoticeWorkflow:
                 NOTICE,
                 args=[notice, channel],
                 summary=channel,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,  # another worker takes over soon after one has died
                 start_to_close_timeout=DELIVERY_TIMEOUT,
                 schedule_to_close_timeout=until,
                 retry_policy=RetryPolicy(maximum_interval=MAX_RETRY_INTERVAL),

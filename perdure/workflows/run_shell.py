@@ -78,6 +78,7 @@ class RunShell:
         self._dispatcher = ActivityDispatcher(
             host, self.placement, request.queue, self.progress, self._turns, self._budget, self.notify
         )
+        self._dispatcher.sessions.resume(state or {})
         place = host, request, directory, self.placement, self.progress, self._turns, self._budget
         self._segments = Segments(*place, self.notify, self._send)
         self._values = Values(host, self._arrive, self._fetched)
@@ -128,7 +129,7 @@ class RunShell:
         options, observe = self._request.options, self.progress.observe
         scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}
-        return scheduler, [command for command in commands if _call_of(command) not in answered]
+        return scheduler, [command for command in commands if getattr(command, "call", None) not in answered]
 
     async def _play(self, early: Sequence[Answer]) -> RunResult:
         scheduler, commands = self._begin()
@@ -237,6 +238,7 @@ class RunShell:
             **self.waits.state(),
             **self.steering.state(),
             **self._segments.state(),
+            **self._dispatcher.sessions.state(),
         }
         options = replace(self._request.options, injects=())
         return pack(replace(self._request, document={}, options=options, state=state), limited=False)
@@ -293,7 +295,3 @@ class RunShell:
         self.waits.drop(call)
         for part in (self._turns, self._segments, self._values, self._dispatcher, self._timers):
             part.drop(call)
-
-
-def _call_of(command: Command) -> int | None:
-    return None if isinstance(command, Console | Finish) else command.call

@@ -15,8 +15,8 @@ from typing import Any
 
 SCENARIOS = ("kills", "sweep", "ack", "cancel", "race", "answers", "signals", "pause")
 
-COMMANDS_ONLY = ("learning",)
-"""They start more processes than a test may."""
+COMMANDS_ONLY = ("learning", "recovery", "namespaces", "notices")
+"""They start more processes, or wait longer, than a test may, or need root."""
 
 
 def scenario(name: str) -> Any:

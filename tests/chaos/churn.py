@@ -20,6 +20,7 @@ from perdure.agents.distributed.agents import fed_average, fed_init, fed_train
 from perdure.agents.distributed.averaging import AverageParams
 from perdure.agents.distributed.plugins import dataset
 from perdure.agents.distributed.training import TrainParams
+from tests.chaos.federated import graph
 from tests.chaos.learning import Crew, Options, read_data, write_data
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import world_in
@@ -43,7 +44,7 @@ async def run(options: Options, home: Path) -> Verdict:
         await crew.start_center()
         await crew.start_sites(options.sites)
         for seed in range(options.seed, options.seed + options.seeds):
-            learning = await world.client.start(graph(options.sites, ROUNDS, quorum=2), id=f"churn-{seed}")
+            learning = await world.client.start(_graph(options.sites, ROUNDS, 2), id=f"churn-{seed}")
             stop = asyncio.Event()
             churning = asyncio.create_task(_churn(crew, folder, Random(seed), stop))
             try:
@@ -94,7 +95,7 @@ async def _without_three(crew: Crew, folder: Path, options: Options, verdict: Ve
             crew.world.kill_worker(process)
         elif process.poll() is not None and site not in DEAD:
             crew.sites[site] = await crew.start_site(site)
-    learning = await crew.world.client.start(graph(options.sites, 1, quorum=0.7), id="three-dead")
+    learning = await crew.world.client.start(_graph(options.sites, 1, 0.7), id="three-dead")
     (only,) = (await learning.result()).results["rounds"]["log"]
     history = await crew.world.client.temporal.get_workflow_handle("three-dead").fetch_history()
     verdict.equal("who is missing of ten", [each["id"] for each in only["missing"]], list(DEAD))
@@ -125,46 +126,5 @@ def replayed(accepted: Sequence[Sequence[int]]) -> str:
     return result["digest"]
 
 
-def graph(sites: int, rounds: int, quorum: float) -> dict[str, Any]:
-    """Federated averaging that ends each round at its deadline, with a record of the sites of each."""
-    fit = {
-        "agent": "fedTrainAgent",
-        "queue": ":row.queue",
-        "heartbeat": 2,
-        "inputs": {"weights": ":weights", "round": ":round", "site": ":row.id"},
-        "params": {"data": "digits"},
-        "isResult": True,
-    }
-    record = {"round": "@loop", "accepted": ":average.accepted", "missing": ":updates.missing"}
-    nodes: dict[str, Any] = {
-        "weights": {"update": ":average.weights"},
-        "log": {"value": [], "update": ":noted.array"},
-        "updates": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
-            "params": {"quorum": quorum, "deadline": DEADLINE_MS, "compositeResultKey": "fit"},
-            "graph": {"nodes": {"fit": fit}},
-        },
-        "average": {
-            "agent": "fedAverageAgent",
-            "inputs": {"updates": ":updates.rows", "weights": ":weights", "round": "@loop"},
-        },
-        "noted": {"agent": "pushAgent", "inputs": {"array": ":log", "item": record}},
-        "score": {
-            "agent": "copyAgent",
-            "inputs": {"digest": ":average.digest", "log": ":noted.array"},
-            "isResult": True,
-        },
-    }
-    outer: dict[str, Any] = {
-        "start": {"agent": "fedInitAgent", "params": {"model": "softmax", "seed": 1}},
-        "sites": {"value": [{"id": number, "queue": f"site-{number}"} for number in range(sites)]},
-        "rounds": {
-            "agent": "nestedAgent",
-            "inputs": {"weights": ":start.weights", "sites": ":sites"},
-            "output": {"digest": ".score.digest", "log": ".score.log"},
-            "isResult": True,
-            "graph": {"loop": {"count": rounds}, "nodes": nodes},
-        },
-    }
-    return {"version": 0.5, "concurrency": 6 * sites, "nodes": outer}
+def _graph(sites: int, rounds: int, quorum: float) -> dict[str, Any]:
+    return graph(sites, rounds, enough={"quorum": quorum, "deadline": DEADLINE_MS})

@@ -24,6 +24,7 @@ from temporalio.client import WorkflowHistory
 from perdure.agents.catalog import load_agents
 from perdure.agents.distributed.plugins import dataset
 from perdure.testing import run_in_memory_async
+from tests.chaos.federated import graph
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import World, world_in
 from tests.support import detector, digits
@@ -218,49 +219,3 @@ async def undisturbed(folder: Path, sites: int, rounds: int) -> str:
     agents = load_agents("perdure.agents.distributed.agents")
     result = await run_in_memory_async(graph(sites, rounds, placed=False), agents=agents)
     return result.results["rounds"]["digest"]
-
-
-def graph(sites: int, rounds: int, *, placed: bool = True) -> dict[str, Any]:
-    """Federated averaging with a map over sites, each on a queue of its own."""
-    fit: dict[str, Any] = {
-        "agent": "fedTrainAgent",
-        "heartbeat": 2,
-        "inputs": {"weights": ":weights", "round": ":round", "site": ":row.site"},
-        "params": {"data": "digits"},
-        "isResult": True,
-    }
-    if placed:
-        fit["queue"] = ":row.queue"
-    nodes: dict[str, Any] = {
-        "weights": {"update": ":average.weights"},
-        "updates": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
-            "params": {"compositeResultKey": "fit"},
-            "graph": {"nodes": {"fit": fit}},
-        },
-        "average": {
-            "agent": "fedAverageAgent",
-            "heartbeat": 2,
-            "inputs": {"updates": ":updates", "weights": ":weights", "round": "@loop"},
-        },
-        "score": {
-            "agent": "fedEvaluateAgent",
-            "heartbeat": 2,
-            "inputs": {"weights": ":average.weights", "round": "@loop"},
-            "params": {"data": "heldOut", "rounds": rounds},
-            "isResult": True,
-        },
-    }
-    outer: dict[str, Any] = {
-        "start": {"agent": "fedInitAgent", "params": {"model": "softmax", "seed": 1}},
-        "sites": {"value": [{"site": number, "queue": f"site-{number}"} for number in range(sites)]},
-        "rounds": {
-            "agent": "nestedAgent",
-            "inputs": {"weights": ":start.weights", "sites": ":sites"},
-            "output": {"digest": ".score.digest", "accuracy": ".score.accuracy"},
-            "isResult": True,
-            "graph": {"loop": {"while": ":score.more"}, "nodes": nodes},
-        },
-    }
-    return {"version": 0.5, "concurrency": sites + 4, "nodes": outer}

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,16 +47,25 @@ class World:
         return self.home / "logs"
 
     async def worker(
-        self, *queues: str, filters: Path | None = None, agents: Path = AGENTS
+        self,
+        *queues: str,
+        filters: Path | None = None,
+        agents: Path = AGENTS,
+        options: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+        address: str = "",
     ) -> subprocess.Popen[bytes]:
-        """A worker for the default queue, or for `queues`. It is ready when this returns."""
-        options = [word for queue in queues for word in ("--queue", queue)]
+        """A worker for the default queue, or for `queues`. It is ready when this returns.
+
+        `prefix` starts its command where the server has another `address`.
+        """
+        options = [*options, *(word for queue in queues for word in ("--queue", queue))]
         options += [] if filters is None else ["--filters", str(filters)]
         env = {
             "PERDURE_HOME": str(self.home),
             "PERDURE_QUEUES": "*",
             "PYTHONPATH": str(ROOT),
-            "TEMPORAL_ADDRESS": self.client.temporal.service_client.config.target_host,
+            "TEMPORAL_ADDRESS": address or self.client.temporal.service_client.config.target_host,
             "TEMPORAL_CONFIG_FILE": str(self.home / "none.toml"),
             **self.env,
         }
@@ -64,7 +73,7 @@ class World:
         path = self.logs / f"worker-{self._started}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "perdure", "worker", "--agents", str(agents), *options],
+                [*prefix, sys.executable, "-m", "perdure", "worker", "--agents", str(agents), *options],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,

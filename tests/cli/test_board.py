@@ -183,6 +183,14 @@ def test_a_status_for_people():
     ]
 
 
+def test_a_run_that_its_command_has_left_is_continued_by_another():
+    report = RunReport(id="r1", state="paused", unserved=("perdure-0123abcd.45ef67",))
+    at = datetime.fromtimestamp(1, UTC)
+    continued = "  the command that executed it has ended: perdure result r1 continues it"
+    assert lines(report, None, (), at, local=True) == ["r1: paused", continued]
+    assert "perdure worker --queue" in lines(report, None, (), at)[1]
+
+
 def test_a_status_of_what_has_ended():
     begun, closed = (datetime.fromtimestamp(second, UTC) for second in (1, 3))
     report = RunReport(id="r1", state="failed", name="g", started=begun, closed=closed)

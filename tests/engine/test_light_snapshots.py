@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.snapshot_nested import MAX_SNAPSHOT_ROW_BYTES, SnapshotRoom
-from perdure.engine.state import Nested
 from perdure.protocol.encoding import encoded_size
 from tests.support.drive import Drive, graph, rows
 

@@ -1,8 +1,9 @@
 import pytest
 
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.plan import compile_plan
 from perdure.engine.resolved_values import ResolvedValues
-from perdure.engine.state import TRANSITIONS, Clock, GraphRun, Nested, NodeState
+from perdure.engine.state import TRANSITIONS, Clock, GraphRun, NodeState
 from perdure.errors import InvalidTransition
 from perdure.graph.values import UNDEFINED
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -16,6 +15,7 @@ from perdure import daemon
 from tests.faults.ground import Figures, chain, client_of, expected, results_of, server_by_hand
 from tests.support.cli import PATH
 from tests.support.journal import entries, repeats
+from tests.support.namespaces import ip, lacks_namespaces
 from tests.support.processes import Crew
 from tests.support.waiting import until
 
@@ -98,16 +98,6 @@ async def _cut_one(figures: Figures, folder: Path, way: Way, seconds: float, run
 # ---- a wire between two network namespaces ---------------------------------------------------------
 
 
-def lacks_namespaces() -> str:
-    """Why there can be no wire here, if so."""
-    if shutil.which("ip") is None:
-        return "no program `ip`"
-    name = f"perdure-probe-{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-    return made.stderr.strip()
-
-
 @dataclass(kw_only=True)
 class Wire(Link):
     """A pair of interfaces; the server's end goes down, so that packets vanish without a word."""
@@ -121,10 +111,6 @@ class Wire(Link):
     async def heal(self) -> None:
         ip("link", "set", self.near, "up")
         ip("route", "replace", self.far, "dev", self.near)
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 @asynccontextmanager

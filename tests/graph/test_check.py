@@ -455,6 +455,32 @@ def test_hedges_that_make_no_sense(hedge: Any) -> None:
     assert codes == ["hedge"]
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"session": None},
+        {"session": ""},
+        {"session": {"checkpoint": 5}},
+        {"session": {"id": "a", "checkpoint": 0}},
+        {"session": {"id": "a", "checkpoint": 101}},
+        {"session": {"id": "a", "checkpoint": 1.5}},
+        {"session": {"id": "a", "lossy": 1}},
+        {"session": {"id": "a", "worker": "w"}},
+        {"session": "a", "batch": 10},
+        {"session": "a", "hedge": {"after": 5}},
+        {"session": "a", "placement": "local"},
+    ],
+)
+def test_sessions_that_make_no_sense(keys: dict[str, Any]) -> None:
+    codes = [problem.code for problem in problems({"nodes": {"a": {"agent": "x", **keys}}})]
+    assert codes == ["session"]
+
+
+def test_sessions_that_make_sense() -> None:
+    for session in ("a", 7, ":b.id", {"id": ":b.id", "checkpoint": 100, "lossy": False}):
+        assert list(problems({"nodes": {"b": {"value": {}}, "a": {"agent": "x", "session": session}}})) == []
+
+
 def test_references_of_fallbacks_and_hedges_are_checked() -> None:
     node = {"agent": "x", "hedge": {"after": 5, "queue": ":no.queue"}, "fallback": [":none"]}
     places = [(problem.code, problem.place) for problem in problems({"nodes": {"a": node}})]

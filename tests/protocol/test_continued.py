@@ -39,6 +39,8 @@ def test_what_is_written_is_read() -> None:
         (["scheduler", "runs", 0, "nodes", "m", "retries"], {}, "state.scheduler.runs.nodes.retries"),
         (["scheduler", "runs", 0, "nodes", "m", "nested", "opened"], None, "nested.opened"),
         (["scheduler", "runs", 0, "nodes", "m", "nested", "children"], [9], "no graph with the number 9"),
+        (["scheduler", "runs", 0, "late_rows"], {"m": [["id a", 9, 0]]}, "no graph with the number 9"),
+        (["scheduler", "runs", 0, "late_rows"], {"m": [["id a"]]}, "state.scheduler.runs.late_rows"),
         (["scheduler", "runs", 1, "parent"], [8, "m"], "no graph with the number 8"),
         (["scheduler", "calls", 0, "since"], [], "state.scheduler.calls.since"),
         (["scheduler", "queue"], [[6, "m"]], "no graph with the number 6"),

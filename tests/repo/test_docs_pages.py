@@ -27,6 +27,7 @@ PAGES = (
     "python.md",
     "quickstart.md",
     "recipes.md",
+    "sessions.md",
 )
 BLOCKS = {page: documents.blocks(page) for page in PAGES}
 SHOWN = ("output", "stderr")

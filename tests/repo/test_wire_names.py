@@ -47,7 +47,7 @@ FIELDS = {
         bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
-        verbose timeout bypassed deadline keyed_by_work grant""",
+        verbose timeout bypassed deadline keyed_by_work grant session""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
     payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",
@@ -69,7 +69,7 @@ FIELDS = {
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
-    " channels page quorums grants profile waits foresees moves_rows unreused code",
+    " channels page quorums grants profile waits foresees carries moves_rows unreused code",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",

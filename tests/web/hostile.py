@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from perdure import server
 from perdure.agents.agent import agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
-from perdure.settings import Settings
-from perdure.web.serving import WebServer, serving
+from perdure.web.serving import WebServer
 from perdure.worker import WorkerOptions, build_worker
-from tests.support.durable import connected
+from tests.web.browsing import browsing
 
 LIMIT_MS: Final = 180_000
 ELEMENT_COUNT: Final = 1_500
@@ -176,20 +171,9 @@ async def looked(browser: Browser, client: GraphClient, web: WebServer, names: S
 
 
 async def main(names: Sequence[str]) -> int:
-    """A server, a worker, a browser; the number of values that did more than be shown."""
-    chromium = shutil.which("chromium") or sys.exit("no Chromium here: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as home:
-        try:
-            async with (
-                connected(Path(home)) as client,
-                serving(client) as web,
-                async_playwright() as playwright,
-            ):
-                browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-                wrong = await looked(browser, client, web, names)
-                await browser.close()
-        finally:
-            server.stop(Settings(home=Path(home)))
+    """The number of values that did more than be shown."""
+    async with browsing() as (client, web, browser):
+        wrong = await looked(browser, client, web, names)
     print(f"{len(names)} values, {len(wrong)} findings")
     return len(wrong)
 

@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, Literal
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from perdure import server
 from perdure.agents.agent import agent, declared
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import TransientError
-from perdure.settings import Settings
-from perdure.web.serving import serving
 from perdure.worker import WorkerOptions, build_worker
 from tests.support import ROOT
-from tests.support.durable import connected
+from tests.web.browsing import browsing
 from tests.web.pictured_runs import AGENTS, CHAT, FAILED, MAP, RAG
 
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -224,22 +218,10 @@ async def take_temporal(browser: Browser, client: GraphClient, names: Collection
 
 
 async def main(names: Collection[str]) -> None:
-    """A server, a worker and the runs for as long as it takes."""
-    chromium = shutil.which("chromium") or sys.exit("no Chromium here: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as home:
-        try:
-            async with (
-                connected(Path(home)) as client,
-                serving(client) as web,
-                held_runs(client),
-                async_playwright() as playwright,
-            ):
-                browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-                await take_page(browser, web.link, names)
-                await take_temporal(browser, client, names)
-                await browser.close()
-        finally:
-            server.stop(Settings(home=Path(home)))
+    """Takes all of them, or those of these names."""
+    async with browsing() as (client, web, browser), held_runs(client):
+        await take_page(browser, web.link, names)
+        await take_temporal(browser, client, names)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the page shows of a run: small views of a read model, whatever its size."""
 
 from perdure.history.model import NodeModel, Phase, RowCounts, RunModel
-from perdure.web import inbox_api, runs_api, timeline, views
+from perdure.web import inbox_api, node_views, runs_api, timeline, views
 
 GRAPH = {
     "nodes": {
@@ -95,7 +95,7 @@ def test_the_timeline_keeps_the_longest_bars_and_marks_the_critical_path() -> No
 
 
 def test_long_values_and_consoles_are_cut() -> None:
-    shown = views.shown_value("x" * 100_000)
+    shown = node_views.shown_value("x" * 100_000)
     assert shown is not None
     assert (len(shown["text"]), shown["chars"], shown["cut"]) == (65_536, 100_002, True)
     assert views.MAX_CONSOLE_LINE_COUNT == 200

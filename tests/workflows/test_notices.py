@@ -17,6 +17,7 @@ from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.engine.human_tasks import HumanPrompt, Notice
 from perdure.engine.messages import RunOptions
+from perdure.history.model import Attempt
 from perdure.protocol.progress import RunProgress
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
@@ -86,6 +87,20 @@ async def asked(run: Run) -> None:
     await until(is_asked, "a question")
 
 
+async def delivered(run: Run) -> list[str]:
+    """What became of the notices of its question."""
+    notices = await run.notices((await run.history()).node("ask"))
+    return [
+        " ".join([notice.event, each.channel, str(each.phase), *_reason(each.attempt)])
+        for notice in notices
+        for each in notice.deliveries
+    ]
+
+
+def _reason(attempt: Attempt) -> list[str]:
+    return [] if attempt.ended is not None or attempt.failure is None else [attempt.failure]
+
+
 async def test_asked_reminded_escalated_closed(client: GraphClient) -> None:
     graph = asking(
         who=["anna"],
@@ -113,14 +128,49 @@ async def test_a_run_ends_while_the_channel_is_down_and_nothing_is_lost(client: 
         async with working(client, "down", default=team.server.url):
             run = await client.start(asking(), queue="down")
             await asked(run)
+
+            async def is_repeated() -> bool:
+                causes = [f"{cause.code} {cause.finding}" for cause in (await run.explain("ask")).also]
+                return all(
+                    any("the webhook answered 503" in line for line in lines)
+                    for lines in (causes, await delivered(run))
+                )
+
+            await until(is_repeated, "a notice that is repeated")
             await run.answer("ask", "yes", who="anna")
             assert (await run.result()).results["ask"]["text"] == "yes"
         team.is_up.set()
         async with working(client, "down", default=team.server.url):
             await arrived(team, 2)
+
+            async def are_sent() -> bool:
+                return await delivered(run) == ["asked default completed", "closed default completed"]
+
+            await until(are_sent, "both notices are sent")
     assert sorted(team.taken) == [("asked", "ask", None), ("closed", "ask", "answer")]
     by_id = {seen.headers["webhook-id"]: seen.json["event"] for seen in team.server.seen}
     assert sorted(by_id.values()) == ["asked", "closed"]
+    assert by_id.keys() == {notice.id for notice in await run.notices()}
+
+
+async def test_a_notice_whose_reply_is_lost_is_sent_again_under_its_id(client: GraphClient) -> None:
+    replies = iter((Answer(end="reset"), Answer(status=410)))
+
+    with serve(lambda _: next(replies)) as server:
+        async with working(client, "reply", default=server.url):
+            run = await client.start(asking(), queue="reply")
+
+            async def has_failed() -> bool:
+                return bool(await delivered(run)) and "backoff" not in (await delivered(run))[0]
+
+            await until(has_failed, "a channel that is gone")
+            also = (await run.explain("ask")).also
+            await run.terminate()
+    first, second = server.seen
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == (await run.notices())[0].id
+    (cause,) = also
+    assert cause.code == "notice-failed"
+    assert "on channel 'default' was not delivered: the webhook is gone" in cause.finding
 
 
 async def test_a_question_that_continues_as_new_is_asked_once(client: GraphClient) -> None:

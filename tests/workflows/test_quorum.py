@@ -8,6 +8,7 @@ import pytest
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -51,3 +52,46 @@ async def test_three_dead_hosts_of_ten_are_named(client: GraphClient) -> None:
             "7 of 10 rows have a result; missing: row 2 'site-2' (late), row 5 'site-5' (late), "
             "row 9 'site-9' (late)"
         ]
+
+
+LATE: dict[str, Any] = {
+    "loop": {"count": 2},
+    "nodes": {
+        "rule": {"value": {"quorum": 1, "grace": 0}, "update": ":next.rule"},
+        "sites": {"value": [{"id": "here", "queue": "quorum"}, {"id": "there", "queue": "later"}]},
+        "answers": {
+            "agent": "mapAgent",
+            "inputs": {"rows": ":sites", "pass": "@loop", "params": ":rule"},
+            "params": {"late": "carry", "compositeResultKey": "answer"},
+            "isResult": True,
+            "graph": {
+                "nodes": {
+                    "answer": {
+                        "agent": "sleeperAgent",
+                        "queue": ":row.queue",
+                        "inputs": {"begun": ":pass"},
+                        "params": {"duration": 1, "value": {}},
+                        "isResult": True,
+                    }
+                }
+            },
+        },
+        "next": {"agent": "copyAgent", "inputs": {"rule": {"quorum": 2}, "after": ":answers"}},
+    },
+}
+
+
+async def test_a_late_row_counts_in_the_next_pass(client: GraphClient) -> None:
+    settings = replace(client.settings, queues=("later",))
+    options = WorkerOptions(agents=catalog(), settings=settings)
+    async with build_worker(client.temporal, "quorum", options):
+        run = await client.start(LATE, queue="quorum")
+
+        async def is_in_second_pass() -> bool:
+            status = await run.status()
+            return status is not None and any(node.path == "answers@1" for node in status.nodes)
+
+        await until(is_in_second_pass, "the first pass ends without the host that is not there")
+        async with build_worker(client.temporal, "later", options):
+            answers = (await run.result()).results["answers"]
+    assert answers == {"rows": [{"begun": 1}, {"begun": 0}], "index": [0, 1], "missing": [], "age": [0, 1]}

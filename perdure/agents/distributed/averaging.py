@@ -158,6 +158,11 @@ def _read(
     if age < 0:
         raise FinalError(f"{place}.round: is later than the round that averages, {round_}")
     if "weights" in row:
+        if age and params.rule == "buffer":
+            raise FinalError(
+                f"{place}.weights: the update is late, and does not say what it changed",
+                hint="set send: delta on fedTrainAgent",
+            )
         new = tensors_of(row["weights"], f"{place}.weights")
         require_alike(weights, new, f"{place}.weights")
         delta = subtract(new, weights)

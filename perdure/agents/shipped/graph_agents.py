@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from perdure.agents.agent import Agent, Sample
-from perdure.agents.schema import array, fields, flag, mapping, number, text
+from perdure.agents.schema import array, fields, flag, mapping, number, one_of, text
+from perdure.graph.fields import LATE_ROWS
 
 _SUPPRESS = flag("a failure inside returns {onError: {message, error}} instead of failing the node")
 _RESULTS = "by node id"
@@ -86,6 +87,10 @@ DESCRIBED_GRAPH_AGENTS: Final[tuple[Agent, ...]] = (
             ),
             deadline=number("with quorum: milliseconds until the map ends with the rows that have a result"),
             grace=number("with quorum: milliseconds for the other rows once enough have a result"),
+            late={
+                **one_of(*LATE_ROWS),
+                "description": "with quorum: cancel late rows, or let them count in a later pass of the loop",
+            },
             supressError=_SUPPRESS,
         ),
         output=array(f"the results of each run in the order of the rows, {_RESULTS}"),

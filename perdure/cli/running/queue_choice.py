@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
@@ -26,6 +25,7 @@ from perdure.client import GraphClient
 from perdure.errors import GraphError
 from perdure.monitoring.descriptions import OPEN_RUNS_QUERY, executions
 from perdure.settings import Settings
+from perdure.temporal.command_queues import queue_of_one_command
 from perdure.worker import WorkerOptions, build_worker
 
 MAX_LEFT_RUN_COUNT: Final = 1_000
@@ -61,7 +61,7 @@ def own_queue(settings: Settings, modules: Sequence[str]) -> str:
 
 def command_queue(settings: Settings, modules: Sequence[str]) -> str:
     """A queue for one command alone."""
-    return f"{own_queue(settings, modules)}.{secrets.token_hex(3)}"
+    return queue_of_one_command(own_queue(settings, modules))
 
 
 def is_of_commands(settings: Settings, agents: Agents, queue: str) -> bool:

@@ -70,7 +70,8 @@ class Authority:
             return self.root(run.plan)
         number, name = run.parent
         nested = runs[number].nodes[name].nested
-        return None if nested is None else self.inside(runs[number], name, nested.agent, run.plan)
+        agent = "mapAgent" if nested is None else nested.agent  # of a late row, between two passes
+        return self.inside(runs[number], name, agent, run.plan)
 
     def inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
         """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""

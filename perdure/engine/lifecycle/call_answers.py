@@ -6,7 +6,8 @@ from perdure.engine.attempts import deadline_message
 from perdure.engine.board import Board
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
-from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.maps.opened_graphs import Outcome
+from perdure.engine.state import GraphRun, NodeState
 
 
 class CallAnswers:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import graph_steps
+from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import Finish, Quotas
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import AgentError, FunctionError, QuotaExceeded
 from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.nested import every_node
@@ -133,6 +135,8 @@ class GraphLifecycle:
     def end(self, run: GraphRun, outcome: Outcome, nothing_ran: bool = False) -> None:
         """A graph is over, and with the root the whole run; `nothing_ran` of what it began with."""
         run.outcome = outcome
+        if run.late_rows:
+            late_rows.drop(self.board, run)
         if run.parent is not None:
             self._events.ended(run)
         elif nothing_ran:

@@ -12,9 +12,11 @@ from typing import Final
 
 from perdure.engine import node_semantics
 from perdure.engine.board import Board, Rules
+from perdure.engine.lifecycle.places import queue_of
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import RunAgent, StartTimer
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, NodeRun, Outcome
+from perdure.engine.state import GraphRun, NodeRun
 from perdure.errors import AgentError, FunctionError
 from perdure.graph.values import Value
 
@@ -45,7 +47,7 @@ class Hedges:
         if flight is None or not isinstance(first := flight.command, RunAgent):
             return
         try:
-            queue = node_semantics.queue_of(run, plan.hedge_queue) or first.options.queue
+            queue = queue_of(run, plan.hedge_queue) or first.options.queue
             granted = self._rules.authority.of_call(run, name, first.agent, queue)
         except (ValueNeeded, AgentError, FunctionError):
             return  # there is nowhere to send it: the first call remains

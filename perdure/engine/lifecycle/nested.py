@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
+from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
 from perdure.engine.maps.starts import Start
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
-from perdure.engine.state import GraphRun, Nested, NodeRun, Outcome
+from perdure.engine.state import GraphRun
 from perdure.errors import BadCall, GraphError, SizeExceeded
 from perdure.graph.deferred import Projection
 from perdure.graph.sizes import bounded
@@ -80,6 +82,8 @@ class NestedGraphs:
         outcome = child.outcome or Outcome()
         number, name = child.parent or (0, "")
         run = self.board.runs[number]
+        if run.late_rows and late_rows.is_ended(self.board, run, name, child):
+            return
         nested = run.nodes[name].nested
         if nested is None or nested.outcome is not None:
             return
@@ -103,11 +107,15 @@ class NestedGraphs:
         if decided is not None:
             self._decide(run, name, nested, decided, GRAPH_AGENTS[nested.agent].turns)
 
-    def close(self, run: GraphRun, node: NodeRun) -> None:
+    def close(self, run: GraphRun, name: str, outcome: Outcome) -> None:
         """The call of a node with graphs inside is over: they go, and the timer of the attempt."""
-        if node.nested is not None:
+        node = run.nodes[name]
+        nested = node.nested
+        if nested is not None:
             self.board.cancel(node.timer)
-            self.board.discard(run, node.nested)
+            if outcome.failure is None and nested.quorum is not None and nested.quorum.carries:
+                late_rows.keep(self.board, run, name, nested)
+            self.board.discard(run, nested)
             node.timer = node.nested = None
         node.reserved = False
 
@@ -129,9 +137,12 @@ class NestedGraphs:
     def _set_quorum(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Notes how many rows are enough, and starts the time that they have. Raises BadCall."""
         if self.rules.quorums and GRAPH_AGENTS[nested.agent].rows and nested.starts:
-            nested.quorum = quorum = quorum_of(nested.params, len(nested.starts))
+            carries = self.rules.carries
+            nested.quorum = quorum = quorum_of(nested.params, len(nested.starts), carries=carries)
             if quorum is not None and quorum.deadline is not None:
                 self._start_timer(run, name, nested, quorum.deadline)
+            if run.late_rows and (quorum is None or not quorum.carries):
+                late_rows.drop(self.board, run, [name])
 
     def _apply_quorum(self, run: GraphRun, name: str, nested: Nested, quorum: Quorum) -> None:
         """A row has ended: the rows are closed where enough have a result, or can have none any more."""
@@ -170,7 +181,7 @@ class NestedGraphs:
                 self._close_rows(nested, nested.quorum)
             if nested.withheld:
                 raise Withheld
-            return Outcome(value=bounded(_collected(nested), run.value_limit, stored=False))
+            return Outcome(value=bounded(_collected(nested, run.iteration), run.value_limit, stored=False))
         except SizeExceeded as error:
             return Outcome(failure=str(error))
         except BadCall as error:
@@ -179,7 +190,7 @@ class NestedGraphs:
     def _close_rows(self, nested: Nested, quorum: Quorum) -> None:
         """What has not ended by now is late. Raises BadCall where too few rows have a result."""
         accepted = nested.accepted_count
-        late = {self.board.runs[child].map_index or 0 for child in nested.children}
+        late = {nested.row_of(child, self.board.runs[child].map_index) for child in nested.children}
         late.update(range(nested.opened, len(nested.starts)))
         nested.missing.update((row, Missing("late")) for row in late)
         if accepted < quorum.needed:
@@ -211,8 +222,11 @@ class NestedGraphs:
             if fuel.left <= 0:
                 self.board.put_off(run, name)
                 break
-            start = starts[nested.opened]
+            row = nested.opened
             nested.opened += 1
+            if run.late_rows and late_rows.take(self.board, run, name, nested, row):
+                continue
+            start = starts[row]
             self.events.opened(self._child(run, name, nested, start))
         nested.opening = False
 
@@ -245,8 +259,8 @@ class NestedGraphs:
         return plan
 
 
-def _collected(nested: Nested) -> Value:
-    """The result of a node whose graphs have ended. May raise BadCall."""
+def _collected(nested: Nested, iteration: int) -> Value:
+    """The result, in pass `iteration`, of a node whose graphs have ended. May raise BadCall."""
     row_results = dict(nested.results)
     for rows, source in nested.kept:
         row_results.update(
@@ -256,7 +270,10 @@ def _collected(nested: Nested) -> Value:
     collected = collect(nested.agent, nested.params, [row_results[row] for row in counted])
     if nested.quorum is None:
         return collected
-    return {"rows": collected, "index": counted, "missing": listed(nested.starts, nested.missing)}
+    result = {"rows": collected, "index": counted, "missing": listed(nested.starts, nested.missing)}
+    if nested.quorum.carries:
+        result["age"] = [iteration - nested.passes.get(row, iteration) for row in counted]
+    return result
 
 
 def _room(plan: Plan | None, batch: int) -> int:

@@ -29,10 +29,12 @@ from perdure.engine.board import Board, Rules
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.hedges import Hedges
 from perdure.engine.lifecycle.nested import NestedGraphs
+from perdure.engine.lifecycle.places import places_of
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, Nested, NodeState, Outcome
+from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import AgentError, FunctionError, SizeExceeded
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value
@@ -171,10 +173,9 @@ class NodeLifecycle:
                 raise AgentError(f"No agent: {to_string(agent)}{f' in {name} node' if name else ''}")
             graph = None if plan.graph is None else node_semantics.graph_of(run, plan.graph)
             own = agent in self.rules.own
-            if own:
-                inputs = node_semantics.nested_inputs(run, inputs)
+            inputs = node_semantics.nested_inputs(run, inputs) if own else inputs
             params = node_semantics.params_of(run, plan, inputs)
-            queue = None if own else node_semantics.queue_of(run, plan.queue)
+            queue, session = (None, None) if own else places_of(run, plan)
             granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
@@ -195,8 +196,8 @@ class NodeLifecycle:
         if own:
             self._nested.open(run, name, Nested(call=node.call, agent=agent, params=params), inputs, graph)
         else:
-            command = node_semantics.agent_call(self.rules, run, name, agent, inputs, params, queue, granted)
-            self.hedges.call(run, name, command)
+            called = agent, inputs, params, queue, granted, session
+            self.hedges.call(run, name, node_semantics.agent_call(self.rules, run, name, *called))
         return True
 
     # Answered, over
@@ -214,7 +215,7 @@ class NodeLifecycle:
         self.hedges.end(node)
         reserved = node.reserved
         if reserved or node.nested is not None:
-            self._nested.close(run, node)
+            self._nested.close(run, name, outcome)
         if failure is None:
             try:
                 self._take_result(run, name, outcome.value)

@@ -13,9 +13,10 @@ from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import Fetch
 from perdure.engine.resolved_values import ValueNeeded
-from perdure.engine.state import GraphRun, NodeState, Outcome
+from perdure.engine.state import GraphRun, NodeState
 from perdure.errors import AgentError, FunctionError
 
 

@@ -35,16 +35,22 @@ class Quorum:
     """The rule of one map: `needed` rows are enough. Times are in milliseconds, None for no such time.
 
     The map ends when all rows have ended; `grace` after enough of them have a result; at the `deadline`,
-    counted from when the map began; or as soon as enough can no longer be reached.
+    counted from when the map began; or as soon as enough can no longer be reached. One that `carries` leaves
+    its late rows to the next pass (perdure.engine.maps.late).
     """
 
     needed: int
     deadline: float | None = None
     grace: float | None = None
+    carries: bool = False
 
 
-def quorum_of(params: Mapping[str, Value], row_count: int) -> Quorum | None:
-    """The rule in the params of a map of `row_count` rows, None where they have none. Raises BadCall."""
+def quorum_of(params: Mapping[str, Value], row_count: int, *, carries: bool = True) -> Quorum | None:
+    """The rule in the params of a map of `row_count` rows, None where they have none. Raises BadCall.
+
+    A run of an earlier version, which never `carries`, does not know what `late` says.
+    """
+    params = params if carries else {name: value for name, value in params.items() if name != "late"}
     asked = params.get("quorum")
     if asked is None or asked is UNDEFINED:
         return None
@@ -55,7 +61,8 @@ def quorum_of(params: Mapping[str, Value], row_count: int) -> Quorum | None:
     if needed > row_count:
         finding = f"mapAgent: quorum: {needed} rows are needed, and there are {row_count}"
         raise BadCall(finding, suppressible=True, hint="give a share of the rows, such as 0.8")
-    return Quorum(needed, _time(params.get("deadline")), _time(params.get("grace")))
+    times = _time(params.get("deadline")), _time(params.get("grace"))
+    return Quorum(needed, *times, carries=params.get("late") == "carry")
 
 
 def _time(value: Value) -> float | None:
@@ -79,14 +86,14 @@ def listed(starts: Sequence[Start], missing: Mapping[int, Missing]) -> list[Valu
     """The rows that are missing, for the result of the map, in their order."""
     entries: list[Value] = []
     for row in sorted(missing):
-        entry: dict[str, Value] = {"index": row, **_identity(starts, row), "why": missing[row].why}
+        entry: dict[str, Value] = {"index": row, **row_id(starts, row), "why": missing[row].why}
         if missing[row].message:
             entry["message"] = missing[row].message
         entries.append(entry)
     return entries
 
 
-def _identity(starts: Sequence[Start], row: int) -> dict[str, Value]:
+def row_id(starts: Sequence[Start], row: int) -> dict[str, Value]:
     """What names a row that is a mapping: its `id`."""
     if not isinstance(starts, Rows) or not is_list(starts.rows):
         return {}  # rows of the store are not looked at
@@ -104,6 +111,6 @@ def shown(starts: Sequence[Start], missing: Mapping[int, Missing], accepted: int
 
 
 def _name(starts: Sequence[Start], row: int, missing: Missing) -> str:
-    identity = _identity(starts, row).get("id")
-    name = f"row {row}" if identity is None else f"row {row} {to_string(identity)[:50]!r}"
+    own = row_id(starts, row).get("id")
+    name = f"row {row}" if own is None else f"row {row} {to_string(own)[:50]!r}"
     return f"{name} ({missing.message.splitlines()[0][:80] if missing.message else missing.why})"

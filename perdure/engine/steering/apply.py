@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
+from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_arrivals import ValueArrivals
@@ -74,6 +75,8 @@ class Steersman:
                 board.cancel(call)
             board.fuel.put_off.pop((run.id, name), None)
             node.error = None  # who remembers the failure sees that it no longer is one
+        before, after = run.plan.document["nodes"], change.plan.document["nodes"]
+        late_rows.drop(board, run, [name for name in run.late_rows if before[name] != after.get(name)])
         for call, flight in list(board.calls.items()):
             if (
                 flight.run == run.id

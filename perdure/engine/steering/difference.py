@@ -18,7 +18,7 @@ from perdure.graph.values import Value, is_dict
 
 OPTION_KEYS: Final = frozenset(
     (*PERDURE_COMPUTED_KEYS, "timeout", "retry", "priority", "label", "console", "isResult")
-).difference(("allow", "fallback"))
+).difference(("allow", "fallback", "session"))
 """Keys of a node that say how it is executed or shown, and not what its result is."""
 
 _RESULTS: Final = frozenset(("nodes", "loop", "agentId"))

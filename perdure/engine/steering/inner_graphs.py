@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from perdure.engine.board import Board, Rules
 from perdure.engine.graph_agents import GRAPH_AGENTS, prepare
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.starts import Rows
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
-from perdure.engine.state import Nested, NodeRun
+from perdure.engine.state import NodeRun
 from perdure.errors import BadCall, GraphError
 from perdure.graph.values import Value
 

@@ -19,7 +19,7 @@ function route() {
   leave = () => controller.abort();
   main.className = kind === "run" ? "run" : "";
   const name = kind === "run" ? decodeURIComponent(id ?? "") : "";
-  crumb.textContent = name ? ` / ${name}` : "";
+  fill(crumb, name ? h("h1", {}, `/ ${name}`) : null);
   document.title = name ? `${name} · Perdure` : "Perdure";
   const show = kind === "run" ? showRun : kind === "inbox" ? showInbox : showList;
   show(main, controller.signal, name).catch((error) => {
@@ -29,7 +29,8 @@ function route() {
 
 /** An error with what to do. */
 export function showError(element, error) {
-  fill(element, h("div", { class: "error", role: "alert" }, h("strong", {}, error.message), h("p", {}, error.hint ?? "")));
+  fill(element, h("div", { class: "page" }, h("div", { class: "error", role: "alert" }, h("strong", {}, error.message), h("p", {}, error.hint ?? "")),
+    h("p", {}, h("a", { href: "#/" }, "All runs"))));
 }
 
 async function countQuestions() {

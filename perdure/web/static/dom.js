@@ -1,7 +1,7 @@
 // Elements without HTML text: whatever a run contains can only ever become text, and all of it can be seen.
 
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_NAMES = new Set(["svg", "g", "rect", "text", "path", "title", "defs", "marker"]);
+const SVG_NAMES = new Set(["svg", "g", "rect", "text", "path", "title"]);
 
 const ACTING = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 

@@ -56,6 +56,8 @@ function fieldsOf(question) {
     const required = (schema.required ?? []).includes(name);
     const [input, read] = inputOf(name, field, required, question.prefill?.[name] ?? field.default);
     readers[name] = read;
+    if (field.type === "boolean") return h("label", { class: "tick" }, input, h("span", {}, field.title ?? name), field.description ? h("small", {}, field.description) : null);
+    if (input.tagName === "FIELDSET") return input;
     return h("label", {}, h("span", {}, `${field.title ?? name}${required ? " *" : ""}`), input,
       field.description ? h("small", {}, field.description) : null);
   });
@@ -87,6 +89,14 @@ function inputOf(name, field, required, value) {
     const input = type ? h("input", { type, value, ...limits }) : h("textarea", { rows: 2, ...limits }, value ?? "");
     return [input, () => (input.value === "" && !required ? undefined : input.value)];
   }
-  const box = h("textarea", { rows: 4, name, required }, value === undefined ? "" : JSON.stringify(value, null, 2));
+  if (field.items?.enum) {
+    const ticks = field.items.enum.map((choice) => [choice, h("input", { type: "checkbox", name, checked: value?.includes?.(choice) })]);
+    const set = h("fieldset", {}, h("legend", {}, `${field.title ?? name}${required ? " *" : ""}`),
+      ticks.map(([choice, tick]) => h("label", { class: "tick" }, tick, h("span", {}, typeof choice === "string" ? choice : JSON.stringify(choice)))),
+      field.description ? h("small", {}, field.description) : null);
+    const chosen = () => ticks.filter(([, tick]) => tick.checked).map(([choice]) => choice);
+    return [set, () => (chosen().length || required ? chosen() : undefined)];
+  }
+  const box = h("textarea", { rows: 4, name, required, placeholder: "JSON" }, value === undefined ? "" : JSON.stringify(value, null, 2));
   return [box, () => (box.value === "" ? undefined : JSON.parse(box.value))];
 }

@@ -50,5 +50,5 @@ function line(run, hasCosts) {
   const started = new Date(run.started);
   const took = (run.closed ? new Date(run.closed) : new Date()) - started;
   return h("tr", {}, h("td", {}, h("a", { href: `#/run/${encodeURIComponent(run.id)}` }, run.id)),
-    h("td", {}, badge(run.state)), h("td", {}, run.graph), h("td", {}, started.toLocaleString()), h("td", {}, duration(took)), hasCosts ? h("td", {}, spent(run.spent ?? {})) : null);
+    h("td", {}, badge(run.state)), h("td", {}, run.graph), h("td", { class: "fit" }, started.toLocaleString()), h("td", { class: "fit" }, duration(took)), hasCosts ? h("td", { class: "fit" }, spent(run.spent ?? {})) : null);
 }

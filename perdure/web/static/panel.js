@@ -1,7 +1,7 @@
 // The panel: one node with all that is known of it, or the rows of a map.
 
 import { get, runPath } from "./api.js";
-import { MARKS, badge, duration, fill, h, spent } from "./dom.js";
+import { MARKS, badge, duration, fill, h, look, spent } from "./dom.js";
 
 const PAGE_ROWS = 50;
 const PHASES = ["", "failed", "timed-out", "running", "queued there", "queued here", "backoff", "asks", "waiting", "completed", "fell-back", "skipped"];
@@ -10,29 +10,32 @@ const part = (address) => encodeURIComponent(address);
 const clock = (time) => (time === null ? "–" : new Date(time).toLocaleTimeString());
 
 /** Inputs, params, result, attempts, console of the node at `address`. */
-export async function showNode(panel, address, { id, streams, close, open }) {
+export async function showNode(panel, address, { id, streams, close, open, form = () => null }) {
   const node = await get(runPath(id, "nodes", part(address)));
   const path = node.attempts.at(-1)?.path ?? address;
   const streamed = streams.get(path) ?? streams.get(address);
   const why = h("div", { class: "why" });
+  const question = node.phase === "asks" ? form(node.address) : null;
   fill(panel, h("div", { class: "head" }, h("h2", {}, node.address), h("button", { onclick: close, "aria-label": "Close" }, "×")),
     h("p", {}, badge(node.phase), node.agent ? ` ${node.agent}` : " static", node.pass ? ` · pass ${node.pass}` : ""),
-    h("p", { class: "note" }, times(node)), why,
+    h("p", { class: "note" }, times(node)), why, question,
     node.failure ? h("pre", { class: "error" }, node.failure) : null,
     streamed && node.ended === null ? [h("h3", {}, "Streams"), h("pre", { class: "stream", dataset: { path } }, streamed)] : null,
     value("Result", node.result), value("Inputs", node.inputs), value("Params", node.params),
     node.attempts.length ? attempts(node.attempts) : null,
+    node.notices.length ? notices(node.notices) : null,
     node.usage ? value("Usage", { text: JSON.stringify(node.usage, null, 2) }) : null,
     node.console.length ? [h("h3", {}, "Console"), h("pre", {}, node.console.join("\n"))] : null,
     node.rows && open ? h("button", { onclick: () => showRows(panel, address, { rows: node.rows }, { id, streams, close, open }) }, "Rows") : null);
-  if (node.ended === null) explain(why, id, node.address);
+  if (node.ended === null) explain(why, id, node.address, (cause) => !(question && cause.code === "asks") && !cause.code.startsWith("notice-"));
 }
 
-async function explain(element, id, address) {
+/** Why a node is in its state: the causes that are `wanted`, those of notices and forms being shown elsewhere. */
+export async function explain(element, id, address, wanted) {
   try {
     const told = await get(runPath(id, "explain", part(address)));
-    fill(element, [told.cause, ...told.also].map((cause, index) =>
-      h("p", {}, index ? cause.finding : h("strong", {}, cause.finding), cause.hint ? h("small", {}, cause.hint) : null)),
+    fill(element, [told.cause, ...told.also].filter(wanted).map((cause, index) =>
+      h("p", {}, index ? cause.finding : h("strong", {}, cause.finding), cause.since ? h("span", { class: "note" }, `, since ${clock(cause.since)}`) : null, cause.hint ? h("small", {}, cause.hint) : null)),
       told.chain.length ? h("p", { class: "note" }, `It waits for ${told.chain.join(" ← ")}`) : null);
   } catch {
     element.remove();
@@ -42,6 +45,7 @@ async function explain(element, id, address) {
 function times(node) {
   const parts = [];
   if (node.ready !== null && node.started !== null && node.started > node.ready) parts.push(`waited ${duration(node.started - node.ready)}`);
+  if (node.ready !== null && node.started === null && node.ended === null) parts.push(`ready since ${clock(node.ready)}`);
   if (node.started !== null) parts.push(`started ${clock(node.started)}`);
   if (node.started !== null && node.ended !== null) parts.push(`took ${duration(node.ended - node.started)}`);
   if (node.spent) parts.push(spent(node.spent));
@@ -61,10 +65,14 @@ function value(title, shown) {
 }
 
 function attempts(list) {
-  const lines = list.map((item) => h("tr", {}, h("td", {}, item.number), h("td", {}, item.worker ?? "–"), h("td", {}, clock(item.started)),
-    h("td", {}, item.started !== null && item.ended !== null ? duration(item.ended - item.started) : item.due ? `again at ${clock(item.due)}` : "–"), h("td", {}, item.failure ?? "")));
-  const heads = ["#", "worker", "started", "took", "failure"].map((text) => h("th", { scope: "col" }, text));
-  return h("details", folded("Attempts", list.length > 1), h("summary", {}, `Attempts (${list.length})`), h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines)));
+  const lines = list.map((item, index) => [
+    h("tr", {}, h("td", { class: "fit" }, `${index + 1}${item.number > 1 ? ` (${item.number})` : ""}`), h("td", {}, item.worker ?? "–"), h("td", { class: "fit" }, clock(item.started)),
+      h("td", { class: "fit" }, item.started !== null && item.ended !== null ? duration(item.ended - item.started) : item.due ? `again at ${clock(item.due)}` : "–")),
+    item.failure ? h("tr", { class: "more" }, h("td", {}), h("td", { colspan: 3, class: "error" }, item.failure)) : null]);
+  const heads = ["#", "worker", "started", "took"].map((text) => h("th", { scope: "col" }, text));
+  const repeated = list.some((item) => item.number > 1);
+  return h("details", folded("Attempts", list.length > 1 || repeated), h("summary", {}, `Attempts (${list.length})`), h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines.flat())),
+    repeated ? h("p", { class: "note" }, "In brackets: how often the server has made this attempt.") : null);
 }
 
 /** The rows of the map at `address`: a page at a time, filtered by state, or one by its number. */
@@ -94,4 +102,14 @@ async function page(panel, address, where, tools) {
         ` ${found.total ? where.offset + 1 : 0}–${where.offset + found.rows.length} of ${found.total.toLocaleString()} `,
         h("button", { disabled: where.offset >= last, onclick: () => go({ offset: where.offset + PAGE_ROWS }) }, "Next"),
         h("button", { onclick: () => tools.open(address) }, "The map itself"))));
+}
+
+const DELIVERED = { completed: "sent", "queued there": "waits for a worker", backoff: "repeated later", running: "being sent", abort: "not sent", failed: "not sent", lost: "worker lost" };
+
+/** The notices of a question, by channel: what became of each. */
+function notices(list) {
+  const lines = list.map((item) => h("li", {}, h("span", { class: `badge ${look(item.phase)}` }, `${MARKS[item.phase]} ${DELIVERED[item.phase] ?? item.phase}`),
+    ` ${item.notice} on ${item.channel}, ${item.due ? `again at ${clock(item.due)}` : clock(item.ended ?? item.at)}`,
+    item.phase !== "completed" && item.failure ? h("small", {}, item.failure) : null));
+  return h("details", folded("Notices", true), h("summary", {}, `Notices (${list.length})`), h("ul", { class: "notices" }, lines));
 }

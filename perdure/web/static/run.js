@@ -1,15 +1,20 @@
 // One run: the graph as it executes, the panel of a node, the timeline, questions, the end.
 
 import { follow, get, post, runPath } from "./api.js";
+import { camera } from "./camera.js";
 import { compareDialog } from "./compare.js";
 import { MARKS, badge, duration, fill, h, look, spent, visible } from "./dom.js";
 import { Drawing, MIN_FIRST_SCALE } from "./drawing.js";
 import { questionForm } from "./inbox.js";
-import { showNode, showRows } from "./panel.js";
+import { explain, showNode, showRows } from "./panel.js";
 import { rerunDialog } from "./rerun.js";
 import { showTimeline } from "./timeline.js";
 
 const MAX_STREAM_CHARS = 20000;
+const HOLDUP_INTERVAL_MS = 5000;
+const HELD_UP = new Set(["waiting", "queued here", "queued there"]);
+const OPEN = new Set(["running", "backoff", "asks", "paused", "lost"]);
+const ABOUT_RUN = new Set(["no-worker", "run-stuck", "run-paused", "cancelling"]);
 
 export async function showRun(main, signal, id) {
   const view = new RunPage(main, signal, id);
@@ -24,6 +29,7 @@ class RunPage {
     this.boxes = {};
     this.run = {};
     this.streams = new Map();
+    this.forms = new Map();
     this.chosen = null;
     this.hash = "";
   }
@@ -34,11 +40,12 @@ class RunPage {
     this.panel = h("aside", { class: "panel", "aria-label": "Details" });
     this.below = h("section", { class: "below", hidden: true, "aria-label": "Timeline" });
     this.help = h("dialog", {}, h("h2", {}, "Keys"), h("pre", {}, KEYS), h("form", { method: "dialog" }, h("button", {}, "Close")));
-    fill(this.main, this.bar, h("div", { class: "split" }, this.stage, this.panel), this.below, this.help);
+    fill(this.main, this.bar, h("div", { class: "split" }, camera(this.stage, () => this.drawing), this.panel), this.below, this.help);
     const { picture } = await get(`${runPath(this.id, "graph")}?document=0&started=1`);
     if (this.signal.aborted) return;
     this.draw(picture);
     this.drawing.fit(MIN_FIRST_SCALE);
+    this.drawing.centre(picture.boxes[0]?.address);
     if (picture.total > picture.boxes.filter((box) => !box.address.includes(".")).length) this.stage.prepend(this.finder(picture));
     window.addEventListener("keydown", (event) => this.onKey(event), { signal: this.signal });
     this.watch();
@@ -122,15 +129,46 @@ class RunPage {
       this.note ? h("span", { class: "error", role: "alert" }, this.note) : null);
   }
 
+  /** The form of a question: the same element as long as the question is the same, with what was entered. */
+  form(question) {
+    const key = JSON.stringify([question.path, question.asked, question.answers]);
+    if (!this.forms.has(key)) this.forms.set(key, questionForm(this.id, question, () => {}));
+    return this.forms.get(key);
+  }
+
+  /** The form of the question that a node asks, if it does. */
+  formOf(address) {
+    const question = this.run.questions?.find((each) => each.address === address);
+    return question ? h("section", { class: "card" }, this.form(question)) : null;
+  }
+
+  /** Why nothing happens in the run, or why its steps fail; nothing where calls are on their way. */
+  holdup() {
+    const boxes = Object.values(this.boxes);
+    const waits = boxes.find((box) => box.address && HELD_UP.has(box.phase)) ?? boxes.find((box) => box.address && box.phase === "running");
+    const moves = boxes.some((box) => !HELD_UP.has(box.phase) && OPEN.has(box.phase));
+    if (this.run.state !== "running" || !waits || (moves && !(this.run.attempt > 1))) {
+      this.why = null;
+      return null;
+    }
+    if (!this.why || Date.now() - this.why.at > HOLDUP_INTERVAL_MS) {
+      const element = this.why?.element ?? h("div", { class: "why" });
+      this.why = { at: Date.now(), element };
+      explain(element, this.id, waits.address, (cause) => ABOUT_RUN.has(cause.code) || !moves);
+    }
+    return this.why.element;
+  }
+
   drawOverview() {
     const typing = this.panel.querySelector("form.question:focus-within")?.dataset.path;
     if (this.run.questions?.some((question) => question.path === typing)) return;
-    const { questions = [], failure, errors = {}, problem, queue } = this.run;
+    const { questions = [], failure, errors = {}, problem, queue, state } = this.run;
+    if (!state) return fill(this.panel, h("p", { class: "note" }, "Reading the run…"));
     const failed = Object.entries(errors).map(([node, text]) => h("li", {}, h("button", { class: "link", onclick: () => this.choose(node) }, node), ` ${text}`));
     fill(this.panel, h("h2", {}, this.run.name ?? this.id), h("p", { class: "note" }, `task queue ${queue}`),
       problem ? h("p", { class: "error" }, `This version cannot replay the run; shown is what its events say. ${problem}`) : null,
-      failure ? h("p", { class: "error" }, failure) : null, failed.length ? h("ul", {}, failed) : null,
-      questions.map((question) => h("section", { class: "card" }, h("h3", {}, question.path), questionForm(this.id, question, () => {}))),
+      this.holdup(), failure ? h("p", { class: "error" }, failure) : null, failed.length ? h("ul", {}, failed) : null,
+      questions.map((question) => h("section", { class: "card" }, h("h3", {}, question.path), this.form(question))),
       this.run.ended ? h("button", { class: "primary", onclick: () => this.showResult() }, "Show the result") : null,
       steering(this.run),
       this.console?.length ? [h("h3", {}, "Console"), h("pre", { class: "console" }, this.console.map((line) => `${line.address ? `${line.address}: ` : ""}${line.text}`).join("\n"))] : null);
@@ -144,15 +182,21 @@ class RunPage {
   }
 
   choose(address) {
+    const changes = this.chosen !== address;
     this.chosen = address;
     this.drawing.choose(address);
     if (address === null) this.drawOverview();
-    else this.drawChosen();
+    else {
+      if (changes) fill(this.panel, h("h2", {}, address), h("p", { class: "note" }, "Reading…"));
+      this.drawChosen();
+    }
   }
 
   drawChosen() {
     const box = this.boxes[this.chosen];
-    const tools = { id: this.id, streams: this.streams, open: (address) => showNode(this.panel, address, tools), close: () => this.choose(null) };
+    const typing = this.panel.querySelector("form.question:focus-within")?.dataset.path;
+    if (this.run.questions?.some((question) => question.path === typing && question.address === box?.address)) return;
+    const tools = { id: this.id, streams: this.streams, form: (address) => this.formOf(address), open: (address) => showNode(this.panel, address, tools), close: () => this.choose(null) };
     const pass = box?.rows ? showRows(this.panel, box.address, box, tools) : box?.address ? showNode(this.panel, box.address, tools) : this.drawMany(box);
     Promise.resolve(pass).catch((error) => fill(this.panel, h("p", { class: "error", role: "alert" }, `${error.message} ${error.hint ?? ""}`)));
   }

@@ -284,6 +284,14 @@ def test_late_updates_count_less() -> None:
     assert (result["weights"]["b"], result["ages"]) == ([0.75, 0.75], [0, 3])
 
 
+def test_weights_that_are_late_are_no_update() -> None:
+    inputs = {"updates": [{**UPDATE, "round": 2}], "weights": W, "round": 5}
+    with pytest.raises(
+        FinalError, match=r"updates\[0\].weights: the update is late[^$]*hint: set send: delta"
+    ):
+        called("fedAverageAgent", inputs, {"rule": "buffer"})
+
+
 def test_noise_is_secret_and_repeats() -> None:
     inputs = {"updates": [UPDATE], "weights": W}
     results: list[Any] = []

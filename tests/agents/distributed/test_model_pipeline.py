@@ -153,6 +153,24 @@ def test_slices_show_what_a_mean_hides() -> None:
     assert set(report["slices"]["kind"]) == {"lathe", "mill"}
 
 
+@pytest.mark.parametrize(
+    ("change", "params", "finding"),
+    [
+        ({"tables": {"train": {"kind": ["mill"]}}}, {"slices": ["kind"]}, "inputs.tables.eval: expected the"),
+        ({"tables": {"eval": {"kind": ["mill"]}}}, {"slices": ["kind"]}, "inputs.tables.eval: expected the"),
+        ({}, {"slices": ["kind"]}, "inputs.tables: expected an object"),
+        ({"graph": None}, {"metric": "auc", "positive": "yes"}, r"inputs.model.graph: expected \{label\}"),
+        ({}, {"metric": "auc", "positive": "perhaps"}, "params.positive: 'perhaps' is none of the model's"),
+    ],
+)
+def test_what_does_not_belong_to_the_model_is_named(change: Any, params: Any, finding: str) -> None:
+    made = trained()
+    model = {name: part for name, part in made["model"].items() if name not in change}
+    inputs = {"model": model, "examples": made["examples"], **change}
+    with pytest.raises(FinalError, match=f"evaluateAgent: {finding}[^$]*hint: "):
+        called(judge, inputs, params)
+
+
 @pytest.fixture
 def context(tmp_path: Path) -> AgentContext:
     return AgentContext(settings=Settings(home=tmp_path), run="r", idempotency_key="call")

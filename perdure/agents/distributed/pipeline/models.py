@@ -256,9 +256,11 @@ def _metric(scores: Array, y: Array, model: Mapping[str, Any], params: JudgePara
 def _positive(scores: Array, model: Mapping[str, Any], params: JudgeParams) -> int:
     if params.positive is None:
         return scores.shape[1] - 1
-    classes = _classes(model["graph"], "evaluateAgent: inputs.model")
+    graph = model.get("graph")
+    classes = _classes(graph if is_dict(graph) else {}, "evaluateAgent: inputs.model")[: scores.shape[1]]
     if params.positive not in classes:
-        raise FinalError(f"evaluateAgent: params.positive: {params.positive!r} is none of {classes}")
+        finding = f"{params.positive!r} is none of the model's classes, {classes}"
+        raise FinalError(f"evaluateAgent: params.positive: {finding}", hint="name the one to look for")
     return classes.index(params.positive)
 
 
@@ -269,7 +271,11 @@ def _slices(
     place = "evaluateAgent: inputs"
     if not params.slices:
         return {}
-    table = splits_of(inputs, place, "tables")[params.split]
+    table = splits_of(inputs, place, "tables").get(params.split)
+    if table is None or len(next(iter(table.values()))) != len(y):
+        finding = f"expected the {len(y)} rows that examples.{params.split} was made of"
+        hint = "pass the tables of examplesAgent that transformAgent received"
+        raise FinalError(f"{place}.tables.{params.split}: {finding}", hint=hint)
     slices: dict[str, dict[str, Any]] = {}
     for name in params.slices:
         column = np.array(features.strings(table, name), object)

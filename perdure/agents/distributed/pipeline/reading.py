@@ -37,7 +37,8 @@ def parts_of(inputs: Mapping[str, Value], name: str, place: str) -> dict[str, Va
     """An object among the inputs that is not empty."""
     value = inputs.get(name, UNDEFINED)
     if not is_dict(value) or not value:
-        raise FinalError(f"{place}.{name}: expected an object with at least one member")
+        finding = f"{place}.{name}: expected an object with at least one member"
+        raise FinalError(finding, hint=f"pass the {name} that an agent of the pipeline returned")
     return value
 
 

@@ -138,7 +138,7 @@ async def _plan(
     agents = graphs.agents_of(args.agents, args.filters)
     async with connection.connected(settings, server_start) as client:
         run, own = client.get(args.id), registry_with_code(agents.by_name)
-        plan = await run.plan_rerun(change, prices=prices_of(settings), agents=own)
+        plan = await run.plan_rerun(change, prices=prices_of(settings), own=own)
     output.result(output.json_text(asdict(plan)) if args.json else "\n".join(lines(plan)))
     return 0
 

@@ -17,6 +17,7 @@ from perdure.engine.state import STATE_MARKS
 from perdure.errors import PerdureError, RunFailed
 from perdure.graph.text.shown import line
 from perdure.protocol.console import LOCAL_MODEL_NOTICE
+from perdure.temporal.command_queues import is_of_one_command
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -71,18 +72,19 @@ def main(args: argparse.Namespace) -> int:
 
 async def _main(args: argparse.Namespace, client: GraphClient) -> int:
     look = await _look(client.get(args.id))
-    output.result(as_json(*look) if args.json else "\n".join(lines(*look, datetime.now(UTC))))
+    local = client.embedded is not None
+    output.result(as_json(*look) if args.json else "\n".join(lines(*look, datetime.now(UTC), local=local)))
     return 0
 
 
 async def _watch(args: argparse.Namespace, client: GraphClient) -> int:
     """Shows the run until it has ended: in place on a terminal, elsewhere whenever it is different."""
-    run = client.get(args.id)
+    run, local = client.get(args.id), client.embedded is not None
     with screen() as show:
         while True:
             began = time.monotonic()
             look = await _look(run)
-            show(lines(*look, datetime.now(UTC)), lines(*look, EPOCH))
+            show(lines(*look, datetime.now(UTC), local=local), lines(*look, EPOCH, local=local))
             if look.report.closed is not None:
                 return 0
             await asyncio.sleep(max(STATUS_INTERVAL_S, (time.monotonic() - began) * LOOK_TIME_FACTOR))
@@ -129,10 +131,18 @@ def as_json(report: RunReport, ended: RunResult | None, inner: Sequence[NodeMode
     return output.json_text(plain)
 
 
-def lines(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel], now: datetime) -> list[str]:
+def lines(
+    report: RunReport,
+    ended: RunResult | None,
+    inner: Sequence[NodeModel],
+    now: datetime,
+    *,
+    local: bool = False,
+) -> list[str]:
     """The report for people.
 
     `ended` is what the run left behind, if it has ended, `inner` the nodes of its graphs inside that failed.
+    With the embedded server, `local`, other commands can continue what one has left behind.
     """
     name = f" ({report.name})" if report.name else ""
     shown = [f"{report.id}{name}: {report.state}{_since(report, now)}"]
@@ -157,11 +167,14 @@ def lines(report: RunReport, ended: RunResult | None, inner: Sequence[NodeModel]
     if report.attempt > 1:
         shown.append(f"  stuck: workers fail at its next step, attempt {report.attempt}; see their logs")
     shown += _pending_lines(report.id, report.pending, now)
-    shown += [
-        f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
-        for queue in report.unserved
-    ]
+    shown += [_unserved_line(report.id, queue, local) for queue in report.unserved]
     return [*map(line, shown)]
+
+
+def _unserved_line(id: str, queue: str, local: bool) -> str:
+    if local and is_of_one_command(queue):
+        return f"  the command that executed it has ended: perdure result {id} continues it"
+    return f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
 
 
 def _node_lines(report: RunReport, status: RunStatus, now: datetime) -> list[str]:

@@ -1,0 +1,214 @@
+"""Federated averaging against Flower and NVFlare: seconds and bytes of a round, and the price of durability.
+
+All sides train the same models on the same digits with numpy, in turns, on this machine. It takes some ten
+minutes, and the others are in environments of their own (`python -m bench federated --install-peers`), so it
+runs if it is asked for by name. As root, with `unshare` and `ip`, it has a network of its own, whose loopback
+counts the bytes of a side; otherwise it counts none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from bench import federated_peers as peers
+from bench.harness import Claim, Comparison, Options, Side, alternate
+from bench.processes import ROOT, Failed, environment
+from bench.session import QUEUES, Session, fresh
+from perdure.agents.catalog import load_agents
+from perdure.testing import run_in_memory_async
+
+AGENTS = "bench.federated_agents"
+SMALL, LARGE = 0, 2048
+"""Hidden units of the models: a softmax of 2.6 KB, and a perceptron of 614 KB."""
+
+KILOBYTES = {SMALL: "3 KB", LARGE: "614 KB"}
+ARRAY_BYTES = 40_000_000
+BOUNDS = {(2, SMALL): 0.06, (10, SMALL): 0.10, (2, LARGE): 0.2, (10, LARGE): 0.5}
+"""Seconds that a round of Perdure may take, by sites and model."""
+
+
+async def federated(options: Options) -> Comparison:
+    """Rounds of all sides, one after the other."""
+    compared = Comparison(name="federated", title="Federated averaging", unit="round", size=1)
+    rounds = options.size(10, 3)
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(fresh())
+        await stack.enter_async_context(_workers(session, 10))
+        sides = [_ours(session, sites, hidden, rounds) for sites, hidden in BOUNDS]
+        sides += [peers.simulation(sites, SMALL, rounds) for sites in (2, 10)]
+        sides += [peers.deployment(2, SMALL, min(rounds, 5)), peers.nvflare(2, SMALL, min(rounds, 5))]
+        await alternate(compared, sides, options.pairs, warm_up=False)
+        for (sites, hidden), bound in BOUNDS.items():
+            name = _name(sites, hidden)
+            compared.state(name, f"seconds of a round, {name}", bound, of=float, at_most=True)
+            _state_bytes(compared, name, 2 * sites * peers.model_bytes(hidden))
+        for sites in (2, 10):
+            compared.compare(_name(sites, SMALL), peers.simulated(sites), 1.0)
+        for sites, bound in ((2, 0.05), (10, 0.08)):
+            compared.claims.append(await _price(session, sites, bound, options.size(8, 3)))
+        compared.claims += await _array(session, options.size(ARRAY_BYTES, 1_000_000))
+    return compared
+
+
+def _name(sites: int, hidden: int) -> str:
+    return f"perdure, {sites} sites, {KILOBYTES[hidden]}"
+
+
+def _ours(session: Session, sites: int, hidden: int, rounds: int) -> Side:
+    async def work() -> Mapping[str, float]:
+        with peers.metered() as meter:
+            handle = await session.run(graph(sites, hidden, rounds))
+            marks = await _ends(handle)
+        return meter.per_round(marks)
+
+    return Side(name=_name(sites, hidden), work=work, durability="history and store on disk")
+
+
+async def _ends(handle: Any) -> list[float]:
+    """When each average was done, by the clock of the server, over all parts of the run."""
+    names: dict[int, str] = {}
+    ends: list[float] = []
+    async for event in handle.fetch_history_events():
+        names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
+        done = event.activity_task_completed_event_attributes.scheduled_event_id
+        if names.get(done) == "fedAverageAgent":
+            ends.append(event.event_time.ToNanoseconds() / 1e9)
+    if len(ends) < 3:
+        raise Failed("too few rounds are in the last part of the history")
+    return ends
+
+
+def _state_bytes(compared: Comparison, name: str, least: int) -> None:
+    series = compared.find(name)
+    taken = [] if series is None else series.taken.get("bytes", [])
+    if taken:
+        shares = [each / least for each in taken]
+        what = f"bytes of a round / the least there can be, {name}"
+        bound = 1.6 if name.endswith("2 sites, 614 KB") else None
+        value = statistics.median(shares)
+        compared.claims.append(Claim(what=what, value=value, low=min(shares), high=max(shares), bound=bound))
+
+
+async def _price(session: Session, sites: int, bound: float, rounds: int) -> Claim:
+    """What a durable round takes longer than one in memory, with a second of training in each."""
+    memory = graph(sites, SMALL, rounds, slow=True, placed=False)
+    begin = time.perf_counter()
+    await run_in_memory_async(memory, load_agents(AGENTS))
+    alone = (time.perf_counter() - begin) / rounds
+    marks = await _ends(await session.run(graph(sites, SMALL, rounds, slow=True)))
+    prices = [(after - before) / alone - 1 for before, after in pairwise(marks)]
+    what = f"price of durability, {sites} sites that train for a second"
+    value = statistics.median(prices)
+    return Claim(what=what, value=value, low=min(prices), high=max(prices), bound=bound)
+
+
+async def _array(session: Session, size: int) -> list[Claim]:
+    """A large value through ten nodes that read it: against ten copies of a file of that size."""
+    nodes: dict[str, Any] = {"s0": {"agent": "makeArray", "params": {"bytes": size, "seed": 1}}}
+    for number in range(1, 11):
+        nodes[f"s{number}"] = {"agent": "keepArray", "inputs": {"array": f":s{number - 1}.array"}}
+    handle = await session.run({"version": 0.5, "nodes": nodes})
+    times: list[float] = []
+    async for event in handle.fetch_history_events():
+        if event.HasField("activity_task_completed_event_attributes"):
+            times.append(event.event_time.ToNanoseconds() / 1e9)
+    info = (await handle.describe()).raw_description.workflow_execution_info
+    copied = _copied(session.home, size)
+    wall = (times[-1] - times[-11]) / copied
+    history = info.history_size_bytes
+    megabytes = size // 1_000_000
+    return [
+        Claim(what=f"bytes of history, {megabytes} MB through 10 nodes", value=history, low=history,
+              high=history, bound=20_000),
+        Claim(what=f"wall time of that / copying the file 10 times ({copied:.2f} s)", value=wall, low=wall,
+              high=wall, bound=1.3),
+    ]  # fmt: skip
+
+
+def _copied(folder: Path, size: int) -> float:
+    source = folder / "copied"
+    source.write_bytes(os.urandom(size))
+    begin = time.perf_counter()
+    for number in range(10):
+        shutil.copyfile(source, folder / f"copied-{number}")
+    return time.perf_counter() - begin
+
+
+@asynccontextmanager
+async def _workers(session: Session, sites: int) -> AsyncIterator[None]:
+    """A worker of the run, and one for each site, in processes of their own."""
+    queues = [QUEUES["perdure"], *(f"site-{number}" for number in range(sites))]
+    started: list[asyncio.subprocess.Process] = []
+    env = environment(PERDURE_HOME=str(session.home), PERDURE_QUEUES="*")
+    try:
+        for queue in queues:
+            log = session.home / f"{queue}.log"
+            words = ("-m", "perdure", "worker", "--queue", queue, "--agents", AGENTS)
+            with log.open("wb") as output:
+                started.append(
+                    await asyncio.create_subprocess_exec(
+                        sys.executable, *words, env=env, cwd=ROOT, stdout=output, stderr=output
+                    )
+                )
+        async with asyncio.timeout(300):
+            for queue in queues:
+                while b"worker ready" not in (session.home / f"{queue}.log").read_bytes():
+                    await asyncio.sleep(0.1)
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            await process.wait()
+
+
+def graph(sites: int, hidden: int, rounds: int, *, slow: bool = False, placed: bool = True) -> dict[str, Any]:
+    """Federated averaging over a map of sites, each on a queue of its own where they are `placed`."""
+    model = {"model": "perceptron", "hidden": hidden} if hidden else {"model": "softmax"}
+    data = f"{'slow-' if slow else ''}digits-of-{sites}"
+    fit: dict[str, Any] = {
+        "agent": "fedTrainAgent",
+        "inputs": {"weights": ":weights", "round": ":round", "site": ":row.id"},
+        "params": {"data": data, "model": model["model"]},
+        "isResult": True,
+        **({"queue": ":row.queue"} if placed else {}),
+    }
+    nodes: dict[str, Any] = {
+        "weights": {"update": ":average.weights"},
+        "updates": {
+            "agent": "mapAgent",
+            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
+            "params": {"compositeResultKey": "fit"},
+            "graph": {"nodes": {"fit": fit}},
+        },
+        "average": {
+            "agent": "fedAverageAgent",
+            "inputs": {"updates": ":updates", "weights": ":weights", "round": "@loop"},
+            "isResult": True,
+        },
+    }
+    outer: dict[str, Any] = {
+        "start": {"agent": "fedInitAgent", "params": {**model, "seed": 1}},
+        "sites": {"value": [{"id": number, "queue": f"site-{number}"} for number in range(sites)]},
+        "rounds": {
+            "agent": "nestedAgent",
+            "inputs": {"weights": ":start.weights", "sites": ":sites"},
+            "output": {"digest": ".average.digest"},
+            "isResult": True,
+            "graph": {"loop": {"count": rounds}, "nodes": nodes},
+        },
+    }
+    return {"version": 0.5, "concurrency": sites + 4, "nodes": outer}
+
+
+COMPARISONS = {"federated": federated}

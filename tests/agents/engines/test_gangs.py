@@ -1,0 +1,95 @@
+"""Gangs of processes: they begin together, end together, and begin again together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agents.engines import gang
+from perdure.agents.engines.gang_files import GangFiles
+from perdure.errors import RunFailed
+from perdure.memory.environment import MemoryEnvironment
+from perdure.memory.shell import memory_shell
+from perdure.settings import Settings
+from tests.agents.engines import ranks
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+assert ranks  # what it declares is there
+
+
+async def run(home: Path, inputs: Any, **params: Any) -> Any:
+    """The result of a node that is a gang."""
+    environment = MemoryEnvironment(settings=replace(Settings(home=home)), console=lambda line: None)
+    node = {"agent": "gangAgent", "inputs": inputs, "params": params, "isResult": True}
+    return (await memory_shell({"nodes": {"g": node}}, [gang], environment=environment).run()).results["g"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_a_ring_sends_the_fewest_bytes(tmp_path: Path, size: int) -> None:
+    result = await run(tmp_path, {"length": 12}, function="ringTest", size=size)
+    assert result["sum"].tolist() == [size * (size + 1) / 2] * 12
+    assert result["bytes"] == 2 * (size - 1) * 12 * 8 // size
+    assert result["environment"] == [True] * 4
+
+
+async def test_a_rank_that_dies_takes_all_back_to_the_last_checkpoint(tmp_path: Path) -> None:
+    params = {"function": "trainTest", "size": 2, "steps": 9, "checkpointEvery": 4}
+    calm = {"steps": str(tmp_path / "calm")}
+    died = {"steps": str(tmp_path / "steps"), "dies": 1, "at": 7, "died": str(tmp_path / "died")}
+    expected, result = await run(tmp_path, calm, **params), await run(tmp_path, died, **params)
+    assert (tmp_path / "died").exists()
+    assert result["curve"] == expected["curve"]
+    taken = (tmp_path / "steps").read_text().splitlines()
+    of_rank_0 = [int(line.split()[1]) for line in taken if line[0] == "0"]
+    assert sorted({*of_rank_0}) == [*range(1, 10)]
+    assert 5 in of_rank_0[-5:]
+    assert len(of_rank_0) <= 9 + 4
+    left = [path.name for path in (tmp_path / "gangs").glob("*/*")]
+    assert {*left} == {"rank-0.log", "rank-1.log"}
+
+
+async def test_a_gang_that_fails_again_and_again_says_what_its_rank_said(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="rank 1 of 2 ended with exit code 1") as caught:
+        await run(tmp_path, {"chars": 3}, function="failTest", restarts=1)
+    assert "ValueError: there is no data" in str(caught.value)
+
+
+def test_a_long_log_is_cut(tmp_path: Path) -> None:
+    files = GangFiles(tmp_path)
+    files.log(0).write_text("x" * 3_000 + "end")
+    assert files.log_tail(0) == "x" * 1_997 + "end"
+
+
+@pytest.mark.parametrize(
+    ("params", "finding"),
+    [
+        ({"function": "unknown"}, "no gang function 'unknown'"),
+        ({"function": "ringTest", "size": 65}, "params.size: expected a whole number from 1 to 64"),
+        ({"function": "ringTest", "size": 0.5}, "params.size"),
+        ({"function": "ringTest", "checkpointEvery": 0}, "params.checkpointEvery"),
+    ],
+)
+async def test_what_no_gang_can_be(tmp_path: Path, params: dict[str, Any], finding: str) -> None:
+    with pytest.raises(RunFailed, match=finding):
+        await run(tmp_path, {"length": 1}, **params)
+
+
+async def test_processes_end_with_a_call_that_is_cancelled(tmp_path: Path) -> None:
+    task = asyncio.create_task(run(tmp_path, {"folder": str(tmp_path)}, function="waitTest", size=2))
+    try:
+        await until(lambda: len([*tmp_path.glob("pid-*")]) == 2)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    for path in tmp_path.glob("pid-*"):
+        pid = int(path.read_text())
+        await until(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
