@@ -18,7 +18,7 @@ from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.wire import pack, unpack
 from perdure.temporal.queues import workers
 
-_OFFER_TIMEOUT: Final = timedelta(seconds=10)
+_OFFER_TIMEOUT: Final = timedelta(seconds=30)
 
 
 async def offered_agents(

@@ -13,9 +13,11 @@ from perdure.agents.agent import Agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.graph.deferred import BlobRef
+from perdure.history.rerun import RerunPlan
 from perdure.lineage.change import Change
 from perdure.temporal.offered_agents import offered_agents
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -57,8 +59,13 @@ async def test_agents_of_other_code_and_those_that_are_called_in_each_run(client
     options = WorkerOptions(agents=graders("better", calls), settings=client.settings)
     async with build_worker(client.temporal, queue, options):
         calls.clear()
-        plan = await run.plan_rerun()
-        assert (plan.changed_agents, plan.effects, plan.knows_code) == (["grade"], ["mail"], True)
+
+        async def plan_with_code() -> RerunPlan | None:
+            plan = await run.plan_rerun()
+            return plan if plan.knows_code else None  # the worker has not asked for work yet
+
+        plan = await until(plan_with_code)
+        assert (plan.changed_agents, plan.effects) == (["grade"], ["mail"])
         assert [row.why for row in plan.rows] == ["", "mail is called in each run"]
         again = await run.rerun()
         assert (await again.result()).results == {"mark": "good"}
