@@ -71,7 +71,7 @@ class Noting(Player):
         return AgentCompleted(command.call, 1)
 
     def _check(self) -> None:
-        """Too much work for so many rows."""
+        """Not here: it takes a while with this many rows."""
 
 
 def test_rows_of_a_map_that_have_begun_keep_their_graph_and_the_others_take_the_new_one() -> None:
