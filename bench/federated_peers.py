@@ -28,6 +28,9 @@ PACKAGES = {
     "flower": ["flwr[simulation]>=1.42", "scikit-learn>=1.7"],
     "nvflare": ["nvflare>=2.9", "scikit-learn>=1.7"],
 }
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Sites share this machine, and each would start a thread for each core to multiply with."""
+
 OWN_NETWORK = "FEDERATED_OWN_NETWORK"
 PEER_LIMIT_S = 600.0
 """Seconds that a side may take for all of its rounds, with the start."""
@@ -215,6 +218,7 @@ def _environment(folder: Path, sites: int, hidden: int, rounds: int) -> tuple[di
     marks = folder / "marks"
     return {
         **environment(),
+        **ONE_THREAD,
         "PYTHONPATH": str(HERE),
         "HOME": str(folder),
         "FLWR_TELEMETRY_ENABLED": "0",
@@ -236,7 +240,7 @@ def _program(peer: str, name: str) -> str:
 async def _process(
     words: Sequence[str], env: Mapping[str, str], log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that ends with everything that it has started."""
+    """A process that ends with everything that it has started, and with all others of its side."""
     programs = f"{Path(words[0]).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -245,14 +249,21 @@ async def _process(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
         )
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _end_all(env)
         await process.wait()
+
+
+def _end_all(env: Mapping[str, str]) -> None:
+    """Ends all processes of a side, also in sessions of their own: their environment names its folder."""
+    mark = f"FEDERATED_MARKS={env['FEDERATED_MARKS']}".encode()
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in path.joinpath("environ").read_bytes().split(b"\0"):
+                os.kill(int(path.name), signal.SIGKILL)
 
 
 async def _enough(marks: Path, rounds: int, process: asyncio.subprocess.Process) -> None:

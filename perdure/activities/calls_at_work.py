@@ -7,9 +7,10 @@ blame costs one activity, and one that is to blame fails with its node, and not 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from temporalio import activity
 
@@ -18,27 +19,31 @@ from perdure.daemon.work_journal import WorkJournal, head, shortened
 from perdure.daemon.worker_deaths import CALLS
 
 
+def _note_nothing(path: str) -> None:
+    del path
+
+
 @dataclass(frozen=True, slots=True)
 class CallsAtWork:
-    """The calls of one activity, for one run."""
+    """The calls of one activity, for one run.
 
-    journal: WorkJournal | None = None
+    `begin` notes that the call at a path is at work from now on, until the next one. `deaths` are the calls
+    with which processes have died, of all runs.
+    """
+
+    begin: Callable[[str], None] = _note_nothing
     run: str = ""
-    mark: int = -1
+    deaths: Collection[tuple[str, str]] = ()
     only_recalls: bool = False
 
-    def begin(self, path: str) -> None:
-        """The call at `path` is at work from now on, until the next one."""
-        if self.mark >= 0 and self.journal is not None:
-            self.journal.at(self.mark, path)
+    @property
+    def has_suspects(self) -> bool:
+        """Whether there may be calls that are suspect: hardly ever."""
+        return self.only_recalls or bool(self.deaths)
 
     def is_suspect(self, path: str) -> bool:
         """Whether a process has died with this call at work, or with the run itself."""
-        if self.only_recalls:
-            return True
-        if self.journal is None or not self.journal.deaths.calls:
-            return False
-        return (self.run, shortened(path)) in self.journal.deaths.calls
+        return self.only_recalls or (self.run, shortened(path)) in self.deaths
 
 
 @contextmanager
@@ -59,6 +64,6 @@ def calls_at_work(
         raise not_local("a process has ended while this was at work")
     mark = journal.begin(head(CALLS, run, activity.info().workflow_id or ""), path)
     try:
-        yield CallsAtWork(journal, run, mark, only_recalls=is_blamed)
+        yield CallsAtWork(partial(journal.at, mark), run, journal.deaths.calls, is_blamed)
     finally:
         journal.end(mark)

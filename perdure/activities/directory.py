@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from perdure.activities.segment import Segment
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
+from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.plan_cache import plan_of
 from perdure.graph.nested import every_node
@@ -40,9 +42,6 @@ def registry_of(
     policy: Policy | None = None,
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
-    profile = None
-    if policy is not None and policy.grant is not None:
-        profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -67,7 +66,8 @@ def registry_of(
         foresees=True,
         moves_rows=True,
         grants=True,
-        profile=profile,
+        profile=_profile(policy),
+        labels=labels_record(agents, settings, policy),
     )
 
 
@@ -95,3 +95,9 @@ def code_of(agents: Mapping[str, Agent], documents: Iterable[Value]) -> dict[str
     nodes = (node for document in documents for _, node in every_node(document))
     names = {name for node in nodes if isinstance(name := node.get("agent"), str) and name in agents}
     return {name: digest for name in sorted(names) if (digest := agents[name].code_digest)}
+
+
+def _profile(policy: Policy | None) -> dict[str, Any] | None:
+    if policy is None or policy.grant is None:
+        return None
+    return {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}

@@ -105,6 +105,7 @@ class Segment:
     records: Records = field(default_factory=Records)
     gate: Gate = field(default_factory=Gate)
     _policy: Policy | None = None
+    _has_suspects: bool = False
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
     _until: float = 0.0
@@ -196,7 +197,7 @@ class Segment:
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
-        self._policy = self.gate.current()
+        self._policy, self._has_suspects = self.gate.current(), self.work.has_suspects
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
@@ -216,11 +217,12 @@ class Segment:
         if recalled is not None:
             return self._reused(command, recalled)
         agent = self.agents.get(command.agent)
-        if agent is None or self.work.is_suspect(command.path):
+        if agent is None or (self._has_suspects and self.work.is_suspect(command.path)):
             return self._leave_alone()
         self.work.begin(command.path)
         try:
-            self.gate.check_by(self._policy, command.agent, command.path)
+            if self._policy is not None:
+                self.gate.check_by(self._policy, command.agent, command.path)
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
             failure = failure_of(error)
@@ -260,7 +262,7 @@ class Segment:
 
     def _called(self, agent: Agent, command: RunAgent) -> Value:
         # A copy: agents may do with their inputs what they like, and the run's values are shared.
-        inputs, params = self._copied([command.inputs, command.params])
+        inputs, params = self._copied(command.inputs), self._copied(command.params)
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
         if not filters and not agent.sees_context:
             return normal(agent.name, agent.call(inputs, params, NO_CONTEXT))

@@ -27,6 +27,7 @@ from perdure.errors import FinalError
 from perdure.graph.values import Value
 from perdure.net.call_secrets import NO_SECRETS, CallSecrets
 from perdure.policy.grant import Grant
+from perdure.policy.labels import AgentLabels
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.settings import Settings
 
@@ -135,6 +136,7 @@ class Agent:
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
     `queue` is the task queue of its calls unless a node names another. Without `reuse`, a rerun calls it
     again for the same inputs: for what is to happen in each run, or gives another result each time.
+    `labels` say what a policy needs to know of the data that it takes and gives, None for nothing.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     A stateful agent has the class `state`, of which each session has an object: `function` is its method.
     """
@@ -152,6 +154,7 @@ class Agent:
     human: bool = False
     waits: bool = False
     reuse: bool = True
+    labels: AgentLabels | None = None
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
     state: type[Any] | None = None
@@ -181,12 +184,15 @@ class Agent:
 
         Arrays are numpy's there.
         """
-        inputs, params = with_arrays(inputs), with_arrays(params)
-        if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
-            context = replace(context, data=LocalDataAccess(None))
-        values: dict[str, Any] = {"inputs": inputs, "params": params, "context": context}
-        if len(self.arguments) < len(values):
-            values = {name: values[name] for name in self.arguments}
+        arguments, values = self.arguments, dict[str, Any]()
+        if "inputs" in arguments:
+            values["inputs"] = with_arrays(inputs)
+        if "params" in arguments:
+            values["params"] = with_arrays(params)
+        if "context" in arguments:
+            if self.pure and context.data.known:  # it does no I/O, and no one looks at what it returns
+                context = replace(context, data=LocalDataAccess(None))
+            values["context"] = context
         function = self.function if self.state is None else self._method(context)
         return function(**values) if self.typed is None else self.typed.call(function, values)
 
@@ -213,13 +219,14 @@ def agent(
     human: bool = False,
     waits: bool = False,
     reuse: bool = True,
+    labels: AgentLabels | None = None,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
     `description` defaults to the first line of the docstring, schemas to what the type hints say, against
     which calls are checked. For the rest see `Agent`. Raises TypeError for other arguments.
     """
-    flags: dict[str, Any] = {"pure": pure, "human": human, "waits": waits, "reuse": reuse}
+    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits}
 
     def declare(function: Function) -> Function:
         state, called = _state_and_function(name, function)
@@ -231,10 +238,11 @@ def agent(
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
-            queue=queue,
+            reuse=reuse,
+            labels=labels,
             arguments=_arguments(name, called, state),
             state=state,
-            **flags,
+            **traits,
         )
         return function
 

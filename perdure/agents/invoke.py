@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from perdure.agents.agent import Agent, AgentContext
 from perdure.agents.filters import AgentFilter, FilteredCall, through
@@ -19,7 +19,7 @@ from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import as_agent_error
 from perdure.errors import AgentError, AgentTimeout, FinalError, PerdureError, SizeExceeded
 from perdure.graph.sizes import bounded
-from perdure.graph.values import Value
+from perdure.graph.values import MAX_EXACT_INTEGER, Value
 from perdure.net.call_secrets import CallSecrets
 from perdure.protocol.numpy_arrays import from_python
 from perdure.protocol.payloads import AgentCall
@@ -51,6 +51,13 @@ def context_of(call: AgentCall | RunAgent, **fields: Any) -> AgentContext:
 
 def _cleaned(show: Callable[[Value], Any], secrets: CallSecrets) -> Callable[[Value], Any]:
     return lambda value: show(secrets.cleaned(value))
+
+
+SMALL_RESULT_MEMBER_COUNT: Final = 8
+"""Members of an object that is looked at in one walk ..."""
+
+SMALL_RESULT_CHARS: Final = 10_000
+"""... and the characters that each of its strings and names may have, far below the bound of a value."""
 
 
 async def invoke(
@@ -170,12 +177,35 @@ def _quiet(context: AgentContext) -> AgentContext:
 
 def normal(agent: str, result: Any) -> Value:
     """What an agent returned, as a value of the language. Raises AgentError for what is none or too large."""
+    plain = _copied_if_plain(result)
+    if plain is not None:
+        return plain
     try:
         return from_python(bounded(result))
     except SizeExceeded as error:
         raise SizeExceeded(error.size, error.limit, f"{agent}: ") from error
     except TypeError as error:
         raise AgentError(f"{agent}: {error}") from error
+
+
+def _copied_if_plain(result: Any) -> Value:
+    """A copy of a small object that is as the language holds it; None for anything else.
+
+    Most pure agents return one. It is walked once here, and not once to measure it and once to copy it.
+    """
+    if result.__class__ is not dict or len(result) > SMALL_RESULT_MEMBER_COUNT:
+        return None
+    for name, item in result.items():
+        kind = item.__class__
+        if kind is int:
+            is_plain = -MAX_EXACT_INTEGER <= item <= MAX_EXACT_INTEGER
+        elif kind is str:
+            is_plain = len(item) <= SMALL_RESULT_CHARS
+        else:
+            is_plain = kind is bool or item is None
+        if not is_plain or name.__class__ is not str or len(name) > SMALL_RESULT_CHARS:
+            return None
+    return result.copy()
 
 
 async def close_clients() -> None:

@@ -43,6 +43,7 @@ COMMANDS = {
     "set": ("steering.set", "give a node of a run a value, while it runs"),
     "move": ("steering.move", "send the calls of a node to another task queue"),
     "diff": ("runs.diff", "compare two runs call by call, or two graphs"),
+    "audit": ("runs.audit", "who did what in a run, what it was refused, and what it reached"),
     "report": ("runs.report", "how well runs went: latency, failures, bytes, cost per unit"),
     "replay": ("runs.replay", "repeat recorded runs with a change, without effects, and compare"),
     "replay-check": ("runs.replay_check", "replay histories with this version: before you deploy it"),
@@ -64,7 +65,7 @@ COMMANDS = {
     "doctor": ("doctor", "look at everything that is needed, and say what to do"),
     "models": ("models", "the local models: status, fetch, stop"),
     "policy": ("policy", "what the runs of a worker may use: check, show, explain"),
-    "codec": ("codec", "the keys that sign or encrypt payloads: keys"),
+    "codec": ("codec", "the keys that sign or encrypt payloads, and a server that decodes: keys, server"),
     "store": ("store", "the store of large values: info, gc"),
     "sbom": ("sbom", "the packages of this installation, as CycloneDX JSON"),
 }

@@ -102,6 +102,10 @@ class ClosedQuestions:
         """The latest closed question of a node."""
         return next((question for question in reversed(self._closed.values()) if question.node == node), None)
 
+    def all(self) -> tuple[Closed, ...]:
+        """The latest closed questions, in their order."""
+        return tuple(self._closed.values())
+
     def state(self) -> dict[str, Value]:
         """As plain data, empty for nothing."""
         state: dict[str, Value] = {}

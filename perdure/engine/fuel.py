@@ -83,11 +83,13 @@ class Fuel:
 
     def refill(self) -> None:
         """Another event is in hand. Raises QuotaExceeded where the run has used up its steps."""
-        if self.per_event == inf:
+        per_event = self.per_event
+        if per_event == inf:
             return
-        self.earlier += int(self.per_event - self.left)
-        self.left = self.per_event
-        self.check(0)
+        self.earlier += int(per_event - self.left)
+        self.left = per_event
+        if self.earlier > self.limit:
+            self.check(0)
 
     def check(self, more: float) -> None:
         """Raises QuotaExceeded where `more` steps are too many, with those of the events before."""

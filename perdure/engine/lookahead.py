@@ -22,8 +22,9 @@ Rejected
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 
 from perdure.engine.lifecycle.nested import Withheld
 from perdure.engine.messages import (
@@ -94,7 +95,8 @@ class Lookahead:
 
     def play(self) -> RunAgent | None:
         """Plays until something else has to answer; gives the call before which `answer` stopped."""
-        while not self.scheduler.finished:
+        board = self.scheduler.board
+        while not board.finished:
             front = self.turns.front()
             if front is None:
                 return None
@@ -168,11 +170,12 @@ class Answers:
     _left: set[int] = field(default_factory=set[int])
     _order: dict[int, int] = field(default_factory=dict[int, int])
 
-    def add(self, path: str, event: AgentCompleted | AgentFailed) -> None:
-        """One more answer, to the call at `path`."""
-        self._order[event.call] = len(self._order)
-        self._answers[event.call] = (path, event)
-        self._left.add(event.call)
+    def extend(self, answers: Iterable[tuple[str, AgentCompleted | AgentFailed]]) -> None:
+        """More answers, each with the path of its call."""
+        added = {answer[1].call: answer for answer in answers}
+        self._order.update(zip(added, count(len(self._order))))
+        self._answers.update(added)
+        self._left.update(added)
 
     def order_of(self, call: int) -> int:
         """The number of the answer to this call, in the order in which the segment handed them on."""

@@ -160,8 +160,9 @@ def config_of(config: Mapping[str, Value], agent: str, whole: bool) -> Mapping[s
 def may_call(rules: Rules, agent: str, plan: ComputedPlan) -> bool:
     """Whether there is such an agent; which agents another task queue has is not known here."""
     agents = rules.agents
-    on_queue = plan.options.queue is not None or plan.queue is not None
-    return agents is None or agent in agents or on_queue
+    if agents is None or agent in agents:
+        return True
+    return plan.options.queue is not None or plan.queue is not None
 
 
 def fallback_of(run: GraphRun, fallback: Template) -> Value:
@@ -206,7 +207,7 @@ def agent_call(
         plan.is_result,
         run.plan.version,
         run.plan.verbose,
-        _options(run, plan, queue, session),
+        _options(run, plan, queue, session) if queue or session or run.batch > 1 else plan.options,
         granted,
     )
 

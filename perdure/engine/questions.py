@@ -23,7 +23,7 @@ from itertools import islice
 from math import inf
 from typing import Any, Final
 
-from perdure.engine.closed_questions import ClosedQuestions, Receipt
+from perdure.engine.closed_questions import Closed, ClosedQuestions, Receipt
 from perdure.engine.human_tasks import (
     Answer,
     HumanPrompt,
@@ -242,6 +242,10 @@ class Questions:
     def _notice(self, event: str, prompt: HumanPrompt, at: int, number: int = 0, how: str = "") -> None:
         if self.notifies:
             self.notices.append(Notice(event, prompt, at, number, how))
+
+    def closed(self) -> tuple[Closed, ...]:
+        """The latest questions that are over, in their order."""
+        return self._closed.all()
 
     # Continue-as-new
 

@@ -85,8 +85,8 @@ class Scheduler:
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         root = board.add_run(plan)
-        root.grant = rules.authority.root(plan)
         _prepare(root, rules.options)
+        rules.authority.enter(root, board.runs)
         self._play(board, rules)
 
     @classmethod

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
+from operator import attrgetter
 from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules
@@ -44,13 +45,15 @@ SNAPSHOT_FORMAT: Final = 3
 READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 """Forms that `restore` takes: in form 2, nothing is known of deferred values."""
 
-_FRESH: Final = tuple(
-    (key, getattr(NodeRun(), key))
-    for key in (
-        *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
-        *("hedge", "hedge_timer"),
-    )
+_KEYS: Final = (
+    *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
+    *("hedge", "hedge_timer"),
 )
+_of_keys: Final = attrgetter(*_KEYS)
+_FRESH: Final = _of_keys(NodeRun())
+
+_NO_NODES: Final = frozenset[str]()
+_STATES: Final = {state.value: state for state in NodeState}
 
 
 def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
@@ -130,7 +133,7 @@ def _restored(
     for item in data["runs"]:
         _add_run(board, item, plans, data.get("rows", ()))
     for run in board.runs.values():  # those around a graph come before it
-        run.grant = rules.authority.of(run, board.runs)
+        rules.authority.enter(run, board.runs)
     board.recount()
     board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
@@ -185,10 +188,11 @@ def _node_data(
         data["state"] = str(node.state)
     elif static is None and node.pending != run.plan.computed[name].needs:
         data["pending"] = sorted(node.pending)
-    for key, fresh in _FRESH:
-        value = getattr(node, key)
-        if value != fresh:
-            data[key] = value
+    values = _of_keys(node)
+    if values != _FRESH:  # of most nodes only the result is kept
+        data |= {
+            key: value for key, value, fresh in zip(_KEYS, values, _FRESH, strict=True) if value != fresh
+        }
     if node.nested is not None:
         data["nested"] = nested_data(node.nested, documents, room)
     return data
@@ -235,18 +239,25 @@ def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], row
 
 
 def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[Value]) -> None:
-    node.value = data.get("value", node.value)
-    node.state = NodeState(data.get("state", NodeState.WAITING))
-    node.result = data.get("result", node.value if node.state is NodeState.INJECTED else UNDEFINED)
-    waits = node.state is NodeState.WAITING
-    node.pending = set(data.get("pending", node.pending)) if waits else set()
-    node.skip, node.reserved = data.get("skip", False), data.get("reserved", False)
-    node.retries, node.error = data.get("retries", 0), data.get("error")
-    node.last_failure = data.get("last_failure")
-    node.call, node.timer, node.deadline = data.get("call"), data.get("timer"), data.get("deadline")
-    node.hedge, node.hedge_timer = data.get("hedge"), data.get("hedge_timer")
+    """Fills a fresh node with what `_node_data` wrote."""
+    state = node.state = _STATES[data["state"]] if "state" in data else NodeState.WAITING
+    if "value" in data:
+        node.value = data["value"]
+    node.result = data.get("result", node.value if state is NodeState.INJECTED else UNDEFINED)
+    if state is not NodeState.WAITING:
+        node.pending = _NO_NODES
+    elif "pending" in data:
+        node.pending = set(data["pending"])
+    if data.keys() <= _OFTEN:
+        return
+    for key in _KEYS:
+        if key in data:
+            setattr(node, key, data[key])
     if "nested" in data:
         node.nested = nested_of(data["nested"], plans, rows)
+
+
+_OFTEN: Final = frozenset({"value", "state", "result", "pending"})
 
 
 def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from perdure.engine.labelling.flows import NO_FLOWS, Flows
 from perdure.engine.maps.late import LateRow
 from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.plan import Plan
@@ -129,16 +130,16 @@ class NodeRun:
 class GraphRun:
     """One execution of one graph, over all its iterations.
 
-    `values` are the initial values passed from outside (by injectValue, or as inputs of a nested
-    graph): each iteration starts with them. `want_all` says whether a nested run returns all
+    `values` are the initial values from outside (by injectValue, or as inputs of a nested graph): each
+    iteration starts with them. `want_all` says whether a nested run returns all
     results or those of its isResult nodes. `rule` is the graph's `loop`.
 
     `active` is the number of nodes in an ACTIVE state, which `move` alone changes. `holds` counts what
     else keeps the graph from being over: a walk over nodes that may queue some, and waiting nodes that
-    need a value to be decided. `own_bytes` are those of the graph itself, `live` those of
-    all that it holds (perdure.engine.live_bytes), `value_limit` those that a value may have. `grant` is what
-    its nodes may do, None where nothing is restricted. `late_rows` are those of its maps that have no place
-    in a pass, by node and identity.
+    need a value to be decided. `own_bytes` are those of the graph, `live` those of all that it holds
+    (perdure.engine.live_bytes), `value_limit` those that a value may have. `grant` is what its nodes may do,
+    None where nothing is restricted; `flows` says where their data comes from. `late_rows` are those of its
+    maps that have no place in a pass, by node and identity.
     """
 
     id: int
@@ -162,13 +163,13 @@ class GraphRun:
     live: int = 0
     value_limit: float = MAX_VALUE_BYTES
     grant: Grant | None = None
+    flows: Flows = NO_FLOWS
     outcome: Outcome | None = None
     late_rows: dict[str, dict[str, LateRow]] = field(default_factory=dict[str, dict[str, LateRow]])
 
     def result(self, node: str) -> Value:
         """The result of a node, UNDEFINED where it has none (or there is no such node)."""
-        node_run = self.nodes.get(node)
-        return UNDEFINED if node_run is None else node_run.result
+        return UNDEFINED if (node_run := self.nodes.get(node)) is None else node_run.result
 
     @property
     def is_idle(self) -> bool:
@@ -191,8 +192,7 @@ class GraphRun:
         Raises InvalidTransition with the node's story.
         """
         node = self.nodes[name]
-        change = _CHANGES[node.state].get(to)
-        if change is None:
+        if (change := _CHANGES[node.state].get(to)) is None:
             raise InvalidTransition(
                 f"{self.path_of(name)}: {node.state} -> {to} is not a transition "
                 f"(retries {node.retries}, call {node.call}, waiting for {sorted(node.pending)})"
@@ -225,8 +225,7 @@ class GraphRun:
 
     def path_of(self, node: str) -> str:
         """The node's name in the whole run: ``chapters[3].summarize@2#1``."""
-        retries = self.nodes[node].retries
-        if not retries and not self.iteration:
+        if not (retries := self.nodes[node].retries) and not self.iteration:
             return self.path + node
         iteration = f"@{self.iteration}" if self.iteration else ""
         return f"{self.path}{node}{iteration}#{retries}" if retries else f"{self.path}{node}{iteration}"

@@ -101,18 +101,19 @@ def holds_array(value: Value) -> bool:
     """Whether there is an array at any depth."""
     if not (is_dict(value) or is_list(value)):
         return isinstance(value, Array)
-    pending: list[Value] = [value]
-    while pending:
-        part = pending.pop()
+    part, pending = value, list[Value]()
+    while True:
         for item in part.values() if is_dict(part) else part:
             kind = item.__class__
-            if kind in _PLAIN:  # most are, and every result passes here
+            if kind in _PLAIN:  # most are, and the inputs of every call pass here
                 continue
             if kind is Array:
                 return True
             if is_dict(item) or is_list(item):
                 pending.append(item)
-    return False
+        if not pending:
+            return False
+        part = pending.pop()
 
 
 def refuse_text(value: Value) -> None:

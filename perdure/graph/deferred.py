@@ -166,10 +166,11 @@ def deferred_in(value: Value) -> Iterator[Deferred]:
 def replaced(value: Value, replace: Callable[[Deferred], Value]) -> Value:
     """A copy of `value` with something in place of everything that is not here."""
     if is_dict(value):
-        return {
-            key: replaced(item, replace) if isinstance(item, _CONTAINER_TYPES) else item
-            for key, item in value.items()
-        }
+        copy = value.copy()
+        for key, item in value.items():
+            if isinstance(item, _CONTAINER_TYPES):
+                copy[key] = replaced(item, replace)
+        return copy
     if is_list(value):
         return [replaced(item, replace) if isinstance(item, _CONTAINER_TYPES) else item for item in value]
     return replace(value) if isinstance(value, Deferred) else value

@@ -82,6 +82,8 @@ def _as_played(
         "paused": tuple(scheduler.board.paused),
         "interventions": tuple(shell.steering.interventions),
         "registry": replace(shell.placement.registry, code=code),
+        "closed": shell.waits.human_tasks.questions.closed(),
+        "profile": shell.placement.profile,
     }
 
 
@@ -159,7 +161,8 @@ def phase_counts(nodes: Mapping[str, NodeModel]) -> dict[str, int]:
 def _execution(history: WorkflowHistory) -> Execution:
     first, last = history.events[0], history.events[-1]
     began = first.workflow_execution_started_event_attributes
-    return Execution(began.original_execution_run_id, milliseconds(first.event_time), last.event_id)
+    started = milliseconds(first.event_time)
+    return Execution(began.original_execution_run_id, started, last.event_id, by=began.identity)
 
 
 def _cause(failure: str | None, result: RunResult | None) -> NodeFailure | None:

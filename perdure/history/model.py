@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from perdure.engine.closed_questions import Closed
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
@@ -186,12 +187,14 @@ class Question:
 class Execution:
     """One execution at the server: a run that continues as new has several, oldest first.
 
-    `last_event` is the number of the last event of its history that was read.
+    `last_event` is the number of the last event of its history that was read. `by` is what began it, as the
+    client said of itself; "" for a worker that continues a run.
     """
 
     execution: str
     started: int
     last_event: int
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +217,9 @@ class RunModel:
     order, nodes in the order of the document. `counts` are of phases, over all of them. `transitions` are in
     their order, and `calls` in the order in which they were answered. `request` is what has started it. Of a
     run that people have changed, `graph` is that of now, `interventions` are the changes, and `paused` the
-    places that do not start. It `is_continuing` when its history is so long that it sends no new calls and
+    places that do not start. `closed` are the questions that are over, and `profile` what the policy of its
+    worker granted, with its name and digest, None without one.
+    It `is_continuing` when its history is so long that it sends no new calls and
     continues as new soon. `position` is where the replay has arrived in the changes of its last execution,
     None before it has begun. `problem` says why a history could not be replayed: then `nodes` are those that
     its events name, with what these say of them, and `transitions` and `calls` are empty.
@@ -245,6 +250,8 @@ class RunModel:
     request: RunRequest | None = None
     paused: Sequence[str] = ()
     interventions: Sequence[Intervention] = ()
+    closed: Sequence[Closed] = ()
+    profile: Mapping[str, Value] | None = None
     slots: SlotCounts | None = None
     is_continuing: bool = False
     attempt: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from perdure.agents.agent import Agent, Send
 from perdure.agents.filters import AgentFilter
+from perdure.agents.label_facts import authority_of
 from perdure.engine.granting.authority import Authority
 from perdure.engine.messages import RunAgent
 from perdure.engine.state import Observer
@@ -46,14 +47,7 @@ class MemoryEnvironment:
 
         Raises GraphError for a policy that is wrong.
         """
-        policy = PolicyFile(self.settings.policy).current()
-        return Authority(
-            profile="" if policy is None else policy.profile,
-            grant=None if policy is None else policy.grant,
-            pure=frozenset(name for name, agent in agents.items() if agent.pure),
-            queue=self.settings.queue,
-            counts=True,
-        )
+        return authority_of(agents, self.settings, PolicyFile(self.settings.policy).current())
 
     def secrets(self, agent: str, grant: Grant) -> CallSecrets:
         """The secrets that a call of `agent` with this grant may use."""

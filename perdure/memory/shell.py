@@ -79,11 +79,12 @@ def memory_shell(
 
 def _noting(failures: FailureLog, observe: Observer | None) -> Observer:
     """Notes what fails, for the place of a failure, and hands on to `observe`."""
+    if observe is None:
+        return failures.observe
 
     def note(run: GraphRun, node: str) -> None:
         failures.observe(run, node)
-        if observe is not None:
-            observe(run, node)
+        observe(run, node)
 
     return note
 
@@ -179,13 +180,14 @@ class MemoryShell:
                     assert_never(command)
 
     def _call(self, command: RunAgent) -> None:
-        agent = self.agents.get(command.agent)
-        if self._is_recalled(agent, command):
+        agent, environment = self.agents.get(command.agent), self.environment
+        has_record = environment.recall is not None or environment.journal is not None
+        if has_record and self._is_recalled(agent, command):
             return
         if self.waits.open(agent, command):
             return
         is_human = agent is not None and agent.human  # no worker is called, so no filter sees it there
-        filters_here = () if is_human else self.environment.filters
+        filters_here = () if is_human else environment.filters
         filters = applying(filters_here, command.agent, command.node) if filters_here else ()
         if agent is None and not filters:  # bypassAgentIds allows it, and no one could answer
             self._turns.expect(command.call, AgentCompleted(command.call, None))

@@ -45,7 +45,8 @@ class Grant:
     """The clauses for each kind: `agents` that may be called, task `queues` that nodes may name besides the
     run's own, what data may choose (`dynamic`: AGENT, GRAPH), `hosts` that agents may reach ("*.example.com"
     for all below one), folders of the worker's folder for files that they may read and write ("." for
-    all of it), and `secrets` that they may send.
+    all of it), `secrets` that they may send, and where `private` data may go: hosts, and MODELS
+    (perdure.policy.labels).
 
     Without arguments it allows everything.
     """
@@ -57,6 +58,7 @@ class Grant:
     reads: Clauses = _FREE
     writes: Clauses = _FREE
     secrets: Clauses = _FREE
+    private: Clauses = _FREE
 
     @classmethod
     def of(cls, *names: Iterable[str], **more: Iterable[str]) -> Grant:

@@ -12,13 +12,15 @@ from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.policy.grant import NOTHING, PURE, Grant, is_mapping
+from perdure.policy.label_rules import read_labels
+from perdure.policy.labels import AgentLabels
 from perdure.policy.reader import Reader, quoted
 from perdure.policy.secret_rules import SecretRule, read_secrets
 
 POLICY_FORMAT: Final = 1
 """The number of the form of policy files."""
 
-POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets")
+POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents")
 _FROM: Final = "from"
 
 
@@ -26,6 +28,7 @@ _FROM: Final = "from"
 class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
+    `agents` are labels of agents, for those that do not declare the right ones.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -34,6 +37,7 @@ class Policy:
     profiles: Mapping[str, Grant]
     digest: str = ""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
+    agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
 
     @property
     def grant(self) -> Grant | None:
@@ -67,7 +71,8 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     _read_groups(reader, data.get("groups", {}))
     profiles = _profiles(reader, data.get("profiles", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
-    has_only_secrets = bool(rules) and not {"profile", "profiles"} & set(data)
+    labels = read_labels(reader, data.get("agents", {}))
+    has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
     name = "" if has_only_secrets else data.get("profile")
     is_known = has_only_secrets or (isinstance(name, str) and name in profiles)
     if not reader.findings and not is_known:
@@ -77,7 +82,7 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         reader.wrong("profile", f"profile names the profile of all runs, and {quoted(name)} is none", there)
     if reader.findings or not isinstance(name, str):
         return None, [Problem("policy", place, finding, hint) for place, finding, hint in reader.findings]
-    return Policy(profile=name, profiles=profiles, digest=digest, secrets=rules), []
+    return Policy(profile=name, profiles=profiles, digest=digest, secrets=rules, agents=labels), []
 
 
 def _read_groups(reader: Reader, data: Any) -> None:

@@ -17,6 +17,10 @@ from perdure.policy.grant import AGENT, ANY, GRANT_KINDS, GRAPH, PURE, is_mappin
 NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
 _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "hosts": (re.compile(r"(\*\.)?[a-z0-9_:-]+(\.[a-z0-9_-]+)*"), "write api.example.com or '*.example.com'"),
+    "private": (
+        re.compile(r"@models|(\*\.)?[a-z0-9_:-]+(\.[a-z0-9_-]+)*"),
+        "write '@models', api.example.com or '*.example.com'",
+    ),
     "reads": (re.compile(r"\.|[^\s*/.][^\s*/]*(/[^\s*/.][^\s*/]*)*"), "write a folder such as data/in, or ."),
     "": (re.compile(r"[^\s*@][^\s*]*"), "write it without spaces and *; '*' alone stands for all"),
 }

@@ -5,17 +5,19 @@ The workflow and the segments of its worker ask the same questions here, so that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
+from perdure.engine.labelling.rules import Labelling
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, UsageError
 from perdure.graph.fields import OWN_NAMES_PREFIX
 from perdure.graph.values import Value
 from perdure.policy.grant import Grant, meet
+from perdure.policy.labels import AgentLabels
 from perdure.protocol.records import from_plain
 
 HOST_QUEUES: Final = "@*"
@@ -70,7 +72,8 @@ class AgentRegistry:
     (perdure.lineage.code). `moves_rows` says that a change of how nodes are executed holds for the open rows
     of a map. `grants` says that what
     graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
-    without one.
+    without one. `labels` are those of the agents, and where private data may go without a policy: None where
+    nothing follows data.
     """
 
     pure: Sequence[str] = ()
@@ -103,17 +106,24 @@ class AgentRegistry:
     moves_rows: bool = False
     unreused: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Mapping[str, Value] | None = None
 
     def names(self) -> list[str]:
         """All agents of the worker."""
         return [*self.pure, *self.others, *self.human, *self.waits]
 
 
-def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> AgentRegistry:
-    """The agents of a worker for a run that continues, with what it was `granted` before, None for anything.
+def narrowed(directory: AgentRegistry, state: Mapping[str, Value] | None) -> AgentRegistry:
+    """The agents of a worker for a run that continues with this `state`, None for one that begins.
 
-    A worker with another policy may narrow it, but never widens it.
+    A worker with another policy may narrow what the run was granted, but never widens it. A run that began
+    when nothing followed data keeps that.
     """
+    if state is None:
+        return directory
+    if not state.get("labelled"):
+        directory = replace(directory, labels=None)
+    granted: Mapping[str, Value] | None = state.get("granted")
     if granted is None:
         return directory
     profile = directory.profile or {}
@@ -121,6 +131,14 @@ def narrowed(directory: AgentRegistry, granted: Mapping[str, Value] | None) -> A
     if directory.profile is not None:
         grant = meet(grant, Grant.read(profile.get("grant")))
     return replace(directory, profile={"name": "", "digest": "", **profile, "grant": grant.written()})
+
+
+def labelling_of(labels: Mapping[str, Value] | None, pure: Iterable[str]) -> Labelling | None:
+    """The rules for data of a run whose registry has these `labels`, and these agents that are pure."""
+    if labels is None:
+        return None
+    agents = {name: AgentLabels.read(written) for name, written in labels["agents"].items()}
+    return Labelling.of(agents, pure, labels["private"])
 
 
 class SchedulerRules(TypedDict):
@@ -177,6 +195,7 @@ class Placement:
             pure=frozenset(self.registry.pure),
             queue=queue,
             counts=self.registry.grants,
+            labelling=labelling_of(self.registry.labels, self.registry.pure),
         )
         return {
             "agents": self.names,
@@ -191,7 +210,13 @@ class Placement:
     def granted(self) -> dict[str, Value]:
         """What the state of a run that continues has of its profile: a later worker must not widen it."""
         profile = self.registry.profile
-        return {} if profile is None else {"granted": profile["grant"]}
+        labelled: dict[str, Value] = {} if self.registry.labels is None else {"labelled": True}
+        return labelled if profile is None else {**labelled, "granted": profile["grant"]}
+
+    @property
+    def profile(self) -> Mapping[str, Value] | None:
+        """The name, the grant and the digest of the policy of the run, None without one."""
+        return self.registry.profile
 
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""
@@ -211,7 +236,7 @@ class Placement:
             return False
         if options.session is not None:
             return False
-        return not self.filtered(command.agent, command.node, pure=False)
+        return not self._scopes or not self.filtered(command.agent, command.node, pure=False)
 
     def is_excluded(self, agent: str) -> bool:
         """Whether calls of an agent that is not pure are refused."""
@@ -268,6 +293,8 @@ class Placement:
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""
+        if not self._scopes:
+            return False
         return any(scope.covers(agent, node) for scope in self._scopes if pure or not scope.pure)
 
 

@@ -41,7 +41,7 @@ _DTYPES: Final = {name: dtype for dtype, name in _NAMES.items()}
 
 def with_arrays(value: Value) -> Any:
     """`value` with numpy's arrays in it; the value itself where it has none. Raises FinalError."""
-    return _with_arrays(value) if holds_array(value) else value
+    return _with_arrays(value) if value and holds_array(value) else value
 
 
 def _with_arrays(value: Value) -> Any:

@@ -57,7 +57,8 @@ class RunProgress:
 
     def observe(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
-        state = run.nodes[name].state
+        node = run.nodes[name]
+        state = node.state
         if state is NodeState.EXECUTING:
             self._since[run.id, name] = run.clock.now_ms
         elif state in TERMINAL_STATES and name != LOOP_INDEX:

@@ -20,6 +20,8 @@ from perdure.graph.values import is_dict
 Check: TypeAlias = Callable[[Any], bool]
 
 _NUMBERS: Final = {int: int, float: (int, float)}
+_SEQUENCES: Final = (list, tuple)
+_LISTS: Final = frozenset({list})
 
 
 def check_fields(kind: type[Any], data: Mapping[str, Any], place: str = "") -> None:
@@ -98,17 +100,25 @@ def _mapping(item: Check | None) -> Check:
     return is_dict if item is None else lambda value: is_dict(value) and all(map(item, value.values()))
 
 
+def _is_sequence(value: Any) -> bool:
+    """Whether it is a list, or a tuple of what has not travelled."""
+    return isinstance(value, _SEQUENCES)
+
+
 def _sequence(item: Check | None) -> Check:
-    """Lists, and the tuples of what has not travelled."""
-    return lambda value: (
-        isinstance(value, list | tuple) and (item is None or all(map(item, cast("Sequence[Any]", value))))
-    )
+    if item is None:
+        return _is_sequence
+    if item is _is_sequence:  # the answers of a segment are thousands
+        return lambda value: (
+            _is_sequence(value) and (_LISTS.issuperset(map(type, value)) or all(map(item, value)))
+        )
+    return lambda value: _is_sequence(value) and all(map(item, value))
 
 
 def _tuple(items: Sequence[Check | None]) -> Check:
     def check(value: Any) -> bool:
         return (
-            isinstance(value, list | tuple)
+            isinstance(value, _SEQUENCES)
             and len(cast("Sequence[Any]", value)) == len(items)
             and all(
                 item is None or item(part)

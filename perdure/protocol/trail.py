@@ -32,6 +32,8 @@ from perdure.protocol.failures import FAILED_STATES
 SHOWN_STATES: Final = (*FAILED_STATES, NodeState.FELL_BACK)
 """States that have a message: why the node failed, or fell back."""
 
+_SHOWN: Final = frozenset(SHOWN_STATES)
+
 MAX_TRAIL_COUNT: Final = 20_000
 """Changes that a run keeps; who has missed one of them replays the history."""
 
@@ -76,9 +78,12 @@ class Trail:
     def moved(self, run: GraphRun, name: str) -> None:
         """A node is in another state."""
         node = run.nodes[name]
-        place = run.key, run.iteration, run.map_index
-        failed = node if node.state in SHOWN_STATES else None  # its message is not there yet
-        self._add((MOVE, *place, name, str(node.state), run.clock.now_ms, failed))
+        state = node.state
+        failed = node if state in _SHOWN else None  # its message is not there yet
+        self._changes.append(
+            (MOVE, run.key, run.iteration, run.map_index, name, state, run.clock.now_ms, failed)
+        )
+        self.count += 1
 
     def steered(self) -> None:
         """A person has changed the run: who follows it replays the history."""
@@ -86,7 +91,8 @@ class Trail:
 
     def called(self, command: RunAgent) -> None:
         """An agent is called."""
-        self._add((CALL, command.key, command.path, command.agent))
+        self._changes.append((CALL, command.key, command.path, command.agent))
+        self.count += 1
 
     def sent(self, path: str, activity: str) -> None:
         """A call went out."""
@@ -115,5 +121,7 @@ class Trail:
 
 
 def _written(change: tuple[Any, ...]) -> Sequence[Value]:
-    last = change[-1]
-    return [*change[:-1], last.shown_error] if isinstance(last, NodeRun) else list(change)
+    written = [str(item) if item.__class__ is NodeState else item for item in change]
+    if isinstance(change[-1], NodeRun):
+        written[-1] = change[-1].shown_error
+    return written

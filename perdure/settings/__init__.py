@@ -41,6 +41,7 @@ class Settings:
     queue: str = "perdure"
     queues: tuple[str, ...] = ()
     policy: Path | None = None
+    trust_graphs: bool = False
     codec: str = "off"
     codec_keys: str = ""
     local_activities: bool = True

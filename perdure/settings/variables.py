@@ -69,6 +69,8 @@ VARIABLES: Final = (
          "for those of all hosts"),
     _own("PERDURE_POLICY", folder, "none",
          "the policy file of a worker: which agents, task queues, hosts, files and secrets its runs may use"),
+    _own("PERDURE_TRUST_GRAPHS", is_on, "`0`",
+         "without a policy: `1` lets graphs send private data anywhere, and lets data name any agent"),
     _own("PERDURE_CODEC", codec_mode, "`off`",
          "how payloads are written: `mac` signs them, `aead` encrypts them, `off` leaves them as they are"),
     _own("PERDURE_CODEC_KEYS", key_source, "`payload.keys` in `PERDURE_HOME`",

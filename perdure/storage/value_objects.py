@@ -21,7 +21,6 @@ from perdure.graph.deferred import BlobRef
 from perdure.storage.backend import DELTA
 from perdure.storage.deltas import (
     OWN,
-    Delta,
     Extent,
     Stored,
     assembled,
@@ -55,9 +54,16 @@ class ValueObjects:
         """Stores the payload of a value, and returns its name.
 
         `bases` are values of the store that it may have much in common with, such as the inputs of the call
-        that it is the result of. The caller must be able to read them. `writes` as in Store.put.
+        that it is the result of. The caller must be able to read them. One that is the same value keeps
+        its name, with today's date. `writes` as in Store.put.
         """
-        delta = await self._delta(payload.data, bases)
+        compared = await self._compared(bases, len(payload.data))
+        for name, metadata, value in compared:
+            if metadata == dict(payload.metadata) and value.data == payload.data:
+                data = await self.store.get(name)
+                return await self.store.put(data, delta=name.endswith(DELTA), writes=writes)
+        values = [value for _, _, value in compared]
+        delta = await in_value_thread(delta_of, payload.data, values) if values else None
         if delta is None:
             return await self.store.put(await self._encoded(payload), writes=writes)
         made = Payload(data=delta.own, metadata=payload.metadata)
@@ -68,9 +74,7 @@ class ValueObjects:
         """The payload of a value. Raises what Store.get raises, and ObjectCorrupt for a malformed delta."""
         (payload,) = await self._payloads([name])
         if name.endswith(DELTA):
-            value = await self._value(name, payload)
-            metadata = {key: data for key, data in payload.metadata.items() if key != EXTENTS}
-            return Payload(data=value.data, metadata=metadata)
+            return Payload(data=(await self._value(name, payload)).data, metadata=_own_metadata(payload))
         return payload
 
     async def sources(self, name: str) -> list[str]:
@@ -78,16 +82,17 @@ class ValueObjects:
         (payload,) = await self._payloads([name])
         return sources_of(_extents(name, payload))
 
-    async def _delta(self, data: bytes, bases: Sequence[BlobRef]) -> Delta | None:
-        worth = {base.digest: base for base in bases if base.size <= MAX_BASE_FACTOR * len(data)}
+    async def _compared(
+        self, bases: Sequence[BlobRef], size: int
+    ) -> list[tuple[str, dict[str, bytes], Stored]]:
+        """The names, the metadata and the values of those that a value of `size` bytes is compared with."""
+        worth = {base.digest: base for base in bases if base.size <= MAX_BASE_FACTOR * size}
         largest = sorted(worth.values(), key=lambda base: (-base.size, base.digest))[:MAX_BASE_COUNT]
-        if not largest:
-            return None
-        payloads = await self._payloads([base.digest for base in largest])
-        base_values = [
-            await self._value(base.digest, payload) for base, payload in zip(largest, payloads, strict=True)
+        names = [base.digest for base in largest]
+        return [
+            (name, _own_metadata(payload), await self._value(name, payload))
+            for name, payload in zip(names, await self._payloads(names), strict=True)
         ]
-        return await in_value_thread(delta_of, data, base_values)
 
     async def _value(self, name: str, payload: Payload) -> Stored:
         """What `name` is the value of, whose own payload this is."""
@@ -116,6 +121,11 @@ class ValueObjects:
     async def _encoded(self, payload: Payload) -> bytes:
         coded = payload if self.codec is None else (await self.codec.encode([payload]))[0]
         return coded.SerializeToString(deterministic=True)  # the same value has the same name in any process
+
+
+def _own_metadata(payload: Payload) -> dict[str, bytes]:
+    """That of the value."""
+    return {key: data for key, data in payload.metadata.items() if key != EXTENTS}
 
 
 def _payload(name: str, data: bytes) -> Payload:

@@ -15,5 +15,5 @@ def queue_of_one_command(shared: str) -> str:
 
 
 def is_of_one_command(queue: str) -> bool:
-    """Whether one command has made this queue for its run: nobody else serves it unasked."""
+    """Whether one command made this queue for its run: other commands do not serve it by themselves."""
     return _OWN_QUEUE.fullmatch(queue) is not None

@@ -18,7 +18,8 @@ def timeline(model: RunModel) -> dict[str, Any]:
     now = model.ended or max((line.time for line in model.transitions), default=model.started or 0)
     critical = critical_path(model)
     timed.sort(key=lambda node: (node.address not in critical, (node.started or now) - (node.ended or now)))
-    kept = sorted(timed[:MAX_BAR_COUNT], key=lambda node: (node.started or 0, node.address))
+    order = {address: number for number, address in enumerate(model.nodes)}
+    kept = sorted(timed[:MAX_BAR_COUNT], key=lambda node: (node.started or 0, order[node.address]))
     return {
         "started": model.started,
         "now": now,

@@ -60,7 +60,7 @@ class RunShell:
         self._host, self._request, self._now = host, request, now_ms
         self._began: int = now_ms if state is None else state["began"]
         self.page = startup.directory.page
-        directory = narrowed(startup.directory, None if state is None else state.get("granted"))
+        directory = narrowed(startup.directory, state)
         self.placement = Placement(directory, request.options.bypass_agents, request.only_calls)
         if self.placement.orders_locals:
             host.hold_history()
@@ -154,8 +154,8 @@ class RunShell:
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, fuel = None, scheduler.board.fuel
-        until = fuel.activation_end
-        while finish is None and not self._is_blocked() and fuel.used < until:
+        until = 0 if self._is_blocked() else fuel.activation_end  # only `_wait` begins what blocks it
+        while finish is None and fuel.used < until:
             event = self._turns.next()
             if event is not None:
                 self.progress.answered(event)
@@ -254,7 +254,7 @@ class RunShell:
     def _carry_out(self, scheduler: Scheduler, commands: list[Command]) -> Finish | None:
         for command in commands:
             match command:
-                case RunAgent():
+                case RunAgent():  # the first: nearly all are
                     self._call(command)
                 case Settle(call, turns):
                     self._turns.expect(call, Settled(call), turns)

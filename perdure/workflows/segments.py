@@ -61,7 +61,8 @@ class Segments:
 
     While a segment is open nothing else may happen to the run: its answers belong to the state that
     it received. Where they carry the run to its end, `end` is its result. `used` are the entries of the
-    record that have answered a call; `refusal` is why the record cannot be read.
+    record that have answered a call; `refusal` is why the record cannot be read. `recalls` says that this is
+    a rerun, whose calls may all be answered here.
     """
 
     host: Host
@@ -77,6 +78,7 @@ class Segments:
     end: RunResult | None = None
     used: set[int] = field(default_factory=set[int])
     refusal: UsageError | None = None
+    recalls: bool = field(init=False)
     _missed: set[int] = field(default_factory=set[int])
     _seen: set[int] = field(default_factory=set[int])
     _entries: dict[int, int] = field(default_factory=dict[int, int])
@@ -92,27 +94,26 @@ class Segments:
     def __post_init__(self) -> None:
         state = self.request.state
         self.used |= numbers_of("" if state is None else state.get("recalled", ""))
+        self.recalls = self.request.reuse is not None and self.placement.recalls
 
     def state(self) -> dict[str, Value]:
         """What the next run of a chain continues with; empty unless it is a rerun."""
         return {"recalled": written_numbers(self.used)} if self.recalls else {}
 
-    @property
-    def recalls(self) -> bool:
-        """Whether this is a rerun, whose calls may all be answered here."""
-        return self.request.reuse is not None and self.placement.recalls
-
     def takes(self, command: RunAgent) -> bool:
         """Whether a call may be answered here."""
-        is_human = command.agent in self.placement.human
-        return self.recalls or (self.placement.is_pure(command) and not is_human)
+        placement = self.placement
+        return self.recalls or (placement.is_pure(command) and command.agent not in placement.human)
 
     def call_agent(self, command: RunAgent) -> None:
         """A call of a pure agent, or any of a rerun: answered already, or by the next segment."""
         call = command.call
         answer = self.answers.take(command)
         if answer is not None:
-            self._expect(command, answer)
+            if self.recalls:
+                self._expect(command, answer)
+            else:
+                self.turns.expect(call, answer)
             return
         if call == self._alone or call in self._missed:
             self._missed.discard(call)
@@ -148,8 +149,7 @@ class Segments:
         self._missed |= {*result.missed}
         self._entries.update({call: entry for call, entry in result.recalled})
         self.used |= {entry for _, entry in result.recalled if entry >= 0}
-        for path, answer in answers:
-            self.answers.add(path, answer)
+        self.answers.extend(answers)
 
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
         """Plays what the last segment has answered: when the outcome is asked for, not before."""

@@ -51,12 +51,13 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
         raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
     raw = own(raw)
     directory = unpack(raw, AgentRegistry, strict=False)
-    lacking = _lacking(request, directory)
-    if lacking and directory.agent_wait:
+    first = None if directory.first is None else from_plain(SegmentResult, directory.first)
+    is_checked = first is not None and not first.refusal  # a segment begins a run that lacks none
+    lacking = [] if is_checked or not directory.agent_wait else _lacking(request, directory)
+    if lacking:
         with suppress(FailureError):  # then the checks, which come later, report what is missing
             other = await _asked_of_others(lacking, directory.agent_wait)
             return Startup(other, None, 0)
-    first = None if directory.first is None else from_plain(SegmentResult, directory.first)
     return Startup(replace(directory, first=None), first, len(raw.payload.data))
 
 

@@ -98,7 +98,7 @@ async def run(options: Options, home: Path) -> Verdict:
         from tests.chaos import churn
 
         return await churn.run(options, home)
-    rounds = options.kills * len(KINDS) * 2 + 4
+    rounds = options.kills * len(KINDS) * 3 + 4  # each kill waits for one, and the two that follow
     verdict = Verdict(f"{options.sites} sites, {options.kills} kills of each kind, {rounds} rounds")
     folder = home / "data"
     write_data(folder, options.sites)

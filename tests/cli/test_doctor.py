@@ -7,13 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perdure import server
 from perdure.cli.doctor.framework import Finding, State
 from perdure.cli.doctor.queues import start
-from perdure.cli.doctor.server import clock, version
+from perdure.cli.doctor.server import clock, transport, version
 from perdure.errors import ConnectionFailed
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings
@@ -218,6 +219,22 @@ def test_a_worker_of_a_plain_server_and_the_clock(alone: Cli, plain: str) -> Non
 )
 def test_versions(text: str, address: str, state: State) -> None:
     assert version(text, address).state is state
+
+
+@pytest.mark.parametrize(
+    ("config", "states"),
+    [
+        ({"target_host": "127.0.0.1:7233"}, []),
+        ({"target_host": "localhost:7233"}, []),
+        ({"target_host": "[::1]:7233"}, []),
+        ({"target_host": "temporal.example.com:7233", "tls": True}, []),
+        ({"target_host": "temporal.example.com:7233", "api_key": "k"}, []),
+        ({"target_host": "temporal.example.com:7233"}, [WARNING]),
+        ({"target_host": "10.0.0.7:7233", "tls": False, "api_key": "k"}, [WARNING]),
+    ],
+)
+def test_transport(config: Any, states: list[State]) -> None:
+    assert [finding.state for finding in transport(config)] == states
 
 
 @pytest.mark.parametrize(

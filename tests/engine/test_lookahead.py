@@ -120,8 +120,7 @@ class Run:
         stopped = ahead.play()
         assert stopped is None or left[0] < 0
         self.answers = Answers(self.now)
-        for path, event in answered:
-            self.answers.add(path, event)
+        self.answers.extend(answered)
         self.ahead += [path for path, _ in answered]
         for call, command in list(self.waiting.items()):
             event = self.taking(command)
@@ -184,7 +183,7 @@ def test_what_was_answered_ahead_is_what_the_run_asks(share: int, seeds: int) ->
 def test_the_time_is_that_of_the_segment_while_its_answers_are_left() -> None:
     answers = Answers(500)
     assert answers.time_of(Settled(1)) is None
-    answers.add("a", AgentCompleted(3, 1))
+    answers.extend([("a", AgentCompleted(3, 1))])
     assert answers.time_of(Settled(1)) == 500
     assert answers.time_of(Abort()) == 500
     assert answers.time_of(AgentCompleted(3, 1)) == 500
@@ -196,7 +195,7 @@ def test_another_call_of_the_same_number_is_refused() -> None:
     assert isinstance(command, RunAgent)
     answers = Answers()
     assert answers.take(command) is None
-    answers.add("b", AgentCompleted(command.call, 1))
+    answers.extend([("b", AgentCompleted(command.call, 1))])
     with pytest.raises(EngineError, match="call 1 is 'a'; the segment answered 'b'"):
         answers.take(command)
 

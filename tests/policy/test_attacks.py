@@ -33,19 +33,32 @@ def test_attacks_have_no_effect(tmp_path: Path, name: str) -> None:
     assert "\n  hint: where that is meant, add it to " in ending
 
 
-WITHOUT_POLICY: dict[str, list[str]] = {
-    "another application": ["transfer"],
-    "a graph by a model": ["fileReadAgent", "transfer"],
-    "an agent by data": ["fileReadAgent"],
-    "a tool that was not offered": ["lamp"],
-    "a file to a stranger": ["fileReadAgent", "fetchAgent"],
+WITHOUT_POLICY: dict[str, tuple[list[str], str]] = {
+    "another application": (["transfer"], ""),  # here it is an agent of this process: there are no queues
+    "a graph by a model": ([], "do.read: not granted: the agent 'fileReadAgent' (allowed: @pure)"),
+    "an agent by data": (
+        [],
+        "do: not granted: that data names the agent 'fileReadAgent', which reads files",
+    ),
+    "a tool that was not offered": (["lamp"], ""),
+    "a file to a stranger": (
+        ["fileReadAgent"],
+        "send: not granted: that fetchAgent sends private data (from read)",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_what_happens_without_a_policy(tmp_path: Path, name: str) -> None:
-    effects, _ = played(GRAPHS[name], Settings(home=tmp_path))
-    assert effects == WITHOUT_POLICY[name]
+    effects, ending = played(GRAPHS[name], Settings(home=tmp_path))
+    assert (effects, ending.partition("\n")[0] if isinstance(ending, str) else "") == WITHOUT_POLICY[name]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_an_operator_may_trust_all_graphs(tmp_path: Path, name: str) -> None:
+    effects, ending = played(GRAPHS[name], Settings(home=tmp_path, trust_graphs=True))
+    assert effects
+    assert "not granted" not in str(ending)
 
 
 COPY = {"agent": "copyAgent", "inputs": {"x": 1}, "isResult": True}

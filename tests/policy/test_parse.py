@@ -30,8 +30,8 @@ profiles:
     reads: ["."]
     writes: [out, data/out-1]
   closed: {}
-  half: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"]}
-  open: {from: half, reads: ["*"], writes: ["*"], secrets: ["*"]}
+  half: {agents: ["*"], queues: ["*"], dynamic: ["*"], hosts: ["*"], private: ["@models", a.org]}
+  open: {from: half, reads: ["*"], writes: ["*"], secrets: ["*"], private: ["*"]}
 """
 
 RIGHT: dict[str, Any] = {
@@ -45,7 +45,7 @@ RIGHT: dict[str, Any] = {
         ["out", "data/out-1"],
     ),
     "closed": NOTHING,
-    "half": Grant.of(*[["*"]] * 4),
+    "half": Grant.of(*[["*"]] * 4, private=["@models", "a.org"]),
     "open": Grant(),
 }
 
@@ -70,6 +70,7 @@ WRONG: list[tuple[Any, list[str]]] = [
             "hosts": ("https://a.org", "a.org/x", "*.*.org", "a*.org", "A.org", ""),
             "reads": ("..", "/etc", "a/../b", ".git", "a//b", "a/", "./a", ""),
             "writes": ("../a", "a/.b"),
+            "private": ("@pure", "https://a.org"),
         }.items()
         for name in names
     ),
@@ -80,6 +81,11 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"policy": 1, "profile": "a", "groups": {"pure": []}, "profiles": {"a": {}}}, ["groups.pure"]),
     ({"policy": 1, "profile": "a", "groups": {"g": {}}, "profiles": {"a": {}}}, ["groups.g"]),
     ({"policy": 1, "profile": ["a"], "profiles": {"a": {}}}, ["profile"]),
+    ({"policy": 1, "agents": []}, ["agents"]),
+    ({"policy": 1, "agents": {"a": {"give": []}}}, ["agents.a.give"]),
+    ({"policy": 1, "agents": {"a": {"gives": ["secret"]}}}, ["agents.a.gives"]),
+    ({"policy": 1, "agents": {"a": {"effect": "leaks"}}}, ["agents.a.effect"]),
+    ({"policy": 1, "agents": {"a": {"endorses": 1}}}, ["agents.a.endorses"]),
 ]  # fmt: skip
 
 

@@ -37,10 +37,11 @@ from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.lacking import lacking
 from tests.support.portions import continued
 from tests.support.servers import Answer, serve
+from tests.support.sessions import kept_session
 from tests.support.steered import steered
 from tests.support.uneven import uneven
 
-STORIES = {"drained": drained, "lacking": lacking, "steered": steered}
+STORIES = {"drained": drained, "lacking": lacking, "session": kept_session, "steered": steered}
 """Runs that more than a graph makes what they are."""
 
 FETCHING = {"fetches": 8, "arrivals": 24}

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perdure.agents.catalog import catalog
+from perdure.agents.label_facts import authority_of
 from perdure.cli.inputs.loaders import graphs_of
 from perdure.cli.problems import text as shown_problem
+from perdure.engine.granting.verdicts import refusals
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.human_tasks import HumanPrompt
 from perdure.errors import GraphError, Problem, RunFailed
@@ -167,11 +169,14 @@ async def outcome(block: Block) -> dict[str, str]:
 def findings(text: str | bytes, name: str) -> tuple[tuple[Problem, ...], Any]:
     """What `perdure check` finds, and the document as it runs."""
     try:
-        seen = review(load(text, source=name), [*catalog(), *GRAPH_AGENTS], queues=QUEUES)
+        document, known = load(text, source=name), catalog()
+        seen = review(document, [*known, *GRAPH_AGENTS], queues=QUEUES)
+        wrong = (*seen.problems, *seen.nested)
+        refused = () if wrong else refusals(document, authority_of(known, Settings(), None))
         graphs_of(seen.data, name)
     except GraphError as error:
         return error.problems, None
-    return (*seen.problems, *seen.nested, *seen.warnings), seen.data
+    return (*wrong, *seen.warnings, *refused), seen.data
 
 
 async def _run(document: Any, shown: list[str]) -> RunResult:

@@ -37,7 +37,7 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path, monkeypatch: pyte
         printed = done.stdout if after.kind == "output" else done.stderr
         assert re.sub(r"[0-9a-f]{64}", "DIGEST", printed) == after.text, str(block)
         shown += 1
-    assert shown == 3
+    assert shown == 4
 
 
 def test_the_tables_name_all_keys() -> None:

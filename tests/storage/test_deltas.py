@@ -162,6 +162,20 @@ async def test_what_is_new_is_stored_as_before() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_value_that_an_agent_returns_as_it_is_keeps_its_name() -> None:
+    claims = ClaimCheck(open_store("memory://same"), 1_000)
+    text = prose(Random(1), 50_000)
+    base = await claims.keep(text)
+    delta = await claims.keep(text + text[:9_000], near=base)
+    assert isinstance(delta, BlobRef)
+    assert delta.digest.endswith(DELTA)
+    assert await claims.keep(text, near=[base, delta]) == base
+    assert await claims.keep(text + text[:9_000], near=[base, delta]) == delta
+    assert claims.store is not None
+    assert len([item async for item in claims.store.list()]) == 2
+
+
+@pytest.mark.anyio
 async def test_a_part_of_a_much_larger_value_is_not_compared_with_it() -> None:
     claims = ClaimCheck(open_store("memory://much"), 1_000)
     text = prose(Random(1), 50_000)

@@ -96,7 +96,7 @@ async def test_over_http_a_caller_that_was_cut_off_repeats_the_request(client: G
     assert "anna" in other.json()["error"]["finding"]
 
 
-async def test_a_command_that_is_killed_before_it_knows_is_given_again(
+async def test_a_command_that_is_killed_before_the_reply_is_repeated(
     client: GraphClient, tmp_path: Path
 ) -> None:
     async with asking(client, "lost-command") as (run, proxy):

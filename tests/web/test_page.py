@@ -83,6 +83,16 @@ def _worker(client: GraphClient, queue: str) -> Any:
     return build_worker(client.temporal, queue, WorkerOptions(agents=agents, settings=client.settings))
 
 
+async def _drag(page: Page, address: str) -> None:
+    """Presses on a box, and moves the picture with it."""
+    box = await page.locator(f"[data-address={address}] > rect").bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + 5, box["y"] + 5)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + 60, box["y"] + 40, steps=4)
+    await page.mouse.up()
+
+
 async def test_the_token_leaves_the_address(page: Page, web: WebServer) -> None:
     assert await page.evaluate("location.href") == f"{web.url}/#/"
     assert await page.evaluate("localStorage.getItem('perdure-token')") == web.token
@@ -97,6 +107,11 @@ async def test_a_question_is_answered_on_the_page(client: GraphClient, page: Pag
         assert await form.locator("strong").first.inner_text() == "Your"
         assert await form.locator("img, a").count() == 0
         await form.locator("textarea").fill(HOSTILE)
+        await _drag(page, "hi")
+        assert await page.locator(".node.chosen").count() == 0
+        await page.click("[data-address=who]")
+        await expect(page.locator(".panel h2")).to_have_text("who")
+        await expect(form.locator("textarea")).to_have_value(HOSTILE)  # the form of the node is the same
         await form.locator("button[type=submit]").click()
         await page.wait_for_selector(".bar .badge.state-completed")
         assert (await run.result()).results == {"hi": {"name": HOSTILE}}
@@ -135,6 +150,7 @@ async def test_a_run_is_cancelled_from_the_page_without_a_worker(client: GraphCl
     run = await client.start(ASKS, id="page-stop", queue="page-c")
     await page.goto(f"{page.url.partition('#')[0]}#/run/page-stop")
     await page.wait_for_selector(".bar .badge.state-running")
+    await expect(page.locator(".panel .why")).to_contain_text("no worker advances the run")
     await page.evaluate("window.confirm = () => true")
     await page.click("button.danger")
     await page.wait_for_selector(".bar .error")

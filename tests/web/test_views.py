@@ -1,6 +1,7 @@
 """What the page shows of a run: small views of a read model, whatever its size."""
 
-from perdure.history.model import NodeModel, Phase, RowCounts, RunModel
+from perdure.history.model import Attempt, NodeModel, Phase, RowCounts, RunModel
+from perdure.history.notices import Delivery, QuestionNotice
 from perdure.web import inbox_api, node_views, runs_api, timeline, views
 
 GRAPH = {
@@ -92,6 +93,21 @@ def test_the_timeline_keeps_the_longest_bars_and_marks_the_critical_path() -> No
     assert shown["hidden"] == 602
     assert {bar["address"] for bar in shown["bars"] if bar["critical"]} == {"slow", "end"}
     assert timeline.critical_path(_model()) == {"end", "m", "slow"}
+
+
+def test_each_channel_of_a_notice_is_a_line() -> None:
+    attempt = Attempt(path="leads", number=2, due=9, failure="503")
+    deliveries = (
+        Delivery(channel="default", phase=Phase.COMPLETED, attempt=Attempt(path="default", ended=7)),
+        Delivery(channel="leads", phase=Phase.BACKOFF, attempt=attempt),
+    )
+    notice = QuestionNotice(id="n", event="reminded", number=1, path="ask", at=5, deliveries=deliveries)
+    shown = node_views.node_view(NodeModel(address="ask", node="ask"), {}, None, [notice])["notices"]
+    names = ("notice", "channel", "phase", "at", "ended", "due", "failure")
+    assert [tuple(line[name] for name in names) for line in shown] == [
+        ("reminder 1", "default", "completed", 5, 7, None, None),
+        ("reminder 1", "leads", "backoff", 5, None, 9, "503"),
+    ]
 
 
 def test_long_values_and_consoles_are_cut() -> None:

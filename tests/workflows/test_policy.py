@@ -47,11 +47,11 @@ class Stranger:
 
 
 @asynccontextmanager
-async def serving(client: GraphClient, file: Path, *own: Any) -> AsyncGenerator[list[str]]:
-    """A worker with the policy in `file`, and the effects of its agents."""
+async def serving(client: GraphClient, file: Path | None, *own: Any) -> AsyncGenerator[list[str]]:
+    """A worker with the policy in `file`, None for no policy, and the effects of its agents."""
     effects: list[str] = []
     known = {**catalog(), **agents_by_name(agents(effects)), **agents_by_name(own)}
-    settings = replace(client.settings, policy=file, queue=QUEUE)
+    settings = replace(client.settings, policy=file, queue=QUEUE, queues=())
     async with build_worker(client.temporal, QUEUE, WorkerOptions(agents=known, settings=settings)):
         yield effects
 
@@ -71,6 +71,16 @@ async def test_attacks_have_no_effect(client: GraphClient, tmp_path: Path) -> No
         for name, graph in GRAPHS.items():
             assert "not granted: " in await ending(client, f"attack-{name}", graph)
     assert effects == []
+
+
+async def test_attacks_have_no_effect_without_a_policy(client: GraphClient) -> None:
+    """What is read is not sent, and a tool that was offered is called."""
+    async with serving(client, None) as effects:
+        endings = {name: await ending(client, f"free-{name}", graph) for name, graph in GRAPHS.items()}
+    assert sorted(effects) == ["fileReadAgent", "lamp"]
+    assert endings.pop("a tool that was not offered") == ""
+    assert "graphs may not use the task queue 'payments'" in endings.pop("another application")
+    assert all("not granted: " in text for text in endings.values())
 
 
 async def test_the_worker_refuses_a_call_that_no_run_has_made(client: GraphClient, tmp_path: Path) -> None:

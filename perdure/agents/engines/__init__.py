@@ -5,5 +5,6 @@ No library is imported before an agent needs it.
 
 from perdure.agents.engines.gang_agents import gang, torch
 from perdure.agents.engines.member import GangMember, gang_function
+from perdure.agents.engines.ray_agents import RayActor, ray_actor
 
-__all__ = ["GangMember", "gang", "gang_function", "torch"]
+__all__ = ["GangMember", "RayActor", "gang", "gang_function", "ray_actor", "torch"]

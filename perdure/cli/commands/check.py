@@ -7,11 +7,15 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from perdure.agents.agent import Agent
+from perdure.agents.label_facts import authority_of
 from perdure.cli import output, problems
 from perdure.cli.inputs import graphs
+from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.verdicts import refusals
 from perdure.errors import GraphError
 from perdure.graph.review import Review, review
 from perdure.settings import Settings
+from perdure.settings.policy_file import PolicyFile
 
 EXAMPLES = """\
 examples:
@@ -32,12 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """0 if there is no problem, else 2. Problems of nested graphs count."""
-    agents = graphs.agents_of(args.agents)
-    queues = allowed_queues(Settings.from_env(), agents.by_name.values())
+    agents, settings = graphs.agents_of(args.agents), Settings.from_env()
+    queues = allowed_queues(settings, agents.by_name.values())
+    authority = authority_of(agents.by_name, settings, PolicyFile(settings.policy).current())
     findings: list[dict[str, Any]] = []
     lines: list[str] = []
     for path in args.graphs:
-        about = [*_findings(path, agents.names(), queues)]
+        about = [*_findings(path, agents.names(), queues, authority)]
         findings += [problems.plain(problem, path, severity) for severity, problem in about]
         lines += [problems.text(problem, path, _kind(severity)) for severity, problem in about]
         if not about:
@@ -51,13 +56,17 @@ def main(args: argparse.Namespace) -> int:
     return 2 if wrong else 0
 
 
-def _findings(path: str, names: Sequence[str], queues: Collection[str] | None) -> list[tuple[str, Any]]:
+def _findings(
+    path: str, names: Sequence[str], queues: Collection[str] | None, authority: Authority
+) -> list[tuple[str, Any]]:
     try:
-        seen: Review = review(graphs.read(path), names, queues=queues)
+        document = graphs.read(path)
+        seen: Review = review(document, names, queues=queues)
     except GraphError as error:  # the text cannot be read
         return [("error", problem) for problem in error.problems]
     errors = [("error", problem) for problem in (*seen.problems, *seen.nested)]
-    return errors + [("warning", problem) for problem in seen.warnings]
+    refused = () if errors else refusals(document, authority)
+    return errors + [("warning", problem) for problem in (*seen.warnings, *refused)]
 
 
 def allowed_queues(settings: Settings, agents: Iterable[Agent]) -> Collection[str] | None:

@@ -2,7 +2,8 @@
 
 check reads a policy file and reports every problem. show prints what each profile allows. explain lists the
 nodes of a graph with what the policy says of each: what is refused before anything runs, and what is decided
-only when data has arrived. FILE is by default the one that PERDURE_POLICY names.
+only when data has arrived; without a policy, by the rules that hold then. FILE is by default the one that
+PERDURE_POLICY names.
 
 Exit codes: 0 all is well, 2 the policy is wrong, or it refuses a node of the graph.
 """
@@ -10,14 +11,14 @@ Exit codes: 0 all is well, 2 the policy is wrong, or it refuses a node of the gr
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from perdure.agents.label_facts import authority_of
 from perdure.cli import output
 from perdure.cli.inputs import graphs
-from perdure.engine.granting.authority import Authority
 from perdure.engine.granting.verdicts import Judgement, judged
-from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.errors import UsageError
 from perdure.graph.check import modernized
 from perdure.policy.grant import GRANT_KINDS, Grant
@@ -97,23 +98,18 @@ def _lines(policy: Policy) -> list[str]:
 def _explain(args: argparse.Namespace) -> int:
     if args.file is None:
         raise UsageError("perdure policy explain takes a graph", hint="perdure policy explain graph.yaml")
-    policy = read_policy(_path(args.policy))
-    profile = args.profile or policy.profile
-    if not policy.profiles:
-        raise UsageError("the policy has no profiles: it refuses no call", hint="add profile and profiles")
-    if profile not in policy.profiles:
-        raise UsageError(f"there is no profile {profile!r}", hint=f"there are {', '.join(policy.profiles)}")
+    settings = Settings.from_env()
+    path = Path(args.policy) if args.policy else settings.policy
+    policy = None if path is None else read_policy(path)
+    profile = args.profile or ("" if policy is None else policy.profile)
+    if profile and (policy is None or profile not in policy.profiles):
+        there = "there is no policy" if policy is None else f"there are {', '.join(policy.profiles)}"
+        raise UsageError(f"there is no profile {profile!r}", hint=there)
+    if policy is not None:
+        policy = replace(policy, profile=profile)
     document = modernized(graphs.read(args.file).data)
     by_name = graphs.agents_of(args.agents).by_name
-    authority = Authority(
-        profile=profile,
-        grant=policy.profiles[profile],
-        pure=frozenset(name for name, agent in by_name.items() if agent.pure),
-        own=frozenset(GRAPH_AGENTS).difference(by_name),
-        queue=Settings.from_env().queue,
-        counts=True,
-    )
-    rows = judged(document, authority)
+    rows = judged(document, authority_of(by_name, settings, policy))
     if args.json:
         nodes = [
             {"node": row.place, "agent": row.agent, "verdict": row.verdict, "why": row.why} for row in rows

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
+from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure import server
@@ -54,7 +56,22 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
     except ConnectionFailed as error:
         return [Finding("server", State.NO_SERVER, error.finding, hint or error.hint)]
     findings = await _asked(temporal, settings, local=address is None)
-    return [fine("server", f"{how}, answers"), *findings]
+    return [fine("server", f"{how}, answers"), *transport(config), *findings]
+
+
+def transport(config: ClientConnectConfig) -> list[Finding]:
+    """A warning where others on the way can read what goes to the server."""
+    address = config.get("target_host") or ""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        is_here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_here = False
+    if is_here or config.get("tls") or (config.get("api_key") and config.get("tls") is None):
+        return []
+    finding = f"{address} is reached without TLS: others on the way can read and change what goes there"
+    hint = "set TEMPORAL_TLS=true, and PERDURE_CODEC=aead where that cannot be"
+    return [warning("transport", finding, hint)]
 
 
 def _source() -> str:

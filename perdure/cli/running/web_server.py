@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from perdure.settings import Settings
 if TYPE_CHECKING:
     from perdure.agents.agent import Agent
     from perdure.client import GraphClient
+    from perdure.protocol.payload_codec import KeyedCodec
     from perdure.web.serving import WebServer
 
 
@@ -56,6 +57,35 @@ async def live_page(client: GraphClient) -> AsyncGenerator[str]:
         yield web.link
 
 
+async def serve_codec(
+    codec: KeyedCodec,
+    token: str,
+    origins: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+) -> int:
+    """Decodes payloads until SIGINT or SIGTERM; `ready` receives the URL."""
+    _serving()  # raises without the extra
+    from perdure.web.codec_app import codec_application  # noqa: PLC0415 -- the extra, and only here
+    from perdure.web.serving import listening  # noqa: PLC0415 -- likewise
+
+    stopped = _until_signal()
+    async with listening(lambda hosts: codec_application(codec, token, hosts, origins), host, port) as place:
+        ready(place[0])
+        await stopped.wait()
+    return 0
+
+
+def _until_signal() -> asyncio.Event:
+    """What SIGINT and SIGTERM set from now on."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
 async def serve(
     settings: Settings,
     server_start: connection.ServerStart | None,
@@ -68,10 +98,7 @@ async def serve(
 ) -> int:
     """Serves until SIGINT or SIGTERM; `ready` is called when it does. `port` is as in `serving`."""
     serving = _serving()
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    stopped = _until_signal()
     async with (
         connection.connected(settings, server_start) as client,
         serving(client, host=host, port=port, page=page, agents=agents) as web,

@@ -21,12 +21,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.labelling.flows import NO_FLOWS, Entry
+from perdure.engine.labelling.rules import Call, Labelling
 from perdure.engine.plan import ComputedPlan, Plan
 from perdure.engine.state import GraphRun
 from perdure.errors import NotGranted
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.policy.grant import AGENT, GRAPH, ONLY_PURE, Grant, meet, with_any_choice
+from perdure.policy.labels import UNTRUSTED_DATA
 
 MAX_SHOWN_GRANT_COUNT: Final = 8
 """Names that a refusal mentions of those that are allowed."""
@@ -56,35 +59,49 @@ class Authority:
     own: frozenset[str] = frozenset()
     queue: str | None = None
     counts: bool = False
+    labelling: Labelling | None = None
     _passed: dict[int, _Passed] = field(
         default_factory=dict[int, _Passed], init=False, compare=False, repr=False
     )
 
-    def root(self, plan: Plan) -> Grant | None:
-        """What the graph of the run may do; None where nothing is restricted."""
-        return _narrowed(self.grant, plan.needs) if self.counts else None
-
-    def of(self, run: GraphRun, runs: Mapping[int, GraphRun]) -> Grant | None:
-        """The same of a graph that is restored: it follows from the `runs` around it."""
+    def enter(self, run: GraphRun, runs: Mapping[int, GraphRun]) -> None:
+        """Gives a graph its grant and the labels of its data: they follow from the `runs` around it."""
         if run.parent is None:
-            return self.root(run.plan)
+            self.begin(run)
+            return
         number, name = run.parent
-        nested = runs[number].nodes[name].nested
+        outer, nested = runs[number], runs[number].nodes[name].nested
         agent = "mapAgent" if nested is None else nested.agent  # of a late row, between two passes
-        return self.inside(runs[number], name, agent, run.plan)
+        self.begin_inside(run, outer, name, agent)
 
-    def inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
+    def begin(self, run: GraphRun) -> None:
+        """The same for the graph of the run."""
+        if self.counts:
+            entry = Entry(by_name=dict.fromkeys(run.values, frozenset[str]()))
+            run.grant = _narrowed(self.grant, run.plan.needs)
+            run.flows = NO_FLOWS if self.labelling is None else self.labelling.flows(run.plan, entry)
+
+    def begin_inside(self, run: GraphRun, outer: GraphRun, name: str, agent: str) -> None:
+        """The same for a graph that `agent` runs for the node `name` of another one."""
+        if self.counts:
+            run.grant = self._inside(outer, name, agent, run.plan)
+            if self.labelling is not None:
+                run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
+
+    def _inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
         """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""
-        if not self.counts:
-            return None
         node, grant = run.plan.computed[name], run.grant
         if node.allow is not None:
             grant = _narrowed(grant, node.allow)
-        elif grant is not None and isinstance(node.graph, Reference):
-            grant = meet(grant, ONLY_PURE)
+        elif isinstance(node.graph, Reference) and (grant is not None or self._is_foreign(run, node.graph)):
+            grant = _narrowed(grant, ONLY_PURE)
         if grant is not None and GRAPH_AGENTS[agent].document is not None:
             grant = with_any_choice(grant)
         return _narrowed(grant, plan.needs)
+
+    def _is_foreign(self, run: GraphRun, graph: Reference) -> bool:
+        """Whether strangers may have written a graph, where that counts."""
+        return self.labelling is not None and UNTRUSTED_DATA in run.flows.of([graph])
 
     def of_call(
         self, run: GraphRun, name: str, agent: str, queue: str | None = None
@@ -94,9 +111,10 @@ class Authority:
         `queue` is the task queue that data gave.
         """
         plan, grant = run.plan.computed[name], run.grant
-        if not self.counts or (grant is None and plan.allow is None):
+        flow = run.flows.calls.get(name)
+        if not self.counts or (grant is None and plan.allow is None and flow is None):
             return None
-        if grant is None or not plan.is_plain:
+        if grant is None or flow is not None or not plan.is_plain:
             return self._looked_at(run, name, agent, queue)
         passed = self._passed.get(id(grant))
         if passed is None:
@@ -117,11 +135,16 @@ class Authority:
         is_pure = queue is None and (is_own or agent in self.pure)
         if run.grant is not None:
             self._check(run.grant, plan, place, agent, queue, is_pure)
-        if plan.allow is None or (is_own and not isinstance(plan.agent, Reference)):
-            return None if run.grant is None else run.grant.written()
-        if not plan.allow.allows_agent(agent, is_pure=is_pure):
-            raise self._refusal(plan.allow.refusing("agents", agent, is_pure=is_pure), "agents", place, agent)
-        grant = _narrowed(run.grant, plan.allow)
+        grant = run.grant
+        if plan.allow is not None and (not is_own or isinstance(plan.agent, Reference)):
+            if not plan.allow.allows_agent(agent, is_pure=is_pure):
+                raise self._refusal(
+                    plan.allow.refusing("agents", agent, is_pure=is_pure), "agents", place, agent
+                )
+            grant = _narrowed(run.grant, plan.allow)
+        if self.labelling is not None and name in run.flows.calls:
+            call = Call(run.plan, name, place, agent, is_pure, self.profile)
+            grant = self.labelling.checked(call, run.flows, grant)
         return None if grant is None else grant.written()
 
     def _check(

@@ -12,34 +12,48 @@ from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.resolved_values import ResolvedValues
 from perdure.engine.state import Clock, GraphRun
-from perdure.errors import GraphError, NotGranted
+from perdure.errors import GraphError, NotGranted, Problem
+from perdure.graph.check import modernized
 from perdure.graph.javascript import to_string
 from perdure.graph.nested import with_inputs
 from perdure.graph.reference import Reference
+from perdure.graph.text.document import Document
 from perdure.graph.values import Value, is_dict
-from perdure.policy.grant import AGENT, Grant
+from perdure.policy.grant import AGENT
 
 Verdict = Literal["allowed", "refused", "at run time"]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is known of one node: its path, the agent that it names, the verdict, and why."""
+    """What is known of one node: its path, the agent that it names, the verdict, why, and what would help."""
 
     place: str
     agent: str
     verdict: Verdict
     why: str = ""
+    hint: str = ""
 
 
 def judged(document: Mapping[str, Value], authority: Authority) -> list[Judgement]:
     """What is known of all computed nodes, those of graphs inside them too. Raises GraphError."""
     plan = checked_plan(document, None, None)
-    return [*_of_graph(_run(plan, "", authority.root(plan)), authority)]
+    run = _run(plan, "")
+    authority.begin(run)
+    return [*_of_graph(run, authority)]
 
 
-def _run(plan: Plan, path: str, grant: Grant | None) -> GraphRun:
-    run = GraphRun(id=1, plan=plan, clock=Clock(), resolved=ResolvedValues(), path=path, grant=grant)
+def refusals(document: Document, authority: Authority) -> Iterator[Problem]:
+    """Warnings of a document that the checks accept: what will be refused, whatever data comes."""
+    for row in judged(modernized(document.data), authority):
+        if row.verdict == "refused":
+            place = f"nodes.{row.place.replace('.', '.graph.nodes.')}"
+            line, column = document.position(place.split(".")) or (None, None)
+            yield Problem("not-granted", place, f"refused: {row.why}", row.hint, line, column)
+
+
+def _run(plan: Plan, path: str) -> GraphRun:
+    run = GraphRun(id=1, plan=plan, clock=Clock(), resolved=ResolvedValues(), path=path)
     run.renew()
     return run
 
@@ -55,7 +69,8 @@ def _of_graph(run: GraphRun, authority: Authority) -> Iterator[Judgement]:
             else:
                 authority.check_choice(run, name, AGENT)
         except NotGranted as error:
-            yield Judgement(place, agent, "refused", error.finding.removeprefix(f"{place}: not granted: "))
+            why = error.finding.removeprefix(f"{place}: not granted: ")
+            yield Judgement(place, agent, "refused", why, error.hint)
             continue
         by_data = [
             what
@@ -85,6 +100,6 @@ def _inside(
         plan = checked_plan(document, None, None)
     except GraphError:  # its node would fail
         return
-    yield from _of_graph(
-        _run(plan, f"{run.path_of(name)}.", authority.inside(run, name, agent, plan)), authority
-    )
+    inner = _run(plan, f"{run.path_of(name)}.")
+    authority.begin_inside(inner, run, name, agent)
+    yield from _of_graph(inner, authority)

@@ -25,9 +25,10 @@ class CallAnswers:
         flight = self._board.calls.pop(call, None)
         if flight is None:
             return
-        node = self._board.runs[flight.run].nodes[flight.node]
-        if not self._nodes.hedges.is_outlived(node, call, outcome):
-            self._nodes.conclude(self._board.runs[flight.run], flight.node, outcome, state, final)
+        run = self._board.runs[flight.run]
+        node = run.nodes[flight.node]
+        if node.hedge is None or not self._nodes.hedges.is_outlived(node, call, outcome):
+            self._nodes.conclude(run, flight.node, outcome, state, final)
 
     def finish_turn(self, call: int) -> None:
         """The graphs of a node have been over for as many turns as GraphAI takes: so is its call."""

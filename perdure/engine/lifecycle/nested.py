@@ -233,7 +233,7 @@ class NestedGraphs:
     def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:
         assert nested.plan is not None
         child = self.board.add_run(nested.plan, (run, name), start.map_index)
-        child.grant = self.rules.authority.inside(run, name, nested.agent, nested.plan)
+        self.rules.authority.enter(child, self.board.runs)
         nested.children.append(child.id)
         child.want_all = nested.want_all
         child.values = dict(start.values)

@@ -176,7 +176,7 @@ class NodeLifecycle:
             inputs = node_semantics.nested_inputs(run, inputs) if own else inputs
             params = node_semantics.params_of(run, plan, inputs)
             queue, session = (None, None) if own else places_of(run, plan)
-            granted = (run.grant or plan.allow) and self.rules.authority.of_call(run, name, agent, queue)
+            granted = self.rules.authority.of_call(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True

@@ -19,6 +19,8 @@ MAX_SESSION_ID_CHARS: Final = 200
 
 def places_of(run: GraphRun, plan: ComputedPlan) -> tuple[str | None, str | None]:
     """The queue and the session of a node that data gives, None where it does not. Raises AgentError."""
+    if plan.queue is None and plan.session is None:
+        return None, None
     return queue_of(run, plan.queue), _session_of(run, plan.session)
 
 

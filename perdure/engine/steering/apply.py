@@ -133,7 +133,7 @@ class Steersman:
         root = board.root.plan
         slots = board.slots = Slots(root.concurrency, root.labels)
         for run in board.runs.values():
-            run.grant = self._rules.authority.of(run, board.runs)
+            self._rules.authority.enter(run, board.runs)
             run.active = run.holds = 0
             for name, node in run.nodes.items():
                 run.active += node.state in ACTIVE

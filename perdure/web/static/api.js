@@ -55,7 +55,7 @@ export async function follow(id, signal, on) {
       pause = 500;
     } catch (error) {
       if (signal.aborted) return;
-      on("broken", error);
+      on("broken", error instanceof ApiError ? error : new ApiError(0, "the server does not answer; trying again", "is perdure ui still running?"));
       if (error instanceof ApiError) return;
     }
     await new Promise((resolve) => setTimeout(resolve, pause));

@@ -29,7 +29,8 @@ function route() {
 
 /** An error with what to do. */
 export function showError(element, error) {
-  fill(element, h("div", { class: "page" }, h("div", { class: "error", role: "alert" }, h("strong", {}, error.message), h("p", {}, error.hint ?? "")),
+  const hint = error.status === 401 ? "Open the link that perdure ui prints: it has the token." : error.hint ?? "";
+  fill(element, h("div", { class: "page" }, h("div", { class: "error", role: "alert" }, h("strong", {}, error.message), h("p", {}, hint)),
     h("p", {}, h("a", { href: "#/" }, "All runs"))));
 }
 
@@ -38,6 +39,9 @@ async function countQuestions() {
   document.getElementById("inbox").textContent = questions.length ? `Questions (${questions.length})` : "Questions";
 }
 
-window.addEventListener("hashchange", route);
+window.addEventListener("hashchange", () => {
+  route();
+  main.focus({ preventScroll: true }); // so that the next Tab begins in what is new
+});
 route();
 countQuestions();

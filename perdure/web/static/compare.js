@@ -1,7 +1,7 @@
 // The dialog that compares two runs call by call, and shows the results of a call side by side.
 
 import { get, runPath } from "./api.js";
-import { duration, fill, h, spent } from "./dom.js";
+import { duration, fill, h, said, spent } from "./dom.js";
 
 /** The run that this one repeats, by its number; of one without, its first rerun. */
 const otherOf = (id) => (/~\d+$/.test(id) ? [id.replace(/~\d+$/, ""), id] : [id, `${id}~2`]);
@@ -10,7 +10,7 @@ const sums = (found, side) => [duration(found.seconds[side] * 1000), spent({ tok
 
 function counted({ counts: { equal = 0, ...others }, reused }) {
   const different = Object.values(others).reduce((sum, count) => sum + count, 0);
-  return `${equal} calls are equal, ${reused} of them reused; ${different} ${different === 1 ? "differs" : "differ"}`;
+  return `${equal} ${equal === 1 ? "call is" : "calls are"} equal, ${reused} of them reused; ${different} ${different === 1 ? "differs" : "differ"}`;
 }
 
 async function result(id, address) {
@@ -31,7 +31,7 @@ export function compareDialog(id) {
       await action();
     } catch (error) {
       fill(sides);
-      fill(shown, h("p", { class: "error", role: "alert" }, `${error.message} ${error.hint ?? ""}`));
+      fill(shown, h("p", { class: "error", role: "alert" }, said(error)));
     }
   }
   const open = (found, call) => attempt(async () => {
@@ -49,8 +49,8 @@ export function compareDialog(id) {
       found.left_out ? h("p", { class: "note" }, `and ${found.left_out} more`) : null);
   });
   const dialog = h("dialog", { class: "rerun compare", onclose: () => dialog.remove() }, h("h2", {}, "Compare runs"),
-    h("label", {}, "First ", first), h("label", {}, "Second ", second), h("button", { onclick: show }, "Compare"), shown, sides,
-    h("button", { onclick: () => dialog.close() }, "Close"));
+    h("div", { class: "row" }, h("label", {}, "First ", first), h("label", {}, "Second ", second), h("button", { onclick: show }, "Compare")), shown, sides,
+    h("div", { class: "row" }, h("button", { onclick: () => dialog.close() }, "Close")));
   document.body.append(dialog);
   dialog.showModal();
   show();

@@ -76,6 +76,9 @@ export function markdown(text) {
   });
 }
 
+/** An error in one line: what is wrong, and in brackets what to do. */
+export const said = ({ message, finding, hint }) => `${finding ?? message}${hint ? ` (${hint})` : ""}`;
+
 /** "0.4 s", "3 min 20 s", "2 h 5 min". */
 export function duration(ms) {
   const seconds = Math.max(ms, 0) / 1000;

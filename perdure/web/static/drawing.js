@@ -8,6 +8,7 @@ const LETTERS = {
 };
 const STRIP_HEIGHT = 8;
 const MAX_FIT_SCALE = 1.2;
+const MARGIN_PX = 64; // that of .stage
 const STRETCH_END_MS = 150;
 const LINES_PER_PATH = 12;
 const ARROW = { length: 7, width: 3 };
@@ -137,7 +138,7 @@ export class Drawing {
   /** The whole picture in the window; not smaller than `least`, and a small one not much larger than drawn. */
   fit(least = 0) {
     const { clientWidth, clientHeight } = this.element.parentElement;
-    const scale = Math.min((clientWidth - 16) / (this.picture.width + 32), (clientHeight - 16) / (this.picture.height + 32), MAX_FIT_SCALE);
+    const scale = Math.min((clientWidth - 16) / (this.picture.width + 32), (clientHeight - MARGIN_PX) / (this.picture.height + 32), MAX_FIT_SCALE);
     this.scale = Math.max(scale, least);
     this.resize();
   }

@@ -1,7 +1,7 @@
 // All questions that wait for a person, and the form that answers one.
 
 import { get, post, runPath } from "./api.js";
-import { fill, h, markdown } from "./dom.js";
+import { fill, h, markdown, said } from "./dom.js";
 
 export async function showInbox(main, signal) {
   const list = h("div");
@@ -36,7 +36,7 @@ export function questionForm(run, question, done) {
       note.textContent = sent.kept ? "Kept: it is counted as soon as a worker is there." : "Answered.";
       done();
     } catch (error) {
-      note.textContent = `${error.message} ${error.hint ?? ""}`;
+      note.textContent = said(error);
       send.disabled = false;
     }
   } }, h("div", { class: "message" }, markdown(question.message)), question.who?.length ? h("p", { class: "note" }, `asks ${question.who.join(", ")}`) : null,

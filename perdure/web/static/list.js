@@ -1,7 +1,7 @@
 // The list of runs, with a filter and a search.
 
 import { get } from "./api.js";
-import { badge, duration, fill, h, spent } from "./dom.js";
+import { badge, duration, fill, h, said, spent } from "./dom.js";
 
 const REFRESH_MS = 3000;
 const HEADS = ["run", "state", "graph", "started", "took"];
@@ -30,7 +30,7 @@ export async function showList(main, signal) {
     query.set("spent", "1");
     show((await get(`/runs?${query}`)).runs);
   };
-  const soon = () => load().catch((error) => (note.textContent = `${error.message} ${error.hint ?? ""}`));
+  const soon = () => load().catch((error) => (note.textContent = said(error)));
   for (const field of [search, graph, state]) field.addEventListener("input", soon);
   fill(main, h("div", { class: "page" }, h("h1", {}, "Runs"), h("div", { class: "filters" }, search, graph, state), note,
     h("table", { class: "runs" }, h("thead", {}, head), table)));

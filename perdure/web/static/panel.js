@@ -10,8 +10,9 @@ const part = (address) => encodeURIComponent(address);
 const clock = (time) => (time === null ? "–" : new Date(time).toLocaleTimeString());
 
 /** Inputs, params, result, attempts, console of the node at `address`. */
-export async function showNode(panel, address, { id, streams, close, open, form = () => null }) {
+export async function showNode(panel, address, { id, streams, close, open, form = () => null, wanted = () => true }) {
   const node = await get(runPath(id, "nodes", part(address)));
+  if (!wanted()) return;
   const path = node.attempts.at(-1)?.path ?? address;
   const streamed = streams.get(path) ?? streams.get(address);
   const why = h("div", { class: "why" });
@@ -26,7 +27,7 @@ export async function showNode(panel, address, { id, streams, close, open, form 
     node.notices.length ? notices(node.notices) : null,
     node.usage ? value("Usage", { text: JSON.stringify(node.usage, null, 2) }) : null,
     node.console.length ? [h("h3", {}, "Console"), h("pre", {}, node.console.join("\n"))] : null,
-    node.rows && open ? h("button", { onclick: () => showRows(panel, address, { rows: node.rows }, { id, streams, close, open }) }, "Rows") : null);
+    node.rows && open ? h("button", { onclick: () => showRows(panel, address, { rows: node.rows }, { id, streams, close, open, wanted }) }, "Rows") : null);
   if (node.ended === null) explain(why, id, node.address, (cause) => !(question && cause.code === "asks") && !cause.code.startsWith("notice-"));
 }
 
@@ -86,6 +87,7 @@ export async function showRows(panel, address, box, tools) {
 async function page(panel, address, where, tools) {
   const query = new URLSearchParams({ offset: where.offset, limit: PAGE_ROWS, phase: where.phase });
   const found = await get(`${runPath(tools.id, "rows", part(address))}?${query}`);
+  if (!tools.wanted()) return;
   const go = (change) => page(panel, address, { ...where, ...change }, tools);
   const state = h("select", { "aria-label": "State of the rows", onchange: (event) => go({ phase: event.target.value, offset: 0 }) },
     PHASES.map((name) => h("option", { value: name, selected: name === where.phase }, name || "all rows")));

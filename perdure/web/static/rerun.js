@@ -1,7 +1,7 @@
 // The dialog that repeats a run: it shows what would be called before anything starts.
 
 import { post, runPath } from "./api.js";
-import { duration, fill, h, spent } from "./dom.js";
+import { duration, fill, h, said, spent } from "./dom.js";
 
 const COLUMNS = ["node", "agent", "reused", "runs", "last time", "why"];
 
@@ -15,10 +15,10 @@ function table(plan) {
 
 /** Asks for a node to begin at, shows the plan, and starts the rerun when that is wished. */
 export function rerunDialog(id, chosen, started) {
-  const from = h("input", { name: "from", value: chosen ?? "", placeholder: "none: what has no result runs", "aria-label": "Call this node again" });
+  const from = h("input", { name: "from", value: chosen ?? "", placeholder: "what has no result yet", "aria-label": "Call this node again" });
   const body = () => ({ from: from.value.trim() ? [from.value.trim()] : [] });
   const shown = h("div", { class: "plan" });
-  const start = h("button", { disabled: true, onclick: () => attempt(async () => {
+  const start = h("button", { class: "primary", disabled: true, onclick: () => attempt(async () => {
     const run = await post(runPath(id, "rerun"), body());
     dialog.close();
     started(run.id);
@@ -26,7 +26,7 @@ export function rerunDialog(id, chosen, started) {
   const show = () => attempt(async () => {
     const plan = await post(runPath(id, "rerun"), { ...body(), dryRun: true });
     const more = plan.is_complete ? "" : ", and what follows from these";
-    fill(shown, h("p", {}, `${plan.reused} calls reused, ${plan.runs} to run${more}`), table(plan));
+    fill(shown, h("p", {}, `${plan.reused} ${plan.reused === 1 ? "call" : "calls"} reused, ${plan.runs} to run${more}`), table(plan));
     start.disabled = false;
   });
   async function attempt(action) {
@@ -34,12 +34,12 @@ export function rerunDialog(id, chosen, started) {
     try {
       await action();
     } catch (error) {
-      fill(shown, h("p", { class: "error", role: "alert" }, `${error.message} ${error.hint ?? ""}`));
+      fill(shown, h("p", { class: "error", role: "alert" }, said(error)));
     }
   }
   const dialog = h("dialog", { class: "rerun", onclose: () => dialog.remove() }, h("h2", {}, `Rerun ${id}`),
-    h("label", {}, "Call this node again ", from), h("button", { onclick: show }, "Show what would run"), shown,
-    start, h("button", { onclick: () => dialog.close() }, "Close"));
+    h("div", { class: "row" }, h("label", {}, "Call again ", from), h("button", { onclick: show }, "Show what would run")), shown,
+    h("div", { class: "row" }, start, h("button", { onclick: () => dialog.close() }, "Close")));
   document.body.append(dialog);
   dialog.showModal();
   show();

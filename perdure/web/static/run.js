@@ -3,7 +3,7 @@
 import { follow, get, post, runPath } from "./api.js";
 import { camera } from "./camera.js";
 import { compareDialog } from "./compare.js";
-import { MARKS, badge, duration, fill, h, look, spent, visible } from "./dom.js";
+import { badge, duration, fill, h, look, MARKS, said, spent, visible } from "./dom.js";
 import { Drawing, MIN_FIRST_SCALE } from "./drawing.js";
 import { questionForm } from "./inbox.js";
 import { explain, showNode, showRows } from "./panel.js";
@@ -31,14 +31,15 @@ class RunPage {
     this.streams = new Map();
     this.forms = new Map();
     this.chosen = null;
+    this.inner = null; // a node of a row of what is chosen
     this.hash = "";
   }
 
   async open() {
     this.bar = h("div", { class: "bar" });
     this.stage = h("div", { class: "stage" });
-    this.panel = h("aside", { class: "panel", "aria-label": "Details" });
-    this.below = h("section", { class: "below", hidden: true, "aria-label": "Timeline" });
+    this.panel = h("aside", { class: "panel", "aria-label": "Details", tabindex: 0 });
+    this.below = h("section", { class: "below", hidden: true, "aria-label": "Timeline", tabindex: 0 });
     this.help = h("dialog", {}, h("h2", {}, "Keys"), h("pre", {}, KEYS), h("form", { method: "dialog" }, h("button", {}, "Close")));
     fill(this.main, this.bar, h("div", { class: "split" }, camera(this.stage, () => this.drawing), this.panel), this.below, this.help);
     const { picture } = await get(`${runPath(this.id, "graph")}?document=0&started=1`);
@@ -82,7 +83,7 @@ class RunPage {
   on(name, data) {
     if (name === "state") this.update(data);
     else if (name === "stream") this.hear(data);
-    else if (name === "error" || name === "broken") this.note = `${data.finding ?? data.message} ${data.hint ?? ""}`;
+    else if (name === "error" || name === "broken") this.note = said(data);
     else if (name === "connected") this.note = "";
     this.drawBar();
   }
@@ -92,7 +93,7 @@ class RunPage {
     if (run) {
       this.run = run;
       const hash = run.changes.at(-1)?.hash ?? this.hash;
-      if (hash !== this.hash) this.redraw(hash).catch((error) => (this.note = `${error.message} ${error.hint ?? ""}`));
+      if (hash !== this.hash) this.redraw(hash).catch((error) => (this.note = said(error)));
     }
     if (boxes) {
       Object.assign(this.boxes, boxes);
@@ -184,6 +185,7 @@ class RunPage {
   choose(address) {
     const changes = this.chosen !== address;
     this.chosen = address;
+    this.inner = null;
     this.drawing.choose(address);
     if (address === null) this.drawOverview();
     else {
@@ -196,9 +198,14 @@ class RunPage {
     const box = this.boxes[this.chosen];
     const typing = this.panel.querySelector("form.question:focus-within")?.dataset.path;
     if (this.run.questions?.some((question) => question.path === typing && question.address === box?.address)) return;
-    const tools = { id: this.id, streams: this.streams, form: (address) => this.formOf(address), open: (address) => showNode(this.panel, address, tools), close: () => this.choose(null) };
-    const pass = box?.rows ? showRows(this.panel, box.address, box, tools) : box?.address ? showNode(this.panel, box.address, tools) : this.drawMany(box);
-    Promise.resolve(pass).catch((error) => fill(this.panel, h("p", { class: "error", role: "alert" }, `${error.message} ${error.hint ?? ""}`)));
+    const { chosen, inner } = this; // what comes after something else was chosen is not shown
+    const open = (address) => {
+      this.inner = address;
+      this.drawChosen();
+    };
+    const tools = { id: this.id, streams: this.streams, wanted: () => this.chosen === chosen && this.inner === inner, form: (address) => this.formOf(address), open, close: () => (inner ? open(null) : this.choose(null)) };
+    const pass = inner ? showNode(this.panel, inner, tools) : box?.rows ? showRows(this.panel, box.address, box, tools) : box?.address ? showNode(this.panel, box.address, tools) : this.drawMany(box);
+    Promise.resolve(pass).catch((error) => tools.wanted() && fill(this.panel, h("p", { class: "error", role: "alert" }, said(error))));
   }
 
   /** A box that stands for nodes of many rows: its counts, and the way to the rows. */
@@ -229,7 +236,7 @@ class RunPage {
       await post(runPath(this.id, "cancel"), {});
       this.note = "Cancel requested.";
     } catch (error) {
-      this.note = `${error.message} ${error.hint ?? ""}`;
+      this.note = said(error);
     }
     this.drawBar();
   }

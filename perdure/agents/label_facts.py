@@ -1,0 +1,62 @@
+"""What runs need to know of their worker about data: the labels of its agents, and where private data may go.
+
+Runs in memory, and checks before a run, take the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from perdure.agents.agent import Agent
+from perdure.engine.granting.authority import Authority
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.policy.labels import MODELS, PERSON, SHIPPED_LABELS, AgentLabels
+from perdure.policy.parse import Policy
+from perdure.protocol.agents import labelling_of
+from perdure.settings import Settings
+
+
+def labels_of(agent: Agent, stated: Mapping[str, AgentLabels]) -> AgentLabels | None:
+    """Those of the policy, else those that the agent declares, else those of the shipped one of its name."""
+    labels = stated.get(agent.name) or agent.labels or SHIPPED_LABELS.get(agent.name)
+    return PERSON if labels is None and agent.human else labels
+
+
+def labels_record(
+    agents: Iterable[Agent], settings: Settings, policy: Policy | None
+) -> dict[str, Any] | None:
+    """The labels of these agents as plain data; None where graphs are trusted with all data.
+
+    `private` are the places where private data may go without a policy, null where a policy says it.
+    """
+    has_profile = policy is not None and policy.grant is not None
+    if settings.trust_graphs and not has_profile:
+        return None
+    stated: Mapping[str, AgentLabels] = {} if policy is None else policy.agents
+    known = {agent.name: labels_of(agent, stated) for agent in agents}
+    private = sorted({MODELS, *(_host(entry) for entry in settings.allow_hosts)})
+    return {
+        "agents": {name: labels.written() for name, labels in sorted(known.items()) if labels is not None},
+        "private": None if has_profile else private,
+    }
+
+
+def authority_of(agents: Mapping[str, Agent], settings: Settings, policy: Policy | None) -> Authority:
+    """What a run with these agents may do in this process."""
+    pure = frozenset(name for name, agent in agents.items() if agent.pure)
+    return Authority(
+        profile="" if policy is None else policy.profile,
+        grant=None if policy is None else policy.grant,
+        pure=pure,
+        own=frozenset(GRAPH_AGENTS).difference(agents),
+        queue=settings.queue,
+        counts=True,
+        labelling=labelling_of(labels_record(agents.values(), settings, policy), pure),
+    )
+
+
+def _host(entry: str) -> str:
+    """The host of an entry of PERDURE_ALLOW_HOSTS, which may have a port."""
+    host, _, port = entry.rpartition(":")
+    return (host if host and port.isdecimal() and not host.count(":") else entry).lower().strip("[]")
