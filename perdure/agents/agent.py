@@ -134,8 +134,7 @@ class Agent:
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
-    `queue` is the task queue of its calls unless a node names another. Without `reuse`, a rerun calls it
-    again for the same inputs: for what is to happen in each run, or gives another result each time.
+    Without `reuse`, a rerun calls it again for the same inputs. `queue` is for nodes that name none.
     `labels` say what a policy needs to know of the data that it takes and gives, None for nothing.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     A stateful agent has the class `state`, of which each session has an object: `function` is its method.
@@ -166,7 +165,7 @@ class Agent:
 
     @cached_property
     def code_digest(self) -> str:
-        """The hash of its code (perdure.agents.code_digest)."""
+        """See perdure.agents.code_digest."""
         return code_digest(self.function)
 
     @property
@@ -223,10 +222,9 @@ def agent(
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
-    `description` defaults to the first line of the docstring, schemas to what the type hints say, against
-    which calls are checked. For the rest see `Agent`. Raises TypeError for other arguments.
+    `description` defaults to the docstring's first line, schemas to the type hints. Raises TypeError.
     """
-    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits}
+    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "reuse": reuse}
 
     def declare(function: Function) -> Function:
         state, called = _state_and_function(name, function)
@@ -238,7 +236,6 @@ def agent(
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
-            reuse=reuse,
             labels=labels,
             arguments=_arguments(name, called, state),
             state=state,

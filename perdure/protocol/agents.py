@@ -68,12 +68,10 @@ class AgentRegistry:
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
     `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel).
-    `unreused` agents are called again by a rerun, and `code` has digests of those that the graph names
-    (perdure.lineage.code). `moves_rows` says that a change of how nodes are executed holds for the open rows
-    of a map. `grants` says that what
-    graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
-    without one. `labels` are those of the agents, and where private data may go without a policy: None where
-    nothing follows data.
+    `unreused` agents are called again by a rerun, `code` has digests of those that the graph names;
+    `moves_rows` says that a change of options holds for open rows of a map. `grants` says that what graphs
+    may do is looked at: `profile` has name, grant and digest of the worker's policy, None without one.
+    `labels` are those of the agents, and where private data may go without a policy: None for anywhere.
     """
 
     pure: Sequence[str] = ()
