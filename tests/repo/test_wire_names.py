@@ -69,7 +69,7 @@ FIELDS = {
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
-    " channels page quorums grants profile waits foresees carries labels moves_rows unreused code",
+    " channels page quorums grants profile waits foresees carries moves_rows unreused code labels",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",
