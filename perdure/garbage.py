@@ -29,6 +29,7 @@ from perdure.monitoring.descriptions import executions
 from perdure.protocol.wire import BINARY_ENCODING
 from perdure.storage import ObjectInfo, Store
 from perdure.storage.backend import DELTA, DIGEST_CHARS
+from perdure.storage.owners import other_owners
 from perdure.storage.value_objects import ValueObjects
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 
@@ -57,8 +58,9 @@ async def find_garbage(temporal: Client, store: Store, before: float, progress: 
     """The objects that were put before `before` (seconds since 1970) and that no run refers to.
 
     Raises StoreUnavailable; ConnectionFailed where the server does not show all histories; UsageError
-    where they cannot be read, or where the server has no run at all: it must be another one's store.
+    where they cannot be read, where the server has no run at all, and where another namespace uses the store.
     """
+    await _check_owner(temporal, store)
     old: dict[str, ObjectInfo] = {}
     deltas: list[str] = []
     count = size = 0
@@ -84,6 +86,21 @@ async def find_garbage(temporal: Client, store: Store, before: float, progress: 
         live |= await _named_by(objects, needed, progress)
         old = {digest: item for digest, item in old.items() if digest not in live}
     return Garbage(objects=tuple(old.values()), count=count, size=size, runs=runs)
+
+
+async def _check_owner(temporal: Client, store: Store) -> None:
+    try:
+        others = await other_owners(temporal, store, RPC_TIMEOUT)
+    except RPCError as error:
+        finding = f"namespace {temporal.namespace!r} cannot be looked up: {short(error)}; nothing is removed"
+        raise ConnectionFailed(finding, hint="try again later") from error
+    if others:
+        raise UsageError(
+            f"the store {store.place} is also used by another namespace, whose values look like garbage from "
+            f"here: {', '.join(others)}; nothing is removed",
+            hint="give each namespace a store of its own; of a namespace that is gone, delete the file in "
+            "owners/ in the store",
+        )
 
 
 async def remove_garbage(

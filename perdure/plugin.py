@@ -9,6 +9,7 @@ fail on them, which is why there is none.
 
 from __future__ import annotations
 
+import asyncio
 import copyreg
 import dataclasses
 from abc import ABCMeta
@@ -42,6 +43,7 @@ from perdure.protocol.wire import (
     is_untrusted,
     to_payload,
 )
+from perdure.temporal.cached_runs import forget_runs
 from perdure.temporal.journalled_runner import JournalledRunner
 from perdure.workflows.graph_workflow import GraphWorkflow
 from perdure.workflows.notices import NoticeWorkflow
@@ -211,10 +213,22 @@ class GraphPlugin(SimplePlugin):
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """Keeps the journal while the worker runs."""
-        journal = _journal(worker.config(active_config=True))
+        """Keeps the journal while the worker runs, and forgets runs that have ended elsewhere."""
+        config = worker.config(active_config=True)
+        journal = _journal(config)
+        runner = cast("dict[str, Any]", config).get("unsandboxed_workflow_runner")
         with nullcontext() if journal is None else journal.opened():
-            await super().run_worker(worker, next)
+            if not isinstance(runner, JournalledRunner):
+                await super().run_worker(worker, next)
+                return
+            bridge: Any = worker._bridge_worker  # pyright: ignore[reportPrivateUsage] -- the SDK has no other way
+            forgetting = asyncio.create_task(
+                forget_runs(worker.client, runner.cached, bridge.request_workflow_eviction)
+            )
+            try:
+                await super().run_worker(worker, next)
+            finally:
+                forgetting.cancel()
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Adds the workflow and the converter."""

@@ -55,10 +55,16 @@ def endless(seconds: float) -> dict[str, Any]:
     return {"version": 0.5, "loop": {"while": ":go"}, "nodes": nodes}
 
 
+SLEEPING: Final[dict[str, Any]] = {
+    "version": 0.5,
+    "nodes": {"s": {"agent": "sleeperAgent", "params": {"duration": 3_600_000}, "isResult": True}},
+}
+
 NEIGHBOURS: Final[Mapping[str, list[dict[str, Any]]]] = {
     "no other run": [],
     "a run with 500 calls of 2 s": [calls(500, 2)],
     "a run with 500 calls of an hour": [calls(500, 3600)],
+    "30 runs whose agent sleeps for an hour": [SLEEPING] * 30,
     "three runs of pure agents, 0.001 s each": [endless(0.001)] * 3,
     "three runs of pure agents, 9 s each": [endless(9)] * 3,
 }

@@ -89,6 +89,19 @@ async def test_what_runs_refer_to_stays(client: GraphClient, tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
+async def test_a_store_that_another_namespace_uses_keeps_everything(
+    client: GraphClient, tmp_path: Path
+) -> None:
+    store, names = await old_objects(tmp_path, 2)
+    await store.own("other-1")
+    with pytest.raises(UsageError, match=r"also used by another namespace.*other-1; nothing is removed"):
+        await collected(client.temporal, store)
+    assert await left(store) == set(names)
+    (tmp_path / "owners" / "other-1").unlink()
+    assert await collected(client.temporal, store) == set()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("young", [True, False])
 async def test_what_a_delta_refers_to_stays_as_long_as_it(
     client: GraphClient, tmp_path: Path, young: bool

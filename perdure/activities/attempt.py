@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Final, cast
@@ -109,6 +110,13 @@ class Attempt:
             LOG.warning(text, *names, self.account)
         await self._leave(self.account)
 
+    def rest_left_s(self, seconds: float) -> float:
+        """What is left of a rest of `seconds`, which an attempt before this one may have begun."""
+        now = time.time()
+        if not self.account.rests_until:
+            self.account = replace(self.account, rests_until=now + seconds)
+        return min(max(self.account.rests_until - now, 0.0), seconds)
+
     async def wait(self) -> None:
         """Leaves an account for which this attempt does not count, until it begins."""
         self._waits = True
@@ -145,10 +153,12 @@ class Attempt:
         self._record()
 
     def handed_back(self, pause_s: float) -> ApplicationError:
-        """The slot is needed for calls of other runs."""
+        """The slot is needed for other calls."""
         self.account = self.account.after_stop()
         self._record()
         finding = "handed back: the run has its share of the slots of this worker, and other runs their turn"
+        if self.account.rests_until:
+            finding = "handed back: the agent only waits for a time, and other calls need its slot"
         pause = timedelta(seconds=pause_s)
         benign = ApplicationErrorCategory.BENIGN  # not to be logged as a failure
         return ApplicationError(finding, type=SLOT_SHARED, next_retry_delay=pause, category=benign)

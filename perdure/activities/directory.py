@@ -64,6 +64,7 @@ def registry_of(
         quorums=True,
         carries=True,
         foresees=True,
+        foresees_rows=True,
         moves_rows=True,
         grants=True,
         profile=_profile(policy),

@@ -152,10 +152,10 @@ class Segment:
             return ""
         try:
             record = self._wait_for(self.records.read(request.reuse, self.claims))
-            self._recall = Recall(record, numbers_of(used), placement.unreused)
+            self._recall = Recall(record, numbers_of(used), placement.registry.unreused)
             if request.reuse.get("changedAgents"):
                 before = code_by_run(request.reuse.get("code"))
-                self._recall.changes = CodeChanges(before, placement.code)
+                self._recall.changes = CodeChanges(before, placement.registry.code)
         except (PerdureError, ValueError) as error:
             return f"the record that the run reuses cannot be read: {error}"
         return ""

@@ -14,6 +14,7 @@ Invariants
     these calls is handed back to the server, which then has a slot for a call of another run. If one comes,
     the next is handed back at once.
     What is handed back does not count as an attempt.
+    Calls that only wait for a time go first where all slots are taken (resting.py).
 
 Rejected
     A slot supplier of the SDK: it reserves a slot before it is known which call will have it.
@@ -28,7 +29,11 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
+
+from perdure.activities.resting import Rest, RestingCall, Rests
+from perdure.agents.resting import REST
 
 SHARE_FACTOR: Final = 3
 """How many times the slots that are not in use a run may have."""
@@ -57,7 +62,7 @@ class HandedBack(Exception):
         self.pause_s = pause_s
 
 
-class Call(Protocol):
+class Call(RestingCall, Protocol):
     """What is known of an attempt that wants a slot: perdure.activities.attempt.Attempt."""
 
     @property
@@ -68,16 +73,6 @@ class Call(Protocol):
     @property
     def has_slot(self) -> bool:
         """Whether it takes one: local activities do not."""
-        ...
-
-    @property
-    def may_be_handed_back(self) -> bool:
-        """Whether the server would offer it again."""
-        ...
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether the server gives it little time."""
         ...
 
     @property
@@ -107,6 +102,10 @@ class SlotShares:
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _interval: float = field(default_factory=lambda: MAX_LOOK_INTERVAL_S)
     _timer: asyncio.TimerHandle | None = None
+    _rests: Rests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rests = Rests(self._is_shared_and_full)
 
     @asynccontextmanager
     async def entered(self, call: Call) -> AsyncGenerator[None]:
@@ -119,8 +118,15 @@ class SlotShares:
             self._make_room_for_others(call.sharer)
         else:
             await self._turn(call)
+        rest = Rest(call, asyncio.current_task())
+        if call.may_be_handed_back and not call.is_timed:
+            REST.set(partial(rest.take, rests=self._rests))
         try:
             yield
+        except asyncio.CancelledError:
+            if rest.pause_s is None:
+                raise
+            raise HandedBack(rest.pause_s) from None
         finally:
             self._release(call.sharer)
 
@@ -130,6 +136,7 @@ class SlotShares:
     def _take(self, sharer: str) -> None:
         self._used[sharer] = self._used.get(sharer, 0) + 1
         self._in_use += 1
+        self._rests.look()
 
     def _release(self, sharer: str) -> None:
         self._in_use -= 1
@@ -146,6 +153,7 @@ class SlotShares:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(call, loop.create_future(), loop.time())
         self._waiting.append(waiting)
+        self._rests.look()
         self._look_later()
         try:
             done, _ = await asyncio.wait([waiting.turn], timeout=UNRECORDED_WAIT_S)
@@ -167,6 +175,9 @@ class SlotShares:
             self._interval = MIN_LOOK_INTERVAL_S
             if self._is_full():
                 self._hand_back(self._waiting[0])
+
+    def _is_shared_and_full(self) -> bool:
+        return (self.slots or 0) > SHARE_FACTOR and self._is_full()
 
     def _is_full(self) -> bool:
         return self._in_use + len(self._waiting) >= (self.slots or 0)

@@ -72,7 +72,8 @@ class AttemptAccount:
     because the agent stopped the event loop; `stopped` were returned, because their worker was shut down or
     had to make room for other runs; `absent` met a worker without the agent, for the first time at
     `absent_since`, in seconds since the epoch.
-    `unknown` were not counted. `last` is the last failure.
+    `unknown` were not counted. `last` is the last failure. An agent that only waits for a time does so until
+    `rests_until`, in seconds since the epoch.
     """
 
     transient: int = 0
@@ -83,6 +84,7 @@ class AttemptAccount:
     absent_since: float = 0.0
     unknown: int = 0
     last: str = ""
+    rests_until: float = 0.0
 
     @property
     def ended(self) -> int:

@@ -41,8 +41,8 @@ class Rules:
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run graphs.
     `event_steps` is the fuel of one event (perdure.engine.fuel), `authority` decides what is allowed. Runs of
-    earlier versions have no `quorums` of maps, drop late rows (`carries`), keep more graphs open
-    (`foresees`), and do not move open rows.
+    earlier versions have no `quorums` of maps, drop late rows (`carries`), keep more graphs open and begin
+    what the quotas cannot end (`foresees`, for maps in maps `foresees_rows`), and do not move open rows.
     """
 
     options: RunOptions
@@ -52,6 +52,7 @@ class Rules:
     quorums: bool = True
     carries: bool = True
     foresees: bool = True
+    foresees_rows: bool = True
     moves_rows: bool = True
     authority: Authority = field(default_factory=Authority)
 

@@ -77,11 +77,12 @@ class Scheduler:
         quorums: bool = True,
         carries: bool = True,
         foresees: bool = True,
+        foresees_rows: bool = True,
         moves_rows: bool = True,
         authority: Authority | None = None,
     ) -> None:
-        flags = quorums, carries, foresees, moves_rows
-        rules = rules_of(options or RunOptions(), agents, event_steps, *flags, authority)
+        gates = (quorums, carries, foresees, foresees_rows, moves_rows)
+        rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         root = board.add_run(plan)
@@ -210,6 +211,7 @@ def rules_of(
     quorums: bool = True,
     carries: bool = True,
     foresees: bool = True,
+    foresees_rows: bool = True,
     moves_rows: bool = True,
     authority: Authority | None = None,
 ) -> Rules:
@@ -217,7 +219,8 @@ def rules_of(
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    return Rules(options, names, own, event_steps, quorums, carries, foresees, moves_rows, authority)
+    gates = (quorums, carries, foresees, foresees_rows, moves_rows)
+    return Rules(options, names, own, event_steps, *gates, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

@@ -97,6 +97,7 @@ def restore(
     quorums: bool = True,
     carries: bool = True,
     foresees: bool = True,
+    foresees_rows: bool = True,
     moves_rows: bool = True,
     authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
@@ -111,8 +112,8 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    flags = quorums, carries, foresees, moves_rows
-    rules = rules_of(options or RunOptions(), agents, event_steps, *flags, authority)
+    gates = (quorums, carries, foresees, foresees_rows, moves_rows)
+    rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:

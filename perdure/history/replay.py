@@ -103,7 +103,7 @@ async def replay(histories: Sequence[WorkflowHistory], converter: DataConverter)
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
             shell = None if replayed.workflow is None else replayed.workflow.shell
             if shell is not None:
-                replayed.code = joined(replayed.code, shell.placement.code)
+                replayed.code = joined(replayed.code, shell.placement.registry.code)
             if result.replay_failure is not None:
                 replayed.problem = str(result.replay_failure).partition("\n")[0][:500]
                 break

@@ -67,11 +67,11 @@ class AgentRegistry:
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
-    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel).
-    `unreused` agents are called again by a rerun, `code` has digests of those that the graph names;
-    `moves_rows` says that a change of options holds for open rows of a map. `grants` says that what graphs
-    may do is looked at: `profile` has name, grant and digest of the worker's policy, None without one.
-    `labels` are those of the agents, and where private data may go without a policy: None for anywhere.
+    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel), and
+    `foresees_rows` that it counts rows inside rows for that. `unreused` agents are called again by a rerun,
+    `code` has digests of those that the graph names; `moves_rows` says that a change of options holds for
+    open rows. `grants` says that what graphs may do is looked at, by the `profile`: name, grant and digest of
+    the policy. `labels` are those of agents, and where private data may go without a policy: None, anywhere.
     """
 
     pure: Sequence[str] = ()
@@ -105,6 +105,7 @@ class AgentRegistry:
     unreused: Sequence[str] = ()
     code: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Mapping[str, Value] | None = None
+    foresees_rows: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -147,6 +148,7 @@ class SchedulerRules(TypedDict):
     quorums: bool
     carries: bool
     foresees: bool
+    foresees_rows: bool
     moves_rows: bool
     authority: Authority
 
@@ -174,9 +176,6 @@ class Placement:
         self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
         self.carries = directory.carries
-        self.foresees = directory.foresees
-        self.unreused = frozenset(directory.unreused)
-        self.code = directory.code
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self.registry = directory
         self._only = None if only is None else frozenset(only)
@@ -200,7 +199,8 @@ class Placement:
             "event_steps": self.event_steps,
             "quorums": self.quorums,
             "carries": self.carries,
-            "foresees": self.foresees,
+            "foresees": self.registry.foresees,
+            "foresees_rows": self.registry.foresees_rows,
             "moves_rows": self.registry.moves_rows,
             "authority": authority,
         }

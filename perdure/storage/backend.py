@@ -63,6 +63,14 @@ class Backend(Protocol):
         """
         ...
 
+    async def owners(self) -> list[str]:
+        """The names that `add_owner` has noted."""
+        ...
+
+    async def add_owner(self, name: str) -> None:
+        """Notes that `name` uses the store: letters, digits and `-._`; a repeat changes nothing."""
+        ...
+
     async def tidy(self, before: float) -> int:
         """Removes what writers that died before `before` left behind; how many pieces."""
         ...

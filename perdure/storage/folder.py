@@ -3,6 +3,7 @@
 objects/3f/a9/3fa9…        an object, read-only in spirit: its bytes never change
 objects/3f/a9/3fa9….gone   one that is being removed, and still read if need be
 partial/…                  one that is being written
+owners/…                   the namespaces that use the store
 
 Invariants
     An object appears under its name whole or not at all: it is written to `partial`, synced, renamed.
@@ -49,6 +50,7 @@ class Folder:
         self._root = root
         self._objects = root / "objects"
         self._partial = root / "partial"
+        self._owners = root / "owners"
         self._made: set[Path] = set()
         # Threads of its own: agents may hold all of the event loop's for as long as they like.
         self._threads = ThreadPoolExecutor(8, "perdure-store")
@@ -74,6 +76,18 @@ class Folder:
     async def remove(self, name: str, before: float) -> bool:
         """See Backend."""
         return await self._outside(lambda: _remove(self._path(name), before))
+
+    async def owners(self) -> list[str]:
+        """See Backend."""
+        return await self._outside(lambda: _names(self._owners))
+
+    async def add_owner(self, name: str) -> None:
+        """See Backend."""
+        await self._outside(lambda: self._add_owner(name))
+
+    def _add_owner(self, name: str) -> None:
+        self._make(self._owners)
+        (self._owners / name).touch(mode=0o600)
 
     async def tidy(self, before: float) -> int:
         """See Backend."""

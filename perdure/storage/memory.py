@@ -17,6 +17,7 @@ class Memory:
     def __init__(self, name: str) -> None:
         self.place = f"memory://{name}"
         self._objects: dict[str, tuple[bytes, float]] = {}
+        self._owners: dict[str, None] = {}
 
     @classmethod
     def named(cls, name: str) -> Memory:
@@ -51,6 +52,14 @@ class Memory:
     def make_older(self, name: str, seconds: float) -> None:
         """Dates an object back by this many seconds."""
         self._objects[name] = (self._objects[name][0], time.time() - seconds)
+
+    async def owners(self) -> list[str]:
+        """See Backend."""
+        return [*self._owners]
+
+    async def add_owner(self, name: str) -> None:
+        """See Backend."""
+        self._owners[name] = None
 
     async def tidy(self, before: float) -> int:
         """See Backend."""

@@ -129,6 +129,17 @@ class Store:
             self.cache.drop(digest)
         return removed
 
+    async def own(self, owner: str) -> list[str]:
+        """Notes that `owner` uses the store, and gives the others that do. Raises StoreUnavailable.
+
+        `owner` consists of letters, digits and `-._`. What one does not refer to, another may need.
+        """
+        async with self._limited("note", owner):
+            owners = await self._backend.owners()
+            if owner not in owners:
+                await self._backend.add_owner(owner)
+        return sorted({*owners} - {owner})
+
     async def tidy(self, before: float) -> int:
         """Removes what is left of writers that died before `before`; how many pieces."""
         return await self._backend.tidy(min(before, time.time() - MIN_GARBAGE_AGE_S))

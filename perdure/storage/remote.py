@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 OBJECTS = "objects"
+OWNERS = "owners"
 REMOVING = "removing"
 REMOVAL_POLL_INTERVAL_S = 0.5
 """Seconds between looks whether a removal has ended."""
@@ -101,6 +102,14 @@ class Remote:
             await self._request(obstore.delete_async(self._bucket, key))
         await self._request(obstore.delete_async(self._bucket, sign))
         return old
+
+    async def owners(self) -> list[str]:
+        """See Backend."""
+        return [item["path"].rpartition("/")[2] async for item in self._items(OWNERS)]
+
+    async def add_owner(self, name: str) -> None:
+        """See Backend."""
+        await self._request(obstore.put_async(self._bucket, f"{OWNERS}/{name}", b"", use_multipart=False))
 
     async def tidy(self, before: float) -> int:
         """See Backend."""

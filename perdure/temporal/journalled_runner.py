@@ -1,5 +1,7 @@
 """Notes when a run is at work in a workflow task, and ends one that keeps ending its worker processes.
 
+What it notes of the last task of each cached run is used to forget runs (perdure.temporal.cached_runs).
+
 Updates that the run could not answer do not reach it (perdure.temporal.update_bound).
 
 Why: see perdure.daemon.work_journal. The SDK creates the code of a workflow through a runner; the one here
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +30,7 @@ from perdure.daemon.work_journal import SUSPECTS, WorkJournal, head
 from perdure.daemon.worker_deaths import TASK
 from perdure.errors import with_hint
 from perdure.protocol.names import WORKFLOW
+from perdure.temporal.cached_runs import CachedRun, CachedRuns
 from perdure.temporal.update_bound import drop_large_updates
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ class JournalledRunner(WorkflowRunner):
 
     def __init__(self, inner: WorkflowRunner, journal: WorkJournal, client: Client) -> None:
         self._inner, self._journal, self._client = inner, journal, client
+        self.cached: CachedRuns = {}
 
     def prepare_workflow(self, defn: workflow._Definition) -> None:  # pyright: ignore[reportPrivateUsage] -- the SDK's
         """As `inner` does."""
@@ -62,7 +67,7 @@ class JournalledRunner(WorkflowRunner):
         if det.info.workflow_type != WORKFLOW:
             return instance
         self._journal.look()
-        return JournalledInstance(instance, self._journal, self._terminator(det.info))
+        return JournalledInstance(instance, self._journal, self._terminator(det.info), self.cached)
 
     def _terminator(self, info: workflow.Info) -> Callable[[str], object]:
         handle = self._client.get_workflow_handle(info.workflow_id, run_id=info.run_id)
@@ -74,13 +79,19 @@ class JournalledInstance(WorkflowInstance):
     """One run in the cache of a worker; `terminate` ends it from outside."""
 
     def __init__(
-        self, inner: WorkflowInstance, journal: WorkJournal, terminate: Callable[[str], object]
+        self,
+        inner: WorkflowInstance,
+        journal: WorkJournal,
+        terminate: Callable[[str], object],
+        cached: CachedRuns,
     ) -> None:
         info = inner.get_info()
         self._inner, self._journal, self._terminate = inner, journal, terminate
         self._run, self._name = info.run_id, info.workflow_id
         self._head = head(TASK, info.run_id, info.workflow_id)
         self._place, self._task = 0, 0
+        self._cached = cached
+        cached[info.run_id] = CachedRun(info.workflow_id, info.run_id)
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """As `inner` does, unless the run has ended too many processes."""
@@ -113,6 +124,10 @@ class JournalledInstance(WorkflowInstance):
             return self._inner.activate(act)
         finally:
             self._journal.end(mark)
+            if act.jobs and act.jobs[0].HasField("remove_from_cache"):
+                self._cached.pop(self._run, None)
+            elif run := self._cached.get(self._run):
+                run.used_s = time.monotonic()
 
     def _refuse(self, count: int, is_at_end: bool) -> None:
         """Ends the run; in a replay only if one more process has died, perhaps there."""

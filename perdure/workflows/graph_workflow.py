@@ -25,6 +25,7 @@ from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
 from perdure.protocol.wire import lacks_key, unpack
+from perdure.temporal.held_runs import HOLDERS
 from perdure.workflows.host import TemporalHost, now_ms, own
 from perdure.workflows.run_limits import EndError, ended
 from perdure.workflows.run_shell import RunShell
@@ -60,6 +61,7 @@ class GraphWorkflow:
         self._shell: RunShell | None = None  # without one, answers wait: the graph is not known yet
         self._signalled: list[Answer] = []
         self.journal: RunJournal | None = None
+        HOLDERS.setdefault(workflow.info().run_id, self)
 
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
@@ -88,6 +90,11 @@ class GraphWorkflow:
         """The run, once its worker has said which agents there are: for replays."""
         return self._shell
 
+    def held_bytes(self) -> int:
+        """The bytes that the run holds, for the worker that keeps it in memory."""
+        played = None if self._shell is None else self._shell.view.played
+        return 0 if played is None else played.board.live
+
     @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def answer(self, answer: Answer) -> Value:
         """A person answers the question of a node. The fields of a Receipt, for clients that send an id."""
@@ -99,6 +106,7 @@ class GraphWorkflow:
     @answer.validator
     def _check_answer(self, answer: Answer) -> None:
         shell = self._shell
+        _require(answer, Answer)
         if not _is_well_formed(answer):
             raise UsageError("an answer has a path, and names who answers in at most 200 characters")
         refusal = None if shell is None else shell.waits.human_tasks.refusal(answer)
@@ -115,6 +123,7 @@ class GraphWorkflow:
 
     @take_events.validator
     def _check_events(self, batch: EventBatch) -> None:
+        _require(batch, EventBatch)
         if self._shell is None:  # else it is checked again, by what the run waits for
             check_batch(batch)
         else:
@@ -131,6 +140,7 @@ class GraphWorkflow:
     @steer.validator
     def _check_steering(self, order: SteeringOrder) -> None:
         shell = self._shell
+        _require(order, SteeringOrder)
         if max(len(order.who), len(order.why)) > MAX_NAME_CHARS:
             raise UsageError("a change names who makes it, and why, in at most 200 characters each")
         if shell is not None:  # else it is checked when it is applied
@@ -183,6 +193,12 @@ class GraphWorkflow:
         if shell is None:
             return RunChanges()
         return shell.progress.changes(shell.view.scheduler(), since, console_from, shell.view.questions())
+
+
+def _require(argument: object, kind: type[object]) -> None:
+    """Raises UsageError for an update without its argument: null is None, whatever is asked for."""
+    if not isinstance(argument, kind):
+        raise UsageError(f"this update takes the fields of {kind.__name__}, and not null")
 
 
 def _is_well_formed(answer: Answer) -> bool:

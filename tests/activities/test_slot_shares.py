@@ -11,6 +11,7 @@ import pytest
 
 from perdure.activities import slot_shares
 from perdure.activities.slot_shares import HandedBack, SlotShares
+from perdure.agents.resting import rest
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -29,13 +30,20 @@ class Call:
     state: str = "waits"
     recorded: bool = False
 
+    rests_s: float = 0.0
+
     async def wait(self) -> None:
         self.recorded = True
+
+    def rest_left_s(self, seconds: float) -> float:
+        return seconds
 
     async def play(self, slots: SlotShares) -> None:
         try:
             async with slots.entered(self):
                 self.state = "begun"
+                if self.rests_s:
+                    await rest(self.rests_s)
                 await self.ends.wait()
             self.state = "over"
         except HandedBack:
@@ -124,6 +132,28 @@ async def test_room_for_others_one_at_a_time_then_at_once(
     (other,) = await worker.takes("b")
     assert other.state == "begun"
     assert states(many) == ["begun"] * 7 + ["handed back"] * 2
+
+
+async def test_calls_that_only_wait_leave_where_all_slots_are_taken(worker: Worker) -> None:
+    resting = await worker.takes("abcdef", rests_s=3600)
+    brief = await worker.takes("g", rests_s=1)
+    assert states([*resting, *brief]) == ["begun"] * 7
+    (other,) = await worker.takes("h")
+    assert states([*resting, *brief, other]) == ["handed back"] * 6 + ["begun"] * 2
+
+
+@pytest.mark.parametrize("options", [{"is_timed": True}, {"may_be_handed_back": False}, {"has_slot": False}])
+async def test_what_cannot_be_offered_again_later_keeps_its_slot(
+    worker: Worker, options: dict[str, Any]
+) -> None:
+    resting = await worker.takes("a", rests_s=3600, **options)
+    await worker.takes("bcdefgh")
+    assert states(resting) == ["begun"]
+
+
+async def test_a_worker_of_few_slots_keeps_calls_that_only_wait(worker: Worker) -> None:
+    worker.slots = SlotShares(3)
+    assert states(await worker.takes("abc", rests_s=3600)) == ["begun"] * 3
 
 
 async def test_nothing_is_handed_back_while_a_slot_is_free(

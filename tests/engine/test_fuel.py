@@ -133,6 +133,18 @@ def test_an_activation_has_the_steps_of_two_events() -> None:
     assert Fuel(per_event=10, left=10, earlier=5).activation_end == 25
 
 
+def in_rows(count: Any, inner: Any = None, **inputs: Any) -> dict[str, Any]:
+    """A map of as many maps of 1,000 rows, or of the rows at a reference, which the inner ones use too."""
+    values = list(range(count)) if isinstance(count, int) else count
+    rows = ":r" if inputs else list(range(1000))
+    row = {"agent": "mapAgent", "inputs": {"rows": rows}, "graph": graph(w=work())}
+    return {
+        "agent": "mapAgent",
+        "inputs": {"rows": values, **inputs},
+        "graph": graph(i={**row, **(inner or {})}),
+    }
+
+
 COUNTED = graph(a=work(isResult=True)) | {"loop": {"count": 1e9}}
 
 
@@ -142,9 +154,24 @@ COUNTED = graph(a=work(isResult=True)) | {"loop": {"count": 1e9}}
         (COUNTED, Quotas(), "iterations"),
         (COUNTED | {"loop": {"count": 1e6}}, Quotas(steps=1e6), "steps"),
         (graph(m=rows(*range(50_000))), Quotas(steps=1e6), "steps"),
-        (graph(n=nested() | {"graph": COUNTED}), Quotas(), "iterations"),
+        (graph(n=nested() | {"graph": COUNTED}), Quotas(), "steps"),
+        (graph(m=in_rows(1000)), Quotas(), "steps"),
+        (graph(r={"value": [0] * 1000}, m=in_rows(":r", r=":r")), Quotas(), "steps"),
+        (graph(n=nested() | {"graph": graph(m=in_rows(1000))}), Quotas(), "steps"),
+        (graph(m=in_rows(1000)) | {"loop": {"count": 1e5}}, Quotas(steps=1e9), "steps"),
+        (graph(m=rows(*range(1000)) | {"graph": COUNTED | {"loop": {"count": 5000}}}), Quotas(), "steps"),
     ],
-    ids=["a counted loop", "one of many steps", "a map", "a loop inside"],
+    ids=[
+        "a counted loop",
+        "one of many steps",
+        "a map",
+        "a loop inside",
+        "rows in rows",
+        "rows of a node in rows",
+        "rows in rows in a graph",
+        "a loop of rows",
+        "loops in rows",
+    ],
 )
 def test_what_cannot_end_within_the_quota_does_not_begin(document: Any, quotas: Quotas, match: str) -> None:
     scheduler = Scheduler(document, RunOptions(quotas=quotas), event_steps=MAX_EVENT_STEP_COUNT)
@@ -165,6 +192,26 @@ def test_what_cannot_end_within_the_quota_does_not_begin(document: Any, quotas: 
 )
 def test_a_loop_that_may_end_before_begins(document: Any) -> None:
     assert Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT).start(0)
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [
+        in_rows(1000, inner={"if": ":row"}),
+        in_rows(1000, inner={"params": {"limit": 1}}),
+        in_rows(1000, inner={"inputs": {"rows": ":row"}}),
+        in_rows(1000) | {"params": {"supressError": True}},
+        in_rows(1000) | {"params": {"quorum": 1}},
+    ],
+    ids=["a condition", "a limit", "rows that are not known", "failures that are results", "a quorum"],
+)
+def test_rows_in_rows_that_may_be_fewer_begin(outer: Any) -> None:
+    assert Scheduler(graph(m=outer), event_steps=MAX_EVENT_STEP_COUNT).start(0)
+
+
+def test_rows_in_rows_of_an_earlier_version_begin() -> None:
+    document = graph(m=in_rows(1000))
+    assert Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, foresees_rows=False).start(0)
 
 
 def test_a_run_of_an_earlier_version_begins_what_it_began_then() -> None:

@@ -29,6 +29,8 @@ class Case:
     """How many runs of it there are at the same time."""
     may_wait: bool = False
     """Whether the run may still wait, visibly, when the time is up."""
+    waits_outside: bool = False
+    """Whether it then waits for events or people, of which the server knows nothing."""
 
 
 def graph(**nodes: Any) -> dict[str, Any]:

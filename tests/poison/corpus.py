@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from tests.poison import authority, graphs, starts, web
+from tests.poison import authority, graphs, starts, waits, web
 
-CORPUS = {case.name: case for case in (*graphs.cases(), *web.cases(), *starts.cases(), *authority.cases())}
+CORPUS = {
+    case.name: case
+    for case in (*graphs.cases(), *web.cases(), *starts.cases(), *authority.cases(), *waits.cases())
+}
 
 SHORT = (
     "retry without end",
     "retry without end, by a stranger",
     "loop of nothing",
     "loop of a pure agent",
+    "map of 1,000,000 rows",
     "nested in itself",
     "timeout: 1e+300, by a stranger",
     "control characters",
@@ -20,6 +24,8 @@ SHORT = (
     "operator's model nonsense",
     "graph's model deep",
     "message an unknown signal",
+    "message steer null",
+    "a wait of 1e300",
     "message an answer of 3 MB",
     "transfer on another queue",
     "perdure.segment as an agent",

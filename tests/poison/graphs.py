@@ -66,6 +66,16 @@ def _steps(step: str, text: str, count: int = 4000) -> dict[str, Any]:
     )
 
 
+_THOUSAND = {"agent": "countingAgent", "params": {"count": 1000}}
+_ROW = {"agent": "copyAgent", "inputs": {"x": ":row"}, "isResult": True}
+_COUNTED_ROWS = {
+    "agent": "mapAgent",
+    "inputs": {"rows": list(range(1000))},
+    "graph": graph(
+        n=_THOUSAND, m={"agent": "mapAgent", "inputs": {"rows": ":n.list"}, "graph": graph(c=_ROW)}
+    ),
+}
+
 _T = {"value": True, "update": ":t"}
 
 WORK = {
@@ -104,6 +114,8 @@ WORK = {
     "loop of a pure agent": _loop({"c": {"agent": "copyAgent", "inputs": {"x": 1}}}, count=10**9),
     "map in map in map": _mapped(3, 500),
     "map of 1,000,000 rows": _mapped(2, 1000),
+    "map of 1,000,000 counted rows": graph(m=_COUNTED_ROWS),
+    "loop of maps": _loop({"m": _mapped(1, 1000)["nodes"]["m"]}, count=10**6),
     "map of itself": _recursive("mapAgent", {"rows": list(range(10))}),
     "nested in itself": _recursive("nestedAgent", {}),
     "repeat until never": one("copyAgent", repeatUntil={"exists": ".never"}, retry=1e300),
@@ -239,6 +251,7 @@ MANY = {
         },
     )
     | {"concurrency": 500},
+    "150 runs of a sleeper": one("sleeperAgent", params={"duration": 86_400_000}),
     "names that no server knows": graph(
         n={"agent": "countingAgent", "params": {"count": 60}},
         m={
@@ -330,8 +343,8 @@ UNRESOLVED = {"dots in a URL", "names that no server knows"}
 def cases() -> list[Case]:
     """All of them. What Perdure's client would refuse is also started by a stranger."""
     kinds = {"work": WORK, "text": TEXT, "size": SIZE, "many": MANY, "names": NAMES, "numbers": NUMBERS}
-    wait = {"200 sleepers", "duration: 1e300", *UNRESOLVED}
-    many = {"retry without end": 3, "long steps": 8}
+    wait = {"200 sleepers", "150 runs of a sleeper", "duration: 1e300", *UNRESOLVED}
+    many = {"retry without end": 3, "long steps": 8, "150 runs of a sleeper": 150}
     ours = [
         Case(name=name, kind=kind, document=document, may_wait=name in wait, times=many.get(name, 1))
         for kind, documents in kinds.items()

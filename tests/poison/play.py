@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import json
 import time
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class Verdict:
     """How the runs ended, or their present status."""
     missed: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    worked: float = 0.0
+    """Seconds of processor time that the worker used, that of the runs next door included."""
     grown: int = 0
     """Bytes that the worker has more than before."""
     neighbour: float = 0.0
@@ -59,7 +62,8 @@ class Verdict:
 
     def line(self) -> str:
         """The row of the table."""
-        figures = f"{self.seconds:5.1f} s  {self.grown / 1e6:+6.0f} MB  next door {self.neighbour:5.2f} s"
+        times = f"{self.seconds:5.1f} s  {self.worked:5.1f} of CPU"
+        figures = f"{times}  {self.grown / 1e6:+6.0f} MB  next door {self.neighbour:5.2f} s"
         head = (
             f"{'MISSED' if self.missed else 'held  '}  {self.case.kind:8}  {self.case.name:38.38}  {figures}"
         )
@@ -69,12 +73,13 @@ class Verdict:
 
 async def play(here: World, case: Case, limit: float = END_S) -> Verdict:
     """Runs it next to a neighbour; it has `limit` seconds to end."""
-    verdict, before = Verdict(case, limit=limit), here.memory()
+    verdict, before, worked = Verdict(case, limit=limit), here.memory(), here.worked()
     over = asyncio.Event()
     neighbours = asyncio.create_task(_neighbours(here, over))
     began = time.monotonic()
     await asyncio.gather(*(_run(here, case, verdict) for _ in range(case.times)))
     verdict.seconds = time.monotonic() - began
+    verdict.worked = here.worked() - worked if here.alive() else 0.0
     over.set()
     verdict.neighbour = p95(await neighbours)
     bar = max(FLOOR_S, SLOWER * here.alone)
@@ -111,7 +116,7 @@ async def _run(here: World, case: Case, verdict: Verdict) -> None:
     except TimeoutError:
         verdict.ends.append("waits")
         verdict.must(case.may_wait, f"no end within {verdict.limit:g} s")
-    await _stuck(handle, verdict)
+    await _stuck(handle, case, verdict)
     if "waits" in verdict.ends:
         await handle.terminate("the case is over")
 
@@ -160,11 +165,15 @@ async def _bothered(run: Run, case: Case, verdict: Verdict) -> None:
         except TimeoutError:
             verdict.must(False, f"{kind} {name} was not answered")
         except Exception as error:
-            verdict.ends.append(f"{type(error).__name__}: {error.__cause__ or error}")
+            cause = error.__cause__ or error
+            verdict.ends.append(f"{type(error).__name__}: {cause}")
+            kind = cause.type if isinstance(cause, ApplicationError) else None
+            is_ours = "Update handler for" not in str(cause)  # else it is the SDK's refusal
+            verdict.must(not (is_ours and hasattr(builtins, kind or "")), f"untyped refusal: {kind}")
     await asyncio.wait_for(run.answer("a", "yes"), 10)
 
 
-async def _stuck(handle: WorkflowHandle[Any, Any], verdict: Verdict) -> None:
+async def _stuck(handle: WorkflowHandle[Any, Any], case: Case, verdict: Verdict) -> None:
     description = await handle.describe()
     raw = description.raw_description
     history = await handle.fetch_history()
@@ -176,6 +185,6 @@ async def _stuck(handle: WorkflowHandle[Any, Any], verdict: Verdict) -> None:
     ]
     attempts = max(raw.pending_workflow_task.attempt, *tried, 0)
     verdict.must(attempts <= MAX_ATTEMPT, f"a workflow task was tried {attempts} times")
-    if description.status is WorkflowExecutionStatus.RUNNING:
+    if description.status is WorkflowExecutionStatus.RUNNING and not case.waits_outside:
         pending = raw.pending_activities or raw.pending_children or raw.HasField("pending_workflow_task")
         verdict.must(bool(pending) or open_timers(history) > 0, "it runs with nothing pending")

@@ -113,6 +113,27 @@ MESSAGES: dict[str, tuple[str, str, Any]] = {
             [5, 5],
         )
     },
+    **{
+        f"{name} {json.dumps(value)[:40]}": ("update", name, value)
+        for name in ("event", "steer")
+        for value in (
+            None,
+            5,
+            [],
+            {},
+            ["a"],
+            {"events": 5},
+            {"events": [5, None]},
+            {"events": [{"topic": None, "id": [], "body": {}}]},
+            {"events": [{"topic": "t", "id": "i", "key": 5, "sender": {}, "at": "x"}]},
+            {"who": 5, "why": None},
+            {"who": "x", "why": "y", "graph": 5},
+            {"who": "x", "why": "y", "values": [[1]]},
+            {"who": "x", "why": "y", "retries": [None, 5], "skips": {}},
+            {"who": "x", "why": "y", "retries": ["nowhere"], "running": "x", "rows": 5},
+            {"who": "x", "why": "y", "pauses": ["a" * 100_000] * 20},
+        )
+    },
     "an answer of 3 MB": ("update", "answer", ["a", "x" * 3_000_000]),
     "a change of 3 MB": ("update", "steer", {"who": "x" * 3_000_000}),
     "an unknown update": ("update", "nonsense", 1),

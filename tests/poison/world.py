@@ -65,6 +65,13 @@ class World:
                 await (await self.client.start(NEIGHBOUR)).result()
         return time.monotonic() - began
 
+    def worked(self) -> float:
+        """Seconds of processor time that the worker has used."""
+        if self.worker is None:
+            return 0.0
+        fields = Path(f"/proc/{self.worker.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> int:
         """Resident bytes of the worker and its children; 0 once it is gone."""
         return 0 if self.worker is None else _resident(self.worker.pid)

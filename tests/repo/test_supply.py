@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
+from pathlib import Path
 
-from perdure.cli.commands.sbom import bill_of
+import pytest
+
+from perdure.cli.commands.sbom import bill_of, server_program
 from tests.repo.lock import EXTRAS, LOCK
 from tests.support import ROOT
 
@@ -35,3 +39,15 @@ def test_the_bill_of_materials_names_what_is_installed() -> None:
     assert len(names) == len(set(names))
     assert "perdure" not in names
     assert all(part["purl"].startswith("pkg:pypi/") and part["version"] for part in bill["components"])
+
+
+def test_the_program_of_the_embedded_server_is_named_with_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "temporal"
+    program.write_bytes(b"#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (part,) = server_program()
+    assert part["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"#!/bin/sh\n").hexdigest()}]
+    assert part["properties"] == [{"name": "path", "value": str(program.resolve())}]

@@ -69,13 +69,14 @@ FIELDS = {
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
-    " channels page quorums grants profile waits foresees carries moves_rows unreused code labels",
+    " channels page quorums grants profile waits foresees carries moves_rows unreused code labels"
+    " foresees_rows",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
     FilterScope: "agents nodes pure",
-    AttemptAccount: "transient lost blocked stopped absent absent_since unknown last",
+    AttemptAccount: "transient lost blocked stopped absent absent_since unknown last rests_until",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
 

@@ -68,6 +68,15 @@ async def test_the_list_has_every_object_once(place: tuple[str, Age]) -> None:
 
 
 @pytest.mark.anyio
+async def test_it_knows_who_uses_it(place: tuple[str, Age]) -> None:
+    url, _ = place
+    assert await open_store(url).own("default-1") == []
+    assert await open_store(url).own("prod.x-2") == ["default-1"]
+    assert await open_store(url).own("default-1") == ["prod.x-2"]
+    assert await names(open_store(url)) == set()
+
+
+@pytest.mark.anyio
 async def test_only_what_is_old_is_removed(place: tuple[str, Age]) -> None:
     url, make_older = place
     store = open_store(url)

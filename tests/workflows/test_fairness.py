@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from perdure import agent
-from perdure.activities import slot_shares
+from perdure.activities import resting, slot_shares
 from perdure.agents.agent import declared
+from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
 from perdure.errors import RunCancelled
 from perdure.runs import Run
@@ -44,7 +45,8 @@ async def served(client: GraphClient, queue: str, slots: int) -> AsyncGenerator[
 
     known = declared(gated)
     assert known is not None
-    options = WorkerOptions(agents={known.name: known}, settings=client.settings, concurrent_agents=slots)
+    agents = {known.name: known, "sleeperAgent": catalog()["sleeperAgent"]}
+    options = WorkerOptions(agents=agents, settings=client.settings, concurrent_agents=slots)
     async with build_worker(client.temporal, queue, options):
         yield calls
 
@@ -59,6 +61,29 @@ async def started(client: GraphClient, queue: str, run: str, count: int) -> Run:
     begun = await client.start(document(run, count), queue=queue)
     await until(lambda: _pending(begun, count), f"{count} calls are pending")
     return begun
+
+
+async def test_calls_that_only_wait_leave_their_slots(
+    client: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resting, "MIN_REST_S", 0.2)
+    node = {"agent": "sleeperAgent", "params": {"duration": 2000}, "inputs": {"x": 1}, "isResult": True}
+    async with served(client, "resting", 4) as calls:
+        sleepers = [await client.start({"nodes": {"s": node}}, queue="resting") for _ in range(6)]
+        calls.gate("few").set()
+        few = await client.start(document("few", 1), queue="resting")
+        assert len([await run.result() for run in (*sleepers, few)]) == 7
+    attempts = [await _attempts(run) for run in sleepers]
+    assert sum(attempts) > len(sleepers), "slots were needed"
+
+
+async def _attempts(run: Run) -> int:
+    started = [
+        event.activity_task_started_event_attributes.attempt
+        for event in (await run.handle.fetch_history()).events
+        if event.HasField("activity_task_started_event_attributes")
+    ]
+    return sum(started)
 
 
 async def _pending(run: Run, count: int) -> bool:

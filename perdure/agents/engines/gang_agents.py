@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from perdure.agents.agent import AgentContext, agent
@@ -63,7 +64,7 @@ async def _run(inputs: Any, params: Mapping[str, Value], context: AgentContext, 
     files = GangFiles(Path(context.settings.home) / "gangs" / context.idempotency_key[:32])
     job: dict[str, Any] = {
         "function": params["function"],
-        "module": module.__name__,
+        "module": _name_of(module),
         "file": str(Path(module.__file__ or "").resolve()),
         "backend": backend,
         "inputs": inputs,
@@ -77,6 +78,13 @@ async def _run(inputs: Any, params: Mapping[str, Value], context: AgentContext, 
     result = await Gang.of(files, job, restarts, context.log).run()
     files.remove()
     return result
+
+
+def _name_of(module: ModuleType) -> str:
+    """By what a process of the gang imports a module that may be the main one of this process."""
+    if module.__name__ != "__main__":
+        return module.__name__
+    return Path(module.__file__ or "").stem if module.__spec__ is None else module.__spec__.name
 
 
 def _count(

@@ -49,10 +49,8 @@ def gang_function_of(name: Value) -> GangFunction:
     """The function of this name. Raises FinalError."""
     if isinstance(name, str) and name in _FUNCTIONS:
         return _FUNCTIONS[name]
-    raise FinalError(
-        f"this worker has no gang function {name!r}",
-        hint=f"{suggestion(str(name), _FUNCTIONS)}; a module passed with --agents has one by @gang_function",
-    )
+    offers = suggestion(str(name), _FUNCTIONS), "a module passed with --agents offers one with @gang_function"
+    raise FinalError(f"this worker has no gang function {name!r}", hint="; ".join(filter(None, offers)))
 
 
 @dataclass(slots=True)

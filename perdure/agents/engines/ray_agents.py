@@ -179,8 +179,8 @@ def _connect(ray: Any, address: str) -> None:
 def _actor_of(name: Value) -> Any:
     if isinstance(name, str) and name in _ACTORS:
         return _ACTORS[name]
-    hint = f"{suggestion(str(name), _ACTORS)}; a module passed with --agents offers one with @ray_actor"
-    raise FinalError(f"this worker has no Ray actor {name!r}", hint=hint)
+    offers = suggestion(str(name), _ACTORS), "a module passed with --agents offers one with @ray_actor"
+    raise FinalError(f"this worker has no Ray actor {name!r}", hint="; ".join(filter(None, offers)))
 
 
 def _attributes(actor: Any) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from asyncio import sleep
 from typing import Final
 
 from perdure.agents.agent import AgentContext, Sample, agent
+from perdure.agents.resting import rest
 from perdure.agents.schema import anything, array, fields, flag, number
 from perdure.agents.shipped.objects import deep_merge, option, require_list
 from perdure.errors import AgentError
@@ -24,7 +24,7 @@ _MERGED = anything("`value` merged with the objects")
 async def pause(milliseconds: Value) -> None:
     """Waits as setTimeout does: 1 ms if the time is less than that, infinite or not a number."""
     duration = float(to_number(milliseconds))
-    await sleep((duration if 1 <= duration < math.inf else 1) / 1000)
+    await rest((duration if 1 <= duration < math.inf else 1) / 1000)
 
 
 @agent(

@@ -1,7 +1,8 @@
 """A list of all packages that this installation of Perdure consists of, as CycloneDX JSON.
 
 It has the version and the license of each installed package that Perdure needs, directly or through others,
-those of installed extras included. Nothing is asked of a network.
+those of installed extras included. The program that the embedded server is, wherever it comes from, is
+listed with its SHA-256. Nothing is asked of a network.
 
 Exit codes: 0 done.
 """
@@ -9,12 +10,15 @@ Exit codes: 0 done.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any
 
+from perdure import server
 from perdure.cli import output
+from perdure.errors import ConnectionFailed
 
 EXAMPLES = """\
 examples:
@@ -30,8 +34,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Prints the list."""
     del args
-    output.result(output.json_text(bill_of("perdure")))
+    bill = bill_of("perdure")
+    output.result(output.json_text({**bill, "components": [*bill["components"], *server_program()]}))
     return 0
+
+
+def server_program() -> list[dict[str, Any]]:
+    """The program that the embedded server is, with its digest; nothing if it is not installed."""
+    try:
+        path = server.find().resolve()
+    except ConnectionFailed:
+        return []
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    hashes = [{"alg": "SHA-256", "content": digest}]
+    place = [{"name": "path", "value": str(path)}]
+    return [{"type": "application", "name": "temporal", "hashes": hashes, "properties": place}]
 
 
 def bill_of(name: str) -> dict[str, Any]:

@@ -91,16 +91,16 @@ async def _main(
     )
     from perdure.temporal.hosts import host_queue  # noqa: PLC0415 -- as above
 
-    served = asyncio.Event()
+    reached = asyncio.Event()
 
     async def serve_once(stop: worker_loop.Stop) -> int:
         async with connection.connected(settings, server_start) as client:
+            reached.set()
             queues = await queue_choice.served_queues(client, args.queue, agents.origins)
             if settings.host:
                 queues.append(host_queue(settings.host))
 
             def ready() -> None:
-                served.set()
                 config = client.temporal.service_client.config
                 build = f", build {settings.build_id} of {settings.deployment}" if settings.deployment else ""
                 output.note(
@@ -115,6 +115,6 @@ async def _main(
 
         if server_start is None and configured().get("target_host"):
             return True
-        return served.is_set() and not server.was_stopped(settings)
+        return reached.is_set() and not server.was_stopped(settings)
 
     return await worker_loop.serve_patiently(serve_once, may_come, settings.grace)

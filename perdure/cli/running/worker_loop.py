@@ -23,7 +23,8 @@ from perdure.cli.running import queue_choice
 from perdure.cli.running.health import served
 from perdure.cli.running.memory_return import return_memory, spare_collector
 from perdure.client import GraphClient
-from perdure.errors import ConnectionFailed
+from perdure.errors import ConnectionFailed, StoreUnavailable
+from perdure.storage.owners import other_owners
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, short
 from perdure.worker import serve
 
@@ -158,8 +159,17 @@ async def _check_namespace(client: GraphClient) -> None:
     request = DescribeNamespaceRequest(namespace=client.temporal.namespace)
     try:
         await client.temporal.workflow_service.describe_namespace(request, timeout=RPC_TIMEOUT)
+        store = client.claims.store
+        others = [] if store is None else await other_owners(client.temporal, store, RPC_TIMEOUT)
+    except StoreUnavailable:
+        return  # calls that need it wait for it
     except RPCError as error:
         raise rpc_error(error, f"namespace {client.temporal.namespace!r}") from error
+    if others:
+        output.note(
+            f"the store {client.settings.store} is also used by another namespace: {', '.join(others)}; "
+            "`perdure store gc` removes nothing there"
+        )
 
 
 def _on_signals(stop: Stop, grace: float) -> None:

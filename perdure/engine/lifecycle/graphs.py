@@ -9,6 +9,7 @@ from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.maps.forecast import inner_steps
 from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import Finish, Quotas
 from perdure.engine.resolved_values import ValueNeeded
@@ -73,7 +74,10 @@ class GraphLifecycle:
         passes, limit = loops.certain_passes(run), self.board.quotas.iterations
         if self.board.used_iterations + passes > limit:
             raise QuotaExceeded("iterations", limit, "iterations of loops")
-        self.board.fuel.check(passes * (1 + len(run.nodes)))
+        steps = 1 + len(run.nodes)
+        if passes and self.rules.foresees_rows:
+            steps += inner_steps(run.plan.document, {}, self.rules.own)
+        self.board.fuel.check(passes * steps)
 
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""

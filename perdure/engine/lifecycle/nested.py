@@ -9,9 +9,10 @@ from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.events import GraphEvents
+from perdure.engine.maps.forecast import EARLY_ENDS, least_steps
 from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
-from perdure.engine.maps.starts import Start
+from perdure.engine.maps.starts import Rows, Start
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
@@ -207,7 +208,15 @@ class NestedGraphs:
             raise BadCall(invalid, suppressible=True)
         nested.starts, nested.want_all, nested.rule = prepared.starts, prepared.want_all, prepared.rule
         if self.rules.foresees:
-            self.board.fuel.check(len(nested.starts) * graph_steps(len(nested.plan.order)))
+            self.board.fuel.check(len(nested.starts) * self._least_steps(nested, nested.plan))
+
+    def _least_steps(self, nested: Nested, plan: Plan) -> int:
+        """Steps of each graph of a node, as far as they are known."""
+        if not self.rules.foresees_rows or nested.rule or any(key in nested.params for key in EARLY_ENDS):
+            return graph_steps(len(plan.order))
+        starts = nested.starts
+        common = starts.common if isinstance(starts, Rows) else starts[0].values
+        return least_steps(plan.document, common, self.rules.own)
 
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""

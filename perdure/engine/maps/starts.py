@@ -42,6 +42,12 @@ class Rows(Sequence[Start]):
     def __len__(self) -> int:
         return self.limit
 
+    @property
+    def common(self) -> dict[str, Value]:
+        """What is the same in every row."""
+        own = {self.row_key, *self.columns}
+        return {name: value for name, value in self.values.items() if name not in own}
+
     def __getitem__(self, index: Any) -> Any:
         if not 0 <= index < self.limit:
             raise IndexError(index)

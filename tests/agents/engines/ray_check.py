@@ -6,6 +6,7 @@ every sum must be that of a run in which it lived. It needs the extra perdure[ra
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
@@ -79,12 +80,12 @@ def counting(death: str) -> dict[str, Any]:
     return {"loop": {"count": CALL_COUNT}, "nodes": nodes}
 
 
-async def main() -> int:
+async def main(kills: int) -> int:
     pair = (await memory_shell(example(), [RayActor]).run()).results["pair"]
     print(f"the example gives {pair}")
     wrong = int(pair != [25, 100])
     with TemporaryDirectory() as folder:
-        for call in range(1, CALL_COUNT + 1):
+        for call in range(1, kills + 1):
             death = Path(folder, "death")
             death.write_text(str(call))
             began = time.monotonic()
@@ -97,4 +98,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--kills", type=int, default=CALL_COUNT, help="the calls in which an actor is killed")
+    sys.exit(asyncio.run(main(parser.parse_args().kills)))

@@ -43,7 +43,7 @@ async def test_an_error_names_the_extra() -> None:
 @needs_ray
 def test_actors_give_what_they_give_without_a_graph_and_survive_their_death() -> None:
     """In a process of its own: Ray leaves threads and sockets behind."""
-    words = [sys.executable, "-m", "tests.agents.engines.ray_check"]
+    words = [sys.executable, "-m", "tests.agents.engines.ray_check", "--kills", "1"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
 
