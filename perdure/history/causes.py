@@ -116,8 +116,10 @@ def _queued(model: RunModel, node: NodeModel) -> Cause:
         names = _names([holder for holder in holders if holder.label == label])
         finding = f"{node.address} waits for label {label!r}, which {slots.limits[label]} may have: {names}"
         return Cause("label", finding, "raise the limit in `concurrency` of the graph", node.ready)
-    count = "all slots" if slots is None else f"all {slots.concurrency} slots"
-    finding = f"{node.address} waits for a slot; {count} are taken: {_names(holders)}"
+    taken = "all slots are taken" if slots is None else f"all {slots.concurrency} slots are taken"
+    if slots is not None and slots.concurrency == 1:
+        taken = "the only slot is taken"
+    finding = f"{node.address} waits for a slot of the run; {taken}: {_names(holders)}"
     return Cause("slots", finding, "raise `concurrency` of the graph", node.ready)
 
 

@@ -84,3 +84,13 @@ def test_what_a_call_reached_by_name() -> None:
         {"node": "d", "secrets": ["model"]},
         {"node": "e"},
     ]
+
+
+def test_an_audit_names_a_hundred_files() -> None:
+    inputs = {"array": [str(number) for number in range(101)]}
+    node = NodeModel(address="a", node="a", agent="fileReadAgent", started=1, inputs=inputs)
+    about = {"id": "r", "name": "g", "state": "running", "graph": {}, "chain": (), "is_whole": True}
+    (call,) = [
+        entry for entry in audit_of(RunModel(**about, started=0, nodes={"a": node})) if "node" in entry
+    ]
+    assert len(call["files"]) == 100

@@ -63,7 +63,7 @@ CASES: list[tuple[str, RunModel, dict[str, Value], str]] = [
     ("inputs", run(waiting("a", "b"), RUNNING), {}, "a waits for b"),
     ("never-ready", run(waiting("a", "b"), replace(RUNNING, phase=Phase.FAILED)), {}, "b failed"),
     ("fetching", run(waiting("a", is_fetching=True)), {}, "from the store"),
-    ("slots", run(QUEUED, RUNNING, slots=LIMITS), {}, "all 1 slots are taken: b"),
+    ("slots", run(QUEUED, RUNNING, slots=LIMITS), {}, "the only slot is taken: b"),
     (
         "label",
         run(*LABELLED, slots=LIMITS),

@@ -11,6 +11,9 @@ import pytest
 from perdure.agents.agent import AgentContext, agent
 from perdure.agents.catalog import catalog
 from perdure.agents.label_facts import labels_record
+from perdure.engine.labelling.flows import NO_FLOWS
+from perdure.engine.labelling.rules import Labelling
+from perdure.engine.plan import compile_plan
 from perdure.errors import RunFailed
 from perdure.policy.labels import SHIPPED_LABELS, AgentLabels
 from perdure.settings import Settings
@@ -331,3 +334,20 @@ def test_no_mark_arrives_where_it_may_not(tmp_path: Path) -> None:
     for trial in free:
         trial.play(tmp_path, trusts=True)
     assert sum(bool(trial.leaks) for trial in free) > 5
+
+
+def test_a_refusal_names_a_few_origins(tmp_path: Path) -> None:
+    files = {f"f{number}": READ for number in range(6)}
+    send = {"agent": "fetchAgent", "inputs": {"body": [f":{name}" for name in files]}}
+    graph = {"nodes": {**files, "a": send}}
+    assert ending(graph, Settings(home=tmp_path)) == f"a: {PRIVATE} (from f0, f1, f2, f3, f4)"
+
+
+def test_labels_of_few_graphs_are_kept() -> None:
+    inner = compile_plan(GRAPH)
+    names = [f"n{number}" for number in range(1_001)]
+    plan = compile_plan({"nodes": {name: {"agent": "nestedAgent", "graph": GRAPH} for name in names}})
+    labelling = Labelling.of({}, (), None)
+    for name in names:
+        labelling.inside(NO_FLOWS, plan, name, "nestedAgent", inner)
+    assert labelling.kept_count == 1

@@ -10,14 +10,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class MuteProxy:
-    """Passes bytes on to `target`; while it `is_mute`, what comes back is dropped.
-
-    It becomes so by itself when a request has the bytes of `mark`.
-    """
+    """Passes bytes on to `target`; while it `is_mute`, what comes back is dropped."""
 
     target: str
     is_mute: bool = False
-    mark: bytes = b""
     address: str = ""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
@@ -34,7 +30,6 @@ class MuteProxy:
     ) -> None:
         with suppress(OSError):
             while piece := await reader.read(65_536):
-                self.is_mute |= bool(self.mark) and not are_replies and self.mark in piece
                 if not (are_replies and self.is_mute):
                     writer.write(piece)
                     await writer.drain()
@@ -42,7 +37,7 @@ class MuteProxy:
 
     async def cut(self) -> None:
         """Ends all connections; the next ones pass everything."""
-        self.is_mute, self.mark = False, b""
+        self.is_mute = False
         writers, self._writers = self._writers, set()
         for writer in writers:
             writer.close()

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 
 from perdure.protocol.payload_codec import KeyedCodec
 from perdure.settings.key_ring import KeyRing
-from perdure.web.codec_app import MAX_CODEC_BODY_BYTES, codec_application
+from perdure.web.codec_app import codec_application
 
 pytestmark = pytest.mark.anyio
 
@@ -87,11 +87,11 @@ async def test_a_page_of_an_allowed_origin_may() -> None:
 
 
 async def test_a_body_has_an_end() -> None:
-    response = await asked("POST", "/decode", b" " * (MAX_CODEC_BODY_BYTES + 1), **AUTHORIZED)
+    response = await asked("POST", "/decode", b" " * 16_000_001, **AUTHORIZED)
     assert response.status_code == 413
 
     async def pieces() -> Any:
         yield b"["
-        yield b" " * MAX_CODEC_BODY_BYTES
+        yield b" " * 16_000_000
 
     assert (await asked("POST", "/decode", pieces(), **AUTHORIZED)).status_code == 400

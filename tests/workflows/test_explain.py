@@ -120,7 +120,7 @@ async def test_slots_that_are_taken(client: GraphClient) -> None:
                 break
             await asyncio.sleep(0.1)
         finding = (await run.explain("second")).cause.finding
-        assert finding == "second waits for a slot; all 1 slots are taken: first"
+        assert finding == "second waits for a slot of the run; the only slot is taken: first"
         release.set()
         await run.result()
 

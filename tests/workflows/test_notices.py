@@ -89,7 +89,7 @@ async def asked(run: Run) -> None:
 
 async def delivered(run: Run) -> list[str]:
     """What became of the notices of its question."""
-    notices = await run.notices((await run.history()).node("ask"))
+    notices = await run.notices()
     return [
         " ".join([notice.event, each.channel, str(each.phase), *_reason(each.attempt)])
         for notice in notices
@@ -130,11 +130,7 @@ async def test_a_run_ends_while_the_channel_is_down_and_nothing_is_lost(client: 
             await asked(run)
 
             async def is_repeated() -> bool:
-                causes = [f"{cause.code} {cause.finding}" for cause in (await run.explain("ask")).also]
-                return all(
-                    any("the webhook answered 503" in line for line in lines)
-                    for lines in (causes, await delivered(run))
-                )
+                return any("the webhook answered 503" in line for line in await delivered(run))
 
             await until(is_repeated, "a notice that is repeated")
             await run.answer("ask", "yes", who="anna")
@@ -154,23 +150,20 @@ async def test_a_run_ends_while_the_channel_is_down_and_nothing_is_lost(client: 
 
 
 async def test_a_notice_whose_reply_is_lost_is_sent_again_under_its_id(client: GraphClient) -> None:
-    replies = iter((Answer(end="reset"), Answer(status=410)))
+    def respond(_: Seen) -> Answer:
+        return Answer(end="reset") if len(server.seen) == 1 else Answer(status=410)
 
-    with serve(lambda _: next(replies)) as server:
+    with serve(respond) as server:
         async with working(client, "reply", default=server.url):
             run = await client.start(asking(), queue="reply")
 
             async def has_failed() -> bool:
-                return bool(await delivered(run)) and "backoff" not in (await delivered(run))[0]
+                return await delivered(run) == ["asked default failed"]
 
             await until(has_failed, "a channel that is gone")
-            also = (await run.explain("ask")).also
             await run.terminate()
-    first, second = server.seen
-    assert first.headers["webhook-id"] == second.headers["webhook-id"] == (await run.notices())[0].id
-    (cause,) = also
-    assert cause.code == "notice-failed"
-    assert "on channel 'default' was not delivered: the webhook is gone" in cause.finding
+    assert len(server.seen) > 1
+    assert {seen.headers["webhook-id"] for seen in server.seen} == {(await run.notices())[0].id}
 
 
 async def test_a_question_that_continues_as_new_is_asked_once(client: GraphClient) -> None:

@@ -75,6 +75,11 @@ class Labelling:
         facts = Facts(agents, names_reach=private is None, pure=frozenset(pure))
         return cls(facts, None if private is None else frozenset(private))
 
+    @property
+    def kept_count(self) -> int:
+        """How many graphs have their labels kept."""
+        return len(self._kept)
+
     def flows(self, plan: Plan, entry: Entry) -> Flows:
         """The labels of a graph that begins with these."""
         return flows_of(plan, entry, self.facts)
