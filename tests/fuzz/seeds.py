@@ -80,10 +80,7 @@ def _continued() -> Iterator[Payload]:
     for start in starts():
         request = read_request(RawValue(start), is_continued=False)
         scheduler = Scheduler(request.document, request.options, event_steps=50_000)
-        try:
-            commands, fields = scheduler.start(1_000), json.loads(start.data)
-        except PerdureError:  # it is refused when it begins
-            continue
+        commands, fields = scheduler.start(1_000), json.loads(start.data)
         for step in range(8):
             made = _state(scheduler)
             if len(to_payload(made).data) < MAX_SEED_BYTES:
