@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from perdure.history.notices import QuestionNotice
     from perdure.history.rerun import RerunPlan
     from perdure.lineage.prices import Prices
+    from perdure.protocol.agents import AgentRegistry
 
 WAITING_NOTICE_S = 5.0
 """Seconds after which a caller that waits for a result is notified of what the run waits for."""
@@ -207,14 +208,17 @@ class Run(SteeredRun, ReceivingRun):
 
         return await notices_of(self.temporal, self.id, node)
 
-    async def plan_rerun(self, change: Change | None = None, *, prices: Prices | None = None) -> RerunPlan:
+    async def plan_rerun(
+        self, change: Change | None = None, *, prices: Prices | None = None, own: AgentRegistry | None = None
+    ) -> RerunPlan:
         """What a rerun would reuse and what it would execute, with what that took and, by `prices`, cost.
 
-        Nothing is started. The errors are those of `rerun`.
+        `own` are the agents of this process, for a run without a worker. The errors are those of `rerun`.
         """
         from perdure.history.rerun import planned  # noqa: PLC0415 -- as in `history`
 
-        return await planned(await self.history(), change or Change(), self.claims, prices)
+        parts = await self.history(), change or Change(), self.claims, prices
+        return await planned(self.temporal, *parts, agents=own, local=self.local)
 
     async def rerun(self, change: Change | None = None, *, id: str | None = None) -> Run:
         """Starts a new run that repeats this one, open or over, with a change, or from where it failed.

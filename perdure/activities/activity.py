@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from perdure.activities.attempt import Attempt, absence, check_needs
 from perdure.activities.batch_calls import together
 from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
 from perdure.activities.delivery import Delivery
-from perdure.activities.directory import registry_of
+from perdure.activities.directory import begun, registry_of
 from perdure.activities.failures import fitting_cause, not_local, typed_failures
 from perdure.activities.gate import Gate
 from perdure.activities.heartbeat import Heartbeat
@@ -36,16 +35,13 @@ from perdure.agents.loop_watchdog import watch_calls
 from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import failure_of
-from perdure.engine.plan_cache import plan_of
 from perdure.errors import FinalError, MalformedPayload
 from perdure.graph.deferred import Deferred
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
-from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.idempotency import key_of
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
-from perdure.protocol.records import to_plain
 from perdure.protocol.wire import admitted, is_plain, pack, unpack
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
@@ -106,17 +102,9 @@ class AgentActivities:
             id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
             with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)
-                first = await self._threads.run(request.run, self._first, segment, request, directory)
-            directory = replace(directory, first=first)
+                parts = self.agents, segment, request, directory
+                directory = await self._threads.run(request.run, begun, *parts)
         return pack(directory)
-
-    def _first(self, segment: Segment, request: FirstSegmentRequest, directory: AgentRegistry) -> Value:
-        """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
-        with suppress(Exception):  # the run itself reports what is wrong with the graph
-            if not request.continues:
-                return to_plain(segment.begin(request, directory))
-            plan_of(request.request["document"], request.request.get("graphs"))
-        return None
 
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:

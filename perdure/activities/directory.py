@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+from perdure.activities.segment import Segment
 from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
 from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.engine.plan_cache import plan_of
+from perdure.graph.nested import every_node
+from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
+
+
+def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
+    """The agents, by what they are."""
+    return AgentRegistry(
+        pure=sorted(agent.name for agent in agents if agent.pure),
+        others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
+        human=sorted(agent.name for agent in agents if agent.human),
+        waits=sorted(agent.name for agent in agents if agent.waits),
+        unreused=sorted(agent.name for agent in agents if not agent.reuse),
+    )
 
 
 def registry_of(
@@ -24,11 +42,8 @@ def registry_of(
     policy: Policy | None = None,
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
-    return AgentRegistry(
-        pure=sorted(agent.name for agent in agents if agent.pure),
-        others=sorted(agent.name for agent in agents if not (agent.pure or agent.human or agent.waits)),
-        human=sorted(agent.name for agent in agents if agent.human),
-        waits=sorted(agent.name for agent in agents if agent.waits),
+    return replace(
+        registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
         allowed_queues=[settings.queue, *settings.queues],
         own_queue=own_queue,
@@ -50,10 +65,37 @@ def registry_of(
         carries=True,
         foresees=True,
         foresees_rows=True,
+        moves_rows=True,
         grants=True,
         profile=_profile(policy),
         labels=labels_record(agents, settings, policy),
     )
+
+
+def registry_with_code(agents: Mapping[str, Agent]) -> AgentRegistry:
+    """What a plan has to know of agents that no worker offers yet."""
+    code = {name: digest for name, agent in agents.items() if (digest := agent.code_digest)}
+    return replace(registry_of_agents(agents.values()), code=code)
+
+
+def begun(
+    agents: Mapping[str, Agent], segment: Segment, request: FirstSegmentRequest, registry: AgentRegistry
+) -> AgentRegistry:
+    """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
+    with suppress(Exception):  # the run itself reports what is wrong with the graph
+        document, graphs = request.request["document"], request.request.get("graphs")
+        registry = replace(registry, code=code_of(agents, [document, *(graphs or {}).values()]))
+        if not request.continues:
+            return replace(registry, first=to_plain(segment.begin(request, registry)))
+        plan_of(document, graphs)
+    return registry
+
+
+def code_of(agents: Mapping[str, Agent], documents: Iterable[Value]) -> dict[str, str]:
+    """The digests of the agents that the nodes of these graphs name, as far as there are any."""
+    nodes = (node for document in documents for _, node in every_node(document))
+    names = {name for node in nodes if isinstance(name := node.get("agent"), str) and name in agents}
+    return {name: digest for name in sorted(names) if (digest := agents[name].code_digest)}
 
 
 def _profile(policy: Policy | None) -> dict[str, Any] | None:

@@ -45,6 +45,7 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import PerdureError
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
+from perdure.lineage.code import CodeChanges, code_by_run
 from perdure.lineage.recall import Recall, Recalled, numbers_of
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry, Placement
@@ -151,7 +152,10 @@ class Segment:
             return ""
         try:
             record = self._wait_for(self.records.read(request.reuse, self.claims))
-            self._recall = Recall(record, numbers_of(used))
+            self._recall = Recall(record, numbers_of(used), placement.registry.unreused)
+            if request.reuse.get("changedAgents"):
+                before = code_by_run(request.reuse.get("code"))
+                self._recall.changes = CodeChanges(before, placement.registry.code)
         except (PerdureError, ValueError) as error:
             return f"the record that the run reuses cannot be read: {error}"
         return ""

@@ -19,6 +19,7 @@ from functools import cached_property, partial
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
+from perdure.agents.code_digest import code_digest
 from perdure.agents.local_data import LocalDataAccess
 from perdure.agents.type_hints import Typed, typed
 from perdure.engine.inbox.events import EventBatch, EventReceipt
@@ -133,6 +134,7 @@ class Agent:
     `pure` promises a quick function of its inputs alone: no I/O, no clock, no randomness. Only
     pure agents run as local activities. A `human` agent waits for a person, one that `waits` for events or a
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
+    Without `reuse`, a rerun calls it again for the same inputs. `queue` is for nodes that name none.
     `labels` say what a policy needs to know of the data that it takes and gives, None for nothing.
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     A stateful agent has the class `state`, of which each session has an object: `function` is its method.
@@ -150,6 +152,7 @@ class Agent:
     queue: str | None = None
     human: bool = False
     waits: bool = False
+    reuse: bool = True
     labels: AgentLabels | None = None
     arguments: tuple[str, ...] = ()
     typed: Typed | None = None
@@ -159,6 +162,11 @@ class Agent:
     def is_async(self) -> bool:
         """Whether calling the function gives an awaitable; others block their thread."""
         return inspect.iscoroutinefunction(self.function)
+
+    @cached_property
+    def code_digest(self) -> str:
+        """See perdure.agents.code_digest."""
+        return code_digest(self.function)
 
     @property
     def sees_context(self) -> bool:
@@ -209,15 +217,14 @@ def agent(
     queue: str | None = None,
     human: bool = False,
     waits: bool = False,
+    reuse: bool = True,
     labels: AgentLabels | None = None,
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
-    `description` defaults to the first line of the docstring, schemas to what the type hints say, against
-    which calls are checked. `queue` is for nodes that name none, and `labels` say what the agent does with
-    data. Raises TypeError for other arguments.
+    `description` defaults to the docstring's first line, schemas to the type hints. Raises TypeError.
     """
-    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "labels": labels}
+    traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "reuse": reuse}
 
     def declare(function: Function) -> Function:
         state, called = _state_and_function(name, function)
@@ -229,6 +236,7 @@ def agent(
             category=(category,) if isinstance(category, str) else category,
             **_schemas(hints, inputs, params, output),
             samples=tuple(samples),
+            labels=labels,
             arguments=_arguments(name, called, state),
             state=state,
             **traits,

@@ -39,11 +39,10 @@ ROOT_RUN_ID = 1
 class Rules:
     """What holds for a whole run.
 
-    `agents` are the names that may be called, None for any; `own` those of the engine, which run
-    graphs instead of functions. `event_steps` is the fuel of one event (perdure.engine.fuel). Without
-    `quorums`, as in a run of an earlier version, the quorum of a map means nothing; without `carries`, its
-    late rows are dropped. Without `foresees`, more graphs are open, and it begins what the quotas cannot
-    end; without `foresees_rows` maps in maps. `authority` decides what calls and graphs are allowed.
+    `agents` are the names that may be called, None for any; `own` those of the engine, which run graphs.
+    `event_steps` is the fuel of one event (perdure.engine.fuel), `authority` decides what is allowed. Runs of
+    earlier versions have no `quorums` of maps, drop late rows (`carries`), keep more graphs open and begin
+    what the quotas cannot end (`foresees`, for maps in maps `foresees_rows`), and do not move open rows.
     """
 
     options: RunOptions
@@ -54,6 +53,7 @@ class Rules:
     carries: bool = True
     foresees: bool = True
     foresees_rows: bool = True
+    moves_rows: bool = True
     authority: Authority = field(default_factory=Authority)
 
     @property

@@ -78,9 +78,10 @@ class Scheduler:
         carries: bool = True,
         foresees: bool = True,
         foresees_rows: bool = True,
+        moves_rows: bool = True,
         authority: Authority | None = None,
     ) -> None:
-        gates = (quorums, carries, foresees, foresees_rows)
+        gates = (quorums, carries, foresees, foresees_rows, moves_rows)
         rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
@@ -211,13 +212,15 @@ def rules_of(
     carries: bool = True,
     foresees: bool = True,
     foresees_rows: bool = True,
+    moves_rows: bool = True,
     authority: Authority | None = None,
 ) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    return Rules(options, names, own, event_steps, quorums, carries, foresees, foresees_rows, authority)
+    gates = (quorums, carries, foresees, foresees_rows, moves_rows)
+    return Rules(options, names, own, event_steps, *gates, authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:

@@ -98,6 +98,7 @@ def restore(
     carries: bool = True,
     foresees: bool = True,
     foresees_rows: bool = True,
+    moves_rows: bool = True,
     authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
@@ -111,7 +112,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    gates = (quorums, carries, foresees, foresees_rows)
+    gates = (quorums, carries, foresees, foresees_rows, moves_rows)
     rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
     try:
         return _restored(data, rules, observe)

@@ -53,7 +53,7 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         started=milliseconds(first.event_time),
         ended=None if state is None else milliseconds(last.event_time),
         queue=request.queue,
-        **_as_played(shell, scheduler),
+        **_as_played(shell, scheduler, replayed.code),
         failure=failure,
         cause=_cause(failure, shell and shell.result),
         questions=questions,
@@ -70,7 +70,9 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
     )
 
 
-def _as_played(shell: RunShell | None, scheduler: Scheduler | None) -> dict[str, Any]:
+def _as_played(
+    shell: RunShell | None, scheduler: Scheduler | None, code: Mapping[str, str]
+) -> dict[str, Any]:
     """What only the replay of the run knows of it as a whole."""
     if shell is None or scheduler is None:
         return {}
@@ -79,6 +81,7 @@ def _as_played(shell: RunShell | None, scheduler: Scheduler | None) -> dict[str,
         "errors": scheduler.root.errors(),
         "paused": tuple(scheduler.board.paused),
         "interventions": tuple(shell.steering.interventions),
+        "registry": replace(shell.placement.registry, code=code),
         "closed": shell.waits.human_tasks.questions.closed(),
         "profile": shell.placement.profile,
     }

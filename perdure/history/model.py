@@ -17,6 +17,7 @@ from perdure.engine.human_tasks import HumanPrompt
 from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
+from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.interventions import Intervention
 from perdure.protocol.payloads import RunRequest
@@ -222,6 +223,7 @@ class RunModel:
     continues as new soon. `position` is where the replay has arrived in the changes of its last execution,
     None before it has begun. `problem` says why a history could not be replayed: then `nodes` are those that
     its events name, with what these say of them, and `transitions` and `calls` are empty.
+    `registry` are the agents that its worker has had.
     `attempt` counts how often a worker tried its next step: more than once where steps fail.
     Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
@@ -255,6 +257,7 @@ class RunModel:
     attempt: int = 0
     position: TrailPosition | None = None
     problem: str | None = None
+    registry: AgentRegistry | None = None
 
     @property
     def is_open(self) -> bool:

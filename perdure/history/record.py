@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from perdure.history.model import AnsweredCall
+from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.state import NodeState
+from perdure.graph.values import Value
+from perdure.history.model import AnsweredCall, RunModel
 from perdure.lineage.fingerprint import fingerprint
 from perdure.lineage.record import Entry, Record
 
@@ -16,6 +19,21 @@ def record_of(run: str, calls: Iterable[AnsweredCall], earlier: Record | None = 
     needs no run before that one. `earlier` is the record that this one reused, where it is still there.
     """
     return Record(tuple(_entries(run, calls, earlier)))
+
+
+def set_results(model: RunModel) -> dict[str, Value]:
+    """The results that people gave to nodes of a run while it ran, by position: no call has made them."""
+    if not model.interventions:
+        return {}
+    answered = {call.command.key for call in model.calls}
+    return {
+        address: node.result
+        for address, node in model.nodes.items()
+        if node.agent is not None
+        and node.agent not in GRAPH_AGENTS
+        and node.state == NodeState.COMPLETED
+        and address not in answered
+    }
 
 
 def _entries(run: str, calls: Iterable[AnsweredCall], earlier: Record | None) -> Iterator[Entry]:

@@ -28,6 +28,7 @@ from temporalio.worker import (
 from perdure.errors import UsageError
 from perdure.graph.values import UNREADABLE
 from perdure.history.journal import Journal
+from perdure.lineage.code import joined
 from perdure.plugin import GraphPlugin, data_converter
 from perdure.workflows.graph_workflow import GraphWorkflow
 
@@ -54,11 +55,15 @@ _IN_VAIN: Final = frozenset(
 
 @dataclass(slots=True)
 class Replayed:
-    """What replays have brought: notes of all of them, the workflow of the last one, and why one failed."""
+    """What replays have brought: notes of all of them, the workflow of the last one, and why one failed.
+
+    `code` has the digests of the agents (perdure.lineage.code), over all executions.
+    """
 
     journal: Journal = field(default_factory=Journal)
     workflow: GraphWorkflow | None = None
     problem: str | None = None
+    code: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True)
@@ -96,6 +101,9 @@ async def replay(histories: Sequence[WorkflowHistory], converter: DataConverter)
                 debug_mode=True,  # a busy machine is not a deadlock
             )
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+            shell = None if replayed.workflow is None else replayed.workflow.shell
+            if shell is not None:
+                replayed.code = joined(replayed.code, shell.placement.registry.code)
             if result.replay_failure is not None:
                 replayed.problem = str(result.replay_failure).partition("\n")[0][:500]
                 break

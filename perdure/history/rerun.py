@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -17,17 +17,23 @@ from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
 from perdure.graph.check import modernized
+from perdure.graph.deferred import deferred_in, sources
+from perdure.graph.fields import MODEL_AGENTS, PERSON_AGENTS
+from perdure.graph.nested import every_node
 from perdure.graph.values import Value, normalize
 from perdure.history.model import AnsweredCall, RunModel
-from perdure.history.record import record_of
+from perdure.history.record import record_of, set_results
 from perdure.lineage.change import Change, Rerun, rerun_of
+from perdure.lineage.code import CodeByRun, code_by_run
 from perdure.lineage.compare import ComparedCall
 from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
 from perdure.lineage.prices import Prices
-from perdure.lineage.record import Record, is_reuse, read_record
+from perdure.lineage.record import Entry, Record, is_reuse, read_record
+from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import RunRequest
 from perdure.storage.claim_check import ClaimCheck
 from perdure.submission import start_run, with_stored_values
+from perdure.temporal.offered_agents import offered_agents
 from perdure.temporal.rpc_errors import rpc_error
 
 _NUMBERED: Final = re.compile(r"(.+)~\d+")
@@ -39,7 +45,8 @@ class RerunPlan:
 
     `reused` and `runs` count calls; `seconds`, `tokens` and `money` are what those took, used and cost the
     last time that would not be reused. It `is_complete` if all is known: no call follows from one that would
-    be executed.
+    be executed. `effects` are agents that may have effects and may be called: a new effect each. Results of
+    `changed_agents` are reused although their code is another now; it `knows_code` if it could be compared.
     """
 
     run: str
@@ -52,23 +59,34 @@ class RerunPlan:
     tokens: float
     money: float = 0.0
     problem: str = ""
+    effects: Sequence[str] = ()
+    changed_agents: Sequence[str] = ()
+    knows_code: bool = False
 
 
 async def planned(
-    model: RunModel, change: Change, claims: ClaimCheck, prices: Prices | None = None
+    temporal: Client,
+    model: RunModel,
+    change: Change,
+    claims: ClaimCheck,
+    prices: Prices | None = None,
+    *,
+    agents: AgentRegistry | None = None,
+    local: bool = False,
 ) -> RerunPlan:
-    """What a rerun would do. Raises UsageError and GraphError, as `prepared`."""
+    """What a rerun would do. `agents` are those of this process, for a run that no worker serves.
+
+    Raises UsageError and GraphError, as `prepared`.
+    """
     rerun, earlier = await prepared(model, change, claims)
-    calls = [(call.command.key, _earlier(call, prices or Prices())) for call in model.calls]
-    costs = {entry.position: entry.seconds for entry in earlier.entries}
-    before = {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
+    before = _earlier_calls(model, earlier, prices or Prices())
     failures = {node.address: node.failure for node in model.nodes.values() if node.failure is not None}
-    forecast = Forecast(rerun, before, failures)
-    now_ms = int(time.time() * 1000)
-    while fetches := forecast.play(now_ms):
-        for fetch in fetches:
-            forecast.answer(await _fetched(fetch, claims))
-    rows = forecast.rows()
+    nodes = (node.get("agent") for _, node in every_node(rerun.document))
+    names = sorted({name for name in nodes if isinstance(name, str)})
+    current = await offered_agents(temporal, model.queue, names, local=local) or agents
+    known = current or model.registry or AgentRegistry()
+    forecast = Forecast(rerun, before, failures, known.unreused, {} if current is None else current.code)
+    rows = await _played(forecast, claims)
     reused = sum(row.reused for row in rows)
     return RerunPlan(
         run=model.id,
@@ -81,7 +99,34 @@ async def planned(
         tokens=sum(row.tokens for row in rows),
         money=sum(row.money for row in rows),
         problem=forecast.problem,
+        effects=_with_effects(rows, current, model.registry),
+        changed_agents=sorted(forecast.changed),
+        knows_code=current is not None,
     )
+
+
+async def _played(forecast: Forecast, claims: ClaimCheck) -> list[ForecastRow]:
+    now_ms = int(time.time() * 1000)
+    while fetches := forecast.play(now_ms):
+        for fetch in fetches:
+            forecast.answer(await _fetched(fetch, claims))
+    return forecast.rows()
+
+
+def _earlier_calls(model: RunModel, earlier: Record, prices: Prices) -> dict[str, EarlierCall]:
+    """The calls by their position, each with the seconds that it took where it was executed."""
+    calls = [(call.command.key, _earlier(call, prices)) for call in model.calls]
+    costs = {entry.position: entry.seconds for entry in earlier.entries}
+    return {key: replace(call, seconds=costs.get(key, call.seconds)) for key, call in calls}
+
+
+def _with_effects(rows: Iterable[ForecastRow], *known: AgentRegistry | None) -> list[str]:
+    """The agents that may have effects and may be called; those of models only cost."""
+    called = {row.agent for row in rows if row.runs or row.is_unknown}
+    harmless = {*MODEL_AGENTS, *PERSON_AGENTS}
+    for registry in known:
+        harmless |= set() if registry is None else {*registry.pure, *registry.human, *registry.waits}
+    return sorted(called - harmless)
 
 
 async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple[Rerun, Record]:
@@ -100,11 +145,37 @@ async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple
     if change.graph is not None:
         change = replace(change, graph=modernized(normalize(change.graph)))
     record = record_of(model.id, model.calls, await _reused_record(request, claims))
-    rerun = rerun_of(change, request.document, request.options, record)
+    record = replace(record, values=set_results(model))
+    here, lost = await _stored(record, claims)
+    rerun = rerun_of(change, request.document, request.options, here)
+    rerun = replace(rerun, dropped={**lost, **rerun.dropped}, code=_code(model, request))
     problem = problem_of(rerun.document)
     if problem is not None:
         raise GraphError([problem])
     return rerun, record
+
+
+async def _stored(record: Record, claims: ClaimCheck) -> tuple[Record, dict[str, str]]:
+    """The record without results that the store no longer has, and the positions of these with the reason."""
+    parts = [deferred_in(entry.result) for entry in record.entries]
+    named = [{ref.digest for part in inner for ref in sources(part)} for inner in parts]
+    all_digests = (digest for digests in named for digest in digests)
+    missing = set[str]() if claims.store is None else await claims.store.missing(all_digests)
+    kept: list[Entry] = []
+    lost: dict[str, str] = {}
+    for entry, digests in zip(record.entries, named, strict=True):
+        if missing.isdisjoint(digests):
+            kept.append(entry)
+        else:
+            lost[entry.position] = "its result is no longer in the store"
+    return replace(record, entries=tuple(kept)), lost
+
+
+def _code(model: RunModel, request: RunRequest) -> CodeByRun:
+    """The digests of agents in this run, and in those of which it has reused results."""
+    own: Mapping[str, str] = {} if model.registry is None else model.registry.code
+    earlier = code_by_run((request.reuse or {}).get("code"))
+    return {**earlier, model.id: own} if own else earlier
 
 
 async def start_rerun(
@@ -158,6 +229,10 @@ async def _request(
     written, handles = rerun.record.written()
     record = await claims.keep(written)
     reuse: dict[str, Value] = {"run": model.id, "record": record, "handles": handles, **more}
+    if rerun.code:
+        reuse["code"] = {run: dict(agents) for run, agents in rerun.code.items()}
+    if rerun.changed_agents:
+        reuse["changedAgents"] = True
     request = replace(model.request, document=rerun.document, options=rerun.options, reuse=reuse)
     return await with_stored_values(replace(request, indexes_questions=False), claims)
 

@@ -14,6 +14,7 @@ from perdure.errors import UsageError
 from perdure.graph.fields import PERSON_AGENTS, is_computed
 from perdure.graph.values import Value
 from perdure.graph.wording import suggestion
+from perdure.lineage.code import CodeByRun
 from perdure.lineage.documents import PlacedNode, dependents, placed_nodes, put_at
 from perdure.lineage.fingerprint import address_of
 from perdure.lineage.record import Entry, Record
@@ -32,7 +33,8 @@ class Change:
     agents that are not called. `graph` replaces the graph; `renames` maps addresses of nodes in the old
     graph to those in the new one. `params` are params of all nodes of an agent, or of one node, by
     ``AGENT.param`` or ``NODE.param``. `asks_again` are nodes that ask a person again, "*" for all. With
-    `force`, whatever depends on a changed node is executed, even if its inputs turn out to be the same.
+    `force`, whatever depends on a changed node is executed, even if its inputs turn out to be the same. With
+    `changed_agents`, agents are called again whose code is another than in the run that has called them.
     """
 
     begin_at: Sequence[str] = ()
@@ -42,20 +44,26 @@ class Change:
     params: Mapping[str, Value] = field(default_factory=dict[str, Value])
     asks_again: Sequence[str] = ()
     force: bool = False
+    changed_agents: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """What a rerun begins with. `dropped` maps addresses of calls that are executed again to the reason."""
+    """What a rerun begins with. `dropped` maps addresses of calls that are executed again to the reason.
+
+    `code` has the digests of agents by the run that called them; with `changed_agents` they count.
+    """
 
     document: Mapping[str, Value]
     options: RunOptions
     record: Record
     dropped: Mapping[str, str] = field(default_factory=dict[str, str])
+    code: CodeByRun = field(default_factory=dict[str, Mapping[str, str]])
+    changed_agents: bool = False
 
 
 def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions, record: Record) -> Rerun:
-    """The rerun of a run with this document, options and record.
+    """The rerun of a run with this document, options and record, whose values people have set in that run.
 
     Raises UsageError for a node that neither the graph nor the record has, or that cannot be set.
     """
@@ -77,7 +85,19 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
             if not nodes[address].has_graph:  # its name would stand for all that is inside
                 dropped.setdefault(address, "it depends on a change")
     kept = [entry for entry in entries if not any(covers(position, entry.position) for position in dropped)]
-    return Rerun(edited, options.injecting(injects), Record(tuple(kept), answers), dropped)
+    edits = {*_edited(old, nodes, change.renames)}
+    held = {
+        position: value
+        for position, value in record.values.items()
+        if address_of(position) not in edits and not any(covers(place, position) for place in dropped)
+    }
+    return Rerun(
+        edited,
+        options.injecting(injects),
+        Record(tuple(kept), {**held, **answers}),
+        dropped,
+        changed_agents=change.changed_agents,
+    )
 
 
 def covers(selector: str, position: str) -> bool:

@@ -27,6 +27,7 @@ from perdure.engine.turn_order import TurnOrder
 from perdure.errors import PerdureError
 from perdure.graph.values import Value, is_dict
 from perdure.lineage.change import Rerun, covers
+from perdure.lineage.code import CodeChanges
 from perdure.lineage.documents import placed_nodes
 from perdure.lineage.fingerprint import address_of
 from perdure.lineage.recall import Recall
@@ -34,6 +35,8 @@ from perdure.lineage.recall import Recall
 REUSED: Final = "reused"
 RUNS: Final = "runs"
 UNKNOWN: Final = "unknown"
+
+_SAME: Final = "its answer was used by another call, or cannot be compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ class ForecastRow:
 @dataclass(slots=True)
 class Forecast:
     """Plays a rerun. `earlier` are the calls of the run that it repeats, by their position, and `failures`
-    the messages of those that failed.
+    the messages of those that failed. `unreused` agents are called again; `code` has the digests of now.
+    `changed` are agents of which results are reused although they have other code now.
 
     `play` gives the values of the store that it has to know: the caller answers each by `answer`, and plays
     on, until there are none.
@@ -90,16 +94,22 @@ class Forecast:
     rerun: Rerun
     earlier: Mapping[str, EarlierCall]
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
+    unreused: Collection[str] = ()
+    code: Mapping[str, str] = field(default_factory=dict[str, str])
+    changed: set[str] = field(default_factory=set[str])
     calls: list[ForecastCall] = field(default_factory=list[ForecastCall])
     finish: Finish | None = None
     problem: str = ""
     _turns: TurnOrder = field(default_factory=TurnOrder)
     _fetches: list[Fetch] = field(default_factory=list[Fetch])
     _recall: Recall = field(init=False)
+    _changes: CodeChanges = field(init=False)
     _scheduler: Scheduler | None = None
 
     def __post_init__(self) -> None:
-        self._recall = Recall(self.rerun.record)
+        self._changes = CodeChanges(self.rerun.code, self.code)
+        changes = self._changes if self.rerun.changed_agents else None
+        self._recall = Recall(self.rerun.record, unreused=self.unreused, changes=changes)
 
     def play(self, now_ms: int) -> list[Fetch]:
         """Plays as far as it can. Raises GraphError for a graph that would be refused."""
@@ -143,16 +153,25 @@ class Forecast:
         cost = before.seconds, before.tokens, before.money
         self.calls.append(ForecastCall(command.key, command.agent, state, why, *cost))
         if recalled is not None:
+            if recalled.entry >= 0 and self._has_other_code(command, recalled.entry):
+                self.changed.add(command.agent)
             event = AgentCompleted(command.call, recalled.result)
             self._turns.recall(command.call, recalled.order, event)
+
+    def _has_other_code(self, command: RunAgent, entry: int) -> bool:
+        return self._changes.has(command.agent, self.rerun.record.entries[entry].origin)
 
     def _reason(self, command: RunAgent) -> str:
         for selector, reason in self.rerun.dropped.items():
             if covers(selector, command.key):
                 return reason
+        if command.agent in self.unreused:
+            return f"{command.agent} is called in each run"
         before = self.earlier.get(command.key)
         if before is not None:
-            return _difference(before.command, command)
+            difference = _difference(before.command, command)
+            is_changed = self.rerun.changed_agents and not difference
+            return f"the code of {command.agent} has changed" if is_changed else difference or _SAME
         if command.key in self.failures:
             return f"it failed: {self.failures[command.key]}"
         address = address_of(command.key)
@@ -217,7 +236,7 @@ def _is_at(address: str, outer: str) -> bool:
 
 
 def _difference(before: RunAgent, now: RunAgent) -> str:
-    """What two calls at the same position do not have in common."""
+    """What two calls at the same position do not have in common, "" for nothing."""
     if before.agent != now.agent:
         return f"its agent was {before.agent}"
     for kind, old, new in (("input", before.inputs, now.inputs), ("param", before.params, now.params)):
@@ -225,7 +244,7 @@ def _difference(before: RunAgent, now: RunAgent) -> str:
             continue
         names = _differing(old, new)
         return f"{kind} {', '.join(names[:3])} differs" if names else f"its {kind}s differ"
-    return "its answer was used by another call, or cannot be compared"
+    return ""
 
 
 def _differing(old: Value, new: Value) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from perdure.engine.messages import RunAgent
 from perdure.graph.values import Value
+from perdure.lineage.code import CodeChanges
 from perdure.lineage.fingerprint import address_of, fingerprint
 from perdure.lineage.record import Entry, Record
 
@@ -33,10 +34,15 @@ class Recalled:
 
 @dataclass(slots=True)
 class Recall:
-    """The entries of a record that have not answered a call yet; `used` have, in an earlier segment."""
+    """The entries of a record that have not answered a call yet; `used` have, in an earlier segment.
+
+    Agents that are `unreused` are called again, and so are those that `changes` says have other code now.
+    """
 
     record: Record
     used: set[int] = field(default_factory=set[int])
+    unreused: Collection[str] = ()
+    changes: CodeChanges | None = None
     _open: dict[int, Recalled] = field(default_factory=dict[int, Recalled])
     _at: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     _alike: dict[tuple[str, str], list[int]] = field(default_factory=dict[tuple[str, str], list[int]])
@@ -82,24 +88,29 @@ class Recall:
         if place in values:
             recorded = self._at.get(position)
             return Recalled(-1, recorded[0] if recorded else len(self.record.entries), values[place])
-        mark = fingerprint(command)
-        if mark is None or (number := self._unused(position, (address, mark))) is None:
+        mark = None if command.agent in self.unreused else fingerprint(command)
+        if mark is None or (number := self._unused(command, (address, mark))) is None:
             return None
         self.used.add(number)
         return Recalled(number, number, self.record.entries[number].result)
 
-    def _unused(self, position: str, kind: tuple[str, str]) -> int | None:
+    def _unused(self, command: RunAgent, kind: tuple[str, str]) -> int | None:
         """The entry at the same position, else the first of the same kind."""
         entries = self.record.entries
-        for number in self._at.get(position, ()):
-            if number not in self.used and entries[number].fingerprint == kind[1]:
+        for number in self._at.get(command.key, ()):
+            if entries[number].fingerprint == kind[1] and self._may_answer(number, command.agent):
                 return number
         alike = self._alike.get(kind)
         while alike:
             number = alike.pop()
-            if number not in self.used:
+            if self._may_answer(number, command.agent):
                 return number
         return None
+
+    def _may_answer(self, number: int, agent: str) -> bool:
+        if number in self.used:
+            return False
+        return self.changes is None or not self.changes.has(agent, self.record.entries[number].origin)
 
 
 def _kind(entry: Entry) -> tuple[str, str]:

@@ -67,11 +67,11 @@ class AgentRegistry:
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
-    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel),
-    `foresees_rows` that it counts rows inside rows for that. `grants` says that what
-    graphs may do is looked at: `profile` has the name, the grant and the digest of the worker's policy, None
-    without one. `labels` are those of the agents, and where private data may go without a policy: None where
-    nothing follows data.
+    `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel), and
+    `foresees_rows` that it counts rows inside rows for that. `unreused` agents are called again by a rerun,
+    `code` has digests of those that the graph names; `moves_rows` says that a change of options holds for
+    open rows. `grants` says that what graphs may do is looked at, by the `profile`: name, grant and digest of
+    the policy. `labels` are those of agents, and where private data may go without a policy: None, anywhere.
     """
 
     pure: Sequence[str] = ()
@@ -101,6 +101,9 @@ class AgentRegistry:
     waits: Sequence[str] = ()
     foresees: bool = False
     carries: bool = False
+    moves_rows: bool = False
+    unreused: Sequence[str] = ()
+    code: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Mapping[str, Value] | None = None
     foresees_rows: bool = False
 
@@ -146,6 +149,7 @@ class SchedulerRules(TypedDict):
     carries: bool
     foresees: bool
     foresees_rows: bool
+    moves_rows: bool
     authority: Authority
 
 
@@ -172,10 +176,8 @@ class Placement:
         self.takes_in_turn = directory.takes_in_turn
         self.quorums = directory.quorums
         self.carries = directory.carries
-        self.foresees = directory.foresees
-        self.foresees_rows = directory.foresees_rows
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
-        self._directory = directory
+        self.registry = directory
         self._only = None if only is None else frozenset(only)
         self._pure = frozenset(directory.pure) if directory.local_activities else frozenset[str]()
         self._bypassed = frozenset(bypass_agents)
@@ -183,35 +185,36 @@ class Placement:
 
     def rules(self, queue: str) -> SchedulerRules:
         """What a run on this `queue` is played by."""
-        profile = self._directory.profile
+        profile = self.registry.profile
         authority = Authority(
             profile="" if profile is None else str(profile.get("name")),
             grant=None if profile is None else Grant.read(profile.get("grant")),
-            pure=frozenset(self._directory.pure),
+            pure=frozenset(self.registry.pure),
             queue=queue,
-            counts=self._directory.grants,
-            labelling=labelling_of(self._directory.labels, self._directory.pure),
+            counts=self.registry.grants,
+            labelling=labelling_of(self.registry.labels, self.registry.pure),
         )
         return {
             "agents": self.names,
             "event_steps": self.event_steps,
             "quorums": self.quorums,
             "carries": self.carries,
-            "foresees": self.foresees,
-            "foresees_rows": self.foresees_rows,
+            "foresees": self.registry.foresees,
+            "foresees_rows": self.registry.foresees_rows,
+            "moves_rows": self.registry.moves_rows,
             "authority": authority,
         }
 
     def granted(self) -> dict[str, Value]:
         """What the state of a run that continues has of its profile: a later worker must not widen it."""
-        profile = self._directory.profile
-        labelled: dict[str, Value] = {} if self._directory.labels is None else {"labelled": True}
+        profile = self.registry.profile
+        labelled: dict[str, Value] = {} if self.registry.labels is None else {"labelled": True}
         return labelled if profile is None else {**labelled, "granted": profile["grant"]}
 
     @property
     def profile(self) -> Mapping[str, Value] | None:
         """The name, the grant and the digest of the policy of the run, None without one."""
-        return self._directory.profile
+        return self.registry.profile
 
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""
@@ -243,7 +246,7 @@ class Placement:
 
     def queue(self, command: RunAgent) -> str | None:
         """The task queue that the node or its agent asks for."""
-        return command.options.queue or self._directory.queues.get(command.agent)
+        return command.options.queue or self.registry.queues.get(command.agent)
 
     def refusal(self, command: RunAgent, queue: str) -> FinalError | None:
         """Why the call may not be sent, in a run on this `queue`.
@@ -272,7 +275,7 @@ class Placement:
 
         Who starts a run need not be a client of Perdure, and may be less trusted than its worker.
         """
-        own = self._directory.own_queue
+        own = self.registry.own_queue
         if own is not None and queue != own and not self._allows(queue):
             raise UsageError(
                 f"queue: the run is on {own!r}, and it may not have its agents on {queue!r}",
@@ -281,10 +284,10 @@ class Placement:
 
     def _allows(self, queue: str) -> bool:
         """Whether the worker allows a queue that is not the run's own."""
-        allowed = self._directory.allowed_queues
+        allowed = self.registry.allowed_queues
         if allowed is None or "*" in allowed or (queue[:1] == "@" and HOST_QUEUES in allowed):
             return True
-        return queue in (*allowed, *self._directory.queues.values())
+        return queue in (*allowed, *self.registry.queues.values())
 
     def filtered(self, agent: str, node: str, *, pure: bool = True) -> bool:
         """Whether filters apply to calls of `agent` by `node`; those without I/O count if `pure` is set."""

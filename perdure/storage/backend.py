@@ -48,6 +48,10 @@ class Backend(Protocol):
         """The bytes of an object, None if there is none."""
         ...
 
+    async def holds(self, name: str) -> bool:
+        """Whether there is such an object."""
+        ...
+
     def list(self) -> AsyncGenerator[ObjectInfo]:
         """Every object, in no order."""
         ...

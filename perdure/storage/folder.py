@@ -63,6 +63,10 @@ class Folder:
         """See Backend."""
         return await self._outside(lambda: self._read(self._path(name)))
 
+    async def holds(self, name: str) -> bool:
+        """See Backend."""
+        return await self._outside(self._path(name).is_file)
+
     async def list(self) -> AsyncGenerator[ObjectInfo]:
         """See Backend."""
         for part in await self._outside(lambda: _names(self._objects)):

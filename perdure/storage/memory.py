@@ -33,6 +33,10 @@ class Memory:
         data, _ = self._objects.get(name, (None, 0.0))
         return data
 
+    async def holds(self, name: str) -> bool:
+        """See Backend."""
+        return name in self._objects
+
     async def list(self) -> AsyncGenerator[ObjectInfo]:
         """See Backend."""
         for name, (data, modified) in list(self._objects.items()):

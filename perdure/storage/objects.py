@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
@@ -23,6 +23,9 @@ MISSING_OBJECT_DELAYS_S = (0.1, 0.4, 1.5, 3.0)
 
 RECENTLY_PUT_S = 60.0
 """Seconds for which what this process has put need not be put again."""
+
+LOOKUP_COUNT = 32
+"""Objects that are looked up at a time."""
 
 THREADED_HASH_BYTES = 1_000_000
 """Bytes from which hashing takes long enough to leave the event loop for it."""
@@ -96,6 +99,18 @@ class Store:
             task = self._reading[digest] = asyncio.create_task(self._read(digest))
             task.add_done_callback(lambda done: self._read_done(digest, done))
         return await asyncio.shield(task)  # one who gives up does not take it from the others
+
+    async def missing(self, digests: Iterable[str]) -> set[str]:
+        """Those of these names that no object has. Raises StoreUnavailable."""
+        gate = asyncio.Semaphore(LOOKUP_COUNT)
+
+        async def is_missing(name: str) -> bool:
+            async with gate, self._limited("lookup", name):
+                return not await self._backend.holds(name)
+
+        names = list(dict.fromkeys(digests))
+        absent = await asyncio.gather(*map(is_missing, names))
+        return {name for name, is_absent in zip(names, absent, strict=True) if is_absent}
 
     async def list(self) -> AsyncGenerator[ObjectInfo]:
         """Every object there is, in no order. Raises StoreUnavailable."""

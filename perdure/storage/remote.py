@@ -81,6 +81,10 @@ class Remote:
         """See Backend."""
         return await self._or_none(self._get(f"{OBJECTS}/{name}"))
 
+    async def holds(self, name: str) -> bool:
+        """See Backend."""
+        return await self._head(f"{OBJECTS}/{name}") is not None
+
     async def list(self) -> AsyncGenerator[ObjectInfo]:
         """See Backend."""
         async for item in self._items(OBJECTS):

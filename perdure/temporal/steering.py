@@ -21,6 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from perdure.engine.state import NodeState
 from perdure.engine.steering.request import Steering
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.graph.check import modernized
@@ -34,6 +35,13 @@ STEERING_TIMEOUT_S: Final = 20.0
 
 STEERING_RETRY_DELAY_S: Final = 0.25
 """Seconds between two tries, if the server is busy or the connection broke."""
+
+
+SETTLING_INTERVAL_S: Final = 0.5
+"""Seconds between two looks whether nodes are still executing."""
+
+WAIT: Final = "wait"
+"""For nodes that are executing: the change is made when they have ended."""
 
 
 class SteeredRun:
@@ -60,16 +68,41 @@ class SteeredRun:
         )
 
     async def steer(
-        self, change: Steering, *, who: str = "", why: str = "", if_hash: str = ""
+        self, change: Steering, *, who: str = "", why: str = "", if_hash: str = "", waits: bool = False
     ) -> SteeringReceipt:
         """Changes the run while it runs: its graph, values of its nodes, what is retried, skipped or paused.
 
         `who` makes the change and `why` are recorded in the run. With `if_hash`, the change is refused if the
-        graph has another hash by then. Raises UsageError where it is refused, and then nothing has changed,
-        and ConnectionFailed when there is no reply in time: the change may then be made, or not.
+        graph has another hash by then. If it `waits`, it is made when no executing node blocks it, however
+        long that takes. Raises UsageError where it is refused, and then nothing has changed, and
+        ConnectionFailed when there is no reply in time: the change may then be made, or not.
         """
         order = SteeringOrder(change=_normal(change), if_hash=if_hash, who=who, why=why)
+        while waits:
+            await self.settled(change, if_hash=if_hash)
+            try:
+                return await _steer(self.handle, order)
+            except UsageError:
+                if not await self.settled(change, if_hash=if_hash):
+                    raise  # for another reason than that a node has begun just now
         return await _steer(self.handle, order)
+
+    async def settled(self, change: Steering, *, if_hash: str = "") -> list[str]:
+        """Waits until no executing node blocks a change; returns the nodes that did.
+
+        It waits here, and not in the run: if this process ends before, nothing is changed. What these nodes
+        lead to may begin meanwhile. Raises what `preview` raises.
+        """
+        waited: dict[str, None] = {}
+        while True:
+            receipt = await self.preview(change, if_hash=if_hash)
+            busy = [
+                node.place for node in receipt.nodes if node.finding and node.state == NodeState.EXECUTING
+            ]
+            if not busy:
+                return list(waited)
+            waited.update(dict.fromkeys(busy))
+            await asyncio.sleep(SETTLING_INTERVAL_S)
 
     async def patch(
         self,
@@ -86,10 +119,12 @@ class SteeredRun:
         """Replaces the graph of the run while it runs; results stay where nothing that made them changes.
 
         `running`, `done`, `rows` and `keeps` decide about nodes that have begun
-        (perdure.engine.steering.request.Steering). The rest is as for `steer`.
+        (perdure.engine.steering.request.Steering); "wait" for `running` is `waits` of `steer`.
         """
+        waits = running == WAIT
+        running = "refuse" if waits else running
         change = Steering(graph=graph, running=running, done=done, rows=rows, keeps=keeps)
-        return await self.steer(change, who=who, why=why, if_hash=if_hash)
+        return await self.steer(change, who=who, why=why, if_hash=if_hash, waits=waits)
 
 
 async def _steer(handle: WorkflowHandle[Any, Any], order: SteeringOrder) -> SteeringReceipt:

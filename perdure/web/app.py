@@ -21,7 +21,7 @@ from perdure.errors import NotFound, PerdureError
 from perdure.history.costs import RunCosts
 from perdure.history.spent import prices_of
 from perdure.pictures.states import stylesheet
-from perdure.web import agents_api, diff_api, inbox_api, openapi, rerun_api, runs_api, steering_api
+from perdure.web import agents_api, changes_api, diff_api, inbox_api, openapi, runs_api
 from perdure.web.answers import on_error
 from perdure.web.guard import RequestGuard
 from perdure.web.hub import Hub
@@ -66,8 +66,7 @@ def _routes(*, page: bool) -> list[BaseRoute]:
     unknown = Route("/{path:path}", _unknown)
     runs = [
         *runs_api.RUN_ROUTES,
-        *rerun_api.RERUN_ROUTES,
-        *steering_api.STEERING_ROUTES,
+        *changes_api.CHANGE_ROUTES,
         *diff_api.DIFF_ROUTES,
     ]
     api = [*runs, *inbox_api.INBOX_ROUTES, *openapi.DESCRIPTION_ROUTES, unknown]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perdure.version import VERSION
-from perdure.web import diff_api, inbox_api, rerun_api, runs_api, steering_api
+from perdure.web import changes_api, diff_api, inbox_api, runs_api
 from perdure.web.answers import as_json
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -63,8 +63,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "answer": runs_api.ANSWER_BODY,
-    "rerun": rerun_api.RERUN_BODY,
-    "steer": steering_api.STEERING_BODY,
+    "rerun": changes_api.RERUN_BODY,
+    "steer": changes_api.STEERING_BODY,
 }
 """JSON Schema of the bodies, by the name of the function that serves the route."""
 
@@ -150,8 +150,7 @@ async def describe(request: Request) -> Response:
     del request
     own = [
         *runs_api.RUN_ROUTES,
-        *rerun_api.RERUN_ROUTES,
-        *steering_api.STEERING_ROUTES,
+        *changes_api.CHANGE_ROUTES,
         *diff_api.DIFF_ROUTES,
     ]
     routes = [*own, *inbox_api.INBOX_ROUTES, *DESCRIPTION_ROUTES]

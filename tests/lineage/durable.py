@@ -58,17 +58,22 @@ class Book:
         """As long as this file is there, some calls fail."""
         return self.folder / f"{self.queue}.broken"
 
-    def note(self, key: str, text: str) -> None:
+    def note(self, run: str, key: str, text: str) -> None:
         file = os.open(self._journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, json.dumps([key, text]).encode() + b"\n")
+            os.write(file, json.dumps([run, key, text]).encode() + b"\n")
         finally:
             os.close(file)
 
-    def calls(self) -> dict[str, str]:
-        """What was asked, by the idempotency key: a call that a dead worker has begun counts once."""
+    def calls(self, run: str | None = None) -> dict[str, str]:
+        """What was asked, by all runs or one, by the idempotency key.
+
+        A call that a dead worker has begun counts once. By its run, as an agent may be at work when its run
+        is over: a call that was abandoned is noted late, and is none of the run that follows.
+        """
         text = self._journal.read_text() if self._journal.exists() else ""
-        return dict(json.loads(line) for line in text.splitlines())
+        lines = [json.loads(line) for line in text.splitlines()]
+        return {key: asked for by, key, asked in lines if run in (None, by)}
 
 
 def worker_agent(book: Book) -> Agent:
@@ -80,7 +85,7 @@ def worker_agent(book: Book) -> Agent:
         text = text_of(inputs, params)
         chance = chance_of(0, text)
         await asyncio.sleep(chance % 4 * 0.15)
-        book.note(context.idempotency_key, text)
+        book.note(context.run, context.idempotency_key, text)
         if (book.flaky and fails(0, text, context.retry)) or (book.broken.exists() and chance % 10 == 0):
             raise AgentError("broken")
         return answer_to(inputs, chance)
@@ -161,6 +166,12 @@ async def patiently(call: Callable[[], Awaitable[Reply]]) -> Reply:
             return await call()
         except ConnectionFailed:
             await asyncio.sleep(1)
+
+
+async def first_execution(run: Run) -> str:
+    """The id by which the calls of a run name it."""
+    described = await patiently(run.describe)
+    return described.raw.workflow_execution_info.first_run_id
 
 
 async def asked(book: Book, count: int, run: Run) -> None:

@@ -69,7 +69,8 @@ FIELDS = {
     AgentRegistry: "pure others human queues local_activities store filters first event_steps allowed_queues"
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
-    " channels page quorums grants profile waits foresees carries labels foresees_rows",
+    " channels page quorums grants profile waits foresees carries moves_rows unreused code labels"
+    " foresees_rows",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",

@@ -170,3 +170,32 @@ async def test_a_changed_run_continues_as_new_with_its_graph_and_what_is_paused(
         assert len(model.interventions) == 9
         await other.answer("who", "x")
         await other.result()
+
+
+async def test_a_change_may_wait_until_nodes_have_ended(client: GraphClient) -> None:
+    released = asyncio.Event()
+
+    @agent("slowAgent")
+    async def slow(params: dict[str, Any]) -> Any:
+        """Takes as long as it is held."""
+        await released.wait()
+        return params["n"]
+
+    def graph(n: int) -> dict[str, Any]:
+        return letter(slow={"agent": "slowAgent", "params": {"n": n}, "inputs": {"g": ":greeting"}})
+
+    async with asking(client, "wait", graph(1), slow) as run:
+
+        async def is_held_up() -> bool:
+            return "it is executing" in (await run.preview(Steering(graph=graph(2)))).refusal
+
+        await until(is_held_up)
+        waiting = asyncio.create_task(run.patch(graph(2), running="wait", done="rerun", who="anna"))
+        await asyncio.sleep(0)
+        assert not (await run.graph()).interventions
+        released.set()
+        actions = {node.place: node.action for node in (await waiting).nodes}
+        assert actions["slow"] == "is executed again"
+        await run.answer("who", "Ada")
+        assert (await run.result()).all["slow"] == 2
+        assert (await run.history()).problem is None

@@ -225,9 +225,10 @@ class GraphSurvey:
             if difference is Difference.DEFINITION and not self._look_at_rows(name):
                 return
             self.change.rows[name] = plan
+        stays = is_map and not (difference is Difference.OPTIONS and self.rules.moves_rows)
         for child in nested.children:
             inner = self.board.runs[child]
-            kept = inner.plan if is_map or plan is None else plan
+            kept = inner.plan if stays or plan is None else plan
             if inner.outcome is None:
                 change = GraphChange(inner, kept)
                 GraphSurvey(self.board, self.rules, self.request, self.named, self.survey, change).look()

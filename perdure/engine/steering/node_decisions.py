@@ -17,7 +17,10 @@ AHEAD: Final = frozenset((NodeState.WAITING, NodeState.QUEUED, NodeState.SKIPPED
 FAILED: Final = frozenset((NodeState.FAILED, NodeState.TIMED_OUT, NodeState.ABORT))
 """States of nodes that will have no result."""
 
-CANCEL_HINT: Final = "--running cancel calls it again, --running keep lets the result of its call count"
+CANCEL_HINT: Final = (
+    "--running cancel calls it again, --running keep lets the result of its call count, "
+    "--running wait changes it when it has ended"
+)
 RERUN_HINT: Final = "--rerun executes it again, with what depends on it; --keep NODE leaves its result"
 
 

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="replay each run N times (1)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     graphs.agents_option(parser)
-    parser.set_defaults(ask_again=[], force=False)
+    parser.set_defaults(ask_again=[], force=False, changed_agents=False)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -56,6 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ask people again: at one node, or everywhere",
     )
     parser.add_argument("--force", action="store_true", help="run all that depends on a change")
+    parser.add_argument(
+        "--changed-agents", action="store_true", help="call agents again whose code has changed since"
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would run; start nothing")
     parser.add_argument("--id", dest="new_id", metavar="NEW", help="the id of the new run")
     parser.add_argument("--detach", action="store_true", help="start it, print its id, do not wait")
@@ -100,6 +103,7 @@ def change_of(args: argparse.Namespace) -> Change:
         params=graphs.inputs_of(args.with_options, (), "--with"),
         asks_again=args.ask_again,
         force=args.force,
+        changed_agents=args.changed_agents,
     )
 
 
@@ -128,10 +132,13 @@ async def _follow(
 async def _plan(
     args: argparse.Namespace, change: Change, settings: Settings, server_start: ServerStart | None
 ) -> int:
+    from perdure.activities.directory import registry_with_code  # noqa: PLC0415 -- loads the agents
     from perdure.history.spent import prices_of  # noqa: PLC0415 -- loads what replays
 
+    agents = graphs.agents_of(args.agents, args.filters)
     async with connection.connected(settings, server_start) as client:
-        plan = await client.get(args.id).plan_rerun(change, prices=prices_of(settings))
+        run, own = client.get(args.id), registry_with_code(agents.by_name)
+        plan = await run.plan_rerun(change, prices=prices_of(settings), own=own)
     output.result(output.json_text(asdict(plan)) if args.json else "\n".join(lines(plan)))
     return 0
 
@@ -143,6 +150,12 @@ def lines(plan: RerunPlan) -> list[str]:
     total = f"{plan.reused} calls reused, {plan.runs} to run{open_end}"
     cost = cost_text(plan.seconds, plan.tokens, plan.money)
     parts = [table, f"{total}; what is not reused took {cost} the last time" if cost else total]
+    if plan.changed_agents:
+        parts.append(
+            f"the code of {', '.join(plan.changed_agents)} has changed: --changed-agents calls again"
+        )
+    if plan.effects:
+        parts.append(f"may have effects, and may be called: {', '.join(plan.effects)}")
     return [*parts, f"it stops with: {line(plan.problem)}"] if plan.problem else parts
 
 

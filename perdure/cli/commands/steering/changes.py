@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from perdure.cli import connection, output
@@ -33,9 +33,9 @@ def choices(parser: argparse.ArgumentParser) -> None:
     """Adds what may be said of nodes that have begun."""
     parser.add_argument(
         "--running",
-        choices=("cancel", "keep"),
+        choices=("cancel", "keep", "wait"),
         default="refuse",
-        help="of nodes that are executing: call them again, or let the result of their call count",
+        help="of nodes that are executing: call them again, let the result of their call count, or wait",
     )
     parser.add_argument("--rerun", action="store_true", help="execute nodes again that have a result")
     parser.add_argument(
@@ -54,8 +54,15 @@ def main(args: argparse.Namespace, change: Steering, if_hash: str = "") -> int:
 
 async def apply(args: argparse.Namespace, client: GraphClient, change: Steering, if_hash: str = "") -> int:
     """The same, with a client. Raises UsageError if the change is refused."""
-    run = client.get(args.id)
+    from perdure.temporal.steering import WAIT  # noqa: PLC0415 -- loads the SDK
+
+    run, waits = client.get(args.id), change.running == WAIT
+    change = replace(change, running="refuse") if waits else change
     receipt = await run.preview(change, if_hash=if_hash)
+    if waits and not args.dry_run:
+        output.note("the change is made when no executing node blocks it; Ctrl-C ends this")
+        await run.settled(change, if_hash=if_hash)
+        receipt = await run.preview(change, if_hash=if_hash)
     if args.dry_run:
         _show(args, receipt)
         return 2 if receipt.refusal else 0
@@ -64,7 +71,7 @@ async def apply(args: argparse.Namespace, client: GraphClient, change: Steering,
             output.note(table(receipt.nodes))
         raise UsageError(receipt.refusal)
     who = user() if args.who is None else args.who
-    _show(args, await run.steer(change, who=who, why=args.why, if_hash=if_hash))
+    _show(args, await run.steer(change, who=who, why=args.why, if_hash=if_hash, waits=waits))
     return 0
 
 
