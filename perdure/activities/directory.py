@@ -66,6 +66,7 @@ def registry_of(
         foresees=True,
         foresees_rows=True,
         moves_rows=True,
+        numbers_notices=True,
         grants=True,
         profile=_profile(policy),
         labels=labels_record(agents, settings, policy),

@@ -137,10 +137,12 @@ class HumanPrompt:
 class Notice:
     """Something that people should hear of: a question was asked, reminded of, escalated or closed.
 
-    `number` counts the reminders, `how` says how it was closed, and `at` is in milliseconds since the epoch.
+    `call` is the one that asks, `number` counts the reminders, `how` says how it was closed, and `at` is in
+    milliseconds since the epoch.
     """
 
     event: str
+    call: int
     prompt: HumanPrompt
     at: int
     number: int = 0

@@ -90,7 +90,7 @@ class Questions:
             self._open[command.call] = _Open(prompt, reminded, is_escalated)
         else:
             self._open[command.call] = _Open(prompt)
-            self._notice("asked", prompt, now_ms)
+            self._notice("asked", command.call, prompt, now_ms)
         early, at = self._early.pop(command.path, (None, 0))
         if early is None or prompt.refusal(early.value) is not None:
             return None
@@ -100,7 +100,7 @@ class Questions:
         """The question was abandoned: its call was cancelled."""
         item = self._open.pop(call, None)
         if item is not None:
-            self._end(item.prompt, "cancelled", now_ms)
+            self._end(call, item.prompt, "cancelled", now_ms)
 
     def close_all(self, now_ms: int) -> None:
         """The run is over."""
@@ -204,12 +204,12 @@ class Questions:
             return receipt, None
         del self._open[call]
         how = "quorum" if prompt.quorum else "answer"
-        self._end(item.prompt, how, at, answer)
+        self._end(call, item.prompt, how, at, answer)
         return receipt, AgentCompleted(call, prompt.result(value, by, how))
 
-    def _end(self, prompt: HumanPrompt, how: str, at: int, answer: Answer | None = None) -> None:
+    def _end(self, call: int, prompt: HumanPrompt, how: str, at: int, answer: Answer | None = None) -> None:
         self._closed.close(prompt, how, at, answer)
-        self._notice("closed", prompt, at, how=how)
+        self._notice("closed", call, prompt, at, how=how)
 
     # Time
 
@@ -226,22 +226,24 @@ class Questions:
         prompt, passed = item.prompt, now_ms - item.prompt.asked
         while item.reminded < len(prompt.remind) and prompt.remind[item.reminded] <= passed:
             item.reminded += 1
-            self._notice("reminded", prompt, int(now_ms), item.reminded)
+            self._notice("reminded", call, prompt, int(now_ms), item.reminded)
         if prompt.escalate and not item.escalated and prompt.escalate["after"] <= passed:
             item.escalated = True
             item.prompt = prompt = escalated(prompt)
-            self._notice("escalated", prompt, int(now_ms))
+            self._notice("escalated", call, prompt, int(now_ms))
         if not prompt.timeout or passed < prompt.timeout["after"]:
             return None
         del self._open[call]
-        self._end(prompt, "timeout", int(now_ms))
+        self._end(call, prompt, "timeout", int(now_ms))
         if "result" not in prompt.timeout:
             return AgentFailed(call, "Timeout", "timed-out")
         return AgentCompleted(call, prompt.result(prompt.timeout["result"], prompt.answers, "timeout"))
 
-    def _notice(self, event: str, prompt: HumanPrompt, at: int, number: int = 0, how: str = "") -> None:
+    def _notice(
+        self, event: str, call: int, prompt: HumanPrompt, at: int, number: int = 0, how: str = ""
+    ) -> None:
         if self.notifies:
-            self.notices.append(Notice(event, prompt, at, number, how))
+            self.notices.append(Notice(event, call, prompt, at, number, how))
 
     def closed(self) -> tuple[Closed, ...]:
         """The latest questions that are over, in their order."""

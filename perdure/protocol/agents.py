@@ -60,7 +60,8 @@ class AgentRegistry:
     `times_questions` says that the run keeps the times of questions, lists who is asked in a search
     attribute, and accepts answers by signal; `strict_json` that a result with NaN, which is not JSON, or one
     that nests too deeply fails its node.
-    `channels` are those for notices of questions: without any, the run sends none and has no reminders.
+    `channels` are those for notices of questions: without any, the run sends none and has no reminders;
+    `numbers_notices` says that the ids of notices follow from calls, and not from times.
     `page` is where people open the live page, "" for nowhere.
     `agent_wait` are the seconds for which a run may look for another worker that has all of its agents.
     `orders_locals` says that the run takes the results of local activities in the order in which they began,
@@ -106,6 +107,7 @@ class AgentRegistry:
     code: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Mapping[str, Value] | None = None
     foresees_rows: bool = False
+    numbers_notices: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -174,8 +176,6 @@ class Placement:
         self.recalls = directory.recalls
         self.orders_locals = directory.orders_locals
         self.takes_in_turn = directory.takes_in_turn
-        self.quorums = directory.quorums
-        self.carries = directory.carries
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self.registry = directory
         self._only = None if only is None else frozenset(only)
@@ -197,8 +197,8 @@ class Placement:
         return {
             "agents": self.names,
             "event_steps": self.event_steps,
-            "quorums": self.quorums,
-            "carries": self.carries,
+            "quorums": self.registry.quorums,
+            "carries": self.registry.carries,
             "foresees": self.registry.foresees,
             "foresees_rows": self.registry.foresees_rows,
             "moves_rows": self.registry.moves_rows,

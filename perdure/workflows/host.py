@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolicy
@@ -103,6 +103,14 @@ def own(raw: RawValue) -> RawValue:
     return RawValue(admitted(raw.payload, workflow.info().start_time.timestamp() * 1000))
 
 
+FIRST_SIZE: Final = HistorySize(3, 0, False)
+"""What is said of the history until something arrives: it has begun, and has the events of one workflow task.
+
+If the first workflow task has to be taken again, or is a long one, it has more, but a replay does not find
+the same number: it skips workflow tasks in which nothing was sent.
+"""
+
+
 def _history_size() -> HistorySize:
     info = workflow.info()
     size = info.get_current_history_size()
@@ -115,7 +123,7 @@ class TemporalHost:
     def __init__(self) -> None:
         self._is_held = False
         self._arrivals: Arrivals | None = None
-        self._seen = _history_size()
+        self._seen = FIRST_SIZE
 
     def look(self) -> None:
         """Something has arrived that is an event: a signal, an update, the end of a timer or an activity."""

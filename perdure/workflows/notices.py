@@ -28,6 +28,7 @@ from temporalio.common import RawValue, RetryPolicy
 
 from perdure.engine.human_tasks import Notice
 from perdure.graph.human_input import DEFAULT_CHANNEL
+from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.names import NOTICE
 from perdure.protocol.payloads import HumanNotice
 from perdure.protocol.progress import RunProgress
@@ -85,7 +86,7 @@ class Notices:
 
     host: Host
     graph: str
-    channels: Sequence[str]
+    registry: AgentRegistry
     progress: RunProgress
     notify: Callable[[], None]
     _open: list[asyncio.Task[Any]] = field(default_factory=list[asyncio.Task[Any]])
@@ -94,10 +95,10 @@ class Notices:
         """Starts the delivery on those of its channels that the worker has."""
         prompt = notice.prompt
         for name in prompt.notify:
-            if notice.event == "asked" and name not in (*self.channels, DEFAULT_CHANNEL):
+            if notice.event == "asked" and name not in (*self.registry.channels, DEFAULT_CHANNEL):
                 text = f"no notice went to {name!r}: the worker has no such channel in PERDURE_NOTIFY"
                 self.progress.add_console(text, prompt.path)
-        channels = [name for name in prompt.notify if name in self.channels]
+        channels = [name for name in prompt.notify if name in self.registry.channels]
         if not channels:
             return
         details = self._written(notice, channels)
@@ -123,7 +124,9 @@ class Notices:
 
     def _written(self, notice: Notice, channels: Sequence[str]) -> HumanNotice:
         prompt = notice.prompt
-        parts = (self.host.run_id(), prompt.path, str(prompt.asked), notice.event, str(notice.number))
+        # Not the time: a replay may hand over a local activity in a later workflow task, at another time.
+        mark = notice.call if self.registry.numbers_notices else prompt.asked
+        parts = (self.host.run_id(), prompt.path, str(mark), notice.event, str(notice.number))
         after = prompt.timeout.get("after", inf)
         return HumanNotice(
             id=f"notice-{hashlib.sha256(chr(0).join(parts).encode(errors='replace')).hexdigest()[:32]}",

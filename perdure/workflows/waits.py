@@ -34,7 +34,7 @@ class Waits:
         played: Callable[[], Scheduler | None],
     ) -> None:
         self._placement, self._played = placement, played
-        notices = Notices(host, request.name, registry.channels, progress, notify)
+        notices = Notices(host, request.name, registry, progress, notify)
         parts = host, request, registry, timers, progress
         self.human_tasks = HumanTasks(*parts, arrive, self._is_never_asked, notices)
         self.events = EventWaits(host, request, timers, arrive, played)

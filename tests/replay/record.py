@@ -44,6 +44,9 @@ from tests.support.uneven import uneven
 STORIES = {"drained": drained, "lacking": lacking, "session": kept_session, "steered": steered}
 """Runs that more than a graph makes what they are."""
 
+NOTIFYING = ("notices", "numbered_notices")
+"""Graphs whose worker has a channel for notices."""
+
 FETCHING = {"fetches": 8, "arrivals": 24}
 """Maps over values of the store, with their rows: the second takes in turn what arrives as an event."""
 
@@ -82,7 +85,7 @@ async def _record_graph(client: GraphClient, path: Path) -> None:
     agents = {**catalog(), "slowAgent": slow.agent, "modelAgent": model.agent}
     temporal = await Client.connect(client.temporal.service_client.config.target_host)
     with serve(lambda seen: Answer()) as hook:
-        notify = {"default": hook.url} if path.stem == "notices" else {}
+        notify = {"default": hook.url} if path.stem in NOTIFYING else {}
         settings = replace(client.settings, notify=notify)
         async with (
             Worker(temporal, task_queue="another", activities=[upper, broken]),

@@ -18,6 +18,7 @@ from perdure.client import GraphClient
 from perdure.engine.human_tasks import HumanPrompt, Notice
 from perdure.engine.messages import RunOptions
 from perdure.history.model import Attempt
+from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.progress import RunProgress
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
@@ -259,12 +260,12 @@ async def test_the_temporal_ui_links_to_the_page(client: GraphClient) -> None:
 
 async def test_a_notice_is_bounded() -> None:
     host = FakeHost()
-    notices = Notices(host, "post", ["default"], RunProgress("post"), lambda: None)
+    notices = Notices(host, "post", AgentRegistry(channels=["default"]), RunProgress("post"), lambda: None)
     prompt = HumanPrompt(
         path="p" * 600, who=[f"w{n}" for n in range(200)], answers=[{"who": "a", "at": 1}] * 200
     )
-    notices.send(Notice("asked", prompt, 5))
-    notices.send(Notice("reminded", prompt, 6, 1))
+    notices.send(Notice("asked", 1, prompt, 5))
+    notices.send(Notice("reminded", 1, prompt, 6, 1))
     first, second = (each.argument for each in host.started)
     assert (len(first["path"]), len(first["who"]), len(first["by"])) == (497, 100, 100)
     assert first["id"] != second["id"]
@@ -274,3 +275,22 @@ async def test_a_notice_is_bounded() -> None:
     await notices.begun()
     await host.settle()
     assert notices.is_idle()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "same"),
+    [pytest.param(True, [(1, 5), (1, 6)], id="call"), pytest.param(False, [(1, 5), (2, 5)], id="older run")],
+)
+async def test_the_id_of_a_notice_is_that_of_its_call_whatever_the_time(
+    numbers: bool, same: list[tuple[int, int]]
+) -> None:
+    host = FakeHost()
+    registry = AgentRegistry(channels=["default"], numbers_notices=numbers)
+    notices = Notices(host, "post", registry, RunProgress("post"), lambda: None)
+    for call, asked_ms in [*same, (3, 7)]:
+        notices.send(Notice("asked", call, HumanPrompt(path="ask", asked=asked_ms), asked_ms))
+    first, second, other = (each.argument["id"] for each in host.started)
+    assert first == second != other
+    for each in host.started:
+        each.result.set_result(None)
+    await notices.begun()
