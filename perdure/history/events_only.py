@@ -88,6 +88,8 @@ class _Reader:
         value = UNDEFINED if record.result is None else await self._value(record.result)
         sent = UNDEFINED if record.input is None else await self._value(record.input)
         calls = list(_calls(record, sent))
+        if is_dict(sent) and "session" in sent and is_list(value) and value:
+            value = value[0]  # the others are the task queue and the checkpoint of the session
         is_batch = is_dict(sent) and "calls" in sent and is_list(value) and len(value) == len(calls)
         batch: Any = value if is_batch else None
         for number, call in enumerate(calls):
@@ -168,9 +170,7 @@ class _Reader:
             return
         with suppress(MalformedPayload):
             result = from_plain(RunResult, await self._value(payloads[0]))
-            iteration = max(
-                (node.iteration for node in self.table.nodes.values() if node.parent is None), default=0
-            )
+            iteration = max((_iteration(address) for address in self.table.nodes), default=0)
             for name, state in result.states.items():
                 self._end_node(f"{name}@{iteration}" if iteration else name, name, state, result)
             self.table.result = result
@@ -262,6 +262,13 @@ def _node(address: str) -> NodeModel:
         row=None if row is None else int(row[2]),
         iteration=0 if mark is None else int(mark[2]),
     )
+
+
+def _iteration(address: str) -> int:
+    """The pass of the graph of the run in which this node is."""
+    outermost = address.partition(".")[0]
+    row = _ROW.fullmatch(outermost)
+    return _node(outermost if row is None else row[1]).iteration
 
 
 def _depth(address: str) -> int:

@@ -110,7 +110,7 @@ class LiveModel:
                     place = _Place(key, iteration)
                     if not self._move(place, name, NodeState(state), time, failure):
                         return False
-                    changed.add(place.parent)
+                    changed |= {place.parent, place.address(name)}
                 case (kind, address, path, agent) if kind == CALL:
                     self._call(address, path, agent)
                 case (kind, path, activity) if kind == SENT:
@@ -223,10 +223,12 @@ class LiveModel:
             self._nodes[address] = replace(node, console=(*node.console, text))
 
     def _count_rows(self, parent: str, opened: Mapping[str, Sequence[int]]) -> None:
-        """Counts the graphs of a node again."""
+        """Counts the graphs of a node again, if it has any."""
+        graphs = self._inside.get(parent)
+        if graphs is None:
+            return
         states: dict[str, dict[str, int]] = {}
         failed = 0
-        graphs = self._inside[parent]
         for place in graphs.values():
             has_failed = False
             for node in self._of(place):
@@ -234,11 +236,12 @@ class LiveModel:
                 counts[node.state] = counts.get(node.state, 0) + 1
                 has_failed = has_failed or _has_failed(node)
             failed += has_failed
-        total, running = opened.get(parent, (len(graphs), 0))
+        total, running, earlier = (*opened.get(parent, (len(graphs), 0)), 0)[:3]
+        begun = len(graphs) + earlier
         rows = RowCounts(
             total=total,
-            opened=len(graphs),
-            done=len(graphs) - failed - running,
+            opened=begun,
+            done=begun - failed - running,
             failed=failed,
             states=states,
         )

@@ -180,10 +180,11 @@ class NodeBuilder:
         failed = sum(any(inner.error is not None for inner in one_pass.nodes.values()) for one_pass in last)
         is_open = nested is not None and not self.is_over
         running = len(nested.children) if nested is not None and is_open else 0
+        opened = len(last) + (len(nested.places) if nested is not None else 0)
         return RowCounts(
             total=len(nested.starts) if nested is not None else len(last),
-            opened=len(last),
-            done=len(last) - failed - running,
+            opened=opened,
+            done=opened - failed - running,
             failed=failed,
             states=_states(last),
         )

@@ -225,14 +225,16 @@ class RunProgress:
 
 
 def _open_graphs(board: Board) -> dict[str, list[int]]:
-    """The nodes whose graphs run, by address: how many there are, and how many of them are open."""
+    """The nodes whose graphs run, by address: how many there are, how many are open, and how many began in an
+    earlier pass.
+    """
     runs = board.runs
     parents = dict.fromkeys(run.parent for run in runs.values() if run.parent is not None)
     counts: dict[str, list[int]] = {}
     for number, name in parents:
         nested = runs[number].nodes[name].nested if number in runs else None
         if nested is not None:
-            counts[runs[number].key_of(name)] = [len(nested.starts), len(nested.children)]
+            counts[runs[number].key_of(name)] = [len(nested.starts), len(nested.children), len(nested.places)]
     return counts
 
 

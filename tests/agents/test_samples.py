@@ -135,7 +135,7 @@ async def test_sleeper_waits(duration: Any, seconds: float, monkeypatch: pytest.
     async def record(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(sleeper, "sleep", record)
+    monkeypatch.setattr(sleeper, "rest", record)
     assert await AGENTS["sleeperAgent"].call({"a": 1}, {"duration": duration}, AgentContext()) == {"a": 1}
     assert slept == [seconds]
 

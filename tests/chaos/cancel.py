@@ -36,7 +36,7 @@ class Options:
     seed: int = 1
 
 
-SHORT = Options(each=2, wait=4.0, limit_s=150.0)
+SHORT = Options(each=1, wait=4.0, limit_s=150.0)
 
 
 @dataclass(frozen=True, kw_only=True)

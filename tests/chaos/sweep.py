@@ -39,7 +39,7 @@ class Options:
     seed: int = 1
 
 
-SHORT = Options(graphs=4, points=4, at_once=16)
+SHORT = Options(graphs=3, points=3, at_once=9)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(seconds: float) -> None:
         assert seconds >= 0
 
-    monkeypatch.setattr(sleeper, "sleep", at_once)
+    monkeypatch.setattr(sleeper, "rest", at_once)
 
 
 @pytest.mark.anyio

@@ -79,7 +79,13 @@ async def test_nodes_begin_in_the_order_of_the_events(path: Path) -> None:
     history = read(path)
     model = await model_of(history)
     records = activities(WorkflowHistory.from_json("recorded", history).events).values()
-    scheduled = [each.id for several in records for each in several if not each.type.startswith("perdure.")]
+    scheduled = [
+        each.id
+        for several in records
+        for each in several
+        # a call that a session has lost is sent again
+        if not each.type.startswith("perdure.") and each.failure != "the connection is closed"
+    ]
     nodes = {each.activity: node.address for node in model.nodes.values() for each in node.attempts}
     expected = [nodes[activity] for activity in scheduled]
     begun = [each.address for each in model.transitions if each.state == "executing"]
@@ -90,7 +96,8 @@ async def test_nodes_begin_in_the_order_of_the_events(path: Path) -> None:
 async def test_every_beginning_of_a_history_has_a_model(path: Path) -> None:
     """A run that is not over: without a worker, and at whatever event its history ends."""
     history = read(path)
-    for count in range(1, len(history["events"]), max(1, len(history["events"]) // 5)):
+    moments = 2 if path.stem == "pauses" else 5  # whose replay takes long
+    for count in range(1, len(history["events"]), max(1, len(history["events"]) // moments)):
         model = await model_of(history, count)
         assert (model.problem, model.state, model.is_open) == (None, "running", True)
         assert sum(model.counts.values()) == len(model.nodes)

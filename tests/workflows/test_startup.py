@@ -8,7 +8,7 @@ import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 
-from perdure.activities.activity import AgentActivities
+from perdure.activities import activity
 from perdure.agents.agent import agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
@@ -99,7 +99,7 @@ async def test_it_opens_without_what_fails_there(
     def broken(*_: Any) -> None:
         raise RuntimeError("not today")
 
-    monkeypatch.setattr(AgentActivities, "_first", broken)
+    monkeypatch.setattr(activity, "begun", broken)
     async with started(client, "opening-broken", PURE, catalog(), client.settings) as going:
         assert (await going.result()).results["c"]["n"] == 1
         assert await markers(going) == 3  # what failed, the agents, and a segment
