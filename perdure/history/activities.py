@@ -15,6 +15,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
+from perdure.history.model import Attempt
+
 END_STATES: Final[Mapping[int, str]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
@@ -48,6 +50,20 @@ class ActivityRecord:
     result: Payload | None = None
     is_late: bool = False
     is_cancelled: bool = False
+
+    def attempt(self, path: str, failure: str | None) -> Attempt:
+        """Its last attempt, as one of the call with this path, and why it failed."""
+        return Attempt(
+            path=path,
+            activity=self.id,
+            number=self.number,
+            worker=self.worker,
+            queue=self.queue,
+            scheduled=self.scheduled,
+            started=self.started,
+            ended=self.ended,
+            failure=failure,
+        )
 
 
 def activities(events: Iterable[HistoryEvent]) -> dict[str, list[ActivityRecord]]:

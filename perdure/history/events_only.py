@@ -94,18 +94,8 @@ class _Reader:
         batch: Any = value if is_batch else None
         for number, call in enumerate(calls):
             answer = _answer(record, value) if batch is None else decoded(0, batch[number])
-            attempt = Attempt(
-                path=call.path,
-                activity=record.id,
-                number=record.number,
-                worker=record.worker,
-                queue=record.queue,
-                scheduled=record.scheduled,
-                started=record.started,
-                ended=record.ended,
-                failure=answer.message if isinstance(answer, AgentFailed) else None,
-            )
-            self._add(call, attempt, answer)
+            failure = answer.message if isinstance(answer, AgentFailed) else None
+            self._add(call, record.attempt(call.path, failure), answer)
 
     async def marker(self, event: HistoryEvent) -> None:
         """A segment, or the list of agents, which has the answers of the first one in it."""

@@ -159,17 +159,7 @@ class NodeBuilder:
                     queue=record.queue,
                     failure=record.earlier_failure,
                 )
-            yield Attempt(
-                path=path,
-                activity=activity,
-                number=record.number,
-                worker=record.worker,
-                queue=record.queue,
-                scheduled=record.scheduled,
-                started=record.started,
-                ended=record.ended,
-                failure=call.failure or record.failure,
-            )
+            yield record.attempt(path, call.failure or record.failure)
 
     def _rows(self, address: str, node: NodeRun) -> RowCounts | None:
         graphs = self._inner.get(address)

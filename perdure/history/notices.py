@@ -132,17 +132,7 @@ def _deliveries(
 def _attempt(channel: str, activity: str, record: ActivityRecord | None) -> Attempt:
     if record is None:
         return Attempt(path=channel, activity=activity)
-    return Attempt(
-        path=channel,
-        activity=activity,
-        number=record.number,
-        worker=record.worker,
-        queue=record.queue,
-        scheduled=record.scheduled,
-        started=record.started,
-        ended=record.ended,
-        failure=record.failure or record.earlier_failure,
-    )
+    return record.attempt(channel, record.failure or record.earlier_failure)
 
 
 def _phase(record: ActivityRecord | None, raw: DescribeWorkflowExecutionResponse) -> Phase:
