@@ -20,6 +20,9 @@ from perdure.temporal.queues import workers
 
 _OFFER_TIMEOUT: Final = timedelta(seconds=30)
 
+_OFFER_ATTEMPT_TIMEOUT: Final = timedelta(seconds=10)
+"""The server may hand the question to a worker that has just ended: then another one is asked."""
+
 
 async def offered_agents(
     temporal: Client, queue: str, names: Collection[str], *, local: bool
@@ -41,8 +44,8 @@ async def offered_agents(
             id=f"{DIRECTORY}-{secrets.token_hex(8)}",
             task_queue=queue,
             schedule_to_close_timeout=_OFFER_TIMEOUT,
-            start_to_close_timeout=_OFFER_TIMEOUT,
-            retry_policy=RetryPolicy(maximum_attempts=1),
+            start_to_close_timeout=_OFFER_ATTEMPT_TIMEOUT,
+            retry_policy=RetryPolicy(maximum_attempts=3),
             summary="the agents this worker knows",
         )
         return unpack(raw, AgentRegistry, strict=False)
