@@ -14,6 +14,7 @@ from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recoun
 from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import (
     CancelCall,
     Command,
@@ -40,20 +41,14 @@ class Rules:
     """What holds for a whole run.
 
     `agents` are the names that may be called, None for any; `own` those of the engine, which run graphs.
-    `event_steps` is the fuel of one event (perdure.engine.fuel), `authority` decides what is allowed. Runs of
-    earlier versions have no `quorums` of maps, drop late rows (`carries`), keep more graphs open and begin
-    what the quotas cannot end (`foresees`, for maps in maps `foresees_rows`), and do not move open rows.
+    `event_steps` is the fuel of one event (perdure.engine.fuel), `authority` decides what is allowed.
     """
 
     options: RunOptions
     agents: frozenset[str] | None
     own: frozenset[str]
     event_steps: float = inf
-    quorums: bool = True
-    carries: bool = True
-    foresees: bool = True
-    foresees_rows: bool = True
-    moves_rows: bool = True
+    gates: Gates = field(default_factory=Gates)
     authority: Authority = field(default_factory=Authority)
 
     @property

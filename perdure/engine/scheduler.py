@@ -33,6 +33,7 @@ from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.lifecycle.value_requests import ValueRequests
 from perdure.engine.maps.opened_graphs import Outcome
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import (
     Abort,
     AgentCompleted,
@@ -74,15 +75,10 @@ class Scheduler:
         agents: Collection[str] | None = None,
         observe: Observer | None = None,
         event_steps: float = inf,
-        quorums: bool = True,
-        carries: bool = True,
-        foresees: bool = True,
-        foresees_rows: bool = True,
-        moves_rows: bool = True,
+        gates: Gates | None = None,
         authority: Authority | None = None,
     ) -> None:
-        gates = (quorums, carries, foresees, foresees_rows, moves_rows)
-        rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
+        rules = rules_of(options or RunOptions(), agents, event_steps, gates, authority)
         plan = checked_plan(document, rules.options.graphs, rules.agents, rules.is_bounded)
         board = new_board(plan, rules, observe)
         root = board.add_run(plan)
@@ -208,26 +204,22 @@ def rules_of(
     options: RunOptions,
     agents: Collection[str] | None,
     event_steps: float = inf,
-    quorums: bool = True,
-    carries: bool = True,
-    foresees: bool = True,
-    foresees_rows: bool = True,
-    moves_rows: bool = True,
+    gates: Gates | None = None,
     authority: Authority | None = None,
 ) -> Rules:
     """What holds for a run whose shell can call `agents`, None for any; no `authority` restricts nothing."""
     names = None if agents is None else frozenset({*agents, *GRAPH_AGENTS, *options.bypass_agents})
     own = frozenset(GRAPH_AGENTS).difference(agents or ())
     authority = replace(authority or Authority(), own=own)
-    gates = (quorums, carries, foresees, foresees_rows, moves_rows)
-    return Rules(options, names, own, event_steps, *gates, authority)
+    return Rules(options, names, own, event_steps, gates or Gates(), authority)
 
 
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:
     """An empty board for a run of `plan`."""
     quotas = rules.options.quotas
     fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps)
-    slots, limit = Slots(plan.concurrency, plan.labels), open_graph_limit(plan.concurrency, rules.foresees)
+    slots = Slots(plan.concurrency, plan.labels)
+    limit = open_graph_limit(plan.concurrency, rules.gates.foresees)
     is_bounded = rules.is_bounded
     return Board(slots, observe, quotas=quotas, is_bounded=is_bounded, fuel=fuel, open_limit=limit)
 

@@ -29,6 +29,7 @@ from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.authority import Authority
 from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.maps.late import LateRow
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, Starting, StartTimer
 from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
@@ -94,11 +95,7 @@ def restore(
     agents: Collection[str] | None = None,
     observe: Observer | None = None,
     event_steps: float = inf,
-    quorums: bool = True,
-    carries: bool = True,
-    foresees: bool = True,
-    foresees_rows: bool = True,
-    moves_rows: bool = True,
+    gates: Gates | None = None,
     authority: Authority | None = None,
 ) -> tuple[Scheduler, list[Command]]:
     """The scheduler of a snapshot, and the commands that had no answer yet, in the order they were sent.
@@ -112,8 +109,7 @@ def restore(
             f"this snapshot has form {data.get('format')!r}, and only {READABLE_FORMATS} are known here. "
             "Let a worker of the version that wrote it continue the run."
         )
-    gates = (quorums, carries, foresees, foresees_rows, moves_rows)
-    rules = rules_of(options or RunOptions(), agents, event_steps, *gates, authority)
+    rules = rules_of(options or RunOptions(), agents, event_steps, gates, authority)
     try:
         return _restored(data, rules, observe)
     except UNREADABLE as error:

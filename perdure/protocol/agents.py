@@ -12,6 +12,7 @@ from typing import Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
 from perdure.engine.labelling.rules import Labelling
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, UsageError
 from perdure.graph.fields import OWN_NAMES_PREFIX
@@ -147,11 +148,7 @@ class SchedulerRules(TypedDict):
 
     agents: frozenset[str]
     event_steps: float
-    quorums: bool
-    carries: bool
-    foresees: bool
-    foresees_rows: bool
-    moves_rows: bool
+    gates: Gates
     authority: Authority
 
 
@@ -194,14 +191,17 @@ class Placement:
             counts=self.registry.grants,
             labelling=labelling_of(self.registry.labels, self.registry.pure),
         )
+        gates = Gates(
+            quorums=self.registry.quorums,
+            carries=self.registry.carries,
+            foresees=self.registry.foresees,
+            foresees_rows=self.registry.foresees_rows,
+            moves_rows=self.registry.moves_rows,
+        )
         return {
             "agents": self.names,
             "event_steps": self.event_steps,
-            "quorums": self.registry.quorums,
-            "carries": self.registry.carries,
-            "foresees": self.registry.foresees,
-            "foresees_rows": self.registry.foresees_rows,
-            "moves_rows": self.registry.moves_rows,
+            "gates": gates,
             "authority": authority,
         }
 

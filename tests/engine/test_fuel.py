@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT, MAX_OPEN_GRAPH_COUNT, Fuel
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import (
     AgentCompleted,
     Finish,
@@ -211,11 +212,11 @@ def test_rows_in_rows_that_may_be_fewer_begin(outer: Any) -> None:
 
 def test_rows_in_rows_of_an_earlier_version_begin() -> None:
     document = graph(m=in_rows(1000))
-    assert Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, foresees_rows=False).start(0)
+    assert Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(foresees_rows=False)).start(0)
 
 
 def test_a_run_of_an_earlier_version_begins_what_it_began_then() -> None:
-    assert Scheduler(COUNTED, event_steps=MAX_EVENT_STEP_COUNT, foresees=False).start(0)
+    assert Scheduler(COUNTED, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(foresees=False)).start(0)
 
 
 @pytest.mark.parametrize(
@@ -224,5 +225,5 @@ def test_a_run_of_an_earlier_version_begins_what_it_began_then() -> None:
 )
 def test_as_many_graphs_are_open_as_a_run_can_use(concurrency: int, foresees: bool, limit: int) -> None:
     document = graph(a=work()) | {"concurrency": concurrency}
-    scheduler = Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, foresees=foresees)
+    scheduler = Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(foresees=foresees))
     assert scheduler.board.open_limit == limit

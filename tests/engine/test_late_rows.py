@@ -6,6 +6,7 @@ import pytest
 
 from perdure.engine.board import Rules
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import Abort, AgentCompleted, AgentFailed, CancelCall, RunAgent, Settle
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
@@ -115,7 +116,7 @@ def test_without_carry_late_rows_are_cancelled_and_begun_again() -> None:
 def test_runs_of_earlier_versions_do_not_carry() -> None:
     rounds = Rounds.__new__(Rounds)
     rounds.drive = Drive(learning())
-    rules = Rules(rounds.drive.options, None, rounds.drive.scheduler.rules.own, carries=False)
+    rules = Rules(rounds.drive.options, None, rounds.drive.scheduler.rules.own, gates=Gates(carries=False))
     rounds.drive.scheduler.rules = rounds.drive.scheduler.nested.rules = rules
     rounds.drive.start()
     rounds.answer("m[0].i", "m[1].i")

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import Quotas
 from perdure.errors import QuotaExceeded
 from tests.support.drive import Drive, Fail, work
@@ -68,7 +69,7 @@ def test_a_person_who_is_asked_in_each_pass_may_end_the_loop(asking: Any) -> Non
 
 def test_in_runs_of_earlier_versions_it_does_not() -> None:
     drive = Drive({"nodes": {"a": {"agent": "textInputAgent"}}, "loop": {"while": True}})
-    drive.scheduler.rules = replace(drive.scheduler.rules, foresees=False)
+    drive.scheduler.rules = replace(drive.scheduler.rules, gates=Gates(foresees=False))
     drive.scheduler.graphs.rules = drive.scheduler.rules
     assert drive.run().failure == "loop.while is not a reference, so the loop could never end"
 

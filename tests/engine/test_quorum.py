@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import (
     AgentCompleted,
     AgentFailed,
@@ -198,7 +199,7 @@ def test_a_snapshot_at_any_moment_ends_with_the_same_rows(after: int) -> None:
 def test_runs_of_earlier_versions_do_not_know_a_quorum() -> None:
     drive = Drive(sites(quorum=1, deadline=5))
     drive.scheduler.rules = type(drive.scheduler.rules)(
-        drive.options, None, drive.scheduler.rules.own, quorums=False
+        drive.options, None, drive.scheduler.rules.own, gates=Gates(quorums=False)
     )
     drive.scheduler.nested.rules = drive.scheduler.rules
     drive.start().give(AgentFailed(calls(drive)["m[1].i"], "down"))

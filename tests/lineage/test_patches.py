@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from perdure.engine.fuel import MIN_OPEN_GRAPH_COUNT
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import AgentCompleted, Command, Event, RunAgent
 from perdure.engine.steering.request import Steering
 from perdure.engine.steering.survey import survey
@@ -52,7 +53,7 @@ def test_calls_of_open_rows_move_to_another_queue(now: bool) -> None:
 def test_open_rows_of_a_run_of_an_earlier_version_stay_where_they_are() -> None:
     player = Player(rows_of(), Random(1), 0)
     player.start()
-    rules = replace(player.scheduler.rules, moves_rows=False)
+    rules = replace(player.scheduler.rules, gates=Gates(moves_rows=False))
     survey_of = survey(player.scheduler.board, rules, Steering(graph=rows_of("gpu2"), rows="new"))
     assert all(graph.run.plan is graph.plan for graph in survey_of.graphs[1:])
 

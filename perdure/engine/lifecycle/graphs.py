@@ -42,7 +42,7 @@ class GraphLifecycle:
         if loops.is_endless(run) and not self._ends_otherwise(run):
             self.end(run, Outcome(failure="loop.while is not a reference, so the loop could never end"))
             return
-        if self.rules.foresees and run.rule is not None:
+        if self.rules.gates.foresees and run.rule is not None:
             self._foresee(run)
         self.board.fuel.left -= graph_steps(len(run.nodes))
         try:
@@ -67,7 +67,7 @@ class GraphLifecycle:
         Runs of earlier versions refuse such a loop (`foresees`).
         """
         asks = any(node.get("agent") in PERSON_AGENTS for _, node in every_node(run.plan.document))
-        return self.rules.foresees and (asks or self.rules.options.quotas != Quotas())
+        return self.rules.gates.foresees and (asks or self.rules.options.quotas != Quotas())
 
     def _foresee(self, run: GraphRun) -> None:
         """Raises QuotaExceeded for a loop that has more passes than the quotas allow."""
@@ -75,7 +75,7 @@ class GraphLifecycle:
         if self.board.used_iterations + passes > limit:
             raise QuotaExceeded("iterations", limit, "iterations of loops")
         steps = 1 + len(run.nodes)
-        if passes and self.rules.foresees_rows:
+        if passes and self.rules.gates.foresees_rows:
             steps += inner_steps(run.plan.document, {}, self.rules.own)
         self.board.fuel.check(passes * steps)
 

@@ -137,8 +137,8 @@ class NestedGraphs:
 
     def _set_quorum(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Notes how many rows are enough, and starts the time that they have. Raises BadCall."""
-        if self.rules.quorums and GRAPH_AGENTS[nested.agent].rows and nested.starts:
-            carries = self.rules.carries
+        if self.rules.gates.quorums and GRAPH_AGENTS[nested.agent].rows and nested.starts:
+            carries = self.rules.gates.carries
             nested.quorum = quorum = quorum_of(nested.params, len(nested.starts), carries=carries)
             if quorum is not None and quorum.deadline is not None:
                 self._start_timer(run, name, nested, quorum.deadline)
@@ -207,12 +207,13 @@ class NestedGraphs:
         if invalid is not None:
             raise BadCall(invalid, suppressible=True)
         nested.starts, nested.want_all, nested.rule = prepared.starts, prepared.want_all, prepared.rule
-        if self.rules.foresees:
+        if self.rules.gates.foresees:
             self.board.fuel.check(len(nested.starts) * self._least_steps(nested, nested.plan))
 
     def _least_steps(self, nested: Nested, plan: Plan) -> int:
         """Steps of each graph of a node, as far as they are known."""
-        if not self.rules.foresees_rows or nested.rule or any(key in nested.params for key in EARLY_ENDS):
+        may_end_early = any(key in nested.params for key in EARLY_ENDS)
+        if not self.rules.gates.foresees_rows or nested.rule or may_end_early:
             return graph_steps(len(plan.order))
         starts = nested.starts
         common = starts.common if isinstance(starts, Rows) else starts[0].values

@@ -225,7 +225,7 @@ class GraphSurvey:
             if difference is Difference.DEFINITION and not self._look_at_rows(name):
                 return
             self.change.rows[name] = plan
-        stays = is_map and not (difference is Difference.OPTIONS and self.rules.moves_rows)
+        stays = is_map and not (difference is Difference.OPTIONS and self.rules.gates.moves_rows)
         for child in nested.children:
             inner = self.board.runs[child]
             kept = inner.plan if stays or plan is None else plan
