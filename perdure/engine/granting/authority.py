@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.labelling.flows import NO_FLOWS, Entry
+from perdure.engine.labelling.flows import NO_FLOWS, Entry, Flows
 from perdure.engine.labelling.rules import Call, Labelling
 from perdure.engine.plan import ComputedPlan, Plan
 from perdure.engine.state import GraphRun
@@ -83,10 +83,16 @@ class Authority:
 
     def begin_inside(self, run: GraphRun, outer: GraphRun, name: str, agent: str) -> None:
         """The same for a graph that `agent` runs for the node `name` of another one."""
-        if self.counts:
-            run.grant = self._inside(outer, name, agent, run.plan)
-            if self.labelling is not None:
-                run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
+        run.grant, run.flows = self.inside(outer, name, agent, run.plan)
+
+    def inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> tuple[Grant | None, Flows]:
+        """The grant and the labels of each graph of this `plan`, that `agent` runs for a node of `run`."""
+        if not self.counts:
+            return None, NO_FLOWS
+        grant = self._inside(run, name, agent, plan)
+        if self.labelling is None:
+            return grant, NO_FLOWS
+        return grant, self.labelling.inside(run.flows, run.plan, name, agent, plan)
 
     def _inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
         """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""
