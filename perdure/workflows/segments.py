@@ -141,7 +141,7 @@ class Segments:
         """
         if result.refusal:
             self.refusal = UsageError(result.refusal, hint="start the rerun again once the store replies")
-        is_over = result.end is not None and not self._waiting  # nobody may ever ask for the answers
+        is_over = result.end is not None and not self._waiting  # its answers are read if they are asked for
         answers = [] if is_over else [read_segment_answer(answer) for answer in result.answers]
         self._unread = result.answers if is_over else ()
         self.end = None if result.end is None else from_plain(RunResult, result.end)

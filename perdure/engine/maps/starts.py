@@ -54,7 +54,7 @@ class Rows(Sequence[Start]):
         return Start(values=self.values_of(index))
 
     def values_of(self, index: int) -> dict[str, Value]:
-        """What the row begins with; nobody else has this dictionary."""
+        """What the row begins with: a new dictionary each time."""
         values = {**self.values, self.row_key: _item(self.rows, index), MAP_INDEX: index}
         for node, column in self.columns.items():
             values[node] = _item(column, index)
