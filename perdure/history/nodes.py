@@ -129,6 +129,7 @@ class NodeBuilder:
             condition=condition,
             condition_value=value,
             is_reused=bool(calls) and calls[-1].recalled is not None,
+            approved=tuple(node.approved or ()),
         )
 
     def _place(self, plan: ComputedPlan | None, node: NodeRun, command: RunAgent | None) -> str | None:
