@@ -42,11 +42,7 @@ def registry_of(
     policy: Policy | None = None,
     signs: bool = False,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, and the rules by which its runs call them.
-
-    Without payloads that it `signs`, anybody could say that an agent was approved that the profile does not
-    list: so no one is asked about one.
-    """
+    """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},

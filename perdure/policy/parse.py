@@ -46,7 +46,7 @@ class Policy:
 
     @property
     def asks(self) -> Approvers | None:
-        """Who decides on what the runs of the worker are refused, None for nobody."""
+        """Who decides on what the runs of the worker are refused, None for no one."""
         return self.approvers if self.profile in self.asking else None
 
     @property

@@ -19,7 +19,11 @@ from perdure.policy.parse import Policy
 
 
 def profile_of(policy: Policy | None, *, signs: bool) -> dict[str, Any] | None:
-    """What a run has of the policy of its worker, which `signs` payloads; None for no profile."""
+    """What a run has of the policy of its worker, None for no profile.
+
+    Without payloads that the worker `signs`, anybody could say that people have approved an agent that the
+    profile does not list: so they are not asked about one.
+    """
     if policy is None or policy.grant is None:
         return None
     profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}

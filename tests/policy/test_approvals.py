@@ -130,9 +130,9 @@ def test_long_inputs_are_cut(tmp_path: Path) -> None:
     assert len(prompt.path) == len("pay~") + 16
 
 
-def test_nobody_to_ask_is_a_refusal(tmp_path: Path) -> None:
+def test_a_run_without_people_refuses(tmp_path: Path) -> None:
     effects: list[str] = []
-    with pytest.raises(RunFailed, match="there is nobody to ask"):
+    with pytest.raises(RunFailed, match="there is no person to ask"):
         run_in_memory({"nodes": {"pay": POST}}, agents(effects), environment=environment(policy(tmp_path)))
     assert effects == []
 
@@ -184,7 +184,7 @@ async def test_an_answer_names_the_call_and_its_giver_may_approve(tmp_path: Path
     for answer in wrong:
         with pytest.raises(UsageError):
             people.answer(answer)
-    for who in ("ada", "ada"):  # one person is no quorum
+    for who in ("ada", "ada"):  # one person alone
         assert not people.answer(Answer(path=path, value="approve", who=who)).is_closed
     assert effects == []
     people.answer(Answer(path=path, value="approve", who="bob"))
@@ -196,19 +196,19 @@ async def test_an_answer_names_the_call_and_its_giver_may_approve(tmp_path: Path
 
 
 @pytest.mark.anyio
-async def test_a_question_that_nobody_answers_ends_its_node(tmp_path: Path) -> None:
+async def test_a_question_without_an_answer_ends_its_node(tmp_path: Path) -> None:
     effects: list[str] = []
     people, running = await open_run(policy(tmp_path), {"nodes": {"pay": POST}}, effects)
     call = next(iter(people.questions._open))
     asked = people.questions.prompts()[0]
     event = people.questions.fire(call, asked.asked + 24 * 3600 * 1000)
     people.arrive(event)
-    with pytest.raises(RunFailed, match="nobody approved it in time"):
+    with pytest.raises(RunFailed, match="no person approved it in time"):
         await running
     assert effects == []
 
 
-def test_another_call_is_asked_about_anew(tmp_path: Path) -> None:
+def test_another_call_is_asked_about_as_well(tmp_path: Path) -> None:
     """The digest covers inputs: an approval of one call does not carry over to another."""
     graphs = [{"nodes": {"pay": {**POST, "inputs": {"to": to}}}} for to in ("me", "you")]
     paths = [played(graph, policy(tmp_path), "approve")[1][0].path for graph in (*graphs, graphs[0])]

@@ -101,7 +101,7 @@ async def test_a_refusal_is_typed_and_nothing_is_called(client: GraphClient, tmp
     assert any("bob refused it" in entry["why"] for entry in refusals)
 
 
-async def test_without_keys_nobody_is_asked_about_an_agent_that_the_profile_lacks(
+async def test_without_keys_no_agent_is_approved_that_the_profile_lacks(
     client: GraphClient, tmp_path: Path
 ) -> None:
     """Anybody could say that it was approved. Where data may go is the run's own decision, and is asked."""

@@ -7,11 +7,11 @@ Theory of operation
 
 Invariants
     An approval holds for a digest of the call: agent, place, inputs, params, its graph, queue and labels.
-    The attempt computes it again, so whatever has changed since then is asked anew. Another iteration,
+    The attempt computes it again, so what has changed since then is asked about again. Another iteration,
     row or run has nodes of its own, and asks as well.
     The path of the question ends with the digest, and its answer has to name that: an answer to another
-    question of the node, or one that was given before, does not count.
-    A refusal, and a question that nobody answers in time, end the node. Neither is tried again, and a
+    question of the node, or an earlier one, does not count.
+    A refusal, and a question that is not answered in time, end the node. Neither is tried again, and a
     fallback does not take the place of the call.
 
 Rejected: approvals that hold for an agent, or for a host. The next call may be the one that a page wrote.
@@ -38,7 +38,7 @@ from perdure.graph.values import Value, is_dict
 from perdure.policy.approvals import Approvers
 
 APPROVAL_MARK: Final = "~"
-"""What stands in the path of a question between that of the call and its digest."""
+"""Between the path of a call and its digest, in the path of a question."""
 
 SHOWN_DIGEST_CHARS: Final = 16
 """Digits of the digest that the path of a question ends with."""
@@ -104,11 +104,11 @@ class Approvals:
         inputs: Any = question.inputs
         value, refused = outcome.value, f"{inputs['refused']}"
         if outcome.failure is not None:
-            late = "nobody approved it in time" if outcome.failure == "Timeout" else outcome.failure
+            late = "no person approved it in time" if outcome.failure == "Timeout" else outcome.failure
             return f"{refused}; {late}"
         answer = value.get("answer") if is_dict(value) else None
         if answer is None:
-            return f"{refused}; there is nobody to ask"
+            return f"{refused}; there is no person to ask"
         by = [str(one.get("who") or "") for one in value.get("by", ())] if is_dict(value) else []
         if is_dict(answer) and answer.get(CHOICE_FIELD) == APPROVED_CHOICE:
             node.approved = [inputs["digest"], *by]

@@ -37,7 +37,7 @@ class CallAnswers:
             self._nodes.conclude(run, flight.node, outcome, state, final)
 
     def _decide(self, run: GraphRun, flight: InFlight, outcome: Outcome) -> None:
-        """People have answered whether a call of a node may be made, or nobody has in time."""
+        """People have answered whether a call of a node may be made, or no person has in time."""
         node, command = run.nodes[flight.node], flight.command
         assert isinstance(command, RunAgent)
         node.call = None

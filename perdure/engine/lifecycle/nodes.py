@@ -183,8 +183,7 @@ class NodeLifecycle:
             return True
         except (FunctionError, AgentError) as error:
             board.count_call()
-            ending = str(error), *outcomes.flags_of(error)
-            return self.approvals.ask(run, name, error) or not self.fail(run, name, NodeState.FAILED, *ending)
+            return self.approvals.ask(run, name, error) or not self.fail(run, name, *outcomes.end_of(error))
         if plan.console is not None:
             board.show(run, name, node_semantics.console_before(plan, inputs))
         board.count_call()
