@@ -11,7 +11,7 @@ Theory of operation
 Invariants
     Ledgers follow from events alone, and are in snapshots: a run that continues as new, or is replayed, has
     used the same.
-    Where tokens or money are used up, pure agents are called still: they use none.
+    If tokens or money are used up, pure agents are called still: they use none.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Budgets:
             ledger.bytes += size
 
     def _short(self, ledger: Ledger, reserve: Spent, *, is_pure: bool) -> str:
-        """What there is too little of, "" where there is enough."""
+        """What there is too little of, "" if there is enough."""
         budget = ledger.budget
         if ledger.calls + 1 > budget.calls:
             return f"{ledger.calls:g} of {budget.calls:g} calls are made"
