@@ -36,7 +36,7 @@ SHOWN = (
     ),
     *("retries", "failure", "console", "rows", "label", "condition"),
 )
-STEP_COUNTS = {"pauses": 5}
+STEP_COUNTS = {"pauses": 7}
 """Moments at which a history is compared, if its replay takes long."""
 
 
