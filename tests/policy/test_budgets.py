@@ -162,7 +162,7 @@ def test_a_person_may_approve_more(tmp_path: Path) -> None:
 
 
 def test_ledgers_are_in_snapshots(tmp_path: Path) -> None:
-    own = settings(tmp_path, {"tokens": 3 * TOKENS + 20})
+    own = settings(tmp_path, {"tokens": 345})
 
     @agent("model", labels=AgentLabels(effect=ASKS_MODEL))
     def model() -> Any:
