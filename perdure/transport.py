@@ -19,13 +19,19 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from temporalio.client import Client
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    SerializationContext,
+    WithSerializationContext,
+)
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.service import ConnectConfig, RPCError, ServiceClient, TLSConfig
@@ -103,7 +109,7 @@ async def reach(
             hint=INSECURE_HINT,
             variable="PERDURE_INSECURE",
         )
-    converter = replace(DataConverter.default, payload_codec=codec)
+    converter = _KeyedConverter(payload_codec=codec) if codec is not None else DataConverter.default
     if codec is not None and codec.hides:
         failures = DefaultFailureConverterWithEncodedAttributes
         converter = replace(converter, failure_converter_class=failures)
@@ -120,6 +126,22 @@ async def reach(
         raise ConnectionFailed(
             f"no Temporal server answers at {address}: {_reason(error)}", hint=_hint(config, error)
         ) from error
+
+
+class _KeyedConverter(DataConverter):
+    """A data converter that is cheap to have for each workflow.
+
+    The SDK would build all its parts again, some ten times for a run.
+    """
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """This converter, with the parts that depend on the workflow."""
+        own = copy(self)
+        for name in ("payload_converter", "payload_codec", "failure_converter"):
+            part = getattr(self, name)
+            if isinstance(part, WithSerializationContext):
+                object.__setattr__(own, name, part.with_context(context))
+        return own
 
 
 class RenewableService(ServiceClient):

@@ -36,7 +36,7 @@ EXAMPLES = """\
 examples:
   perdure codec keys                        which keys there are
   perdure codec keys --add                  one more, which is only read
-  perdure codec keys --use k20261128-2      this one writes from now on
+  perdure codec keys --use k20261128-6f1c2a      this one writes from now on
   perdure codec server --origin http://127.0.0.1:8233
 """
 

@@ -16,13 +16,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from perdure import server
 from perdure.cli.doctor.framework import Finding, State, checked, failed, fine, warning
 from perdure.cli.doctor.machine import not_running, running
+from perdure.cli.doctor.payload_keys import payload_keys
 from perdure.cli.doctor.queues import Needs, long_calls, needs_of, queues
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings, names
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 from perdure.temporal.search_attributes import GRAPH_KEY
-from perdure.transport import INSECURE_HINT, configured, is_plain, reach
+from perdure.transport import INSECURE_HINT, codec_mode_for, configured, is_plain, reach
 
 CLOUD = (".tmprl.cloud", ".temporal.io")
 KNOWN_VULNERABILITIES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"
@@ -46,9 +47,10 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
         config["target_host"] = embedded.address
         how, hint = running(embedded), "perdure server stop; the next command starts it again"
     else:
-        return not_running(settings)
+        return [*not_running(settings), *payload_keys(settings, settings.codec or "mac")]
     findings = transport(config, insecure=settings.insecure)
-    if findings and not settings.insecure:
+    findings += payload_keys(settings, codec_mode_for(settings, address))
+    if is_plain(config) and not settings.insecure:
         return findings
     try:
         temporal = await asyncio.wait_for(reach(config, insecure=True), CONNECT_CHECK_TIMEOUT_S)
