@@ -50,7 +50,7 @@ CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
 CERTIFICATE_POLL_INTERVAL_S: Final = 30.0
 """Seconds between two looks at the files with certificates and keys."""
 
-INSECURE_HINT: Final = "set TEMPORAL_TLS=true, or PERDURE_INSECURE=1 where nobody else is on the way"
+INSECURE_HINT: Final = "set TEMPORAL_TLS=true, or PERDURE_INSECURE=1 inside a network of your own"
 
 
 def configured() -> ClientConnectConfig:
@@ -171,7 +171,7 @@ class RenewableService(ServiceClient):
         self._inner.update_api_key(api_key)
 
     async def renew(self) -> bool:
-        """Connects anew if the files have changed since; False if it keeps the connection that there is."""
+        """Connects again if the files have changed since; False if it keeps the connection that there is."""
         async with self._one_at_a_time:
             self._looked = time.monotonic()
             with suppress(UsageError, RPCError, RuntimeError, OSError):  # half of the files are written, say
