@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def rows(count: int) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, queue: str) -> AsyncIterator[GraphClient]:
+async def serving(settings: Settings, queue: str) -> AsyncGenerator[GraphClient]:
     """A client and a worker of this process with the same settings."""
     settings = replace(settings, queue=queue)
     agents = {**catalog(), **agents_by_name([add_one])}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -120,7 +120,7 @@ async def _passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 
 @asynccontextmanager
-async def tls_proxy(target: str, folder: Path) -> AsyncIterator[TlsProxy]:
+async def tls_proxy(target: str, folder: Path) -> AsyncGenerator[TlsProxy]:
     """The proxy with the certificates in `folder`, for as long as the block lasts."""
     proxy = TlsProxy(target)
     await proxy.serve(folder)
