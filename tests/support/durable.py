@@ -20,10 +20,10 @@ from tests.support.detector import stuck_runs
 
 
 @asynccontextmanager
-async def connected(home: Path, codec: str = "off") -> AsyncIterator[GraphClient]:
+async def connected(home: Path, codec: str = "mac") -> AsyncIterator[GraphClient]:
     """A client of a server with its data in `home`, whatever server the environment names.
 
-    Payloads are not signed: in many tests other clients and workers take part, which have no keys.
+    Payloads are signed, as they are by default; with "off", clients and workers without keys can take part.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEMPORAL_ADDRESS", raising=False)
@@ -36,7 +36,7 @@ async def connected(home: Path, codec: str = "off") -> AsyncIterator[GraphClient
 
 
 @asynccontextmanager
-async def embedded(home: Path, codec: str = "off") -> AsyncIterator[GraphClient]:
+async def embedded(home: Path, codec: str = "mac") -> AsyncIterator[GraphClient]:
     """The same, of a server that ends with it. Then no run may be stuck: one that nothing will ever move."""
     try:
         async with connected(home, codec) as client:
