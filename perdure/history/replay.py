@@ -134,7 +134,7 @@ async def problem_in(place: str, data: bytes, codec: PayloadCodec | None = None)
     """Why a history, as JSON at `place`, cannot be replayed by this version; None if it can.
 
     `codec` is that of the installation. Only an encrypted history is read with it: what is signed can be read
-    as it is, and without keys. Raises UsageError for what is not the history of a run, or cannot be decrypted.
+    as it is, and without keys. Raises UsageError for what is not a history, or cannot be decrypted.
     """
     try:
         history = WorkflowHistory.from_json(place, data.decode())
