@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from perdure.engine.granting.prices import Prices, Spent
 from perdure.engine.maps.opened_graphs import Outcome
@@ -125,7 +125,7 @@ class Budgets:
     def _reserve(self, call: Mapping[str, Value]) -> Spent:
         """What a call of a model may use: its prompt, and as long an answer as it may have."""
         params: Mapping[str, Value] = call.get("params") or {}
-        said = [limit for key in _LIMITS if is_number(limit := params.get(key))]
+        said: list[Any] = [params[key] for key in _LIMITS if is_number(params.get(key))]
         prompt = size_of(call.get("inputs")) // BYTES_PER_TOKEN_COUNT + 1
         answer = float(said[0]) if said else RESERVED_TOKEN_COUNT
         return self.prices.estimate(params, prompt, answer)

@@ -60,12 +60,11 @@ class Prices:
     def estimate(self, params: Mapping[str, Value], prompt: float, answer: float) -> Spent:
         """What a call may use of these tokens: of a model without a name, at the highest prices there are."""
         model = params.get("model")
-        named = self._of(model) if isinstance(model, str) else {}
-        tables = [named] if named else [*self.by_model.values()]
-        money = sum(
-            count * max((table.get(side, 0.0) for table in tables), default=0.0)
-            for side, count in (("input", prompt), ("output", answer))
-        )
+        named = self._of(model) if isinstance(model, str) else None
+        tables: list[Mapping[str, float]] = [named] if named else [*self.by_model.values()]
+        money = 0.0
+        for side, count in (("input", prompt), ("output", answer)):
+            money += count * max((table.get(side, 0.0) for table in tables), default=0.0)
         return Spent(prompt + answer, money / _TOKENS_PER_PRICE_COUNT)
 
     def _of(self, model: str) -> Mapping[str, float]:
