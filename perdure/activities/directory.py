@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from perdure.activities.segment import Segment
 from perdure.agents.agent import Agent
@@ -15,9 +14,11 @@ from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.plan_cache import agents_named, plan_of
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -38,8 +39,9 @@ def registry_of(
     own_queue: str,
     has_store: bool,
     policy: Policy | None = None,
+    signs: bool = False,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
+    """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -66,7 +68,7 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=_profile(policy),
+        profile=profile_of(policy, signs=signs, prices=read_price_file(settings.prices)),
         labels=labels_record(agents, settings, policy),
     )
 
@@ -94,9 +96,3 @@ def code_of(agents: Mapping[str, Agent], names: Iterable[str]) -> dict[str, str]
     """The digests of the agents of these names, as far as there are any."""
     digests = {name: agents[name].code_digest for name in names if name in agents}
     return {name: digest for name, digest in digests.items() if digest}
-
-
-def _profile(policy: Policy | None) -> dict[str, Any] | None:
-    if policy is None or policy.grant is None:
-        return None
-    return {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}

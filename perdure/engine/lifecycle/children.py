@@ -30,6 +30,7 @@ def add_child(board: Board, rules: Rules, run: GraphRun, name: str, nested: Nest
     child.want_all = nested.want_all
     if nested.rule:
         child.rule = nested.rule
+    rules.authority.open_budgets(child, run, name)
     child.renew()
     return child
 
