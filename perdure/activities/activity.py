@@ -94,7 +94,7 @@ class AgentActivities:
         own_queue, has_store = activity.info().task_queue, self.claims.store is not None
         with typed_failures():
             offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
-            directory = registry_of(*offered, self.gate.current())
+            directory = registry_of(*offered, self.gate.current(), self.gate.signs)
             request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)

@@ -225,21 +225,19 @@ def agent(
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
-    `description` defaults to the docstring's first line, schemas to the type hints. In the inputs `blobs`,
-    arrays and byte strings are Blobs, which the function opens. Raises TypeError.
+    `description` defaults to the docstring's first line, schemas to the type hints. Raises TypeError.
     """
     traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "reuse": reuse}
     traits |= {"labels": labels, "blobs": frozenset(blobs)}
 
     def declare(function: Function) -> Function:
         state, called = state_and_function(name, function)
-        hints = typed(name, called)
         function.agent = Agent(  # type: ignore[attr-defined] -- functions carry attributes
             name=name,
             function=called,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
-            **_schemas(hints, inputs, params, output),
+            **_schemas(typed(name, called), inputs, params, output),
             samples=tuple(samples),
             arguments=arguments_of(name, called, state, blobs),
             state=state,

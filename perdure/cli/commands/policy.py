@@ -1,9 +1,22 @@
 """The policy of a worker: which agents, task queues, hosts, files and secrets its runs may use.
 
-check reads a policy file and reports every problem. show prints what each profile allows. explain lists the
-nodes of a graph with what the policy says of each: what is refused before anything runs, and what is decided
-only when data has arrived; without a policy, by the rules that hold then. FILE is by default the one that
-PERDURE_POLICY names.
+check reads a policy file and reports every problem with its line. show prints what each profile allows, its
+budget, and who decides on what it refuses. explain lists the nodes of a graph with what the policy says of
+each: allowed, refused, left to a person, or decided only when data has arrived; without a policy, by the
+rules that hold then. FILE is by default the one that PERDURE_POLICY names.
+
+A policy with one profile:
+
+  policy: 1
+  profile: guests
+  profiles:
+    guests:
+      agents: ["@pure", openAIAgent, fetchAgent]     "@pure" compute, and have no effect
+      hosts: [api.example.com]                       what is not said is refused
+      private: ["@models"]                           where data of files may go
+      budget: {calls: 500, money: 2.5}               what its calls may use up
+      violation: ask                                 a person decides on what is refused
+  approvers: {who: [ada], expires: 24h}
 
 Exit codes: 0 all is well, 2 the policy is wrong, or it refuses a node of the graph.
 """
@@ -21,6 +34,7 @@ from perdure.cli.inputs import graphs
 from perdure.engine.granting.verdicts import Judgement, judged
 from perdure.errors import UsageError
 from perdure.graph.check import modernized
+from perdure.policy.approvals import Approvers
 from perdure.policy.grant import GRANT_KINDS, Grant
 from perdure.policy.parse import Policy
 from perdure.settings import Settings
@@ -28,9 +42,11 @@ from perdure.settings.policy_file import read_policy
 
 EXAMPLES = """\
 examples:
-  perdure policy check policy.yaml
+  perdure policy check policy.yaml                      before a worker is started with it
   perdure policy show                                   the one of PERDURE_POLICY
+  perdure policy show policy.yaml --json                for a program that compares two
   perdure policy explain graph.yaml --policy policy.yaml
+  perdure policy explain graph.yaml                     without a policy, if none is set
   perdure policy explain graph.yaml --profile untrusted --json
 """
 
@@ -76,7 +92,17 @@ def _facts(policy: Policy) -> dict[str, Any]:
         name: {"from": rule.source, "to": list(rule.to), "agents": sorted(rule.agents)}
         for name, rule in policy.secrets.items()
     }
-    return {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles, "secrets": secrets}
+    facts: dict[str, Any] = {
+        "profile": policy.profile,
+        "sha256": policy.digest,
+        "profiles": profiles,
+        "secrets": secrets,
+    }
+    if policy.budgets:
+        facts["budgets"] = {name: budget.written() for name, budget in policy.budgets.items()}
+    if policy.asking:
+        facts |= {"asking": sorted(policy.asking), "approvers": policy.approvers.written()}
+    return facts
 
 
 def allowed(grant: Grant) -> dict[str, list[str]]:
@@ -89,10 +115,21 @@ def _lines(policy: Policy) -> list[str]:
     for name, grant in policy.profiles.items():
         lines.append(f"{name}{' (the profile of runs)' if name == policy.profile else ''}")
         lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
+        if name in policy.budgets:
+            lines.append(f"  budget   {policy.budgets[name].text()}")
+        if name in policy.asking:
+            lines.append(f"  refused  asks {_people(policy.approvers)}")
     for name, rule in policy.secrets.items():
         places = [*rule.to, *(f"the agent {agent}" for agent in sorted(rule.agents))]
         lines.append(f"secret {name} ({rule.source}) for {', '.join(places)}")
     return [*lines, f"sha256 {policy.digest}"]
+
+
+def _people(approvers: Approvers) -> str:
+    """Who decides on what is refused, in words."""
+    who = ", ".join(approvers.who) or "anybody"
+    count = f"{approvers.quorum} of " if approvers.quorum > 1 else ""
+    return f"{count}{who}, for {approvers.expires_ms / 3_600_000:g} hours"
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -121,7 +158,6 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _row(row: Judgement) -> str:
-    marks = {"allowed": "✓", "refused": "✗", "at run time": "?"}
-    return f"{marks[row.verdict]} {row.place} ({row.agent}): {row.verdict}" + (
-        f": {row.why}" if row.why else ""
-    )
+    marks = {"allowed": "✓", "asks": "?", "refused": "✗", "at run time": "?"}
+    verdict = "a person decides" if row.verdict == "asks" else row.verdict
+    return f"{marks[row.verdict]} {row.place} ({row.agent}): {verdict}" + (f": {row.why}" if row.why else "")
