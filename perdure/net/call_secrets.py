@@ -56,8 +56,17 @@ class CallSecrets:
         """Whether the call has used one."""
         return bool(self._used)
 
-    async def fetch(self, headers: httpx2.Headers) -> None:
-        """Reads what is in vaults of the secrets that these headers name, beside the event loop.
+    async def filled(
+        self, headers: httpx2.Headers, scheme: str, host: str, port: int, path: str
+    ) -> httpx2.Headers | list[tuple[str, str]]:
+        """Headers as they are sent to a URL of these parts. Raises as `sent` does."""
+        if not any(map(names_secret, headers.values())):
+            return headers
+        await self._fetch(headers)
+        return [(name, self.sent(text, scheme, host, port, path)) for name, text in headers.multi_items()]
+
+    async def _fetch(self, headers: httpx2.Headers) -> None:
+        """Reads what is in vaults of the secrets that these headers name, in a thread.
 
         Raises FinalError, TransientError.
         """
@@ -66,14 +75,6 @@ class CallSecrets:
             rule = None if match is None else self.rules.get(match[2])
             if rule is not None and is_remote(rule.source):
                 await asyncio.to_thread(read_secret, rule.source)
-
-    def filled(
-        self, headers: httpx2.Headers, scheme: str, host: str, port: int, path: str
-    ) -> httpx2.Headers | list[tuple[str, str]]:
-        """Headers as they are sent to a URL of these parts. Raises as `sent` does."""
-        if not any(map(names_secret, headers.values())):
-            return headers
-        return [(name, self.sent(text, scheme, host, port, path)) for name, text in headers.multi_items()]
 
     def sent(self, text: str, scheme: str, host: str, port: int, path: str) -> str:
         """A header as it is sent to a URL of these parts. Raises NotGranted; FinalError without a value."""

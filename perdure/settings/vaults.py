@@ -23,6 +23,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from perdure.errors import FinalError, TransientError
+from perdure.policy.grant import is_mapping
 
 KEPT_VALUE_S: Final = 300.0
 VAULT_TIMEOUT_S: Final = 5.0
@@ -66,7 +67,7 @@ def _member(source: str, value: Any, member: str) -> str:
                 value = json.loads(value)
             except ValueError:
                 value = None
-        value = value.get(member) if isinstance(value, dict) else None
+        value = value.get(member) if is_mapping(value) else None
     if not isinstance(value, str) or not value:
         raise FinalError(f"{source}: there is no such string", hint="write the name of a member behind #")
     return value
@@ -79,8 +80,8 @@ def _vault(source: str, name: str, environment: Environment) -> Any:
     if environment.get("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = environment["VAULT_NAMESPACE"]
     data = _asked(source, "GET", f"{address}/v1/{quote(name)}", headers).get("data")
-    inner = data.get("data") if isinstance(data, dict) else None
-    return inner if isinstance(inner, dict) else data
+    inner = data.get("data") if is_mapping(data) else None
+    return inner if is_mapping(inner) else data
 
 
 def _aws(source: str, name: str, environment: Environment) -> Any:
@@ -202,7 +203,7 @@ def _asked(
         data = answer.json()
     except ValueError:
         data = None
-    if not isinstance(data, dict):
+    if not is_mapping(data):
         raise TransientError(
             f"{source}: {host} answers something else than JSON", hint="the call is repeated"
         )

@@ -26,7 +26,7 @@ def test_each_secret_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path.write_text(json.dumps({"policy": 1, "secrets": rules}))
     path.chmod(0o600)
     findings = secrets(Settings(home=tmp_path, policy=path))
-    assert [(finding.state, finding.text) for finding in findings] == [
+    assert [(finding.state, finding.finding) for finding in findings] == [
         (State.OK, "readable: crm"),
         (State.FAILED, "none cannot be read: env:PERDURE_TEST_NONE: it is not set"),
         (State.FAILED, "far cannot be read: vault:secret/data/x#y: the worker has no VAULT_ADDR"),

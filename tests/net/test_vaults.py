@@ -38,7 +38,7 @@ ANSWERS: list[tuple[str, str, str, tuple[str, str], Any, int]] = [
     ("GET", "/secrets/crm", "", (BEARER, "Bearer azure-token"), {"value": VALUE}, 200),
     ("GET", "/secrets/away", "", (BEARER, "Bearer azure-token"), {}, 503),
 ]  # fmt: skip
-"""Of a small vault of each kind: method, path, part of the body, the credentials that it wants, its answer."""
+"""Of a small vault of each kind: method, path, part of the body, the credentials it wants, its answer."""
 
 
 def respond(seen: Seen) -> Answer:
@@ -147,6 +147,5 @@ async def test_a_request_gets_the_value_and_the_loop_does_not_wait(monkeypatch: 
         rule = SecretRule(source="vault:secret/data/crm#token", to=("https://crm.example.com/",))
         secrets: Any = CallSecrets("fetchAgent", {"crm": rule})
         headers = httpx2.Headers({"Authorization": "Bearer secret:crm"})
-        await secrets.fetch(headers)
-    filled = secrets.filled(headers, "https", "crm.example.com", 443, "/")
+        filled = await secrets.filled(headers, "https", "crm.example.com", 443, "/")
     assert dict(filled)["authorization"] == f"Bearer {VALUE}"
