@@ -265,8 +265,7 @@ class Segment:
 
     def _called(self, agent: Agent, command: RunAgent) -> Value:
         # A copy: agents may do with their inputs what they like, and the run's values are shared.
-        inputs = self._copied(command.inputs)
-        params: Mapping[str, Value] = self._copied(command.params) if command.params else {}
+        inputs, params = self._copied(command.inputs), self._copied(command.params)
         filters = applying(self.filters, command.agent, command.node) if self.filters else ()
         if not filters and not agent.sees_context:
             return normal(agent.name, agent.call(inputs, params, NO_CONTEXT))

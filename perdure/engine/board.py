@@ -11,7 +11,7 @@ from math import inf
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
-from perdure.engine.maps.opened_graphs import Nested, Place
+from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
 from perdure.engine.maps.version_gates import Gates
@@ -197,16 +197,23 @@ class Board:
         self.fuel.put_off[run.id, name] = None
         self.pause()
 
-    def add_run(self, plan: Plan, place: Place | None = None, index: int | None = None) -> GraphRun:
-        """A graph to run: the root, or one at a `place`, there for the row `index`. Raises QuotaExceeded."""
+    def add_run(
+        self, plan: Plan, parent: tuple[GraphRun, str] | None = None, index: int | None = None
+    ) -> GraphRun:
+        """A graph to run: the root, or for row `index` of the node that is `parent`. Raises QuotaExceeded."""
         self.last_run += 1
         run = self.put_run(self.last_run, plan)
-        if place is not None:
-            run.parent, run.depth, run.batch = place.parent, place.depth, place.batch
-            run.grant, run.flows = place.grant, place.flows
+        if parent is not None:
+            outer, name = parent
+            run.parent = (outer.id, name)
+            run.depth = outer.depth + 1
+            if run.depth > self.quotas.depth:
+                raise QuotaExceeded("depth", self.quotas.depth, "graphs inside each other")
+            own = outer.plan.computed[name].options.batch
+            run.batch = own if own > 1 else outer.batch
             run.map_index = index
             end = "." if index is None else f"[{index}]."
-            run.path, run.key = place.path + end, place.key + end
+            run.path, run.key = outer.path_of(name) + end, outer.key_of(name) + end
         if self.is_bounded:
             run.own_bytes = open_bytes(run)
             self.hold(run, run.own_bytes)

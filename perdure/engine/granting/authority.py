@@ -23,7 +23,7 @@ from typing import Final
 from perdure.engine.granting.budgets import open_ledgers
 from perdure.engine.granting.prices import Prices
 from perdure.engine.graph_agents import GRAPH_AGENTS
-from perdure.engine.labelling.flows import NO_FLOWS, Entry, Flows
+from perdure.engine.labelling.flows import NO_FLOWS, Entry
 from perdure.engine.labelling.rules import Call, Labelling
 from perdure.engine.plan import ComputedPlan, Plan
 from perdure.engine.state import GraphRun
@@ -94,19 +94,18 @@ class Authority:
 
     def begin_inside(self, run: GraphRun, outer: GraphRun, name: str, agent: str) -> None:
         """The same for a graph that `agent` runs for the node `name` of another one."""
-        run.grant, run.flows = self.inside(outer, name, agent, run.plan)
-        self.open_budgets(run, outer, name)
+        if self.counts:
+            run.grant = self._inside(outer, name, agent, run.plan)
+            if self.labelling is not None:
+                run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
+            self._open_budgets(run, outer, name)
 
-    def inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> tuple[Grant | None, Flows]:
-        """The grant and the labels of each graph of this `plan`, that `agent` runs for a node of `run`."""
-        if not self.counts:
-            return None, NO_FLOWS
-        grant = self._inside(run, name, agent, plan)
-        if self.labelling is None:
-            return grant, NO_FLOWS
-        return grant, self.labelling.inside(run.flows, run.plan, name, agent, plan)
+    def begin_beside(self, run: GraphRun, other: GraphRun, outer: GraphRun, name: str) -> None:
+        """The same next to another graph of the same plan, inside the same node."""
+        run.grant, run.flows = other.grant, other.flows
+        self._open_budgets(run, outer, name)
 
-    def open_budgets(self, run: GraphRun, outer: GraphRun, name: str) -> None:
+    def _open_budgets(self, run: GraphRun, outer: GraphRun, name: str) -> None:
         """Gives a graph inside a node of another one its budgets, and those around it."""
         plan = run.plan
         if self.counts and (outer.is_guarded or plan.has_budgets or plan.needs_budget is not None):

@@ -235,7 +235,7 @@ class NestedGraphs:
             nested.opened += 1
             if run.late_rows and late_rows.take(self.board, run, name, nested, row):
                 continue
-            self.events.opened(add_child(self.board, self.rules, run, name, nested, row))
+            self.events.opened(add_child(self.board, self.rules.authority, run, name, nested, row))
         nested.opening = False
 
     def _plan(self, prepared: Preparation, graph: Value) -> Plan:

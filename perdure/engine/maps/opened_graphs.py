@@ -5,29 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perdure.engine.labelling.flows import Flows
 from perdure.engine.maps.quorum import Missing, Quorum
 from perdure.engine.maps.starts import Start
 from perdure.engine.plan import Plan
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import UNDEFINED, Value
-from perdure.policy.grant import Grant
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What all graphs inside a node have in common: where they are, and what they may do.
-
-    `path` and `key` are the node's. It is made once for all rows of a map.
-    """
-
-    parent: tuple[int, str]
-    path: str
-    key: str
-    depth: int
-    batch: int
-    grant: Grant | None
-    flows: Flows
 
 
 # Not frozen, though no code may change it, nor a tuple: one is made for every answer.
@@ -53,7 +35,7 @@ class Nested:
     With a `quorum`, rows that fail are `missing`, and `timers` end the map before all rows are over;
     `has_grace` says that enough have a result, and the last time runs. Once it `is_closed`, no more rows
     count. Of the rows that began in an earlier pass, `places` has the number by their graph, and `passes` the
-    pass by that number. `place` is that of its graphs, None until one begins.
+    pass by that number.
     """
 
     call: int
@@ -80,7 +62,6 @@ class Nested:
     is_closed: bool = False
     places: dict[int, int] = field(default_factory=dict[int, int])
     passes: dict[int, int] = field(default_factory=dict[int, int])
-    place: Place | None = None
 
     @property
     def accepted_count(self) -> int:

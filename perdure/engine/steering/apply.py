@@ -136,8 +136,6 @@ class Steersman:
             self._rules.authority.enter(run, board.runs)
             run.active = run.holds = 0
             for name, node in run.nodes.items():
-                if node.nested is not None:
-                    node.nested.place = None
                 run.active += node.state in ACTIVE
                 run.holds += node.state is NodeState.WAITING and node.call is not None
                 if node.state is NodeState.EXECUTING:
