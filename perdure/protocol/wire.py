@@ -169,7 +169,11 @@ _KEYS_HINT: Final = "use the same PERDURE_CODEC and PERDURE_CODEC_KEYS for all c
 
 def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:
     """A payload that passes Temporal's converters untouched. `metadata` becomes part of its own, as JSON."""
-    payload = to_payload(value, limited=limited)
+    return with_metadata(to_payload(value, limited=limited), **metadata)
+
+
+def with_metadata(payload: Payload, **metadata: Any) -> RawValue:
+    """The payload with this in its metadata, as JSON; what is empty is left out."""
     for name, data in metadata.items():
         if data:
             payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
@@ -39,10 +39,11 @@ from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, bounded, size_of
 from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
 from perdure.protocol.encoding import encode
-from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
+from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload, with_metadata
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
 from perdure.storage.objects import Writes
+from perdure.storage.traffic import timed
 from perdure.storage.value_objects import ValueObjects
 from perdure.storage.value_threads import in_value_thread
 
@@ -83,21 +84,20 @@ class ClaimCheck:
         # What is only signed needs no signature there: the name of an object is its hash.
         return cls(store, settings.store_above, codec if getattr(codec, "hides", True) else None)
 
-    async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
+    async def packed(
+        self, value: Value, near: Value = None, metadata: Callable[[], Mapping[str, Any]] = dict[str, Any]
+    ) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
 
         `near` is what the value was made of: what it has in common with values of the store in there is not
-        stored again.
+        stored again. `metadata` gives what is sent with the answer, once the value is where it belongs.
         """
         if self.store is None:
-            return pack(value, **metadata)
-        raw = await _in_thread(value, lambda: pack(value, limited=False, **metadata))
-        if len(raw.payload.data) <= self.above:
-            return raw
-        bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
-        for name in metadata:  # belongs to this answer, not to the value
-            bare.metadata.pop(f"perdure-{name}", None)
-        return pack(await self._put(value, bare, near), **metadata)
+            return pack(value, **metadata())
+        payload = await _in_thread(value, lambda: to_payload(value, limited=False))
+        if len(payload.data) > self.above:
+            return pack(await self._put(value, payload, near), **metadata())
+        return with_metadata(payload, **metadata())
 
     async def keep(
         self, value: Value, above: int | None = None, near: Value = None, writes: Writes | None = None
@@ -136,7 +136,8 @@ class ClaimCheck:
             return value
         if limit is not None:
             bounded(value, limit)  # before anything is loaded
-        data = {digest: await self._get(digest) for digest in blobs}
+        with timed("got"):
+            data = {digest: await self._get(digest) for digest in blobs}
 
         def load(stored: BlobRef) -> Value:
             return self._share(stored.digest, data[stored.digest])
@@ -207,7 +208,8 @@ class ClaimCheck:
         if payload is None or next(deferred_in(value), None) is not None:
             value = await self.redeem(value, MAX_VALUE_BYTES)
             payload = await _in_thread(value, lambda: to_payload(value, limited=False))
-        name = await ValueObjects(self.store, self.codec).put(payload, bases, writes)
+        with timed("put"):
+            name = await ValueObjects(self.store, self.codec).put(payload, bases, writes)
         return stored(name, len(payload.data), value)
 
     async def _get(self, digest: str) -> Payload:
