@@ -13,6 +13,7 @@ from perdure.protocol.call_record import CALL_RECORD, CallRecord
 from perdure.protocol.console import newest
 from perdure.protocol.payloads import AgentCall
 from perdure.protocol.records import to_lean
+from perdure.storage.known_values import KnownValues
 from perdure.storage.traffic import TRAFFIC, Traffic
 
 MAX_CALL_CONSOLE_COUNT = 200
@@ -26,7 +27,8 @@ class Delivery:
     """One attempt of an activity, for all its calls. Where something in them is deferred, it is `far`.
 
     `context` is for calls that see nothing of theirs: to make one takes longer than many a call. `account` is
-    that of the attempts before this one, `traffic` what is exchanged with the store.
+    that of the attempts before this one, `traffic` what is exchanged with the store, `known` what the calls
+    received from it.
     """
 
     heartbeat: Heartbeat
@@ -35,6 +37,7 @@ class Delivery:
     account: AttemptAccount = field(default_factory=AttemptAccount)
     traffic: Traffic | None = field(default_factory=TRAFFIC.get)
     console: list[str] = field(default_factory=list[str])
+    known: KnownValues = field(default_factory=KnownValues)
 
     def near(self, call: AgentCall) -> Value:
         """What the result of a call may have in common with the store: inputs that it got copies of."""
