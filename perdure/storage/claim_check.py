@@ -22,10 +22,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final, TypeVar, cast
+from typing import Final
 
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
@@ -63,9 +62,7 @@ from perdure.storage.objects import Writes
 from perdure.storage.traffic import count, timed
 from perdure.storage.value_objects import ValueObjects
 from perdure.storage.value_sizes import at_most, binary_size, written_size
-from perdure.storage.value_threads import in_value_thread
-
-Result = TypeVar("Result")
+from perdure.storage.value_threads import encoded_apart, in_value_thread
 
 THREADED_CODEC_BYTES: Final = 500_000
 """Bytes: larger values are encoded and decoded in a thread, so that the event loop can send heartbeats."""
@@ -108,7 +105,7 @@ class ClaimCheck:
         """
         if self.store is None:
             return pack(value, **metadata())
-        made = await _in_thread(value, lambda: written(value))
+        made = await encoded_apart(value, lambda: written(value))
         if made.size <= self.above:
             return pack(value, limited=False, **metadata())
         kept = await self._kept(value, made, self.above, near, known=known)
@@ -259,7 +256,7 @@ class ClaimCheck:
         if next(deferred_in(value), None) is not None:
             value, made = await self.redeem(value, MAX_VALUE_BYTES), None
         if made is None:
-            made = await _in_thread(value, lambda: written(value))
+            made = await encoded_apart(value, lambda: written(value))
         with timed("put"):
             name = await ValueObjects(self.store, self.codec).put(made, bases, writes)
         return stored(name, made.size, value)
@@ -298,9 +295,3 @@ def _copied(deferred: Deferred, load: Load, meter: Meter) -> Value:
 def _may_hold(value: Value) -> bool:
     """Whether there may be something binary in a part of a value."""
     return isinstance(value, dict | list) or is_binary(value)
-
-
-async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:
-    """Encodes in a thread what may take long: a long string, or many members."""
-    is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
-    return await in_value_thread(work) if is_large else work()
