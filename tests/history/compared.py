@@ -10,9 +10,9 @@ from typing import Any
 from temporalio.client import WorkflowHistory
 
 from perdure.cli.reporting.plain import plain
+from perdure.engine.granting.prices import Prices
 from perdure.history.measures.report import measures_of
 from perdure.history.read import replayed
-from perdure.lineage.prices import Prices
 from perdure.plugin import data_converter
 from tests.history.raw_figures import MODEL, figures, wilson
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from perdure.engine.granting.prices import Prices
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.errors import UsageError
 from perdure.graph.deferred import BlobRef
@@ -15,7 +16,6 @@ from perdure.history.measures.report import Measures, decision_times, measures_o
 from perdure.history.measures.shares import Quantiles, Share
 from perdure.history.measures.time_split import TimeSplit, time_split
 from perdure.history.model import AnsweredCall, Attempt, Execution, NodeModel, RunModel
-from perdure.lineage.prices import Prices
 from perdure.protocol.call_record import CallRecord
 from perdure.protocol.encoding import encoded_size
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from perdure.engine.granting.prices import Prices, Spent
 from perdure.errors import UsageError
 from perdure.graph.values import UNDEFINED, Value, is_dict
 from perdure.history.measures.calls import CallMeasures, CallTable
@@ -16,7 +17,6 @@ from perdure.history.measures.time_split import TimeSplit, time_split
 from perdure.history.measures.traffic import BytesMeasures, traffic_of
 from perdure.history.model import RunModel
 from perdure.history.spent import spent_by_node, total
-from perdure.lineage.prices import Prices, Spent
 
 
 @dataclass(slots=True, kw_only=True)
