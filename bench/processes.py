@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
 PROC = Path("/proc")
+_PROCESS_CLOCK = 2
+"""Of the clocks that Linux has for each process, that of the time it has been executed, in nanoseconds."""
 LINE = 64 << 20
 """Bytes that one answer may have."""
 
@@ -27,14 +31,9 @@ class Missing(Failed):
 
 def cpu(pids: Sequence[int]) -> float | None:
     """Seconds of processor time that the processes have used; None where the system does not say."""
-    if not PROC.joinpath("self/stat").exists():
+    if sys.platform != "linux":
         return None
-    return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
-
-
-def _ticks(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[11]) + int(fields[12])  # utime and stime, counted from the field after the name
+    return sum(time.clock_gettime(~pid << 3 | _PROCESS_CLOCK) for pid in pids)
 
 
 def _stat(pid: int) -> list[str]:
