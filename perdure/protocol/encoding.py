@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -69,7 +69,8 @@ def encoded_size(value: Value) -> int:
 def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace], apart: int) -> bytes:
     """`apart` is the number of levels of which each part is tried by itself."""
     if apart and is_dict(value) and len(value) <= MAX_INLINE_KEY_COUNT:
-        return _object(value, lambda key, item: _encode(item, (*path, key), places, apart - 1))
+        members = ((key, _encode(item, (*path, key), places, apart - 1)) for key, item in value.items())
+        return b"{" + b",".join([dump(key) + b":" + written for key, written in members]) + b"}"
     try:
         return dump(value)
     except (TypeError, ValueError):
@@ -82,16 +83,16 @@ def _split(
     """Whole parts are written at once; only the way to what JSON does not hold is walked."""
     if not special.are_in(value):
         return dump(value)
+    parts: list[bytes] = []  # filled by loops: one frame of Python's stack for each level
     if is_dict(value):
-        return _object(value, lambda key, item: _split(item, (*path, key), places, special))
+        for key, item in value.items():
+            parts.append(dump(key) + b":" + _split(item, (*path, key), places, special))
+        return b"{" + b",".join(parts) + b"}"
     if is_list(value):
-        items = (_split(item, (*path, index), places, special) for index, item in enumerate(value))
-        return b"[" + b",".join(items) + b"]"
+        for index, item in enumerate(value):
+            parts.append(_split(item, (*path, index), places, special))
+        return b"[" + b",".join(parts) + b"]"
     return dump(_plain(value, path, places))
-
-
-def _object(value: Mapping[str, Value], write: Callable[[str, Value], bytes]) -> bytes:
-    return b"{" + b",".join(dump(key) + b":" + write(key, item) for key, item in value.items()) + b"}"
 
 
 def decode(

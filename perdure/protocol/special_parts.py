@@ -32,8 +32,10 @@ class SpecialParts:
             return True
         known = self._known.get(id(value))
         if known is None:
-            known = self._known[id(value)] = self._holds_any(value.values() if is_dict(value) else value)
+            known = False
+            for item in value.values() if is_dict(value) else value:
+                if item.__class__ not in _PLAIN and self.are_in(item):
+                    known = True
+                    break
+            self._known[id(value)] = known
         return known
-
-    def _holds_any(self, items: Value) -> bool:
-        return any(item.__class__ not in _PLAIN and self.are_in(item) for item in items)
