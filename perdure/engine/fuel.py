@@ -10,7 +10,7 @@ bounded number of calls in a row. A step, some five microseconds, is an attempt 
 that hears of a result, a node of a graph that begins or iterates; to open a graph takes several, and so does
 to measure a large value. Steps are counted, not timed, so every replay pauses at the same places. What is
 left waits in the queue of nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together,
-but for those of sizes, are bounded by the quota `steps`. What is known to take more when it begins, a map of
+except those of sizes, are bounded by the quota `steps`. What is known to take more when it begins, a map of
 a million rows or a loop of a thousand million passes, is refused then, and not after a minute.
 
 Rejected: a clock, because a replay on another machine would pause elsewhere and send other commands;

@@ -102,7 +102,7 @@ def inputs_of(run: GraphRun, plan: ComputedPlan, fuel: Fuel) -> dict[str, Value]
 
 
 def _checked_size(inputs: dict[str, Value]) -> int:
-    """Bytes of the inputs that are no strings. Raises SizeExceeded where all are more than a value may be."""
+    """Bytes of the inputs, without strings. Raises SizeExceeded where all are more than a value may be."""
     total = strings = 0
     for value in inputs.values():
         kind = value.__class__

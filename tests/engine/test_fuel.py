@@ -234,7 +234,7 @@ MANY_PARTS = graph(
     v={"value": [{}] * 10_000},
     **{f"n{index}": work(inputs={"a": ":v", "b": ":v"}) for index in range(60)},
 ) | {"concurrency": 60}
-"""Each call measures its inputs, of 1.4 MB: so many steps are those of fourteen calls for one event."""
+"""Each call measures its inputs, of 1.4 MB: fourteen calls use up the steps of an event."""
 
 
 def test_what_takes_long_to_measure_counts_as_steps() -> None:
@@ -252,6 +252,6 @@ def test_the_quota_does_not_count_what_is_measured() -> None:
     assert finish.failure is None
 
 
-def test_in_a_run_of_an_earlier_version_sizes_are_no_steps() -> None:
+def test_in_a_run_of_an_earlier_version_sizes_take_no_steps() -> None:
     scheduler = Scheduler(MANY_PARTS, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(weighs=False))
     assert len([command for command in scheduler.start(0) if isinstance(command, RunAgent)]) == 60
