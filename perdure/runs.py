@@ -41,6 +41,7 @@ from perdure.temporal.events import ReceivingRun
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
 from perdure.temporal.steering import SteeredRun
+from perdure.temporal.unserved import awaited
 
 if TYPE_CHECKING:
     from perdure.history.follow import RunFollower
@@ -96,9 +97,8 @@ class Run(SteeredRun, ReceivingRun):
             report = await self.report()
             for queue in report.unserved:
                 logger.warning(
-                    "run %r waits for a worker on queue %r: perdure worker --queue %s, or in this process "
-                    "async with perdure.serving(client, queue=%r)",
-                    *(self.id, queue, queue, queue),
+                    "run %r waits for %s: %s, or here async with perdure.serving(client, queue=%r)",
+                    *(self.id, *awaited(queue), queue),
                 )
             for asked in () if report.status is None else report.status.questions:
                 logger.warning("run %r waits for an answer at %r: %s", self.id, asked.path, asked.message)

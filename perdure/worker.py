@@ -25,6 +25,7 @@ from perdure.agents.loop_watchdog import watched
 from perdure.client import GraphClient
 from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.placing.sessions import SESSION_QUEUE_PREFIX
+from perdure.protocol.payload_codec import KeyedCodec
 from perdure.settings import Settings
 from perdure.settings.policy_file import PolicyFile
 from perdure.storage.claim_check import ClaimCheck
@@ -86,16 +87,19 @@ def _activities(
 ) -> list[Callable[..., object]]:
     file = PolicyFile(options.settings.policy)
     file.current()
+    file.current()
+    pure = frozenset(agent.name for agent in options.agents.values() if agent.pure)
+    codec = client.data_converter.payload_codec
     activities = AgentActivities(
         agents=options.agents,
         settings=options.settings,
-        claims=ClaimCheck.of(options.settings, client.data_converter.payload_codec),
+        claims=ClaimCheck.of(options.settings, codec),
         local_models=options.local_models,
         filters=options.filters,
         slots=slots,
         sessions=sessions,
         journal=WorkJournal(options.settings.home / "workers", options.settings.lost_attempts),
-        gate=Gate(file, frozenset(agent.name for agent in options.agents.values() if agent.pure)),
+        gate=Gate(file, pure, signs=isinstance(codec, KeyedCodec)),
     )
     return activities.all()
 

@@ -94,7 +94,7 @@ class AgentActivities:
         own_queue, has_store = activity.info().task_queue, self.claims.store is not None
         with typed_failures():
             offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
-            directory = registry_of(*offered, self.gate.current())
+            directory = registry_of(*offered, self.gate.current(), self.gate.signs)
             request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
@@ -199,7 +199,8 @@ class AgentActivities:
             answer = await self._in_session(agent, calls[0], calls[0].session, delivery)
             return pack(answer, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
-        return await self.claims.packed(result, near=delivery.near(calls[0]), **delivery.metadata())
+        near, known = delivery.near(calls[0]), delivery.known
+        return await self.claims.packed(result, near, known, **delivery.metadata())
 
     async def _in_session(
         self, agent: Agent | None, call: AgentCall, ticket: Mapping[str, Value], delivery: Delivery
@@ -228,6 +229,7 @@ class AgentActivities:
         inputs, params = call.inputs, call.params
         if delivery.far:
             inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)
+            delivery.known.note([call.inputs, call.params], [inputs, params])
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:

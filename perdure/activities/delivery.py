@@ -10,6 +10,7 @@ from perdure.agents.agent import AgentContext
 from perdure.graph.values import Value
 from perdure.protocol.console import newest
 from perdure.protocol.payloads import AgentCall
+from perdure.storage.known_values import KnownValues
 
 MAX_CALL_CONSOLE_COUNT = 200
 """Console lines that one call may leave behind: the newest, no more than MAX_CALL_CONSOLE_BYTES."""
@@ -21,13 +22,15 @@ MAX_CALL_CONSOLE_BYTES = 50_000
 class Delivery:
     """One attempt of an activity, for all its calls. Where something in them is deferred, it is `far`.
 
-    `context` is for calls that see nothing of theirs: to make one takes longer than many a call.
+    `context` is for calls that see nothing of theirs: to make one takes longer than many a call. `known` is
+    what the calls received from the store.
     """
 
     heartbeat: Heartbeat
     far: bool
     context: AgentContext
     console: list[str] = field(default_factory=list[str])
+    known: KnownValues = field(default_factory=KnownValues)
 
     def near(self, call: AgentCall) -> Value:
         """What the result of a call may have in common with the store: inputs that it got copies of."""

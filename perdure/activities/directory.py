@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from perdure.activities.segment import Segment
 from perdure.agents.agent import Agent
@@ -17,6 +16,7 @@ from perdure.graph.nested import every_node
 from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
@@ -40,8 +40,9 @@ def registry_of(
     own_queue: str,
     has_store: bool,
     policy: Policy | None = None,
+    signs: bool = False,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, and the rules by which its runs call them."""
+    """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -69,7 +70,7 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=_profile(policy),
+        profile=profile_of(policy, signs=signs),
         labels=labels_record(agents, settings, policy),
     )
 
@@ -98,9 +99,3 @@ def code_of(agents: Mapping[str, Agent], documents: Iterable[Value]) -> dict[str
     nodes = (node for document in documents for _, node in every_node(document))
     names = {name for node in nodes if isinstance(name := node.get("agent"), str) and name in agents}
     return {name: digest for name in sorted(names) if (digest := agents[name].code_digest)}
-
-
-def _profile(policy: Policy | None) -> dict[str, Any] | None:
-    if policy is None or policy.grant is None:
-        return None
-    return {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}

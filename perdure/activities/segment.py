@@ -61,8 +61,9 @@ from perdure.protocol.payloads import (
     SegmentResult,
 )
 from perdure.protocol.records import from_plain, to_lean
-from perdure.storage.claim_check import ClaimCheck, at_most
+from perdure.storage.claim_check import ClaimCheck
 from perdure.storage.objects import Writes
+from perdure.storage.value_sizes import at_most
 
 SEGMENT_WORK_S: Final = 0.2
 """After this long a segment begins no further call ..."""

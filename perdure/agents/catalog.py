@@ -71,6 +71,7 @@ SHIPPED: Final[tuple[Callable[..., Any], ...]] = (
     events.wait,
     events.event,
     events.send,
+    events.outbox,
     windows.window,
     debug_agents.copy_message,
     debug_agents.copy_to_array,

@@ -13,7 +13,7 @@ from perdure.engine.granting.authority import Authority
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.policy.labels import MODELS, PERSON, SHIPPED_LABELS, AgentLabels
 from perdure.policy.parse import Policy
-from perdure.protocol.agents import labelling_of
+from perdure.protocol.authorities import labelling_of
 from perdure.settings import Settings
 
 
@@ -53,6 +53,8 @@ def authority_of(agents: Mapping[str, Agent], settings: Settings, policy: Policy
         queue=settings.queue,
         counts=True,
         labelling=labelling_of(labels_record(agents.values(), settings, policy), pure),
+        asks=None if policy is None else policy.asks,
+        asks_for_agents=True,
     )
 
 

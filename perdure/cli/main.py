@@ -57,6 +57,7 @@ COMMANDS = {
     "schema": ("schema", "the graph language as a JSON Schema"),
     "ui": ("ui", "the live page: runs, their graphs as they execute, questions"),
     "gateway": ("gateway", "bring events of devices and services to runs: http, mqtt"),
+    "edge": ("edge", "a device that works alone and syncs with a hub: serve, status, retry"),
     "serve": ("serve", "the HTTP API, without the page"),
     "open": ("runs.open", "open the page of a run in a browser"),
     "dev": ("dev", "server, live page and a worker in the foreground"),

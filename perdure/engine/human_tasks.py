@@ -17,6 +17,7 @@ from perdure.errors import FinalError
 from perdure.graph.deferred import BlobRef, Deferred, described
 from perdure.graph.forms import form_refusal
 from perdure.graph.human_input import (
+    APPROVAL,
     DEFAULT_CHANNEL,
     HUMAN_INPUT,
     channels_of,
@@ -37,6 +38,10 @@ MAX_FORM_ANSWER_BYTES: Final = 64_000
 
 MAX_QUOTED_CHARS: Final = 100
 """Characters of an answer that a message quotes."""
+
+APPROVED_CHOICE: Final = "approve"
+APPROVAL_CHOICES: Final = (APPROVED_CHOICE, "refuse")
+"""The answers to a question whether a call may be made."""
 
 _MARK = re.compile(r"\$\{([^${}]{1,100})\}")
 
@@ -106,8 +111,14 @@ class HumanPrompt:
         )
         return {name: answer if is_text else value}
 
-    def refusal(self, answer: Value) -> str | None:
-        """Why this answer is not valid, or None."""
+    def refusal(self, answer: Value, who: str | None = None) -> str | None:
+        """Why this answer is not valid, or None; `who` gives it, None where that is not known yet."""
+        if self.agent == APPROVAL and who is not None:
+            if self.who and who not in self.who:
+                person = who or "a person without a name"
+                return f"{self.path}: {person} may not approve it, but {', '.join(self.who)}"
+            if self.need > 1 and not who:
+                return f"{self.path}: say who approves it"
         if self.schema is not None:
             if isinstance(answer, Deferred) or size_of(answer) > MAX_FORM_ANSWER_BYTES:
                 return f"{self.path} takes an answer of at most {MAX_FORM_ANSWER_BYTES:,} bytes"
@@ -127,7 +138,7 @@ class HumanPrompt:
         """
         value = self.read(answer)
         as_text = {"text": value, "message": {"role": self.role, "content": value}}
-        if self.agent != HUMAN_INPUT:
+        if self.agent not in (HUMAN_INPUT, APPROVAL):
             return as_text
         result: dict[str, Value] = {"answer": value, "by": [dict(answer) for answer in by], "how": how}
         return result | as_text if self.schema is None else result
@@ -161,6 +172,9 @@ def human_prompt(command: RunAgent) -> HumanPrompt:
         node=command.node,
         timeout={} if limit is None else {"after": limit},
     )
+    if command.agent == APPROVAL:  # its message shows inputs, and fills none in
+        form = _form_prompt(replace(prompt, message=""), params, {})
+        return replace(form, message=prompt.message, agent=APPROVAL, node=command.path)
     return prompt if command.agent != HUMAN_INPUT else _form_prompt(prompt, params, command.inputs)
 
 

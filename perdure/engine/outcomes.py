@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from perdure.engine.messages import AgentCompleted, AgentFailed, CallId, FailureState
+from perdure.engine.state import NodeState
 from perdure.errors import (
     AgentError,
     AgentTimeout,
@@ -89,13 +90,13 @@ def failure_of(error: BaseException) -> Failure:
         case SessionLost():
             return Failure(message, session_lost=True)
         case _:
-            is_final, is_refused = flags_of(failure)
-            return Failure(message, final=is_final, refused=is_refused)
+            is_refused = isinstance(failure, NotGranted)
+            return Failure(message, final=isinstance(failure, FinalError), refused=is_refused)
 
 
-def flags_of(error: Exception) -> tuple[bool, bool]:
-    """Whether a node that fails so is not to be tried again, and whether it was refused."""
-    return isinstance(error, FinalError), isinstance(error, NotGranted)
+def end_of(error: Exception) -> tuple[NodeState, str, bool, bool]:
+    """What an error makes of a node whose call was not made: state, message, whether it is final, refused."""
+    return NodeState.FAILED, str(error), isinstance(error, FinalError), isinstance(error, NotGranted)
 
 
 def failure_of_kind(kind: str | None, message: str) -> Failure:

@@ -92,7 +92,7 @@ class Questions:
             self._open[command.call] = _Open(prompt)
             self._notice("asked", command.call, prompt, now_ms)
         early, at = self._early.pop(command.path, (None, 0))
-        if early is None or prompt.refusal(early.value) is not None:
+        if early is None or prompt.refusal(early.value, early.who) is not None:
             return None
         return self._count(command.call, early, at)[1]
 
@@ -136,7 +136,7 @@ class Questions:
             return None
         refusal = self._closed.refusal(_for(call, answer))
         if refusal is None and call is not None:
-            refusal = self._open[call].prompt.refusal(answer.value)
+            refusal = self._open[call].prompt.refusal(answer.value, answer.who)
         elif refusal is None:
             path = answer.path
             refusal = self._no_question(path) if not_to_come(path) else self._not_kept(answer)

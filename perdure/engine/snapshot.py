@@ -27,6 +27,7 @@ from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.authority import Authority
+from perdure.engine.lifecycle.approvals import question
 from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.maps.late import LateRow
 from perdure.engine.maps.version_gates import Gates
@@ -38,6 +39,7 @@ from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.snapshot_nested import SnapshotRoom, nested_data, nested_of, outcome_of, rows_data
 from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import UNDEFINED, UNREADABLE, Value
 
 SNAPSHOT_FORMAT: Final = 3
@@ -48,7 +50,7 @@ READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 
 _KEYS: Final = (
     *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
-    *("hedge", "hedge_timer"),
+    *("hedge", "hedge_timer", "approved"),
 )
 _of_keys: Final = attrgetter(*_KEYS)
 _FRESH: Final = _of_keys(NodeRun())
@@ -286,8 +288,10 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
-        granted = scheduler.rules.authority.of_call(run, name, data["agent"], data.get("on"))
-        if run.nodes[name].hedge == call:
+        granted = scheduler.nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
+        if data["agent"] == APPROVAL:
+            noted = again = question(scheduler.rules, run, name, called[1])
+        elif run.nodes[name].hedge == call:
             noted = again = second_call(scheduler.rules, run, name, *called, granted)
         else:
             session = data.get("session")

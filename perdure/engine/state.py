@@ -119,6 +119,8 @@ class NodeRun:
     nested: Nested | None = None
     hedge: int | None = None
     hedge_timer: int | None = None
+    approved: list[str] | None = None
+    """The digest of a call that people have approved, and who they are."""
 
     @property
     def shown_error(self) -> str | None:

@@ -14,6 +14,9 @@ from perdure.graph.values import Value, is_dict, is_list, is_number, js_truthy
 HUMAN_INPUT: Final = "humanInputAgent"
 """The agent that asks with a form."""
 
+APPROVAL: Final = "perdure.approval"
+"""What asks whether a call may be made that was refused; no graph can name it."""
+
 CHOICE_FIELD: Final = "decision"
 """The field of the form that `choices` makes."""
 

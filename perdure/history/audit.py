@@ -3,9 +3,11 @@
 Each entry is plain data with `kind` and `at` (milliseconds since the epoch), in the order of time:
 
     start      `by` (what the client said of itself), `graph` and its `sha256`, `policy`
-    call       `node`, `agent`, `workers`, `state`, and by name `hosts`, `files`, `secrets`
+    call       `node`, `agent`, `workers`, `state`, and by name `hosts`, `files`, `secrets`; of one that
+               people have approved, its SHA-256 (`approved`), and who they are (`by`)
     refusal    `node`, `agent`, `why`: a call that was not granted, and not sent
     answer     `node`, `by`, `how`; the answer itself is in the run
+    approval   the same of a call that was refused at first, and `answer`; the path names the call
     change     `by`, `why`, `what`, `sha256` of the graph afterwards
     end        `state`, and `why` for a failure
 
@@ -21,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from perdure.engine.lifecycle.approvals import APPROVAL_MARK
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value, is_dict, is_list
 from perdure.history.model import NodeModel, RunModel
@@ -71,6 +74,7 @@ def _calls(model: RunModel) -> Iterator[dict[str, Any]]:
                 **about,
                 "workers": list(dict.fromkeys(workers)),
                 "state": node.state,
+                **({"approved": node.approved[0], "by": list(node.approved[1:])} if node.approved else {}),
                 **_reached(node),
             }
 
@@ -114,12 +118,14 @@ def _strings(value: Value, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _people(model: RunModel) -> Iterator[dict[str, Any]]:
     for question in model.closed:
+        is_approval = APPROVAL_MARK in question.node
         yield {
-            "kind": "answer",
+            "kind": "approval" if is_approval else "answer",
             "at": question.at,
             "node": question.node,
             "by": question.who,
             "how": question.how,
+            **({"answer": question.shown} if is_approval else {}),
         }
     for change in model.interventions:
         yield {

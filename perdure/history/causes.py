@@ -14,6 +14,7 @@ from perdure.engine.maps.places import covers
 from perdure.graph.javascript import to_string
 from perdure.graph.values import UNDEFINED, Value, is_dict
 from perdure.history.model import NodeModel, Phase, RunModel
+from perdure.temporal.unserved import awaited
 
 FAILED_PHASES: Final = (Phase.FAILED, Phase.TIMED_OUT, Phase.SKIPPED, Phase.ABORTED)
 """Phases in which a node has no result, and will have none."""
@@ -167,7 +168,9 @@ def _awaited(node: NodeModel) -> str:
     topic, key = _member(node, "topic"), _member(node, "key")
     if topic is None:
         return "a time"
-    return f"events of {topic!r}" + ("" if key is None else f" with key {to_string(key)!r}")
+    senders = _member(node, "from")
+    of_key = "" if key is None else f" with key {to_string(key)!r}"
+    return f"events of {topic!r}{of_key}" + (f" from {senders}" if isinstance(senders, str) else "")
 
 
 def _sending(model: RunModel, node: NodeModel) -> str:
@@ -188,8 +191,8 @@ def _queued_there(model: RunModel, node: NodeModel, facts: ServerFacts, again: s
     last = node.attempts[-1]
     queue, place = last.queue or node.queue or model.queue, f"{node.address} ({node.agent})"
     if facts.are_gone(queue):
-        finding = f"{place} waits for a worker: none serves task queue {queue!r}{again}"
-        return Cause("no-queue-worker", finding, f"perdure worker --queue {queue}", last.scheduled)
+        what, hint = awaited(queue)
+        return Cause("no-queue-worker", f"{place} waits for {what}{again}", hint, last.scheduled)
     count = len(facts.workers.get(queue, ()))
     finding = f"{place} waits for a worker: task queue {queue!r} has {count}, and none has room{again}"
     return Cause("workers-busy", finding, f"perdure worker --queue {queue}", last.scheduled)

@@ -109,7 +109,8 @@ class NodeModel:
     store. `condition` is its `if` or `unless`, such as "if :check.ok", and `condition_value` what that is.
     `placement` is where its calls are executed: activity, segment, local activity, engine or person;
     `queue` is the task queue that the node or its agent asks for. `is_reused` says that its result is that
-    of the run which this one repeats, or a value that a person has set.
+    of the run which this one repeats, or a value that a person has set. `approved` are the SHA-256 of a call
+    that was refused at first, and those who approved it.
     """
 
     address: str
@@ -140,6 +141,7 @@ class NodeModel:
     condition: str | None = None
     condition_value: Value = UNDEFINED
     is_reused: bool = False
+    approved: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

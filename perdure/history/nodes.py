@@ -122,13 +122,12 @@ class NodeBuilder:
             placement=self._place(plan, node, command),
             queue=None if command is None or self.placement is None else self.placement.queue(command),
             label=None if plan is None else plan.label,
-            waits_for=tuple(map(one_pass.address, sorted(node.pending)))
-            if state is NodeState.WAITING
-            else (),
+            waits_for=_waits_for(one_pass, node),
             is_fetching=(place[0], name) in self._fetching,
             condition=condition,
             condition_value=value,
             is_reused=bool(calls) and calls[-1].recalled is not None,
+            approved=tuple(node.approved or ()),
         )
 
     def _place(self, plan: ComputedPlan | None, node: NodeRun, command: RunAgent | None) -> str | None:
@@ -226,6 +225,11 @@ def _agent(plan: ComputedPlan | None, calls: Sequence[Call]) -> str | None:
     if plan is None:
         return None
     return plan.agent.text if isinstance(plan.agent, Reference) else plan.agent
+
+
+def _waits_for(one_pass: Pass, node: NodeRun) -> tuple[str, ...]:
+    is_waiting = node.state is NodeState.WAITING
+    return tuple(map(one_pass.address, sorted(node.pending))) if is_waiting else ()
 
 
 def _usage(result: Value) -> Mapping[str, Value] | None:

@@ -8,6 +8,7 @@ from perdure.agents.agent import Agent
 from perdure.engine.human_paths import may_ask
 from perdure.engine.messages import Event, RunAgent
 from perdure.engine.scheduler import Scheduler
+from perdure.graph.human_input import APPROVAL
 from perdure.memory.event_waits import MemoryEventWaits
 from perdure.memory.human_tasks import Ask, MemoryHumanTasks
 
@@ -29,7 +30,10 @@ class MemoryWaits:
         self.events = MemoryEventWaits(arrive, lambda: scheduler.root.plan.document)
 
     def open(self, agent: Agent | None, command: RunAgent) -> bool:
-        """Whether a call is answered here; then its node waits."""
+        """Whether a call is answered here; then its node waits. Without people, nothing is approved."""
+        if command.agent == APPROVAL and self._asks:
+            self.human_tasks.ask(command)
+            return True
         if agent is None or not (agent.waits or (agent.human and self._asks)):
             return False
         if agent.waits:

@@ -236,7 +236,7 @@ def _pending_call(item: PendingActivityInfo, queue: str, account: str) -> Pendin
         path=item.activity_id,
         agent=item.activity_type.name,
         started=started,
-        since=item.last_started_time.ToMilliseconds() if started else 0,
+        since=(item.last_started_time if started else item.scheduled_time).ToMilliseconds(),
         attempt=item.attempt,
         last_failure=item.last_failure.message or None,
         queue=item.activity_options.task_queue.name or queue,

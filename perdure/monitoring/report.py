@@ -10,11 +10,11 @@ from perdure.protocol.payloads import RunStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
-    """A call of an agent that has no result yet. `started` says whether a worker has it; then `since` is
-    when it began, in milliseconds since the epoch. `paused` says who paused it at the server, and why: ""
-    if the server does not say, None for a call that is not paused. `activity_id` is what the server calls it,
-    if that is not its path. `account` says how the attempts before this one have ended, "" if there were
-    none or it is unknown.
+    """A call of an agent that has no result yet. `started` says whether a worker has it; `since` is when
+    it began, or else when it was sent, in milliseconds since the epoch. `paused` says who paused it at the
+    server, and why: "" if the server does not say, None for a call that is not paused. `activity_id` is what
+    the server calls it, if that is not its path. `account` says how the attempts before this one have ended,
+    "" if there were none or it is unknown.
     """
 
     path: str

@@ -34,6 +34,9 @@ PURE: Final = "@pure"
 AGENT: Final = "agent"
 """Among `dynamic`: data may name the agent of a node."""
 
+APPROVED: Final = "approved"
+"""In a written grant: that people have approved the call, its SHA-256, and who they are."""
+
 GRAPH: Final = "graph"
 """Among `dynamic`: data may be the graph of a node."""
 
@@ -69,10 +72,11 @@ class Grant:
     @classmethod
     def read(cls, data: Any) -> Grant:
         """The grant that `written` wrote. What cannot be read, or has a kind unknown here, allows nothing."""
-        if not is_mapping(data) or not set(data) <= set(GRANT_KINDS):
+        if not is_mapping(data) or not set(data) <= {*GRANT_KINDS, APPROVED}:
             return NOTHING
         try:
-            return cls(**{kind: _minimal(map(frozenset, clauses)) for kind, clauses in data.items()})
+            kinds = {kind: clauses for kind, clauses in data.items() if kind != APPROVED}
+            return cls(**{kind: _minimal(map(frozenset, clauses)) for kind, clauses in kinds.items()})
         except TypeError:
             return NOTHING
 

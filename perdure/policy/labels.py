@@ -104,6 +104,7 @@ SHIPPED_LABELS: Final[Mapping[str, AgentLabels]] = {
     "openAIAgent": _MODEL,
     "openAIFetchAgent": _MODEL,
     "openAIImageAgent": _MODEL,
+    "outboxAgent": AgentLabels(effect=SENDS),
     "stringEmbeddingsAgent": AgentLabels(effect=ASKS_MODEL),
     "vanillaFetchAgent": _PAGE,
     "wikipediaAgent": _PAGE,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from perdure.errors import Problem
+from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
 from perdure.policy.grant import NOTHING, PURE, Grant, is_mapping
 from perdure.policy.label_rules import read_labels
 from perdure.policy.labels import AgentLabels
@@ -20,15 +21,17 @@ from perdure.policy.secret_rules import SecretRule, read_secrets
 POLICY_FORMAT: Final = 1
 """The number of the form of policy files."""
 
-POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents")
+POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers")
 _FROM: Final = "from"
+_VIOLATION: Final = "violation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
-    `agents` are labels of agents, for those that do not declare the right ones.
+    `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
+    `approvers` decide on what is refused.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -38,6 +41,13 @@ class Policy:
     digest: str = ""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
+    asking: frozenset[str] = frozenset()
+    approvers: Approvers = field(default_factory=Approvers)
+
+    @property
+    def asks(self) -> Approvers | None:
+        """Who decides on what the runs of the worker are refused, None for no one."""
+        return self.approvers if self.profile in self.asking else None
 
     @property
     def grant(self) -> Grant | None:
@@ -69,7 +79,9 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     if data and data.get("policy") != POLICY_FORMAT:
         reader.wrong("policy", "the form of this policy is not known here", f"write policy: {POLICY_FORMAT}")
     _read_groups(reader, data.get("groups", {}))
-    profiles = _profiles(reader, data.get("profiles", {}))
+    asking: set[str] = set()
+    profiles = _profiles(reader, data.get("profiles", {}), asking)
+    approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
     has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
@@ -82,7 +94,16 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         reader.wrong("profile", f"profile names the profile of all runs, and {quoted(name)} is none", there)
     if reader.findings or not isinstance(name, str):
         return None, [Problem("policy", place, finding, hint) for place, finding, hint in reader.findings]
-    return Policy(profile=name, profiles=profiles, digest=digest, secrets=rules, agents=labels), []
+    policy = Policy(
+        profile=name,
+        profiles=profiles,
+        digest=digest,
+        secrets=rules,
+        agents=labels,
+        asking=frozenset(asking),
+        approvers=approvers,
+    )
+    return policy, []
 
 
 def _read_groups(reader: Reader, data: Any) -> None:
@@ -92,15 +113,19 @@ def _read_groups(reader: Reader, data: Any) -> None:
         reader.groups[str(group)] = reader.names(f"groups.{group}", names, "agents")
 
 
-def _profiles(reader: Reader, data: Any) -> dict[str, Grant]:
-    """The profiles; one that comes `from` an earlier one has its keys, under its own."""
+def _profiles(reader: Reader, data: Any, asking: set[str]) -> dict[str, Grant]:
+    """The profiles; one that comes `from` an earlier one has its keys, under its own.
+
+    Adds the names of those that ask people to `asking`.
+    """
     known: dict[str, dict[str, frozenset[str]]] = {}
     for name, profile in reader.mapping(
         "profiles", data, None, "write profiles: {NAME: {agents: []}}"
     ).items():
         place = f"profiles.{name}"
-        own = reader.members(place, profile, (_FROM,))
-        base = profile.get(_FROM) if is_mapping(profile) else None
+        own = reader.members(place, profile, (_FROM, _VIOLATION))
+        said: Mapping[str, Any] = profile if is_mapping(profile) else {}
+        base = said.get(_FROM)
         if base is not None and (not isinstance(base, str) or base not in known):
             there = ", ".join(known) or "none"
             reader.wrong(
@@ -109,5 +134,8 @@ def _profiles(reader: Reader, data: Any) -> dict[str, Grant]:
                 f"there are {there}",
             )
             base = None
+        inherited = ASK if base in asking else REFUSE
+        if asks_on_violation(reader, place, said.get(_VIOLATION, inherited)):
+            asking.add(str(name))
         known[str(name)] = {**(known[base] if base is not None else {}), **own}
     return {name: Grant.of(**members) for name, members in known.items()}

@@ -5,20 +5,19 @@ The workflow and the segments of its worker ask the same questions here, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
-from perdure.engine.labelling.rules import Labelling
 from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import RunAgent
 from perdure.errors import FinalError, UsageError
 from perdure.graph.fields import OWN_NAMES_PREFIX
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
-from perdure.policy.grant import Grant, meet
-from perdure.policy.labels import AgentLabels
+from perdure.protocol.authorities import authority_by, granted_state, narrowed_profile
 from perdure.protocol.records import from_plain
 
 HOST_QUEUES: Final = "@*"
@@ -127,22 +126,7 @@ def narrowed(directory: AgentRegistry, state: Mapping[str, Value] | None) -> Age
         return directory
     if not state.get("labelled"):
         directory = replace(directory, labels=None)
-    granted: Mapping[str, Value] | None = state.get("granted")
-    if granted is None:
-        return directory
-    profile = directory.profile or {}
-    grant = Grant.read(granted)
-    if directory.profile is not None:
-        grant = meet(grant, Grant.read(profile.get("grant")))
-    return replace(directory, profile={"name": "", "digest": "", **profile, "grant": grant.written()})
-
-
-def labelling_of(labels: Mapping[str, Value] | None, pure: Iterable[str]) -> Labelling | None:
-    """The rules for data of a run whose registry has these `labels`, and these agents that are pure."""
-    if labels is None:
-        return None
-    agents = {name: AgentLabels.read(written) for name, written in labels["agents"].items()}
-    return Labelling.of(agents, pure, labels["private"])
+    return replace(directory, profile=narrowed_profile(directory.profile, state))
 
 
 class SchedulerRules(TypedDict):
@@ -165,7 +149,7 @@ class Placement:
         self, directory: AgentRegistry, bypass_agents: Sequence[str] = (), only: Sequence[str] | None = None
     ) -> None:
         self.names = frozenset(directory.names())
-        self.human = frozenset(directory.human)
+        self.human = frozenset({*directory.human, APPROVAL})
         self.waits = frozenset(directory.waits)
         self.has_store = directory.store
         self.asks_queues = directory.asks_queues
@@ -184,16 +168,10 @@ class Placement:
 
     def rules(self, queue: str) -> SchedulerRules:
         """What a run on this `queue` is played by."""
-        profile = self.registry.profile
-        authority = Authority(
-            profile="" if profile is None else str(profile.get("name")),
-            grant=None if profile is None else Grant.read(profile.get("grant")),
-            pure=frozenset(self.registry.pure),
-            queue=queue,
-            counts=self.registry.grants,
-            labelling=labelling_of(self.registry.labels, self.registry.pure),
-        )
-        gates = Gates(**{gate.name: getattr(self.registry, gate.name) for gate in fields(Gates)})
+        registry = self.registry
+        known = registry.profile, registry.pure, queue, registry.labels
+        authority = authority_by(*known, counts=registry.grants)
+        gates = Gates(**{gate.name: getattr(registry, gate.name) for gate in fields(Gates)})
         return {
             "agents": self.names,
             "event_steps": self.event_steps,
@@ -203,9 +181,7 @@ class Placement:
 
     def granted(self) -> dict[str, Value]:
         """What the state of a run that continues has of its profile: a later worker must not widen it."""
-        profile = self.registry.profile
-        labelled: dict[str, Value] = {} if self.registry.labels is None else {"labelled": True}
-        return labelled if profile is None else {**labelled, "granted": profile["grant"]}
+        return granted_state(self.registry.profile, labelled=self.registry.labels is not None)
 
     @property
     def profile(self) -> Mapping[str, Value] | None:

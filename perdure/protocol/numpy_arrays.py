@@ -111,6 +111,14 @@ def _immutable(items: Any) -> bytes | memoryview | None:
     return base if is_whole else None
 
 
+def address_of(data: bytes | memoryview) -> int:
+    """Where in memory the bytes are: equal for views of the same bytes, as long as these live."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not len(data):
+        return id(data)
+    return numpy.frombuffer(data, numpy.uint8).__array_interface__["data"][0]
+
+
 def _of_torch(tensor: Any, torch: Any) -> Array:
     items = tensor.detach().cpu().contiguous()
     if items.dtype == torch.bfloat16:

@@ -135,9 +135,12 @@ def _mac(payload: Payload, key: bytes) -> bytes:
 
 
 def _encrypted(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:
-    nonce = os.urandom(NONCE_BYTES)
-    data = _cipher(key).encrypt(nonce, payload.SerializeToString(), id + b"|" + place)
-    metadata = {"encoding": AEAD_ENCODING, _KEY: id, _PLACE: place, _NONCE: nonce}
+    plain = payload.SerializeToString(deterministic=True)
+    # A value of the store is known by its hash, so equal ones must be equal once they are encrypted: a rerun
+    # sees that a result is the same again. The nonce is then a hash that only the key gives.
+    nonce = os.urandom(NONCE_BYTES) if place else hmac.digest(_derived(key, b"nonce"), plain, "sha256")
+    data = _cipher(key).encrypt(nonce[:NONCE_BYTES], plain, id + b"|" + place)
+    metadata = {"encoding": AEAD_ENCODING, _KEY: id, _PLACE: place, _NONCE: nonce[:NONCE_BYTES]}
     return Payload(metadata=metadata, data=data)
 
 

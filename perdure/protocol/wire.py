@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -21,7 +21,7 @@ from perdure.graph.deferred import Deferred
 from perdure.graph.values import UNREADABLE, is_list
 from perdure.protocol.encoding import Binaries, SpecialPlace, decode, decode_places, encode
 from perdure.protocol.records import from_plain, to_plain
-from perdure.protocol.tensor_file import METADATA, read_tensors, write_tensors
+from perdure.protocol.tensor_file import METADATA, read_tensors, tensor_parts
 
 ENCODING = b"json/plain"
 BINARY_ENCODING = b"binary/safetensors"
@@ -50,38 +50,74 @@ MAX_UNREADABLE_CHARS = 200
 Kind = TypeVar("Kind")
 
 
+class PayloadLike(Protocol):
+    """What values are read of: a payload of protobuf, or one whose data was never copied."""
+
+    @property
+    def metadata(self) -> Mapping[str, bytes]:
+        """What says how the data is to be read."""
+        ...
+
+    @property
+    def data(self) -> bytes | memoryview:
+        """The value."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Written:
+    """A value as it is written: the metadata of its payload, and the parts of the data, not yet joined."""
+
+    metadata: dict[str, bytes]
+    parts: Sequence[bytes | memoryview]
+
+    @property
+    def size(self) -> int:
+        """The bytes of the data."""
+        return sum(map(len, self.parts))
+
+    def payload(self) -> Payload:
+        """The payload."""
+        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        return Payload(metadata=self.metadata, data=bytes(data))
+
+
 def to_payload(value: Any, *, limited: bool = True) -> Payload:
     """The payload of a value, or of a dataclass of perdure.protocol.payloads. Raises ValueTooLarge.
 
     What never reaches the server, such as the input of a local activity, need not be `limited`.
     """
+    made = written(value)
+    if limited and made.size > MAX_PAYLOAD_BYTES:
+        raise ValueTooLarge(made.size, MAX_PAYLOAD_BYTES)
+    return made.payload()
+
+
+def written(value: Any) -> Written:
+    """The same in parts, of any size."""
     is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred | Array)
     if is_tensors(value) and METADATA not in value:
-        payload = _binary_payload(value, {})
-    else:
-        payload = _json_payload(*encode(to_plain(value) if is_record else value, apart=is_record))
-    if limited and len(payload.data) > MAX_PAYLOAD_BYTES:
-        raise ValueTooLarge(len(payload.data), MAX_PAYLOAD_BYTES)
-    return payload
+        return _written_binary(value, {})
+    return _written_json(*encode(to_plain(value) if is_record else value, apart=is_record))
 
 
-def _json_payload(data: bytes, places: Sequence[SpecialPlace]) -> Payload:
+def _written_json(data: bytes, places: Sequence[SpecialPlace]) -> Written:
     """JSON, with the places that it does not hold; a binary one, if there is anything binary among them."""
     metadata = {"encoding": ENCODING}
     if places:
         binaries = Binaries()
-        written = json.dumps(places, default=binaries.mark)
+        marks = json.dumps(places, default=binaries.mark)
         if binaries.arrays:
-            return _binary_payload(binaries.arrays, {_JSON: data.decode(), PLACES: written})
-        metadata[PLACES] = written.encode()
-    return Payload(metadata=metadata, data=data)
+            return _written_binary(binaries.arrays, {_JSON: data.decode(), PLACES: marks})
+        metadata[PLACES] = marks.encode()
+    return Written(metadata, [data])
 
 
-def _binary_payload(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Payload:
-    return Payload(metadata={"encoding": BINARY_ENCODING}, data=write_tensors(arrays, metadata))
+def _written_binary(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Written:
+    return Written({"encoding": BINARY_ENCODING}, tensor_parts(arrays, metadata))
 
 
-def _read_binary(data: bytes, strict: bool) -> Any:
+def _read_binary(data: bytes | memoryview, strict: bool) -> Any:
     arrays, metadata = read_tensors(data)
     if _JSON not in metadata:
         return arrays
@@ -89,7 +125,7 @@ def _read_binary(data: bytes, strict: bool) -> Any:
     return decode(metadata[_JSON].encode(), places, strict=strict, binaries=Binaries.read(arrays))
 
 
-def from_payload(payload: Payload, kind: type[Kind] | None = None, *, strict: bool = True) -> Any:
+def from_payload(payload: PayloadLike, kind: type[Kind] | None = None, *, strict: bool = True) -> Any:
     """The value of a payload, as a dataclass of perdure.protocol.payloads where `kind` is one.
 
     Raises MalformedPayload for one that cannot be read: it is not from here, or not for here. `strict` is as
@@ -109,12 +145,13 @@ def from_payload(payload: Payload, kind: type[Kind] | None = None, *, strict: bo
     return value
 
 
-def _read_json(payload: Payload, strict: bool) -> Any:
+def _read_json(payload: PayloadLike, strict: bool) -> Any:
     places = decode_places(payload.metadata[PLACES]) if PLACES in payload.metadata else ()
-    return decode(payload.data, places, strict=strict) if payload.data else None
+    data = bytes(payload.data)
+    return decode(data, places, strict=strict) if data else None
 
 
-def _finding(payload: Payload, error: Exception) -> str:
+def _finding(payload: PayloadLike, error: Exception) -> str:
     encoding = payload.metadata.get("encoding", b"")
     if encoding not in (ENCODING, BINARY_ENCODING):
         name = encoding.decode(errors="replace")[:MAX_UNREADABLE_CHARS]
@@ -132,7 +169,7 @@ def untrusted(payload: Payload, reason: str, since: int) -> Payload:
     return Payload(metadata=metadata, data=payload.SerializeToString())
 
 
-def is_untrusted(payload: Payload) -> bool:
+def is_untrusted(payload: PayloadLike) -> bool:
     """Whether this stands for a payload that is not trusted."""
     return payload.metadata.get("encoding") == UNTRUSTED
 
@@ -155,7 +192,7 @@ def unwrapped(payload: Payload) -> Payload:
     return Payload.FromString(payload.data) if is_unsigned else payload
 
 
-def _reason(payload: Payload) -> list[str]:
+def _reason(payload: PayloadLike) -> list[str]:
     return payload.metadata[_REASON].decode().split(" ", 1)
 
 
@@ -192,7 +229,7 @@ def is_plain(raw: RawValue) -> bool:
     return PLACES not in raw.payload.metadata and not is_binary_payload(raw.payload)
 
 
-def is_binary_payload(payload: Payload) -> bool:
+def is_binary_payload(payload: PayloadLike) -> bool:
     """Whether there are arrays or byte strings in the value."""
     return payload.metadata.get("encoding") == BINARY_ENCODING
 

@@ -67,6 +67,8 @@ class Settings:
     store_above: int = 65_536
     store_retention: float = 7.0
     models: str = ""
+    outbox_bytes: int = 100_000_000
+    outbox_full: str = "wait"
     wikipedia_url: str = "https://{lang}.wikipedia.org/w/api.php"
     ui_url: str = ""
     prices: str = ""

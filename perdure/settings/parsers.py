@@ -178,6 +178,14 @@ def codec_mode(name: str, text: str) -> str:
     return text.lower()
 
 
+def outbox_full(name: str, text: str) -> str:
+    """What a full outbox does. Raises UsageError for another word."""
+    if text.lower() not in ("wait", "oldest", "newest"):
+        finding = f"{name}: {text!r} is none of wait, oldest, newest"
+        raise UsageError(finding, hint="leave it out for wait", variable=name)
+    return text.lower()
+
+
 def key_source(name: str, text: str) -> str:
     """Where keys are. Raises UsageError, which does not quote it: it may be a key by mistake."""
     if not re.fullmatch(r"env:[A-Za-z_]\w*|file:/.+", text):

@@ -20,30 +20,40 @@ Rejected
 
 from __future__ import annotations
 
-import math
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
-from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
 
 from perdure.errors import FinalError, MalformedPayload, NoStore
-from perdure.graph.binary import size_of_binary
-from perdure.graph.deferred import BlobRef, Deferred, copied, deferred_in, replaced, sources, stored
+from perdure.graph.binary import is_binary, is_tensors
+from perdure.graph.deferred import (
+    BINARY_KINDS,
+    BlobRef,
+    Deferred,
+    copied,
+    deferred_in,
+    replaced,
+    sources,
+    stored,
+)
 from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, bounded, size_of
 from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
-from perdure.protocol.encoding import encode
-from perdure.protocol.wire import MAX_UNREADABLE_CHARS, from_payload, pack, to_payload
+from perdure.protocol.wire import BINARY_ENCODING, MAX_UNREADABLE_CHARS, Written, from_payload, pack, written
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
+from perdure.storage.flat_payloads import FlatPayload
+from perdure.storage.known_values import KnownValues
 from perdure.storage.objects import Writes
 from perdure.storage.value_objects import ValueObjects
+from perdure.storage.value_sizes import at_most, binary_size, written_size
 from perdure.storage.value_threads import in_value_thread
 
 Result = TypeVar("Result")
@@ -56,11 +66,6 @@ MAX_SHARED_BYTES: Final = 32_000_000
 
 MAX_FETCHED_VALUE_BYTES: Final = 1_000_000
 """Bytes of a value that the run itself may fetch: it goes into the history."""
-
-SMALL_VALUE_MEMBER_COUNT: Final = 8
-"""Members of a value that may be small at a glance."""
-
-_NUMBERS: Final = (bool, int, float)
 
 
 @dataclass(slots=True)
@@ -83,21 +88,21 @@ class ClaimCheck:
         # What is only signed needs no signature there: the name of an object is its hash.
         return cls(store, settings.store_above, codec if getattr(codec, "hides", True) else None)
 
-    async def packed(self, value: Value, near: Value = None, **metadata: Any) -> RawValue:
+    async def packed(
+        self, value: Value, near: Value = None, known: KnownValues | None = None, **metadata: Any
+    ) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
 
         `near` is what the value was made of: what it has in common with values of the store in there is not
-        stored again.
+        stored again. What is `known` to be in the store is not written at all.
         """
         if self.store is None:
             return pack(value, **metadata)
-        raw = await _in_thread(value, lambda: pack(value, limited=False, **metadata))
-        if len(raw.payload.data) <= self.above:
-            return raw
-        bare = Payload(data=raw.payload.data, metadata=raw.payload.metadata)
-        for name in metadata:  # belongs to this answer, not to the value
-            bare.metadata.pop(f"perdure-{name}", None)
-        return pack(await self._put(value, bare, near), **metadata)
+        made = await _in_thread(value, lambda: written(value))
+        if made.size <= self.above:
+            return pack(value, limited=False, **metadata)
+        kept = await self._kept(value, made, self.above, near, known=known)
+        return pack(kept, limited=False, **metadata)
 
     async def keep(
         self, value: Value, above: int | None = None, near: Value = None, writes: Writes | None = None
@@ -109,19 +114,48 @@ class ClaimCheck:
         limit = min(self.above, above or self.above)
         if self.store is None or isinstance(value, BlobRef) or at_most(value) < limit:
             return value
-        payload = to_payload(value, limited=False)
-        return value if len(payload.data) <= limit else await self._put(value, payload, near, writes)
+        made = written(value)
+        return value if made.size <= limit else await self._kept(value, made, limit, near, writes)
+
+    async def _kept(
+        self,
+        value: Value,
+        made: Written,
+        limit: int,
+        near: Value,
+        writes: Writes | None = None,
+        known: KnownValues | None = None,
+    ) -> Value:
+        """Where a value of more than `limit` bytes is kept; or the value, with what is binary in it kept."""
+
+        async def apart(part: Value) -> Value:
+            if is_binary(part) or is_tensors(part):
+                if binary_size(part) <= limit:
+                    return part
+                place = None if known is None else known.find(part)
+                return place or await self._put(part, None, near, writes)
+            if is_dict(part):
+                return {key: await apart(item) if _may_hold(item) else item for key, item in part.items()}
+            if is_list(part):
+                return [await apart(item) if _may_hold(item) else item for item in part]
+            return part
+
+        if made.metadata["encoding"] == BINARY_ENCODING:
+            rest = await apart(value)
+            if isinstance(rest, Deferred) or written(rest).size <= limit:
+                return rest
+        return await self._put(value, made, near, writes)
 
     async def shrink(self, value: Value, limit: int) -> Value:
         """`value` with its large parts kept, so that it takes at most `limit` bytes; else all of it is."""
-        if self.store is None or _size(value) <= limit:
+        if self.store is None or written_size(value) <= limit:
             return value
         shrunk = value
         if is_dict(value):
             shrunk = {key: await self.shrink(item, self.above) for key, item in value.items()}
         elif is_list(value):
             shrunk = [await self.shrink(item, self.above) for item in value]
-        if shrunk is not value and _size(shrunk) <= limit:
+        if shrunk is not value and written_size(shrunk) <= limit:
             return shrunk
         return await self._put(value, None)
 
@@ -136,16 +170,22 @@ class ClaimCheck:
             return value
         if limit is not None:
             bounded(value, limit)  # before anything is loaded
-        data = {digest: await self._get(digest) for digest in blobs}
+        shared = {digest: self._shared[digest][1] for digest in blobs if digest in self._shared}
+        read = [digest for digest in blobs if digest not in shared or blobs[digest].kind not in BINARY_KINDS]
+        data = dict(zip(read, await asyncio.gather(*map(self._get, read)), strict=True))
 
         def load(stored: BlobRef) -> Value:
+            if stored.digest in shared:
+                return shared[stored.digest]
             return self._share(stored.digest, data[stored.digest])
 
         meter = Meter(limit)
 
         def redeemed(deferred: Deferred) -> Value:
             if isinstance(deferred, BlobRef):
-                meter.add(deferred.size)
+                meter.add(size_of(deferred))
+                if deferred.kind in BINARY_KINDS:  # what is in there cannot be changed
+                    return copied(load(deferred))
                 return from_payload(data[deferred.digest])
             return _copied(deferred, load, meter)
 
@@ -176,7 +216,7 @@ class ClaimCheck:
         value = await self.redeem(deferred)
         if not whole:
             return await self.keep(value, near=deferred)
-        size = _size(value)
+        size = written_size(value)
         if size > MAX_FETCHED_VALUE_BYTES:
             raise FinalError(
                 f"a value of {size / 1e6:.1f} MB decides what the run does (as an agent's name, a graph or "
@@ -200,22 +240,23 @@ class ClaimCheck:
         return {**node, "value": await self.keep(node["value"])} if "value" in node else node
 
     async def _put(
-        self, value: Value, payload: Payload | None, near: Value = None, writes: Writes | None = None
+        self, value: Value, made: Written | None, near: Value = None, writes: Writes | None = None
     ) -> BlobRef:
         assert self.store is not None
         bases = [base for deferred in deferred_in([near, value]) for base in sources(deferred)]
-        if payload is None or next(deferred_in(value), None) is not None:
-            value = await self.redeem(value, MAX_VALUE_BYTES)
-            payload = await _in_thread(value, lambda: to_payload(value, limited=False))
-        name = await ValueObjects(self.store, self.codec).put(payload, bases, writes)
-        return stored(name, len(payload.data), value)
+        if next(deferred_in(value), None) is not None:
+            value, made = await self.redeem(value, MAX_VALUE_BYTES), None
+        if made is None:
+            made = await _in_thread(value, lambda: written(value))
+        name = await ValueObjects(self.store, self.codec).put(made, bases, writes)
+        return stored(name, made.size, value)
 
-    async def _get(self, digest: str) -> Payload:
+    async def _get(self, digest: str) -> FlatPayload:
         if self.store is None:
             raise NoStore
         return await ValueObjects(self.store, self.codec).get(digest)
 
-    def _share(self, digest: str, payload: Payload) -> Value:
+    def _share(self, digest: str, payload: FlatPayload) -> Value:
         """The value of an object, the same one for all who ask: they read parts of it, and copy those.
 
         Several threads may ask at a time, for the same object too; what takes long is not locked.
@@ -241,31 +282,9 @@ def _copied(deferred: Deferred, load: Load, meter: Meter) -> Value:
     return copied(value)
 
 
-def _size(value: Value) -> int:
-    data, places = encode(value)
-    return len(data) + sum(len(repr(place)) + size_of_binary(place[1]) for place in places)
-
-
-def at_most(value: Value) -> float:
-    """An upper bound of the bytes of a value's JSON; infinity if it cannot be estimated quickly."""
-    if not is_dict(value):
-        return _most(value)
-    if len(value) > SMALL_VALUE_MEMBER_COUNT:
-        return math.inf
-    size = 2.0
-    for key, item in value.items():
-        if item.__class__ is int:  # as below, without the calls
-            size += 6 * len(key) + 34
-        else:
-            size += _most(key) + _most(item) + 2
-    return size
-
-
-def _most(value: Value) -> float:
-    """That of a string, a number or nothing."""
-    if isinstance(value, str):
-        return 6 * len(value) + 2
-    return 30 if value is None or isinstance(value, _NUMBERS) else math.inf
+def _may_hold(value: Value) -> bool:
+    """Whether there may be something binary in a part of a value."""
+    return isinstance(value, dict | list) or is_binary(value)
 
 
 async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:

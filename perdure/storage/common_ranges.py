@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from perdure.storage.flat_payloads import Bytes
+
 MIN_RANGE_BYTES: Final = 200
 """Bytes of a range; a shorter one is not worth a reference."""
 
@@ -117,10 +119,19 @@ def _occurrences(pattern: bytes, text: bytes) -> Iterator[int]:
         yield at
 
 
+def same_bytes(one: Bytes, other: Bytes) -> bool:
+    """Whether both have the same bytes."""
+    return len(one) == len(other) == agreeing_bytes(one, 0, other, 0, len(one))
+
+
+def agreeing_bytes(one: Bytes, i: int, other: Bytes, j: int, most: int) -> int:
+    """How many bytes agree from `i` and `j` on, `most` at most."""
+    return _agreeing(most, lambda done, step: _same(one, i + done, other, j + done, step))
+
+
 def _ahead(one: bytes, i: int, other: bytes, j: int) -> int:
     """How many bytes agree from `i` and `j` on."""
-    most = min(len(one) - i, len(other) - j)
-    return _agreeing(most, lambda done, step: _same(one, i + done, other, j + done, step))
+    return agreeing_bytes(one, i, other, j, min(len(one) - i, len(other) - j))
 
 
 def _behind(one: bytes, i: int, other: bytes, j: int, most: int) -> int:
@@ -130,8 +141,8 @@ def _behind(one: bytes, i: int, other: bytes, j: int, most: int) -> int:
     )
 
 
-def _same(one: bytes, i: int, other: bytes, j: int, length: int) -> bool:
-    return one[i : i + length] == other[j : j + length]
+def _same(one: Bytes, i: int, other: Bytes, j: int, length: int) -> bool:
+    return bytes(one[i : i + length]) == bytes(other[j : j + length])  # views compare item by item
 
 
 def _agreeing(most: int, agrees: Callable[[int, int], bool]) -> int:

@@ -32,8 +32,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final, cast
 
+from perdure.storage.array_ranges import array_ranges
 from perdure.storage.backend import DELTA, DIGEST_CHARS
 from perdure.storage.common_ranges import Range, common_ranges
+from perdure.storage.flat_payloads import Bytes
 
 MAX_SOURCE_COUNT: Final = 32
 """Other objects that a delta may name."""
@@ -66,7 +68,7 @@ class Extent:
 class Stored:
     """A value of the store: its JSON, the extents that this consists of, and the sizes of their objects."""
 
-    data: bytes
+    data: Bytes
     extents: Sequence[Extent]
     sizes: Mapping[str, int]
 
@@ -79,11 +81,20 @@ class Delta:
     extents: Sequence[Extent]
 
 
-def delta_of(data: bytes, bases: Sequence[Stored]) -> Delta | None:
-    """The delta of `data` against values of the store; None where that would save less than half."""
-    covering = list(_covering(common_ranges(data, [base.data for base in bases]), bases, len(data)))
+def delta_of(data: Bytes, bases: Sequence[Stored], *, arrays: bool = False) -> Delta | None:
+    """The delta of `data` against values of the store; None where that would save less than half.
+
+    With `arrays`, all of them are files of arrays.
+    """
+    if arrays:
+        ranges = array_ranges(data, [base.data for base in bases])
+    else:
+        ranges = common_ranges(bytes(data), [bytes(base.data) for base in bases])
+    covering = list(_covering(ranges, bases, len(data)))
     sizes = {name: size for base in bases for name, size in base.sizes.items()}
     extents = _joined(_own_instead(covering, _dropped(covering, sizes)))
+    if 2 * sum(extent.length for extent in extents if extent.source == OWN) > len(data):
+        return None
     delta = _with_own(data, extents)
     size = len(delta.own) + len(written(delta.extents))
     return delta if 2 * size <= len(data) and len(extents) <= MAX_EXTENT_COUNT else None
@@ -94,9 +105,9 @@ def sources_of(extents: Iterable[Extent]) -> list[str]:
     return list(dict.fromkeys(extent.source for extent in extents if extent.source != OWN))
 
 
-def assembled(extents: Iterable[Extent], held: Mapping[str, bytes]) -> bytes:
+def assembled(extents: Iterable[Extent], held: Mapping[str, Bytes]) -> bytes:
     """The JSON of a value, from what its objects hold. Raises ValueError for an extent outside of them."""
-    parts: list[bytes] = []
+    parts: list[Bytes] = []
     for extent in extents:
         part = held[extent.source][extent.start : extent.start + extent.length]
         if len(part) != extent.length:
@@ -198,9 +209,9 @@ def _joined(extents: Iterable[Extent]) -> list[Extent]:
     return joined
 
 
-def _with_own(data: bytes, extents: Iterable[Extent]) -> Delta:
+def _with_own(data: Bytes, extents: Iterable[Extent]) -> Delta:
     """The delta: what is OWN, by its place among the bytes of the delta."""
-    own: list[bytes] = []
+    own: list[Bytes] = []
     placed: list[Extent] = []
     size = place = 0
     for extent in extents:

@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 
 from perdure.errors import ConnectionFailed
 from perdure.temporal.queues import workers
+from perdure.temporal.unserved import HOST_MARK
 
 PRESENCE_QUEUE: Final = "perdure.hosts"
 """The task queue on which hosts are seen."""
@@ -42,7 +43,7 @@ class HostWorker:
 
 def host_queue(host: str) -> str:
     """The task queue of the host with this name."""
-    return f"@{host}"
+    return f"{HOST_MARK}{host}"
 
 
 @activity.defn(name="perdure.present")

@@ -6,7 +6,9 @@ Unlike an answer it is not kept without a worker: what it means depends on how f
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -41,7 +43,7 @@ SETTLING_INTERVAL_S: Final = 0.5
 """Seconds between two looks whether nodes are still executing."""
 
 WAIT: Final = "wait"
-"""For nodes that are executing: the change is made when they have ended."""
+"""For nodes that are executing: the change is made when they have ended. No run knows this choice."""
 
 
 class SteeredRun:
@@ -62,46 +64,54 @@ class SteeredRun:
         return await _asked(self.handle, "graph", RunGraph)
 
     async def preview(self, change: Steering, *, if_hash: str = "") -> SteeringReceipt:
-        """What `steer` would do with each node, or why it would be refused. Nothing happens."""
-        return await _asked(
-            self.handle, "preview", SteeringReceipt, SteeringOrder(change=_normal(change), if_hash=if_hash)
-        )
+        """What `steer` would do with each node now, or why it would be refused. Nothing happens."""
+        order = SteeringOrder(change=_normal(change), if_hash=if_hash)
+        return await _asked(self.handle, "preview", SteeringReceipt, order)
 
     async def steer(
-        self, change: Steering, *, who: str = "", why: str = "", if_hash: str = "", waits: bool = False
+        self,
+        change: Steering,
+        *,
+        who: str = "",
+        why: str = "",
+        if_hash: str = "",
+        within_s: float = math.inf,
     ) -> SteeringReceipt:
         """Changes the run while it runs: its graph, values of its nodes, what is retried, skipped or paused.
 
         `who` makes the change and `why` are recorded in the run. With `if_hash`, the change is refused if the
-        graph has another hash by then. If it `waits`, it is made when no executing node blocks it, however
-        long that takes. Raises UsageError where it is refused, and then nothing has changed, and
-        ConnectionFailed when there is no reply in time: the change may then be made, or not.
+        graph has another hash by then. With "wait" for `running`, it is made when no executing node blocks
+        it; if one still does after `within_s` seconds, it is refused. Raises UsageError where it is refused,
+        and then nothing has changed, and ConnectionFailed when there is no reply in time: the change may then
+        be made, or not.
         """
         order = SteeringOrder(change=_normal(change), if_hash=if_hash, who=who, why=why)
-        while waits:
-            await self.settled(change, if_hash=if_hash)
+        end = time.monotonic() + within_s
+        while change.running == WAIT and time.monotonic() < end:
+            await self.settled(change, if_hash=if_hash, within_s=end - time.monotonic())
             try:
                 return await _steer(self.handle, order)
             except UsageError:
-                if not await self.settled(change, if_hash=if_hash):
+                if not await self.settled(change, if_hash=if_hash, within_s=end - time.monotonic()):
                     raise  # for another reason than that a node has begun just now
         return await _steer(self.handle, order)
 
-    async def settled(self, change: Steering, *, if_hash: str = "") -> list[str]:
-        """Waits until no executing node blocks a change; returns the nodes that did.
+    async def settled(self, change: Steering, *, if_hash: str = "", within_s: float = math.inf) -> list[str]:
+        """Waits until no executing node blocks a change, or for so long; returns the nodes that did.
 
         It waits here, and not in the run: if this process ends before, nothing is changed. What these nodes
         lead to may begin meanwhile. Raises what `preview` raises.
         """
         waited: dict[str, None] = {}
+        end = time.monotonic() + within_s
         while True:
             receipt = await self.preview(change, if_hash=if_hash)
             busy = [
                 node.place for node in receipt.nodes if node.finding and node.state == NodeState.EXECUTING
             ]
-            if not busy:
-                return list(waited)
             waited.update(dict.fromkeys(busy))
+            if not busy or time.monotonic() >= end:
+                return list(waited)
             await asyncio.sleep(SETTLING_INTERVAL_S)
 
     async def patch(
@@ -119,12 +129,10 @@ class SteeredRun:
         """Replaces the graph of the run while it runs; results stay where nothing that made them changes.
 
         `running`, `done`, `rows` and `keeps` decide about nodes that have begun
-        (perdure.engine.steering.request.Steering); "wait" for `running` is `waits` of `steer`.
+        (perdure.engine.steering.request.Steering); "wait" for `running` is that of `steer`.
         """
-        waits = running == WAIT
-        running = "refuse" if waits else running
         change = Steering(graph=graph, running=running, done=done, rows=rows, keeps=keeps)
-        return await self.steer(change, who=who, why=why, if_hash=if_hash, waits=waits)
+        return await self.steer(change, who=who, why=why, if_hash=if_hash)
 
 
 async def _steer(handle: WorkflowHandle[Any, Any], order: SteeringOrder) -> SteeringReceipt:
@@ -183,7 +191,11 @@ async def _asked(handle: WorkflowHandle[Any, Any], query: str, kind: Any, *argum
 
 
 def _normal(change: Steering) -> Steering:
-    """A change in the values of the language, its graph as `start` takes it. Raises UsageError."""
+    """A change for the run: in the values of the language, its graph as `start` takes it. Raises UsageError.
+
+    A run itself does not wait: it refuses what an executing node blocks.
+    """
+    change = replace(change, running="refuse") if change.running == WAIT else change
     graph = None if change.graph is None else modernized(normalize(change.graph))
     values = {name: normalize(value) for name, value in change.values.items()}
     return replace(change.checked(), graph=graph, values=values)

@@ -49,3 +49,11 @@ def string(body: Mapping[str, Value], name: str, default: str = "") -> str:
 def flag(body: Mapping[str, Value], name: str) -> bool:
     """Whether a member is true."""
     return body.get(name) is True
+
+
+def amount(body: Mapping[str, Value], name: str, most: float) -> float:
+    """A number from 0 to `most`, which it is where it is missing. Raises UsageError."""
+    value = body.get(name, most)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise UsageError(f"{name} is not a number from 0 to {most:g}")
+    return value

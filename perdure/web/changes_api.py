@@ -13,19 +13,21 @@ from perdure.engine.steering.request import STEERING_CHOICES, Steering
 from perdure.errors import UsageError
 from perdure.graph.values import Value
 from perdure.lineage.change import Change
+from perdure.temporal.steering import WAIT
 from perdure.web.answers import as_json
 from perdure.web.bodies import (
     FLAG_SCHEMA,
     NAMES_SCHEMA,
     STRING_SCHEMA,
     VALUES_SCHEMA,
+    amount,
     check_members,
     flag,
     names,
     string,
     values,
 )
-from perdure.web.runs_api import body_of, run_of
+from perdure.web.runs_api import MAX_WAIT_S, body_of, run_of
 
 RERUN_BODY: Final[dict[str, Any]] = {
     "type": "object",
@@ -54,7 +56,15 @@ STEERING_BODY: Final[dict[str, Any]] = {
         "skip": {**NAMES_SCHEMA, "description": "nodes to skip"},
         "pause": {**NAMES_SCHEMA, "description": 'nodes that are not to start, [""] for all'},
         "resume": {**NAMES_SCHEMA, "description": 'nodes that may start again, [""] for all'},
-        "running": {"enum": list(STEERING_CHOICES["running"]), "description": "of nodes that are executing"},
+        "running": {
+            "enum": [*STEERING_CHOICES["running"], WAIT],
+            "description": "of nodes that are executing",
+        },
+        "wait": {
+            "type": "number",
+            "maximum": MAX_WAIT_S,
+            "description": 'with "wait": seconds until the change is refused if a node is still executing',
+        },
         "done": {"enum": list(STEERING_CHOICES["done"]), "description": "of nodes that have a result"},
         "rows": {"enum": list(STEERING_CHOICES["rows"]), "description": "of a map that is under way"},
         "keep": {**NAMES_SCHEMA, "description": "nodes whose results stay"},
@@ -102,13 +112,14 @@ async def steer(request: Request) -> Response:
         keeps=names(body, "keep"),
         now=flag(body, "now"),
         **{name: string(body, name, "refuse") for name in STEERING_CHOICES},  # pyright: ignore[reportArgumentType] -- they are strings
-    ).checked()
+    )
     run, if_hash = run_of(request), string(body, "ifHash")
     if flag(body, "dryRun"):
         return as_json(asdict(await run.preview(change, if_hash=if_hash)))
     _check_change(change)
-    who, why = string(body, "who"), string(body, "why")
-    return as_json(asdict(await run.steer(change, who=who, why=why, if_hash=if_hash)))
+    who, why, within_s = string(body, "who"), string(body, "why"), amount(body, "wait", MAX_WAIT_S)
+    receipt = await run.steer(change, who=who, why=why, if_hash=if_hash, within_s=within_s)
+    return as_json(asdict(receipt))
 
 
 def _check_change(change: Steering) -> None:

@@ -37,6 +37,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import snapshot
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import MalformedPayload, UsageError
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
 from perdure.lineage.recall import numbers_of, written_numbers
 from perdure.protocol.agents import AgentRegistry, Placement
@@ -105,8 +106,10 @@ class Segments:
         return {"recalled": written_numbers(self.used)} if self.recalls else {}
 
     def takes(self, command: RunAgent) -> bool:
-        """Whether a call may be answered here."""
+        """Whether a call may be answered here. Approvals of an earlier run count there alone."""
         placement = self.placement
+        if command.agent == APPROVAL:
+            return False
         return self.recalls or (placement.is_pure(command) and command.agent not in placement.human)
 
     def call_agent(self, command: RunAgent) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +34,26 @@ def test_a_grant_narrows_without_a_policy() -> None:
     gate.check("copyAgent", "a", {"agents": [["@pure"]]})
     with pytest.raises(NotGranted, match=r"a: not granted: the agent 'fetchAgent' \(allowed: @pure\)"):
         gate.check("fetchAgent", "a", {"agents": [["@pure"]]})
+
+
+APPROVED_CALL: dict[str, Any] = {"hosts": [["a.org"]], "approved": ["00", "ada"]}
+
+
+@pytest.mark.parametrize(
+    ("signs", "violation", "passes"),
+    [(True, "ask", True), (False, "ask", False), (True, "refuse", False)],
+)
+def test_an_approval_counts_where_it_is_signed_and_the_policy_asks(
+    tmp_path: Path, signs: bool, violation: str, passes: bool
+) -> None:
+    path = tmp_path / "policy.json"
+    profile = {"agents": ["@pure"], "hosts": ["b.org"], "violation": violation}
+    path.write_text(json.dumps({"policy": 1, "profile": "a", "profiles": {"a": profile}}))
+    path.chmod(0o600)
+    gate = Gate(PolicyFile(path), signs=signs)
+    if not passes:
+        with pytest.raises(NotGranted):
+            gate.check("pay", "a", APPROVED_CALL)
+        return
+    gate.check("pay", "a", APPROVED_CALL)
+    assert gate.grant(APPROVED_CALL).host_refusal("a.org") == {"b.org"}  # the hosts of the profile hold on

@@ -165,9 +165,16 @@ def test_a_status_for_people():
         ),
         PendingCall(path="b", agent="copyAgent", queue="gpu", started=False),
         PendingCall(path="c", agent="hang", queue="q", started=True, since=1_000),
+        PendingCall(path="d", agent="copyAgent", queue="@store-7", started=False, since=1_000),
     )
     report = RunReport(
-        id="r1", state="running", name="g", status=status, pending=calls, unserved=("gpu",), attempt=3
+        id="r1",
+        state="running",
+        name="g",
+        status=status,
+        pending=calls,
+        unserved=("gpu", "@store-7"),
+        attempt=3,
     )
     assert lines(report, None, (), datetime.fromtimestamp(7_261, UTC)) == [
         "r1 (g): running",
@@ -179,7 +186,9 @@ def test_a_status_for_people():
         "  call a of openAIAgent is with a worker, attempt 4 (3 failed for now); last failure: 429",
         "  call b of copyAgent waits on queue 'gpu'",
         "  call c of hang is with a worker for 2 h 1 min",
+        "  call d of copyAgent waits on queue '@store-7' for 2 h 1 min",
         "  waits for a worker on queue 'gpu': perdure worker --queue gpu",
+        "  waits for host 'store-7', which is not there: perdure worker --host store-7",
     ]
 
 

@@ -14,9 +14,13 @@ import pytest
 
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
+from perdure.engine.inbox.events import ExternalEvent
+from perdure.errors import ConnectionFailed
 from perdure.gateway.delivery import Delivery
 from perdure.gateway.http import serving
 from perdure.gateway.routes import Routes
+from perdure.gateway.uplink import Uplink
+from perdure.storage.outbox import Outbox
 from perdure.worker import WorkerOptions, build_worker
 from tests.gateway import broker
 from tests.support.durable import embedded
@@ -139,3 +143,38 @@ async def test_mqtt(client: GraphClient, tmp_path: Path) -> None:
                 await serving_it
     assert bodies(await client.get("field-a").result()) == [*range(50)]
     assert refused == []
+
+
+def device(folder: Path, count: int) -> Outbox:
+    """An outbox with events for a run of the hub, one that no route fits, and one for a run that is not."""
+    box = Outbox(folder / "outbox.db", 1_000_000)
+    for n in range(count):
+        box.put(ExternalEvent(topic="edge/a", id=f"e{n}", body={"n": n}))
+    box.put(ExternalEvent(topic="elsewhere", id="lost"))
+    return box
+
+
+async def test_a_device_sends_what_waits_when_its_hub_is_there(client: GraphClient, tmp_path: Path) -> None:
+    box, token_file = device(tmp_path, 12), tmp_path / "hub" / "ui.token"
+    async with httpx2.AsyncClient(timeout=120) as http:
+        away = Uplink(box, "http://127.0.0.1:9", token_file, "store-7")
+        with pytest.raises(ConnectionFailed, match="the token of the hub cannot be read"):
+            await away.round(http)
+        async with (
+            delivering(client, "edge") as delivery,
+            serving(token_file.parent, routes("edge", 13), delivery, "127.0.0.1", 0) as (url, _),
+        ):
+            with pytest.raises(ConnectionFailed, match="does not answer"):
+                await away.round(http)
+            uplink = Uplink(box, url, token_file, "store-7")
+            before = box.file.read_bytes()
+            assert not await uplink.round(http)
+            status = box.status()
+            assert (status.waiting, status.sent, status.refused) == (0, 12, 1)
+            assert status.refusals == ("elsewhere lost: no route fits topic 'elsewhere'",)
+            box.file.write_bytes(before)  # as if it had died before it knew that the hub has them
+            box.put(ExternalEvent(topic="edge/a", id="e12", body={"n": 12}))
+            assert not await uplink.round(http)
+            assert delivery.counts == {"taken": 13, "already": 12, "refused": 0}
+            events = (await client.get("edge-a").result()).results["reading"]["events"]
+    assert [(row["from"], row["body"]) for row in events] == [("store-7", {"n": n}) for n in range(13)]

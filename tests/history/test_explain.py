@@ -75,6 +75,12 @@ CASES: list[tuple[str, RunModel, dict[str, Value], str]] = [
     ("asks", ASKED, {}, "waits for an answer to 'Ok?'"),
     ("paused", run(call("a", Phase.PAUSED, paused="by anna (why)")), {}, "at the server by anna (why)"),
     ("no-queue-worker", run(call("a", Phase.QUEUED_THERE, queue="gpu")), {"workers": {"gpu": GONE}}, "'gpu'"),
+    (
+        "no-queue-worker",
+        run(call("a", Phase.QUEUED_THERE, queue="@store-7")),
+        {"workers": {"@store-7": GONE}},
+        "waits for host 'store-7', which is not there",
+    ),
     ("workers-busy", run(call("a", Phase.QUEUED_THERE, queue="q")), {}, "has 1, and none has room"),
     ("backoff", run(call("a", Phase.BACKOFF, number=3, failure="429", due=1)), {}, "attempt 2 failed: 429"),
     ("lost", run(call("a", Phase.LOST, worker="1@host", beat=1)), {}, "no heartbeat of worker 1@host since"),
@@ -84,6 +90,12 @@ CASES: list[tuple[str, RunModel, dict[str, Value], str]] = [
         run(replace(WAITS, inputs={"key": 4}, params={"topic": "t"})),
         {},
         "waits for events of 't' with key '4', without a worker",
+    ),
+    (
+        "running",
+        run(replace(WAITS, inputs={"from": "store-7"}, params={"topic": "t"})),
+        {},
+        "waits for events of 't' from store-7, without a worker",
     ),
     ("running", run(replace(WAITS, params={"for": "5m"})), {}, "waits for a time, without a worker"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from temporalio.client import WorkflowHistory
 
@@ -11,32 +13,43 @@ from perdure.lineage.change import Change
 from perdure.lineage.forecast import RUNS, Forecast
 from perdure.plugin import data_converter
 from perdure.storage.claim_check import ClaimCheck
-from tests.support.histories import FOLDER
+from tests.support.histories import HISTORIES
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(
-    ("name", "runs"),
-    [
-        ("hello", []),
-        ("retried", []),
-        ("loop", []),
-        ("nested", []),
-        ("quorum", []),
-        ("approval", []),
-        ("rerun", []),
-        ("failed", ["hopeless"]),
-        ("timed_out", ["outer.slow"]),
-        ("steered", ["extra"]),  # a person has skipped it, and what another has set is reused
-    ],
-)
-async def test_a_recorded_run_is_repeated(name: str, runs: list[str]) -> None:
-    history = WorkflowHistory.from_json(name, (FOLDER / f"{name}.json").read_text())
+EXECUTED = {
+    "carried": {"naps@1[1].begun"},  # a late row that nothing has waited for
+    "failed": {"hopeless"},
+    "foreign": {"broken"},
+    "hedged": {"late"},
+    "labels": {"notes"},
+    "local_turn_earlier": {"local"},
+    "portions": {
+        f"rows[{number}].step" for number in range(1018, 1026)
+    },  # begun, when the first execution ends
+    "secure_aggregation": {"rounds.masked@1[3].update"},
+    "session": {"sum"},  # calls of sessions are not reused
+    "steered": {"extra"},  # a person has skipped it, and what another has set is reused
+    "timed_out": {"outer.slow"},
+    "tools_earlier": {  # tools whose names were not recognised then
+        "chat.llmToolAgentCallMap[0].offered",
+        "chat.llmToolAgentCallMap[1].offered",
+        "turns.llmToolAgentCallMap.offered",
+    },
+}
+"""Calls that a rerun of a recorded run makes again: they have no answer."""
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_recorded_run_is_repeated(path: Path) -> None:
+    history = WorkflowHistory.from_json(path.stem, path.read_text())
     model = await replayed([history], data_converter(None))
     rerun, record = await prepared(model, Change(), ClaimCheck(None, 1_000_000))
-    assert len(record.entries) == len(model.calls) > 0
+    sessions = sum(call.command.options.session is not None for call in model.calls)
+    assert len(record.entries) == len(model.calls) - sessions
     forecast = Forecast(rerun, {})
-    assert not forecast.play(0)
-    assert [call.position for call in forecast.calls if call.state == RUNS] == runs
-    assert (forecast.finish is not None) == (not runs)
+    fetches = forecast.play(0)
+    executed = {call.position for call in forecast.calls if call.state == RUNS}
+    assert executed == EXECUTED.get(path.stem, set())
+    assert forecast.finish is not None or fetches or executed

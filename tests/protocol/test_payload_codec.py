@@ -56,6 +56,17 @@ async def test_a_payload_comes_back_as_it_was(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_equal_values_of_the_store_are_equal_when_they_are_encoded(mode: Mode) -> None:
+    codec, more = KeyedCodec(RING, mode), RING.with_new_key(NOW)
+    assert await written(codec) == await written(codec)
+    assert await written(codec) != await written(codec, "other")
+    other = KeyedCodec(more.writing_with([*more.keys][1]), mode)
+    assert await written(codec) != await written(other)
+    here = at(codec, "run-1")
+    assert (await written(here) == await written(here)) is (mode == "mac")
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_a_payload_of_another_place_is_not_trusted(mode: Mode) -> None:
     codec = KeyedCodec(RING, mode)
     payload = await written(at(codec, "run-1"))

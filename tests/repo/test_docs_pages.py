@@ -20,6 +20,7 @@ from tests.support import ROOT
 from tests.support.durable import embedded
 
 PAGES = (
+    "edge.md",
     "federated.md",
     "filters.md",
     "from_graphai.md",

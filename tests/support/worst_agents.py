@@ -19,7 +19,7 @@ ELSEWHERE = {
     "openAIAgent", "openAIFetchAgent", "openAIImageAgent", "anthropicAgent", "geminiAgent", "groqAgent",
     "stringEmbeddingsAgent", "fetchAgent", "vanillaFetchAgent", "wikipediaAgent",
     "fileReadAgent", "fileWriteAgent", "textInputAgent", "humanInputAgent",
-    "waitAgent", "eventAgent", "sendAgent",
+    "waitAgent", "eventAgent", "sendAgent", "outboxAgent",
     "sleeperAgent", "sleeperAgentDebug", "sleepAndMergeAgent", "streamMockAgent",
 }  # fmt: skip
 """Agents that call others, or wait; what they do with a string of others is in PARTS."""

@@ -1,11 +1,13 @@
 """What people have changed in a run is on its page, and in the API: who, when, why, and the graph of now."""
 
+import asyncio
 from typing import Any
 
 import httpx2
 import pytest
 
-from perdure.agents.catalog import catalog
+from perdure.agents.agent import agent
+from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.engine.steering.request import Steering
 from perdure.history.model import NodeModel, Phase, RunModel
@@ -50,6 +52,40 @@ async def test_the_graph_and_the_changes_are_those_of_now(
         await run.terminate()
     assert (await api.get("/runs/changed-1")).json()["paused"] == []
     assert addresses(await api.get("/runs/changed-1/graph")) == ["who", "hi", "more"]
+
+
+async def test_a_change_over_http_waits_as_long_as_it_says(
+    client: GraphClient, api: httpx2.AsyncClient
+) -> None:
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    @agent("slowAgent")
+    async def slow(params: dict[str, Any]) -> Any:
+        """Takes as long as it is held."""
+        begun.set()
+        await released.wait()
+        return params["n"]
+
+    def graph(n: int) -> dict[str, Any]:
+        return {"nodes": {"slow": {"agent": "slowAgent", "params": {"n": n}}, **ASKS["nodes"]}}
+
+    options = WorkerOptions(agents={**catalog(), **agents_by_name([slow])}, settings=client.settings)
+    run = await client.start(graph(1), id="changed-2", queue="web-waits")
+    async with build_worker(client.temporal, "web-waits", options):
+        await begun.wait()
+        path, change = "/runs/changed-2/steer", {"graph": graph(2), "running": "wait", "done": "rerun"}
+        shown = (await api.post(path, json={**change, "dryRun": True})).json()
+        assert [node["state"] for node in shown["nodes"]] == ["executing"]
+        refused = await api.post(path, json={**change, "wait": 0})
+        assert refused.status_code == 400
+        assert shown["nodes"][0]["hint"] in refused.json()["error"]["finding"]
+        assert (await api.post(path, json={**change, "wait": 61})).status_code == 400
+        waiting = asyncio.create_task(api.post(path, json={**change, "who": "anna"}))
+        released.set()
+        answer = await waiting
+        assert (answer.status_code, [node["place"] for node in answer.json()["nodes"]]) == (200, ["slow"])
+        await run.answer("who", "Ada")
+        assert (await run.result()).all["slow"] == 2
 
 
 HELD: dict[str, tuple[dict[str, Any], list[str]]] = {

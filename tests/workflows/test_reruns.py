@@ -128,7 +128,7 @@ async def test_only_what_depends_on_a_change_is_called(client: GraphClient) -> N
 
 
 LOOP: dict[str, Any] = {
-    "loop": {"count": 8},
+    "loop": {"count": 10},
     "nodes": {
         "total": {"value": 0, "update": ":sum.x"},
         "said": {"agent": "model", "inputs": {"text": ":total"}},
@@ -139,15 +139,16 @@ LOOP: dict[str, Any] = {
 
 async def test_a_rerun_that_continues_as_new_remembers_what_it_has_reused(client: GraphClient) -> None:
     models = Models()
-    async with ran(client, "rerun-chain", models, LOOP, events=20) as run:
+    async with ran(client, "rerun-chain", models, LOOP, events=8) as run:
+        assert len((await run.history()).chain) >= 10
         models.calls.clear()
-        again = await run.rerun(Change(begin_at=[f"said@{number}" for number in range(4, 8)]))
+        again = await run.rerun(Change(begin_at=[f"said@{number}" for number in range(6, 10)]))
         assert (await again.result()).results == (await run.result()).results
         model = await again.history()
         assert len(model.chain) > 1
         assert models.calls.total() == 4
         assert [call.recalled is not None for call in model.calls if call.command.node == "said"] == [
-            *[True] * 4,
+            *[True] * 6,
             *[False] * 4,
         ]
 

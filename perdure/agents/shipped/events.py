@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
+from uuid import uuid4
 
 from perdure.agents.agent import AgentContext, Sample, agent
 from perdure.agents.schema import anything, array, either, fields, mapping, number, one_of, text
@@ -11,6 +13,7 @@ from perdure.engine.inbox.events import EventBatch, ExternalEvent, check_batch
 from perdure.errors import ConnectionFailed, FinalError, NotFound, TransientError, UsageError
 from perdure.graph.javascript import to_string
 from perdure.graph.values import Value, is_dict, is_number
+from perdure.storage.outbox import Outbox
 
 _TIME: Final = "such as 30s, 10m, 1h, or milliseconds"
 
@@ -108,26 +111,66 @@ def event() -> Value:
 async def send(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
     """Sends an event to another run, once: a repeated attempt sends it under the same id."""
     values: dict[str, Value] = {**params, **(inputs if is_dict(inputs) else {})}
-    to, at = values.get("to"), values.get("at")
+    to = values.get("to")
     if not isinstance(to, str) or not to:
         raise FinalError("sendAgent: inputs.to: the id of a run is missing")
     if context.send is None:
         raise FinalError("sendAgent: runs cannot be reached from here")
-    key, sender = values.get("key"), values.get("from")
+    event = _event("sendAgent", values, context.idempotency_key)
+    try:
+        receipt = await context.send(to, EventBatch(events=(event,)))
+    except (NotFound, TransientError, ConnectionFailed) as error:  # it may be about to start, or to have room
+        raise TransientError(f"sendAgent: {error.finding}", hint=error.hint) from error
+    except UsageError as error:
+        raise FinalError(f"sendAgent: {error.finding}", hint=error.hint) from error
+    return {"to": to, "taken": receipt.taken}
+
+
+@agent(
+    "outboxAgent",
+    category="event",
+    inputs=fields(
+        topic=text("instead of the parameter"),
+        key=anything("such as the machine that the event is about"),
+        body=anything("what the event says"),
+        at=number("when it happened, in milliseconds since 1970 (now)"),
+    ),
+    params=fields(topic=text("what the routes of the hub look at")),
+    output=fields(state=one_of("kept", "already", "dropped"), id=text("of the event")),
+    samples=[
+        Sample(
+            inputs={"body": {"visitors": 12}},
+            params={"topic": "stores/7"},
+            result={"state": "kept", "id": "8f3"},
+        )
+    ],
+)
+async def outbox(inputs: Value, params: Mapping[str, Value], context: AgentContext) -> Value:
+    """Keeps an event on this device for the hub, which `perdure edge` sends it to when it can be reached.
+
+    A repeated attempt keeps it once, by its id. Raises TransientError while the outbox is full, unless
+    PERDURE_OUTBOX_FULL drops the oldest events or the new one: then `state` is dropped.
+    """
+    values: dict[str, Value] = {**params, **(inputs if is_dict(inputs) else {})}
+    id = uuid4().hex if context.run == "memory" else context.idempotency_key
+    event = _event("outboxAgent", values, id)
+    state = await asyncio.to_thread(Outbox.of(context.settings).put, event)
+    return {"state": state, "id": id}
+
+
+def _event(name: str, values: Mapping[str, Value], id: str) -> ExternalEvent:
+    """The event that inputs and params describe. Raises FinalError."""
+    key, sender, at = values.get("key"), values.get("from"), values.get("at")
     event = ExternalEvent(
         topic=to_string(values.get("topic", "")),
-        id=context.idempotency_key,
+        id=id,
         key="" if key is None else to_string(key),
         sender="" if sender is None else to_string(sender),
         at=float(at) if at is not None and is_number(at) else 0,
         body=values.get("body"),
     )
     try:
-        batch = EventBatch(events=(event,))
-        check_batch(batch)
-        receipt = await context.send(to, batch)
-    except (NotFound, TransientError, ConnectionFailed) as error:  # it may be about to start, or to have room
-        raise TransientError(f"sendAgent: {error.finding}", hint=error.hint) from error
+        check_batch(EventBatch(events=(event,)))
     except UsageError as error:
-        raise FinalError(f"sendAgent: {error.finding}", hint=error.hint) from error
-    return {"to": to, "taken": receipt.taken}
+        raise FinalError(f"{name}: {error.finding}", hint=error.hint) from error
+    return event

@@ -21,6 +21,7 @@ from perdure.cli.inputs import graphs
 from perdure.engine.granting.verdicts import Judgement, judged
 from perdure.errors import UsageError
 from perdure.graph.check import modernized
+from perdure.policy.approvals import Approvers
 from perdure.policy.grant import GRANT_KINDS, Grant
 from perdure.policy.parse import Policy
 from perdure.settings import Settings
@@ -76,7 +77,11 @@ def _facts(policy: Policy) -> dict[str, Any]:
         name: {"from": rule.source, "to": list(rule.to), "agents": sorted(rule.agents)}
         for name, rule in policy.secrets.items()
     }
-    return {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles, "secrets": secrets}
+    asking = (
+        {"asking": sorted(policy.asking), "approvers": policy.approvers.written()} if policy.asking else {}
+    )
+    facts = {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles, "secrets": secrets}
+    return {**facts, **asking}
 
 
 def allowed(grant: Grant) -> dict[str, list[str]]:
@@ -89,10 +94,19 @@ def _lines(policy: Policy) -> list[str]:
     for name, grant in policy.profiles.items():
         lines.append(f"{name}{' (the profile of runs)' if name == policy.profile else ''}")
         lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
+        if name in policy.asking:
+            lines.append(f"  refused  asks {_people(policy.approvers)}")
     for name, rule in policy.secrets.items():
         places = [*rule.to, *(f"the agent {agent}" for agent in sorted(rule.agents))]
         lines.append(f"secret {name} ({rule.source}) for {', '.join(places)}")
     return [*lines, f"sha256 {policy.digest}"]
+
+
+def _people(approvers: Approvers) -> str:
+    """Who decides on what is refused, in words."""
+    who = ", ".join(approvers.who) or "anybody"
+    count = f"{approvers.quorum} of " if approvers.quorum > 1 else ""
+    return f"{count}{who}, for {approvers.expires_ms / 3_600_000:g} hours"
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -121,7 +135,6 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _row(row: Judgement) -> str:
-    marks = {"allowed": "✓", "refused": "✗", "at run time": "?"}
-    return f"{marks[row.verdict]} {row.place} ({row.agent}): {row.verdict}" + (
-        f": {row.why}" if row.why else ""
-    )
+    marks = {"allowed": "✓", "asks": "?", "refused": "✗", "at run time": "?"}
+    verdict = "a person decides" if row.verdict == "asks" else row.verdict
+    return f"{marks[row.verdict]} {row.place} ({row.agent}): {verdict}" + (f": {row.why}" if row.why else "")

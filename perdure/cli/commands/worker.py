@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from perdure import server
@@ -66,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
         settings = _placed(settings, args.host, args.label)
     settings = with_data(settings, args.data)
     agents = graphs.agents_of(args.agents, args.filters)
-    return connection.run(_main(args, agents, settings, connection.begin(settings)))
+    return connection.run(serve(args.queue, agents, settings, connection.begin(settings)))
 
 
 def _placed(settings: Settings, host: str | None, labels: list[str]) -> Settings:
@@ -79,12 +80,13 @@ def _placed(settings: Settings, host: str | None, labels: list[str]) -> Settings
     )
 
 
-async def _main(
-    args: argparse.Namespace,
+async def serve(
+    own_queues: Sequence[str],
     agents: graphs.Agents,
     settings: Settings,
     server_start: connection.ServerStart | None,
 ) -> int:
+    """Serves these task queues, or the default ones, until a signal, whatever becomes of the server."""
     from perdure.cli.running import (  # noqa: PLC0415 -- loads the SDK while the server starts
         queue_choice,
         worker_loop,
@@ -96,7 +98,7 @@ async def _main(
     async def serve_once(stop: worker_loop.Stop) -> int:
         async with connection.connected(settings, server_start) as client:
             reached.set()
-            queues = await queue_choice.served_queues(client, args.queue, agents.origins)
+            queues = await queue_choice.served_queues(client, own_queues, agents.origins)
             if settings.host:
                 queues.append(host_queue(settings.host))
 

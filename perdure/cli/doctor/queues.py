@@ -79,7 +79,7 @@ async def _calls_of(temporal: Client, run: WorkflowExecutionInfo, needs: Needs) 
     with suppress(UsageError):  # its history is over meanwhile
         for call in await pending_calls(temporal, await described(temporal, id, run.execution.run_id)):
             needs.add(call.queue, id)
-            if call.since and time.time() - call.since / 1000 > LONG_CALL_S:
+            if call.started and time.time() - call.since / 1000 > LONG_CALL_S:
                 needs.long.append((id, call))
 
 

@@ -23,6 +23,7 @@ from perdure.graph.values import Value, is_dict
 from perdure.monitoring.report import RunReport
 from perdure.monitoring.view import RunView
 from perdure.protocol.payloads import RunResult, RunStatus
+from perdure.temporal.unserved import awaited
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -166,7 +167,7 @@ class Follower:
                 "their logs say why (here: -v)"
             )
         for queue in report.unserved:
-            self._tell(f"{self.run.id} waits for a worker on queue {queue!r}: perdure worker --queue {queue}")
+            self._tell("{} waits for {}: {}".format(self.run.id, *awaited(queue)))
 
     def _tell(self, text: str) -> None:
         if text not in self._shown_notices:

@@ -16,7 +16,7 @@ The graphs of toolsAgent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,8 +28,9 @@ from perdure.engine.state import GraphRun
 from perdure.errors import NotGranted
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
-from perdure.policy.grant import AGENT, GRAPH, ONLY_PURE, Grant, meet, with_any_choice
-from perdure.policy.labels import UNTRUSTED_DATA
+from perdure.policy.approvals import Approvers
+from perdure.policy.grant import AGENT, APPROVED, GRAPH, ONLY_PURE, Grant, meet, with_any_choice
+from perdure.policy.labels import PRIVATE_DATA, SENDS, UNTRUSTED_DATA
 
 MAX_SHOWN_GRANT_COUNT: Final = 8
 """Names that a refusal mentions of those that are allowed."""
@@ -50,7 +51,8 @@ class Authority:
 
     `grant` is that of the `profile`, None without a policy; PURE stands for the agents `pure` and for those
     of the engine, `own`; `queue` is the run's own. Without `counts`, in runs of earlier versions, nothing is
-    refused, whatever their graphs say.
+    refused, whatever their graphs say. Where the profile `asks`, people decide on what is refused; on agents
+    that it does not list only with `asks_for_agents`.
     """
 
     profile: str = ""
@@ -60,6 +62,8 @@ class Authority:
     queue: str | None = None
     counts: bool = False
     labelling: Labelling | None = None
+    asks: Approvers | None = None
+    asks_for_agents: bool = False
     _passed: dict[int, _Passed] = field(
         default_factory=dict[int, _Passed], init=False, compare=False, repr=False
     )
@@ -146,6 +150,32 @@ class Authority:
             call = Call(run.plan, name, place, agent, is_pure, self.profile)
             grant = self.labelling.checked(call, run.flows, grant)
         return None if grant is None else grant.written()
+
+    def may_ask(self, run: GraphRun, name: str, agent: str, queue: str | None) -> bool:
+        """Whether people may approve a call that was refused: its worker has to agree as well."""
+        grant = Grant() if self.grant is None else self.grant
+        queue = queue or run.plan.computed[name].options.queue
+        is_pure = (queue is None or queue == self.queue) and (agent in self.own or agent in self.pure)
+        return self.asks_for_agents or grant.allows_agent(agent, is_pure=is_pure)
+
+    def approved(self, approval: Sequence[str]) -> Mapping[str, Value]:
+        """The grant of a call that people have approved: the profile's, for any agent and any data."""
+        grant = Grant() if self.grant is None else self.grant
+        written = {kind: clauses for kind, clauses in grant.written().items() if kind != "agents"}
+        return {**written, APPROVED: list(approval)}
+
+    def sends_private(self, run: GraphRun, name: str) -> bool:
+        """Whether a call of the node sends private data, which its worker allows for some hosts only."""
+        flow, agent = run.flows.calls.get(name), run.plan.computed[name].agent
+        if flow is None or self.labelling is None or not isinstance(agent, str):
+            return False
+        facts = self.labelling.facts.agents.get(agent)
+        return facts is not None and facts.effect == SENDS and PRIVATE_DATA in flow.inputs
+
+    def labels_of(self, run: GraphRun, name: str) -> list[Value]:
+        """The labels of the data that reaches a call of the node."""
+        flow = run.flows.calls.get(name)
+        return [] if flow is None else sorted(flow.inputs | (flow.chooser or frozenset()))
 
     def _check(
         self, grant: Grant, plan: ComputedPlan, place: str, agent: str, queue: str | None, is_pure: bool

@@ -21,7 +21,7 @@ from perdure.graph.text.document import Document
 from perdure.graph.values import Value, is_dict
 from perdure.policy.grant import AGENT
 
-Verdict = Literal["allowed", "refused", "at run time"]
+Verdict = Literal["allowed", "asks", "refused", "at run time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def _of_graph(run: GraphRun, authority: Authority) -> Iterator[Judgement]:
                 authority.check_choice(run, name, AGENT)
         except NotGranted as error:
             why = error.finding.removeprefix(f"{place}: not granted: ")
-            yield Judgement(place, agent, "refused", why, error.hint)
+            asks = authority.asks is not None and authority.may_ask(run, name, agent, None)
+            yield Judgement(place, agent, "asks" if asks else "refused", why, error.hint)
             continue
         by_data = [
             what

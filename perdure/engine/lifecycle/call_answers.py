@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from perdure.engine.attempts import deadline_message
-from perdure.engine.board import Board
+from perdure.engine.board import Board, InFlight
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.maps.opened_graphs import Outcome
+from perdure.engine.messages import RunAgent
 from perdure.engine.state import GraphRun, NodeState
 
 
@@ -27,8 +28,33 @@ class CallAnswers:
             return
         run = self._board.runs[flight.run]
         node = run.nodes[flight.node]
+        if self._nodes.approvals.is_question(flight):
+            self._decide(run, flight, outcome)
+            return
+        if outcome.refused and self._is_asked_about(run, flight.node, outcome):
+            return
         if node.hedge is None or not self._nodes.hedges.is_outlived(node, call, outcome):
             self._nodes.conclude(run, flight.node, outcome, state, final)
+
+    def _decide(self, run: GraphRun, flight: InFlight, outcome: Outcome) -> None:
+        """People have answered whether a call of a node may be made, or no person has in time."""
+        node, command = run.nodes[flight.node], flight.command
+        assert isinstance(command, RunAgent)
+        node.call = None
+        refusal = self._nodes.approvals.decide(node, command, outcome)
+        if refusal is not None:
+            self._nodes.fail(run, flight.node, NodeState.FAILED, refusal, final=True, refused=True)
+        else:
+            self._nodes.execute(run, flight.node)
+
+    def _is_asked_about(self, run: GraphRun, name: str, outcome: Outcome) -> bool:
+        node = run.nodes[name]
+        if node.hedge is not None or not self._nodes.approvals.ask_about(run, name, outcome):
+            return False
+        if node.hedge_timer is not None:
+            self._board.cancel(node.hedge_timer)
+            node.hedge_timer = None
+        return True
 
     def finish_turn(self, call: int) -> None:
         """The graphs of a node have been over for as many turns as GraphAI takes: so is its call."""

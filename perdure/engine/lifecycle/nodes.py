@@ -26,6 +26,7 @@ from collections import deque
 from perdure.engine import node_semantics, outcomes
 from perdure.engine.attempts import MAX_LAST_FAILURE_CHARS
 from perdure.engine.board import Board, Rules
+from perdure.engine.lifecycle.approvals import Approvals
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.lifecycle.hedges import Hedges
 from perdure.engine.lifecycle.nested import NestedGraphs
@@ -58,9 +59,8 @@ class NodeLifecycle:
         self._events = events
         self._depth = 0
         self.hedges = Hedges(board, rules)
+        self.approvals = Approvals(board, rules)
         self.put_off: deque[tuple[GraphRun, str]] = deque()
-
-    # Notified of results, queued, started
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
         """Notifies the nodes that wait for `name` that it has a result; `queue` queues the ready ones."""
@@ -176,13 +176,14 @@ class NodeLifecycle:
             inputs = node_semantics.nested_inputs(run, inputs) if own else inputs
             params = node_semantics.params_of(run, plan, inputs)
             queue, session = (None, None) if own else places_of(run, plan)
-            granted = self.rules.authority.of_call(run, name, agent, queue)
+            decide = self.approvals.granted if node.approved else self.rules.authority.of_call
+            granted = decide(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")
             return True
         except (FunctionError, AgentError) as error:
             board.count_call()
-            return not self.fail(run, name, NodeState.FAILED, str(error), *outcomes.flags_of(error))
+            return self.approvals.ask(run, name, error) or not self.fail(run, name, *outcomes.end_of(error))
         if plan.console is not None:
             board.show(run, name, node_semantics.console_before(plan, inputs))
         board.count_call()
@@ -199,8 +200,6 @@ class NodeLifecycle:
             called = agent, inputs, params, queue, granted, session
             self.hedges.call(run, name, node_semantics.agent_call(self.rules, run, name, *called))
         return True
-
-    # Answered, over
 
     def conclude(
         self,

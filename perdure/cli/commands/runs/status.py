@@ -18,6 +18,7 @@ from perdure.errors import PerdureError, RunFailed
 from perdure.graph.text.shown import line
 from perdure.protocol.console import LOCAL_MODEL_NOTICE
 from perdure.temporal.command_queues import is_of_one_command
+from perdure.temporal.unserved import awaited
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -174,7 +175,7 @@ def lines(
 def _unserved_line(id: str, queue: str, local: bool) -> str:
     if local and is_of_one_command(queue):
         return f"  the command that executed it has ended: perdure result {id} continues it"
-    return f"  waits for a worker on queue {queue!r}: perdure worker --queue {queue}"
+    return "  waits for {}: {}".format(*awaited(queue))
 
 
 def _node_lines(report: RunReport, status: RunStatus, now: datetime) -> list[str]:
@@ -239,7 +240,8 @@ def _by(whom: str) -> str:
 def _pending_lines(run: str, pending: Sequence[PendingCall], now: datetime) -> list[str]:
     shown: list[str] = []
     for call in pending:
-        where = f"is with a worker{_for(call, now)}" if call.started else f"waits on queue {call.queue!r}"
+        where = "is with a worker" if call.started else f"waits on queue {call.queue!r}"
+        where += _for(call, now)
         if call.paused is not None:
             where = (
                 f"is paused at the server{_by(call.paused)}: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from perdure.cli import connection, output
@@ -56,10 +56,9 @@ async def apply(args: argparse.Namespace, client: GraphClient, change: Steering,
     """The same, with a client. Raises UsageError if the change is refused."""
     from perdure.temporal.steering import WAIT  # noqa: PLC0415 -- loads the SDK
 
-    run, waits = client.get(args.id), change.running == WAIT
-    change = replace(change, running="refuse") if waits else change
+    run = client.get(args.id)
     receipt = await run.preview(change, if_hash=if_hash)
-    if waits and not args.dry_run:
+    if change.running == WAIT and not args.dry_run:
         output.note("the change is made when no executing node blocks it; Ctrl-C ends this")
         await run.settled(change, if_hash=if_hash)
         receipt = await run.preview(change, if_hash=if_hash)
@@ -71,7 +70,7 @@ async def apply(args: argparse.Namespace, client: GraphClient, change: Steering,
             output.note(table(receipt.nodes))
         raise UsageError(receipt.refusal)
     who = user() if args.who is None else args.who
-    _show(args, await run.steer(change, who=who, why=args.why, if_hash=if_hash, waits=waits))
+    _show(args, await run.steer(change, who=who, why=args.why, if_hash=if_hash))
     return 0
 
 

@@ -1,0 +1,207 @@
+"""Calls that are refused, and that a person may approve where the policy of the run says so.
+
+Theory of operation
+    A call is refused before anything is sent. Where the profile says `violation: ask`, the node then asks:
+    the question is a call of its own, which the shell puts as it puts those of humanInputAgent, and which
+    waits, is in snapshots and is answered as they are. Approved, the node is attempted again.
+
+Invariants
+    An approval holds for a digest of the call: agent, place, inputs, params, its graph, queue and labels.
+    The attempt computes it again, so what has changed since then is asked about again. Another iteration,
+    row or run has nodes of its own, and asks as well.
+    The path of the question ends with the digest, and its answer has to name that: an answer to another
+    question of the node, or an earlier one, does not count.
+    A refusal, and a question that is not answered in time, end the node. Neither is tried again, and a
+    fallback does not take the place of the call.
+
+Rejected: approvals that hold for an agent, or for a host. The next call may be the one that a page wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from perdure.engine import node_semantics
+from perdure.engine.board import Board, InFlight, Rules
+from perdure.engine.human_tasks import APPROVAL_CHOICES, APPROVED_CHOICE
+from perdure.engine.lifecycle.places import places_of
+from perdure.engine.maps.opened_graphs import Outcome
+from perdure.engine.messages import NodeOptions, RunAgent
+from perdure.engine.state import GraphRun, NodeRun
+from perdure.errors import NotGranted
+from perdure.graph.deferred import described
+from perdure.graph.human_input import APPROVAL, CHOICE_FIELD
+from perdure.graph.text.json_dump import dump
+from perdure.graph.values import Value, is_dict
+from perdure.policy.approvals import Approvers
+
+APPROVAL_MARK: Final = "~"
+"""Between the path of a call and its digest, in the path of a question."""
+
+SHOWN_DIGEST_CHARS: Final = 16
+"""Digits of the digest that the path of a question ends with."""
+
+MAX_SHOWN_INPUT_CHARS: Final = 4_000
+"""Characters of the inputs of a call that its question shows."""
+
+
+class Approvals:
+    """Asks for approval of calls, and knows which were approved."""
+
+    def __init__(self, board: Board, rules: Rules) -> None:
+        self._board = board
+        self._rules = rules
+
+    def granted(self, run: GraphRun, name: str, agent: str, queue: str | None) -> Mapping[str, Value] | None:
+        """What a call may do, of a node that people have approved a call of. Raises NotGranted."""
+        node, authority = run.nodes[name], self._rules.authority
+        if node.approved and authority.asks is not None and node.approved[0] == self._digest(run, name):
+            return authority.approved(node.approved)
+        return authority.of_call(run, name, agent, queue)
+
+    def granted_again(
+        self, run: GraphRun, name: str, agent: str, queue: str | None
+    ) -> Mapping[str, Value] | None:
+        """The same for a call that was made before the run was taken up again."""
+        node, authority = run.nodes[name], self._rules.authority
+        if agent == APPROVAL:
+            return None
+        return (
+            authority.approved(node.approved) if node.approved else authority.of_call(run, name, agent, queue)
+        )
+
+    def ask(self, run: GraphRun, name: str, error: Exception) -> bool:
+        """Whether a person is asked now about a call that failed before it was made: it was refused."""
+        authority = self._rules.authority
+        if authority.asks is None or not isinstance(error, NotGranted):
+            return False
+        call = self._call(run, name)
+        if not authority.may_ask(run, name, call["agent"], call.get("queue")):
+            return False
+        self._send(run, name, error.finding)
+        return True
+
+    def ask_about(self, run: GraphRun, name: str, outcome: Outcome) -> bool:
+        """Whether a person is asked about a call with private data that the worker refused to send.
+
+        Only the worker knows which host a request is for, so it alone can refuse that.
+        """
+        authority, node = self._rules.authority, run.nodes[name]
+        if authority.asks is None or node.approved or not authority.sends_private(run, name):
+            return False
+        self._board.count_call()
+        self._send(run, name, (outcome.failure or "").partition("\n")[0])
+        return True
+
+    def is_question(self, flight: InFlight) -> bool:
+        """Whether a call asks for approval."""
+        return isinstance(flight.command, RunAgent) and flight.command.agent == APPROVAL
+
+    def decide(self, node: NodeRun, question: RunAgent, outcome: Outcome) -> str | None:
+        """Takes the answer to a question; why the call is refused, None where it was approved."""
+        inputs: Any = question.inputs
+        value, refused = outcome.value, f"{inputs['refused']}"
+        if outcome.failure is not None:
+            late = "no person approved it in time" if outcome.failure == "Timeout" else outcome.failure
+            return f"{refused}; {late}"
+        answer = value.get("answer") if is_dict(value) else None
+        if answer is None:
+            return f"{refused}; there is no person to ask"
+        by = [str(one.get("who") or "") for one in value.get("by", ())] if is_dict(value) else []
+        if is_dict(answer) and answer.get(CHOICE_FIELD) == APPROVED_CHOICE:
+            node.approved = [inputs["digest"], *by]
+            return None
+        people = ", ".join(filter(None, by[-1:])) or "a person"
+        return f"{refused}; {people} refused it"
+
+    def _send(self, run: GraphRun, name: str, finding: str) -> None:
+        call = self._call(run, name)
+        facts = {**call, "digest": _digest_of(call), "refused": finding}
+        run.nodes[name].call = self._board.new_call()
+        self._board.send(run, name, question(self._rules, run, name, facts))
+
+    def _digest(self, run: GraphRun, name: str) -> str:
+        return _digest_of(self._call(run, name))
+
+    def _call(self, run: GraphRun, name: str) -> dict[str, Value]:
+        """The call that the node would make, as plain data."""
+        plan = run.plan.computed[name]
+        agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
+        inputs = node_semantics.inputs_of(run, plan)
+        call: dict[str, Value] = {
+            "agent": agent,
+            "inputs": inputs,
+            "params": dict(node_semantics.params_of(run, plan, inputs)),
+            "place": run.path_of(name).partition("#")[0],
+            "labels": self._rules.authority.labels_of(run, name),
+        }
+        queue = places_of(run, plan)[0] or plan.options.queue
+        if queue is not None:
+            call["queue"] = queue
+        if plan.graph is not None:
+            call["graph"] = node_semantics.graph_of(run, plan.graph)
+        return call
+
+
+def question(rules: Rules, run: GraphRun, name: str, facts: Mapping[str, Value]) -> RunAgent:
+    """The command that asks about a call; `facts` are the call, its digest and why it is refused."""
+    node, path, asks = run.nodes[name], run.path_of(name), rules.authority.asks or Approvers()
+    mark = f"{APPROVAL_MARK}{facts['digest'][:SHOWN_DIGEST_CHARS]}"
+    params: dict[str, Value] = {
+        "message": _message(facts),
+        "choices": list(APPROVAL_CHOICES),
+        "who": list(asks.who),
+        "timeout": {"after": asks.expires_ms},
+    }
+    if asks.quorum > 1:
+        params["quorum"] = {"need": asks.quorum, "same": CHOICE_FIELD, "against": APPROVAL_CHOICES[1]}
+    if asks.notify:
+        params["notify"] = list(asks.notify)
+    return RunAgent(
+        call=node.call or 0,
+        node=name,
+        path=path + mark,
+        key=run.key_of(name) + mark,
+        agent=APPROVAL,
+        inputs=dict(facts),
+        params=params,
+        config={},
+        filter_params={},
+        retry=0,
+        is_result=False,
+        version=run.plan.version,
+        verbose=False,
+        options=NodeOptions(),
+    )
+
+
+def _message(facts: Mapping[str, Value]) -> str:
+    """What is asked: why, and the call as it would be made."""
+    shown: dict[str, Value] = {"inputs": facts["inputs"]}
+    shown |= {key: facts[key] for key in ("params", "queue") if facts.get(key)}
+    lines = [f"May {facts['agent']} be called? {facts['refused']}"]
+    lines += [f"{key}: {_shown(value)}" for key, value in shown.items()]
+    if facts["labels"]:
+        lines.append(f"its data is {', '.join(facts['labels'])}")
+    return "\n".join([*lines, f"SHA-256 of the call: {facts['digest']}"])
+
+
+def _shown(value: Value) -> str:
+    text = _json(described(value))
+    left = len(text) - MAX_SHOWN_INPUT_CHARS
+    return text if left <= 0 else f"{text[:MAX_SHOWN_INPUT_CHARS]}… ({left:,} characters more)"
+
+
+def _json(value: Value) -> str:
+    try:
+        return dump(value).decode()
+    except (TypeError, ValueError):  # undefined, NaN
+        return str(value)
+
+
+def _digest_of(call: Mapping[str, Value]) -> str:
+    """The SHA-256 of a call; a value of the store counts by its hash, as does an array."""
+    text = repr(sorted(call.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,86 @@
+"""What a run may do, as its history has it: the profile that its worker had when it began.
+
+A profile is plain data: `name`, `grant` and `digest` of the policy; where people decide on what it refuses,
+`asks` says who (perdure.policy.approvals), and `signs` that their word on any agent counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from perdure.engine.granting.authority import Authority
+from perdure.engine.labelling.rules import Labelling
+from perdure.graph.values import Value
+from perdure.policy.approvals import Approvers
+from perdure.policy.grant import Grant, meet
+from perdure.policy.labels import AgentLabels
+from perdure.policy.parse import Policy
+
+
+def profile_of(policy: Policy | None, *, signs: bool) -> dict[str, Any] | None:
+    """What a run has of the policy of its worker, None for no profile.
+
+    Without payloads that the worker `signs`, anybody could say that people have approved an agent that the
+    profile does not list: so they are not asked about one.
+    """
+    if policy is None or policy.grant is None:
+        return None
+    profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
+    return profile if policy.asks is None else {**profile, "asks": policy.asks.written(), "signs": signs}
+
+
+def narrowed_profile(
+    profile: Mapping[str, Value] | None, state: Mapping[str, Value]
+) -> Mapping[str, Value] | None:
+    """That of a run that continues with this `state`: a later policy may narrow it, and never widens it."""
+    granted: Mapping[str, Value] | None = state.get("granted")
+    if granted is None:
+        return profile
+    grant, now = Grant.read(granted), dict(profile or {})
+    if profile is not None:
+        grant = meet(grant, Grant.read(profile.get("grant")))
+    if not state.get("asks"):
+        now.pop("asks", None)
+    return {"name": "", "digest": "", **now, "grant": grant.written()}
+
+
+def granted_state(profile: Mapping[str, Value] | None, *, labelled: bool) -> dict[str, Value]:
+    """What the state of a run that continues has of this."""
+    state: dict[str, Value] = {"labelled": True} if labelled else {}
+    if profile is not None:
+        state["granted"] = profile["grant"]
+        state |= {"asks": True} if profile.get("asks") else {}
+    return state
+
+
+def authority_by(
+    profile: Mapping[str, Value] | None,
+    pure: Iterable[str],
+    queue: str,
+    labels: Mapping[str, Value] | None,
+    *,
+    counts: bool,
+) -> Authority:
+    """What decides for a run on this `queue`, with these `pure` agents and `labels` of all of them."""
+    profile = profile or {}
+    asks: Mapping[str, Value] | None = profile.get("asks")
+    pure = frozenset(pure)
+    return Authority(
+        profile=str(profile.get("name", "")),
+        grant=Grant.read(profile.get("grant")) if profile else None,
+        pure=pure,
+        queue=queue,
+        counts=counts,
+        labelling=labelling_of(labels, pure),
+        asks=None if asks is None else Approvers.read(asks),
+        asks_for_agents=profile.get("signs") is True,
+    )
+
+
+def labelling_of(labels: Mapping[str, Value] | None, pure: Iterable[str]) -> Labelling | None:
+    """The rules for data of a run whose registry has these `labels`, and these agents that are pure."""
+    if labels is None:
+        return None
+    agents = {name: AgentLabels.read(written) for name, written in labels["agents"].items()}
+    return Labelling.of(agents, pure, labels["private"])
