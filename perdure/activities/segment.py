@@ -232,11 +232,10 @@ class Segment:
             is_alone = failure.transient or failure.refused
             return self._leave_alone() if is_alone else self._failed(command, failure)
         size = _measured(result)
-        is_heavy = self._board.live > HEAVY_RUN_BYTES and self.claims.store is not None
-        above = min(self.claims.above, HEAVY_RUN_RESULT_BYTES) if is_heavy else self.claims.above
-        if size > above:
-            if self.claims.store is None:
-                return self._leave_alone()
+        if size > self.claims.above and self.claims.store is None:
+            return self._leave_alone()
+        above = HEAVY_RUN_RESULT_BYTES if self._board.live > HEAVY_RUN_BYTES else self.claims.above
+        if size > above and self.claims.store is not None:
             kept = self.claims.keep(result, above, near=command.inputs, writes=self._writes)
             result, size = self._wait_for(kept), 500
             if len(self._writes) >= MAX_SEGMENT_WRITE_COUNT:
@@ -298,5 +297,4 @@ class Segment:
 
 
 def _measured(result: Value) -> float:
-    size = at_most(result)
-    return size if size <= SMALL_RESULT_BYTES else encoded_size(result)
+    return size if (size := at_most(result)) <= SMALL_RESULT_BYTES else encoded_size(result)

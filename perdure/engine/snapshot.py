@@ -211,7 +211,7 @@ def _call_data(call: int, flight: InFlight, has_inputs: bool) -> dict[str, Value
         return data | fetch | {"result": command.result, "told": command.carried}
     if isinstance(command, RunAgent):
         data |= {"agent": command.agent}
-        if has_inputs:
+        if has_inputs or command.agent == APPROVAL:  # whose question is made of them
             data |= {"inputs": command.inputs, "params": command.params}
         if command.options.session is not None:
             data |= {"session": command.options.session.id}
