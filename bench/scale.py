@@ -13,11 +13,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHistory
+from temporalio.converter import DataConverter
 from temporalio.worker import (
     UnsandboxedWorkflowRunner,
     WorkerConfig,
@@ -33,6 +34,7 @@ from perdure.cli import connection
 from perdure.client import GraphClient
 from perdure.plugin import GraphPlugin
 from perdure.settings import Settings
+from perdure.transport import codec_for
 from perdure.worker import WorkerOptions, build_worker
 
 QUEUE = "scale"
@@ -108,7 +110,8 @@ class TimedPlugin(GraphPlugin):
 
 async def serve(address: str, home: str) -> int:
     """The worker: ends with its standard input, and then prints what it has cost."""
-    temporal = await Client.connect(address, plugins=[TimedPlugin()])
+    converter = replace(DataConverter.default, payload_codec=codec_for(Settings(home=Path(home))))
+    temporal = await Client.connect(address, data_converter=converter, plugins=[TimedPlugin()])
     agents = {**catalog(), **load_agents("bench.agents")}
     options = WorkerOptions(agents=agents, settings=Settings(home=Path(home), queues=("*",)))
     async with build_worker(temporal, QUEUE, options):

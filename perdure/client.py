@@ -14,13 +14,10 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from temporalio.client import Client
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
-from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -28,27 +25,23 @@ from perdure import server
 from perdure.daemon import Lease
 from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
-from perdure.errors import ConnectionFailed, GraphError, RunConflict, UsageError
+from perdure.errors import GraphError, RunConflict, UsageError
 from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.values import Value, normalize
 from perdure.monitoring.descriptions import listed
 from perdure.monitoring.pending import PendingQuestion, pending_filter
 from perdure.monitoring.report import RunSummary
-from perdure.plugin import GraphPlugin
 from perdure.protocol.names import WORKFLOW
 from perdure.protocol.numpy_arrays import from_python
-from perdure.protocol.payload_codec import KeyedCodec, codec_of
 from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
-from perdure.settings.key_ring import ring_of
 from perdure.storage.claim_check import ClaimCheck
 from perdure.submission import body_of, start_run, with_stored_values
 from perdure.temporal.queues import workers
-from perdure.temporal.rpc_errors import rpc_error, short
-
-CLIENT_CONNECT_TIMEOUT = timedelta(seconds=10)
+from perdure.temporal.rpc_errors import rpc_error
+from perdure.transport import codec_for, configured, reach
 
 # Temporal's ids may be longer; this one must also fit the names of activities and files
 _ID = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -199,6 +192,7 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
     settings = settings or Settings.from_env()
     config = configured()
     embedded = lease = None
+    codec = codec_for(settings, config.get("target_host"))
     if not config.get("target_host"):
         lease = server.lease(settings)
         lease.take()
@@ -208,58 +202,10 @@ async def connect(settings: Settings | None = None, *, identity: str | None = No
             lease.give_back()
             raise
         config["target_host"] = embedded.address
-    temporal = await reach(config, identity, codec_for(settings))
+    temporal = await reach(config, identity, codec, insecure=settings.insecure)
     settings = replace(settings, store=settings.store_url(embedded=embedded is not None))
     claims = ClaimCheck.of(settings, temporal.data_converter.payload_codec)
     return GraphClient(temporal, settings, embedded, claims, lease)
-
-
-def configured() -> ClientConnectConfig:
-    """What the environment says of the server; without a `target_host` it is the embedded one.
-
-    Raises UsageError when Temporal's file of profiles, or one of its variables, cannot be read.
-    """
-    try:
-        return ClientConfig.load_client_connect_config()
-    except RuntimeError as error:
-        raise UsageError(f"Temporal's configuration: {short(error)}", hint="see TEMPORAL_PROFILE") from error
-
-
-def codec_for(settings: Settings) -> KeyedCodec | None:
-    """The codec that the settings ask for. Raises UsageError for keys that cannot be read."""
-    if settings.codec == "off":
-        return None
-    return codec_of(settings.codec, ring_of(settings.codec_keys, settings.home))
-
-
-async def reach(
-    config: ClientConnectConfig, identity: str | None = None, codec: KeyedCodec | None = None
-) -> Client:
-    """A connection to the server that `config` names. Raises ConnectionFailed when it does not answer."""
-    converter = replace(DataConverter.default, payload_codec=codec)
-    if codec is not None and codec.hides:
-        failures = DefaultFailureConverterWithEncodedAttributes
-        converter = replace(converter, failure_converter_class=failures)
-    try:
-        return await Client.connect(
-            **config,
-            plugins=[GraphPlugin()],
-            identity=identity,
-            connect_timeout=CLIENT_CONNECT_TIMEOUT,
-            data_converter=converter,
-        )
-    except (RPCError, RuntimeError) as error:
-        address = config.get("target_host", "")
-        raise ConnectionFailed(
-            f"no Temporal server answers at {address}: {_reason(error)}",
-            hint="start one there, or unset TEMPORAL_ADDRESS to use the embedded server",
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    """What was wrong, without the layers of the SDK's core that it passed through."""
-    messages = re.findall(r'(?:message|error): "([^"]+)"', str(error))
-    return messages[-1] if messages else short(error)
 
 
 def _slug(name: str) -> str:

@@ -15,7 +15,7 @@ LAYERS = {
         test_settings""",
     "integration": """activities agents net cli conformance differential examples gateway history monitoring
         replay
-        temporal workflows test_garbage test_runs web""",
+        temporal workflows test_garbage test_runs test_transport web""",
     "system": "bench chaos daemon deployment e2e faults local poison server",
     "docs": "repo",
 }

@@ -221,7 +221,7 @@ class Broken(Rot):
 
 @pytest.mark.anyio
 async def test_histories_behind_a_codec(tmp_path: Path) -> None:
-    async with embedded(tmp_path / "home") as client:
+    async with embedded(tmp_path / "home", "off") as client:
         hidden = await connected(client, Rot())
         store, (kept, nowhere) = await old_objects(tmp_path / "store", 2)
         await GraphClient(hidden, client.settings).start(GRAPH, inputs={"v": kept})
@@ -248,7 +248,7 @@ async def connected(client: GraphClient, codec: PayloadCodec) -> Client:
 
 @pytest.mark.anyio
 async def test_a_server_without_runs_is_the_wrong_one(tmp_path: Path) -> None:
-    async with embedded(tmp_path / "home") as client:
+    async with embedded(tmp_path / "home", "off") as client:
         store, names = await old_objects(tmp_path / "store", 1)
         with pytest.raises(UsageError, match="the server has no run in namespace 'default'"):
             await collected(client.temporal, store)

@@ -106,6 +106,7 @@ class Segment:
     records: Records = field(default_factory=Records)
     gate: Gate = field(default_factory=Gate)
     _policy: Policy | None = None
+    _allowed: set[str] = field(default_factory=set[str])
     _has_suspects: bool = False
     _asked: float = field(default_factory=time.perf_counter)
     _began: float = 0.0
@@ -222,8 +223,9 @@ class Segment:
             return self._leave_alone()
         self.work.begin(command.path)
         try:
-            if self._policy is not None:
+            if self._policy is not None and command.agent not in self._allowed:
                 self.gate.check_by(self._policy, command.agent, command.path)
+                self._allowed.add(command.agent)
             result = self._called(agent, command)
         except Exception as error:  # a transient one may be the store's
             failure = failure_of(error)

@@ -67,3 +67,6 @@ ANSWER_SIGNAL: Final = "perdure.answer"
 
 STATUS_ATTRIBUTE: Final = "PerdureStatus"
 """The search attribute in which runs of older clients say how they ended; ExecutionStatus says more."""
+
+REPLAY_NAMESPACE = "ReplayNamespace"
+"""What the SDK's replayer calls its namespace, whatever that of the history was."""

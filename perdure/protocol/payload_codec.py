@@ -30,7 +30,7 @@ import hmac
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, Self
 
@@ -44,19 +44,16 @@ from temporalio.converter import (
 )
 
 from perdure.errors import UsageError
-from perdure.protocol.wire import untrusted
+from perdure.protocol.names import REPLAY_NAMESPACE
+from perdure.protocol.wire import KEY_METADATA, MAX_KEY_ID_CHARS, untrusted
 from perdure.settings.key_ring import KeyRing
 
 AEAD_ENCODING: Final = b"encrypted/perdure-aead"
 NONCE_BYTES: Final = 12
 
-_KEY: Final = "perdure-key"
 _PLACE: Final = "perdure-place"
 _MAC: Final = "perdure-mac"
 _NONCE: Final = "perdure-nonce"
-_REPLAYED: Final = "ReplayNamespace"
-"""What the SDK's replayer calls its namespace, whatever that of the history was."""
-
 _SCHEDULED: Final = re.compile(rb"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -77,7 +74,7 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
         """The codec for the payloads of one workflow."""
         if isinstance(context, WorkflowSerializationContext | ActivitySerializationContext):
             place = f"{context.namespace}|{context.workflow_id or ''}".encode()
-            return replace(self, place=place)
+            return type(self)(self.ring, self.mode, place)
         return self
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -92,13 +89,13 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
 
     def _decoded(self, payload: Payload) -> Payload:
         metadata = payload.metadata
-        if _KEY not in metadata:
+        if KEY_METADATA not in metadata:
             # Without a context, it may be an object of the store, whose name is its hash, or others' memo.
             return payload if self.place is None else untrusted(payload, "unsigned", self.ring.since)
-        id = metadata[_KEY].decode("ascii", "replace")
+        id = metadata[KEY_METADATA].decode("ascii", "replace")
         key = self.ring.keys.get(id)
         if key is None:
-            return untrusted(payload, f"key {id[:40]}", self.ring.since)
+            return untrusted(payload, f"key {id[:MAX_KEY_ID_CHARS]}", self.ring.since)
         opened = _opened(payload, key)
         if opened is None or not self._is_here(metadata.get(_PLACE, b"")):
             return untrusted(payload, "altered", self.ring.since)
@@ -111,7 +108,7 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
             return True
         namespace, _, workflow = here.partition(b"|")
         own, _, other = named.partition(b"|")
-        if namespace != own and namespace != _REPLAYED.encode():
+        if namespace != own and namespace != REPLAY_NAMESPACE.encode():
             return False
         return workflow.startswith(other) and (
             workflow == other or _SCHEDULED.fullmatch(workflow[len(other) :]) is not None
@@ -119,10 +116,12 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
 
 
 def _signed(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:
-    signed = Payload(metadata=payload.metadata, data=payload.data)
-    signed.metadata[_KEY] = id
-    signed.metadata[_PLACE] = place
-    signed.metadata[_MAC] = _mac(signed, key)
+    signed = Payload()
+    signed.CopyFrom(payload)
+    metadata = signed.metadata
+    metadata[KEY_METADATA] = id
+    metadata[_PLACE] = place
+    metadata[_MAC] = _mac(signed, key)
     return signed
 
 
@@ -130,8 +129,10 @@ def _mac(payload: Payload, key: bytes) -> bytes:
     """Over all metadata but itself, each part with its length, and the data."""
     metadata = payload.metadata
     parts = [part for name in sorted(metadata) if name != _MAC for part in (name.encode(), metadata[name])]
-    head = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    return hmac.digest(_derived(key, b"mac"), head + payload.data, "sha256")
+    mac = _keyed(key).copy()
+    mac.update(b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "big"), part)]))
+    mac.update(payload.data)
+    return mac.digest()
 
 
 def _encrypted(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:
@@ -140,7 +141,7 @@ def _encrypted(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload
     # sees that a result is the same again. The nonce is then a hash that only the key gives.
     nonce = os.urandom(NONCE_BYTES) if place else hmac.digest(_derived(key, b"nonce"), plain, "sha256")
     data = _cipher(key).encrypt(nonce[:NONCE_BYTES], plain, id + b"|" + place)
-    metadata = {"encoding": AEAD_ENCODING, _KEY: id, _PLACE: place, _NONCE: nonce[:NONCE_BYTES]}
+    metadata = {"encoding": AEAD_ENCODING, KEY_METADATA: id, _PLACE: place, _NONCE: nonce[:NONCE_BYTES]}
     return Payload(metadata=metadata, data=data)
 
 
@@ -149,15 +150,16 @@ def _opened(payload: Payload, key: bytes) -> Payload | None:
     metadata = payload.metadata
     if metadata.get("encoding") == AEAD_ENCODING:
         try:
-            bound = metadata[_KEY] + b"|" + metadata.get(_PLACE, b"")
+            bound = metadata[KEY_METADATA] + b"|" + metadata.get(_PLACE, b"")
             data = _cipher(key).decrypt(metadata.get(_NONCE, b""), payload.data, bound)
             return Payload.FromString(data)
         except Exception:  # InvalidTag, a nonce of another length, data of another form
             return None
     if not hmac.compare_digest(metadata.get(_MAC, b""), _mac(payload, key)):
         return None
-    opened = Payload(metadata=metadata, data=payload.data)
-    for name in (_KEY, _PLACE, _MAC):
+    opened = Payload()
+    opened.CopyFrom(payload)
+    for name in (KEY_METADATA, _PLACE, _MAC):
         opened.metadata.pop(name, None)
     return opened
 
@@ -166,6 +168,12 @@ def _opened(payload: Payload, key: bytes) -> Payload | None:
 def _derived(key: bytes, purpose: bytes) -> bytes:
     """A key for one purpose: no key is used in two ways."""
     return hmac.new(key, b"perdure " + purpose, hashlib.sha256).digest()
+
+
+@lru_cache(maxsize=64)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """An HMAC to copy: a key is prepared once, which for a short payload is as much work as the rest."""
+    return hmac.new(_derived(key, b"mac"), digestmod=hashlib.sha256)
 
 
 @lru_cache(maxsize=64)

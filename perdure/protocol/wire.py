@@ -38,6 +38,11 @@ MAX_PAYLOAD_BYTES = 2_000_000
 UNTRUSTED: Final = b"binary/plain-untrusted"
 """The encoding of a payload that its reader must not take for one of this installation: see `untrusted`."""
 
+KEY_METADATA: Final = "perdure-key"
+"""What a payload that was signed or encrypted has until a codec has read it: the id of the key."""
+
+MAX_KEY_ID_CHARS: Final = 40
+
 _REASON: Final = "perdure-reason"
 _SINCE: Final = "perdure-since"
 
@@ -132,7 +137,7 @@ def from_payload(payload: PayloadLike, kind: type[Kind] | None = None, *, strict
     for `decode`. Where a record is asked for, null is None.
     """
     if is_untrusted(payload):
-        raise MalformedPayload(_UNTRUSTED[_reason(payload)[0]].format(*_reason(payload)[1:]), hint=_KEYS_HINT)
+        raise MalformedPayload(_UNTRUSTED[_reason(payload)[0]].format(*_reason(payload)[1:]), hint=KEYS_HINT)
     try:
         if is_binary_payload(payload):
             value = _read_binary(payload.data, strict)
@@ -175,8 +180,20 @@ def is_untrusted(payload: PayloadLike) -> bool:
 
 
 def lacks_key(raw: RawValue) -> bool:
-    """Whether this process does not have the key of a payload."""
+    """Whether this process does not have the key of a payload, or uses no keys at all."""
+    if KEY_METADATA in raw.payload.metadata:
+        return True
     return is_untrusted(raw.payload) and _reason(raw.payload)[0] == "key"
+
+
+def no_key(raw: RawValue) -> str:
+    """What to say of a payload for which `lacks_key` holds."""
+    payload = raw.payload
+    if is_untrusted(payload):
+        id = _reason(payload)[1]
+    else:
+        id = payload.metadata[KEY_METADATA].decode("ascii", "replace")[:MAX_KEY_ID_CHARS]
+    return f"{_UNTRUSTED['key'].format(id)}; hint: {KEYS_HINT}"
 
 
 def admitted(payload: Payload, began: float | None) -> Payload:
@@ -201,7 +218,10 @@ _UNTRUSTED: Final = {
     "altered": "its signature is wrong: it was changed, or made for another run",
     "key": "it was written with the key {!r}, which this process does not have",
 }
-_KEYS_HINT: Final = "use the same PERDURE_CODEC and PERDURE_CODEC_KEYS for all clients and workers"
+KEYS_HINT: Final = (
+    "use the same PERDURE_CODEC and PERDURE_CODEC_KEYS for all clients and workers; with the embedded server "
+    "they are in payload.keys of PERDURE_HOME"
+)
 
 
 def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:

@@ -42,8 +42,9 @@ class Settings:
     queues: tuple[str, ...] = ()
     policy: Path | None = None
     trust_graphs: bool = False
-    codec: str = "off"
+    codec: str = ""
     codec_keys: str = ""
+    insecure: bool = False
     local_activities: bool = True
     local_model: str = "smollm2"
     server_idle: float = 600.0

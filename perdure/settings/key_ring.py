@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from perdure.errors import UsageError
 from perdure.settings.secret_sources import read_secret
 
 PAYLOAD_KEY_BYTES: Final = 32
+FINGERPRINT_CHARS: Final = 6
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 KEY_FILE: Final = "payload.keys"
 _HEAD: Final = "# Keys of Perdure for payloads. The first one writes, all are read. Keep this file secret."
@@ -47,9 +49,10 @@ class KeyRing:
 
     def with_new_key(self, now: datetime) -> KeyRing:
         """This ring with one more key, which is read only."""
-        base = f"k{now.astimezone(UTC):%Y%m%d}"
-        id = next(name for name in (base, *(f"{base}-{n}" for n in range(2, 1000))) if name not in self.keys)
-        return KeyRing(keys={**self.keys, id: secrets.token_bytes(PAYLOAD_KEY_BYTES)}, since=self.since)
+        key = secrets.token_bytes(PAYLOAD_KEY_BYTES)
+        # Two installations of one day must not have the same id for two keys.
+        id = f"k{now.astimezone(UTC):%Y%m%d}-{hashlib.sha256(key).hexdigest()[:FINGERPRINT_CHARS]}"
+        return KeyRing(keys={**self.keys, id: key}, since=self.since)
 
     def writing_with(self, id: str) -> KeyRing:
         """This ring, whose key `id` writes. Raises UsageError if it has no such key."""

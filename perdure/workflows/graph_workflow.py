@@ -18,13 +18,13 @@ from perdure.engine.inbox.events import EventBatch, check_batch
 from perdure.errors import GraphError, MalformedPayload, PerdureError, UsageError
 from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
-from perdure.protocol.names import ANSWER_SIGNAL, EVENT_UPDATE, WORKFLOW
+from perdure.protocol.names import ANSWER_SIGNAL, EVENT_UPDATE, REPLAY_NAMESPACE, WORKFLOW
 from perdure.protocol.payloads import RunChanges, RunRequest, RunStatus
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
-from perdure.protocol.wire import lacks_key, unpack
+from perdure.protocol.wire import lacks_key, no_key, unpack
 from perdure.temporal.held_runs import HOLDERS
 from perdure.workflows.host import TemporalHost, now_ms, own
 from perdure.workflows.run_limits import EndError, ended
@@ -66,10 +66,9 @@ class GraphWorkflow:
     @workflow.run
     async def run(self, request: RawValue) -> RawValue:
         """Runs to the end. Fails with an EndError of type RunFailed, GraphError or UsageError."""
-        if lacks_key(request):
-            raise RuntimeError(
-                str(self._refusal)
-            )  # not the run's fault: a worker that has the key can run it
+        is_replay = workflow.info().namespace == REPLAY_NAMESPACE and self._refusal is None
+        if lacks_key(request) and not is_replay:
+            raise RuntimeError(no_key(request))  # not the run's fault: a worker that has the key can run it
         if self._refusal is not None:
             raise self._refusal
         host, now = self._host, now_ms(self._host)

@@ -14,12 +14,13 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -35,6 +36,7 @@ from temporalio.worker import (
 from perdure.agents.catalog import catalog, load_agents
 from perdure.plugin import GraphPlugin
 from perdure.settings import Settings
+from perdure.transport import codec_for
 from perdure.worker import WorkerOptions, build_worker
 
 
@@ -87,7 +89,9 @@ async def _main(doom: Doom) -> None:
         if passed == doom.at:
             os._exit(9)
 
-    client = await Client.connect(doom.address, plugins=[GraphPlugin(), _Moments(moment)])
+    converter = replace(DataConverter.default, payload_codec=codec_for(doom.settings))
+    plugins = [GraphPlugin(), _Moments(moment)]
+    client = await Client.connect(doom.address, data_converter=converter, plugins=plugins)
     agents = catalog()
     for module in doom.agents:
         agents |= load_agents(module)

@@ -67,6 +67,7 @@ class World:
             "PYTHONPATH": str(ROOT),
             "TEMPORAL_ADDRESS": address or self.client.temporal.service_client.config.target_host,
             "TEMPORAL_CONFIG_FILE": str(self.home / "none.toml"),
+            "PERDURE_CODEC": "mac",
             **self.env,
         }
         self._started += 1

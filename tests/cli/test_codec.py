@@ -19,9 +19,16 @@ def test_keys_are_made_added_and_changed(alone: Cli) -> None:
     assert (fixed.code, "keys in a variable cannot be changed here" in fixed.err) == (2, True)
 
 
-def test_a_run_is_signed_and_read_again(alone: Cli) -> None:
+def test_runs_are_signed_by_default_and_unsigned_ones_are_read(alone: Cli) -> None:
     graph = alone.write("hello.yaml", HELLO)
-    signed = {"PERDURE_CODEC": "mac"}
-    assert "Hello, world!" in alone("run", graph, "--id", "r1", **signed).out
-    assert "Hello, world!" in alone("result", "r1", **signed).out
-    assert alone("history", "r1", **signed).code == 0
+    keys = alone.folder / "own-home" / "payload.keys"
+    assert "Hello, world!" in alone("run", graph, "--id", "before", PERDURE_CODEC="off").out
+    assert not keys.exists()
+    assert "Hello, world!" in alone("result", "before").out
+    assert (keys.stat().st_mode & 0o777, alone("history", "before").code) == (0o600, 0)
+    assert "Hello, world!" in alone("run", graph, "--id", "after").out
+    keys.unlink()  # now it has another key
+    lost = alone("result", "after")
+    assert lost.code != 0
+    assert "written with the key" in lost.err
+    assert "PERDURE_CODEC_KEYS" in lost.err

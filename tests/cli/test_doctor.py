@@ -234,7 +234,9 @@ def test_versions(text: str, address: str, state: State) -> None:
     ],
 )
 def test_transport(config: Any, states: list[State]) -> None:
-    assert [finding.state for finding in transport(config)] == states
+    assert [finding.state for finding in transport(config, insecure=True)] == states
+    refused = [State.FAILED] * len(states)
+    assert [finding.state for finding in transport(config, insecure=False)] == refused
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ import tempfile
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 
 from perdure import AgentContext, Sample, agent
 from perdure.agents.agent import Agent
@@ -29,6 +30,7 @@ from perdure.plugin import GraphPlugin
 from perdure.protocol.payloads import RunResult
 from perdure.runs import Run
 from perdure.settings import Settings
+from perdure.transport import codec_for
 from perdure.worker import WorkerOptions, build_worker
 from tests.lineage.work import answer_to, chance_of, fails, text_of
 from tests.support.detector import failed_tasks, histories, replay_failures
@@ -101,7 +103,8 @@ def _serve(address: str, settings: Settings, book: Book, log: Path) -> None:
 
 
 async def _main(address: str, settings: Settings, book: Book) -> None:
-    client = await Client.connect(address, plugins=[GraphPlugin()])
+    converter = replace(DataConverter.default, payload_codec=codec_for(settings))
+    client = await Client.connect(address, data_converter=converter, plugins=[GraphPlugin()])
     agents = {**catalog(), **agents_by_name([worker_agent(book)])}
     async with build_worker(client, book.queue, WorkerOptions(agents=agents, settings=settings)):
         await asyncio.Event().wait()

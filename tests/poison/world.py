@@ -102,11 +102,12 @@ async def world(folder: Path, slots: int = 100) -> AsyncGenerator[World]:
             "OPENAI_API_KEY": "none",
             "PERDURE_FILE_ROOT": str(folder),
             "PERDURE_QUEUES": "",
+            "PERDURE_CODEC": "off",  # what strangers send is to be read, and not refused at once
             "PERDURE_CONCURRENCY": str(slots),
         }
         crew = Crew(home, env=env)
         try:
-            async with connected(home) as client:
+            async with connected(home, "off") as client:
                 world = World(client, crew, url)
                 await world.fresh()
                 yield world

@@ -54,7 +54,7 @@ FETCHING = {"fetches": 8, "arrivals": 24}
 async def record(names: Sequence[str]) -> None:
     """Runs what `names` name, all without names, and writes the histories."""
     with tempfile.TemporaryDirectory() as home:
-        async with durable.embedded(Path(home) / "home") as client:
+        async with durable.embedded(Path(home) / "home", "off") as client:
             for example in examples.EXAMPLES:
                 if not names or example.name in names:
                     async with examples.started(example, client) as run:

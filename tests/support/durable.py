@@ -20,12 +20,15 @@ from tests.support.detector import stuck_runs
 
 
 @asynccontextmanager
-async def connected(home: Path) -> AsyncIterator[GraphClient]:
-    """A client of a server with its data in `home`, whatever server the environment names."""
+async def connected(home: Path, codec: str = "mac") -> AsyncIterator[GraphClient]:
+    """A client of a server with its data in `home`, whatever server the environment names.
+
+    Payloads are signed, as they are by default; with "off", clients and workers without keys can take part.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEMPORAL_ADDRESS", raising=False)
         patch.setenv("TEMPORAL_CONFIG_FILE", str(home / "no-profiles.toml"))
-        client = await connect(Settings(home=home, queues=("*",)))
+        client = await connect(Settings(home=home, queues=("*",), codec=codec))
     try:
         yield client
     finally:
@@ -33,10 +36,10 @@ async def connected(home: Path) -> AsyncIterator[GraphClient]:
 
 
 @asynccontextmanager
-async def embedded(home: Path) -> AsyncIterator[GraphClient]:
+async def embedded(home: Path, codec: str = "mac") -> AsyncIterator[GraphClient]:
     """The same, of a server that ends with it. Then no run may be stuck: one that nothing will ever move."""
     try:
-        async with connected(home) as client:
+        async with connected(home, codec) as client:
             yield client
             with suppress(RPCError):  # some tests take the server away
                 stuck = await stuck_runs(client)

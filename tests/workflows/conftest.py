@@ -11,5 +11,5 @@ from tests.support.durable import embedded
 @pytest.fixture(scope="package")
 async def client(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[GraphClient]:
     del anyio_backend
-    async with embedded(tmp_path_factory.mktemp("home")) as connected:
+    async with embedded(tmp_path_factory.mktemp("home"), "off") as connected:
         yield connected

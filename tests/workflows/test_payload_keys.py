@@ -133,22 +133,25 @@ async def test_runs_older_than_the_keys_go_on(client: GraphClient) -> None:
         assert (await keyed.get("keys-older").history()).state == "completed"
 
 
-async def test_a_worker_without_the_key_fails_no_run(client: GraphClient) -> None:
+@pytest.mark.parametrize("has_keys", [True, False])
+async def test_a_worker_without_the_key_fails_no_run(client: GraphClient, has_keys: bool) -> None:
     both = RING.with_new_key(datetime(2021, 1, 1, tzinfo=UTC))
     new = both.writing_with(tuple(both.keys)[1])
     address = client.temporal.service_client.config.target_host
     ahead = await reach({"target_host": address}, codec=KeyedCodec(new))
-    request = RunRequest(document=ACTING, queue="keys-turned")
-    async with serving(client, "keys-turned"):
-        handle = await ahead.start_workflow("Graph", request, id="keys-turned", task_queue="keys-turned")
+    id = f"keys-turned-{has_keys}"
+    request = RunRequest(document=ACTING, queue=id)
+    plain = WorkerOptions(agents=catalog(), settings=client.settings)
+    async with serving(client, id) if has_keys else build_worker(client.temporal, id, plain):
+        handle = await ahead.start_workflow("Graph", request, id=id, task_queue=id)
 
         async def has_tried() -> bool:
             return (await handle.describe()).raw_description.pending_workflow_task.attempt > 1
 
         await until(has_tried)
-    async with serving(client, "keys-turned", new) as (keyed, _, may_end):
+    async with serving(client, id, new) as (keyed, _, may_end):
         may_end.set()
-        assert (await keyed.get("keys-turned").result()).results == {"a": "done by us"}
+        assert (await keyed.get(id).result()).results == {"a": "done by us"}
 
 
 SECRET = "canary-of-the-payloads"

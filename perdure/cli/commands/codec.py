@@ -36,7 +36,7 @@ EXAMPLES = """\
 examples:
   perdure codec keys                        which keys there are
   perdure codec keys --add                  one more, which is only read
-  perdure codec keys --use k20261128-2      this one writes from now on
+  perdure codec keys --use k20261128-6f1c2a      this one writes from now on
   perdure codec server --origin http://127.0.0.1:8233
 """
 
@@ -73,10 +73,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace, settings: Settings) -> int:
-    from perdure.client import codec_for  # noqa: PLC0415 -- loads the SDK
+    from perdure.transport import codec_for, configured  # noqa: PLC0415 -- loads the SDK
 
     host = web_server.checked_host(args.host, exposed=args.expose)
-    codec = codec_for(settings)
+    codec = codec_for(settings, configured().get("target_host"))
     if codec is None:
         hint = "set PERDURE_CODEC to what the workers have"
         raise UsageError("payloads are neither signed nor encrypted: there is nothing to decode", hint=hint)

@@ -17,6 +17,7 @@ from perdure.cli import connection, logs, output
 from perdure.cli.doctor.database import database
 from perdure.cli.doctor.framework import Finding, State, checked, looked_at
 from perdure.cli.doctor.machine import home, models, not_running, python, settings_read
+from perdure.cli.doctor.payload_keys import payload_keys
 from perdure.cli.doctor.store import store
 from perdure.errors import UsageError
 from perdure.settings import Settings, lenient, temporal_may_be_configured
@@ -93,7 +94,7 @@ async def _server(settings: Settings) -> list[Finding]:
     """The findings about the server; the SDK is imported only if there may be a server to ask."""
     embedded = await in_thread("doctor-server", server.status, settings)
     if embedded is None and not temporal_may_be_configured():
-        return not_running(settings)
+        return [*not_running(settings), *payload_keys(settings, settings.codec or "mac")]
     from perdure.cli.doctor import server as server_checks  # noqa: PLC0415 -- loads the SDK
 
     logs.quiet_core()

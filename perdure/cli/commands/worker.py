@@ -113,7 +113,7 @@ async def serve(
             return await worker_loop.serve_until_stopped(client, queues, agents, ready, stop, versioned=True)
 
     def may_come() -> bool:
-        from perdure.client import configured  # noqa: PLC0415 -- loads the SDK
+        from perdure.transport import configured  # noqa: PLC0415 -- loads the SDK
 
         if server_start is None and configured().get("target_host"):
             return True

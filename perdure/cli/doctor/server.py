@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
-from ipaddress import ip_address
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -17,13 +16,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from perdure import server
 from perdure.cli.doctor.framework import Finding, State, checked, failed, fine, warning
 from perdure.cli.doctor.machine import not_running, running
+from perdure.cli.doctor.payload_keys import payload_keys
 from perdure.cli.doctor.queues import Needs, long_calls, needs_of, queues
-from perdure.client import configured, reach
 from perdure.errors import ConnectionFailed, UsageError
 from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings, names
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 from perdure.temporal.search_attributes import GRAPH_KEY
+from perdure.transport import INSECURE_HINT, codec_mode_for, configured, is_plain, reach
 
 CLOUD = (".tmprl.cloud", ".temporal.io")
 KNOWN_VULNERABILITIES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"
@@ -47,31 +47,34 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
         config["target_host"] = embedded.address
         how, hint = running(embedded), "perdure server stop; the next command starts it again"
     else:
-        return not_running(settings)
+        return [*not_running(settings), *payload_keys(settings, settings.codec or "mac")]
+    findings = transport(config, insecure=settings.insecure)
+    findings += payload_keys(settings, codec_mode_for(settings, address))
+    if is_plain(config) and not settings.insecure:
+        return findings
     try:
-        temporal = await asyncio.wait_for(reach(config), CONNECT_CHECK_TIMEOUT_S)
+        temporal = await asyncio.wait_for(reach(config, insecure=True), CONNECT_CHECK_TIMEOUT_S)
     except TimeoutError:
         finding = f"{how}: no answer within {CONNECT_CHECK_TIMEOUT_S:g} s"
         return [Finding("server", State.NO_SERVER, finding, hint)]
     except ConnectionFailed as error:
         return [Finding("server", State.NO_SERVER, error.finding, hint or error.hint)]
-    findings = await _asked(temporal, settings, local=address is None)
-    return [fine("server", f"{how}, answers"), *transport(config), *findings]
+    findings += await _asked(temporal, settings, local=address is None)
+    return [fine("server", f"{how}, answers"), *findings]
 
 
-def transport(config: ClientConnectConfig) -> list[Finding]:
-    """A warning where others on the way can read what goes to the server."""
-    address = config.get("target_host") or ""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        is_here = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        is_here = False
-    if is_here or config.get("tls") or (config.get("api_key") and config.get("tls") is None):
+def transport(config: ClientConnectConfig, *, insecure: bool) -> list[Finding]:
+    """What is wrong where others on the way can read what goes to the server."""
+    if not is_plain(config):
         return []
+    address = config.get("target_host")
+    if not insecure:
+        finding = f"{address} would be reached without TLS: no command and no worker connects"
+        return [failed("transport", finding, INSECURE_HINT)]
     finding = f"{address} is reached without TLS: others on the way can read and change what goes there"
-    hint = "set TEMPORAL_TLS=true, and PERDURE_CODEC=aead where that cannot be"
-    return [warning("transport", finding, hint)]
+    return [
+        warning("transport", finding, "set TEMPORAL_TLS=true, and PERDURE_CODEC=aead where that cannot be")
+    ]
 
 
 def _source() -> str:
