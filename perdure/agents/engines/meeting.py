@@ -60,7 +60,7 @@ class Link:
 
 @dataclass(slots=True)
 class Meeting:
-    """Where the parts of a gang meet: `rank` of `size`, at `host` and `port`. All parts have the same `gang`."""
+    """Where the parts of a gang meet: `rank` of `size`, at `host` and `port`. All have the same `gang`."""
 
     files: GangFiles
     gang: str
