@@ -141,7 +141,7 @@ def _restored(
     for number, name in data["queue"]:
         board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
-    commands = [(reissued(scheduler, item), item) for item in data["calls"]]
+    commands = [(reissued(scheduler.nodes, item), item) for item in data["calls"]]
     return scheduler, [command for command, item in commands if "agent" not in item or "inputs" in item]
 
 

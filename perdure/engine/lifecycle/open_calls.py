@@ -7,9 +7,9 @@ from collections.abc import Container, Mapping
 from perdure.engine.board import Board, InFlight
 from perdure.engine.lifecycle.approvals import question
 from perdure.engine.lifecycle.hedges import second_call
+from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.messages import Fetch, RunAgent, Settle, Starting, StartTimer
 from perdure.engine.node_semantics import agent_call
-from perdure.engine.scheduler import Scheduler
 from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
 
@@ -38,9 +38,9 @@ def call_data(board: Board, call: int, calls: Container[int] | None) -> dict[str
     return data | {"turns": command.turns}
 
 
-def reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
+def reissued(nodes: NodeLifecycle, data: Mapping[str, Value]) -> Starting:
     """Notes a call that is open, and gives the command to send for it now."""
-    board, call = scheduler.board, data["call"]
+    board, rules, call = nodes.board, nodes.rules, data["call"]
     run, name = board.runs[data["run"]], data["node"]
     again: Starting
     if "distant" in data:
@@ -59,15 +59,15 @@ def reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
-        granted = scheduler.nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
+        granted = nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
         if data["agent"] == APPROVAL:
-            noted = again = question(scheduler.rules, run, name, called[1])
+            noted = again = question(rules, run, name, called[1])
         elif run.nodes[name].hedge == call:
-            noted = again = second_call(scheduler.rules, run, name, *called, granted)
+            noted = again = second_call(rules, run, name, *called, granted)
         else:
             session = data.get("session")
-            noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
-        if run.is_guarded and scheduler.rules.authority.use_of(data["agent"])[0]:
-            scheduler.nodes.approvals.budgets.hold(run, name, noted)
+            noted = again = agent_call(rules, run, name, *called, granted, session)
+        if run.is_guarded and rules.authority.use_of(data["agent"])[0]:
+            nodes.approvals.budgets.hold(run, name, noted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again
