@@ -44,10 +44,10 @@ from perdure.temporal.steering import SteeredRun
 from perdure.temporal.unserved import awaited
 
 if TYPE_CHECKING:
+    from perdure.engine.granting.prices import Prices
     from perdure.history.follow import RunFollower
     from perdure.history.notices import QuestionNotice
     from perdure.history.rerun import RerunPlan
-    from perdure.lineage.prices import Prices
     from perdure.protocol.agents import AgentRegistry
 
 WAITING_NOTICE_S = 5.0

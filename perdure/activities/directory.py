@@ -20,6 +20,7 @@ from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -66,10 +67,11 @@ def registry_of(
         carries=True,
         foresees=True,
         foresees_rows=True,
+        weighs=True,
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile_of(policy, signs=signs),
+        profile=profile_of(policy, signs=signs, prices=read_price_file(settings.prices)),
         labels=labels_record(agents, settings, policy),
     )
 

@@ -10,11 +10,13 @@ from typing import Any
 
 from perdure.agents.agent import Agent
 from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.prices import Prices
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.policy.labels import MODELS, PERSON, SHIPPED_LABELS, AgentLabels
 from perdure.policy.parse import Policy
 from perdure.protocol.authorities import labelling_of
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 
 
 def labels_of(agent: Agent, stated: Mapping[str, AgentLabels]) -> AgentLabels | None:
@@ -28,7 +30,8 @@ def labels_record(
 ) -> dict[str, Any] | None:
     """The labels of these agents as plain data; None where graphs are trusted with all data.
 
-    `private` are the places where private data may go without a policy, null where a policy says it.
+    `private` are the places where private data may go without a policy, null where a policy says it; `strict`
+    says that labels follow conditions.
     """
     has_profile = policy is not None and policy.grant is not None
     if settings.trust_graphs and not has_profile:
@@ -36,7 +39,9 @@ def labels_record(
     stated: Mapping[str, AgentLabels] = {} if policy is None else policy.agents
     known = {agent.name: labels_of(agent, stated) for agent in agents}
     private = sorted({MODELS, *(_host(entry) for entry in settings.allow_hosts)})
+    strict = {"strict": True} if policy is not None and policy.profile in policy.strict else {}
     return {
+        **strict,
         "agents": {name: labels.written() for name, labels in sorted(known.items()) if labels is not None},
         "private": None if has_profile else private,
     }
@@ -55,6 +60,8 @@ def authority_of(agents: Mapping[str, Agent], settings: Settings, policy: Policy
         labelling=labelling_of(labels_record(agents.values(), settings, policy), pure),
         asks=None if policy is None else policy.asks,
         asks_for_agents=True,
+        budget=None if policy is None else policy.budget,
+        prices=Prices.read(read_price_file(settings.prices), settings.prices),
     )
 
 

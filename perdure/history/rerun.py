@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from perdure.engine.granting.prices import Prices
 from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
@@ -27,7 +28,6 @@ from perdure.lineage.change import Change, Rerun, rerun_of
 from perdure.lineage.code import CodeByRun, code_by_run
 from perdure.lineage.compare import ComparedCall
 from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
-from perdure.lineage.prices import Prices
 from perdure.lineage.record import Entry, Record, is_reuse, read_record
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import RunRequest

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
+from perdure.policy.budgets import BUDGET, Budget, read_budget
 from perdure.policy.grant import NOTHING, PURE, Grant, is_mapping
 from perdure.policy.label_rules import read_labels
 from perdure.policy.labels import AgentLabels
-from perdure.policy.reader import Reader, quoted
+from perdure.policy.reader import Reader, inside, quoted
 from perdure.policy.secret_rules import SecretRule, read_secrets
 
 POLICY_FORMAT: Final = 1
@@ -24,6 +25,9 @@ POLICY_FORMAT: Final = 1
 POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers")
 _FROM: Final = "from"
 _VIOLATION: Final = "violation"
+_IMPLICIT: Final = "implicit"
+IMPLICIT_FLOWS: Final = ("ignore", "strict")
+"""Whether labels follow conditions: the words of `implicit` in a profile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,8 @@ class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
     `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
-    `approvers` decide on what is refused.
+    `approvers` decide on what is refused. `budgets` are those of profiles
+    that have one. In `strict` ones labels follow conditions.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -42,12 +47,19 @@ class Policy:
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
     asking: frozenset[str] = frozenset()
+    strict: frozenset[str] = frozenset()
+    budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
     approvers: Approvers = field(default_factory=Approvers)
 
     @property
     def asks(self) -> Approvers | None:
         """Who decides on what the runs of the worker are refused, None for no one."""
         return self.approvers if self.profile in self.asking else None
+
+    @property
+    def budget(self) -> Budget | None:
+        """What the calls of a run may use up, None for anything."""
+        return self.budgets.get(self.profile)
 
     @property
     def grant(self) -> Grant | None:
@@ -58,18 +70,30 @@ class Policy:
 def grant_problems(place: str, data: Any) -> Iterator[Problem]:
     """What is wrong with the grant `data` of a graph, at `place`."""
     reader = Reader()
-    reader.members(place, data)
+    reader.members(place, data, (BUDGET,))
+    if is_mapping(data) and BUDGET in data:
+        read_budget(reader, inside(place, BUDGET), data[BUDGET])
     for where, finding, hint in reader.findings:
         yield Problem("allow", where, finding, hint)
 
 
 def grant_of(data: Any) -> Grant | None:
-    """The grant that a graph names, None where it names none. What is wrong with it allows nothing."""
-    if data is None:
+    """The grant that a graph names, None where it names none, or a budget alone.
+
+    What is wrong with it allows nothing.
+    """
+    if data is None or (is_mapping(data) and set(data) == {BUDGET}):
         return None
     reader = Reader()
-    members = reader.members("", data)
+    members = reader.members("", data, (BUDGET,))
     return NOTHING if reader.findings else Grant.of(**members)
+
+
+def budget_of(data: Any) -> Budget | None:
+    """The budget that a graph names, None where it names none."""
+    if not is_mapping(data) or BUDGET not in data:
+        return None
+    return read_budget(Reader(), BUDGET, data[BUDGET])
 
 
 def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]]:
@@ -79,8 +103,8 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     if data and data.get("policy") != POLICY_FORMAT:
         reader.wrong("policy", "the form of this policy is not known here", f"write policy: {POLICY_FORMAT}")
     _read_groups(reader, data.get("groups", {}))
-    asking: set[str] = set()
-    profiles = _profiles(reader, data.get("profiles", {}), asking)
+    rest = _Rest()
+    profiles = _profiles(reader, data.get("profiles", {}), rest)
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
@@ -100,7 +124,9 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         digest=digest,
         secrets=rules,
         agents=labels,
-        asking=frozenset(asking),
+        asking=frozenset(rest.asking),
+        strict=frozenset(rest.strict),
+        budgets=rest.budgets,
         approvers=approvers,
     )
     return policy, []
@@ -113,17 +139,38 @@ def _read_groups(reader: Reader, data: Any) -> None:
         reader.groups[str(group)] = reader.names(f"groups.{group}", names, "agents")
 
 
-def _profiles(reader: Reader, data: Any, asking: set[str]) -> dict[str, Grant]:
-    """The profiles; one that comes `from` an earlier one has its keys, under its own.
+@dataclass(slots=True)
+class _Rest:
+    """What profiles say besides their grants, by their names."""
 
-    Adds the names of those that ask people to `asking`.
-    """
+    asking: set[str] = field(default_factory=set[str])
+    strict: set[str] = field(default_factory=set[str])
+    budgets: dict[str, Budget] = field(default_factory=dict[str, Budget])
+
+    def read(self, reader: Reader, place: str, name: str, said: Mapping[str, Any], base: str | None) -> None:
+        """Reads these keys of a profile, or takes those of the one that it comes from."""
+        if asks_on_violation(reader, place, said.get(_VIOLATION, ASK if base in self.asking else REFUSE)):
+            self.asking.add(name)
+        implicit = said.get(_IMPLICIT, IMPLICIT_FLOWS[base in self.strict])
+        if implicit not in IMPLICIT_FLOWS:
+            there = f"there are {', '.join(IMPLICIT_FLOWS)}"
+            reader.wrong(inside(place, _IMPLICIT), f"{quoted(implicit)} is not how conditions count", there)
+        elif implicit == IMPLICIT_FLOWS[1]:
+            self.strict.add(name)
+        if BUDGET in said:
+            self.budgets[name] = read_budget(reader, inside(place, BUDGET), said[BUDGET])
+        elif base in self.budgets:
+            self.budgets[name] = self.budgets[base]
+
+
+def _profiles(reader: Reader, data: Any, rest: _Rest) -> dict[str, Grant]:
+    """The profiles; one that comes `from` an earlier one has its keys, under its own."""
     known: dict[str, dict[str, frozenset[str]]] = {}
     for name, profile in reader.mapping(
         "profiles", data, None, "write profiles: {NAME: {agents: []}}"
     ).items():
         place = f"profiles.{name}"
-        own = reader.members(place, profile, (_FROM, _VIOLATION))
+        own = reader.members(place, profile, (_FROM, _VIOLATION, _IMPLICIT, BUDGET))
         said: Mapping[str, Any] = profile if is_mapping(profile) else {}
         base = said.get(_FROM)
         if base is not None and (not isinstance(base, str) or base not in known):
@@ -134,8 +181,6 @@ def _profiles(reader: Reader, data: Any, asking: set[str]) -> dict[str, Grant]:
                 f"there are {there}",
             )
             base = None
-        inherited = ASK if base in asking else REFUSE
-        if asks_on_violation(reader, place, said.get(_VIOLATION, inherited)):
-            asking.add(str(name))
+        rest.read(reader, place, str(name), said, base)
         known[str(name)] = {**(known[base] if base is not None else {}), **own}
     return {name: Grant.of(**members) for name, members in known.items()}
