@@ -34,9 +34,9 @@ IMPLICIT_FLOWS: Final = ("ignore", "strict")
 class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
-    `agents` are labels of agents, for those that do not declare the right ones, and `tags` say where data of each
-    may go. In the profiles of `asking`, `approvers` decide on what is refused; in `strict` ones labels follow
-    conditions. `budgets` are those of profiles that have one.
+    `agents` are labels of agents, for those that do not declare the right ones, and `tags` say where data of
+    each may go. In the profiles of `asking`, `approvers` decide on what is refused; in `strict` ones labels
+    follow conditions. `budgets` are those of profiles that have one.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
