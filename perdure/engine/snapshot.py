@@ -28,12 +28,9 @@ from typing import Final
 from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.authority import Authority
 from perdure.engine.granting.budgets import resume_ledgers
-from perdure.engine.lifecycle.approvals import question
-from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.maps.late import LateRow
 from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, Starting, StartTimer
-from perdure.engine.node_semantics import agent_call
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
@@ -88,7 +85,8 @@ def snapshot(
         "runs": runs,
         **({"rows": [rows_data(rows) for rows in room.rows]} if room is not None and room.rows else {}),
         "calls": [
-            _call_data(call, flight, calls is None or call in calls) for call, flight in board.calls.items()
+            _call_data(call, flight, calls is None or call in calls or board.runs[flight.run].is_guarded)
+            for call, flight in board.calls.items()  # what draws on a budget reserves by its inputs
         ],
         "known": board.resolved.written(),
         **board.fuel.written(),
@@ -292,16 +290,6 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         noted = StartTimer(call, data["milliseconds"])
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
-        called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
-        granted = scheduler.nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
-        if data["agent"] == APPROVAL:
-            noted = again = question(scheduler.rules, run, name, called[1])
-        elif run.nodes[name].hedge == call:
-            noted = again = second_call(scheduler.rules, run, name, *called, granted)
-        else:
-            session = data.get("session")
-            noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
-        if run.is_guarded and scheduler.rules.authority.use_of(data["agent"])[0]:
-            scheduler.nodes.approvals.budgets.hold(run, name, noted)
+        noted = again = scheduler.nodes.approvals.called_again(run, name, data)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -59,9 +59,9 @@ class AgentLabels:
     """What a policy needs to know of an agent.
 
     `gives` are the labels of its results, besides those of its inputs: "untrusted", "private", tags such as
-    "tag:customer". `effect` is "sends", "asks" (a model), "reads" or "writes" (files), "" for none that matters
-    here. `trusted` names the inputs that untrusted data may not set, such as the recipient of a letter. One that
-    `endorses` gives results without the labels of its inputs, as a person does who answers.
+    "tag:customer". `effect` is "sends", "asks" (a model), "reads" or "writes" (files), "" for none that
+    matters here. `trusted` names the inputs that untrusted data may not set, such as the recipient of a
+    letter. One that `endorses` gives results without the labels of its inputs, as a person does who answers.
     """
 
     gives: tuple[str, ...] = ()
