@@ -100,7 +100,7 @@ async def test_a_budget_counts_the_same_in_segments_and_after_the_run_continues(
     async with serving(client, "budgets", file) as (own, _):
         run = await own.start(graph, id="budgets", queue="budgets", options=RunOptions(events=20))
         with pytest.raises(
-            RunFailed, match="more than the budget of the run: (45 of 45 calls|.* tokens are used)"
+            RunFailed, match=r"more than the budget of the run: (45 of 45 calls|.* tokens are used)"
         ):
             await run.result()
         histories = [await run.handle.fetch_history()]

@@ -27,7 +27,6 @@ from perdure.engine import node_semantics
 from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.budgets import Budgets
 from perdure.engine.human_tasks import APPROVAL_CHOICES, APPROVED_CHOICE
-from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.lifecycle.places import places_of
 from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import NodeOptions, RunAgent
@@ -73,25 +72,16 @@ class Approvals:
             self.budgets.charge(run, name, call, **use)
         return granted
 
-    def called_again(self, run: GraphRun, name: str, data: Mapping[str, Value]) -> RunAgent:
-        """The command of a call that was open when the `data` of a snapshot was written."""
-        node, rules, agent = run.nodes[name], self._rules, data["agent"]
-        inputs: Any = data.get("inputs", {})
+    def granted_again(
+        self, run: GraphRun, name: str, agent: str, queue: str | None
+    ) -> Mapping[str, Value] | None:
+        """The same for a call that was made before the run was taken up again."""
+        node, authority = run.nodes[name], self._rules.authority
         if agent == APPROVAL:
-            return question(rules, run, name, inputs)
-        queue = data.get("on")
-        granted = (
-            rules.authority.approved(node.approved)
-            if node.approved
-            else rules.authority.of_call(run, name, agent, queue)
+            return None
+        return (
+            authority.approved(node.approved) if node.approved else authority.of_call(run, name, agent, queue)
         )
-        called = agent, inputs, data.get("params", {}), queue, granted
-        if node.hedge == data["call"]:
-            return second_call(rules, run, name, *called)
-        command = node_semantics.agent_call(rules, run, name, *called, data.get("session"))
-        if run.is_guarded and rules.authority.use_of(agent)[0]:
-            self.budgets.hold(run, name, command)
-        return command
 
     def ask(self, run: GraphRun, name: str, error: Exception) -> bool:
         """Whether a person is asked now about a call that failed before it was made: it was refused."""
