@@ -162,7 +162,7 @@ def _picture(
         total=len(nodes),
         boxes=tuple(canvas.boxes),
         lines=tuple(canvas.lines),
-        hidden_lines=len(kept) - len(lines) + sum(each.inner.hidden_lines for each in drawn if each.inner),
+        hidden_lines=len(kept) - len(lines) + sum(item.inner.hidden_lines for item in drawn if item.inner),
     )
 
 
