@@ -198,8 +198,11 @@ class Segment:
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
-        self._policy, self._has_suspects = self.gate.current(), self.work.has_suspects
-        self._board = scheduler.board
+        self._policy, self._has_suspects, self._board = (
+            self.gate.current(),
+            self.work.has_suspects,
+            scheduler.board,
+        )
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
@@ -236,7 +239,8 @@ class Segment:
             return self._leave_alone()
         above = HEAVY_RUN_RESULT_BYTES if self._board.live > HEAVY_RUN_BYTES else self.claims.above
         if size > above and self.claims.store is not None:
-            kept = self.claims.keep(result, above, near=command.inputs, writes=self._writes)
+            writes = self._writes if size < MAX_SEGMENT_BYTES else None  # which would be in memory meanwhile
+            kept = self.claims.keep(result, above, near=command.inputs, writes=writes)
             result, size = self._wait_for(kept), 500
             if len(self._writes) >= MAX_SEGMENT_WRITE_COUNT:
                 self._wait_for(self._written())
