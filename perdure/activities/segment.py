@@ -132,8 +132,7 @@ class Segment:
         self._run, self._began = first.run, time.perf_counter()
         request = from_plain(RunRequest, first.request)
         placement = Placement(directory, request.options.bypass_agents)
-        refusal = self._open_record(request, placement, "")
-        if refusal:
+        if refusal := self._open_record(request, placement, ""):
             return SegmentResult(refusal=refusal)
         scheduler = Scheduler(request.document, request.options, **placement.rules(request.queue))
         ahead = self._ahead(scheduler, first.now, placement)
@@ -145,8 +144,7 @@ class Segment:
         self._run, self._began = request.run, time.perf_counter()
         run_request = from_plain(RunRequest, request.request)
         placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
-        refusal = self._open_record(run_request, placement, request.recalled)
-        if refusal:
+        if refusal := self._open_record(run_request, placement, request.recalled):
             return SegmentResult(refusal=refusal)
         return self._played(self._taken_over(request, run_request, placement))
 
@@ -198,11 +196,8 @@ class Segment:
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
-        self._policy, self._has_suspects, self._board = (
-            self.gate.current(),
-            self.work.has_suspects,
-            scheduler.board,
-        )
+        self._policy, self._has_suspects = self.gate.current(), self.work.has_suspects
+        self._board = scheduler.board
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
