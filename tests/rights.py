@@ -26,7 +26,10 @@ ROWS = {
     ),
     "budgets": ("what runs away is stopped", ["policy/test_budgets.py"]),
     "conditions": ("private data decides nothing that is sent", ["policy/test_conditions.py"]),
-    "labels": ("untrusted data decides nothing, private data stays", ["policy/test_labels.py"]),
+    "labels": (
+        "untrusted data decides nothing, private data stays",
+        ["policy/test_labels.py", "policy/test_tags.py"],
+    ),
     "secrets": (
         "no canary anywhere",
         [

@@ -14,7 +14,7 @@ from perdure.errors import Problem
 from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
 from perdure.policy.budgets import BUDGET, Budget, read_budget
 from perdure.policy.grant import NOTHING, PURE, Grant, is_mapping
-from perdure.policy.label_rules import read_labels
+from perdure.policy.label_rules import read_labels, read_tags
 from perdure.policy.labels import AgentLabels
 from perdure.policy.reader import Reader, inside, quoted
 from perdure.policy.secret_rules import SecretRule, read_secrets
@@ -22,7 +22,7 @@ from perdure.policy.secret_rules import SecretRule, read_secrets
 POLICY_FORMAT: Final = 1
 """The number of the form of policy files."""
 
-POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers")
+POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers", "tags")
 _FROM: Final = "from"
 _VIOLATION: Final = "violation"
 _IMPLICIT: Final = "implicit"
@@ -34,9 +34,9 @@ IMPLICIT_FLOWS: Final = ("ignore", "strict")
 class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
-    `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
-    `approvers` decide on what is refused. `budgets` are those of profiles
-    that have one. In `strict` ones labels follow conditions.
+    `agents` are labels of agents, for those that do not declare the right ones, and `tags` say where data of
+    each may go. In the profiles of `asking`, `approvers` decide on what is refused; in `strict` ones labels
+    follow conditions. `budgets` are those of profiles that have one.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -46,6 +46,7 @@ class Policy:
     digest: str = ""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
+    tags: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     asking: frozenset[str] = frozenset()
     strict: frozenset[str] = frozenset()
     budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
@@ -108,6 +109,7 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
+    tags = read_tags(reader, data.get("tags", {}))
     has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
     name = "" if has_only_secrets else data.get("profile")
     is_known = has_only_secrets or (isinstance(name, str) and name in profiles)
@@ -124,6 +126,7 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         digest=digest,
         secrets=rules,
         agents=labels,
+        tags=tags,
         asking=frozenset(rest.asking),
         strict=frozenset(rest.strict),
         budgets=rest.budgets,

@@ -127,7 +127,7 @@ def start(
 
 
 def ended(folder: Path, env: Mapping[str, str], words: Sequence[str], seconds: float) -> Done:
-    """How a command ended that nobody disturbs; at a fraction of the price of `start`."""
+    """How a command ended that runs undisturbed; at a fraction of the price of `start`."""
     if any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in env):  # how an interpreter begins
         return finished(start(folder, env, words), seconds)
     began = time.monotonic()
@@ -164,5 +164,5 @@ def lacks_program() -> str:
     try:
         server.find()
     except ConnectionFailed:
-        return "no `temporal` program: pip install 'perdure[server]'"
+        return "no `temporal` program: pip install '.[server]'"
     return ""

@@ -124,7 +124,7 @@ def _supervise(connection: socket.socket) -> NoReturn:
         _become(Path(request["folder"]), request["env"], request["words"], streams)
     connection.sendall(f"{process}\n".encode())
     _, status = os.waitpid(process, 0)
-    with contextlib.suppress(OSError):  # nobody reads what was killed
+    with contextlib.suppress(OSError):  # the caller of a killed command has gone
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
@@ -161,7 +161,7 @@ def _text(number: int, errors: str, *, line_buffering: bool = False) -> io.TextI
 
 def _end(code: int) -> NoReturn:
     """What the interpreter does at its end."""
-    threading._shutdown()  # type: ignore[attr-defined] -- waits for threads that are no daemons
+    threading._shutdown()  # type: ignore[attr-defined] -- waits for threads, but not for daemons
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
