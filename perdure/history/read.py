@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import PerdureError, UsageError
+from perdure.history.activities import results_of
 from perdure.history.build import run_model, with_events_only
 from perdure.history.cache import ModelCache
 from perdure.history.causes import ServerFacts
@@ -63,10 +65,21 @@ async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverte
     first = histories[0].events[0].workflow_execution_started_event_attributes
     request: RunRequest = (await converter.decode(first.input.payloads, [RunRequest]))[0]
     notes = await replay(histories, converter)
-    model = await asyncio.to_thread(run_model, histories, request, notes)  # a second, if the run is large
+    results = await _results(histories, converter)
+    model = await asyncio.to_thread(run_model, histories, request, notes, results)  # a second, if it is large
     if model.problem is None:
         return model
     return with_events_only(model, await event_table(histories, converter, model.graph))
+
+
+async def _results(
+    histories: Sequence[WorkflowHistory], converter: DataConverter
+) -> Sequence[Payload] | None:
+    """The results of activities, decoded; None where they are as they were."""
+    if converter.payload_codec is None:
+        return None
+    payloads = results_of(event for history in histories for event in history.events)
+    return await converter.payload_codec.decode(payloads)
 
 
 async def _chain(temporal: Client, id: str, execution: str) -> list[WorkflowHistory]:
