@@ -20,7 +20,7 @@ are due (turn_order.py), which is the shell's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from math import inf
 from operator import attrgetter
 from typing import Final
@@ -60,11 +60,14 @@ _NO_NODES: Final = frozenset[str]()
 _STATES: Final = {state.value: state for state in NodeState}
 
 
-def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
+def snapshot(
+    scheduler: Scheduler, *, light: bool = False, calls: Container[int] | None = None
+) -> dict[str, Value]:
     """Everything that has happened so far; to be taken between two events.
 
     A `light` one leaves out the results of large maps: the scheduler that is made of it continues
-    until such a map is over, and then raises Withheld (perdure.engine.snapshot_nested).
+    until such a map is over, and then raises Withheld (perdure.engine.snapshot_nested). Of `calls` it has the
+    inputs, None for all: `restore` gives no command for any other.
     """
     board, room = scheduler.board, SnapshotRoom() if light else None
     documents: list[Value] = []
@@ -84,7 +87,9 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "documents": documents,
         "runs": runs,
         **({"rows": [rows_data(rows) for rows in room.rows]} if room is not None and room.rows else {}),
-        "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
+        "calls": [
+            _call_data(call, flight, calls is None or call in calls) for call, flight in board.calls.items()
+        ],
         "known": board.resolved.written(),
         **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
@@ -141,7 +146,8 @@ def _restored(
     for number, name in data["queue"]:
         board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
-    return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
+    commands = [(_reissued(scheduler, item), item) for item in data["calls"]]
+    return scheduler, [command for command, item in commands if "agent" not in item or "inputs" in item]
 
 
 def _plans(board: Board) -> Iterator[Plan]:
@@ -202,14 +208,16 @@ def _node_data(
     return data
 
 
-def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
+def _call_data(call: int, flight: InFlight, has_inputs: bool) -> dict[str, Value]:
     data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
     command = flight.command
     if isinstance(command, Fetch):
         fetch = {"distant": command.deferred, "whole": command.whole, "then": command.then}
         return data | fetch | {"result": command.result, "told": command.carried}
     if isinstance(command, RunAgent):
-        data |= {"agent": command.agent, "inputs": command.inputs, "params": command.params}
+        data |= {"agent": command.agent}
+        if has_inputs or command.agent == APPROVAL:  # whose question is made of them
+            data |= {"inputs": command.inputs, "params": command.params}
         if command.options.session is not None:
             data |= {"session": command.options.session.id}
         return data if command.options.queue is None else data | {"on": command.options.queue}
@@ -284,10 +292,10 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         noted = StartTimer(call, data["milliseconds"])
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
-        called = data["agent"], data["inputs"], data["params"], data.get("on")
+        called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
         granted = scheduler.nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
         if data["agent"] == APPROVAL:
-            noted = again = question(scheduler.rules, run, name, data["inputs"])
+            noted = again = question(scheduler.rules, run, name, called[1])
         elif run.nodes[name].hedge == call:
             noted = again = second_call(scheduler.rules, run, name, *called, granted)
         else:

@@ -25,6 +25,9 @@ POLICY_FORMAT: Final = 1
 POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers")
 _FROM: Final = "from"
 _VIOLATION: Final = "violation"
+_IMPLICIT: Final = "implicit"
+IMPLICIT_FLOWS: Final = ("ignore", "strict")
+"""Whether labels follow conditions: the words of `implicit` in a profile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
     `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
-    `approvers` decide on what is refused. `budgets` are those of profiles that have one.
+    `approvers` decide on what is refused. `budgets` are those of profiles
+    that have one. In `strict` ones labels follow conditions.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -43,6 +47,7 @@ class Policy:
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
     asking: frozenset[str] = frozenset()
+    strict: frozenset[str] = frozenset()
     budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
     approvers: Approvers = field(default_factory=Approvers)
 
@@ -98,9 +103,8 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     if data and data.get("policy") != POLICY_FORMAT:
         reader.wrong("policy", "the form of this policy is not known here", f"write policy: {POLICY_FORMAT}")
     _read_groups(reader, data.get("groups", {}))
-    asking: set[str] = set()
-    budgets: dict[str, Budget] = {}
-    profiles = _profiles(reader, data.get("profiles", {}), asking, budgets)
+    rest = _Rest()
+    profiles = _profiles(reader, data.get("profiles", {}), rest)
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
@@ -120,8 +124,9 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         digest=digest,
         secrets=rules,
         agents=labels,
-        asking=frozenset(asking),
-        budgets=budgets,
+        asking=frozenset(rest.asking),
+        strict=frozenset(rest.strict),
+        budgets=rest.budgets,
         approvers=approvers,
     )
     return policy, []
@@ -134,17 +139,38 @@ def _read_groups(reader: Reader, data: Any) -> None:
         reader.groups[str(group)] = reader.names(f"groups.{group}", names, "agents")
 
 
-def _profiles(reader: Reader, data: Any, asking: set[str], budgets: dict[str, Budget]) -> dict[str, Grant]:
-    """The profiles; one that comes `from` an earlier one has its keys, under its own.
+@dataclass(slots=True)
+class _Rest:
+    """What profiles say besides their grants, by their names."""
 
-    Adds the names of those that ask people to `asking`, and the budgets that there are to `budgets`.
-    """
+    asking: set[str] = field(default_factory=set[str])
+    strict: set[str] = field(default_factory=set[str])
+    budgets: dict[str, Budget] = field(default_factory=dict[str, Budget])
+
+    def read(self, reader: Reader, place: str, name: str, said: Mapping[str, Any], base: str | None) -> None:
+        """Reads these keys of a profile, or takes those of the one that it comes from."""
+        if asks_on_violation(reader, place, said.get(_VIOLATION, ASK if base in self.asking else REFUSE)):
+            self.asking.add(name)
+        implicit = said.get(_IMPLICIT, IMPLICIT_FLOWS[base in self.strict])
+        if implicit not in IMPLICIT_FLOWS:
+            there = f"there are {', '.join(IMPLICIT_FLOWS)}"
+            reader.wrong(inside(place, _IMPLICIT), f"{quoted(implicit)} is not how conditions count", there)
+        elif implicit == IMPLICIT_FLOWS[1]:
+            self.strict.add(name)
+        if BUDGET in said:
+            self.budgets[name] = read_budget(reader, inside(place, BUDGET), said[BUDGET])
+        elif base in self.budgets:
+            self.budgets[name] = self.budgets[base]
+
+
+def _profiles(reader: Reader, data: Any, rest: _Rest) -> dict[str, Grant]:
+    """The profiles; one that comes `from` an earlier one has its keys, under its own."""
     known: dict[str, dict[str, frozenset[str]]] = {}
     for name, profile in reader.mapping(
         "profiles", data, None, "write profiles: {NAME: {agents: []}}"
     ).items():
         place = f"profiles.{name}"
-        own = reader.members(place, profile, (_FROM, _VIOLATION, BUDGET))
+        own = reader.members(place, profile, (_FROM, _VIOLATION, _IMPLICIT, BUDGET))
         said: Mapping[str, Any] = profile if is_mapping(profile) else {}
         base = said.get(_FROM)
         if base is not None and (not isinstance(base, str) or base not in known):
@@ -155,12 +181,6 @@ def _profiles(reader: Reader, data: Any, asking: set[str], budgets: dict[str, Bu
                 f"there are {there}",
             )
             base = None
-        inherited = ASK if base in asking else REFUSE
-        if asks_on_violation(reader, place, said.get(_VIOLATION, inherited)):
-            asking.add(str(name))
-        if BUDGET in said:
-            budgets[str(name)] = read_budget(reader, inside(place, BUDGET), said[BUDGET])
-        elif base in budgets:
-            budgets[str(name)] = budgets[base]
+        rest.read(reader, place, str(name), said, base)
         known[str(name)] = {**(known[base] if base is not None else {}), **own}
     return {name: Grant.of(**members) for name, members in known.items()}

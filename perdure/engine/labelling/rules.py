@@ -69,10 +69,15 @@ class Labelling:
 
     @classmethod
     def of(
-        cls, agents: Mapping[str, AgentLabels], pure: Iterable[str], private: Iterable[str] | None
+        cls,
+        agents: Mapping[str, AgentLabels],
+        pure: Iterable[str],
+        private: Iterable[str] | None,
+        *,
+        strict: bool = False,
     ) -> Labelling:
-        """The rules for a run with these agents."""
-        facts = Facts(agents, names_reach=private is None, pure=frozenset(pure))
+        """The rules for a run with these agents; `strict` ones follow conditions."""
+        facts = Facts(agents, strict=strict, names_reach=private is None, pure=frozenset(pure))
         return cls(facts, None if private is None else frozenset(private))
 
     @property
@@ -91,7 +96,7 @@ class Labelling:
         if kept is None:
             if len(self._kept) >= KEPT_FLOWS_COUNT:
                 self._kept.clear()
-            flows = flows_of(inner, entry_of(outer, plan, name, agent), self.facts)
+            flows = flows_of(inner, entry_of(outer, plan, name, agent, self.facts), self.facts)
             # What the key names by its id is held, so that nothing else has that id.
             kept = self._kept[key] = ((outer, plan, inner), flows)
         return kept[1]
