@@ -27,7 +27,7 @@ class RunRequest:
 
     A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, what
     its results have in the store (perdure.lineage.record). One without effects has `calls` in it, the agents
-    that it may call besides pure ones.
+    that it may call besides pure ones. The run itself sets the `principal` whose key has signed its start.
     """
 
     document: Mapping[str, Value]
@@ -38,6 +38,7 @@ class RunRequest:
     state: Mapping[str, Value] | None = None
     indexes_questions: bool = False
     reuse: Mapping[str, Value] | None = None
+    principal: str = ""
 
     @property
     def only_calls(self) -> Sequence[str] | None:
@@ -101,7 +102,8 @@ class AgentCall:
     for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
     milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
     `keyed_by_work` says that the idempotency key covers the inputs and the attempt. `grant` is what the call
-    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too.
+    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too, by
+    the `profile` of the run where principals have different ones.
 
     A call with a `session` has in it the `id`, the `count` of the calls before it, after `every` how many
     calls the state is kept, whether it is `lossy`. `resume` is there where the worker has to restore the
@@ -130,6 +132,7 @@ class AgentCall:
     keyed_by_work: bool = False
     grant: Mapping[str, Value] | None = None
     session: Mapping[str, Value] | None = None
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,8 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
-        raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
+        # without the pure agents: one of them may be to blame
+        raw = await _asked(_bare_request(request) if request.principal else None, None)
     raw = own(raw)
     directory = unpack(raw, AgentRegistry, strict=False)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)
@@ -56,7 +57,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     lacking = [] if is_checked or not directory.agent_wait else _lacking(request, directory)
     if lacking:
         with suppress(FailureError):  # then the checks, which come later, report what is missing
-            other = await _asked_of_others(lacking, directory.agent_wait)
+            other = await _asked_of_others(lacking, request.principal, directory.agent_wait)
             return Startup(other, None, 0)
     return Startup(replace(directory, first=None), first, len(raw.payload.data))
 
@@ -64,11 +65,21 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
 def _first_request(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
     if request.state is not None:
         return FirstSegmentRequest(
-            request={"document": request.graph, "graphs": request.options.graphs}, continues=True
+            request={
+                "document": request.graph,
+                "graphs": request.options.graphs,
+                "principal": request.principal,
+            },
+            continues=True,
         )
     return FirstSegmentRequest(
         request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms
     )
+
+
+def _bare_request(request: RunRequest, needs: Sequence[str] = ()) -> FirstSegmentRequest:
+    """What says of a run only who has started it: its profile depends on that."""
+    return FirstSegmentRequest(request={"principal": request.principal}, continues=True, needs=needs)
 
 
 def _lacking(request: RunRequest, directory: AgentRegistry) -> list[str]:
