@@ -94,8 +94,9 @@ class AgentActivities:
         own_queue, has_store = activity.info().task_queue, self.claims.store is not None
         with typed_failures():
             offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
-            directory = registry_of(*offered, self.gate.current(), self.gate.signs)
             request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
+            principal = "" if request is None else str(request.request.get("principal", ""))
+            directory = registry_of(*offered, self.gate.current(), self.gate.signs, principal)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
         elif request is not None:
@@ -225,7 +226,7 @@ class AgentActivities:
         limited: bool = True,
         session: object | None = None,
     ) -> Value:
-        self.gate.check(delivery.context.agent, call.path, call.grant)
+        self.gate.check(delivery.context.agent, call.path, call.grant, call.principal)
         inputs, params = call.inputs, call.params
         if delivery.far:
             inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)
@@ -274,7 +275,7 @@ class AgentActivities:
             if heartbeat is None
             else {"attempt": heartbeat.attempt, "emit": heartbeat.emit, "send": send_to}
         )
-        grant = self.gate.grant(call.grant)
+        grant = self.gate.grant(call.grant, call.principal)
         return context_of(
             call,
             run=run,

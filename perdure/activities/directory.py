@@ -41,6 +41,7 @@ def registry_of(
     has_store: bool,
     policy: Policy | None = None,
     signs: bool = False,
+    principal: str = "",
 ) -> AgentRegistry:
     """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
     return replace(
@@ -69,7 +70,7 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile_of(policy, signs=signs),
+        profile=profile_of(policy, signs=signs, principal=principal),
         labels=labels_record(agents, settings, policy),
     )
 

@@ -199,8 +199,7 @@ class Segment:
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work = placement.keys_by_work
-        self._policy, self._has_suspects = self.gate.current(), self.work.has_suspects
-        self._allowed.clear()
+        self._policy, self._has_suspects = self.gate.policy_for(placement.principal), self.work.has_suspects
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )

@@ -7,12 +7,12 @@ allow more than its author meant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
-from perdure.policy.grant import NOTHING, PURE, Grant, is_mapping
+from perdure.policy.grant import ANY, NOTHING, PURE, Grant, is_mapping
 from perdure.policy.label_rules import read_labels
 from perdure.policy.labels import AgentLabels
 from perdure.policy.reader import Reader, quoted
@@ -21,7 +21,16 @@ from perdure.policy.secret_rules import SecretRule, read_secrets
 POLICY_FORMAT: Final = 1
 """The number of the form of policy files."""
 
-POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers")
+POLICY_KEYS: Final = (
+    "policy",
+    "profile",
+    "principals",
+    "groups",
+    "profiles",
+    "secrets",
+    "agents",
+    "approvers",
+)
 _FROM: Final = "from"
 _VIOLATION: Final = "violation"
 
@@ -30,6 +39,8 @@ _VIOLATION: Final = "violation"
 class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
+    `principals` have profiles of their own, by name, or by the beginning of a name and "*"; the first that
+    fits counts. Where none fits and there is no `profile`, runs may do nothing.
     `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
     `approvers` decide on what is refused.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
@@ -43,6 +54,15 @@ class Policy:
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
     asking: frozenset[str] = frozenset()
     approvers: Approvers = field(default_factory=Approvers)
+    principals: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def for_principal(self, principal: str) -> Policy:
+        """The policy for runs that this principal has started, "" for those that none has."""
+        for name, profile in self.principals.items():
+            is_meant = principal.startswith(name[:-1]) if name.endswith(ANY) else principal == name
+            if principal and is_meant:
+                return replace(self, profile=profile)
+        return self
 
     @property
     def asks(self) -> Approvers | None:
@@ -52,7 +72,9 @@ class Policy:
     @property
     def grant(self) -> Grant | None:
         """What runs of the worker may do, None for anything."""
-        return self.profiles[self.profile] if self.profile else None
+        if self.profile:
+            return self.profiles[self.profile]
+        return NOTHING if self.principals else None
 
 
 def grant_problems(place: str, data: Any) -> Iterator[Problem]:
@@ -85,8 +107,10 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
     has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
-    name = "" if has_only_secrets else data.get("profile")
-    is_known = has_only_secrets or (isinstance(name, str) and name in profiles)
+    principals = _principals(reader, data.get("principals", {}), profiles)
+    needs_none = has_only_secrets or bool(principals)
+    name = data.get("profile", "" if needs_none else None)
+    is_known = isinstance(name, str) and (name in profiles or (not name and needs_none))
     if not reader.findings and not is_known:
         there = (
             f"there are {', '.join(profiles)}" if profiles else "write profiles: {NAME: {agents: ['@pure']}}"
@@ -102,8 +126,26 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         agents=labels,
         asking=frozenset(asking),
         approvers=approvers,
+        principals=principals,
     )
     return policy, []
+
+
+def _principals(reader: Reader, data: Any, profiles: Mapping[str, Grant]) -> dict[str, str]:
+    """The profiles of principals, in their order."""
+    known: dict[str, str] = {}
+    for name, profile in reader.mapping(
+        "principals", data, None, "write principals: {NAME: PROFILE}"
+    ).items():
+        place = f"principals.{name}"
+        if not isinstance(name, str) or not name or ANY in name[:-1]:
+            reader.wrong(place, "this is not the name of a principal", "a * may only end it")
+        elif not isinstance(profile, str) or profile not in profiles:
+            there = ", ".join(profiles) or "none"
+            reader.wrong(place, f"{quoted(profile)} is not a profile", f"there are {there}")
+        else:
+            known[name] = profile
+    return known
 
 
 def _read_groups(reader: Reader, data: Any) -> None:

@@ -1,6 +1,7 @@
 """What a run may do, as its history has it: the profile that its worker had when it began.
 
-A profile is plain data: `name`, `grant` and `digest` of the policy; where people decide on what it refuses,
+A profile is plain data: `name`, `grant` and `digest` of the policy; the `principal` that has started the run,
+where its policy tells them apart; where people decide on what it refuses,
 `asks` says who (perdure.policy.approvals), and `signs` that their word on any agent counts.
 """
 
@@ -18,15 +19,22 @@ from perdure.policy.labels import AgentLabels
 from perdure.policy.parse import Policy
 
 
-def profile_of(policy: Policy | None, *, signs: bool) -> dict[str, Any] | None:
+def profile_of(policy: Policy | None, *, signs: bool, principal: str = "") -> dict[str, Any] | None:
     """What a run has of the policy of its worker, None for no profile.
 
     Without payloads that the worker `signs`, anybody could say that people have approved an agent that the
     profile does not list: so they are not asked about one.
     """
+    policy = None if policy is None else policy.for_principal(principal)
     if policy is None or policy.grant is None:
         return None
-    profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
+    profile: dict[str, Any] = {
+        "name": policy.profile,
+        "grant": policy.grant.written(),
+        "digest": policy.digest,
+    }
+    if policy.principals and principal:
+        profile["principal"] = principal
     return profile if policy.asks is None else {**profile, "asks": policy.asks.written(), "signs": signs}
 
 

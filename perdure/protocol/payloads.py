@@ -102,8 +102,8 @@ class AgentCall:
     for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
     milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
     `keyed_by_work` says that the idempotency key covers the inputs and the attempt. `grant` is what the call
-    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too, by
-    the `profile` of the run where principals have different ones.
+    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too, for
+    the `principal` that started the run.
 
     A call with a `session` has in it the `id`, the `count` of the calls before it, after `every` how many
     calls the state is kept, whether it is `lossy`. `resume` is there where the worker has to restore the
@@ -132,7 +132,7 @@ class AgentCall:
     keyed_by_work: bool = False
     grant: Mapping[str, Value] | None = None
     session: Mapping[str, Value] | None = None
-    profile: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,8 @@ class StartKey:
 class KeyRing:
     """Keys by their ids, of which the first one writes.
 
-    `starts` are keys of principals, by their ids: workers read what they have signed. A ring with nothing else
-    is that of a principal, and its first one writes.
+    `starts` are keys of principals, by their ids: workers read what they have signed. A ring with nothing
+    else is that of a principal, and its first one writes.
 
     Runs that began before `since` (milliseconds since the epoch) may hold payloads that no key has signed.
     """
@@ -97,7 +97,9 @@ class KeyRing:
         if id == self.current:
             raise UsageError(f"the key {id!r} writes", hint="write with another one first: --use ID")
         if self.key(id) is None:
-            raise UsageError(f"there is no key {id!r}", hint=f"there are {', '.join([*self.keys, *self.starts])}")
+            raise UsageError(
+                f"there is no key {id!r}", hint=f"there are {', '.join([*self.keys, *self.starts])}"
+            )
         keys = {name: key for name, key in self.keys.items() if name != id}
         return replace(self, keys=keys, starts={name: one for name, one in self.starts.items() if name != id})
 
@@ -112,7 +114,8 @@ class KeyRing:
         since = datetime.fromtimestamp(self.since / 1000, UTC).isoformat(timespec="milliseconds")
         lines = [f"{id} {base64.b64encode(key).decode()}" for id, key in self.keys.items()]
         lines += [
-            f"{_START} {one.principal} {id} {base64.b64encode(one.key).decode()}" for id, one in self.starts.items()
+            f"{_START} {one.principal} {id} {base64.b64encode(one.key).decode()}"
+            for id, one in self.starts.items()
         ]
         return "\n".join([_HEAD, f"since {since}", *lines, ""])
 

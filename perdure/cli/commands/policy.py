@@ -58,6 +58,9 @@ def main(args: argparse.Namespace) -> int:
         output.result(output.json_text(facts))
     elif args.what == "check":
         gets = f"runs get the profile {policy.profile}" if policy.profile else "runs may do anything"
+        if policy.principals:
+            names, others = ", ".join(policy.principals), policy.profile or "none"
+            gets = f"runs of {names} get their profiles, others {others}"
         output.result(f"{args.file or _path(None)}: no problems; {gets}")
     else:
         output.result("\n".join(_lines(policy)))
@@ -77,9 +80,11 @@ def _facts(policy: Policy) -> dict[str, Any]:
         name: {"from": rule.source, "to": list(rule.to), "agents": sorted(rule.agents)}
         for name, rule in policy.secrets.items()
     }
-    asking = (
+    asking: dict[str, Any] = (
         {"asking": sorted(policy.asking), "approvers": policy.approvers.written()} if policy.asking else {}
     )
+    if policy.principals:
+        asking["principals"] = dict(policy.principals)
     facts = {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles, "secrets": secrets}
     return {**facts, **asking}
 
@@ -96,6 +101,7 @@ def _lines(policy: Policy) -> list[str]:
         lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
         if name in policy.asking:
             lines.append(f"  refused  asks {_people(policy.approvers)}")
+    lines += [f"principal {name}: {profile}" for name, profile in policy.principals.items()]
     for name, rule in policy.secrets.items():
         places = [*rule.to, *(f"the agent {agent}" for agent in sorted(rule.agents))]
         lines.append(f"secret {name} ({rule.source}) for {', '.join(places)}")
