@@ -15,7 +15,7 @@ from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, 
 from perdure.policy.grant import ANY, NOTHING, PURE, Grant, is_mapping
 from perdure.policy.label_rules import read_labels
 from perdure.policy.labels import AgentLabels
-from perdure.policy.reader import Reader, quoted
+from perdure.policy.reader import NAME, Reader, inside, quoted
 from perdure.policy.secret_rules import SecretRule, read_secrets
 
 POLICY_FORMAT: Final = 1
@@ -134,12 +134,14 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
 def _principals(reader: Reader, data: Any, profiles: Mapping[str, Grant]) -> dict[str, str]:
     """The profiles of principals, in their order."""
     known: dict[str, str] = {}
-    for name, profile in reader.mapping(
-        "principals", data, None, "write principals: {NAME: PROFILE}"
-    ).items():
-        place = f"principals.{name}"
-        if not isinstance(name, str) or not name or ANY in name[:-1]:
-            reader.wrong(place, "this is not the name of a principal", "a * may only end it")
+    if not is_mapping(data):
+        reader.wrong("principals", "principals is a mapping", "write principals: {NAME: PROFILE}")
+        return known
+    for name, profile in data.items():
+        place = inside("principals", name)
+        if not NAME.fullmatch(name.removesuffix(ANY) or "a"):
+            hint = "begin with a letter; then letters, digits, _ . -, and perhaps a * at the end"
+            reader.wrong(place, f"{quoted(name)} is not the name of a principal", hint)
         elif not isinstance(profile, str) or profile not in profiles:
             there = ", ".join(profiles) or "none"
             reader.wrong(place, f"{quoted(profile)} is not a profile", f"there are {there}")

@@ -21,7 +21,7 @@ from perdure.settings.secret_sources import read_secret
 
 PAYLOAD_KEY_BYTES: Final = 32
 FINGERPRINT_CHARS: Final = 6
-_PRINCIPAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,62}")
+_PRINCIPAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 KEY_FILE: Final = "payload.keys"
 _HEAD: Final = "# Keys of Perdure for payloads. The first one writes, all are read. Keep this file secret."
@@ -80,7 +80,7 @@ class KeyRing:
         """This ring with a new key for this principal, before its older ones. Raises UsageError."""
         if not _PRINCIPAL.fullmatch(principal):
             finding = f"{principal!r} is not the name of a principal"
-            raise UsageError(finding, hint="a letter, and up to 62 letters, digits and _ . @ -")
+            raise UsageError(finding, hint="a letter, and up to 62 letters, digits and _ . -")
         key = secrets.token_bytes(PAYLOAD_KEY_BYTES)
         return replace(self, starts={_id_of(key, now): StartKey(principal, key), **self.starts})
 
