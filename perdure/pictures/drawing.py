@@ -46,6 +46,7 @@ def svg(drawn: Picture, states: Mapping[str, str] | None = None) -> str:
         ' orient="auto"><path d="M1 1 8 4 1 7"/></marker></defs>',
         *(text for box in drawn.boxes for text in _box(box, shown.get(box.address, ""))),
         *map(_line, drawn.lines),
+        *([_note(drawn)] if drawn.hidden_lines else []),
         "</svg>",
     ]
     return "\n".join(lines)
@@ -82,6 +83,10 @@ def _box(box: Box, state: str) -> Iterator[str]:
     if agent:
         yield f'<text class="agent" x="{box.x + 12:g}" y="{box.y + 34:g}">{escape(agent)}</text>'
     yield "</g>"
+
+
+def _note(drawn: Picture) -> str:
+    return f'<text x="0" y="{drawn.height + _MARGIN_PX - 4:g}">{drawn.hidden_lines} more references</text>'
 
 
 def _line(drawn: Line) -> str:

@@ -19,7 +19,7 @@ Rejected
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Final, Literal, TypeAlias
@@ -27,10 +27,10 @@ from typing import Final, Literal, TypeAlias
 from perdure.errors import UsageError
 from perdure.graph.javascript import to_string
 from perdure.graph.nested import has_graph
-from perdure.graph.reference import Reference, parse_reference
-from perdure.graph.template_compiler import references_in
 from perdure.graph.text.shown import line
 from perdure.graph.values import Value, is_dict, ordered_keys
+from perdure.pictures.edges import Edge, LineKind, edges_of, leads_on
+from perdure.pictures.layout import settings, within_budget
 
 MAX_PICTURE_NODE_COUNT: Final = 300
 """Nodes that one picture shows, those of graphs inside nodes included."""
@@ -43,14 +43,8 @@ _CHAR_PX, _SMALL_CHAR_PX = 7.6, 6.4
 _COUNT_CHARS, _MAP_COUNT_CHARS = 8, 22  # room for "3/20", "18/20 rows, 2 failed"
 _NODE_HEIGHT_PX, _MIN_NODE_WIDTH_PX, _PADDING_PX = 44.0, 96.0, 12.0
 _STRIP_HEIGHT_PX = 14.0
-_LAYOUT: Final = {"preset": "process_map", "options": {"spacing": {"layer_gap": 40.0, "node_gap": 36.0}}}
-_CONDITIONS: Final = ("if", "unless")
-_DATA_KEYS: Final = ("inputs", "passThrough", "agent", "graph")
 
 BoxKind: TypeAlias = Literal["static", "computed", "nested", "map"]
-LineKind: TypeAlias = Literal["data", "condition", "update"]
-Edge: TypeAlias = tuple[str, str, LineKind]
-"""The node that gives, the node that takes, and what flows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +81,7 @@ class Picture:
     """The boxes of all levels, outer ones first, and the lines between them. Sizes are in pixels.
 
     `total` counts the nodes of the document's top level: more than are drawn where it is large.
+    `hidden_lines` counts the references between drawn nodes, at all levels, that have no line.
     """
 
     width: float
@@ -94,6 +89,7 @@ class Picture:
     total: int
     boxes: tuple[Box, ...] = ()
     lines: tuple[Line, ...] = ()
+    hidden_lines: int = 0
 
 
 @dataclass(slots=True)
@@ -159,34 +155,16 @@ def _picture(
     drawn = [_measured(name, nodes[name], prefix, library, budget) for name in names]
     shown = set(names)
     kept = [edge for edge in edges if edge[0] in shown and edge[1] in shown]
-    width, height, canvas = _placed(drawn, kept, prefix, library)
+    lines = within_budget(names, kept)
+    width, height, canvas = _placed(drawn, lines, prefix, library)
     return Picture(
-        width=width, height=height, total=len(nodes), boxes=tuple(canvas.boxes), lines=tuple(canvas.lines)
+        width=width,
+        height=height,
+        total=len(nodes),
+        boxes=tuple(canvas.boxes),
+        lines=tuple(canvas.lines),
+        hidden_lines=len(kept) - len(lines) + sum(each.inner.hidden_lines for each in drawn if each.inner),
     )
-
-
-def edges_of(nodes: Mapping[str, Value]) -> Iterator[Edge]:
-    """What every node refers to, in the order of the document; references to no node are left out."""
-    for name in ordered_keys(nodes):
-        node = nodes[name]
-        if not is_dict(node):
-            continue
-        for kind, references in _references(node):
-            for reference in references:
-                if reference is not None and reference.node in nodes:
-                    yield reference.node, name, kind
-
-
-def _references(node: Mapping[str, Value]) -> Iterator[tuple[LineKind, Iterable[Reference | None]]]:
-    if "agent" not in node:
-        yield "update", [parse_reference(node.get("update"))]
-        return
-    for key in _DATA_KEYS:
-        value = node.get(key)
-        if isinstance(value, str) or key not in ("agent", "graph"):
-            yield "data", references_in(value)
-    for key in _CONDITIONS:
-        yield "condition", references_in(node.get(key))
 
 
 def _chosen(names: list[str], edges: list[Edge], limit: int, around: str | None) -> list[str]:
@@ -239,17 +217,18 @@ def _placed(
     forward = library.Graph()
     for item in drawn:
         forward.node(item.name, width=item.width, height=item.height)
-    onward = [edge for edge in edges if edge[2] != "update" and edge[0] != edge[1]]
+    onward = [edge for edge in edges if leads_on(edge)]
     for source, target, _ in onward:
         forward.edge(source, target)
-    layout = library.layout(forward, **_LAYOUT)
     back = [edge for edge in edges if edge[2] == "update"]
+    chosen = settings([item.name for item in drawn], edges)
+    layout = library.layout(forward, **chosen)
     if back:
         for item, place in zip(forward.nodes, layout.nodes, strict=True):
             item["position"] = place["center"]
         for source, target, _ in back:
             forward.edge(source, target)
-        layout = library.reroute(forward, **_LAYOUT)
+        layout = library.reroute(forward, **chosen)
     corner, far = layout.bounds["min"], layout.bounds["max"]
     canvas = _Canvas()
     for item, place in zip(drawn, layout.nodes, strict=True):

@@ -98,12 +98,10 @@ class RunResult:
 class AgentCall:
     """One call of an agent, as its activity receives it.
 
-    `run` is the first execution's run id and `key` the path in the run: together they are the same
-    for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
-    milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
-    `keyed_by_work` says that the idempotency key covers the inputs and the attempt. `grant` is what the call
-    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too, for
-    the `principal` that started the run.
+    `run` is the first execution's run id and `key` the path in the run: they are the same for every delivery
+    of the same work. `timeout` and `deadline`, that of all attempts, are in milliseconds. Without a `bypassed`
+    agent, filters answer, or the result is null. `keyed_by_work`: the key covers the inputs and the attempt.
+    `grant` is what the call may do, None for anything; the worker's policy for the `principal` counts too.
 
     A call with a `session` has in it the `id`, the `count` of the calls before it, after `every` how many
     calls the state is kept, whether it is `lossy`. `resume` is there where the worker has to restore the

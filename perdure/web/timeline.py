@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from perdure.history.model import RunModel
-from perdure.pictures.picture import edges_of
+from perdure.pictures.edges import edges_of
 from perdure.web.node_views import attempt_view
 
 MAX_BAR_COUNT: Final = 400

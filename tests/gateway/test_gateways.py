@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from typing import Any
 import httpx2
 import pytest
 
-from perdure.agents.catalog import catalog
+from perdure.agents.catalog import catalog, load_agents
 from perdure.client import GraphClient
 from perdure.engine.inbox.events import ExternalEvent
 from perdure.errors import ConnectionFailed
 from perdure.gateway.delivery import Delivery
 from perdure.gateway.http import serving
-from perdure.gateway.routes import Routes
+from perdure.gateway.routes import Routes, read_routes
 from perdure.gateway.uplink import Uplink
+from perdure.graph.text.load import load
 from perdure.storage.outbox import Outbox
 from perdure.worker import WorkerOptions, build_worker
 from tests.gateway import broker
+from tests.support import edge
+from tests.support.canary import CANARY, traces_in
 from tests.support.durable import embedded
 from tests.support.waiting import until
 
@@ -145,36 +149,43 @@ async def test_mqtt(client: GraphClient, tmp_path: Path) -> None:
     assert refused == []
 
 
-def device(folder: Path, count: int) -> Outbox:
-    """An outbox with events for a run of the hub, one that no route fits, and one for a run that is not."""
-    box = Outbox(folder / "outbox.db", 1_000_000)
-    for n in range(count):
-        box.put(ExternalEvent(topic="edge/a", id=f"e{n}", body={"n": n}))
-    box.put(ExternalEvent(topic="elsewhere", id="lost"))
-    return box
+@asynccontextmanager
+async def device(client: GraphClient, folder: Path, count: int) -> AsyncIterator[Outbox]:
+    """The outbox of a device that has run the graph of docs/edge.md so often, and has had no hub yet."""
+    settings = replace(client.settings, home=folder / "device", data={"cameras": folder / "frames.txt"})
+    agents = {**catalog(), **load_agents(str(folder / "store.py"))}
+    async with build_worker(client.temporal, "device", WorkerOptions(agents=agents, settings=settings)):
+        graph = load((folder / "visit.yaml").read_bytes()).data
+        runs = [await client.start(graph, {"minute": n}, queue="device") for n in range(count)]
+        await asyncio.gather(*(run.result() for run in runs))
+        box = Outbox.of(settings)
+        box.put(ExternalEvent(topic="elsewhere", id="lost"))
+        yield box
 
 
 async def test_a_device_sends_what_waits_when_its_hub_is_there(client: GraphClient, tmp_path: Path) -> None:
-    box, token_file = device(tmp_path, 12), tmp_path / "hub" / "ui.token"
-    async with httpx2.AsyncClient(timeout=120) as http:
+    folder, token_file = edge.written(tmp_path, 12, CANARY), tmp_path / "hub" / "ui.token"
+    async with (
+        httpx2.AsyncClient(timeout=120) as http,
+        device(client, folder, 12) as box,
+        delivering(client, client.settings.queue) as delivery,
+    ):
         away = Uplink(box, "http://127.0.0.1:9", token_file, "store-7")
         with pytest.raises(ConnectionFailed, match="the token of the hub cannot be read"):
             await away.round(http)
-        async with (
-            delivering(client, "edge") as delivery,
-            serving(token_file.parent, routes("edge", 13), delivery, "127.0.0.1", 0) as (url, _),
-        ):
+        routing = read_routes(folder / "routes.yaml")
+        async with serving(token_file.parent, routing, delivery, "127.0.0.1", 0) as (url, _):
             with pytest.raises(ConnectionFailed, match="does not answer"):
                 await away.round(http)
             uplink = Uplink(box, url, token_file, "store-7")
             before = box.file.read_bytes()
             assert not await uplink.round(http)
-            status = box.status()
-            assert (status.waiting, status.sent, status.refused) == (0, 12, 1)
-            assert status.refusals == ("elsewhere lost: no route fits topic 'elsewhere'",)
             box.file.write_bytes(before)  # as if it had died before it knew that the hub has them
-            box.put(ExternalEvent(topic="edge/a", id="e12", body={"n": 12}))
             assert not await uplink.round(http)
-            assert delivery.counts == {"taken": 13, "already": 12, "refused": 0}
-            events = (await client.get("edge-a").result()).results["reading"]["events"]
-    assert [(row["from"], row["body"]) for row in events] == [("store-7", {"n": n}) for n in range(13)]
+        status = box.status()
+        assert (status.waiting, status.sent, status.refused) == (0, 12, 1)
+        assert status.refusals == ("elsewhere lost: no route fits topic 'elsewhere'",)
+        run = client.get("store-store-7")
+        assert (await run.result()).results["total"] == edge.expected(12)
+        history = await run.handle.fetch_history()
+        assert traces_in(history.to_json(), str(delivery.counts)) == []

@@ -31,6 +31,16 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+WHOLE: dict[Path, RunModel] = {}
+"""The models of whole histories: several tests look at each, none changes it."""
+
+
+async def whole_model(path: Path) -> RunModel:
+    if path not in WHOLE:
+        WHOLE[path] = await model_of(read(path))
+    return WHOLE[path]
+
+
 async def model_of(history: dict[str, Any], events: int | None = None) -> RunModel:
     """That of the first `events` events, or of all."""
     cut = {**history, "events": history["events"][:events]}
@@ -50,7 +60,7 @@ def result_of(history: dict[str, Any]) -> RunResult:
 @each_ended
 async def test_it_ends_as_the_run_ended(path: Path) -> None:
     history = read(path)
-    model, result = await model_of(history), result_of(history)
+    model, result = await whole_model(path), result_of(history)
     assert model.problem is None
     assert model.results == result.results
     assert model.failure == result.failure
@@ -63,7 +73,7 @@ async def test_it_ends_as_the_run_ended(path: Path) -> None:
 
 @each_ended
 async def test_times_follow_each_other(path: Path) -> None:
-    model = await model_of(read(path))
+    model = await whole_model(path)
     times = [transition.time for transition in model.transitions]
     assert times == sorted(times)
     assert model.started is not None
@@ -77,7 +87,7 @@ async def test_times_follow_each_other(path: Path) -> None:
 @each
 async def test_nodes_begin_in_the_order_of_the_events(path: Path) -> None:
     history = read(path)
-    model = await model_of(history)
+    model = await whole_model(path)
     records = activities(WorkflowHistory.from_json("recorded", history).events).values()
     scheduled = [
         each.id

@@ -11,6 +11,8 @@ from perdure.cli.inputs import graphs
 from perdure.graph.mermaid import STATE_STYLES
 from perdure.history.model import Phase
 from perdure.pictures.drawing import html, svg
+from perdure.pictures.edges import Edge
+from perdure.pictures.layout import settings
 from perdure.pictures.picture import MAX_PICTURE_NODE_COUNT, MAX_TITLE_CHARS, Box, Picture, picture
 from perdure.pictures.states import LOOKS, stylesheet
 
@@ -118,13 +120,52 @@ def test_a_large_graph_is_the_neighbourhood_of_one_node() -> None:
     assert len(picture(_chain(300)).boxes) == 300
 
 
-@pytest.mark.long
 def test_a_node_with_thousands_of_neighbours_is_drawn_with_as_many_as_fit() -> None:
     nodes: dict[str, Any] = {
         f"n{index}": {"agent": "copyAgent", "inputs": {"a": ":hub"}} for index in range(2_000)
     }
     drawn = picture({"nodes": {"hub": {"value": 1}, **nodes}}, around="hub")
     assert len(drawn.boxes) == MAX_PICTURE_NODE_COUNT
+
+
+def _all_with_all(count: int) -> dict[str, Any]:
+    """Each node reads all before it."""
+    each = {
+        f"n{place}": {"agent": "copyAgent", "inputs": {f"i{other}": f":n{other}" for other in range(place)}}
+        for place in range(count)
+    }
+    return {"nodes": each}
+
+
+@pytest.mark.parametrize(("count", "hidden"), [(20, False), (40, True), (300, True)])
+def test_of_many_references_those_are_drawn_that_fit(count: int, hidden: bool) -> None:
+    drawn = picture(_all_with_all(count))
+    assert len(drawn.boxes) == count
+    assert len(drawn.lines) + drawn.hidden_lines == count * (count - 1) // 2
+    assert (drawn.hidden_lines > 0) == hidden
+    assert ("more references" in svg(drawn)) == hidden
+    points = sum(int(line.target[1:]) - int(line.source[1:]) for line in drawn.lines)
+    assert points in range(3_900, 4_001) if hidden else points < 4_000
+
+
+def test_large_graphs_and_hubs_are_laid_out_quickly() -> None:
+    """A careful layout of them takes seconds to minutes."""
+
+    def is_quick(lines: list[Edge]) -> bool:
+        names = dict.fromkeys(end for line in lines for end in line[:2])
+        return "tuning" in settings(list(names), lines)["options"]
+
+    chain: list[Edge] = [(f"n{place}", f"n{place + 1}", "data") for place in range(401)]
+    hub: list[Edge] = [("hub", f"n{place}", "data") for place in range(61)]
+    assert [is_quick(lines) for lines in (chain[1:], chain, hub[1:], hub)] == [False, True, False, True]
+
+
+def test_references_that_lead_round_in_a_circle_and_updates_are_drawn() -> None:
+    circle = {f"n{i}": {"agent": "copyAgent", "inputs": {"a": f":n{(i + 1) % 300}"}} for i in range(300)}
+    assert len(picture({"nodes": circle}).boxes) == 300
+    updated = {f"s{i}": {"value": 1, "update": ":t"} for i in range(299)}
+    drawn = picture({"nodes": {**updated, "t": {"agent": "copyAgent"}}})
+    assert {line.kind for line in drawn.lines} == {"update"}
 
 
 def test_a_graph_inside_a_node_that_does_not_fit_stays_folded() -> None:

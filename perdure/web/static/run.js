@@ -56,7 +56,7 @@ class RunPage {
   draw(picture) {
     this.drawing = new Drawing(picture, (address) => this.choose(address));
     this.drawing.update(this.boxes);
-    fill(this.stage, this.drawing.element);
+    fill(this.stage, picture.hidden_lines ? h("p", { class: "note" }, `${picture.hidden_lines} more references are not drawn`) : null, this.drawing.element);
   }
 
   /** Draws the graph that people have made of it, at the same scale. */

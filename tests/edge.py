@@ -1,0 +1,183 @@
+"""A device that is cut off from its hub, and all that dies meanwhile: python -m tests.edge
+
+Starts a device (`perdure edge`) and a hub (`perdure worker`, `perdure gateway http`), each with a server of
+its own and the files that docs/edge.md shows. The device has 1,000 runs; the gateway of the hub is not there
+for the first half of them. From then on, by a seed, the device, its server, and the gateway, the server and
+the worker of the hub are killed with SIGKILL and started again. Prints what the hub has counted, and the
+traces of frames that are in its files, and exits with 1 if that is not each run once and no trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from perdure import daemon, server
+from perdure.cli import logs
+from perdure.client import GraphClient
+from perdure.errors import ConnectionFailed, RunConflict
+from perdure.graph.text.load import load
+from perdure.settings import Settings
+from perdure.storage.outbox import Outbox
+from tests.support import ROOT, edge
+from tests.support.canary import CANARY, traces_in
+from tests.support.durable import connected
+
+LIMIT_S: Final = 1_200
+TOGETHER_COUNT: Final = 20
+VICTIMS: Final = ("device", "device-server", "gateway", "worker", "hub-server")
+
+
+@dataclass
+class Parts:
+    """The processes of device and hub, by name."""
+
+    folder: Path
+    port: int = field(default_factory=lambda: daemon.free_port("127.0.0.1"))
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, Any])
+    kills: Counter[str] = field(default_factory=Counter[str])
+
+    def home(self, side: str) -> Path:
+        return self.folder / f"home-{side}"
+
+    def start(self, name: str) -> None:
+        hub = f"http://127.0.0.1:{self.port}"
+        store = ("--agents", "store.py", "--data", "cameras=frames.txt")
+        words = {
+            "device": ("edge", "--hub", hub, "--token-file", "token", "--name", "store-7", *store),
+            "gateway": ("gateway", "http", "--routes", "routes.yaml", "--port", str(self.port)),
+            "worker": ("worker",),
+        }[name]
+        home = self.home("device" if name == "device" else "hub")
+        environment = {"PERDURE_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        home.mkdir(exist_ok=True)
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "perdure", *words],
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, name: str) -> None:
+        self.kills[name] += 1
+        side, _, is_server = name.partition("-")
+        if is_server:
+            settings = Settings(home=self.home(side))
+            if (running := server.status(settings)) is not None:
+                os.kill(running.pid, signal.SIGKILL)
+            server.ensure(settings)
+            return
+        self.processes[name].kill()
+        self.processes[name].wait()
+        self.start(name)
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        for side in ("device", "hub"):
+            server.stop(Settings(home=self.home(side)))
+
+
+async def played(count: int, kills: int, source: random.Random) -> tuple[Any, list[str], Counter[str]]:
+    """What the run of the hub has counted, the traces of frames on the hub, and what was killed."""
+    with tempfile.TemporaryDirectory() as name:
+        parts = Parts(edge.written(Path(name) / "files", count, CANARY))
+        try:
+            async with connected(parts.home("hub")) as hub, connected(parts.home("device")) as device:
+                parts.start("worker")
+                parts.start("device")
+                victims = _victims(count, kills, source)
+                for first in range(0, count, TOGETHER_COUNT):
+                    if first >= count // 2 and "gateway" not in parts.processes:
+                        await _cut_ends(parts)
+                    numbers = range(first, min(first + TOGETHER_COUNT, count))
+                    await _run(parts, device, numbers, [victims[n] for n in numbers if n in victims])
+                total = await _total(hub)
+            await asyncio.to_thread(parts.close)
+            return total, traces_in(parts.home("hub"), *_logs(parts)), parts.kills
+        finally:
+            parts.close()
+
+
+async def _cut_ends(parts: Parts) -> None:
+    status = Outbox.of(Settings(home=parts.home("device"))).status()
+    print(f"the cut ends: {status.waiting} events wait; {status.why}")
+    parts.start("gateway")
+    token = parts.home("hub") / "ui.token"
+    while not token.exists() or not token.read_text().strip():
+        await asyncio.sleep(0.1)
+    (parts.folder / "token").write_text(token.read_text())
+
+
+def _victims(count: int, kills: int, source: random.Random) -> dict[int, str]:
+    numbers = source.sample(range(count // 2 + TOGETHER_COUNT, count), kills)
+    return {number: VICTIMS[n % len(VICTIMS)] for n, number in enumerate(numbers)}
+
+
+async def _run(parts: Parts, device: GraphClient, numbers: range, victims: Sequence[str]) -> None:
+    graph = load((parts.folder / "visit.yaml").read_bytes()).data
+    running = asyncio.gather(*(_one(device, graph, number) for number in numbers))
+    for name in victims:
+        await asyncio.to_thread(parts.kill, name)
+    await running
+
+
+async def _one(device: GraphClient, graph: Any, number: int) -> None:
+    """Starts the run and waits for its end, whatever becomes of the server of the device meanwhile."""
+    while True:
+        try:
+            run = await device.start(graph, {"minute": number}, id=f"visit-{number}")
+            await run.result()
+            return
+        except (ConnectionFailed, RunConflict):
+            await asyncio.sleep(0.5)
+
+
+async def _total(hub: GraphClient) -> Any:
+    while True:
+        try:
+            return (await hub.get("store-store-7").result()).results["total"]
+        except ConnectionFailed:
+            await asyncio.sleep(0.5)
+
+
+def _logs(parts: Parts) -> list[bytes]:
+    return [(parts.folder / f"{name}.log").read_bytes() for name in ("gateway", "worker")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.edge")
+    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args(arguments)
+    logs.quiet_core()
+    began = time.monotonic()
+    playing = asyncio.wait_for(played(args.runs, args.kills, random.Random(args.seed)), LIMIT_S)
+    total, traces, kills = asyncio.run(playing)
+    killed = ", ".join(f"{name} {times}" for name, times in sorted(kills.items()))
+    expected = edge.expected(args.runs)
+    print(
+        f"{args.runs:,} runs on the device, killed: {killed or 'nothing'}; the hub has {total}, expected "
+        f"{expected}; {len(traces)} traces of frames on the hub; {time.monotonic() - began:.1f} s"
+    )
+    return 0 if total == expected and not traces else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
