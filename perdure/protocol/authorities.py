@@ -1,7 +1,7 @@
 """What a run may do, as its history has it: the profile that its worker had when it began.
 
 A profile is plain data: `name`, `grant` and `digest` of the policy; the `principal` that has started the run,
-where its policy tells them apart; where people decide on what it refuses,
+where its policy distinguishes them; where people decide on what it refuses,
 `asks` says who (perdure.policy.approvals), and `signs` that their word on any agent counts.
 """
 

@@ -209,5 +209,5 @@ def test_the_profile_of_a_principal(default: str, principal: str, profile: str) 
     policy, problems = policy_of(data)
     assert (policy is None, problems) == (False, [])
     assert policy is not None
-    found = policy.for_principal(principal)
-    assert (found.profile, found.grant) == (profile, policy.profiles[profile] if profile else NOTHING)
+    own = policy.for_principal(principal)
+    assert (own.profile, own.grant) == (profile, policy.profiles[profile] if profile else NOTHING)
