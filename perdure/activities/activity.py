@@ -99,7 +99,7 @@ class AgentActivities:
             directory = registry_of(*offered, self.gate.current(), self.gate.signs, principal)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
-        elif request is not None:
+        elif request is not None and "document" in request.request:
             id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
             with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)

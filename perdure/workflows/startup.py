@@ -50,7 +50,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
         if is_cancelled_exception(error):
             raise
         # without the pure agents: one of them may be to blame
-        raw = await _asked(_bare_request(request), None)
+        raw = await _asked(_bare_request(request) if request.principal else None, None)
     raw = own(raw)
     directory = unpack(raw, AgentRegistry, strict=False)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)
