@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 
 from perdure.engine.closed_questions import Receipt
 from perdure.engine.human_tasks import Answer, HumanPrompt
-from perdure.errors import ConnectionFailed, MalformedPayload, PerdureError, RunFailed, UsageError
+from perdure.errors import MalformedPayload, PerdureError, RunFailed, UsageError
 from perdure.graph.values import Value
 from perdure.history.explain import Explanation
 from perdure.history.model import NodeModel, RunModel
@@ -39,15 +39,15 @@ from perdure.temporal.answers import deliver
 from perdure.temporal.endings import result_of
 from perdure.temporal.events import ReceivingRun
 from perdure.temporal.queues import workers
-from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error, run_error
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, no_worker, rpc_error, run_error
 from perdure.temporal.steering import SteeredRun
 from perdure.temporal.unserved import awaited
 
 if TYPE_CHECKING:
+    from perdure.engine.granting.prices import Prices
     from perdure.history.follow import RunFollower
     from perdure.history.notices import QuestionNotice
     from perdure.history.rerun import RerunPlan
-    from perdure.lineage.prices import Prices
     from perdure.protocol.agents import AgentRegistry
 
 WAITING_NOTICE_S = 5.0
@@ -139,10 +139,7 @@ class Run(SteeredRun, ReceivingRun):
             description = await self.describe()
             if description.closed is not None:
                 return ()
-            queue = description.task_queue
-            raise ConnectionFailed(
-                f"no worker replies for run {self.id!r}", hint=f"start one: perdure worker --queue {queue}"
-            )
+            raise no_worker(self.id, description.task_queue)
         return status.questions
 
     async def answer(self, path: str, value: Value, *, who: str = "", id: str = "") -> Receipt | None:

@@ -13,6 +13,7 @@ from temporalio.common import RawValue
 from perdure.activities.arguments import calls_of
 from perdure.activities.attempt import Attempt, absence, check_needs
 from perdure.activities.batch_calls import together
+from perdure.activities.call_inputs import redeemed
 from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
 from perdure.activities.delivery import Delivery
 from perdure.activities.directory import begun, registry_of
@@ -37,7 +38,6 @@ from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import failure_of
 from perdure.errors import FinalError, MalformedPayload
 from perdure.graph.deferred import Deferred
-from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value
 from perdure.protocol.idempotency import key_of
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
@@ -200,7 +200,7 @@ class AgentActivities:
             answer = await self._in_session(agent, calls[0], calls[0].session, delivery)
             return pack(answer, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
-        near, known = delivery.near(calls[0]), delivery.known
+        near, known = delivery.near(calls[0], agent), delivery.known
         return await self.claims.packed(result, near, known, **delivery.metadata())
 
     async def _in_session(
@@ -214,7 +214,7 @@ class AgentActivities:
             return await self._called(agent, again, delivery, session=state)
 
         answer = await self.sessions.call(agent, call, ticket, call_state)
-        near = delivery.near(call)
+        near = delivery.near(call, agent)
         kept = [await self.claims.keep(value, near=near) for value in (answer[0], *answer[2:])]
         return [kept[0], answer[1], *kept[1:]]
 
@@ -227,11 +227,12 @@ class AgentActivities:
         session: object | None = None,
     ) -> Value:
         self.gate.check(delivery.context.agent, call.path, call.grant, call.principal)
+        filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         inputs, params = call.inputs, call.params
         if delivery.far:
-            inputs, params = await self.claims.redeem([inputs, params], MAX_VALUE_BYTES)
+            blobs = frozenset[str]() if agent is None or filters else agent.blobs
+            inputs, params = await redeemed(call, blobs, self.claims)
             delivery.known.note([call.inputs, call.params], [inputs, params])
-        filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         context = delivery.context
         if agent is None or filters or agent.sees_context:
             context = self._context(call, call.run, key_of(call), delivery.console.append, delivery.heartbeat)
@@ -257,7 +258,7 @@ class AgentActivities:
 
         async def answer(call: AgentCall) -> Value:
             result = await self._called(agent, call, delivery, limited=False)
-            return await self.claims.keep(result, max_bytes, delivery.near(call))
+            return await self.claims.keep(result, max_bytes, delivery.near(call, agent))
 
         return await together(calls, answer, self.settings.call_limit if calls[0].timeout is None else None)
 

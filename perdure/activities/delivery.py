@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.activities.heartbeat import Heartbeat
-from perdure.agents.agent import AgentContext
+from perdure.agents.agent import Agent, AgentContext
+from perdure.agents.blobs import parted
 from perdure.graph.values import Value
 from perdure.protocol.console import newest
 from perdure.protocol.payloads import AgentCall
@@ -32,9 +33,11 @@ class Delivery:
     console: list[str] = field(default_factory=list[str])
     known: KnownValues = field(default_factory=KnownValues)
 
-    def near(self, call: AgentCall) -> Value:
+    def near(self, call: AgentCall, agent: Agent | None) -> Value:
         """What the result of a call may have in common with the store: inputs that it got copies of."""
-        return call.inputs if self.far else None
+        if not self.far or agent is None or not agent.blobs:
+            return call.inputs if self.far else None
+        return parted(call.inputs, agent.blobs)[0]
 
     def metadata(self) -> dict[str, Any]:
         """The metadata that is sent with the result."""

@@ -20,6 +20,7 @@ from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -70,7 +71,12 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile_of(policy, signs=signs, principal=principal),
+        profile=profile_of(
+            policy,
+            signs=signs,
+            prices=read_price_file(settings.prices),
+            principal=principal,
+        ),
         labels=labels_record(agents, settings, policy),
     )
 

@@ -19,7 +19,9 @@ from functools import cached_property, partial
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
+from perdure.agents.blobs import received
 from perdure.agents.code_digest import code_digest
+from perdure.agents.declared_functions import arguments_of, state_and_function
 from perdure.agents.local_data import LocalDataAccess
 from perdure.agents.type_hints import Typed, typed
 from perdure.engine.inbox.events import EventBatch, EventReceipt
@@ -33,8 +35,6 @@ from perdure.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Schema = Mapping[str, Any]
-
-ARGUMENTS = ("inputs", "params", "context")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +136,7 @@ class Agent:
     time: the run itself answers its calls, and never calls its function (perdure.engine.human_tasks, .inbox).
     Without `reuse`, a rerun calls it again for the same inputs. `queue` is for nodes that name none.
     `labels` say what a policy needs to know of the data that it takes and gives, None for nothing.
+    In the inputs `blobs`, arrays and byte strings are left to be opened (perdure.agents.blobs.Blob).
     `typed` is what its type hints ask for, None where they ask for nothing (perdure.agents.type_hints).
     A stateful agent has the class `state`, of which each session has an object: `function` is its method.
     """
@@ -155,6 +156,7 @@ class Agent:
     reuse: bool = True
     labels: AgentLabels | None = None
     arguments: tuple[str, ...] = ()
+    blobs: frozenset[str] = frozenset()
     typed: Typed | None = None
     state: type[Any] | None = None
 
@@ -185,7 +187,7 @@ class Agent:
         """
         arguments, values = self.arguments, dict[str, Any]()
         if "inputs" in arguments:
-            values["inputs"] = with_arrays(inputs)
+            values["inputs"] = received(inputs, self.blobs)
         if "params" in arguments:
             values["params"] = with_arrays(params)
         if "context" in arguments:
@@ -219,25 +221,25 @@ def agent(
     waits: bool = False,
     reuse: bool = True,
     labels: AgentLabels | None = None,
+    blobs: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]:
     """Declares the decorated function to be the agent `name`, or a class whose objects each keep a session.
 
     `description` defaults to the docstring's first line, schemas to the type hints. Raises TypeError.
     """
     traits: dict[str, Any] = {"pure": pure, "queue": queue, "human": human, "waits": waits, "reuse": reuse}
+    traits |= {"labels": labels, "blobs": frozenset(blobs)}
 
     def declare(function: Function) -> Function:
-        state, called = _state_and_function(name, function)
-        hints = typed(name, called)
+        state, called = state_and_function(name, function)
         function.agent = Agent(  # type: ignore[attr-defined] -- functions carry attributes
             name=name,
             function=called,
             description=description or _first_line(function),
             category=(category,) if isinstance(category, str) else category,
-            **_schemas(hints, inputs, params, output),
+            **_schemas(typed(name, called), inputs, params, output),
             samples=tuple(samples),
-            labels=labels,
-            arguments=_arguments(name, called, state),
+            arguments=arguments_of(name, called, state, blobs),
             state=state,
             **traits,
         )
@@ -271,28 +273,3 @@ def _nothing(of: str) -> None:
 
 def _first_line(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").partition("\n")[0]
-
-
-def _state_and_function(
-    name: str, declared: Callable[..., Any]
-) -> tuple[type[Any] | None, Callable[..., Any]]:
-    """The class of a stateful agent and its method, or None and the function."""
-    if not isinstance(declared, type):
-        return None, declared
-    function = getattr(declared, "call", None)
-    if not callable(function):
-        raise TypeError(f"agent {name!r}: class {declared.__qualname__} has no method `call`")
-    if hasattr(declared, "checkpoint") != hasattr(declared, "restore"):
-        raise TypeError(f"agent {name!r}: {declared.__qualname__} has one of `checkpoint` and `restore`")
-    return declared, function
-
-
-def _arguments(name: str, function: Callable[..., Any], state: type[Any] | None) -> tuple[str, ...]:
-    taken = tuple(inspect.signature(function).parameters)[0 if state is None else 1 :]
-    strange = [argument for argument in taken if argument not in ARGUMENTS]
-    if strange:
-        raise TypeError(
-            f"agent {name!r}: {function.__qualname__} takes {', '.join(strange)}; "
-            f"an agent takes any of {', '.join(ARGUMENTS)}"
-        )
-    return taken

@@ -10,11 +10,13 @@ from typing import Any
 
 from perdure.agents.agent import Agent
 from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.prices import Prices
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.policy.labels import MODELS, PERSON, SHIPPED_LABELS, AgentLabels
 from perdure.policy.parse import Policy
 from perdure.protocol.authorities import labelling_of
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 
 
 def labels_of(agent: Agent, stated: Mapping[str, AgentLabels]) -> AgentLabels | None:
@@ -55,6 +57,8 @@ def authority_of(agents: Mapping[str, Agent], settings: Settings, policy: Policy
         labelling=labelling_of(labels_record(agents.values(), settings, policy), pure),
         asks=None if policy is None else policy.asks,
         asks_for_agents=True,
+        budget=None if policy is None else policy.budget,
+        prices=Prices.read(read_price_file(settings.prices), settings.prices),
     )
 
 

@@ -19,8 +19,9 @@ from perdure.graph.reference import FunctionCall, Reference, parse_path, parse_r
 from perdure.graph.template import Template
 from perdure.graph.template_compiler import compile_inputs, compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, js_truthy, ordered_keys
+from perdure.policy.budgets import Budget
 from perdure.policy.grant import Grant
-from perdure.policy.parse import grant_of
+from perdure.policy.parse import budget_of, grant_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class ComputedPlan:
     filter_params: Value = field(default_factory=dict[str, Value])
     options: NodeOptions = field(default_factory=NodeOptions)
     allow: Grant | None = None
+    budget: Budget | None = None
     is_plain: bool = False
 
 
@@ -102,6 +104,8 @@ class Plan:
     verbose: bool = False
     batch: int = 1
     needs: Grant | None = None
+    needs_budget: Budget | None = None
+    has_budgets: bool = False
 
 
 def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Plan:
@@ -136,6 +140,8 @@ def compile_plan(document: Mapping[str, Value], graphs: Mapping[str, Value] | No
         verbose=document.get("verbose") is True,
         batch=max((node.options.batch for node in computed.values()), default=1),
         needs=grant_of(needs_of(document)),
+        needs_budget=budget_of(needs_of(document)),
+        has_budgets=any(node.budget is not None for node in computed.values()),
     )
 
 
@@ -262,6 +268,7 @@ _KEYS: Final[Sequence[tuple[str, str, Callable[[Value], Any]]]] = (
     ("hedge", "hedge_queue", _hedge_queue),
     ("session", "session", _session),
     ("allow", "allow", grant_of),
+    ("allow", "budget", budget_of),
     ("label", "label", lambda value: value if isinstance(value, str) else None),
     ("console", "console", lambda value: value),
     ("filterParams", "filter_params", lambda value: {} if value is None else value),

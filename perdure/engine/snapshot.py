@@ -27,6 +27,7 @@ from typing import Final
 
 from perdure.engine.board import Board, InFlight, Rules
 from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.budgets import resume_ledgers
 from perdure.engine.lifecycle.approvals import question
 from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.maps.late import LateRow
@@ -131,8 +132,10 @@ def _restored(
     board.resolved.remember(data.get("known", {}))
     for item in data["runs"]:
         _add_run(board, item, plans, data.get("rows", ()))
+    data_of: dict[int, Mapping[str, Value]] = {item["id"]: item for item in data["runs"]}
     for run in board.runs.values():  # those around a graph come before it
         rules.authority.enter(run, board.runs)
+        resume_ledgers(run, data_of[run.id].get("budgets", {}))
     board.recount()
     board.paused = dict.fromkeys(data.get("paused", ()))
     for number, name in data["queue"]:
@@ -162,6 +165,8 @@ def _run_data(run: GraphRun, documents: Mapping[int, int], room: SnapshotRoom | 
         data["rule"] = run.rule
     if run.values:
         data["values"] = run.values
+    if run.budgets:
+        data["budgets"] = {key: ledger.written() for key, ledger in run.budgets.items()}
     if run.late_rows:
         data["late_rows"] = {
             name: [[key, late.graph, late.iteration] for key, late in kept.items()]
@@ -288,5 +293,7 @@ def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
         else:
             session = data.get("session")
             noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
+        if run.is_guarded and scheduler.rules.authority.use_of(data["agent"])[0]:
+            scheduler.nodes.approvals.budgets.hold(run, name, noted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

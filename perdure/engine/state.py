@@ -22,6 +22,7 @@ from perdure.graph.fields import LOOP_INDEX
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import UNDEFINED, Value
 from perdure.policy.grant import Grant
+from perdure.policy.ledger import Ledger
 
 
 class NodeState(StrEnum):
@@ -138,7 +139,9 @@ class GraphRun:
 
     `active` is the number of nodes in an ACTIVE state, which `move` alone changes. `holds` counts what
     else keeps the graph from being over: a walk over nodes that may queue some, and waiting nodes that
-    need a value to be decided. `own_bytes` are those of the graph, `live` those of all that it holds
+    need a value to be decided. `ledgers` are the budgets that its calls draw on, and `budgets` those of its
+    own and of its nodes; it `is_guarded` where calls draw on one, or people have approved a call. `own_bytes`
+    are those of the graph, `live` those of all that it holds
     (perdure.engine.live_bytes), `value_limit` those that a value may have. `grant` is what its nodes may do,
     None where nothing is restricted; `flows` says where their data comes from. `late_rows` are those of its
     maps that have no place in a pass, by node and identity.
@@ -165,6 +168,9 @@ class GraphRun:
     live: int = 0
     value_limit: float = MAX_VALUE_BYTES
     grant: Grant | None = None
+    ledgers: tuple[Ledger, ...] = ()
+    budgets: dict[str, Ledger] = field(default_factory=dict[str, Ledger])
+    is_guarded: bool = False
     flows: Flows = NO_FLOWS
     outcome: Outcome | None = None
     late_rows: dict[str, dict[str, LateRow]] = field(default_factory=dict[str, dict[str, LateRow]])

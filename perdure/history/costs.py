@@ -12,10 +12,10 @@ from typing import Final
 
 from temporalio.client import Client
 
+from perdure.engine.granting.prices import Prices, Spent
 from perdure.errors import PerdureError
 from perdure.history.read import read_run
 from perdure.history.spent import spent_by_node, total
-from perdure.lineage.prices import Prices, Spent
 from perdure.monitoring.report import RunSummary
 
 MAX_COSTED_EVENT_COUNT: Final = 5_000

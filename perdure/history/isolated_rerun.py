@@ -7,10 +7,12 @@ from typing import Final
 
 from temporalio.client import Client
 
+from perdure.errors import UsageError
 from perdure.graph.fields import MODEL_AGENTS
 from perdure.graph.values import Value
+from perdure.graph.wording import suggestion
 from perdure.history.model import RunModel
-from perdure.history.rerun import prepared, start_prepared
+from perdure.history.rerun import agent_names, prepared, start_prepared
 from perdure.lineage.change import Change
 from perdure.lineage.compare import graph_differences
 from perdure.lineage.isolation import RecordedCall, isolated
@@ -37,10 +39,17 @@ async def start_isolated(
     assert model.request is not None
     differences = graph_differences(model.request.document, rerun.document)
     changed = [difference.address for difference in differences if difference.kind not in _WITHOUT_EFFECT]
-    may_be_called = [*MODEL_AGENTS, *calls]
-    rerun = isolated(rerun, _recorded(model), changed, may_be_called, keeps_upstream=keeps_upstream)
+    recorded, may_be_called = _recorded(model), [*MODEL_AGENTS, *calls]
+    _check_agents(calls, {*agent_names(rerun.document), *(call.agent for call in recorded)})
+    rerun = isolated(rerun, recorded, changed, may_be_called, keeps_upstream=keeps_upstream)
     more: Mapping[str, Value] = {"calls": may_be_called}
     return await start_prepared(temporal, model, rerun, claims, more, local=local)
+
+
+def _check_agents(calls: Collection[str], known: Collection[str]) -> None:
+    for name in calls:
+        if name not in known:
+            raise UsageError(f"no node has the agent {name!r}", hint=suggestion(name, sorted(known)))
 
 
 def _recorded(model: RunModel) -> list[RecordedCall]:

@@ -14,12 +14,12 @@ from dataclasses import astuple, dataclass, field
 from statistics import NormalDist
 from typing import Final
 
+from perdure.engine.granting.prices import Prices, Spent
 from perdure.errors import UsageError
 from perdure.graph.deferred import deferred_in, sources
 from perdure.graph.values import UNDEFINED, is_dict
 from perdure.history.model import Attempt, NodeModel, RunModel
 from perdure.history.spent import spent_by_node, total
-from perdure.lineage.prices import Prices, Spent
 from perdure.protocol.encoding import encoded_size
 
 LOST_WORDS: Final = (

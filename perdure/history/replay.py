@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from google.protobuf.json_format import ParseError
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.worker import (
     ExecuteWorkflowInput,
     Interceptor,
@@ -129,10 +130,42 @@ def _last(kinds: Sequence[int], kind: int) -> int:
     return max((number for number, other in enumerate(kinds) if other == kind), default=0)
 
 
-async def problem_in(id: str, data: bytes) -> str | None:
-    """Why a history, as JSON, cannot be replayed by this version; None if it can. Raises UsageError."""
+async def problem_in(place: str, data: bytes, codec: PayloadCodec | None = None) -> str | None:
+    """Why a history, as JSON at `place`, cannot be replayed by this version; None if it can.
+
+    `codec` is that of the installation. Only an encrypted history is read with it: what is signed can be read
+    as it is, and without keys. Raises UsageError for what is not a history, or cannot be decrypted.
+    """
     try:
-        history = WorkflowHistory.from_json(id, data.decode())
+        history = WorkflowHistory.from_json(place, data.decode())
     except (*UNREADABLE, ParseError) as error:
-        raise UsageError(f"{id}: this is not a history: {error}") from error
-    return (await replay([history], data_converter(None))).problem
+        raise _no_history(place, str(error)) from error
+    kinds = [event.event_type for event in history.events]
+    if kinds[:1] != [EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED]:
+        raise _no_history(place, "it does not begin with the start of a run")
+    start = history.events[0].workflow_execution_started_event_attributes
+    codec = codec if await _is_encrypted(place, start.input.payloads, codec) else None
+    converter = data_converter(replace(DataConverter.default, payload_codec=codec))
+    history = replace(history, workflow_id=start.workflow_id or place)
+    return (await replay([history], converter)).problem
+
+
+def _no_history(place: str, reason: str) -> UsageError:
+    hint = "temporal workflow show --workflow-id ID --output json > FILE writes one"
+    return UsageError(f"{place}: this is not a history: {reason}", hint=hint)
+
+
+async def _is_encrypted(place: str, payloads: Sequence[Payload], codec: PayloadCodec | None) -> bool:
+    """Whether payloads can only be read with the codec. Raises UsageError where that cannot read them."""
+    if _are_plain(payloads):
+        return False
+    if codec is None or not _are_plain(await codec.decode(payloads)):
+        raise UsageError(
+            f"{place}: this history is encrypted, and its key is not here",
+            hint="set PERDURE_CODEC=aead, and PERDURE_CODEC_KEYS to the keys of the worker",
+        )
+    return True
+
+
+def _are_plain(payloads: Sequence[Payload]) -> bool:
+    return all(payload.metadata.get("encoding", b"").startswith(b"json/") for payload in payloads)

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from perdure.engine.granting.prices import Prices
 from perdure.engine.messages import AgentFailed, Event, Fetch, Fetched
 from perdure.engine.plan_cache import problem_of
 from perdure.errors import GraphError, PerdureError, RunConflict, UsageError
@@ -27,7 +28,6 @@ from perdure.lineage.change import Change, Rerun, rerun_of
 from perdure.lineage.code import CodeByRun, code_by_run
 from perdure.lineage.compare import ComparedCall
 from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
-from perdure.lineage.prices import Prices
 from perdure.lineage.record import Entry, Record, is_reuse, read_record
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import RunRequest
@@ -81,8 +81,7 @@ async def planned(
     rerun, earlier = await prepared(model, change, claims)
     before = _earlier_calls(model, earlier, prices or Prices())
     failures = {node.address: node.failure for node in model.nodes.values() if node.failure is not None}
-    nodes = (node.get("agent") for _, node in every_node(rerun.document))
-    names = sorted({name for name in nodes if isinstance(name, str)})
+    names = agent_names(rerun.document)
     current = await offered_agents(temporal, model.queue, names, local=local) or agents
     known = current or model.registry or AgentRegistry()
     forecast = Forecast(rerun, before, failures, known.unreused, {} if current is None else current.code)
@@ -103,6 +102,12 @@ async def planned(
         changed_agents=sorted(forecast.changed),
         knows_code=current is not None,
     )
+
+
+def agent_names(document: Mapping[str, Value]) -> list[str]:
+    """The agents that the nodes of a graph name."""
+    named = (node.get("agent") for _, node in every_node(document))
+    return sorted({name for name in named if isinstance(name, str)})
 
 
 async def _played(forecast: Forecast, claims: ClaimCheck) -> list[ForecastRow]:
@@ -147,7 +152,7 @@ async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple
     record = record_of(model.id, model.calls, await _reused_record(request, claims))
     record = replace(record, values=set_results(model))
     here, lost = await _stored(record, claims)
-    rerun = rerun_of(change, request.document, request.options, here)
+    rerun = rerun_of(change, request.document, request.options, here, model.nodes)
     rerun = replace(rerun, dropped={**lost, **rerun.dropped}, code=_code(model, request))
     problem = problem_of(rerun.document)
     if problem is not None:

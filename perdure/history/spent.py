@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from perdure.engine.granting.prices import Prices, Spent
 from perdure.history.model import RunModel
-from perdure.lineage.prices import Prices, Spent
 from perdure.settings import Settings
 from perdure.settings.price_file import read_price_file
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.messages import RunOptions
 from perdure.engine.steering.difference import Difference, node_difference
 from perdure.errors import UsageError
@@ -62,30 +63,30 @@ class Rerun:
     changed_agents: bool = False
 
 
-def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions, record: Record) -> Rerun:
+def rerun_of(
+    change: Change,
+    document: Mapping[str, Value],
+    options: RunOptions,
+    record: Record,
+    begun: Iterable[str] = (),
+) -> Rerun:
     """The rerun of a run with this document, options and record, whose values people have set in that run.
 
-    Raises UsageError for a node that neither the graph nor the record has, or that cannot be set.
+    `begun` are the positions that it had, also of calls without an answer. Raises UsageError for a node or a
+    position that neither the graph nor the run has, or that cannot be set.
     """
     old = placed_nodes(document)
     edited = _with_params(copy.deepcopy(change.graph or document), change.params)
     nodes = placed_nodes(edited)
-    entries = [_renamed(entry, change.renames, old) for entry in record.entries]
-    addresses = {*nodes, *(address_of(entry.position) for entry in entries)}
+    _check_renames(change.renames, old, nodes)
+    entries = [_renamed(entry, change.renames) for entry in record.entries]
+    positions = dict.fromkeys(_position(position, change.renames) for position in begun)
+    positions.update(dict.fromkeys(entry.position for entry in entries))
+    addresses = {*nodes, *map(address_of, positions)}
     injects, answers = _set(change.values, nodes, addresses)
-    dropped: dict[str, str] = {}
-    for selector in change.begin_at:
-        _check_named(selector, addresses, nodes)
-        dropped[selector] = "it is to be executed again"
-    for selector in _asking(change.asks_again, nodes, addresses):
-        dropped[selector] = "the person is asked again"
-    if change.force:
-        origins = {*map(address_of, (*dropped, *change.values)), *_edited(old, nodes, change.renames)}
-        for address in sorted(dependents(nodes, origins)):
-            if not nodes[address].has_graph:  # its name would stand for all that is inside
-                dropped.setdefault(address, "it depends on a change")
+    dropped = dict(_dropped(change, old, nodes, addresses, positions))
     kept = [entry for entry in entries if not any(covers(position, entry.position) for position in dropped)]
-    edits = {*_edited(old, nodes, change.renames)}
+    edits = _edited(old, nodes, change.renames)
     held = {
         position: value
         for position, value in record.values.items()
@@ -98,6 +99,29 @@ def rerun_of(change: Change, document: Mapping[str, Value], options: RunOptions,
         dropped,
         changed_agents=change.changed_agents,
     )
+
+
+def _dropped(
+    change: Change,
+    old: Mapping[str, PlacedNode],
+    nodes: Mapping[str, PlacedNode],
+    addresses: Collection[str],
+    positions: Collection[str],
+) -> Iterable[tuple[str, str]]:
+    """The names of the calls that are made again, each with the reason."""
+    named = [(selector, "it is to be executed again") for selector in change.begin_at]
+    asking = _asking(change.asks_again, nodes)
+    named += [(selector, "the person is asked again") for selector in asking]
+    for selector, _ in named:
+        _check_named(selector, addresses, nodes)
+        _check_begun(selector, positions)
+    if change.force:
+        origins = {*map(address_of, (*change.values, *(selector for selector, _ in named)))}
+        reached = sorted(dependents(nodes, origins | _edited(old, nodes, change.renames)))
+        # a graph is left out: its name would stand for all that is inside
+        inner = [(address, "it depends on a change") for address in reached if not nodes[address].has_graph]
+        named = [*inner, *named]
+    return named
 
 
 def covers(selector: str, position: str) -> bool:
@@ -117,6 +141,15 @@ def _check_named(selector: str, addresses: Collection[str], nodes: Mapping[str, 
         )
     if not any(_begins(address, address_of(selector)) for address in addresses):
         raise unknown_node(selector, addresses)
+
+
+def _check_begun(selector: str, positions: Iterable[str]) -> None:
+    """Refuses a row or a pass that the run did not have: nothing would be called again."""
+    if selector == address_of(selector) or any(_begins(position, selector) for position in positions):
+        return
+    alike = [position for position in positions if _begins(address_of(position), address_of(selector))]
+    hint = f"rows and passes count from 0: from {alike[0]} to {alike[-1]}" if alike else ""
+    raise UsageError(f"the run has no {selector!r}", hint=hint)
 
 
 def unknown_node(name: str, addresses: Collection[str]) -> UsageError:
@@ -151,15 +184,20 @@ def _set(
     return injects, answers
 
 
-def _asking(
-    names: Sequence[str], nodes: Mapping[str, PlacedNode], addresses: Collection[str]
-) -> Iterable[str]:
+def _asking(names: Sequence[str], nodes: Mapping[str, PlacedNode]) -> Iterable[str]:
     for name in names:
         if name == "*":
             yield from (node.address for node in nodes.values() if node.node.get("agent") in PERSON_AGENTS)
         else:
-            _check_named(name, addresses, nodes)
+            place = nodes.get(address_of(name))
+            if place is not None and place.is_agent and not _may_ask(str(place.node["agent"])):
+                raise UsageError(f"node {name!r} asks no person", hint=f"call it again: --from {name}")
             yield name
+
+
+def _may_ask(agent: str) -> bool:
+    """Whether an agent asks people, runs a graph whose nodes may, or is only known when it is called."""
+    return agent in PERSON_AGENTS or agent in GRAPH_AGENTS or agent.startswith(":")
 
 
 def _with_params(document: Mapping[str, Value], params: Mapping[str, Value]) -> Mapping[str, Value]:
@@ -190,13 +228,27 @@ def _owner(path: str, nodes: Mapping[str, PlacedNode]) -> tuple[str, list[str], 
     return parts[0], parts[1:], []
 
 
-def _renamed(entry: Entry, renames: Mapping[str, str], old: Mapping[str, PlacedNode]) -> Entry:
+def _check_renames(
+    renames: Mapping[str, str], old: Mapping[str, PlacedNode], new: Mapping[str, PlacedNode]
+) -> None:
     for before, after in renames.items():
         if before not in old:
             raise unknown_node(before, old)
-        if covers(before, entry.position):
-            return replace(entry, position=_moved(entry.position, before, after))
-    return entry
+        _moved(before, before, after)
+        if after not in new:
+            raise unknown_node(after, new)
+
+
+def _renamed(entry: Entry, renames: Mapping[str, str]) -> Entry:
+    return replace(entry, position=_position(entry.position, renames)) if renames else entry
+
+
+def _position(position: str, renames: Mapping[str, str]) -> str:
+    """The position that it has in the rerun."""
+    for before, after in renames.items():
+        if covers(before, position):
+            return _moved(position, before, after)
+    return position
 
 
 def _moved(position: str, before: str, after: str) -> str:
@@ -212,10 +264,13 @@ def _moved(position: str, before: str, after: str) -> str:
 
 def _edited(
     old: Mapping[str, PlacedNode], new: Mapping[str, PlacedNode], renames: Mapping[str, str]
-) -> Iterable[str]:
+) -> set[str]:
     """The nodes of the new graph that compute something else than those of the old one."""
     origin = {after: before for before, after in renames.items()}
-    for address, place in new.items():
-        was = old.get(origin.get(address, address))
-        if was is None or node_difference(was.node, place.node) is Difference.DEFINITION:
-            yield address
+    was = {address: old.get(origin.get(address, address)) for address in new}
+    return {
+        address
+        for address, place in new.items()
+        if (before := was[address]) is None
+        or node_difference(before.node, place.node) is Difference.DEFINITION
+    }

@@ -16,6 +16,7 @@ Rejected
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from perdure.graph.values import Value, is_dict, is_list
 from perdure.net.failures import without_secrets
 from perdure.policy.grant import Grant
 from perdure.policy.secret_rules import SECRET_MARK, SecretRule
-from perdure.settings.secret_sources import read_secret
+from perdure.settings.secret_sources import is_remote, read_secret
 
 if TYPE_CHECKING:
     import httpx2
@@ -55,13 +56,25 @@ class CallSecrets:
         """Whether the call has used one."""
         return bool(self._used)
 
-    def filled(
+    async def filled(
         self, headers: httpx2.Headers, scheme: str, host: str, port: int, path: str
     ) -> httpx2.Headers | list[tuple[str, str]]:
         """Headers as they are sent to a URL of these parts. Raises as `sent` does."""
         if not any(map(names_secret, headers.values())):
             return headers
+        await self._fetch(headers)
         return [(name, self.sent(text, scheme, host, port, path)) for name, text in headers.multi_items()]
+
+    async def _fetch(self, headers: httpx2.Headers) -> None:
+        """Reads what is in vaults of the secrets that these headers name, in a thread.
+
+        Raises FinalError, TransientError.
+        """
+        for text in headers.values():
+            match = _REFERENCE.fullmatch(text)
+            rule = None if match is None else self.rules.get(match[2])
+            if rule is not None and is_remote(rule.source):
+                await asyncio.to_thread(read_secret, rule.source)
 
     def sent(self, text: str, scheme: str, host: str, port: int, path: str) -> str:
         """A header as it is sent to a URL of these parts. Raises NotGranted; FinalError without a value."""

@@ -237,7 +237,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         host, port = _host(url), url.port or PORTS[url.scheme]
         addresses = await self._guard.addresses(host, port)
         path = url.raw_path.decode().partition("?")[0]
-        headers = self._secrets.filled(request.headers, url.scheme, host, port, path)
+        headers = await self._secrets.filled(request.headers, url.scheme, host, port, path)
         extensions = {**request.extensions, "trace": trace}
         extensions |= {} if addresses == [host] else {"sni_hostname": host}
         for count, address in enumerate(addresses, 1):

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
+from perdure.policy.budgets import BUDGET, Budget, read_budget
 from perdure.policy.grant import ANY, NOTHING, PURE, Grant, is_mapping
 from perdure.policy.label_rules import read_labels
 from perdure.policy.labels import AgentLabels
@@ -42,7 +43,7 @@ class Policy:
     `principals` have profiles of their own, by name, or by the beginning of a name and "*"; the first that
     fits counts. Where none fits and there is no `profile`, runs may do nothing.
     `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
-    `approvers` decide on what is refused.
+    `approvers` decide on what is refused. `budgets` are those of profiles that have one.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -53,6 +54,7 @@ class Policy:
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
     asking: frozenset[str] = frozenset()
+    budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
     approvers: Approvers = field(default_factory=Approvers)
     principals: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -70,6 +72,11 @@ class Policy:
         return self.approvers if self.profile in self.asking else None
 
     @property
+    def budget(self) -> Budget | None:
+        """What the calls of a run may use up, None for anything."""
+        return self.budgets.get(self.profile)
+
+    @property
     def grant(self) -> Grant | None:
         """What runs of the worker may do, None for anything."""
         if self.profile:
@@ -80,18 +87,30 @@ class Policy:
 def grant_problems(place: str, data: Any) -> Iterator[Problem]:
     """What is wrong with the grant `data` of a graph, at `place`."""
     reader = Reader()
-    reader.members(place, data)
+    reader.members(place, data, (BUDGET,))
+    if is_mapping(data) and BUDGET in data:
+        read_budget(reader, inside(place, BUDGET), data[BUDGET])
     for where, finding, hint in reader.findings:
         yield Problem("allow", where, finding, hint)
 
 
 def grant_of(data: Any) -> Grant | None:
-    """The grant that a graph names, None where it names none. What is wrong with it allows nothing."""
-    if data is None:
+    """The grant that a graph names, None where it names none, or a budget alone.
+
+    What is wrong with it allows nothing.
+    """
+    if data is None or (is_mapping(data) and set(data) == {BUDGET}):
         return None
     reader = Reader()
-    members = reader.members("", data)
+    members = reader.members("", data, (BUDGET,))
     return NOTHING if reader.findings else Grant.of(**members)
+
+
+def budget_of(data: Any) -> Budget | None:
+    """The budget that a graph names, None where it names none."""
+    if not is_mapping(data) or BUDGET not in data:
+        return None
+    return read_budget(Reader(), BUDGET, data[BUDGET])
 
 
 def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]]:
@@ -102,7 +121,8 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         reader.wrong("policy", "the form of this policy is not known here", f"write policy: {POLICY_FORMAT}")
     _read_groups(reader, data.get("groups", {}))
     asking: set[str] = set()
-    profiles = _profiles(reader, data.get("profiles", {}), asking)
+    budgets: dict[str, Budget] = {}
+    profiles = _profiles(reader, data.get("profiles", {}), asking, budgets)
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
@@ -125,6 +145,7 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         secrets=rules,
         agents=labels,
         asking=frozenset(asking),
+        budgets=budgets,
         approvers=approvers,
         principals=principals,
     )
@@ -157,17 +178,17 @@ def _read_groups(reader: Reader, data: Any) -> None:
         reader.groups[str(group)] = reader.names(f"groups.{group}", names, "agents")
 
 
-def _profiles(reader: Reader, data: Any, asking: set[str]) -> dict[str, Grant]:
+def _profiles(reader: Reader, data: Any, asking: set[str], budgets: dict[str, Budget]) -> dict[str, Grant]:
     """The profiles; one that comes `from` an earlier one has its keys, under its own.
 
-    Adds the names of those that ask people to `asking`.
+    Adds the names of those that ask people to `asking`, and the budgets that there are to `budgets`.
     """
     known: dict[str, dict[str, frozenset[str]]] = {}
     for name, profile in reader.mapping(
         "profiles", data, None, "write profiles: {NAME: {agents: []}}"
     ).items():
         place = f"profiles.{name}"
-        own = reader.members(place, profile, (_FROM, _VIOLATION))
+        own = reader.members(place, profile, (_FROM, _VIOLATION, BUDGET))
         said: Mapping[str, Any] = profile if is_mapping(profile) else {}
         base = said.get(_FROM)
         if base is not None and (not isinstance(base, str) or base not in known):
@@ -181,5 +202,9 @@ def _profiles(reader: Reader, data: Any, asking: set[str]) -> dict[str, Grant]:
         inherited = ASK if base in asking else REFUSE
         if asks_on_violation(reader, place, said.get(_VIOLATION, inherited)):
             asking.add(str(name))
+        if BUDGET in said:
+            budgets[str(name)] = read_budget(reader, inside(place, BUDGET), said[BUDGET])
+        elif base in budgets:
+            budgets[str(name)] = budgets[base]
         known[str(name)] = {**(known[base] if base is not None else {}), **own}
     return {name: Grant.of(**members) for name, members in known.items()}

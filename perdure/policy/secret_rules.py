@@ -15,8 +15,14 @@ SECRET_MARK: Final = "secret:"
 """What a graph writes in front of the name of a secret, where its value is to be sent."""
 
 SECRET_KEYS: Final = ("from", "to", "agents", "as")
-SECRET_SOURCES: Final = ("env", "file")
-_SOURCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/\S+")
+_SOURCE: Final = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*|file:/\S+"
+    r"|vault:[\w./-]+#[\w.-]+"
+    r"|aws:[\w/+=.@:-]+(#[\w.-]+)?"
+    r"|gcp:projects/[\w-]+/secrets/[\w-]+(/versions/\w+)?(#[\w.-]+)?"
+    r"|azure:(https://[\w.-]+|http://127\.0\.0\.1:[0-9]+)/secrets/[\w-]+(/\w+)?(#[\w.-]+)?",
+    re.ASCII,
+)
 _PLACE: Final = re.compile(r"https?://[a-z0-9_.-]+(:[0-9]+)?/([\w.~+@=,-]+/)*")
 _DOTS: Final = re.compile(r"/\.{1,2}/")
 
@@ -67,7 +73,7 @@ def _rule(reader: Reader, place: str, data: Any) -> SecretRule:
     data = reader.mapping(place, data, SECRET_KEYS, "write a mapping with from and to")
     source, form = data.get("from"), data.get("as", "{}")
     if not isinstance(source, str) or not _SOURCE.fullmatch(source):
-        finding = "a secret is read from env:NAME or from file:/PATH"
+        finding = "a secret is read from env:NAME, file:/PATH, vault:PATH#KEY, aws:, gcp: or azure:"
         reader.wrong(inside(place, "from"), finding, "write from: env:NAME, and the value there")
         source = ""
     if not isinstance(form, str) or form.count("{}") != 1 or not form.isprintable():

@@ -1,8 +1,9 @@
 """What a run may do, as its history has it: the profile that its worker had when it began.
 
-A profile is plain data: `name`, `grant` and `digest` of the policy; the `principal` that has started the run,
-where its policy distinguishes them; where people decide on what it refuses,
-`asks` says who (perdure.policy.approvals), and `signs` that their word on any agent counts.
+A profile is plain data: `name`, `grant` and `digest` of the policy; where people decide on what it refuses,
+`asks` says who (perdure.policy.approvals), and `signs` that their word on any agent counts. `budget` is what
+its calls may use, and `prices` are those of models, by which money is counted. `principal` is who
+has started the run, where its policy distinguishes them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from perdure.engine.granting.authority import Authority
+from perdure.engine.granting.prices import Prices
 from perdure.engine.labelling.rules import Labelling
 from perdure.graph.values import Value
 from perdure.policy.approvals import Approvers
+from perdure.policy.budgets import Budget
 from perdure.policy.grant import Grant, meet
 from perdure.policy.labels import AgentLabels
 from perdure.policy.parse import Policy
 
 
-def profile_of(policy: Policy | None, *, signs: bool, principal: str = "") -> dict[str, Any] | None:
+def profile_of(
+    policy: Policy | None, *, signs: bool, prices: Mapping[str, Value] | None = None, principal: str = ""
+) -> dict[str, Any] | None:
     """What a run has of the policy of its worker, None for no profile.
 
     Without payloads that the worker `signs`, anybody could say that people have approved an agent that the
@@ -35,7 +40,11 @@ def profile_of(policy: Policy | None, *, signs: bool, principal: str = "") -> di
     }
     if policy.principals and principal:
         profile["principal"] = principal
-    return profile if policy.asks is None else {**profile, "asks": policy.asks.written(), "signs": signs}
+    if policy.asks is not None:
+        profile |= {"asks": policy.asks.written(), "signs": signs}
+    if policy.budget is not None:
+        profile |= {"budget": policy.budget.written()}
+    return {**profile, "prices": prices} if prices else profile
 
 
 def narrowed_profile(
@@ -50,6 +59,8 @@ def narrowed_profile(
         grant = meet(grant, Grant.read(profile.get("grant")))
     if not state.get("asks"):
         now.pop("asks", None)
+    if "budget" in state:  # what is used counts on; a later budget is for runs that begin
+        now["budget"] = state["budget"]
     return {"name": "", "digest": "", **now, "grant": grant.written()}
 
 
@@ -59,6 +70,7 @@ def granted_state(profile: Mapping[str, Value] | None, *, labelled: bool) -> dic
     if profile is not None:
         state["granted"] = profile["grant"]
         state |= {"asks": True} if profile.get("asks") else {}
+        state |= {"budget": profile["budget"]} if "budget" in profile else {}
     return state
 
 
@@ -83,6 +95,8 @@ def authority_by(
         labelling=labelling_of(labels, pure),
         asks=None if asks is None else Approvers.read(asks),
         asks_for_agents=profile.get("signs") is True,
+        budget=Budget.read(profile["budget"]) if "budget" in profile else None,
+        prices=Prices.read(profile.get("prices") or {}, "the prices of the worker"),
     )
 
 

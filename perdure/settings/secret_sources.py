@@ -7,13 +7,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from perdure.settings.vaults import VAULTS, VaultReader
+
 MAX_SECRET_BYTES: Final = 64_000
 
 
+_VAULTS: Final = VaultReader()
+
+
 def read_secret(source: str) -> str:
-    """The value at ``env:NAME`` or ``file:/PATH``, without white space around it. Raises OSError for none."""
+    """The value at ``env:NAME``, ``file:/PATH`` or in a vault, without white space around it.
+
+    Raises OSError for none; of a vault, FinalError, or TransientError where it does not answer.
+    """
     kind, _, place = source.partition(":")
+    if is_remote(source):
+        return _VAULTS.read(kind, place, os.environ).strip()
     return SECRET_READERS[kind](place).strip()
+
+
+def is_remote(source: str) -> bool:
+    """Whether a value may have to be asked for, which takes its time."""
+    return source.partition(":")[0] in VAULTS
 
 
 def _from_environment(name: str) -> str:

@@ -198,6 +198,10 @@ class ClaimCheck:
             reason = f"{type(error).__name__}: {error}"[:MAX_UNREADABLE_CHARS]
             raise MalformedPayload(f"a value of the store is not what it should be: {reason}") from error
 
+    async def read(self, blob: BlobRef) -> Value:
+        """A binary value of the store, which is not held for others."""
+        return from_payload(await self._get(blob.digest))
+
     def redeem_at_hand(self, value: Value) -> Value:
         """The same, where parts are asked for of objects that were just read. Raises LookupError."""
         meter: Meter | None = None

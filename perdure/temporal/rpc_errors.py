@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Final
 
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
 from temporalio.service import RPCError, RPCStatusCode
@@ -15,6 +17,7 @@ from perdure.errors import (
     RunCancelled,
     RunFailed,
     UsageError,
+    without_hint,
 )
 from perdure.graph.values import Value, is_dict
 from perdure.protocol.payloads import RunResult
@@ -32,6 +35,8 @@ NO_ANSWER = frozenset(
 )
 """The statuses that say nothing of the run: the server is unreachable, or unwell."""
 
+_NEXT_FINDING: Final = re.compile(r"\n(?!  )")
+
 
 def run_error(id: str, cause: BaseException | None) -> Exception:
     """Why a run ended without a result, as one of Perdure's exceptions."""
@@ -43,16 +48,28 @@ def run_error(id: str, cause: BaseException | None) -> Exception:
             result = from_plain(RunResult, detail)
             return result.error() or RunFailed(cause.message, result)
         if cause.type == "GraphError":
-            text = str(detail) if isinstance(detail, str) else ""
-            return GraphError([Problem("refused", "", cause.message, graphai=text)])
+            return GraphError(_refused(cause.message, str(detail) if isinstance(detail, str) else ""))
         if cause.type == "UsageError":
-            return UsageError(cause.message)
+            return usage_error(cause)
         return RunFailed(cause.message)
     if isinstance(cause, TerminatedError):
         return RunFailed(f"run {id!r} was terminated" + (f": {short(cause)}" if str(cause) else ""))
     if isinstance(cause, TimeoutError):
         return RunFailed(f"run {id!r} ran into the time limit that it was started with")
     return RunFailed(f"run {id!r} ended without a result: {short(cause)}")
+
+
+def _refused(text: str, graphai: str) -> list[Problem]:
+    """What a worker found wrong in a graph: GraphError has joined its findings, each with its hint."""
+    parts = [without_hint(part) for part in _NEXT_FINDING.split(text)]
+    return [Problem("refused", "", finding, hint, graphai=graphai) for finding, hint in parts]
+
+
+def usage_error(cause: BaseException | None) -> UsageError:
+    """What a run has refused, its hint apart."""
+    text = cause.message if isinstance(cause, ApplicationError) else str(cause)
+    finding, hint = without_hint(text)
+    return UsageError(finding, hint=hint)
 
 
 def rpc_error(error: RPCError, what: str) -> Exception:
@@ -78,6 +95,12 @@ def rpc_error(error: RPCError, what: str) -> Exception:
         hint = "; can it write its database, or is the disk full?" if "shard" in str(error) else ""
         return ConnectionFailed(f"the Temporal server does not answer about {what}: {short(error)}{hint}")
     return RunFailed(f"the Temporal server refused {what}: {short(error)}")
+
+
+def no_worker(id: str, queue: str) -> ConnectionFailed:
+    """No worker replies for a run that is open."""
+    hint = f"start one: perdure worker --queue {queue}"
+    return ConnectionFailed(f"no worker replies for run {id!r}", hint=hint)
 
 
 def _is_busy(error: RPCError) -> bool:

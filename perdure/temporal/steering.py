@@ -20,8 +20,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.engine.state import NodeState
 from perdure.engine.steering.request import Steering
@@ -30,7 +29,7 @@ from perdure.graph.check import modernized
 from perdure.graph.values import Value, normalize
 from perdure.protocol.records import from_plain
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
-from perdure.temporal.rpc_errors import RPC_TIMEOUT, rpc_error
+from perdure.temporal.rpc_errors import RPC_TIMEOUT, no_worker, rpc_error, usage_error
 
 STEERING_TIMEOUT_S: Final = 20.0
 """Seconds that a run has to apply a change: one of a large run takes some, and a segment may be under way."""
@@ -156,8 +155,7 @@ async def _steered(handle: WorkflowHandle[Any, Any], order: SteeringOrder, id: s
             fields: Any = await handle.execute_update("steer", order, id=id)  # pyright: ignore[reportUnknownMemberType] -- the SDK's
             return from_plain(SteeringReceipt, fields)
         except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            raise UsageError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+            raise usage_error(error.cause) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             if not isinstance(error.__cause__, RPCError):
                 raise asyncio.CancelledError from error  # that is how the SDK reports it
@@ -183,11 +181,26 @@ async def _asked(handle: WorkflowHandle[Any, Any], query: str, kind: Any, *argum
                     return reply
                 await asyncio.sleep(STEERING_RETRY_DELAY_S)
     except RPCError as error:
-        raise rpc_error(error, f"run {handle.id!r}") from error
+        raise await _no_reply(handle, error) from error
     except TimeoutError:
         raise ConnectionFailed(f"run {handle.id!r} has not begun") from None
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
         raise ConnectionFailed(f"run {handle.id!r} does not reply: {error}") from error
+
+
+async def _no_reply(handle: WorkflowHandle[Any, Any], error: RPCError) -> Exception:
+    """Why a query had no reply: the run is over, no worker serves it, or what the server says."""
+    wrong = rpc_error(error, f"run {handle.id!r}")
+    if error.status not in (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED):
+        return wrong
+    try:
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError:
+        return wrong
+    if described.close_time is not None:
+        hint = f"repeat it with a change: perdure rerun {handle.id}"
+        return UsageError(f"run {handle.id!r} is over", hint=hint)
+    return no_worker(handle.id, described.task_queue)
 
 
 def _normal(change: Steering) -> Steering:

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from perdure.engine.granting.prices import Prices
 from perdure.history.model import RunModel
 from perdure.history.rerun import compared_calls
 from perdure.lineage.compare import DIFFERENCE_TEXTS, call_differences
-from perdure.lineage.prices import Prices
 from perdure.web.answers import as_json
 from perdure.web.hub import Hub
 

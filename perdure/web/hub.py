@@ -28,10 +28,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from perdure.client import GraphClient
+from perdure.engine.granting.prices import Prices
 from perdure.errors import ConnectionFailed, PerdureError
 from perdure.history.follow import RunFollower
 from perdure.history.model import RunModel
-from perdure.lineage.prices import Prices
 from perdure.runs import Run
 from perdure.web import views
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from perdure.engine.granting.prices import Spent
 from perdure.graph.deferred import described
 from perdure.graph.text.json_start import json_start
 from perdure.graph.values import UNDEFINED, Value
 from perdure.history.model import Attempt, NodeModel
 from perdure.history.notices import QuestionNotice, notice_name
-from perdure.lineage.prices import Spent
 
 MAX_VALUE_CHARS: Final = 65_536
 """Characters of a value that are shown; the whole can be downloaded."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from perdure.engine.granting.prices import Prices
 from perdure.engine.maps.places import covers
 from perdure.history.model import NodeModel, Phase, Question, RunModel
 from perdure.history.spent import spent_by_node, total
-from perdure.lineage.prices import Prices
 
 STRIP_CELL_COUNT: Final = 100
 """Cells of the strip that stands for the rows of a map."""

@@ -1,5 +1,6 @@
 """perdure diff of graphs, and perdure replay-check of files: both need no server."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -42,6 +43,28 @@ def test_a_history_that_does_not(perdure: Cli, tmp_path: Path) -> None:
 def test_what_is_not_a_history(perdure: Cli, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text("[1]")
-    done = perdure("replay-check", str(path))
-    assert (done.code, "this is not a history" in done.err) == (2, True)
+    begun = json.loads((FOLDER / "hello.json").read_text())
+    (payload,) = begun["events"][0]["workflowExecutionStartedEventAttributes"]["input"]["payloads"]
+    payload["metadata"]["encoding"] = base64.b64encode(b"encrypted/perdure-aead").decode()
+    for text, finding in {
+        "[1]": "this is not a history",
+        '{"events": [{"eventId": 1}]}': "it does not begin with the start of a run",
+        json.dumps(begun): "this history is encrypted, and its key is not here\n  hint: set PERDURE_CODEC",
+    }.items():
+        path.write_text(text)
+        done = perdure("replay-check", str(path))
+        assert done.code == 2
+        assert done.err.startswith(f"perdure: {path}: ")
+        assert finding in done.err
     assert perdure("replay-check").code == 2
+    assert perdure("replay-check", str(path), "--limit", "0").code == 2
+
+
+def test_a_file_and_what_is_none(perdure: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "graph.yaml"
+    path.write_text("nodes: {}")
+    done = perdure("diff", str(path), "other.yaml")
+    assert (done.code, done.err.splitlines()[0]) == (
+        2,
+        f"perdure: {path} is a file, and there is no file other.yaml",
+    )

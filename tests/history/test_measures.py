@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from perdure.engine.granting.prices import Prices
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.errors import UsageError
 from perdure.graph.deferred import BlobRef
 from perdure.history.measures import Measures, Quantiles, Share, TimeSplit, measures_of, sum_at, time_split
 from perdure.history.model import AnsweredCall, Attempt, NodeModel, RunModel
-from perdure.lineage.prices import Prices
 
 pytestmark = pytest.mark.unit
 

@@ -24,6 +24,7 @@ from perdure import Sample, agent
 from perdure.agents.agent import Agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient, connect
+from perdure.engine.granting.prices import Prices
 from perdure.engine.messages import RunOptions
 from perdure.errors import UsageError
 from perdure.garbage import find_garbage, remove_garbage
@@ -31,7 +32,6 @@ from perdure.graph.deferred import BlobRef
 from perdure.history.rerun import compared_calls
 from perdure.lineage.change import Change
 from perdure.lineage.compare import call_differences
-from perdure.lineage.prices import Prices
 from perdure.runs import Run
 from perdure.worker import WorkerOptions, build_worker
 from tests.support.durable import embedded

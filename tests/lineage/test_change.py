@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -103,7 +104,18 @@ def test_passes_of_a_loop_that_are_made_again(change: Change, again: set[str]) -
     ],
 )
 def test_another_name(renames: dict[str, str], position: str, known_as: str) -> None:
-    assert kept(Change(renames=renames), OLD, (position,)) == [known_as]
+    graph = json.dumps(OLD)
+    for old, new in renames.items():
+        graph = graph.replace(f'"{old.split(".")[-1]}": {{', f'"{new.split(".")[-1]}": {{')
+    assert kept(Change(renames=renames, graph=json.loads(graph)), OLD, (position,)) == [known_as]
+
+
+def test_rows_and_passes_are_those_that_the_run_had() -> None:
+    record = Record((Entry("rows[0].draft", "f", 1),))
+    for change in (Change(begin_at=["rows[1].draft"]), Change(begin_at=["rows[1]"])):
+        rerun = rerun_of(change, OLD, RunOptions(), record, ["rows", "rows[0].draft", "rows[1].draft"])
+        assert rerun.record == record
+        assert [*rerun.dropped] == [*change.begin_at]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +131,15 @@ def test_another_name(renames: dict[str, str], position: str, known_as: str) -> 
         (Change(values={"tropic": 1}), "there is no node 'tropic'. hint: did you mean 'topic'?"),
         (Change(params={"b.p": 1}), "the graph has neither an agent nor a node 'b'"),
         (Change(params={"a": 1}), "the graph has neither an agent nor a node 'a'"),
+        (
+            Change(begin_at=["rows[2].draft"]),
+            "the run has no 'rows[2].draft'. hint: rows and passes count from 0",
+        ),
+        (Change(begin_at=["plan@1"]), "the run has no 'plan@1'. hint: rows and passes count from 0"),
         (Change(asks_again=["who"]), "there is no node 'who'"),
+        (Change(asks_again=["plan"]), "node 'plan' asks no person. hint: call it again: --from plan"),
         (Change(renames={"x": "y"}), "there is no node 'x'"),
+        (Change(renames={"plan": "outline"}), "there is no node 'outline'"),
         (
             Change(renames={"plan": "rows[].plan"}),
             "'plan' cannot become 'rows[].plan': a node stays in its graph",

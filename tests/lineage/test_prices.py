@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from perdure.engine.granting.prices import Prices, Spent
 from perdure.errors import UsageError
-from perdure.lineage.prices import Prices, Spent
 
 TABLE = Prices.read({"gpt-5": {"input": 1.25, "output": 10}, "gpt-5-mini": {"input": 0.25, "output": 2}}, "p")
 OPENAI = {"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "total_tokens": 1_100_000}}

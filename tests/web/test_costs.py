@@ -7,8 +7,8 @@ import pytest
 
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient
+from perdure.engine.granting.prices import Prices, Spent
 from perdure.history.costs import RunCosts
-from perdure.lineage.prices import Prices, Spent
 from perdure.worker import WorkerOptions, build_worker
 
 pytestmark = pytest.mark.anyio

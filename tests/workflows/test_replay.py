@@ -9,12 +9,12 @@ import pytest
 from perdure.agents.agent import agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
+from perdure.engine.granting.prices import Prices
 from perdure.errors import RunFailed, UsageError
 from perdure.graph.fields import MODEL_AGENTS
 from perdure.history.rerun import compared_calls
 from perdure.lineage.change import Change
 from perdure.lineage.compare import call_differences
-from perdure.lineage.prices import Prices
 from perdure.runs import Run
 from tests.support.durable import started
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from perdure.agents.agent import AgentContext, Sample, agent
-from perdure.agents.distributed.maths import aggregate, compress, masks, privacy, signatures
+from perdure.agents.distributed.maths import aggregate, masks, privacy
 from perdure.agents.distributed.maths.optimizers import Adaptive, Moments, adaptive_step
-from perdure.agents.distributed.maths.tensors import (
-    Tensors,
-    add,
-    all_finite,
-    digest,
-    require_alike,
-    subtract,
-)
+from perdure.agents.distributed.maths.tensors import Tensors, add, digest, subtract
 from perdure.agents.distributed.plugins import secret_of
-from perdure.agents.distributed.values import count_of, number_of, optional, rows_of, tensors_of
+from perdure.agents.distributed.updates import Opened, Update, UpdateReader, UpdateRefused, read_update
+from perdure.agents.distributed.values import count_of, optional, rows_of, tensors_of
 from perdure.agents.schema import array, fields, mapping, number, text
 from perdure.errors import FinalError
 from perdure.graph.values import Value, is_dict
@@ -60,19 +54,10 @@ class AverageParams:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Update:
-    site: Any
-    samples: float
-    weights: Tensors
-    delta: Tensors
-    age: int
-    loss: float | None
-
-
 @agent(
     "fedAverageAgent",
     description="Makes one model of the updates of many sites",
+    blobs=("updates",),
     category="learning",
     inputs=fields(
         "updates",
@@ -126,19 +111,23 @@ def fed_average(inputs: dict[str, Value], params: AverageParams, context: AgentC
     place = "fedAverageAgent: inputs"
     weights = tensors_of(inputs.get("weights"), f"{place}.weights")
     round_ = count_of(inputs, "round", place, 0)
-    updates: list[_Update] = []
+    reader = UpdateReader(weights=weights, compress=params.compress, keys=params.keys, run=context.run)
+    updates = [
+        read_update(row, f"{place}.updates[{index}]", round_, params.rule)
+        for index, row in enumerate(rows_of(inputs, "updates", place))
+    ]
+    noise = partial(_noise, context.run, round_)
     refused: list[Value] = []
-    for index, row in enumerate(rows_of(inputs, "updates", place)):
-        update = _read(row, f"{place}.updates[{index}]", weights, round_, params)
-        why = _refusal(row, update, params, context)
-        if why:
-            refused.append({"site": update.site, "why": why})
-        else:
-            updates.append(update)
-    if not updates:
-        raise FinalError(f"{place}.updates: all were refused", hint=f"the first because: {refused[0]['why']}")
-    noise = _noise(context.run, round_) if params.rule == "private" else None
-    stepped, server = _step(updates, weights, optional(inputs, "server", {}), noise, params)
+    mean = None
+    with suppress(UpdateRefused):
+        mean = _mean(updates, reader, noise, params)
+    if mean is None:
+        updates, refused = _parted(updates, reader)
+        if not updates:
+            why = refused[0]["why"]
+            raise FinalError(f"{place}.updates: all were refused", hint=f"the first because: {why}")
+        mean = _mean(updates, reader, noise, params)
+    stepped, server = _stepped(mean, weights, optional(inputs, "server", {}), params)
     return {
         "weights": stepped,
         "server": server,
@@ -151,62 +140,11 @@ def fed_average(inputs: dict[str, Value], params: AverageParams, context: AgentC
     }
 
 
-def _read(
-    row: Mapping[str, Value], place: str, weights: Tensors, round_: int, params: AverageParams
-) -> _Update:
-    age = round_ - count_of(row, "round", place, round_)
-    if age < 0:
-        raise FinalError(f"{place}.round: is later than the round that averages, {round_}")
-    if "weights" in row:
-        if age and params.rule == "buffer":
-            raise FinalError(
-                f"{place}.weights: the update is late, and does not say what it changed",
-                hint="set send: delta on fedTrainAgent",
-            )
-        new = tensors_of(row["weights"], f"{place}.weights")
-        require_alike(weights, new, f"{place}.weights")
-        delta = subtract(new, weights)
-    elif "sent" in row:
-        sent = tensors_of(row["sent"], f"{place}.sent")
-        delta = compress.restore(sent, weights, params.compress)
-        new = add(weights, delta)
-    else:
-        delta = tensors_of(row.get("delta"), f"{place}: none of weights, delta and sent; delta")
-        require_alike(weights, delta, f"{place}.delta")
-        new = add(weights, delta)
-    loss = row.get("loss")
-    return _Update(
-        site=row.get("site"),
-        samples=number_of(row, "n", place, 1),
-        weights=new,
-        delta=delta,
-        age=age,
-        loss=loss if isinstance(loss, int | float) else None,
-    )
-
-
-def _refusal(row: Mapping[str, Value], update: _Update, params: AverageParams, context: AgentContext) -> str:
-    if not all_finite(update.weights.values()):
-        return "it holds NaN or infinity"
-    if params.keys is None:
-        return ""
-    site = str(update.site)
-    if site not in params.keys:
-        return "the site is not known"
-    try:
-        public = base64.b64decode(params.keys[site], validate=True)
-        signature = base64.b64decode(str(row.get("signature", "")), validate=True)
-    except (binascii.Error, ValueError):
-        return "the signature is not base64"
-    kind = next(name for name in ("weights", "sent", "delta") if name in row)
-    message = signatures.statement(
-        tensors_of(row[kind], kind),
-        run=context.run,
-        round_=count_of(row, "round", kind, 0),
-        site=site,
-        samples=update.samples,
-    )
-    return "" if signatures.is_signed(public, signature, message) else "the signature does not match"
+def _parted(updates: Sequence[Update], reader: UpdateReader) -> tuple[list[Update], list[Value]]:
+    """The updates that count, and why the others do not."""
+    whys = [(update, reader.refusal(update)) for update in updates]
+    refused: list[Value] = [{"site": update.site, "why": why} for update, why in whys if why]
+    return [update for update, why in whys if not why], refused
 
 
 def _noise(run: str, round_: int) -> np.random.Generator:
@@ -215,21 +153,34 @@ def _noise(run: str, round_: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(key, "big"))
 
 
-def _step(
-    updates: Sequence[_Update],
-    weights: Tensors,
-    server: Value,
-    noise: np.random.Generator | None,
+def _mean(
+    updates: Sequence[Update],
+    reader: UpdateReader,
+    noise: Callable[[], np.random.Generator],
     params: AverageParams,
-) -> tuple[Tensors, Value]:
-    if noise is not None:
-        deltas = [update.delta for update in updates]
-        mean = add(weights, privacy.noisy_mean(deltas, params.clip, params.noise, noise))
-    else:
-        mean = _mean(updates, weights, params)
+) -> Tensors:
+    """The model that the rule makes of the updates. Raises UpdateRefused where one of them does not count."""
+    models, deltas = Opened(updates, reader.model), Opened(updates, reader.delta)
+    match params.rule:
+        case "median":
+            return aggregate.median(models)
+        case "trimmed":
+            return aggregate.trimmed_mean(models, params.trim)
+        case "krum":
+            return aggregate.krum(models, params.byzantine, params.chosen)
+        case "buffer":
+            return add(reader.weights, aggregate.buffered(deltas, [update.age for update in updates]))
+        case "private":
+            mean = privacy.noisy_mean(deltas, params.clip, params.noise, noise())
+            return add(reader.weights, mean)
+        case _:
+            return aggregate.weighted_mean(models, [update.samples for update in updates])
+
+
+def _stepped(mean: Tensors, weights: Tensors, server: Value, params: AverageParams) -> tuple[Tensors, Value]:
+    """The next weights, and what the optimizer remembers."""
     if params.optimizer == "none":
         return mean, {}
-    moments = _moments(server)
     constants = Adaptive(
         rule=params.optimizer,
         eta=params.eta,
@@ -238,26 +189,8 @@ def _step(
         tau=params.tau,
         bias_correction=params.bias_correction,
     )
-    stepped, after = adaptive_step(weights, subtract(mean, weights), moments, constants)
+    stepped, after = adaptive_step(weights, subtract(mean, weights), _moments(server), constants)
     return stepped, {"m": after.m, "v": after.v, "rounds": after.rounds}
-
-
-def _mean(updates: Sequence[_Update], weights: Tensors, params: AverageParams) -> Tensors:
-    tensors = [update.weights for update in updates]
-    match params.rule:
-        case "median":
-            return aggregate.median(tensors)
-        case "trimmed":
-            return aggregate.trimmed_mean(tensors, params.trim)
-        case "krum":
-            return aggregate.krum(tensors, params.byzantine, params.chosen)
-        case "buffer":
-            late = aggregate.buffered(
-                [update.delta for update in updates], [update.age for update in updates]
-            )
-            return add(weights, late)
-        case _:
-            return aggregate.weighted_mean(tensors, [update.samples for update in updates])
 
 
 def _moments(server: Value) -> Moments:
@@ -271,7 +204,7 @@ def _moments(server: Value) -> Moments:
     )
 
 
-def _mean_loss(updates: Sequence[_Update]) -> float | None:
+def _mean_loss(updates: Sequence[Update]) -> float | None:
     total = sum(update.samples for update in updates)
     if total <= 0 or any(update.loss is None for update in updates):
         return None

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from perdure.agents.blobs import opened
 from perdure.agents.distributed.maths.tensors import Array, Tensors
 from perdure.errors import FinalError
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_number
@@ -15,6 +16,7 @@ from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_number
 
 def array_of(value: Value, place: str) -> Array:
     """An array, or nested lists of numbers, which become doubles. Raises FinalError for anything else."""
+    value = opened(value)
     if isinstance(value, np.ndarray):
         return cast(Array, value)
     try:
@@ -28,6 +30,7 @@ def array_of(value: Value, place: str) -> Array:
 
 def tensors_of(value: Value, place: str) -> Tensors:
     """Named arrays, sorted by name, so that every sum, digest and flat vector has one order."""
+    value = opened(value)
     if not is_dict(value) or not value:
         raise FinalError(
             f"{place}: expected an object of named arrays, got {_kind(value)}",

@@ -18,6 +18,7 @@ from perdure.cli.doctor.database import database
 from perdure.cli.doctor.framework import Finding, State, checked, looked_at
 from perdure.cli.doctor.machine import home, models, not_running, python, settings_read
 from perdure.cli.doctor.payload_keys import payload_keys
+from perdure.cli.doctor.secrets import secrets
 from perdure.cli.doctor.store import store
 from perdure.errors import UsageError
 from perdure.settings import Settings, lenient, temporal_may_be_configured
@@ -86,6 +87,7 @@ async def _findings(settings: Settings, wrong: list[UsageError]) -> list[Finding
         looked_at("database", lambda: database(settings)),
         checked("store", lambda: store(settings)),
         looked_at("models", lambda: models(settings)),
+        looked_at("secrets", lambda: secrets(settings), SERVER_CHECKS_TIMEOUT_S),
     )
     return [finding for part in parts for finding in part]
 

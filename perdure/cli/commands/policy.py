@@ -1,9 +1,22 @@
 """The policy of a worker: which agents, task queues, hosts, files and secrets its runs may use.
 
-check reads a policy file and reports every problem. show prints what each profile allows. explain lists the
-nodes of a graph with what the policy says of each: what is refused before anything runs, and what is decided
-only when data has arrived; without a policy, by the rules that hold then. FILE is by default the one that
-PERDURE_POLICY names.
+check reads a policy file and reports every problem with its line. show prints what each profile allows, its
+budget, and who decides on what it refuses. explain lists the nodes of a graph with what the policy says of
+each: allowed, refused, left to a person, or decided only when data has arrived; without a policy, by the
+rules that hold then. FILE is by default the one that PERDURE_POLICY names.
+
+A policy with one profile:
+
+  policy: 1
+  profile: guests
+  profiles:
+    guests:
+      agents: ["@pure", openAIAgent, fetchAgent]     "@pure" compute, and have no effect
+      hosts: [api.example.com]                       what is not said is refused
+      private: ["@models"]                           where data of files may go
+      budget: {calls: 500, money: 2.5}               what its calls may use up
+      violation: ask                                 a person decides on what is refused
+  approvers: {who: [ada], expires: 24h}
 
 Exit codes: 0 all is well, 2 the policy is wrong, or it refuses a node of the graph.
 """
@@ -29,9 +42,11 @@ from perdure.settings.policy_file import read_policy
 
 EXAMPLES = """\
 examples:
-  perdure policy check policy.yaml
+  perdure policy check policy.yaml                      before a worker is started with it
   perdure policy show                                   the one of PERDURE_POLICY
+  perdure policy show policy.yaml --json                for a program that compares two
   perdure policy explain graph.yaml --policy policy.yaml
+  perdure policy explain graph.yaml                     without a policy, if none is set
   perdure policy explain graph.yaml --profile untrusted --json
 """
 
@@ -80,13 +95,19 @@ def _facts(policy: Policy) -> dict[str, Any]:
         name: {"from": rule.source, "to": list(rule.to), "agents": sorted(rule.agents)}
         for name, rule in policy.secrets.items()
     }
-    asking: dict[str, Any] = (
-        {"asking": sorted(policy.asking), "approvers": policy.approvers.written()} if policy.asking else {}
-    )
+    facts: dict[str, Any] = {
+        "profile": policy.profile,
+        "sha256": policy.digest,
+        "profiles": profiles,
+        "secrets": secrets,
+    }
+    if policy.budgets:
+        facts["budgets"] = {name: budget.written() for name, budget in policy.budgets.items()}
+    if policy.asking:
+        facts |= {"asking": sorted(policy.asking), "approvers": policy.approvers.written()}
     if policy.principals:
-        asking["principals"] = dict(policy.principals)
-    facts = {"profile": policy.profile, "sha256": policy.digest, "profiles": profiles, "secrets": secrets}
-    return {**facts, **asking}
+        facts["principals"] = dict(policy.principals)
+    return facts
 
 
 def allowed(grant: Grant) -> dict[str, list[str]]:
@@ -99,6 +120,8 @@ def _lines(policy: Policy) -> list[str]:
     for name, grant in policy.profiles.items():
         lines.append(f"{name}{' (the profile of runs)' if name == policy.profile else ''}")
         lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
+        if name in policy.budgets:
+            lines.append(f"  budget   {policy.budgets[name].text()}")
         if name in policy.asking:
             lines.append(f"  refused  asks {_people(policy.approvers)}")
     lines += [f"principal {name}: {profile}" for name, profile in policy.principals.items()]

@@ -128,10 +128,10 @@ def inputs_of(values: Sequence[str], files: Sequence[str], option: str = "-i") -
             inputs[node] = load_value(value)
         except GraphError as error:
             problem = error.problems[0]
-            hint = f"quote it for YAML, such as {option} 'name=\"a: b\"'"
+            hint = f"quote it for YAML, such as {_lead(option)}'name=\"a: b\"'"
             hint += ", or give it in a file with -I" if option == "-i" else ""
             raise UsageError(
-                f"{option} {node}: the value is not YAML: {problem.finding}", hint=hint
+                f"{_lead(option)}{node}: the value is not YAML: {problem.finding}", hint=hint
             ) from error
     for text in files:
         node, path = _split("-I", text, "FILE")
@@ -142,8 +142,13 @@ def inputs_of(values: Sequence[str], files: Sequence[str], option: str = "-i") -
 def _split(option: str, text: str, what: str) -> tuple[str, str]:
     node, equals, rest = text.partition("=")
     if not equals or not node:
-        raise UsageError(f"{option} {text!r}: write {option} NODE={what}")
+        raise UsageError(f"{_lead(option)}{text!r}: write {_lead(option)}NODE={what}")
     return node, rest
+
+
+def _lead(option: str) -> str:
+    """What an assignment begins with: "" if it is an argument of its own."""
+    return f"{option} " if option else ""
 
 
 def file_value(path: str) -> Value:

@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from perdure.engine.granting.budgets import open_ledgers
+from perdure.engine.granting.prices import Prices
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.labelling.flows import NO_FLOWS, Entry
 from perdure.engine.labelling.rules import Call, Labelling
@@ -29,8 +31,9 @@ from perdure.errors import NotGranted
 from perdure.graph.reference import Reference
 from perdure.graph.values import Value
 from perdure.policy.approvals import Approvers
+from perdure.policy.budgets import Budget
 from perdure.policy.grant import AGENT, APPROVED, GRAPH, ONLY_PURE, Grant, meet, with_any_choice
-from perdure.policy.labels import PRIVATE_DATA, SENDS, UNTRUSTED_DATA
+from perdure.policy.labels import ASKS_MODEL, PRIVATE_DATA, SENDS, SHIPPED_LABELS, UNTRUSTED_DATA
 
 MAX_SHOWN_GRANT_COUNT: Final = 8
 """Names that a refusal mentions of those that are allowed."""
@@ -52,7 +55,8 @@ class Authority:
     `grant` is that of the `profile`, None without a policy; PURE stands for the agents `pure` and for those
     of the engine, `own`; `queue` is the run's own. Without `counts`, in runs of earlier versions, nothing is
     refused, whatever their graphs say. Where the profile `asks`, people decide on what is refused; on agents
-    that it does not list only with `asks_for_agents`.
+    that it does not list only with `asks_for_agents`. `budget` is that of the profile, and `prices` are those
+    of models.
     """
 
     profile: str = ""
@@ -64,6 +68,8 @@ class Authority:
     labelling: Labelling | None = None
     asks: Approvers | None = None
     asks_for_agents: bool = False
+    budget: Budget | None = None
+    prices: Prices = field(default_factory=Prices)
     _passed: dict[int, _Passed] = field(
         default_factory=dict[int, _Passed], init=False, compare=False, repr=False
     )
@@ -83,12 +89,15 @@ class Authority:
         if self.counts:
             entry = Entry(by_name=dict.fromkeys(run.values, frozenset[str]()))
             run.grant = _narrowed(self.grant, run.plan.needs)
+            open_ledgers(run, None, "", self.budget)
             run.flows = NO_FLOWS if self.labelling is None else self.labelling.flows(run.plan, entry)
 
     def begin_inside(self, run: GraphRun, outer: GraphRun, name: str, agent: str) -> None:
         """The same for a graph that `agent` runs for the node `name` of another one."""
         if self.counts:
             run.grant = self._inside(outer, name, agent, run.plan)
+            if outer.is_guarded or run.plan.has_budgets or run.plan.needs_budget is not None:
+                open_ledgers(run, outer, name, None)
             if self.labelling is not None:
                 run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
 
@@ -163,6 +172,12 @@ class Authority:
         grant = Grant() if self.grant is None else self.grant
         written = {kind: clauses for kind, clauses in grant.written().items() if kind != "agents"}
         return {**written, APPROVED: list(approval)}
+
+    def use_of(self, agent: str) -> tuple[bool, bool]:
+        """Whether an agent asks a model, and whether it is pure: what its calls may use."""
+        known = SHIPPED_LABELS if self.labelling is None else self.labelling.facts.agents
+        facts = known.get(agent)
+        return facts is not None and facts.effect == ASKS_MODEL, agent in self.pure
 
     def sends_private(self, run: GraphRun, name: str) -> bool:
         """Whether a call of the node sends private data, which its worker allows for some hosts only."""

@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from perdure.engine import node_semantics
 from perdure.engine.board import Board, InFlight, Rules
+from perdure.engine.granting.budgets import Budgets
 from perdure.engine.human_tasks import APPROVAL_CHOICES, APPROVED_CHOICE
 from perdure.engine.lifecycle.places import places_of
 from perdure.engine.maps.opened_graphs import Outcome
@@ -53,13 +54,23 @@ class Approvals:
     def __init__(self, board: Board, rules: Rules) -> None:
         self._board = board
         self._rules = rules
+        self.budgets = Budgets(board.runs, rules.authority.prices)
 
     def granted(self, run: GraphRun, name: str, agent: str, queue: str | None) -> Mapping[str, Value] | None:
-        """What a call may do, of a node that people have approved a call of. Raises NotGranted."""
+        """What a call may do that was approved, or draws on a budget. Raises NotGranted."""
         node, authority = run.nodes[name], self._rules.authority
-        if node.approved and authority.asks is not None and node.approved[0] == self._digest(run, name):
-            return authority.approved(node.approved)
-        return authority.of_call(run, name, agent, queue)
+        call = self._call(run, name)
+        is_approved = node.approved and authority.asks is not None and node.approved[0] == _digest_of(call)
+        granted = (
+            authority.approved(node.approved or ())
+            if is_approved
+            else authority.of_call(run, name, agent, queue)
+        )
+        if agent not in self._rules.own:
+            asks_model, is_pure = authority.use_of(agent)
+            use = {"asks_model": asks_model, "is_pure": is_pure, "forced": bool(is_approved)}
+            self.budgets.charge(run, name, call, **use)
+        return granted
 
     def granted_again(
         self, run: GraphRun, name: str, agent: str, queue: str | None
@@ -121,9 +132,6 @@ class Approvals:
         facts = {**call, "digest": _digest_of(call), "refused": finding}
         run.nodes[name].call = self._board.new_call()
         self._board.send(run, name, question(self._rules, run, name, facts))
-
-    def _digest(self, run: GraphRun, name: str) -> str:
-        return _digest_of(self._call(run, name))
 
     def _call(self, run: GraphRun, name: str) -> dict[str, Value]:
         """The call that the node would make, as plain data."""

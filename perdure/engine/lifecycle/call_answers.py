@@ -31,6 +31,8 @@ class CallAnswers:
         if self._nodes.approvals.is_question(flight):
             self._decide(run, flight, outcome)
             return
+        if run.is_guarded and isinstance(flight.command, RunAgent):
+            self._nodes.approvals.budgets.settle(run, flight.node, flight.command, outcome)
         if outcome.refused and self._is_asked_about(run, flight.node, outcome):
             return
         if node.hedge is None or not self._nodes.hedges.is_outlived(node, call, outcome):
@@ -42,6 +44,7 @@ class CallAnswers:
         assert isinstance(command, RunAgent)
         node.call = None
         refusal = self._nodes.approvals.decide(node, command, outcome)
+        run.is_guarded = True
         if refusal is not None:
             self._nodes.fail(run, flight.node, NodeState.FAILED, refusal, final=True, refused=True)
         else:

@@ -176,7 +176,7 @@ class NodeLifecycle:
             inputs = node_semantics.nested_inputs(run, inputs) if own else inputs
             params = node_semantics.params_of(run, plan, inputs)
             queue, session = (None, None) if own else places_of(run, plan)
-            decide = self.approvals.granted if node.approved else self.rules.authority.of_call
+            decide = self.approvals.granted if run.is_guarded else self.rules.authority.of_call
             granted = decide(run, name, agent, queue)
         except ValueNeeded as unknown:
             self._fetches.request_value(run, name, unknown, "attempt")

@@ -90,5 +90,8 @@ class Named:
         if not unknown:
             return
         name = min(unknown)
+        if name in open_nodes:
+            hint = f"change its value: perdure set RUN {name}=VALUE"
+            raise UsageError(f"node {name!r} has a value and no agent", hint=hint)
         hint = suggestion(name, sorted({*open_nodes, *plan.order}))
         raise UsageError(f"the run has no node {name!r} that is open", hint=hint)

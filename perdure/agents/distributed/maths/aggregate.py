@@ -2,6 +2,8 @@
 
 Every rule takes the updates in the order of the rows, and adds in that order: floating point sums depend on
 the order, and rows have one that arrival has not. So a repeated or replayed aggregation has the same bits.
+The updates may be a sequence that reads one when it is asked for it: a rule looks at one after the other,
+once or, for Krum, twice, and holds no more than one.
 
 The mean follows McMahan and others, "Communication-Efficient Learning of Deep Networks from Decentralized
 Data" (2017). Median and trimmed mean: Yin and others, "Byzantine-Robust Distributed Learning" (2018). Krum:
@@ -18,14 +20,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from perdure.agents.distributed.maths.columns import Columns
 from perdure.agents.distributed.maths.tensors import (
     Array,
     Tensors,
+    add_scaled,
     flat,
     require_alike,
     require_some,
     scale,
     shaped,
+    shapes,
 )
 from perdure.errors import FinalError
 
@@ -52,7 +57,7 @@ class WeightedMean:
             return
         require_alike(self._sum, update, "an update")
         for name, array in self._sum.items():
-            array += update[name] * share
+            add_scaled(array, update[name], share)
 
     def result(self) -> Tensors:
         """The mean of what was added. Raises FinalError if that is nothing."""
@@ -72,11 +77,8 @@ def weighted_mean(updates: Sequence[Mapping[str, Array]], weights: Sequence[floa
 
 def median(updates: Sequence[Mapping[str, Array]]) -> Tensors:
     """The median of each number; of an even count, the mean of the two in the middle."""
-    first = _alike(updates, "the median")
-    return {
-        name: np.median(np.stack([update[name] for update in updates]), axis=0).astype(array.dtype)
-        for name, array in first.items()
-    }
+    with Columns(updates, "the median") as columns:
+        return columns.reduced(lambda stacked: np.median(stacked, axis=0))
 
 
 def trimmed_mean(updates: Sequence[Mapping[str, Array]], share: float) -> Tensors:
@@ -84,17 +86,12 @@ def trimmed_mean(updates: Sequence[Mapping[str, Array]], share: float) -> Tensor
 
     `share` is from 0 to below 0.5; the count cut at each end is rounded down.
     """
-    first = _alike(updates, "the trimmed mean")
     if not 0 <= share < 0.5:
         raise FinalError(f"trim {share}: expected a share from 0 to below 0.5")
     cut = int(share * len(updates))
     kept = slice(cut, len(updates) - cut)
-    return {
-        name: np.sort(np.stack([update[name] for update in updates]), axis=0)[kept]
-        .mean(axis=0)
-        .astype(array.dtype)
-        for name, array in first.items()
-    }
+    with Columns(updates, "the trimmed mean") as columns:
+        return columns.reduced(lambda stacked: np.sort(stacked, axis=0)[kept].mean(axis=0))
 
 
 def krum_scores(updates: Sequence[Mapping[str, Array]], byzantine: int) -> list[float]:
@@ -102,19 +99,20 @@ def krum_scores(updates: Sequence[Mapping[str, Array]], byzantine: int) -> list[
 
     Raises FinalError unless there are 2f + 3 updates: with fewer, f attackers can win.
     """
-    _alike(updates, "Krum")
+    require_some(updates, "Krum")
     count = len(updates)
     if byzantine < 0 or count < 2 * byzantine + 3:
         raise FinalError(
             f"Krum: {count} updates cannot tolerate {byzantine} byzantine ones",
             hint=f"{byzantine} need at least {2 * max(byzantine, 0) + 3} updates",
         )
-    vectors = [flat(update) for update in updates]
     distances = np.zeros((count, count))
-    for left in range(count):
-        for right in range(left):
-            gap = np.square(vectors[left] - vectors[right], dtype=np.float64).sum()
-            distances[left, right] = distances[right, left] = gap
+    with Columns(updates, "Krum") as columns:
+        for left in range(count):
+            vector = columns.vector(left)
+            for right in range(left):
+                gap = np.square(vector - columns.vector(right), dtype=np.float64).sum()
+                distances[left, right] = distances[right, left] = gap
     neighbours = np.sort(distances, axis=1)[:, 1 : count - byzantine - 1]
     return [float(score) for score in neighbours.sum(axis=1)]
 
@@ -130,7 +128,10 @@ def krum_choice(updates: Sequence[Mapping[str, Array]], byzantine: int, chosen: 
 def krum(updates: Sequence[Mapping[str, Array]], byzantine: int, chosen: int = 1) -> Tensors:
     """Krum for one `chosen` update, multi-Krum for more: their plain mean."""
     indices = krum_choice(updates, byzantine, chosen)
-    return weighted_mean([updates[index] for index in indices], [1] * len(indices))
+    mean = WeightedMean(len(indices))
+    for index in indices:
+        mean.add(updates[index], 1)
+    return mean.result()
 
 
 def buffered(deltas: Sequence[Mapping[str, Array]], ages: Sequence[int]) -> Tensors:
@@ -138,17 +139,14 @@ def buffered(deltas: Sequence[Mapping[str, Array]], ages: Sequence[int]) -> Tens
 
     The age of a delta is the number of versions by which the model has moved since the site received it.
     """
-    first = _alike(deltas, "the buffer")
+    require_some(deltas, "the buffer")
     if any(age < 0 for age in ages):
         raise FinalError(f"the buffer: an age is negative: {min(ages)}")
-    total = np.zeros_like(flat(first))
+    first: Tensors = {}
+    total = np.zeros(0)
     for delta, age in zip(deltas, ages, strict=True):
+        if not first:
+            first, total = shapes(delta), np.zeros_like(flat(delta))
+        require_alike(first, delta, "an update")
         total = total + flat(delta) / float(np.sqrt(1 + age))
     return shaped(total / len(deltas), first)
-
-
-def _alike(updates: Sequence[Mapping[str, Array]], place: str) -> Mapping[str, Array]:
-    require_some(updates, place)
-    for update in updates[1:]:
-        require_alike(updates[0], update, "an update")
-    return updates[0]

@@ -57,10 +57,10 @@ def adaptive_step(
     stepped: Tensors = {}
     for name, weight in weights.items():
         change = delta[name]
-        m[name] = constants.beta1 * before.m[name] + (1 - constants.beta1) * change
-        v[name] = _second(before.v[name], change * change, constants)
+        m[name] = np.asarray(constants.beta1 * before.m[name] + (1 - constants.beta1) * change)
+        v[name] = np.asarray(_second(before.v[name], change * change, constants))
         step = eta * m[name] / (np.sqrt(v[name]) + constants.tau)
-        stepped[name] = (weight + step).astype(weight.dtype)
+        stepped[name] = np.asarray(weight + step, weight.dtype)
     return stepped, Moments(m, v, rounds)
 
 

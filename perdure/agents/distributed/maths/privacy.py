@@ -38,13 +38,16 @@ def noisy_mean(
     Not weighted: the number of samples of a site would be private too.
     """
     require_some(updates, "the private mean")
-    total = clip(updates[0], bound)
-    for update in updates[1:]:
+    total: Tensors = {}
+    for update in updates:
+        if not total:
+            total = clip(update, bound)
+            continue
         require_alike(total, update, "an update")
-        total = {name: total[name] + array for name, array in clip(update, bound).items()}
+        total = {name: np.asarray(total[name] + array) for name, array in clip(update, bound).items()}
     return {
-        name: ((array + rng.standard_normal(array.shape) * (noise * bound)) / len(updates)).astype(
-            array.dtype
+        name: np.asarray(
+            (array + rng.standard_normal(array.shape) * (noise * bound)) / len(updates), array.dtype
         )
         for name, array in total.items()
     }

@@ -138,7 +138,7 @@ def local_sgd(
                 slope = gradient[name]
                 if mu:
                     slope = slope + mu * (array - weights[name])
-                local[name] = array - (lr * slope).astype(array.dtype)
+                local[name] = np.asarray(array - (lr * slope).astype(array.dtype))
     return local, loss
 
 
@@ -153,5 +153,5 @@ def descend(
     `shares` are the numbers of samples (n_i / n), or equal numbers for 1 / N.
     """
     mean = weighted_mean(gradients, shares)
-    stepped = {name: (array - eta * mean[name]).astype(array.dtype) for name, array in weights.items()}
+    stepped = {name: np.asarray(array - eta * mean[name], array.dtype) for name, array in weights.items()}
     return stepped, max(float(np.abs(array).max(initial=0.0)) for array in mean.values())

@@ -1,13 +1,14 @@
 """Named arrays: the weights of a model, a gradient, an update.
 
 The order of the names is part of the value: sums, digests and flat vectors follow it.
+numpy makes a number of what it computes of arrays without dimensions; here they stay arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from perdure.errors import FinalError
 
 Array: TypeAlias = NDArray[Any]
 Tensors: TypeAlias = dict[str, Array]
+
+BLOCK_COUNT: Final = 250_000
+"""Numbers of an array that are computed at a time."""
 
 
 def require_alike(first: Mapping[str, Array], other: Mapping[str, Array], place: str) -> None:
@@ -39,6 +43,11 @@ def require_some(updates: Sequence[object], place: str) -> None:
         raise FinalError(f"{place}: there are no updates to aggregate", hint="check which rows were missing")
 
 
+def shapes(tensors: Mapping[str, Array]) -> Tensors:
+    """Arrays with the names, shapes and dtypes of `tensors` that take no memory."""
+    return {name: np.broadcast_to(np.zeros((), array.dtype), array.shape) for name, array in tensors.items()}
+
+
 def zeros_like(tensors: Mapping[str, Array]) -> Tensors:
     """Zeros with the names, shapes and dtypes of `tensors`."""
     return {name: np.zeros_like(array) for name, array in tensors.items()}
@@ -46,17 +55,17 @@ def zeros_like(tensors: Mapping[str, Array]) -> Tensors:
 
 def subtract(left: Mapping[str, Array], right: Mapping[str, Array]) -> Tensors:
     """The difference of each array."""
-    return {name: array - right[name] for name, array in left.items()}
+    return {name: np.asarray(array - right[name]) for name, array in left.items()}
 
 
 def add(left: Mapping[str, Array], right: Mapping[str, Array]) -> Tensors:
     """The sum of each array, in the dtype of `left`."""
-    return {name: (array + right[name]).astype(array.dtype) for name, array in left.items()}
+    return {name: np.asarray(array + right[name], array.dtype) for name, array in left.items()}
 
 
 def scale(tensors: Mapping[str, Array], factor: float) -> Tensors:
     """Each array times a number, in its own dtype."""
-    return {name: array * factor for name, array in tensors.items()}
+    return {name: np.asarray(array * factor) for name, array in tensors.items()}
 
 
 def flat(tensors: Mapping[str, Array]) -> Array:
@@ -90,10 +99,29 @@ def digest(tensors: Mapping[str, Array]) -> str:
         shape = ",".join(map(str, array.shape))
         head = f"{len(name.encode())}:{name}{array.dtype.newbyteorder('<').str}[{shape}]"
         state.update(head.encode())
-        state.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        state.update(cast(Any, np.ascontiguousarray(array, array.dtype.newbyteorder("<"))))
     return state.hexdigest()
 
 
 def all_finite(tensors: Iterable[Array]) -> bool:
     """Whether there is neither NaN nor infinity in any array."""
-    return all(bool(np.isfinite(array).all()) for array in tensors)
+    return all(bool(np.isfinite(block).all()) for array in tensors for block in blocks(array))
+
+
+def blocks(array: Array) -> Iterator[Array]:
+    """An array in parts, so that what is computed of each takes little memory."""
+    if not array.flags.c_contiguous:
+        yield array
+        return
+    vector = array.reshape(-1)
+    for begin in range(0, max(vector.size, 1), BLOCK_COUNT):
+        yield vector[begin : begin + BLOCK_COUNT]
+
+
+def add_scaled(total: Array, array: Array, factor: float) -> None:
+    """``total += array * factor``, the same bits, without memory for the product."""
+    if not total.flags.c_contiguous or not array.flags.c_contiguous:
+        total += array * factor
+        return
+    for part, block in zip(blocks(total), blocks(array), strict=True):
+        part += block * factor

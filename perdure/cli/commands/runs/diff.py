@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from perdure.cli import connection, output
 from perdure.cli.inputs import graphs
 from perdure.cli.progress.spent import cost_text
+from perdure.errors import UsageError
 from perdure.lineage.compare import (
     DIFFERENCE_TEXTS,
     CallDifference,
@@ -38,8 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Compares; 0 if there is no difference, else 1."""
-    if Path(args.first).is_file() and Path(args.second).is_file():
+    are_files = [Path(name).is_file() for name in (args.first, args.second)]
+    if all(are_files):
         return _of_graphs(args)
+    if any(are_files):
+        file, other = (args.first, args.second) if are_files[0] else (args.second, args.first)
+        raise UsageError(
+            f"{file} is a file, and there is no file {other}", hint="compare two runs, or two graph files"
+        )
     return connection.with_client(_of_runs, args)
 
 
@@ -90,8 +97,8 @@ def lines(differences: list[CallDifference]) -> list[str]:
         )
         for side in (0, 1)
     ]
-    return [
-        *parts,
-        f"{counts['equal']} calls are equal, {reused} of them reused; {len(rows)} differ",
-        f"first: {sums[0]}; second: {sums[1]}",
-    ]
+    equal = "1 call is" if counts["equal"] == 1 else f"{counts['equal']:,} calls are"
+    parts.append(
+        f"{equal} equal, {reused:,} of them reused; {len(rows):,} {'differs' if len(rows) == 1 else 'differ'}"
+    )
+    return [*parts, f"first: {sums[0] or '-'}; second: {sums[1] or '-'}"] if any(sums) else parts

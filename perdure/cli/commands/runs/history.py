@@ -21,8 +21,8 @@ from perdure.graph.values import UNDEFINED, Value
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
+    from perdure.engine.granting.prices import Spent
     from perdure.history.model import NodeModel, RunModel
-    from perdure.lineage.prices import Spent
     from perdure.runs import Run
 
 EXAMPLES = """\

@@ -15,7 +15,7 @@ from perdure.errors import UsageError
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
-    from perdure.lineage.prices import Spent
+    from perdure.engine.granting.prices import Spent
     from perdure.monitoring.report import RunSummary
 
 EXAMPLES = """\

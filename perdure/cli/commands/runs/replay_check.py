@@ -6,12 +6,12 @@ Run it before you deploy another version: with the histories of runs that matter
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.cli import connection, output
 from perdure.cli.inputs import graphs
 from perdure.errors import UsageError
+from perdure.settings import Settings
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -34,6 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Replays; 1 if a history does not fit."""
+    if args.limit < 1:
+        raise UsageError(f"--limit {args.limit}: give a number of 1 or more")
     if args.files and args.query is None:
         return connection.run(_of_files(args))
     if args.files or args.query is None:
@@ -44,11 +46,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _of_files(args: argparse.Namespace) -> int:
+    from perdure.client import codec_for  # noqa: PLC0415 -- loads the SDK
     from perdure.history.replay import problem_in  # noqa: PLC0415 -- loads what replays
 
-    problems: dict[str, str | None] = {}
+    problems, codec = dict[str, str | None](), codec_for(Settings.from_env())
     for path in args.files:
-        problems[path] = await problem_in(Path(path).stem, graphs.content(path))
+        problems[path] = await problem_in(path, graphs.content(path), codec)
     return _report(args, problems)
 
 

@@ -147,7 +147,9 @@ def lines(plan: RerunPlan) -> list[str]:
     """The plan for people: a row for each node, then the sum."""
     table = output.table(RERUN_COLUMN_TITLES, [_row(row) for row in plan.rows])
     open_end = "" if plan.is_complete else ", and what follows from these"
-    total = f"{plan.reused} calls reused, {plan.runs} to run{open_end}"
+    total = (
+        f"{plan.reused:,} {'call' if plan.reused == 1 else 'calls'} reused, {plan.runs:,} to run{open_end}"
+    )
     cost = cost_text(plan.seconds, plan.tokens, plan.money)
     parts = [table, f"{total}; what is not reused took {cost} the last time" if cost else total]
     if plan.changed_agents:

@@ -57,6 +57,16 @@ class Prices:
         money = sum(_first(usage, names) * prices.get(side, 0.0) for side, names in _SIDES.items())
         return Spent(_tokens(usage), money / _TOKENS_PER_PRICE_COUNT)
 
+    def estimate(self, params: Mapping[str, Value], prompt: float, answer: float) -> Spent:
+        """What a call may use of these tokens: of a model without a name, at the highest prices there are."""
+        model = params.get("model")
+        named = self._of(model) if isinstance(model, str) else None
+        tables: list[Mapping[str, float]] = [named] if named else [*self.by_model.values()]
+        money = 0.0
+        for side, count in (("input", prompt), ("output", answer)):
+            money += count * max((table.get(side, 0.0) for table in tables), default=0.0)
+        return Spent(prompt + answer, money / _TOKENS_PER_PRICE_COUNT)
+
     def _of(self, model: str) -> Mapping[str, float]:
         """The prices of a model, or of the longest name that begins its own: gpt-5 for gpt-5-2025-08-07."""
         known = [name for name in self.by_model if name == model or model.startswith(f"{name}-")]
