@@ -47,7 +47,7 @@ ASKING: Final[dict[str, Any]] = {
 
 
 async def flips(count: int) -> int:
-    """How many of so many payloads with a flipped bit were read as what they were."""
+    """How many of `count` payloads with a flipped bit were read as what they were."""
     value, taken, draw = to_payload({"x": [1, "two"], "y": "z" * 50}), 0, Random(11)
     here = WorkflowSerializationContext(namespace="default", workflow_id="run-1")
     for mode in MODES:
@@ -56,13 +56,13 @@ async def flips(count: int) -> int:
         for _ in range(count // len(MODES)):
             changed = bytearray(data)
             changed[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
-            with suppress(Exception):  # it is no payload any more
+            with suppress(Exception):  # it is not a payload any more
                 taken += (await codec.decode([Payload.FromString(bytes(changed))]))[0] == value
     return taken
 
 
 async def turned(home: Path, count: int) -> int:
-    """How many of so many open runs did not end with the answer of their client."""
+    """How many of `count` open runs did not end with the answer of their client."""
     old = KeyRing.new(NOW)
     both = old.with_new_key(NOW)
     new = both.writing_with(list(both.keys)[1])

@@ -39,11 +39,13 @@ from perdure.engine.outcomes import failure_of
 from perdure.errors import FinalError, MalformedPayload
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import Value
+from perdure.protocol.authorities import profile_of
 from perdure.protocol.idempotency import key_of
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.wire import admitted, is_plain, pack, unpack
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.hosts import hosts_with_data
 
@@ -96,7 +98,9 @@ class AgentActivities:
             offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
             request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
             principal = "" if request is None else str(request.request.get("principal", ""))
-            directory = registry_of(*offered, self.gate.current(), self.gate.signs, principal)
+            policy, prices = self.gate.policy_for(principal), read_price_file(self.settings.prices)
+            profile = profile_of(policy, signs=self.gate.signs, prices=prices, principal=principal)
+            directory = registry_of(*offered, policy, profile)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
         elif request is not None and "document" in request.request:

@@ -16,11 +16,9 @@ from perdure.graph.nested import every_node
 from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
-from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
-from perdure.settings.price_file import read_price_file
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -41,10 +39,9 @@ def registry_of(
     own_queue: str,
     has_store: bool,
     policy: Policy | None = None,
-    signs: bool = False,
-    principal: str = "",
+    profile: Mapping[str, Value] | None = None,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
+    """The agents of the worker of `own_queue`, and how a run calls them that has this `profile`."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -71,12 +68,7 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile_of(
-            policy,
-            signs=signs,
-            prices=read_price_file(settings.prices),
-            principal=principal,
-        ),
+        profile=profile,
         labels=labels_record(agents, settings, policy),
     )
 

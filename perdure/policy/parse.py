@@ -126,17 +126,10 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
-    has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
     principals = _principals(reader, data.get("principals", {}), profiles)
-    needs_none = has_only_secrets or bool(principals)
-    name = data.get("profile", "" if needs_none else None)
-    is_known = isinstance(name, str) and (name in profiles or (not name and needs_none))
-    if not reader.findings and not is_known:
-        there = (
-            f"there are {', '.join(profiles)}" if profiles else "write profiles: {NAME: {agents: ['@pure']}}"
-        )
-        reader.wrong("profile", f"profile names the profile of all runs, and {quoted(name)} is none", there)
-    if reader.findings or not isinstance(name, str):
+    has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
+    name = _profile(reader, data, profiles, is_needed=not (has_only_secrets or principals))
+    if reader.findings:
         return None, [Problem("policy", place, finding, hint) for place, finding, hint in reader.findings]
     policy = Policy(
         profile=name,
@@ -150,6 +143,21 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         principals=principals,
     )
     return policy, []
+
+
+def _profile(
+    reader: Reader, data: Mapping[str, Any], profiles: Mapping[str, Grant], *, is_needed: bool
+) -> str:
+    """The profile of the runs that no principal has started, "" for none."""
+    name = data.get("profile", None if is_needed else "")
+    if isinstance(name, str) and (name in profiles or not (name or is_needed)):
+        return name
+    if not reader.findings:
+        there = (
+            f"there are {', '.join(profiles)}" if profiles else "write profiles: {NAME: {agents: ['@pure']}}"
+        )
+        reader.wrong("profile", f"profile names the profile of all runs, and {quoted(name)} is none", there)
+    return ""
 
 
 def _principals(reader: Reader, data: Any, profiles: Mapping[str, Grant]) -> dict[str, str]:

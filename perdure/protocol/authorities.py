@@ -30,7 +30,6 @@ def profile_of(
     Without payloads that the worker `signs`, anybody could say that people have approved an agent that the
     profile does not list: so they are not asked about one.
     """
-    policy = None if policy is None else policy.for_principal(principal)
     if policy is None or policy.grant is None:
         return None
     profile: dict[str, Any] = {
