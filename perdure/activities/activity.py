@@ -239,7 +239,8 @@ class AgentActivities:
             delivery.known.note([call.inputs, call.params], [inputs, params])
         context = delivery.context
         if agent is None or filters or agent.sees_context:
-            context = self._context(call, call.run, key_of(call), delivery.console.append, delivery.heartbeat)
+            known = call, call.run, key_of(call), call.principal
+            context = self._context(*known, delivery.console.append, delivery.heartbeat)
         if session is not None:
             context = replace(context, session=session)
         try:
@@ -271,6 +272,7 @@ class AgentActivities:
         call: AgentCall | RunAgent,
         run: str,
         key: str,
+        principal: str,
         log: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
     ) -> AgentContext:
@@ -280,7 +282,7 @@ class AgentActivities:
             if heartbeat is None
             else {"attempt": heartbeat.attempt, "emit": heartbeat.emit, "send": send_to}
         )
-        grant = self.gate.grant(call.grant, call.principal)
+        grant = self.gate.grant(call.grant, principal)
         return context_of(
             call,
             run=run,
