@@ -93,7 +93,7 @@ MAX_SEGMENT_CONSOLE_BYTES: Final = 200_000
 
 @dataclass(slots=True)
 class Segment:
-    """One segment. `context` makes what an agent sees, `loop` is the worker's, `work` notes the call at work."""
+    """One segment. `context` makes what an agent sees, `loop` is the worker's; `work` notes its calls."""
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
