@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -77,8 +79,10 @@ class Parts:
         side, _, is_server = name.partition("-")
         if is_server:
             settings = Settings(home=self.home(side))
-            if (running := server.status(settings)) is not None:
-                os.kill(running.pid, signal.SIGKILL)
+            running = server.status(settings)
+            with suppress(ProcessLookupError):  # its clients start it again
+                if running is not None:
+                    os.kill(running.pid, signal.SIGKILL)
             server.ensure(settings)
             return
         self.processes[name].kill()
@@ -167,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     logs.quiet_core()
+    logging.disable(logging.WARNING)  # of the kills
     began = time.monotonic()
     playing = asyncio.wait_for(played(args.runs, args.kills, random.Random(args.seed)), LIMIT_S)
     total, traces, kills = asyncio.run(playing)

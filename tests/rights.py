@@ -20,10 +20,22 @@ ROWS = {
     "algebra": ("what is narrowed is never widened", ["policy/test_grant.py"]),
     "matrix": ("attacks have no effect", ["policy/test_attacks.py", "policy/test_reach.py"]),
     "activity": ("a worker refuses forged calls", ["activities/test_gate.py", "workflows/test_policy.py"]),
-    "labels": ("untrusted data decides nothing, private data stays", ["policy/test_labels.py"]),
+    "ask": (
+        "an approval holds for one call",
+        ["policy/test_approvals.py", "workflows/test_approvals.py"],
+    ),
+    "budgets": ("what runs away is stopped", ["policy/test_budgets.py"]),
+    "conditions": ("private data decides nothing that is sent", ["policy/test_conditions.py"]),
+    "labels": (
+        "untrusted data decides nothing, private data stays",
+        ["policy/test_labels.py", "policy/test_tags.py"],
+    ),
     "secrets": (
         "no canary anywhere",
-        ["policy/test_secret_rules.py", "agents/test_secrets.py", "workflows/test_secrets.py"],
+        [
+            *("policy/test_secret_rules.py", "agents/test_secrets.py", "workflows/test_secrets.py"),
+            *("net/test_vaults.py", "cli/test_doctor_secrets.py"),
+        ],
     ),
     "crypto": (
         "what is forged has no effect, and ends no good run",
@@ -36,6 +48,10 @@ ROWS = {
             "workflows/test_hostile_starts.py",
             "workflows/test_principals.py",
         ],
+    ),
+    "ports": (
+        "pages of browsers, other hosts and strangers get nothing from a port",
+        ["server/test_server.py", "web/test_api.py", "web/test_codec_app.py", "local/test_server.py"],
     ),
     "transport": ("no plain text, certificates change", ["test_transport.py", "cli/test_codec.py"]),
     "cost": ("keys and a policy cost little", []),

@@ -47,6 +47,7 @@ from perdure.protocol.wire import admitted, is_plain, pack, unpack
 from perdure.settings import Settings
 from perdure.settings.price_file import read_price_file
 from perdure.storage.claim_check import ClaimCheck
+from perdure.storage.traffic import TRAFFIC, Traffic
 from perdure.temporal.hosts import hosts_with_data
 
 Result = TypeVar("Result")
@@ -155,6 +156,7 @@ class AgentActivities:
         agent = self.agents.get(info.activity_type)
         scheduled = info.scheduled_time.timestamp() * 1000
         args = [RawValue(admitted(raw.payload, scheduled)) for raw in args]
+        TRAFFIC.set(None if self.claims.store is None else Traffic())
         with typed_failures():
             batch, calls = await calls_of(args, self.claims)
         if info.is_local:
@@ -172,7 +174,7 @@ class AgentActivities:
         attempt.check(info.activity_type)
         watch_calls()
         context = AgentContext(agent=info.activity_type, settings=self.settings)
-        delivery = Delivery(attempt.heartbeat, far, context)
+        delivery = Delivery(attempt.heartbeat, far, context, attempt.account)
         beating = asyncio.create_task(delivery.heartbeat.beat(info.heartbeat_timeout))
         deadline = asyncio.timeout(attempt.limit_s())
         try:
@@ -205,7 +207,7 @@ class AgentActivities:
             return pack(answer, **delivery.metadata())
         result = await self._called(agent, calls[0], delivery)
         near, known = delivery.near(calls[0], agent), delivery.known
-        return await self.claims.packed(result, near, known, **delivery.metadata())
+        return await self.claims.packed(result, near, known, delivery.metadata)
 
     async def _in_session(
         self, agent: Agent | None, call: AgentCall, ticket: Mapping[str, Value], delivery: Delivery

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from socket import gethostname
 from typing import Any, Final, cast
 
 from temporalio import activity
@@ -61,12 +62,14 @@ class Attempt:
     def __post_init__(self) -> None:
         info = self.info
         ACTIVITY.set(self.id)
-        self.heartbeat = Heartbeat(info.attempt)
+        host = self.settings.host or gethostname()
+        self.heartbeat = Heartbeat(info.attempt, None if info.is_local else {"host": host})
         if info.is_local:  # the worker repeats it: nothing but transient failures comes before
             self.account = AttemptAccount(transient=info.attempt - 1)
             return
         recorded = recorded_account(info.heartbeat_details) if info.attempt > 1 else None
-        self.account = account_at(info.attempt, recorded, blocked_at(self.id) if info.attempt > 1 else "")
+        blocked = blocked_at(self.id) if info.attempt > 1 else ""
+        self.account = account_at(info.attempt, recorded, blocked, host)
 
     @property
     def id(self) -> str:

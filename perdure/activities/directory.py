@@ -65,6 +65,7 @@ def registry_of(
         carries=True,
         foresees=True,
         foresees_rows=True,
+        weighs=True,
         moves_rows=True,
         numbers_notices=True,
         grants=True,

@@ -36,6 +36,7 @@ from perdure.activities.records import Records
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import invoke, normal
+from perdure.engine.board import Board
 from perdure.engine.lookahead import Lookahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, Finish, RunAgent
 from perdure.engine.outcomes import Failure, failure_of, segment_answer
@@ -79,6 +80,12 @@ MAX_SEGMENT_ANSWER_COUNT: Final = 3_000
 MAX_SEGMENT_BYTES: Final = 900_000
 """Bytes of all results."""
 
+HEAVY_RUN_BYTES: Final = 8_000_000
+"""A run that holds more brings smaller results to the store as well: it is written for each segment ..."""
+
+HEAVY_RUN_RESULT_BYTES: Final = 4_000
+"""... those above this."""
+
 SMALL_RESULT_BYTES: Final = 500
 """Bytes of a result that is counted at a glance, as the most that it can have."""
 
@@ -93,7 +100,7 @@ MAX_SEGMENT_CONSOLE_BYTES: Final = 200_000
 
 @dataclass(slots=True)
 class Segment:
-    """One segment. `context` makes what an agent sees, `loop` is the worker's; `work` notes its calls."""
+    """One segment. `context` makes what an agent sees; `loop` is the worker's, `work` notes what runs."""
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
@@ -112,6 +119,7 @@ class Segment:
     _until: float = 0.0
     _bytes: float = 0
     _alone: bool = False
+    _board: Board = field(init=False)
     _answers: list[list[Value]] = field(default_factory=list[list[Value]])
     _console: list[str] = field(default_factory=list[str])
     _run: str = ""
@@ -128,11 +136,7 @@ class Segment:
         refusal = self._open_record(request, placement, "")
         if refusal:
             return SegmentResult(refusal=refusal)
-        scheduler = Scheduler(
-            request.document,
-            request.options,
-            **placement.rules(request.queue),
-        )
+        scheduler = Scheduler(request.document, request.options, **placement.rules(request.queue))
         ahead = self._ahead(scheduler, first.now, placement)
         ahead.begin()
         return self._played(ahead)
@@ -187,11 +191,8 @@ class Segment:
     def _taken_over(
         self, request: SegmentRequest, run_request: RunRequest, placement: Placement
     ) -> Lookahead:
-        scheduler, commands = restore(
-            request.scheduler,
-            run_request.options,
-            **placement.rules(run_request.queue),
-        )
+        rules = placement.rules(run_request.queue)
+        scheduler, commands = restore(request.scheduler, run_request.options, **rules)
         ahead = self._ahead(scheduler, request.now, placement)
         ahead.resume(commands, [list(place) for place in request.places], frozenset(request.unsent))
         return ahead
@@ -199,6 +200,7 @@ class Segment:
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
         self._keys_by_work, self._principal = placement.keys_by_work, placement.principal
         self._policy, self._has_suspects = self.gate.policy_for(self._principal), self.work.has_suspects
+        self._board = scheduler.board
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
         )
@@ -230,29 +232,25 @@ class Segment:
             failure = failure_of(error)
             is_alone = failure.transient or failure.refused
             return self._leave_alone() if is_alone else self._failed(command, failure)
-        size = at_most(result)
-        if size > SMALL_RESULT_BYTES:
-            size = encoded_size(result)
-        if size > self.claims.above:
-            if self.claims.store is None:
-                return self._leave_alone()
-            kept = self.claims.keep(result, near=command.inputs, writes=self._writes)
+        size = _measured(result)
+        if size > self.claims.above and self.claims.store is None:
+            return self._leave_alone()
+        above = HEAVY_RUN_RESULT_BYTES if self._board.live > HEAVY_RUN_BYTES else self.claims.above
+        if size > above and self.claims.store is not None:
+            kept = self.claims.keep(result, above, near=command.inputs, writes=self._writes)
             result, size = self._wait_for(kept), 500
             if len(self._writes) >= MAX_SEGMENT_WRITE_COUNT:
                 self._wait_for(self._written())
+        return self._completed(command, result, size)
+
+    def _reused(self, command: RunAgent, recalled: Recalled) -> AgentCompleted:
+        self._recalled.append([command.call, recalled.entry])
+        return self._completed(command, recalled.result, _measured(recalled.result))
+
+    def _completed(self, command: RunAgent, result: Value, size: float) -> AgentCompleted:
         self._bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
-        return answer
-
-    def _reused(self, command: RunAgent, recalled: Recalled) -> AgentCompleted:
-        size = at_most(recalled.result)
-        if size > SMALL_RESULT_BYTES:
-            size = encoded_size(recalled.result)
-        self._bytes += size + len(command.path) + 20
-        answer = AgentCompleted(command.call, recalled.result)
-        self._answers.append(segment_answer(command.path, answer))
-        self._recalled.append([command.call, recalled.entry])
         return answer
 
     def _is_full(self) -> bool:
@@ -274,8 +272,7 @@ class Segment:
         context = self.context(command, self._run, key, self._principal, self._console.append)
         if not filters:
             return normal(agent.name, agent.call(inputs, params, context))
-        call = invoke(agent, inputs, params, context, command.options.timeout, filters)
-        return self._wait_for(call)
+        return self._wait_for(invoke(agent, inputs, params, context, command.options.timeout, filters))
 
     def _copied(self, value: Value) -> Value:
         """A copy with nothing deferred in it."""
@@ -297,3 +294,7 @@ class Segment:
         self._answers.append(segment_answer(command.path, answer))
         self._bytes += len(answer.message) + len(command.path) + 40
         return answer
+
+
+def _measured(result: Value) -> float:
+    return size if (size := at_most(result)) <= SMALL_RESULT_BYTES else encoded_size(result)

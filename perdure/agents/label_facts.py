@@ -30,7 +30,8 @@ def labels_record(
 ) -> dict[str, Any] | None:
     """The labels of these agents as plain data; None where graphs are trusted with all data.
 
-    `private` are the places where private data may go without a policy, null where a policy says it.
+    `private` are the places where private data may go without a policy, null where a policy says it; `strict`
+    says that labels follow conditions.
     """
     has_profile = policy is not None and policy.grant is not None
     if settings.trust_graphs and not has_profile:
@@ -38,7 +39,11 @@ def labels_record(
     stated: Mapping[str, AgentLabels] = {} if policy is None else policy.agents
     known = {agent.name: labels_of(agent, stated) for agent in agents}
     private = sorted({MODELS, *(_host(entry) for entry in settings.allow_hosts)})
+    strict = {"strict": True} if policy is not None and policy.profile in policy.strict else {}
+    tags = {} if policy is None else {name: sorted(places) for name, places in policy.tags.items()}
     return {
+        **strict,
+        **({"tags": tags} if tags else {}),
         "agents": {name: labels.written() for name, labels in sorted(known.items()) if labels is not None},
         "private": None if has_profile else private,
     }

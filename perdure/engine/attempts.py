@@ -73,7 +73,8 @@ class AttemptAccount:
     had to make room for other runs; `absent` met a worker without the agent, for the first time at
     `absent_since`, in seconds since the epoch.
     `unknown` were not counted. `last` is the last failure. An agent that only waits for a time does so until
-    `rests_until`, in seconds since the epoch.
+    `rests_until`, in seconds since the epoch. `host` is where the attempt is that carries the account, and
+    `lost_on` are the hosts of the lost ones that are known, separated by blanks.
     """
 
     transient: int = 0
@@ -85,6 +86,8 @@ class AttemptAccount:
     unknown: int = 0
     last: str = ""
     rests_until: float = 0.0
+    host: str = ""
+    lost_on: str = ""
 
     @property
     def ended(self) -> int:
@@ -143,22 +146,25 @@ class AttemptAccount:
         return Failure(with_hint(finding, hint), final=True)
 
 
-def account_at(attempt: int, recorded: object, blocked: str = "") -> AttemptAccount:
-    """The account at the beginning of an attempt, whose number counts from 1.
+def account_at(attempt: int, recorded: object, blocked: str = "", host: str = "") -> AttemptAccount:
+    """The account at the beginning of an attempt on `host`, whose number counts from 1.
 
     `recorded` is what the attempt before it has left, as plain data of any origin; `blocked` says where that
     attempt is known to have stopped the event loop.
     """
     if attempt <= 1:
-        return AttemptAccount()
+        return AttemptAccount(host=host)
     account = _read(recorded)
-    if account is None:
-        account = AttemptAccount(unknown=attempt - 2)  # of the first attempt a worker leaves no account
+    if account is None or not account.ended:  # of the first attempt a worker leaves no more than its host
+        known = "" if account is None or attempt > 2 else account.host
+        account = AttemptAccount(unknown=attempt - 2, host=known)
     missing = max(attempt - 1 - account.ended, 0)
     if blocked and missing:
         account = replace(account, blocked=account.blocked + 1, last=blocked[:MAX_LAST_FAILURE_CHARS])
         missing -= 1
-    return replace(account, lost=account.lost + missing)
+    elif missing and account.host:  # of others in between nothing is known
+        account = replace(account, lost_on=f"{account.lost_on} {account.host}".strip())
+    return replace(account, lost=account.lost + missing, host=host)
 
 
 def _read(recorded: object) -> AttemptAccount | None:

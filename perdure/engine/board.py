@@ -126,6 +126,7 @@ class Board:
     def hold_result(self, run: GraphRun, result: Value) -> None:
         """A node of `run` is to have this result. Raises QuotaExceeded."""
         if self.is_bounded and (size := self._measure.result(result)):
+            self.fuel.weigh(size)
             self.hold(run, size)
 
     def hold(self, run: GraphRun, size: int) -> None:

@@ -7,11 +7,11 @@ and never ends.
 
 Invariant. Handling one event takes at most `per_event` *steps* and then what it is in the middle of: a
 bounded number of calls in a row. A step, some five microseconds, is an attempt to call an agent, a node
-that hears of a result, a node of a graph that begins or iterates; to open a graph takes several. Steps
-are counted, not timed, so every replay pauses at the same places. What is left waits in the queue of
-nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together are bounded by the
-quota `steps`. What is known to take more when it begins, a map of a million rows or a loop of a thousand
-million passes, is refused then, and not after a minute.
+that hears of a result, a node of a graph that begins or iterates; to open a graph takes several, and so does
+to measure a large value. Steps are counted, not timed, so every replay pauses at the same places. What is
+left waits in the queue of nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together,
+except those of sizes, are bounded by the quota `steps`. What is known to take more when it begins, a map of
+a million rows or a loop of a thousand million passes, is refused then, and not after a minute.
 
 Rejected: a clock, because a replay on another machine would pause elsewhere and send other commands;
 an exception that unwinds and starts over, because half of the event has had its effect by then; and
@@ -33,6 +33,9 @@ from perdure.errors import QuotaExceeded
 
 MAX_EVENT_STEP_COUNT: Final = 20_000
 """Steps for one event: about a tenth of a second, and less than one where many workers share a processor."""
+
+WEIGHED_STEP_BYTES: Final = 1_000
+"""Bytes of lists and objects that are measured in the time of a step: an object of {} has 64."""
 
 MAX_ACTIVATION_EVENT_COUNT: Final = 2
 """Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""
@@ -61,7 +64,8 @@ class Fuel:
     lifecycles; it is a plain field because that happens several times for every node.
 
     `pause` is the call of the timer that ends a pause, None if there is none. `put_off` are the
-    graphs (with no node) that are to iterate and the nodes that are to open more graphs.
+    graphs (with no node) that are to iterate and the nodes that are to open more graphs. `weighed` are the
+    steps for the sizes of values since this run was opened or taken over; no `weighs`, no such steps.
     """
 
     per_event: float = inf
@@ -69,6 +73,8 @@ class Fuel:
     left: float = inf
     earlier: int = 0
     pause: int | None = None
+    weighs: bool = False
+    weighed: int = 0
     put_off: dict[tuple[int, str], None] = field(default_factory=dict[tuple[int, str], None])
 
     @property
@@ -88,19 +94,26 @@ class Fuel:
             return
         self.earlier += int(per_event - self.left)
         self.left = per_event
-        if self.earlier > self.limit:
+        if self.earlier - self.weighed > self.limit:
             self.check(0)
+
+    def weigh(self, size: int) -> None:
+        """A value of `size` bytes was measured."""
+        if size >= WEIGHED_STEP_BYTES and self.weighs:
+            self.left -= size // WEIGHED_STEP_BYTES
+            self.weighed += size // WEIGHED_STEP_BYTES
 
     def check(self, more: float) -> None:
         """Raises QuotaExceeded where `more` steps are too many, with those of the events before."""
-        if self.earlier + more > self.limit:
+        if self.earlier - self.weighed + more > self.limit:
             raise QuotaExceeded("steps", self.limit, "steps of the scheduler")
 
     def written(self) -> dict[str, object]:
         """What a snapshot holds of this; nothing for a run that never pauses."""
         if self.per_event == inf:
             return {}
-        return {"steps": self.used, "pause": self.pause, "put_off": [list(item) for item in self.put_off]}
+        put_off = [list(item) for item in self.put_off]
+        return {"steps": self.used - self.weighed, "pause": self.pause, "put_off": put_off}
 
     def resume(self, steps: int, pause: int | None, put_off: Sequence[Sequence[object]]) -> None:
         """Takes over what `written` gave."""

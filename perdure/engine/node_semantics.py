@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from perdure.engine.board import Rules
+from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.engine.plan import ComputedPlan, spread
@@ -90,27 +91,28 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
     )
 
 
-def inputs_of(run: GraphRun, plan: ComputedPlan) -> dict[str, Value]:
+def inputs_of(run: GraphRun, plan: ComputedPlan, fuel: Fuel) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined."""
     rendered: Any = plan.inputs.render(run)
     if plan.is_measured and run.value_limit == MAX_VALUE_BYTES:
-        _check_size(rendered)
+        fuel.weigh(_checked_size(rendered))
     if plan.probe is None:
         return rendered
     return clean({key: run.resolved.resolve_shallow(value) for key, value in rendered.items()})
 
 
-def _check_size(inputs: dict[str, Value]) -> None:
-    """Raises SizeExceeded where the inputs are more than a value may be."""
-    total = 0
+def _checked_size(inputs: dict[str, Value]) -> int:
+    """Bytes of the inputs, without strings. Raises SizeExceeded where all are more than a value may be."""
+    total = strings = 0
     for value in inputs.values():
         kind = value.__class__
         if kind is str:
-            total += len(value)
+            strings += len(value)
         elif kind in _SIZED:
             total += size_of(value)
-    if total > MAX_VALUE_BYTES:
-        raise SizeExceeded(total, MAX_VALUE_BYTES)
+    if total + strings > MAX_VALUE_BYTES:
+        raise SizeExceeded(total + strings, MAX_VALUE_BYTES)
+    return total
 
 
 def params_of(run: GraphRun, plan: ComputedPlan, inputs: dict[str, Value]) -> Mapping[str, Value]:

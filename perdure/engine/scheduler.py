@@ -217,7 +217,7 @@ def rules_of(
 def new_board(plan: Plan, rules: Rules, observe: Observer | None) -> Board:
     """An empty board for a run of `plan`."""
     quotas = rules.options.quotas
-    fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps)
+    fuel = Fuel(rules.event_steps, quotas.steps, rules.event_steps, weighs=rules.gates.weighs)
     slots = Slots(plan.concurrency, plan.labels)
     limit = open_graph_limit(plan.concurrency, rules.gates.foresees)
     is_bounded = rules.is_bounded

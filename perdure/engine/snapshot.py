@@ -20,27 +20,24 @@ are due (turn_order.py), which is the shell's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from math import inf
 from operator import attrgetter
 from typing import Final
 
-from perdure.engine.board import Board, InFlight, Rules
+from perdure.engine.board import Board, Rules
 from perdure.engine.granting.authority import Authority
 from perdure.engine.granting.budgets import resume_ledgers
-from perdure.engine.lifecycle.approvals import question
-from perdure.engine.lifecycle.hedges import second_call
+from perdure.engine.lifecycle.open_calls import call_data, reissued
 from perdure.engine.maps.late import LateRow
 from perdure.engine.maps.version_gates import Gates
-from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, Starting, StartTimer
-from perdure.engine.node_semantics import agent_call
+from perdure.engine.messages import Command, RunOptions
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.snapshot_nested import SnapshotRoom, nested_data, nested_of, outcome_of, rows_data
 from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
-from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import UNDEFINED, UNREADABLE, Value
 
 SNAPSHOT_FORMAT: Final = 3
@@ -60,11 +57,14 @@ _NO_NODES: Final = frozenset[str]()
 _STATES: Final = {state.value: state for state in NodeState}
 
 
-def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
+def snapshot(
+    scheduler: Scheduler, *, light: bool = False, calls: Container[int] | None = None
+) -> dict[str, Value]:
     """Everything that has happened so far; to be taken between two events.
 
     A `light` one leaves out the results of large maps: the scheduler that is made of it continues
-    until such a map is over, and then raises Withheld (perdure.engine.snapshot_nested).
+    until such a map is over, and then raises Withheld (perdure.engine.snapshot_nested). Of `calls` it has the
+    inputs, None for all: `restore` gives no command for any other.
     """
     board, room = scheduler.board, SnapshotRoom() if light else None
     documents: list[Value] = []
@@ -84,7 +84,7 @@ def snapshot(scheduler: Scheduler, *, light: bool = False) -> dict[str, Value]:
         "documents": documents,
         "runs": runs,
         **({"rows": [rows_data(rows) for rows in room.rows]} if room is not None and room.rows else {}),
-        "calls": [_call_data(call, flight) for call, flight in board.calls.items()],
+        "calls": [call_data(board, call, calls) for call in board.calls],
         "known": board.resolved.written(),
         **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
@@ -141,7 +141,8 @@ def _restored(
     for number, name in data["queue"]:
         board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
-    return scheduler, [_reissued(scheduler, item) for item in data["calls"]]
+    commands = [(reissued(scheduler.nodes, item), item) for item in data["calls"]]
+    return scheduler, [command for command, item in commands if "agent" not in item or "inputs" in item]
 
 
 def _plans(board: Board) -> Iterator[Plan]:
@@ -202,22 +203,6 @@ def _node_data(
     return data
 
 
-def _call_data(call: int, flight: InFlight) -> dict[str, Value]:
-    data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
-    command = flight.command
-    if isinstance(command, Fetch):
-        fetch = {"distant": command.deferred, "whole": command.whole, "then": command.then}
-        return data | fetch | {"result": command.result, "told": command.carried}
-    if isinstance(command, RunAgent):
-        data |= {"agent": command.agent, "inputs": command.inputs, "params": command.params}
-        if command.options.session is not None:
-            data |= {"session": command.options.session.id}
-        return data if command.options.queue is None else data | {"on": command.options.queue}
-    if isinstance(command, StartTimer):
-        return data | {"milliseconds": command.milliseconds}
-    return data | {"turns": command.turns}
-
-
 def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[Value]) -> None:
     """Puts a graph on the board, and takes the slots that its nodes hold."""
     plan = plans[int(data["document"])]
@@ -262,38 +247,3 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows:
 
 
 _OFTEN: Final = frozenset({"value", "state", "result", "pending"})
-
-
-def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
-    """Notes a call that is open, and gives the command to send for it now."""
-    board, call = scheduler.board, data["call"]
-    run, name = board.runs[data["run"]], data["node"]
-    again: Starting
-    if "distant" in data:
-        noted = again = Fetch(
-            call=call,
-            deferred=data["distant"],
-            whole=data["whole"],
-            then=data["then"],
-            result=data["result"],
-            carried=data.get("told", {}),
-        )
-    elif "turns" in data:
-        noted = again = Settle(call, data["turns"])
-    elif "milliseconds" in data:
-        noted = StartTimer(call, data["milliseconds"])
-        again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
-    else:
-        called = data["agent"], data["inputs"], data["params"], data.get("on")
-        granted = scheduler.nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
-        if data["agent"] == APPROVAL:
-            noted = again = question(scheduler.rules, run, name, data["inputs"])
-        elif run.nodes[name].hedge == call:
-            noted = again = second_call(scheduler.rules, run, name, *called, granted)
-        else:
-            session = data.get("session")
-            noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
-        if run.is_guarded and scheduler.rules.authority.use_of(data["agent"])[0]:
-            scheduler.nodes.approvals.budgets.hold(run, name, noted)
-    board.calls[call] = InFlight(run.id, name, noted, data["since"])
-    return again

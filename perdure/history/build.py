@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
@@ -18,7 +19,7 @@ from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun
 from perdure.errors import PerdureError
 from perdure.graph.values import UNDEFINED, Value
-from perdure.history.activities import END_STATES, activities, message, milliseconds
+from perdure.history.activities import END_STATES, activities, message, milliseconds, moments
 from perdure.history.events_only import EventTable
 from perdure.history.model import Execution, NodeModel, Phase, Question, RunModel, SlotCounts
 from perdure.history.nodes import NodeBuilder
@@ -28,34 +29,34 @@ from perdure.protocol.payloads import RunRequest, RunResult
 from perdure.workflows.run_shell import RunShell
 
 
-def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replayed: Replayed) -> RunModel:
-    """The model; `request` started the first of these executions, which are in their order."""
-    first, last = histories[0].events[0], histories[-1].events[-1]
-    began = first.workflow_execution_started_event_attributes
+def run_model(
+    histories: Sequence[WorkflowHistory],
+    request: RunRequest,
+    replayed: Replayed,
+    results: Sequence[Payload] | None = None,
+) -> RunModel:
+    """The model of these executions, of which `request` started the first; `results` as for `activities`."""
+    last = histories[-1].events[-1]
     state = END_STATES.get(last.event_type)
-    failure = _failure(last)
     shell = None if replayed.workflow is None else replayed.workflow.shell
     scheduler = None if shell is None else shell.view.scheduler()
     request = _as_changed(request, shell, scheduler)
     _foresee(request, replayed)
-    calls = activities(event for history in histories for event in history.events)
+    events = [event for history in histories for event in history.events]
+    calls = activities(events, results)
     builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
     nodes = builder.nodes()
-    asked = () if shell is None or state is not None else shell.view.questions()
-    questions = _questions(asked, builder, nodes)
+    questions = _questions(() if shell is None or state else shell.view.questions(), builder, nodes)
     return RunModel(
         id=histories[0].workflow_id,
         name=request.name,
         state=state or "running",
         graph=request.graph,
-        chain=tuple(_execution(history) for history in histories),
-        is_whole=not began.continued_execution_run_id,
-        started=milliseconds(first.event_time),
+        **_as_recorded(histories, events),
         ended=None if state is None else milliseconds(last.event_time),
         queue=request.queue,
         **_as_played(shell, scheduler, replayed.code),
-        failure=failure,
-        cause=_cause(failure, shell and shell.result),
+        **_as_failed(last, shell),
         questions=questions,
         console=tuple(replayed.journal.console),
         counts=phase_counts(nodes),
@@ -68,6 +69,23 @@ def run_model(histories: Sequence[WorkflowHistory], request: RunRequest, replaye
         position=None if shell is None else shell.progress.position(),
         problem=replayed.problem,
     )
+
+
+def _as_failed(last: HistoryEvent, shell: RunShell | None) -> dict[str, Any]:
+    """Why the run failed, if it did."""
+    failure = _failure(last)
+    return {"failure": failure, "cause": _cause(failure, shell and shell.result)}
+
+
+def _as_recorded(histories: Sequence[WorkflowHistory], events: Sequence[HistoryEvent]) -> dict[str, Any]:
+    """What the events say of the run as a whole."""
+    began = events[0].workflow_execution_started_event_attributes
+    return {
+        "chain": tuple(_execution(history) for history in histories),
+        "is_whole": not began.continued_execution_run_id,
+        "started": milliseconds(events[0].event_time),
+        "moments": moments(events),
+    }
 
 
 def _as_played(
@@ -162,7 +180,9 @@ def _execution(history: WorkflowHistory) -> Execution:
     first, last = history.events[0], history.events[-1]
     began = first.workflow_execution_started_event_attributes
     started = milliseconds(first.event_time)
-    return Execution(began.original_execution_run_id, started, last.event_id, by=began.identity)
+    size = sum(event.ByteSize() for event in history.events)
+    id = began.original_execution_run_id
+    return Execution(id, started, last.event_id, by=began.identity, byte_count=size)
 
 
 def _cause(failure: str | None, result: RunResult | None) -> NodeFailure | None:

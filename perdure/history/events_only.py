@@ -30,7 +30,7 @@ from perdure.engine.outcomes import decoded, read_segment_answer
 from perdure.engine.state import NodeState
 from perdure.errors import MalformedPayload
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list
-from perdure.history.activities import END_STATES, ActivityRecord, activities, milliseconds
+from perdure.history.activities import END_STATES, LOCAL_MARKER, ActivityRecord, activities, milliseconds
 from perdure.history.map_rows import may_continue, rows_of
 from perdure.history.model import Attempt, NodeModel
 from perdure.history.nodes import phase_of
@@ -42,7 +42,6 @@ from perdure.protocol.wire import unpack
 Answer: TypeAlias = AgentCompleted | AgentFailed
 
 _OWN_TYPES: Final = "perdure."
-_LOCAL_MARKER: Final = "core_local_activity"
 _RETRY: Final = re.compile(r"#\d+|~\d+$")
 _MARKS: Final = re.compile(r"@\d+|\[\d+\]")
 _ROW: Final = re.compile(r"(.+)\[(\d+)\]")
@@ -100,7 +99,7 @@ class _Reader:
     async def marker(self, event: HistoryEvent) -> None:
         """A segment, or the list of agents, which has the answers of the first one in it."""
         marker = event.marker_recorded_event_attributes
-        if marker.marker_name != _LOCAL_MARKER or "result" not in marker.details:
+        if marker.marker_name != LOCAL_MARKER or "result" not in marker.details:
             return
         about: Value = json.loads(marker.details["data"].payloads[0].data)
         value = await self._value(marker.details["result"].payloads[0])

@@ -18,6 +18,7 @@ from perdure.engine.messages import RunAgent
 from perdure.errors import NotFound, UsageError
 from perdure.graph.values import UNDEFINED, Value
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.call_record import CallRecord
 from perdure.protocol.failures import NodeFailure
 from perdure.protocol.interventions import Intervention
 from perdure.protocol.payloads import RunRequest
@@ -62,7 +63,8 @@ class Attempt:
     the identity of the process that executed it, None for what the run's own worker executed. Of several
     attempts under one path the history keeps only the last, with the failure of the one before it. `due` is
     when the next one begins, of an attempt in backoff; `beat` is the last heartbeat of one that runs, and
-    `paused` says who paused it at the server, and why.
+    `paused` says who paused it at the server, and why. `record` is what its worker recorded, `byte_count` the
+    bytes of its input and its result in the history.
     """
 
     path: str
@@ -77,6 +79,8 @@ class Attempt:
     due: int | None = None
     beat: int | None = None
     paused: str | None = None
+    record: CallRecord | None = None
+    byte_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +194,14 @@ class Execution:
     """One execution at the server: a run that continues as new has several, oldest first.
 
     `last_event` is the number of the last event of its history that was read. `by` is what began it, as the
-    client said of itself; "" for a worker that continues a run.
+    client said of itself; "" for a worker that continues a run. `byte_count` are the bytes of its events.
     """
 
     execution: str
     started: int
     last_event: int
     by: str = ""
+    byte_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +231,8 @@ class RunModel:
     None before it has begun. `problem` says why a history could not be replayed: then `nodes` are those that
     its events name, with what these say of them, and `transitions` and `calls` are empty.
     `registry` are the agents that its worker has had.
-    `attempt` counts how often a worker tried its next step: more than once where steps fail.
+    `attempt` counts how often a worker tried its next step: more than once where steps fail. `moments` are
+    the times of the run itself: "transfer" with the store, "waiting" for a worker; from when, to when.
     Of a run that has failed, `failure` is the message and `cause` the same in parts: place, finding, hint.
     """
 
@@ -260,6 +266,7 @@ class RunModel:
     position: TrailPosition | None = None
     problem: str | None = None
     registry: AgentRegistry | None = None
+    moments: Sequence[tuple[str, float, float]] = ()
 
     @property
     def is_open(self) -> bool:

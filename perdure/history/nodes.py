@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from perdure.engine.messages import Fetch, RunAgent
 from perdure.engine.plan import ComputedPlan
@@ -111,7 +112,7 @@ class NodeBuilder:
             started=times.started,
             ended=times.ended,
             retries=node.retries,
-            attempts=tuple(attempt for call in calls for attempt in self._attempts(call)),
+            attempts=tuple(self._attempts_of(calls)),
             inputs=UNDEFINED if command is None else command.inputs,
             params=UNDEFINED if command is None else command.params,
             result=node.result,
@@ -141,10 +142,20 @@ class NodeBuilder:
             return "segment"
         return "local activity" if self.placement.is_local(command) else "activity"
 
-    def _attempts(self, call: Call) -> Iterator[Attempt]:
+    def _attempts_of(self, calls: Sequence[Call]) -> Iterator[Attempt]:
+        """Those of all calls of a node: of calls at the same place, each has its own activities."""
+        left: dict[str, Sequence[ActivityRecord]] = {}
+        attempts: list[list[Attempt]] = []
+        for call in reversed(calls):
+            activity = shortened(call.activity or call.command.path, MAX_ACTIVITY_ID_CHARS)
+            records = left.get(activity, self.activities.get(activity, ()))
+            own = [record for record in records if record.scheduled >= call.began or call is calls[0]]
+            left[activity] = [record for record in records if record not in own]
+            attempts.append(list(self._attempts(call, activity, own)))
+        return chain.from_iterable(reversed(attempts))
+
+    def _attempts(self, call: Call, activity: str, records: Sequence[ActivityRecord]) -> Iterator[Attempt]:
         path = call.command.path
-        activity = shortened(call.activity or path, MAX_ACTIVITY_ID_CHARS)
-        records = self.activities.get(activity, ())
         if not records:
             sent = "" if call.activity is None else activity
             times = call.began, call.ended

@@ -14,6 +14,7 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from perdure.errors import PerdureError, UsageError
+from perdure.history.activities import results_of
 from perdure.history.build import run_model, with_events_only
 from perdure.history.cache import ModelCache
 from perdure.history.causes import ServerFacts
@@ -67,7 +68,8 @@ async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverte
     if not first.continued_execution_run_id:
         request = replace(request, principal=await _principal(first.input.payloads, converter))
     notes = await replay(histories, converter)
-    model = await asyncio.to_thread(run_model, histories, request, notes)  # a second, if the run is large
+    results = await _results(histories, converter)
+    model = await asyncio.to_thread(run_model, histories, request, notes, results)  # a second, if it is large
     if model.problem is None:
         return model
     return with_events_only(model, await event_table(histories, converter, model.graph))
@@ -77,6 +79,16 @@ async def _principal(payloads: Sequence[Payload], converter: DataConverter) -> s
     """Whose key has signed a start, "" for no principal's, or where this process has no keys."""
     codec = converter.payload_codec
     return principal_of((await codec.decode(payloads))[0]) if codec is not None and payloads else ""
+
+
+async def _results(
+    histories: Sequence[WorkflowHistory], converter: DataConverter
+) -> Sequence[Payload] | None:
+    """The results of activities, decoded; None where they are as they were."""
+    if converter.payload_codec is None:
+        return None
+    payloads = results_of(event for history in histories for event in history.events)
+    return await converter.payload_codec.decode(payloads)
 
 
 async def _chain(temporal: Client, id: str, execution: str) -> list[WorkflowHistory]:

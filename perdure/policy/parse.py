@@ -14,7 +14,7 @@ from perdure.errors import Problem
 from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
 from perdure.policy.budgets import BUDGET, Budget, read_budget
 from perdure.policy.grant import ANY, NOTHING, PURE, Grant, is_mapping
-from perdure.policy.label_rules import read_labels
+from perdure.policy.label_rules import read_labels, read_tags
 from perdure.policy.labels import AgentLabels
 from perdure.policy.reader import NAME, Reader, inside, quoted
 from perdure.policy.secret_rules import SecretRule, read_secrets
@@ -31,9 +31,13 @@ POLICY_KEYS: Final = (
     "secrets",
     "agents",
     "approvers",
+    "tags",
 )
 _FROM: Final = "from"
 _VIOLATION: Final = "violation"
+_IMPLICIT: Final = "implicit"
+IMPLICIT_FLOWS: Final = ("ignore", "strict")
+"""Whether labels follow conditions: the words of `implicit` in a profile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +46,9 @@ class Policy:
 
     `principals` have profiles of their own, by name, or by the beginning of a name and "*"; the first that
     fits counts. Where none fits and there is no `profile`, runs may do nothing.
-    `agents` are labels of agents, for those that do not declare the right ones. In the profiles of `asking`,
-    `approvers` decide on what is refused. `budgets` are those of profiles that have one.
+    `agents` are labels of agents, for those that do not declare the right ones, and `tags` say where data of
+    each may go. In the profiles of `asking`, `approvers` decide on what is refused; in `strict` ones labels
+    follow conditions. `budgets` are those of profiles that have one.
     `digest` is the SHA-256 of the text, in hexadecimal digits. Without profiles, `profile` is "", and runs
     may do what they may without a policy.
     """
@@ -53,7 +58,9 @@ class Policy:
     digest: str = ""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     agents: Mapping[str, AgentLabels] = field(default_factory=dict[str, AgentLabels])
+    tags: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     asking: frozenset[str] = frozenset()
+    strict: frozenset[str] = frozenset()
     budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
     approvers: Approvers = field(default_factory=Approvers)
     principals: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -120,13 +127,13 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     if data and data.get("policy") != POLICY_FORMAT:
         reader.wrong("policy", "the form of this policy is not known here", f"write policy: {POLICY_FORMAT}")
     _read_groups(reader, data.get("groups", {}))
-    asking: set[str] = set()
-    budgets: dict[str, Budget] = {}
-    profiles = _profiles(reader, data.get("profiles", {}), asking, budgets)
+    rest = _Rest()
+    profiles = _profiles(reader, data.get("profiles", {}), rest)
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
     principals = _principals(reader, data.get("principals", {}), profiles)
+    tags = read_tags(reader, data.get("tags", {}))
     has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
     name = _profile(reader, data, profiles, is_needed=not (has_only_secrets or principals))
     if reader.findings:
@@ -137,8 +144,10 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         digest=digest,
         secrets=rules,
         agents=labels,
-        asking=frozenset(asking),
-        budgets=budgets,
+        tags=tags,
+        asking=frozenset(rest.asking),
+        strict=frozenset(rest.strict),
+        budgets=rest.budgets,
         approvers=approvers,
         principals=principals,
     )
@@ -186,17 +195,38 @@ def _read_groups(reader: Reader, data: Any) -> None:
         reader.groups[str(group)] = reader.names(f"groups.{group}", names, "agents")
 
 
-def _profiles(reader: Reader, data: Any, asking: set[str], budgets: dict[str, Budget]) -> dict[str, Grant]:
-    """The profiles; one that comes `from` an earlier one has its keys, under its own.
+@dataclass(slots=True)
+class _Rest:
+    """What profiles say besides their grants, by their names."""
 
-    Adds the names of those that ask people to `asking`, and the budgets that there are to `budgets`.
-    """
+    asking: set[str] = field(default_factory=set[str])
+    strict: set[str] = field(default_factory=set[str])
+    budgets: dict[str, Budget] = field(default_factory=dict[str, Budget])
+
+    def read(self, reader: Reader, place: str, name: str, said: Mapping[str, Any], base: str | None) -> None:
+        """Reads these keys of a profile, or takes those of the one that it comes from."""
+        if asks_on_violation(reader, place, said.get(_VIOLATION, ASK if base in self.asking else REFUSE)):
+            self.asking.add(name)
+        implicit = said.get(_IMPLICIT, IMPLICIT_FLOWS[base in self.strict])
+        if implicit not in IMPLICIT_FLOWS:
+            there = f"there are {', '.join(IMPLICIT_FLOWS)}"
+            reader.wrong(inside(place, _IMPLICIT), f"{quoted(implicit)} is not how conditions count", there)
+        elif implicit == IMPLICIT_FLOWS[1]:
+            self.strict.add(name)
+        if BUDGET in said:
+            self.budgets[name] = read_budget(reader, inside(place, BUDGET), said[BUDGET])
+        elif base in self.budgets:
+            self.budgets[name] = self.budgets[base]
+
+
+def _profiles(reader: Reader, data: Any, rest: _Rest) -> dict[str, Grant]:
+    """The profiles; one that comes `from` an earlier one has its keys, under its own."""
     known: dict[str, dict[str, frozenset[str]]] = {}
     for name, profile in reader.mapping(
         "profiles", data, None, "write profiles: {NAME: {agents: []}}"
     ).items():
         place = f"profiles.{name}"
-        own = reader.members(place, profile, (_FROM, _VIOLATION, BUDGET))
+        own = reader.members(place, profile, (_FROM, _VIOLATION, _IMPLICIT, BUDGET))
         said: Mapping[str, Any] = profile if is_mapping(profile) else {}
         base = said.get(_FROM)
         if base is not None and (not isinstance(base, str) or base not in known):
@@ -207,12 +237,6 @@ def _profiles(reader: Reader, data: Any, asking: set[str], budgets: dict[str, Bu
                 f"there are {there}",
             )
             base = None
-        inherited = ASK if base in asking else REFUSE
-        if asks_on_violation(reader, place, said.get(_VIOLATION, inherited)):
-            asking.add(str(name))
-        if BUDGET in said:
-            budgets[str(name)] = read_budget(reader, inside(place, BUDGET), said[BUDGET])
-        elif base in budgets:
-            budgets[str(name)] = budgets[base]
+        rest.read(reader, place, str(name), said, base)
         known[str(name)] = {**(known[base] if base is not None else {}), **own}
     return {name: Grant.of(**members) for name, members in known.items()}

@@ -6,7 +6,7 @@ The workflow and the segments of its worker ask the same questions here, so that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Final, TypedDict
 
@@ -71,8 +71,9 @@ class AgentRegistry:
     `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel), and
     `foresees_rows` that it counts rows inside rows for that. `unreused` agents are called again by a rerun,
     `code` has digests of those that the graph names; `moves_rows` says that a change of options holds for
-    open rows. `grants` says that what graphs may do is looked at, by the `profile`: name, grant and digest of
-    the policy. `labels` are those of agents, and where private data may go without a policy: None, anywhere.
+    open rows, `weighs` that the sizes of values are steps (perdure.engine.fuel). `grants` says that what
+    graphs may do is looked at, by the `profile`: name, grant and digest of the policy. `labels` are those of
+    agents, and where private data may go without a policy: None, anywhere.
     """
 
     pure: Sequence[str] = ()
@@ -108,6 +109,7 @@ class AgentRegistry:
     labels: Mapping[str, Value] | None = None
     foresees_rows: bool = False
     numbers_notices: bool = False
+    weighs: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -169,13 +171,7 @@ class Placement:
         registry = self.registry
         known = registry.profile, registry.pure, queue, registry.labels
         authority = authority_by(*known, counts=registry.grants)
-        gates = Gates(
-            quorums=self.registry.quorums,
-            carries=self.registry.carries,
-            foresees=self.registry.foresees,
-            foresees_rows=self.registry.foresees_rows,
-            moves_rows=self.registry.moves_rows,
-        )
+        gates = Gates(**{gate.name: getattr(registry, gate.name) for gate in fields(Gates)})
         return {
             "agents": self.names,
             "event_steps": self.event_steps,

@@ -104,4 +104,5 @@ def labelling_of(labels: Mapping[str, Value] | None, pure: Iterable[str]) -> Lab
     if labels is None:
         return None
     agents = {name: AgentLabels.read(written) for name, written in labels["agents"].items()}
-    return Labelling.of(agents, pure, labels["private"])
+    tags = {name: frozenset(places) for name, places in labels.get("tags", {}).items()}
+    return Labelling.of(agents, pure, labels["private"], strict=labels.get("strict") is True, tags=tags)

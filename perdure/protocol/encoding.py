@@ -18,6 +18,7 @@ from perdure.graph.binary import Array, Binary, binary_text, is_binary, size_of_
 from perdure.graph.deferred import REF_KINDS, BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import MAX_DEPTH, UNDEFINED, Undefined, Value, is_dict, is_list, number
+from perdure.protocol.special_parts import SpecialParts
 
 SpecialPlace: TypeAlias = tuple[tuple[str | int, ...], Value]
 
@@ -43,17 +44,20 @@ MAX_INLINE_SPECIAL_COUNT = 200
 """Characters that stand for a deferred value where people look at the JSON."""
 
 MAX_INLINE_KEY_COUNT = 50
-"""Members of a dictionary that are worth to be written one by one."""
+"""Members of a dictionary that are worth to be written one by one ..."""
+
+APART_LEVEL_COUNT: Final = 3
+"""... on as many levels: those of a record, of the state of a run in it, and of the parts of that."""
 
 
 def encode(value: Value, *, apart: bool = False) -> tuple[bytes, list[SpecialPlace]]:
     """JSON of `value`, and the places that JSON could not hold.
 
-    `apart` writes the members of a small dictionary one by one: where JSON is likely not to hold one
-    of them, the others are then not written twice.
+    `apart` writes the members of a small dictionary one by one, and theirs: where JSON is likely not to
+    hold one of them, the others are then not looked at.
     """
     places: list[SpecialPlace] = []
-    return _encode(value, (), places, apart), places
+    return _encode(value, (), places, APART_LEVEL_COUNT if apart else 0), places
 
 
 def encoded_size(value: Value) -> int:
@@ -62,19 +66,32 @@ def encoded_size(value: Value) -> int:
     return len(data) + sum(map(size_of_binary, (mark for _, mark in places)))
 
 
-def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace], apart: bool) -> bytes:
+def _encode(value: Value, path: tuple[str | int, ...], places: list[SpecialPlace], apart: int) -> bytes:
+    """`apart` is the number of levels of which each part is tried by itself."""
+    if apart and is_dict(value) and len(value) <= MAX_INLINE_KEY_COUNT:
+        members = ((key, _encode(item, (*path, key), places, apart - 1)) for key, item in value.items())
+        return b"{" + b",".join([dump(key) + b":" + written for key, written in members]) + b"}"
+    try:
+        return dump(value)
+    except (TypeError, ValueError):
+        return _split(value, path, places, SpecialParts())
+
+
+def _split(
+    value: Value, path: tuple[str | int, ...], places: list[SpecialPlace], special: SpecialParts
+) -> bytes:
     """Whole parts are written at once; only the way to what JSON does not hold is walked."""
-    if not (apart and is_dict(value) and len(value) <= MAX_INLINE_KEY_COUNT):
-        try:
-            return dump(value)
-        except (TypeError, ValueError):
-            pass
+    if not special.are_in(value):
+        return dump(value)
+    parts: list[bytes] = []  # filled by loops: one frame of Python's stack for each level
     if is_dict(value):
-        parts = (dump(key) + b":" + _encode(item, (*path, key), places, True) for key, item in value.items())
+        for key, item in value.items():
+            parts.append(dump(key) + b":" + _split(item, (*path, key), places, special))
         return b"{" + b",".join(parts) + b"}"
     if is_list(value):
-        items = (_encode(item, (*path, index), places, False) for index, item in enumerate(value))
-        return b"[" + b",".join(items) + b"]"
+        for index, item in enumerate(value):
+            parts.append(_split(item, (*path, index), places, special))
+        return b"[" + b",".join(parts) + b"]"
     return dump(_plain(value, path, places))
 
 

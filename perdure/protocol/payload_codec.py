@@ -51,6 +51,7 @@ from perdure.errors import UsageError
 from perdure.protocol.names import REPLAY_NAMESPACE
 from perdure.protocol.wire import KEY_METADATA, MAX_KEY_ID_CHARS, untrusted
 from perdure.settings.key_ring import KeyRing
+from perdure.version import installation
 
 AEAD_ENCODING: Final = b"encrypted/perdure-aead"
 NONCE_BYTES: Final = 12
@@ -195,7 +196,7 @@ def _cipher(key: bytes) -> Any:
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 -- of an extra
     except ImportError as error:
-        hint = "pip install 'perdure[aead]'"
+        hint = installation("aead")
         raise UsageError("PERDURE_CODEC=aead needs the package cryptography", hint=hint) from error
     return AESGCM(_derived(key, b"aead"))
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -56,6 +56,8 @@ MAX_UNREADABLE_CHARS = 200
 """Characters of what a stranger has sent, or of a parser's word about it, that a message repeats."""
 
 Kind = TypeVar("Kind")
+Metadata: TypeAlias = Callable[[], Mapping[str, Any]]
+"""Gives what is to be part of the metadata of a payload."""
 
 
 class PayloadLike(Protocol):
@@ -244,7 +246,11 @@ KEYS_HINT: Final = (
 
 def pack(value: Any, *, limited: bool = True, **metadata: Any) -> RawValue:
     """A payload that passes Temporal's converters untouched. `metadata` becomes part of its own, as JSON."""
-    payload = to_payload(value, limited=limited)
+    return with_metadata(to_payload(value, limited=limited), **metadata)
+
+
+def with_metadata(payload: Payload, **metadata: Any) -> RawValue:
+    """The payload with this in its metadata, as JSON; what is empty is left out."""
     for name, data in metadata.items():
         if data:
             payload.metadata[f"perdure-{name}"] = json.dumps(data).encode()

@@ -22,10 +22,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final, TypeVar, cast
+from typing import Final
 
 from temporalio.common import RawValue
 from temporalio.converter import PayloadCodec
@@ -46,17 +45,24 @@ from perdure.graph.evaluate import Load, evaluate
 from perdure.graph.fields import is_computed
 from perdure.graph.sizes import MAX_VALUE_BYTES, Meter, bounded, size_of
 from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
-from perdure.protocol.wire import BINARY_ENCODING, MAX_UNREADABLE_CHARS, Written, from_payload, pack, written
+from perdure.protocol.wire import (
+    BINARY_ENCODING,
+    MAX_UNREADABLE_CHARS,
+    Metadata,
+    Written,
+    from_payload,
+    pack,
+    written,
+)
 from perdure.settings import Settings
 from perdure.storage import Store, open_store
 from perdure.storage.flat_payloads import FlatPayload
 from perdure.storage.known_values import KnownValues
 from perdure.storage.objects import Writes
+from perdure.storage.traffic import count, timed
 from perdure.storage.value_objects import ValueObjects
-from perdure.storage.value_sizes import at_most, binary_size, written_size
-from perdure.storage.value_threads import in_value_thread
-
-Result = TypeVar("Result")
+from perdure.storage.value_sizes import at_most, binary_size, holds_binary, written_size
+from perdure.storage.value_threads import encoded_apart, in_value_thread
 
 THREADED_CODEC_BYTES: Final = 500_000
 """Bytes: larger values are encoded and decoded in a thread, so that the event loop can send heartbeats."""
@@ -89,20 +95,21 @@ class ClaimCheck:
         return cls(store, settings.store_above, codec if getattr(codec, "hides", True) else None)
 
     async def packed(
-        self, value: Value, near: Value = None, known: KnownValues | None = None, **metadata: Any
+        self, value: Value, near: Value = None, known: KnownValues | None = None, metadata: Metadata = dict
     ) -> RawValue:
         """The payload of a value, or of its reference. Raises ValueTooLarge if there is no store.
 
         `near` is what the value was made of: what it has in common with values of the store in there is not
-        stored again. What is `known` to be in the store is not written at all.
+        stored again. What is `known` to be in the store is not written at all. `metadata` gives what is sent
+        with the answer, once the value is where it belongs.
         """
         if self.store is None:
-            return pack(value, **metadata)
-        made = await _in_thread(value, lambda: written(value))
+            return pack(value, **metadata())
+        made = await encoded_apart(value, lambda: written(value))
         if made.size <= self.above:
-            return pack(value, limited=False, **metadata)
+            return pack(value, limited=False, **metadata())
         kept = await self._kept(value, made, self.above, near, known=known)
-        return pack(kept, limited=False, **metadata)
+        return pack(kept, limited=False, **metadata())
 
     async def keep(
         self, value: Value, above: int | None = None, near: Value = None, writes: Writes | None = None
@@ -135,9 +142,9 @@ class ClaimCheck:
                 place = None if known is None else known.find(part)
                 return place or await self._put(part, None, near, writes)
             if is_dict(part):
-                return {key: await apart(item) if _may_hold(item) else item for key, item in part.items()}
+                return {key: await apart(item) if holds_binary(item) else item for key, item in part.items()}
             if is_list(part):
-                return [await apart(item) if _may_hold(item) else item for item in part]
+                return [await apart(item) if holds_binary(item) else item for item in part]
             return part
 
         if made.metadata["encoding"] == BINARY_ENCODING:
@@ -172,7 +179,9 @@ class ClaimCheck:
             bounded(value, limit)  # before anything is loaded
         shared = {digest: self._shared[digest][1] for digest in blobs if digest in self._shared}
         read = [digest for digest in blobs if digest not in shared or blobs[digest].kind not in BINARY_KINDS]
-        data = dict(zip(read, await asyncio.gather(*map(self._get, read)), strict=True))
+        with timed("got"):
+            data = dict(zip(read, await asyncio.gather(*map(self._get, read)), strict=True))
+        count("cached", sum(blobs[digest].size for digest in blobs.keys() - data.keys()))
 
         def load(stored: BlobRef) -> Value:
             if stored.digest in shared:
@@ -251,8 +260,9 @@ class ClaimCheck:
         if next(deferred_in(value), None) is not None:
             value, made = await self.redeem(value, MAX_VALUE_BYTES), None
         if made is None:
-            made = await _in_thread(value, lambda: written(value))
-        name = await ValueObjects(self.store, self.codec).put(made, bases, writes)
+            made = await encoded_apart(value, lambda: written(value))
+        with timed("put"):
+            name = await ValueObjects(self.store, self.codec).put(made, bases, writes)
         return stored(name, made.size, value)
 
     async def _get(self, digest: str) -> FlatPayload:
@@ -284,14 +294,3 @@ def _copied(deferred: Deferred, load: Load, meter: Meter) -> Value:
     if meter.limit is not None:
         meter.add(size_of(value, meter.limit))
     return copied(value)
-
-
-def _may_hold(value: Value) -> bool:
-    """Whether there may be something binary in a part of a value."""
-    return isinstance(value, dict | list) or is_binary(value)
-
-
-async def _in_thread(value: Value, work: Callable[[], Result]) -> Result:
-    """Encodes in a thread what may take long: a long string, or many members."""
-    is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
-    return await in_value_thread(work) if is_large else work()

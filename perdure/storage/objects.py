@@ -12,6 +12,7 @@ from typing import TypeAlias
 from perdure.errors import ObjectCorrupt, ObjectMissing, StoreUnavailable, UsageError
 from perdure.storage.backend import DELTA, DIGEST_CHARS, MIN_GARBAGE_AGE_S, OBJECT_NAME, Backend, ObjectInfo
 from perdure.storage.cache import ObjectCache
+from perdure.storage.traffic import count
 from perdure.storage.value_threads import in_value_thread
 
 CACHE_BYTES = 64_000_000
@@ -82,6 +83,7 @@ class Store:
     async def _write(self, name: str, data: bytes, now: float) -> None:
         async with self._limited("write", name):
             await self._backend.write(name, data)
+        count("put", len(data))
         self.cache.add(name, data, put=now)
 
     async def get(self, digest: str) -> bytes:
@@ -93,6 +95,7 @@ class Store:
             raise UsageError(f"{digest[:80]!r} names no object: a name is a SHA-256 as 64 hex digits")
         data = self.cache.get(digest)
         if data is not None:
+            count("cached", len(data))
             return data
         task = self._reading.get(digest)
         if task is None:
@@ -164,6 +167,7 @@ class Store:
                 "another hash",
                 hint="bring it back from a backup, or delete it and start the run again",
             )
+        count("got", len(data))
         self.cache.add(name, data)
         return data
 

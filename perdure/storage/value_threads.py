@@ -8,10 +8,12 @@ one run would keep every other one waiting. What is done here computes, so each 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
+
+from perdure.graph.values import Value
 
 Result = TypeVar("Result")
 
@@ -25,3 +27,9 @@ async def in_value_thread(work: Callable[..., Result], *args: Any) -> Result:
     """The result of `work(*args)`, which computes and does not wait."""
     context = copy_context()
     return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: context.run(work, *args))
+
+
+async def encoded_apart(value: Value, work: Callable[[], Result]) -> Result:
+    """Encodes in a thread what may take long: a long string, or many members."""
+    is_large = isinstance(value, str | list | dict) and len(cast("Sized", value)) > 2_000
+    return await in_value_thread(work) if is_large else work()

@@ -25,10 +25,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from temporalio.common import RawValue, RetryPolicy
 
+from perdure.engine.live_bytes import result_bytes
 from perdure.engine.lookahead import Answers, Lookahead
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.outcomes import read_segment_answer
@@ -54,6 +55,9 @@ NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 RECALL_RETRY = RetryPolicy(maximum_attempts=5, non_retryable_error_types=FINAL_ERROR_TYPES)
 """One of a rerun is: calls that the record answers would be made again."""
+
+MAX_CARRIED_INPUT_BYTES: Final = 8_000_000
+"""Bytes of the inputs of open calls that one segment receives, besides those of the last."""
 
 
 @dataclass(slots=True)
@@ -214,7 +218,7 @@ class Segments:
         options = replace(self.request.options, injects=(), previous_results=None)
         fields = replace(self.request, document={}, options=options, state=None)
         request = SegmentRequest(
-            scheduler=snapshot(scheduler, light=True),
+            scheduler=snapshot(scheduler, light=True, calls=self._carried()),
             places=self.turns.written(),
             directory=to_plain(self.directory),
             now=now_ms,
@@ -224,6 +228,20 @@ class Segments:
             recalled=written_numbers(self.used) if self.recalls else "",
         )
         return pack(request, limited=False)
+
+    def _carried(self) -> set[int]:
+        """The calls whose inputs a segment receives: those in front, as far as there is room."""
+        if self.recalls:
+            return {*self._waiting}
+        front, room, carried = self.turns.front(), MAX_CARRIED_INPUT_BYTES, set[int]()
+        first = [front.call] if front is not None and front.call in self._waiting else []
+        for call in (*first, *self._waiting):
+            if room <= 0:
+                break
+            if call not in carried:
+                room -= result_bytes(self._waiting[call].inputs)
+                carried.add(call)
+        return carried
 
     def _is_out_of_turn(self) -> bool:
         """Whether another call answers before all pure ones: a segment would end where it began."""

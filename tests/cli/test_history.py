@@ -92,6 +92,7 @@ def test_a_report(perdure: Cli) -> None:
     report = json.loads(perdure("report", "first", "second", *units, "--json").out)
     assert (report["states"], report["latency"]["count"], report["units"]) == ({"completed": 2}, 2, 6)
     assert round(report["error_reduction_percent"]) == 50
+    assert report["bytes"]["server"] > report["bytes"]["calls"] > 0
     (calls,) = report["agents"].values()
     assert (calls["calls"], calls["attempts"], calls["lost"], calls["failed"]) == (2, 2, 0, 0)
     assert sum(each["calls"] for each in report["hosts"].values()) == 2
@@ -101,11 +102,13 @@ def test_a_report(perdure: Cli) -> None:
     page = perdure("report", "first", "--html").out
     assert page.startswith("<!doctype html>")
     assert "<td>echoAgent" in page
+    assert page.count("<svg") >= 3
     for wrong, finding in (
         (("--errors", "count.wrong"), "--errors needs --unit"),
         (("--unit", "count.nothing"), "run 'first' has no number at 'count.nothing'"),
         (("--unit", "nowhere"), "has no node 'nowhere'"),
         ((*units[:4], "--baseline", "g.yaml"), "g.yaml: it is not JSON"),
+        (("--event", "count.units"), "--event needs --decision"),
     ):
         refused = perdure("report", "first", *wrong)
         assert (refused.code, finding in refused.err) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import pytest
@@ -227,3 +228,30 @@ def test_as_many_graphs_are_open_as_a_run_can_use(concurrency: int, foresees: bo
     document = graph(a=work()) | {"concurrency": concurrency}
     scheduler = Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(foresees=foresees))
     assert scheduler.board.open_limit == limit
+
+
+MANY_PARTS = graph(
+    v={"value": [{}] * 10_000},
+    **{f"n{index}": work(inputs={"a": ":v", "b": ":v"}) for index in range(60)},
+) | {"concurrency": 60}
+"""Each call measures its inputs, of 1.4 MB: fourteen calls use up the steps of an event."""
+
+
+def test_what_takes_long_to_measure_counts_as_steps() -> None:
+    scheduler = Scheduler(MANY_PARTS, event_steps=MAX_EVENT_STEP_COUNT)
+    begun = [command for command in scheduler.start(0) if isinstance(command, RunAgent)]
+    assert len(begun) == 14
+    finish, pauses = play(MANY_PARTS, MAX_EVENT_STEP_COUNT)
+    assert pauses > 0
+    assert finish == play(MANY_PARTS, MAX_EVENT_STEP_COUNT, written=True)[0] == play(MANY_PARTS, inf)[0]
+
+
+def test_the_quota_does_not_count_what_is_measured() -> None:
+    finish, _ = play(MANY_PARTS, MAX_EVENT_STEP_COUNT, written=True, quotas=Quotas(steps=1_000))
+    assert finish is not None
+    assert finish.failure is None
+
+
+def test_in_a_run_of_an_earlier_version_sizes_take_no_steps() -> None:
+    scheduler = Scheduler(MANY_PARTS, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(weighs=False))
+    assert len([command for command in scheduler.start(0) if isinstance(command, RunAgent)]) == 60

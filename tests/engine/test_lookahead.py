@@ -102,7 +102,11 @@ class Run:
                 self.turns.arrive(self.answer(command))
             self.waiting.clear()
             return
-        data, places = encode([snapshot(self.scheduler, light=True), self.turns.written()])
+        front = self.turns.front()
+        carried = {call for call in self.waiting if self.random.random() < 0.8}
+        carried |= set() if front is None else {front.call}
+        state = snapshot(self.scheduler, light=True, calls=carried)
+        data, places = encode([state, self.turns.written()])
         written, due = decode(data, json.loads(json.dumps(places)))
         scheduler, commands = restore(written, self.options)
         left = [self.share]

@@ -24,7 +24,8 @@ def main(words: Sequence[str]) -> int:
         seconds = time.monotonic() - began
         print(
             f"{name:9} {args.count:,}: {result.read:,} read, {result.typed:,} refused, "
-            f"{result.untyped:,} untyped, {result.impure:,} impure, {seconds:.1f} s",
+            f"{result.untyped:,} untyped, {result.impure:,} impure, {seconds:.1f} s, "
+            f"the longest {result.longest_s:.2f} s of the processor",
             flush=True,
         )
         for finding, payload in result.shown.items():

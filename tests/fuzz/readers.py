@@ -14,6 +14,7 @@ from temporalio.converter import DataConverter
 from perdure.activities.arguments import calls_in
 from perdure.activities.attempt import recorded_account
 from perdure.engine.attempts import account_at
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.human_tasks import Answer
 from perdure.engine.inbox.events import EventBatch
 from perdure.engine.inbox.inbox import Inbox
@@ -41,7 +42,6 @@ from perdure.workflows import batches
 from perdure.workflows.graph_workflow import _is_well_formed, _signalled
 from tests.fuzz import seeds
 
-STEPS = 50_000
 CONVERTER = data_converter(DataConverter.default)
 
 Reader = Callable[[Payload], list[Any]]
@@ -50,7 +50,7 @@ Reader = Callable[[Payload], list[Any]]
 def start(payload: Payload) -> list[Any]:
     """A new run, up to its first commands."""
     request = read_request(RawValue(payload), is_continued=False)
-    Scheduler(request.document, request.options, event_steps=STEPS).start(1_000)
+    Scheduler(request.document, request.options, event_steps=MAX_EVENT_STEP_COUNT).start(1_000)
     return [request.document, request.options.injects, request.options.config]
 
 
@@ -63,7 +63,7 @@ def snapshot(payload: Payload) -> list[Any]:
     RunProgress(request.name).resume(state["progress"])
     TurnOrder().resume(state["places"])
     Questions().resume(state.get("people", {}))
-    scheduler, _ = restore(state["scheduler"], request.options, None, None, STEPS)
+    scheduler, _ = restore(state["scheduler"], request.options, None, None, MAX_EVENT_STEP_COUNT)
     assert scheduler.root is not None
     return [request.graph, state]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from dataclasses import dataclass, field
 from random import Random
@@ -22,13 +23,15 @@ MAX_SHOWN = 5
 class Tally:
     """Payloads that were `read`, refused with a `typed` error, or ended otherwise.
 
-    `impure` ones were read, and brought objects that are not values of the language.
+    `impure` ones were read, and brought objects that are not values of the language. `longest_s` is the
+    processor time of the one that took longest.
     """
 
     read: int = 0
     typed: int = 0
     untyped: int = 0
     impure: int = 0
+    longest_s: float = 0.0
     shown: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -42,6 +45,7 @@ def tally(name: str, count: int, seed: int) -> Tally:
     payloads = kind.seeds()
     for _ in range(count):
         payload = hostile(random.choice(payloads), random)
+        began = time.process_time()
         try:
             values = kind.read(payload)
         except PerdureError:
@@ -55,6 +59,7 @@ def tally(name: str, count: int, seed: int) -> Tally:
             if not is_pure(values):
                 counts.impure += 1
                 _show(counts, "impure", payload)
+        counts.longest_s = max(counts.longest_s, time.process_time() - began)
     return counts
 
 

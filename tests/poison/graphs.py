@@ -27,6 +27,21 @@ def _chain(first: Any, inputs: str | list[Any], length: int = 40) -> dict[str, A
     return graph(**nodes)
 
 
+def _layers(width: int, count: int) -> dict[str, Any]:
+    """Layers of pure nodes, each of which holds two of the layer before: twice as much in each layer."""
+    nodes: dict[str, Any] = {f"n{index}": {"value": {"x": index}} for index in range(width)}
+    for index in range(width, count):
+        inputs = {"x": f":n{index - width}", "y": f":n{index - width + 1}"}
+        nodes[f"n{index}"] = {"agent": "copyAgent", "inputs": inputs}
+    return graph(**nodes)
+
+
+def _wide(value: Any, inputs: Any, count: int) -> dict[str, Any]:
+    """Nodes that are ready at the same time, with large inputs."""
+    node = {"agent": "copyAgent", "inputs": {"x": inputs, "y": ":v"}}
+    return graph(v={"value": value}, **{f"n{index}": node for index in range(count)}) | {"concurrency": count}
+
+
 def _mapped(depth: int, rows: int) -> dict[str, Any]:
     inner: dict[str, Any] = {"agent": "copyAgent", "inputs": {"x": ":row"}, "isResult": True}
     for _ in range(depth):
@@ -165,6 +180,9 @@ SIZE = {
     "doubled string": _chain(KB, "${@}${@}"),
     "doubled list": _chain("x", ["@", "@"]),
     "doubled deep": _chain("x", [["@", "@"], ["@", "@"]]),
+    "doubled in each layer": _layers(15, 313),
+    "wide of many parts": _wide([{}] * 20_000, ":v", 100),
+    "wide of large lists": _wide("y" * 60_000, [":v"] * 1_000, 20),
     "string times references": graph(
         t={"value": "y" * 250_000},
         q={"agent": "copyAgent", "inputs": {"x": "${:t}" * 50_000}, "isResult": True},

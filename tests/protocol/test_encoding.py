@@ -13,6 +13,7 @@ import pytest
 from perdure.graph.deferred import BlobRef, Composite, Concat, Deferred, Merged, Projection
 from perdure.graph.values import UNDEFINED
 from perdure.protocol.encoding import MAX_INLINE_KEY_COUNT, MAX_INLINE_SPECIAL_COUNT, decode, encode
+from tests.support.growth import overgrown
 
 OBJECT = BlobRef("o", 9_000_000, "object", 2, ("a", "\ud83d"))
 PLACES: tuple[Deferred, ...] = (
@@ -142,3 +143,13 @@ def test_what_is_unknown_is_refused() -> None:
         decode(b"[null]", [[[0], ["new", 1]]])
     with pytest.raises(TypeError):
         encode({"a": [{1, 2}]})
+
+
+def test_the_way_to_what_json_does_not_hold_is_walked_once() -> None:
+    def works(depth: int) -> list[Callable[[], Any]]:
+        value: Any = UNDEFINED
+        for _ in range(depth):
+            value = ["x" * 1_000, None, value]
+        return [lambda: encode(value)]
+
+    assert overgrown(works, small=20) == []

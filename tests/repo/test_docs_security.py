@@ -45,4 +45,11 @@ def test_the_tables_name_all_keys() -> None:
     section = text[text.index("### The policy file") : text.index("### Asking for less")]
     cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.M)
     keys = [key for cell in cells for key in re.findall(r"\w+", cell)]
-    assert keys == [*POLICY_KEYS, *(field.name for field in fields(Grant)), "budget", "violation", "from"]
+    assert keys == [
+        *POLICY_KEYS,
+        *(field.name for field in fields(Grant)),
+        "implicit",
+        "budget",
+        "violation",
+        "from",
+    ]

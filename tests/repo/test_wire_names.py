@@ -20,6 +20,7 @@ from perdure.engine.outcomes import Failure
 from perdure.engine.steering.request import NodeChange
 from perdure.protocol import payloads, wire
 from perdure.protocol.agents import AgentRegistry, FilterScope
+from perdure.protocol.call_record import CallRecord
 from perdure.protocol.interventions import Intervention
 from perdure.protocol.names import (
     AGENT_ABSENT,
@@ -70,13 +71,15 @@ FIELDS = {
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
     " channels page quorums grants profile waits foresees carries moves_rows unreused code labels"
-    " foresees_rows numbers_notices",
+    " foresees_rows numbers_notices weighs",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",
     payloads.HumanNotice: """id event run graph path message who channels at asked closes number how by""",
+    CallRecord: """host got cached put got_ms put_ms transient lost blocked stopped absent lost_on""",
     FilterScope: "agents nodes pure",
-    AttemptAccount: "transient lost blocked stopped absent absent_since unknown last rests_until",
+    AttemptAccount: """transient lost blocked stopped absent absent_since unknown last rests_until host
+        lost_on""",
 }
 """The fields of what crosses Temporal. A new one needs a default, for what older versions sent."""
 

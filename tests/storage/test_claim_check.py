@@ -139,7 +139,7 @@ async def test_static_nodes(claims: ClaimCheck) -> None:
 
 async def test_what_accompanies_an_answer_is_not_in_the_object(claims: ClaimCheck) -> None:
     assert claims.store is not None
-    first = await claims.packed(BIG, usage={"tokens": 5})
+    first = await claims.packed(BIG, metadata=lambda: {"usage": {"tokens": 5}})
     assert metadata_of(first, "usage") == {"tokens": 5}
     assert unpack(first) == unpack(await claims.packed(BIG)) == await claims.keep(BIG)
 

@@ -33,6 +33,10 @@ class Crew:
         options = [word for queue in queues for word in ("--queue", queue)]
         return self._start("worker", *options, "--agents", str(agents), **env)
 
+    def host(self, name: str, agents: Path = AGENTS) -> subprocess.Popen[bytes]:
+        """A worker of a host with this name, for what is to be done there."""
+        return self._start("worker", "--host", name, "--agents", str(agents))
+
     def run(self, graph: Path, id: str, *more: str) -> subprocess.Popen[bytes]:
         """A command that starts the run, or attaches to it, and waits for its results."""
         return self._start("run", str(graph), "--agents", str(AGENTS), "--id", id, *more)

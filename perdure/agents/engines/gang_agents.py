@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import sys
 from collections.abc import Mapping
@@ -12,10 +13,12 @@ from typing import Any, Final
 from perdure.agents.agent import AgentContext, agent
 from perdure.agents.engines.gang_files import GangFiles
 from perdure.agents.engines.gangs import Gang
+from perdure.agents.engines.meeting import Meeting
 from perdure.agents.engines.member import gang_function_of
 from perdure.agents.schema import Schema, anything, fields, number, one_of, text
 from perdure.errors import FinalError
-from perdure.graph.values import Value, is_number
+from perdure.graph.text.json_dump import dump
+from perdure.graph.values import Value, is_dict, is_number
 
 MAX_GANG_SIZE_COUNT: Final = 64
 """Processes of one gang."""
@@ -26,6 +29,7 @@ _PARAMS: Final[dict[str, Schema]] = {
     "checkpointEvery": number("steps between two checkpoints (1)"),
     "restarts": number("how often the gang begins again without a new checkpoint (3)"),
     "gather": number("milliseconds in which all processes must be ready (60000)"),
+    "rendezvous": text("HOST:PORT of rank 0, if each call has one rank, its input `rank`"),
 }
 
 
@@ -73,11 +77,34 @@ async def _run(inputs: Any, params: Mapping[str, Value], context: AgentContext, 
         "checkpointEvery": _count(context, params, "checkpointEvery", 1, sys.maxsize),
         "gather": _count(context, params, "gather", 60_000, sys.maxsize) / 1000,
     }
+    meeting = _meeting(inputs, params, context, files, job)
+    if meeting is None:
+        job |= {"master": "127.0.0.1", "listen": "127.0.0.1", "here": job["size"]}
+    else:
+        job |= {"master": meeting.host, "listen": "", "here": 1, "port": meeting.port + 1}
     restarts = _count(context, params, "restarts", 3, 1_000, least=0)
     context.log(f"the logs of all ranks are in {files.folder}")
-    result = await Gang.of(files, job, restarts, context.log).run()
+    result = await Gang(files, job, restarts, context.log, meeting).run()
     files.remove()
     return result
+
+
+def _meeting(
+    inputs: Any, params: Mapping[str, Value], context: AgentContext, files: GangFiles, job: Mapping[str, Any]
+) -> Meeting | None:
+    """Where the part of this call meets the others, None where all ranks are here. Raises FinalError."""
+    address = params.get("rendezvous")
+    if address is None:
+        return None
+    host, _, port = str(address).rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_535:
+        raise FinalError(f"{context.agent}: params.rendezvous: expected HOST:PORT, such as gpu-1:29400")
+    size = int(job["size"])
+    rank: Value = inputs.get("rank") if is_dict(inputs) else None
+    if rank is None or not is_number(rank) or rank not in range(size):
+        raise FinalError(f"{context.agent}: inputs.rank: expected a whole number from 0 to {size - 1}")
+    gang = hashlib.sha256(dump([context.run, {**params}], ordered=True)).hexdigest()
+    return Meeting(files, gang, int(rank), size, host, int(port), float(job["gather"]))
 
 
 def _name_of(module: ModuleType) -> str:

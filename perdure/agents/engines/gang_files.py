@@ -35,7 +35,7 @@ class GangFiles:
     def begin(self, job: dict[str, Any]) -> None:
         """What all processes receive, for a new start of the gang. Checkpoints stay."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in (*self.folder.glob("port-*"), *self.folder.glob("ready-*"), self.folder / "result"):
+        for stale in (*self.folder.glob("address-*"), *self.folder.glob("ready-*"), self.folder / "result"):
             stale.unlink(missing_ok=True)
         self._write("job", job)
 
@@ -76,14 +76,37 @@ class GangFiles:
         """How many processes have."""
         return len([*self.folder.glob("ready-*")])
 
-    def write_port(self, rank: int, port: int) -> None:
+    def write_address(self, rank: int, host: str, port: int) -> None:
         """Where the rank listens."""
-        self._move(json.dumps(port).encode(), f"port-{rank}")
+        self._move(json.dumps([host, port]).encode(), f"address-{rank}")
 
-    def port(self, rank: int) -> int:
-        """The same, 0 as long as it is unknown."""
-        path = self.folder / f"port-{rank}"
-        return json.loads(path.read_bytes()) if path.exists() else 0
+    def address(self, rank: int) -> tuple[str, int] | None:
+        """The same, None as long as it is unknown."""
+        path = self.folder / f"address-{rank}"
+        if not path.exists():
+            return None
+        host, port = json.loads(path.read_bytes())
+        return host, port
+
+    def write_finished(self) -> None:
+        """All parts of the gang, on all hosts, have ended well."""
+        self._move(b"", "finished")
+
+    def is_finished(self) -> bool:
+        """The same."""
+        return (self.folder / "finished").exists()
+
+    def checkpoint_data(self) -> tuple[int, bytes]:
+        """The last checkpoint as it is in its file, and its step; nothing and 0 without one."""
+        steps = self._checkpoints()
+        return (steps[-1][0], steps[-1][1].read_bytes()) if steps else (0, b"")
+
+    def keep_checkpoint(self, step: int, data: bytes) -> None:
+        """The checkpoint of another host, in place of all that are here."""
+        for _, path in self._checkpoints():
+            path.unlink(missing_ok=True)
+        if step:
+            self._move(data, f"checkpoint-{step}")
 
     def log(self, rank: int) -> Path:
         """What a process prints."""
@@ -95,9 +118,10 @@ class GangFiles:
         return path.read_text(errors="replace")[-MAX_LOG_TAIL_CHARS:].strip() if path.exists() else ""
 
     def remove(self) -> None:
-        """The gang is over: only its logs stay."""
+        """The gang is over: its logs stay, and on several hosts what another attempt of the call needs."""
+        kept = ("finished", "result") if self.is_finished() else ()
         for path in self.folder.iterdir():
-            if not path.name.endswith(".log"):
+            if not path.name.endswith(".log") and path.name not in kept:
                 path.unlink(missing_ok=True)
 
     def forget(self) -> None:

@@ -69,6 +69,7 @@ class GangMember:
     checkpoint_every: int = 1
     gather_s: float = 60.0
     sent_bytes: int = 0
+    listening: socket.socket | None = field(default=None, repr=False)
     _links: tuple[socket.socket, socket.socket] | None = field(default=None, repr=False)
 
     def save(self, step: int, value: Any) -> bool:
@@ -98,15 +99,15 @@ class GangMember:
 
     def close(self) -> None:
         """Closes the sockets."""
-        for link in self._links or ():
+        for link in (*(self._links or ()), *([self.listening] if self.listening else ())):
             link.close()
 
     def _ring(self) -> tuple[socket.socket, socket.socket]:
         """The links from the rank before and to the rank after: each says in a file where it listens."""
         if self._links is None:
-            with socket.create_server(("127.0.0.1", 0)) as listening:
+            assert self.listening is not None
+            with self.listening as listening:
                 listening.settimeout(self.gather_s)
-                self.files.write_port(self.rank, listening.getsockname()[1])
                 after = self._connect((self.rank + 1) % self.size)
                 before, _ = listening.accept()
             for link in (before, after):
@@ -118,10 +119,10 @@ class GangMember:
     def _connect(self, rank: int) -> socket.socket:
         end = time.monotonic() + self.gather_s
         while time.monotonic() < end:
-            port = self.files.port(rank)
-            if port:
+            address = self.files.address(rank)
+            if address is not None:
                 with suppress(ConnectionRefusedError):
-                    return socket.create_connection(("127.0.0.1", port), timeout=self.gather_s)
+                    return socket.create_connection(address, timeout=self.gather_s)
             time.sleep(CONNECT_PAUSE_S)
         raise TimeoutError(f"rank {rank} does not listen after {self.gather_s:g} s")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -22,20 +23,22 @@ def main(folder: str, rank: int) -> None:
     """Runs the function of the gang, once all processes are ready."""
     files = GangFiles(Path(folder))
     job = files.job()
-    size = int(job["size"])
-    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+    size, here = int(job["size"]), int(job["here"])
+    names = {"RANK": rank, "LOCAL_RANK": rank % here, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": here}
     os.environ.update({name: str(value) for name, value in names.items()})
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(job["port"]))
+    os.environ.update(MASTER_ADDR=job["master"], MASTER_PORT=str(job["port"]))
     _load(job["module"], Path(job["file"]))
     function = gang_function_of(job["function"])
     torch = library("torch.distributed", "torch") if job["backend"] else None
+    listening = socket.create_server((job["listen"], 0))
+    files.write_address(rank, "127.0.0.1", listening.getsockname()[1])
     files.write_ready(rank)
     if sys.stdin.readline() != "go\n":
         os._exit(1)
     threading.Thread(target=_end_with_worker, daemon=True).start()
     step, resume = files.checkpoint()
     every, gather_s = int(job["checkpointEvery"]), float(job["gather"])
-    member = GangMember(rank, size, files, resume, step, every, gather_s)
+    member = GangMember(rank, size, files, resume, step, every, gather_s, listening=listening)
     if torch is not None:
         torch.init_process_group(job["backend"], init_method="env://")
     result = function(member, job["inputs"], job["params"])

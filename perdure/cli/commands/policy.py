@@ -101,6 +101,8 @@ def _facts(policy: Policy) -> dict[str, Any]:
         "profiles": profiles,
         "secrets": secrets,
     }
+    if policy.strict:
+        facts["strict"] = sorted(policy.strict)
     if policy.budgets:
         facts["budgets"] = {name: budget.written() for name, budget in policy.budgets.items()}
     if policy.asking:
@@ -120,6 +122,8 @@ def _lines(policy: Policy) -> list[str]:
     for name, grant in policy.profiles.items():
         lines.append(f"{name}{' (the profile of runs)' if name == policy.profile else ''}")
         lines += [f"  {kind:<8} {', '.join(names) or 'none'}" for kind, names in allowed(grant).items()]
+        if name in policy.strict:
+            lines.append("  implicit strict")
         if name in policy.budgets:
             lines.append(f"  budget   {policy.budgets[name].text()}")
         if name in policy.asking:

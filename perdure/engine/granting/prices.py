@@ -6,7 +6,7 @@ No prices are built in: they change, and a wrong number is worse than none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from perdure.errors import UsageError
@@ -16,6 +16,7 @@ _SIDES: Final = {
     "input": ("prompt_tokens", "input_tokens"),
     "output": ("completion_tokens", "output_tokens"),
 }
+_RATES: Final = "rates"
 _TOKENS_PER_PRICE_COUNT: Final = 1_000_000
 
 
@@ -31,14 +32,36 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """What is paid besides tokens: an hour of a worker, a gigabyte that is moved, a run of the server."""
+
+    worker_hour: float = 0.0
+    gigabyte: float = 0.0
+    run: float = 0.0
+
+    def cost(self, worker_hours: float, byte_count: float, runs: int) -> float:
+        """Of all of these together."""
+        return worker_hours * self.worker_hour + byte_count / 1e9 * self.gigabyte + runs * self.run
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
-    """The price of a million tokens, by model and by side: input and output. Empty by default."""
+    """The price of a million tokens, by model and by side: input and output. Empty by default.
+
+    `rates` are the prices of the rest.
+    """
 
     by_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    rates: Rates = Rates()
 
     @classmethod
     def read(cls, table: Mapping[str, Value], place: str) -> Prices:
-        """The prices in a table like ``{"gpt-5": {"input": 1.25, "output": 10}}``. Raises UsageError."""
+        """The prices in a table like ``{"gpt-5": {"input": 1.25, "output": 10}}``. Raises UsageError.
+
+        The table "rates" has the fields of Rates.
+        """
+        rates = _rates(table[_RATES], place) if _RATES in table else Rates()
+        table = {model: prices for model, prices in table.items() if model != _RATES}
         for model, prices in table.items():
             numbers = prices.values() if is_dict(prices) else [None]
             if not all(isinstance(number, int | float) and number >= 0 for number in numbers) or (
@@ -46,7 +69,7 @@ class Prices:
             ):
                 hint = f'["{model}"] with input = 1.25 and output = 10, for a million tokens'
                 raise UsageError(f"{place}: the prices of {model!r} cannot be read", hint=hint)
-        return cls({model: dict(prices) for model, prices in table.items()})
+        return cls({model: dict(prices) for model, prices in table.items()}, rates)
 
     def spent(self, result: Value, params: Value = None) -> Spent:
         """What the call used that has this result, and had these params."""
@@ -71,6 +94,17 @@ class Prices:
         """The prices of a model, or of the longest name that begins its own: gpt-5 for gpt-5-2025-08-07."""
         known = [name for name in self.by_model if name == model or model.startswith(f"{name}-")]
         return self.by_model[max(known, key=len)] if known else {}
+
+
+def _rates(table: Value, place: str) -> Rates:
+    by_name: Mapping[str, Value] = table if is_dict(table) else {"": None}
+    numbers = {
+        name: float(rate) for name, rate in by_name.items() if isinstance(rate, int | float) and rate >= 0
+    }
+    if len(numbers) < len(by_name) or numbers.keys() - {item.name for item in fields(Rates)}:
+        hint = "[rates] with worker_hour = 0.12, gigabyte = 0.09 and run = 0.00025, each from 0 on"
+        raise UsageError(f"{place}: the rates cannot be read", hint=hint)
+    return Rates(**numbers)
 
 
 def _names(result: Value, params: Value) -> Iterator[str]:

@@ -9,8 +9,10 @@ Invariants
     to, and of what its agent gives. Where data decides what runs, it is that of all that might run.
     Labels only grow, so the walk ends.
 
-What is not followed
-    `if`, `unless` and `while`: that a node runs says something of its condition, its result does not hold it.
+`if`, `unless` and `while`
+    That a node runs says something of its condition, though its result does not hold it. Where the rules are
+    `strict`, the labels of a condition are those of all that depends on it: of the node, of the graph in it,
+    of what the loop repeats. Otherwise they are not followed: much that is harmless would be refused.
 """
 
 from __future__ import annotations
@@ -93,10 +95,11 @@ class Facts:
     """The labels of the agents of a run.
 
     Without `names_reach`, data may not name agents that reach hosts and files: so what an agent gives that
-    data names has no labels of those.
+    data names has no labels of those. `strict` ones follow conditions.
     """
 
     agents: Mapping[str, AgentLabels]
+    strict: bool = False
     names_reach: bool = True
     pure: frozenset[str] = frozenset()
 
@@ -126,20 +129,28 @@ def flows_of(plan: Plan, entry: Entry, facts: Facts) -> Flows:
         if is_named and node.agent not in facts.agents:
             continue
         trusts = not is_named or bool(facts.agents[str(node.agent)].trusted)
+        around = entry.text | flows.of(_conditions(plan, node, facts))
         calls[name] = Flow(
-            inputs=flows.of(node.inputs.references) | entry.text,
-            chooser=None if isinstance(node.agent, str) else flows.of([node.agent]) | entry.text,
-            untrusted=_untrusted_inputs(plan, name, flows, entry) if trusts else frozenset(),
+            inputs=flows.of(node.inputs.references) | around,
+            chooser=None if isinstance(node.agent, str) else flows.of([node.agent]) | around,
+            untrusted=_untrusted_inputs(plan, name, flows, around, entry.tools) if trusts else frozenset(),
             offered=entry.tools is not None,
         )
     return replace(flows, calls=calls)
 
 
-def entry_of(flows: Flows, plan: Plan, name: str, agent: str) -> Entry:
+def _conditions(plan: Plan, node: ComputedPlan, facts: Facts) -> list[Reference]:
+    """What decides whether a node runs, where that counts."""
+    deciding = (node.condition, node.unless, plan.loop_while) if facts.strict else ()
+    return [one for one in deciding if one is not None]
+
+
+def entry_of(flows: Flows, plan: Plan, name: str, agent: str, facts: Facts) -> Entry:
     """What the graphs inside a node begin with, that `agent` runs."""
     node, kind, raw = plan.computed[name], GRAPH_AGENTS[agent], _raw_inputs(plan, name)
     tools = flows.labels.get(name, _FOREIGN) if kind.needs else flows.tools
     text = flows.of([node.graph]) if isinstance(node.graph, Reference) else _NONE
+    text |= flows.of(_conditions(plan, node, facts))
     if not is_dict(raw):
         return Entry(text, flows.of(node.inputs.references), tools=tools)
     of_inputs = {key: flows.of(references_in(value)) for key, value in raw.items()} if flows.labels else {}
@@ -174,7 +185,8 @@ def _spread(plan: Plan, entry: Entry, facts: Facts) -> dict[str, Labels]:
             targets.setdefault(static.update.node, []).append(name)
     for name, node in plan.computed.items():
         labels[name] = _own(plan, node, name, entry, facts) | entry.text
-        for reference in () if _endorses(node, facts) else _references(node):
+        read = () if _endorses(node, facts) else _references(node)
+        for reference in (*read, *_conditions(plan, node, facts)):
             targets.setdefault(reference.node, []).append(name)
     todo = [name for name, labelled in labels.items() if labelled]
     while todo:
@@ -252,15 +264,17 @@ def _literal(plan: Plan, reference: Reference, entry: Entry) -> Value | Referenc
     return static.value
 
 
-def _untrusted_inputs(plan: Plan, name: str, flows: Flows, entry: Entry) -> frozenset[str]:
+def _untrusted_inputs(
+    plan: Plan, name: str, flows: Flows, around: Labels, tools: Labels | None
+) -> frozenset[str]:
     """The inputs of a node that untrusted data sets; "*" where the inputs as a whole are."""
     raw = _raw_inputs(plan, name)
     if not is_dict(raw):
-        refers = UNTRUSTED_DATA in flows.of(plan.computed[name].inputs.references) | entry.text
+        refers = UNTRUSTED_DATA in flows.of(plan.computed[name].inputs.references) | around
         return frozenset("*") if refers else frozenset()
-    every = UNTRUSTED_DATA in entry.text
+    every = UNTRUSTED_DATA in around
     return frozenset(
-        "*" if key == _TOOL_INPUT and entry.tools is not None else key
+        "*" if key == _TOOL_INPUT and tools is not None else key
         for key, value in raw.items()
         if every or UNTRUSTED_DATA in flows.of(references_in(value))
     )

@@ -137,7 +137,7 @@ class Approvals:
         """The call that the node would make, as plain data."""
         plan = run.plan.computed[name]
         agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
-        inputs = node_semantics.inputs_of(run, plan)
+        inputs = node_semantics.inputs_of(run, plan, self._board.fuel)
         call: dict[str, Value] = {
             "agent": agent,
             "inputs": inputs,

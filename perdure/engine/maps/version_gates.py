@@ -11,7 +11,8 @@ class Gates:
 
     Without `quorums` a quorum of a map means nothing, without `carries` late rows are dropped. Without
     `foresees` more graphs are open, and what the quotas cannot end begins, maps in maps also without
-    `foresees_rows`. Without `moves_rows` a change of options does not reach open rows.
+    `foresees_rows`. Without `moves_rows` a change of options does not reach open rows, and without `weighs`
+    the sizes of values take none.
     """
 
     quorums: bool = True
@@ -19,3 +20,4 @@ class Gates:
     foresees: bool = True
     foresees_rows: bool = True
     moves_rows: bool = True
+    weighs: bool = True

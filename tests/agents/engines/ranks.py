@@ -38,6 +38,7 @@ def train_test(member: GangMember, inputs: Any, params: Mapping[str, Any]) -> An
         if dies and not Path(inputs["died"]).exists():
             Path(inputs["died"]).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(inputs.get("pause", 0)))
         gradient = member.all_reduce(weight - float(member.rank)) / member.size
         weight = weight - 0.5 * gradient
         curve = [*curve, float(weight[0])]

@@ -1,0 +1,1 @@
+"""The report on runs, in its three forms."""
