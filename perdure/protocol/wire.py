@@ -141,8 +141,8 @@ def from_payload(payload: PayloadLike, kind: type[Kind] | None = None, *, strict
     Raises MalformedPayload for one that cannot be read: it is not from here, or not for here. `strict` is as
     for `decode`. Where a record is asked for, null is None.
     """
-    if is_untrusted(payload) and getattr(kind, "__name__", "") in _FROM_PRINCIPALS:
-        payload = of_principal(payload)
+    if is_untrusted(payload) and principal_of(payload) and getattr(kind, "__name__", "") in _FROM_PRINCIPALS:
+        payload = Payload.FromString(bytes(payload.data))
     if is_untrusted(payload):
         raise MalformedPayload(_UNTRUSTED[_reason(payload)[0]].format(*_reason(payload)[1:]), hint=KEYS_HINT)
     try:
@@ -211,7 +211,7 @@ def admitted(payload: Payload, began: float | None) -> Payload:
     return unwrapped(payload) if began < int(payload.metadata[_SINCE]) else payload
 
 
-def principal_of(payload: Payload) -> str:
+def principal_of(payload: PayloadLike) -> str:
     """Whose start key has signed this payload, "" for none."""
     reason = _reason(payload) if is_untrusted(payload) else [""]
     return reason[1] if reason[0] == "principal" else ""
