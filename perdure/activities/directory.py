@@ -11,9 +11,7 @@ from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
 from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.engine.plan_cache import plan_of
-from perdure.graph.nested import every_node
-from perdure.graph.values import Value
+from perdure.engine.plan_cache import agents_named, plan_of
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import FirstSegmentRequest
@@ -86,15 +84,14 @@ def begun(
     """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
     with suppress(Exception):  # the run itself reports what is wrong with the graph
         document, graphs = request.request["document"], request.request.get("graphs")
-        registry = replace(registry, code=code_of(agents, [document, *(graphs or {}).values()]))
+        registry = replace(registry, code=code_of(agents, agents_named(document, graphs)))
         if not request.continues:
             return replace(registry, first=to_plain(segment.begin(request, registry)))
         plan_of(document, graphs)
     return registry
 
 
-def code_of(agents: Mapping[str, Agent], documents: Iterable[Value]) -> dict[str, str]:
-    """The digests of the agents that the nodes of these graphs name, as far as there are any."""
-    nodes = (node for document in documents for _, node in every_node(document))
-    names = {name for node in nodes if isinstance(name := node.get("agent"), str) and name in agents}
-    return {name: digest for name in sorted(names) if (digest := agents[name].code_digest)}
+def code_of(agents: Mapping[str, Agent], names: Iterable[str]) -> dict[str, str]:
+    """The digests of the agents of these names, as far as there are any."""
+    digests = {name: agents[name].code_digest for name in names if name in agents}
+    return {name: digest for name, digest in digests.items() if digest}

@@ -133,8 +133,7 @@ class Segment:
         self._run, self._began = first.run, time.perf_counter()
         request = from_plain(RunRequest, first.request)
         placement = Placement(directory, request.options.bypass_agents)
-        refusal = self._open_record(request, placement, "")
-        if refusal:
+        if refusal := self._open_record(request, placement, ""):
             return SegmentResult(refusal=refusal)
         scheduler = Scheduler(request.document, request.options, **placement.rules(request.queue))
         ahead = self._ahead(scheduler, first.now, placement)
@@ -146,8 +145,7 @@ class Segment:
         self._run, self._began = request.run, time.perf_counter()
         run_request = from_plain(RunRequest, request.request)
         placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
-        refusal = self._open_record(run_request, placement, request.recalled)
-        if refusal:
+        if refusal := self._open_record(run_request, placement, request.recalled):
             return SegmentResult(refusal=refusal)
         return self._played(self._taken_over(request, run_request, placement))
 
@@ -237,7 +235,8 @@ class Segment:
             return self._leave_alone()
         above = HEAVY_RUN_RESULT_BYTES if self._board.live > HEAVY_RUN_BYTES else self.claims.above
         if size > above and self.claims.store is not None:
-            kept = self.claims.keep(result, above, near=command.inputs, writes=self._writes)
+            writes = self._writes if size < MAX_SEGMENT_BYTES else None  # which would be in memory meanwhile
+            kept = self.claims.keep(result, above, near=command.inputs, writes=writes)
             result, size = self._wait_for(kept), 500
             if len(self._writes) >= MAX_SEGMENT_WRITE_COUNT:
                 self._wait_for(self._written())

@@ -96,10 +96,20 @@ class Authority:
         """The same for a graph that `agent` runs for the node `name` of another one."""
         if self.counts:
             run.grant = self._inside(outer, name, agent, run.plan)
-            if outer.is_guarded or run.plan.has_budgets or run.plan.needs_budget is not None:
-                open_ledgers(run, outer, name, None)
             if self.labelling is not None:
                 run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
+            self._open_budgets(run, outer, name)
+
+    def begin_beside(self, run: GraphRun, other: GraphRun, outer: GraphRun, name: str) -> None:
+        """The same next to another graph of the same plan, inside the same node."""
+        run.grant, run.flows = other.grant, other.flows
+        self._open_budgets(run, outer, name)
+
+    def _open_budgets(self, run: GraphRun, outer: GraphRun, name: str) -> None:
+        """Gives a graph inside a node of another one its budgets, and those around it."""
+        plan = run.plan
+        if self.counts and (outer.is_guarded or plan.has_budgets or plan.needs_budget is not None):
+            open_ledgers(run, outer, name, None)
 
     def _inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
         """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""
