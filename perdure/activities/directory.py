@@ -12,6 +12,7 @@ from perdure.agents.filters import AgentFilter
 from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.plan_cache import agents_named, plan_of
+from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import FirstSegmentRequest
