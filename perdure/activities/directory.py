@@ -11,16 +11,13 @@ from perdure.agents.agent import Agent
 from perdure.agents.filters import AgentFilter
 from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
-from perdure.engine.plan_cache import plan_of
-from perdure.graph.nested import every_node
+from perdure.engine.plan_cache import agents_named, plan_of
 from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
-from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
-from perdure.settings.price_file import read_price_file
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -41,9 +38,9 @@ def registry_of(
     own_queue: str,
     has_store: bool,
     policy: Policy | None = None,
-    signs: bool = False,
+    profile: Mapping[str, Value] | None = None,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
+    """The agents of the worker of `own_queue`, and how a run calls them that has this `profile`."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -71,7 +68,7 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile_of(policy, signs=signs, prices=read_price_file(settings.prices)),
+        profile=profile,
         labels=labels_record(agents, settings, policy),
     )
 
@@ -88,15 +85,14 @@ def begun(
     """Compiles the graph of a run, which may take longer than a workflow has, and plays it ahead."""
     with suppress(Exception):  # the run itself reports what is wrong with the graph
         document, graphs = request.request["document"], request.request.get("graphs")
-        registry = replace(registry, code=code_of(agents, [document, *(graphs or {}).values()]))
+        registry = replace(registry, code=code_of(agents, agents_named(document, graphs)))
         if not request.continues:
             return replace(registry, first=to_plain(segment.begin(request, registry)))
         plan_of(document, graphs)
     return registry
 
 
-def code_of(agents: Mapping[str, Agent], documents: Iterable[Value]) -> dict[str, str]:
-    """The digests of the agents that the nodes of these graphs name, as far as there are any."""
-    nodes = (node for document in documents for _, node in every_node(document))
-    names = {name for node in nodes if isinstance(name := node.get("agent"), str) and name in agents}
-    return {name: digest for name in sorted(names) if (digest := agents[name].code_digest)}
+def code_of(agents: Mapping[str, Agent], names: Iterable[str]) -> dict[str, str]:
+    """The digests of the agents of these names, as far as there are any."""
+    digests = {name: agents[name].code_digest for name in names if name in agents}
+    return {name: digest for name, digest in digests.items() if digest}

@@ -40,8 +40,10 @@ def labels_record(
     known = {agent.name: labels_of(agent, stated) for agent in agents}
     private = sorted({MODELS, *(_host(entry) for entry in settings.allow_hosts)})
     strict = {"strict": True} if policy is not None and policy.profile in policy.strict else {}
+    tags = {} if policy is None else {name: sorted(places) for name, places in policy.tags.items()}
     return {
         **strict,
+        **({"tags": tags} if tags else {}),
         "agents": {name: labels.written() for name, labels in sorted(known.items()) if labels is not None},
         "private": None if has_profile else private,
     }

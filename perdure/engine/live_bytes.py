@@ -21,7 +21,7 @@ from typing import Final
 
 from perdure.engine.state import GraphRun, NodeState
 from perdure.graph.sizes import CONTAINER_BYTES, ENCODED_TEXT_CHARS, SCALAR_BYTES, size_of
-from perdure.graph.values import UNDEFINED, Value
+from perdure.graph.values import UNDEFINED, Value, is_object
 
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
 
@@ -61,6 +61,10 @@ class Measure:
     _last: Value = None
     _size: int = 0
 
+    def note(self, value: Value, size: int) -> None:
+        """A value that was measured elsewhere, and will be the next result."""
+        self._last, self._size = value, size
+
     def result(self, value: Value) -> int:
         """As result_bytes."""
         if value.__class__ is dict and len(value) == 1:  # as _size, without the call
@@ -72,6 +76,8 @@ class Measure:
                 size = _ONE_MEMBER_BYTES + len(name) + len(item)
             else:
                 size = _size(value)
+        elif value is self._last and is_object(value):
+            size = self._size
         else:
             size = _size(value)
         self._last, self._size = value, size

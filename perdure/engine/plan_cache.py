@@ -11,13 +11,14 @@ counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from perdure.engine.plan import Plan, compile_plan
 from perdure.errors import GraphError, Problem
 from perdure.graph.check import first_problem
+from perdure.graph.nested import every_node
 from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value
 
@@ -101,6 +102,14 @@ def checked_plan(
     return _plan(key, None)
 
 
+def agents_named(document: Mapping[str, Value], graphs: Mapping[str, Value] | None = None) -> Sequence[str]:
+    """The agents that nodes of these graphs name, and of graphs inside them, in the order of their names."""
+    try:
+        return _agents(_Key(document, graphs), None)
+    except (TypeError, ValueError):
+        return _named([document, *(graphs or {}).values()])
+
+
 def problem_of(document: Mapping[str, Value]) -> Problem | None:
     """The first problem of a document, whatever agents there are."""
     try:
@@ -123,5 +132,15 @@ def _checked(key: _Key, options: tuple[frozenset[str] | None, bool]) -> Problem 
     return first_problem(key.document, agents, bounded=bounded)
 
 
+def _agents_of(key: _Key, _options: None) -> Sequence[str]:
+    return _named([key.document, *(key.graphs or {}).values()])
+
+
+def _named(graphs: Iterable[Value]) -> Sequence[str]:
+    nodes = (node for graph in graphs for _, node in every_node(graph))
+    return sorted({name for node in nodes if isinstance(name := node.get("agent"), str)})
+
+
 _plan = _Cache(_compiled)
 _problem = _Cache(_checked)
+_agents = _Cache(_agents_of)

@@ -25,22 +25,19 @@ from math import inf
 from operator import attrgetter
 from typing import Final
 
-from perdure.engine.board import Board, InFlight, Rules
+from perdure.engine.board import Board, Rules
 from perdure.engine.granting.authority import Authority
 from perdure.engine.granting.budgets import resume_ledgers
-from perdure.engine.lifecycle.approvals import question
-from perdure.engine.lifecycle.hedges import second_call
+from perdure.engine.lifecycle.open_calls import call_data, reissued
 from perdure.engine.maps.late import LateRow
 from perdure.engine.maps.version_gates import Gates
-from perdure.engine.messages import Command, Fetch, RunAgent, RunOptions, Settle, Starting, StartTimer
-from perdure.engine.node_semantics import agent_call
+from perdure.engine.messages import Command, RunOptions
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.scheduler import Scheduler, new_board, rules_of
 from perdure.engine.snapshot_nested import SnapshotRoom, nested_data, nested_of, outcome_of, rows_data
 from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState, Observer
 from perdure.errors import UsageError
-from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import UNDEFINED, UNREADABLE, Value
 
 SNAPSHOT_FORMAT: Final = 3
@@ -87,9 +84,7 @@ def snapshot(
         "documents": documents,
         "runs": runs,
         **({"rows": [rows_data(rows) for rows in room.rows]} if room is not None and room.rows else {}),
-        "calls": [
-            _call_data(call, flight, calls is None or call in calls) for call, flight in board.calls.items()
-        ],
+        "calls": [call_data(board, call, calls) for call in board.calls],
         "known": board.resolved.written(),
         **board.fuel.written(),
         "queue": [[ticket.run, ticket.node] for ticket in board.slots.tickets()],
@@ -146,7 +141,7 @@ def _restored(
     for number, name in data["queue"]:
         board.queue(board.runs[number], name)
     scheduler = Scheduler.resumed(board, rules)
-    commands = [(_reissued(scheduler, item), item) for item in data["calls"]]
+    commands = [(reissued(scheduler.nodes, item), item) for item in data["calls"]]
     return scheduler, [command for command, item in commands if "agent" not in item or "inputs" in item]
 
 
@@ -208,24 +203,6 @@ def _node_data(
     return data
 
 
-def _call_data(call: int, flight: InFlight, has_inputs: bool) -> dict[str, Value]:
-    data: dict[str, Value] = {"call": call, "run": flight.run, "node": flight.node, "since": flight.since}
-    command = flight.command
-    if isinstance(command, Fetch):
-        fetch = {"distant": command.deferred, "whole": command.whole, "then": command.then}
-        return data | fetch | {"result": command.result, "told": command.carried}
-    if isinstance(command, RunAgent):
-        data |= {"agent": command.agent}
-        if has_inputs or command.agent == APPROVAL:  # whose question is made of them
-            data |= {"inputs": command.inputs, "params": command.params}
-        if command.options.session is not None:
-            data |= {"session": command.options.session.id}
-        return data if command.options.queue is None else data | {"on": command.options.queue}
-    if isinstance(command, StartTimer):
-        return data | {"milliseconds": command.milliseconds}
-    return data | {"turns": command.turns}
-
-
 def _add_run(board: Board, data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[Value]) -> None:
     """Puts a graph on the board, and takes the slots that its nodes hold."""
     plan = plans[int(data["document"])]
@@ -270,38 +247,3 @@ def _fill(node: NodeRun, data: Mapping[str, Value], plans: Sequence[Plan], rows:
 
 
 _OFTEN: Final = frozenset({"value", "state", "result", "pending"})
-
-
-def _reissued(scheduler: Scheduler, data: Mapping[str, Value]) -> Starting:
-    """Notes a call that is open, and gives the command to send for it now."""
-    board, call = scheduler.board, data["call"]
-    run, name = board.runs[data["run"]], data["node"]
-    again: Starting
-    if "distant" in data:
-        noted = again = Fetch(
-            call=call,
-            deferred=data["distant"],
-            whole=data["whole"],
-            then=data["then"],
-            result=data["result"],
-            carried=data.get("told", {}),
-        )
-    elif "turns" in data:
-        noted = again = Settle(call, data["turns"])
-    elif "milliseconds" in data:
-        noted = StartTimer(call, data["milliseconds"])
-        again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
-    else:
-        called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
-        granted = scheduler.nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
-        if data["agent"] == APPROVAL:
-            noted = again = question(scheduler.rules, run, name, called[1])
-        elif run.nodes[name].hedge == call:
-            noted = again = second_call(scheduler.rules, run, name, *called, granted)
-        else:
-            session = data.get("session")
-            noted = again = agent_call(scheduler.rules, run, name, *called, granted, session)
-        if run.is_guarded and scheduler.rules.authority.use_of(data["agent"])[0]:
-            scheduler.nodes.approvals.budgets.hold(run, name, noted)
-    board.calls[call] = InFlight(run.id, name, noted, data["since"])
-    return again

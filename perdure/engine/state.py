@@ -129,7 +129,7 @@ class NodeRun:
         return self.last_failure if self.state is NodeState.FELL_BACK else self.error
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class GraphRun:
     """One execution of one graph, over all its iterations.
 
@@ -213,12 +213,12 @@ class GraphRun:
 
     def renew(self) -> None:
         """Fresh nodes for an iteration, with the initial values."""
-        initial, plan = self.values, self.plan
-        self.nodes = {
-            name: NodeRun(value=initial.get(name, static.value)) for name, static in plan.statics.items()
-        }
+        initial, plan, waiting = self.values, self.plan, NodeState.WAITING
+        nodes = self.nodes = dict[str, NodeRun]()
+        for name, static in plan.statics.items():  # by position: by name it takes twice as long
+            nodes[name] = NodeRun(waiting, UNDEFINED, initial.get(name, static.value))
         for name, computed in plan.computed.items():
-            self.nodes[name] = NodeRun(pending=computed.needs)
+            nodes[name] = NodeRun(waiting, UNDEFINED, UNDEFINED, computed.needs)
 
     def results(self, every: bool, hidden: bool = False) -> dict[str, Value]:
         """Results by node in document order: all, or those of isResult nodes."""

@@ -59,7 +59,7 @@ class TurnOrder:
             if event is not None:
                 self.arrive(event)
             return
-        expected = PendingAnswer(call, event, left=turns - 1)
+        expected = PendingAnswer(call, event, False, turns - 1)
         self._due.append(expected)
         if event is None:
             self._missing[call] = expected

@@ -105,7 +105,7 @@ def holds_array(value: Value) -> bool:
     while True:
         for item in part.values() if is_dict(part) else part:
             kind = item.__class__
-            if kind in _PLAIN:  # most are, and the inputs of every call pass here
+            if kind in _PLAIN:  # most are
                 continue
             if kind is Array:
                 return True

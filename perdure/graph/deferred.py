@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from perdure.graph.binary import Array, binary_text, is_binary, is_tensors
 from perdure.graph.javascript import utf16_length
-from perdure.graph.values import Value, is_dict, is_list
+from perdure.graph.values import Value, is_dict, is_flat, is_list
 
 Kind: TypeAlias = Literal["object", "list", "string", "tensors", "array", "bytes"]
 """`tensors` is an object whose members are arrays, `array` one alone."""
@@ -167,6 +167,8 @@ def replaced(value: Value, replace: Callable[[Deferred], Value]) -> Value:
     """A copy of `value` with something in place of everything that is not here."""
     if is_dict(value):
         copy = value.copy()
+        if is_flat(value):  # most are, and the inputs of every call pass here
+            return copy
         for key, item in value.items():
             if isinstance(item, _CONTAINER_TYPES):
                 copy[key] = replaced(item, replace)

@@ -106,13 +106,19 @@ def _size_of_other(value: Value, limit: int, stored: bool) -> int:
             return SCALAR_BYTES + size_of_binary(value) // BINARY_SIZE_FACTOR
 
 
-def bounded(value: Value, limit: float = MAX_VALUE_BYTES, *, stored: bool = True) -> Value:
-    """`value`. Raises SizeExceeded where it is larger than `limit`; `stored` as in size_of."""
+def bounded(value: Value, limit: float = MAX_VALUE_BYTES) -> Value:
+    """`value`. Raises SizeExceeded where it is larger than `limit`."""
     if limit < inf:
-        size = size_of(value, int(limit), stored=stored)
-        if size > limit:
-            raise SizeExceeded(size, int(limit))
+        bounded_size(value, limit, stored=True)
     return value
+
+
+def bounded_size(value: Value, limit: float = MAX_VALUE_BYTES, *, stored: bool = False) -> int:
+    """The bytes of `value`, by default without what is in the store. Raises SizeExceeded above `limit`."""
+    size = size_of(value, int(limit), stored=stored)
+    if size > limit:
+        raise SizeExceeded(size, int(limit))
+    return size
 
 
 @dataclass(slots=True)

@@ -57,6 +57,7 @@ class Undefined:
 UNDEFINED: Final = Undefined()
 
 _AS_IT_IS: Final = frozenset({type(None), bool, str, Undefined})
+_FLAT: Final = frozenset({str, int, float, bool, type(None)})
 _OBJECTS: Final = (dict, list)
 
 
@@ -73,6 +74,11 @@ def is_dict(value: Value) -> TypeGuard[dict[str, Value]]:
 def is_list(value: Value) -> TypeGuard[list[Value]]:
     """Whether `value` is a list."""
     return isinstance(value, list)
+
+
+def is_flat(members: Mapping[str, Value]) -> bool:
+    """Whether all members of an object are strings, numbers, true, false or null: nothing is inside them."""
+    return _FLAT.issuperset(map(type, members.values()))
 
 
 def is_object(value: Value) -> bool:

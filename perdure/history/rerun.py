@@ -142,8 +142,7 @@ async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple
     """
     request = model.request
     if request is None or model.problem is not None:
-        hint = "replay it with the version of Perdure that has executed it"
-        raise UsageError(f"the history of run {model.id!r} cannot be replayed: {model.problem}", hint=hint)
+        raise _unreplayed(model)
     if not model.is_whole:
         hint = "run the graph again; longer retention of the namespace keeps histories"
         raise UsageError(f"the server has removed the beginning of run {model.id!r}", hint=hint)
@@ -158,6 +157,11 @@ async def prepared(model: RunModel, change: Change, claims: ClaimCheck) -> tuple
     if problem is not None:
         raise GraphError([problem])
     return rerun, record
+
+
+def _unreplayed(model: RunModel) -> UsageError:
+    hint = "replay it with the version of Perdure that has executed it"
+    return UsageError(f"the history of run {model.id!r} cannot be replayed: {model.problem}", hint=hint)
 
 
 async def _stored(record: Record, claims: ClaimCheck) -> tuple[Record, dict[str, str]]:
@@ -271,8 +275,7 @@ def compared_calls(model: RunModel, prices: Prices) -> dict[str, ComparedCall]:
     Raises UsageError for a run whose calls are not known.
     """
     if model.problem is not None:
-        hint = "replay it with the version of Perdure that has executed it"
-        raise UsageError(f"the history of run {model.id!r} cannot be replayed: {model.problem}", hint=hint)
+        raise _unreplayed(model)
     return {call.command.key: _compared(call, prices) for call in model.calls}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -112,6 +113,33 @@ def call_differences(
         for position, partner in pairs
     ]
     return [*compared, *(_compared(position, first[position], None) for position in left)]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDifference:
+    """The calls of one node in two runs, over all rows and passes, counted by how they differ.
+
+    `reused` are those of the second run whose results an earlier run has given, and that are equal.
+    """
+
+    address: str
+    kinds: Mapping[str, int]
+    reused: int
+
+
+def by_node(differences: Sequence[CallDifference]) -> list[NodeDifference]:
+    """The differences of calls, node by node, in the order of the first call of each."""
+    nodes: dict[str, list[CallDifference]] = {}
+    for difference in differences:
+        nodes.setdefault(address_of(difference.position), []).append(difference)
+    return [
+        NodeDifference(
+            address,
+            Counter(call.kind for call in calls),
+            sum(call.is_reused for call in calls if call.kind == "equal"),
+        )
+        for address, calls in nodes.items()
+    ]
 
 
 def _partners(first: Mapping[str, ComparedCall], second: Mapping[str, ComparedCall]) -> dict[str, str]:

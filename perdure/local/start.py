@@ -17,6 +17,7 @@ from perdure.errors import ConnectionFailed, FinalError
 from perdure.local.fetch import Tell, fetch
 from perdure.local.models import MINILM, Model, chat_model, key_of
 from perdure.settings import Settings
+from perdure.version import installation
 
 LOCAL_IDLE_TIMEOUT_S = 600.0
 """Seconds without a request after which the process ends."""
@@ -60,7 +61,7 @@ def _ensure(settings: Settings, tell: Callable[[Any], None], idle: float) -> str
     if missing := _missing():
         raise FinalError(
             f"the local models need {', '.join(missing)}, not installed here",
-            hint="pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL",
+            hint=f"{installation('local')}, or set OPENAI_API_KEY or OPENAI_BASE_URL",
         )
     model, folder = chat_model(settings.local_model), _folder(settings)
     try:

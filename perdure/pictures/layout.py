@@ -2,7 +2,7 @@
 
 Why
     A careful layout of 300 nodes with two references each takes half a minute, of 40 nodes that all refer to
-    each other far more, and whoever can start a run can make the page draw it.
+    each other far more, and a stranger who starts a run makes the page draw it.
 
 Invariants
     The work is estimated from the references alone, before anything is laid out: a line counts once for each
@@ -71,7 +71,7 @@ def _points(names: Sequence[str], lines: Sequence[Edge]) -> list[int]:
 
 
 def _layers(names: Sequence[str], lines: Sequence[Edge]) -> dict[str, int]:
-    """Nodes of a circle, and what depends on them, are taken as they stand in the document."""
+    """Nodes of a circle, and what depends on them, count by their place in the document."""
     layers = dict.fromkeys(names, 0)
     targets: dict[str, list[str]] = {}
     missing = Counter(line[1] for line in lines)

@@ -31,6 +31,7 @@ from perdure.graph.text.shown import line
 from perdure.graph.values import Value, is_dict, ordered_keys
 from perdure.pictures.edges import Edge, LineKind, edges_of, leads_on
 from perdure.pictures.layout import settings, within_budget
+from perdure.version import installation
 
 MAX_PICTURE_NODE_COUNT: Final = 300
 """Nodes that one picture shows, those of graphs inside nodes included."""
@@ -138,9 +139,7 @@ def _layout_library() -> ModuleType:
     try:
         return importlib.import_module("graphlay")
     except ImportError:
-        raise UsageError(
-            "pictures need the package graphlay", hint="install Perdure with its extra: perdure[ui]"
-        ) from None
+        raise UsageError("pictures need the package graphlay", hint=installation("ui")) from None
 
 
 def _picture(
@@ -163,7 +162,7 @@ def _picture(
         total=len(nodes),
         boxes=tuple(canvas.boxes),
         lines=tuple(canvas.lines),
-        hidden_lines=len(kept) - len(lines) + sum(each.inner.hidden_lines for each in drawn if each.inner),
+        hidden_lines=len(kept) - len(lines) + sum(item.inner.hidden_lines for item in drawn if item.inner),
     )
 
 

@@ -10,6 +10,7 @@ for them. Where a node's data comes from is in the text of the graph.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,11 @@ PRIVATE_DATA: Final = "private"
 """The label of data that not everybody may read."""
 
 LABELS: Final = (UNTRUSTED_DATA, PRIVATE_DATA)
+
+_TAG: Final = re.compile(r"tag:[A-Za-z_][\w.-]*", re.ASCII)
+
+TAG_MARK: Final = "tag:"
+"""What the labels of an operator begin with, such as tag:customer: private data with places of its own."""
 
 SENDS: Final = "sends"
 """The effect of an agent that sends its inputs to a host."""
@@ -43,14 +49,19 @@ MODELS: Final = "@models"
 """Among the places where private data may go: the models of the worker."""
 
 
+def is_label(name: str) -> bool:
+    """Whether it is a label, or a tag."""
+    return name in LABELS or _TAG.fullmatch(name) is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class AgentLabels:
     """What a policy needs to know of an agent.
 
-    `gives` are the labels of its results, besides those of its inputs: "untrusted", "private". `effect` is
-    "sends", "asks" (a model), "reads" or "writes" (files), "" for none that matters here. `trusted` names
-    the inputs that untrusted data may not set, such as the recipient of a letter. One that `endorses` gives
-    results without the labels of its inputs, as a person does who answers.
+    `gives` are the labels of its results, besides those of its inputs: "untrusted", "private", tags such as
+    "tag:customer". `effect` is "sends", "asks" (a model), "reads" or "writes" (files), "" for none that
+    matters here. `trusted` names the inputs that untrusted data may not set, such as the recipient of a
+    letter. One that `endorses` gives results without the labels of its inputs, as a person does who answers.
     """
 
     gives: tuple[str, ...] = ()
@@ -60,7 +71,7 @@ class AgentLabels:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a label or an effect that there is not."""
-        if not set(self.gives) <= set(LABELS) or self.effect not in ("", *EFFECTS):
+        if not all(map(is_label, self.gives)) or self.effect not in ("", *EFFECTS):
             raise ValueError(f"labels are {', '.join(LABELS)}, and effects are {', '.join(EFFECTS)}: {self}")
 
     def written(self) -> dict[str, Any]:

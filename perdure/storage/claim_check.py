@@ -9,8 +9,7 @@ Invariants
     The same value, made of the same, has the same name in every process: a retry that stores its result again
     adds nothing.
     What is sent with an answer (console lines, a stream) is not stored with its value.
-    A value that is read is a copy for the caller; only parts are taken from shared objects, which
-    no code changes.
+    A value that is read is a copy for the caller; only parts come from shared objects, which never change.
 
 Rejected
     A payload codec that swaps bytes for a key, the usual form of the pattern: it sees bytes and not
@@ -61,7 +60,7 @@ from perdure.storage.known_values import KnownValues
 from perdure.storage.objects import Writes
 from perdure.storage.traffic import count, timed
 from perdure.storage.value_objects import ValueObjects
-from perdure.storage.value_sizes import at_most, binary_size, written_size
+from perdure.storage.value_sizes import at_most, binary_size, holds_binary, written_size
 from perdure.storage.value_threads import encoded_apart, in_value_thread
 
 THREADED_CODEC_BYTES: Final = 500_000
@@ -142,9 +141,9 @@ class ClaimCheck:
                 place = None if known is None else known.find(part)
                 return place or await self._put(part, None, near, writes)
             if is_dict(part):
-                return {key: await apart(item) if _may_hold(item) else item for key, item in part.items()}
+                return {key: await apart(item) if holds_binary(item) else item for key, item in part.items()}
             if is_list(part):
-                return [await apart(item) if _may_hold(item) else item for item in part]
+                return [await apart(item) if holds_binary(item) else item for item in part]
             return part
 
         if made.metadata["encoding"] == BINARY_ENCODING:
@@ -294,8 +293,3 @@ def _copied(deferred: Deferred, load: Load, meter: Meter) -> Value:
     if meter.limit is not None:
         meter.add(size_of(value, meter.limit))
     return copied(value)
-
-
-def _may_hold(value: Value) -> bool:
-    """Whether there may be something binary in a part of a value."""
-    return isinstance(value, dict | list) or is_binary(value)

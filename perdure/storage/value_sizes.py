@@ -47,3 +47,8 @@ def _most(value: Value) -> float:
     if isinstance(value, str):
         return 6 * len(value) + 2
     return 30 if value is None or isinstance(value, _NUMBERS) else math.inf
+
+
+def holds_binary(value: Value) -> bool:
+    """Whether there may be something binary in a part of a value."""
+    return isinstance(value, dict | list) or is_binary(value)

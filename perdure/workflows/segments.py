@@ -22,7 +22,7 @@ Rejected
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -87,6 +87,7 @@ class Segments:
     _missed: set[int] = field(default_factory=set[int])
     _seen: set[int] = field(default_factory=set[int])
     _entries: dict[int, int] = field(default_factory=dict[int, int])
+    _unread: Sequence[Any] = ()
     _alone: int | None = None
     _waiting: dict[int, RunAgent] = field(default_factory=dict[int, RunAgent])
     _open: asyncio.Task[Any] | None = None
@@ -147,7 +148,9 @@ class Segments:
         """
         if result.refusal:
             self.refusal = UsageError(result.refusal, hint="start the rerun again once the store replies")
-        answers = [read_segment_answer(answer) for answer in result.answers]
+        is_over = result.end is not None and not self._waiting  # its answers are read if they are asked for
+        answers = [] if is_over else [read_segment_answer(answer) for answer in result.answers]
+        self._unread = result.answers if is_over else ()
         self.end = None if result.end is None else from_plain(RunResult, result.end)
         self.budget.add(size, seconds=result.seconds)
         for line in result.console:
@@ -160,6 +163,8 @@ class Segments:
 
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
         """Plays what the last segment has answered: when the outcome is asked for, not before."""
+        self.answers.extend(map(read_segment_answer, self._unread))
+        self._unread = ()
         is_pure, is_answered_with_null = self.placement.is_pure, self.placement.is_answered_with_null
         now_ms, answer = self.answers.now_ms, self._recall
         ahead = Lookahead(scheduler, self.turns, now_ms, is_pure, is_answered_with_null, answer)

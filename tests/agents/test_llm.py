@@ -389,7 +389,7 @@ async def test_keys_are_not_shown(form: str) -> None:
 async def test_nothing_to_ask() -> None:
     with pytest.raises(FinalError) as caught:
         await openai_chat({"prompt": "p"}, {}, AgentContext(agent="openAIAgent", settings=Settings()))
-    for hint in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "pip install 'perdure[local]'"):
+    for hint in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "pip install '.[local]'"):
         assert hint in str(caught.value)
 
 

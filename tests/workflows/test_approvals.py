@@ -84,6 +84,29 @@ async def test_an_approved_call_is_made_once_wherever_the_run_continues(
     assert await replay_failures([last]) == []
 
 
+async def test_a_budget_counts_the_same_in_segments_and_after_the_run_continues(
+    client: GraphClient, tmp_path: Path
+) -> None:
+    """Pure calls are counted where a segment answers them; reserves of models are in its snapshot."""
+    pure = {"agent": "copyAgent", "inputs": {"x": ":row"}}
+    ask = {"agent": "openAIAgent", "inputs": {"prompt": "?" * 400, "x": ":a"}, "params": {"max_tokens": 10}}
+    end = {"agent": "copyAgent", "inputs": {"x": ":ask"}, "isResult": True}
+    rows = {"agent": "mapAgent", "inputs": {"rows": [*range(30)]}, "isResult": True}
+    graph = {
+        "nodes": {"all": {**rows, "graph": {"nodes": {"a": pure, "ask": ask, "end": end}}, "isResult": True}}
+    }
+    profile = {"agents": ["@pure", "openAIAgent"], "budget": {"calls": 45, "tokens": 1_500}}
+    file = policy_file(tmp_path, profiles={"thrifty": profile}, profile="thrifty")
+    async with serving(client, "budgets", file) as (own, _):
+        run = await own.start(graph, id="budgets", queue="budgets", options=RunOptions(events=20))
+        with pytest.raises(
+            RunFailed, match=r"more than the budget of the run: (45 of 45 calls|.* tokens are used)"
+        ):
+            await run.result()
+        histories = [await run.handle.fetch_history()]
+    assert await replay_failures(histories) == []
+
+
 async def test_a_refusal_is_typed_and_nothing_is_called(client: GraphClient, tmp_path: Path) -> None:
     rows = {
         "agent": "mapAgent",

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from perdure.errors import FinalError
+from perdure.version import installation
 
 
 def library(module: str, extra: str) -> Any:
@@ -17,5 +18,5 @@ def library(module: str, extra: str) -> Any:
             raise
         raise FinalError(
             f"the library {error.name} is not installed on this worker",
-            hint=f"install it with: pip install 'perdure[{extra}]'",
+            hint=f"install it with: {installation(extra)}",
         ) from None

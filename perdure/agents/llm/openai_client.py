@@ -21,6 +21,7 @@ from perdure.errors import AgentTimeout, FinalError
 from perdure.graph.values import Value
 from perdure.net.call_secrets import NO_SECRETS, CallSecrets, names_secret
 from perdure.net.egress import PORTS, Guard, GuardedTransport
+from perdure.version import installation
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -164,7 +165,7 @@ def _nothing(provider: str, agent: str, *, local: bool) -> FinalError:
         "Ollama, vLLM or llama.cpp"
     )
     if local:
-        hint += "; or pip install 'perdure[local]' for small models on this machine"
+        hint += f"; or {installation('local')} for small models on this machine"
     finding = f"{agent}: no model to ask: this worker has no key and no server for {provider!r}"
     return FinalError(finding, hint=hint)
 

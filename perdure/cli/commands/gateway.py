@@ -21,6 +21,7 @@ from perdure.cli import connection, logs, output
 from perdure.cli.running import web_server
 from perdure.errors import UsageError
 from perdure.settings import Settings
+from perdure.version import installation
 
 if TYPE_CHECKING:
     from perdure.client import GraphClient
@@ -162,5 +163,5 @@ def _keeping(file: Path | None) -> Callable[[str, bytes, str], None] | None:
 
 
 def _missing(error: ImportError, extra: str) -> UsageError:
-    hint = f"install Perdure with its extra: perdure[{extra}]"
+    hint = installation(extra)
     return UsageError(f"the package {error.name} is missing", hint=hint)

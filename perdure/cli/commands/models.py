@@ -10,6 +10,7 @@ from perdure.cli import connection, output
 from perdure.cli.running.local_models import local_models
 from perdure.errors import UsageError
 from perdure.settings import Settings
+from perdure.version import installation
 
 EXAMPLES = """\
 examples:
@@ -28,14 +29,14 @@ def main(args: argparse.Namespace) -> int:
     """Does it."""
     settings = Settings.from_env()
     if args.what == "status":
-        installed = "installed" if local.installed() else "not installed: pip install 'perdure[local]'"
+        installed = "installed" if local.installed() else f"not installed: {installation('local')}"
         output.result(f"local models: {installed}\nmodel: {settings.local_model}\nhome: {settings.home}")
         return 0
     if args.what == "stop":
         output.note("the models have stopped" if local.stop(settings) else "no models were running")
         return 0
     if not local.installed():
-        raise UsageError("the local models are not installed: pip install 'perdure[local]'")
+        raise UsageError(f"the local models are not installed: {installation('local')}")
     return connection.run(_fetch(settings))
 
 

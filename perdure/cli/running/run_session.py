@@ -22,6 +22,7 @@ from perdure.engine.messages import RunOptions
 from perdure.errors import ConnectionFailed, GraphError
 from perdure.graph.review import review
 from perdure.graph.text.document import Document
+from perdure.graph.text.shown import line
 from perdure.graph.values import Value
 from perdure.runs import Run
 from perdure.settings import Settings
@@ -151,7 +152,7 @@ def _can_serve(queue: str, document: dict[str, Value], agents: Agents) -> bool:
     if lacking:
         output.note(
             f"the run waits for a worker on queue {queue!r}: it needs agents that are not known here: "
-            + "; ".join(f"{item.place}: {item.finding}" for item in lacking)
+            + "; ".join(line(f"{item.place}: {item.finding}") for item in lacking)
             + "; give their module with --agents MODULE"
         )
     return not lacking

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from perdure.cli import connection
 from perdure.errors import UsageError
 from perdure.settings import Settings
+from perdure.version import installation
 
 if TYPE_CHECKING:
     from perdure.agents.agent import Agent
@@ -39,9 +40,7 @@ def _serving() -> Callable[..., AbstractAsyncContextManager[WebServer]]:
     try:
         from perdure.web.serving import serving  # noqa: PLC0415 -- the extra, and only here
     except ImportError as error:
-        raise UsageError(
-            f"the package {error.name} is missing", hint="install Perdure with its extra: perdure[ui]"
-        ) from error
+        raise UsageError(f"the package {error.name} is missing", hint=installation("ui")) from error
     return serving
 
 

@@ -24,7 +24,7 @@ from perdure.engine.granting.budgets import open_ledgers
 from perdure.engine.granting.prices import Prices
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.labelling.flows import NO_FLOWS, Entry
-from perdure.engine.labelling.rules import Call, Labelling
+from perdure.engine.labelling.rules import Call, Labelling, is_confidential
 from perdure.engine.plan import ComputedPlan, Plan
 from perdure.engine.state import GraphRun
 from perdure.errors import NotGranted
@@ -33,7 +33,7 @@ from perdure.graph.values import Value
 from perdure.policy.approvals import Approvers
 from perdure.policy.budgets import Budget
 from perdure.policy.grant import AGENT, APPROVED, GRAPH, ONLY_PURE, Grant, meet, with_any_choice
-from perdure.policy.labels import ASKS_MODEL, PRIVATE_DATA, SENDS, SHIPPED_LABELS, UNTRUSTED_DATA
+from perdure.policy.labels import ASKS_MODEL, SENDS, SHIPPED_LABELS, UNTRUSTED_DATA
 
 MAX_SHOWN_GRANT_COUNT: Final = 8
 """Names that a refusal mentions of those that are allowed."""
@@ -96,10 +96,20 @@ class Authority:
         """The same for a graph that `agent` runs for the node `name` of another one."""
         if self.counts:
             run.grant = self._inside(outer, name, agent, run.plan)
-            if outer.is_guarded or run.plan.has_budgets or run.plan.needs_budget is not None:
-                open_ledgers(run, outer, name, None)
             if self.labelling is not None:
                 run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
+            self._open_budgets(run, outer, name)
+
+    def begin_beside(self, run: GraphRun, other: GraphRun, outer: GraphRun, name: str) -> None:
+        """The same next to another graph of the same plan, inside the same node."""
+        run.grant, run.flows = other.grant, other.flows
+        self._open_budgets(run, outer, name)
+
+    def _open_budgets(self, run: GraphRun, outer: GraphRun, name: str) -> None:
+        """Gives a graph inside a node of another one its budgets, and those around it."""
+        plan = run.plan
+        if self.counts and (outer.is_guarded or plan.has_budgets or plan.needs_budget is not None):
+            open_ledgers(run, outer, name, None)
 
     def _inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:
         """What a graph of this `plan` may do, that `agent` runs for the node `name` of `run`."""
@@ -185,7 +195,7 @@ class Authority:
         if flow is None or self.labelling is None or not isinstance(agent, str):
             return False
         facts = self.labelling.facts.agents.get(agent)
-        return facts is not None and facts.effect == SENDS and PRIVATE_DATA in flow.inputs
+        return facts is not None and facts.effect == SENDS and is_confidential(flow.inputs)
 
     def labels_of(self, run: GraphRun, name: str) -> list[Value]:
         """The labels of the data that reaches a call of the node."""

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from perdure.engine.labelling.flows import Entry, Facts, Flow, Flows, entry_of, flows_of
+from perdure.engine.labelling.flows import Entry, Facts, Flow, Flows, Labels, entry_of, flows_of
 from perdure.engine.plan import Plan
 from perdure.errors import NotGranted
-from perdure.policy.grant import Clauses, Grant, meet
+from perdure.policy.grant import ANY, Clauses, Grant, meet
 from perdure.policy.labels import (
     ASKS_MODEL,
     MODELS,
@@ -31,6 +31,7 @@ from perdure.policy.labels import (
     REACHING,
     READS,
     SENDS,
+    TAG_MARK,
     UNTRUSTED_DATA,
     WRITES,
     AgentLabels,
@@ -40,6 +41,11 @@ KEPT_FLOWS_COUNT: Final = 1_000
 """Graphs whose labels are kept: all rows of a map have the same."""
 
 _DOES: Final = {SENDS: "sends data to hosts", READS: "reads files", WRITES: "writes files"}
+
+
+def is_confidential(labels: Labels) -> bool:
+    """Whether data of these labels may not go everywhere."""
+    return not labels <= {UNTRUSTED_DATA}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,13 @@ class Call:
 class Labelling:
     """Follows labels by the `facts` of the agents.
 
-    `private` are the places for private data where no policy holds, None where one does: then it says.
+    `private` are the places for private data where no policy holds, None where one does: then it says. `tags`
+    are the places for data of each tag; of others there is no place.
     """
 
     facts: Facts
     private: frozenset[str] | None = None
+    tags: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     _kept: dict[tuple[object, ...], tuple[object, Flows]] = field(
         default_factory=dict[tuple[object, ...], tuple[object, Flows]], compare=False, repr=False
     )
@@ -75,10 +83,11 @@ class Labelling:
         private: Iterable[str] | None,
         *,
         strict: bool = False,
+        tags: Mapping[str, frozenset[str]] | None = None,
     ) -> Labelling:
         """The rules for a run with these agents; `strict` ones follow conditions."""
         facts = Facts(agents, strict=strict, names_reach=private is None, pure=frozenset(pure))
-        return cls(facts, None if private is None else frozenset(private))
+        return cls(facts, None if private is None else frozenset(private), tags or {})
 
     @property
     def kept_count(self) -> int:
@@ -114,9 +123,11 @@ class Labelling:
         if untrusted:
             finding = f"that untrusted data sets {untrusted[0]!r} of {call.agent}"
             raise self._refused(call, finding, UNTRUSTED_DATA, flows, _TRUSTED_HINT)
-        if PRIVATE_DATA not in flow.inputs or facts.effect not in (SENDS, ASKS_MODEL):
+        if facts.effect not in (SENDS, ASKS_MODEL) or not is_confidential(flow.inputs):
             return grant
-        return self._to_places(call, facts, flows, grant)
+        for label in sorted(flow.inputs.difference([UNTRUSTED_DATA])):
+            grant = self._to_places(call, facts, flows, grant, label)
+        return grant
 
     def _check_choice(self, call: Call, flow: Flow, flows: Flows) -> None:
         """Data that names an agent, where no policy and no `allow` says which."""
@@ -133,15 +144,21 @@ class Labelling:
             finding = f"that data names the agent {call.agent!r}, which {_DOES[facts.effect]}"
             raise NotGranted(f"{call.place}: not granted: {finding}", hint=hint)
 
-    def _to_places(self, call: Call, facts: AgentLabels, flows: Flows, grant: Grant | None) -> Grant | None:
-        for places in self._places(grant):
+    def _to_places(
+        self, call: Call, facts: AgentLabels, flows: Flows, grant: Grant | None, label: str
+    ) -> Grant | None:
+        is_tag = label != PRIVATE_DATA
+        data = f"data of the tag {label.removeprefix(TAG_MARK)!r}" if is_tag else "private data"
+        for places in [self.tags.get(label, frozenset[str]())] if is_tag else self._places(grant):
+            if ANY in places:
+                continue
             hosts = places - {MODELS}
             if facts.effect == ASKS_MODEL and MODELS not in places:
-                finding = f"that {call.agent} gives private data to a model"
-                raise self._refused(call, finding, PRIVATE_DATA, flows, self._hint(call, repr(MODELS)))
+                finding = f"that {call.agent} gives {data} to a model"
+                raise self._refused(call, finding, label, flows, self._hint(call, repr(MODELS), label))
             if facts.effect == SENDS and not hosts:
-                finding = f"that {call.agent} sends private data"
-                raise self._refused(call, finding, PRIVATE_DATA, flows, self._hint(call, "its host"))
+                finding = f"that {call.agent} sends {data}"
+                raise self._refused(call, finding, label, flows, self._hint(call, "its host", label))
             only = Grant(hosts=frozenset([hosts]))
             grant = only if grant is None else meet(grant, only)
         return grant
@@ -150,7 +167,10 @@ class Labelling:
         own = frozenset[frozenset[str]]() if self.private is None else frozenset([self.private])
         return own if grant is None else own | grant.private
 
-    def _hint(self, call: Call, place: str) -> str:
+    def _hint(self, call: Call, place: str, label: str) -> str:
+        if label != PRIVATE_DATA:
+            where = f"tags.{label.removeprefix(TAG_MARK)} in the policy of the worker"
+            return f"where that is meant, add {place} to {where}"
         if self.private is not None:
             return (
                 "where that is meant, list its host in PERDURE_ALLOW_HOSTS of the worker, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from perdure.engine import loops, node_semantics
 from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import graph_steps
@@ -18,6 +20,8 @@ from perdure.errors import AgentError, FunctionError, QuotaExceeded
 from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.nested import every_node
 from perdure.graph.values import UNDEFINED
+
+_NOT_BEGUN: Final = (NodeState.WAITING, NodeState.SKIPPED)
 
 
 class GraphLifecycle:
@@ -81,17 +85,19 @@ class GraphLifecycle:
 
     def _inject(self, run: GraphRun) -> None:
         """Gives static nodes their results; nothing is queued before all have theirs."""
+        dependents, observe = run.plan.dependents, self.board.observe
         for name in run.plan.statics:
-            if loops.set_result(run, name, self.board.observe):
+            if loops.set_result(run, name, observe) and name in dependents:
                 self._nodes.notify(run, name, queue=False)
 
     def proceed(self, run: GraphRun) -> None:
         """Nothing of `run` is active any more; nothing was, where the values fetched first said so."""
-        still = (NodeState.WAITING, NodeState.SKIPPED)
-        if all(run.nodes[name].state in still for name in run.plan.computed):
-            self._nothing_ran(run)
-        else:
-            self.iterate(run)
+        nodes = run.nodes
+        for name in run.plan.computed:
+            if nodes[name].state not in _NOT_BEGUN:
+                self.iterate(run)
+                return
+        self._nothing_ran(run)
 
     def _nothing_ran(self, run: GraphRun) -> None:
         """No node could begin: a graph ends with nothing at all, a later iteration as the last one."""

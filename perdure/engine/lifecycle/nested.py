@@ -8,18 +8,18 @@ from perdure.engine.board import Board, Rules
 from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle import late_rows
+from perdure.engine.lifecycle.children import add_child
 from perdure.engine.lifecycle.events import GraphEvents
 from perdure.engine.maps.forecast import EARLY_ENDS, least_steps
 from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
-from perdure.engine.maps.starts import Rows, Start
+from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
 from perdure.engine.state import GraphRun
 from perdure.errors import BadCall, GraphError, SizeExceeded
 from perdure.graph.deferred import Projection
-from perdure.graph.sizes import bounded
 from perdure.graph.values import Value, js_truthy
 
 MAX_OPEN_ROW_COUNT = 500
@@ -182,7 +182,7 @@ class NestedGraphs:
                 self._close_rows(nested, nested.quorum)
             if nested.withheld:
                 raise Withheld
-            return Outcome(value=bounded(_collected(nested, run.iteration), run.value_limit, stored=False))
+            return Outcome(value=self.board.measured(run, _collected(nested, run.iteration)))
         except SizeExceeded as error:
             return Outcome(failure=str(error))
         except BadCall as error:
@@ -222,8 +222,7 @@ class NestedGraphs:
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""
         nested.opening = True
-        starts, children, fuel = nested.starts, nested.children, self.board.fuel
-        total = len(starts)
+        children, fuel, total = nested.children, self.board.fuel, len(nested.starts)
         if not nested.room:
             nested.room = _room(nested.plan, max(run.batch, run.plan.computed[name].options.batch))
         while nested.opened < total and len(children) < nested.room:
@@ -236,20 +235,8 @@ class NestedGraphs:
             nested.opened += 1
             if run.late_rows and late_rows.take(self.board, run, name, nested, row):
                 continue
-            start = starts[row]
-            self.events.opened(self._child(run, name, nested, start))
+            self.events.opened(add_child(self.board, self.rules.authority, run, name, nested, row))
         nested.opening = False
-
-    def _child(self, run: GraphRun, name: str, nested: Nested, start: Start) -> GraphRun:
-        assert nested.plan is not None
-        child = self.board.add_run(nested.plan, (run, name), start.map_index)
-        self.rules.authority.enter(child, self.board.runs)
-        nested.children.append(child.id)
-        child.want_all = nested.want_all
-        child.values = dict(start.values)
-        child.rule = nested.rule or nested.plan.loop
-        child.renew()
-        return child
 
     def _plan(self, prepared: Preparation, graph: Value) -> Plan:
         """The plan of a nested graph: one for all rows, iterations and inputs of the same shape."""

@@ -1,7 +1,6 @@
 """The lifecycle of a node: notified of results, queued, started, concluded, over.
 
-What a node means is in node_semantics.py; here is when it happens. How a node continues once a value has
-arrived that it depends on is in lifecycle/value_arrivals.py.
+What a node means is in node_semantics.py, how it continues once a value has come in value_arrivals.py.
 
 Why it is recursive
     GraphAI completes a node, notifies its dependents, and starts those that are ready and have a slot,
@@ -110,7 +109,8 @@ class NodeLifecycle:
             return False
         run.move(name, NodeState.QUEUED, self._observe)
         board = self.board
-        if self._fuel.left > 0 and not board.is_paused(run, name) and board.slots.take_at_once(plan.label):
+        is_held = bool(board.paused) and board.is_paused(run, name)
+        if self._fuel.left > 0 and not is_held and board.slots.take_at_once(plan.label):
             self._start(run, name)
         else:
             board.queue(run, name)
@@ -175,7 +175,7 @@ class NodeLifecycle:
             own = agent in self.rules.own
             inputs = node_semantics.nested_inputs(run, inputs) if own else inputs
             params = node_semantics.params_of(run, plan, inputs)
-            queue, session = (None, None) if own else places_of(run, plan)
+            queue, session = (None, None) if own or plan.is_plain else places_of(run, plan)
             decide = self.approvals.granted if run.is_guarded else self.rules.authority.of_call
             granted = decide(run, name, agent, queue)
         except ValueNeeded as unknown:

@@ -12,13 +12,11 @@ from perdure.graph.fields import MAP_INDEX
 from perdure.graph.values import UNDEFINED, Value, is_list
 
 
-# Not frozen, as RunAgent is not: there is one for every row.
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """One graph to run: the values its static nodes begin with, and its row."""
+    """One graph to run: the values its static nodes begin with."""
 
     values: Mapping[str, Value]
-    map_index: int | None = None
     invalid: str | None = None
 
 
@@ -52,11 +50,15 @@ class Rows(Sequence[Start]):
         if not 0 <= index < self.limit:
             raise IndexError(index)
         if self.invalid is not None:
-            return Start(values={}, map_index=index, invalid=self.invalid)
+            return Start(values={}, invalid=self.invalid)
+        return Start(values=self.values_of(index))
+
+    def values_of(self, index: int) -> dict[str, Value]:
+        """What the row begins with: a new dictionary each time."""
         values = {**self.values, self.row_key: _item(self.rows, index), MAP_INDEX: index}
         for node, column in self.columns.items():
             values[node] = _item(column, index)
-        return Start(values=values, map_index=index)
+        return values
 
 
 def _item(value: Value, index: int) -> Value:

@@ -16,6 +16,8 @@ from perdure.lineage.compare import (
     DIFFERENCE_TEXTS,
     CallDifference,
     GraphDifference,
+    NodeDifference,
+    by_node,
     call_differences,
     graph_differences,
 )
@@ -28,6 +30,7 @@ examples:
   perdure diff nightly-3 nightly-3~2        two runs
   perdure diff graph.yaml new.yaml          two graphs
 """
+NODE_COLUMN_TITLES = ("node", "equal", "reused", "different")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +82,18 @@ async def _of_runs(args: argparse.Namespace, client: GraphClient) -> int:
     return 1 if any(difference.kind != "equal" for difference in differences) else 0
 
 
+def _node_row(node: NodeDifference) -> list[str]:
+    """A node: how many of its calls are equal, and how many differ in each way."""
+    others = [
+        f"{count:,} {DIFFERENCE_TEXTS[kind]}" if count > 1 else DIFFERENCE_TEXTS[kind]
+        for kind, count in node.kinds.items()
+        if kind != "equal"
+    ]
+    return [node.address, str(node.kinds.get("equal", "")), str(node.reused or ""), "; ".join(others)]
+
+
 def lines(differences: list[CallDifference]) -> list[str]:
-    """The differences for people, then how many there are of each kind, and what both runs took."""
+    """The differences for people, by node and by call, then their counts, and what both runs took."""
     rows = [
         [difference.position, DIFFERENCE_TEXTS[difference.kind], difference.at]
         for difference in differences
@@ -88,7 +101,10 @@ def lines(differences: list[CallDifference]) -> list[str]:
     ]
     counts = Counter(difference.kind for difference in differences)
     reused = sum(difference.is_reused for difference in differences if difference.kind == "equal")
-    parts = [output.table(("call", "difference", "from"), rows)] if rows else []
+    nodes = by_node(differences)
+    parts = [output.table(NODE_COLUMN_TITLES, [_node_row(node) for node in nodes]), ""]
+    parts = parts if len(nodes) < len(differences) else []  # else each node has one call
+    parts += [output.table(("call", "difference", "from"), rows)] if rows else []
     sums = [
         cost_text(
             sum(difference.seconds[side] for difference in differences),
