@@ -102,7 +102,5 @@ def secret_of(site: int | str) -> bytes:
 def _registered(registered: Mapping[str, _Anything], name: Any, kind: str, way: str) -> _Anything:
     if name in registered:
         return registered[name]
-    raise FinalError(
-        f"this worker has no {kind} {name!r}",
-        hint=f"{suggestion(str(name), registered)}; a module passed with --agents registers one with {way}",
-    )
+    hints = suggestion(str(name), registered), f"a module passed with --agents registers one with {way}"
+    raise FinalError(f"this worker has no {kind} {name!r}", hint="; ".join(filter(None, hints)))

@@ -218,6 +218,13 @@ def test_refused(name: str, inputs: Any, params: Any, message: str) -> None:
         called(name, inputs, params)
 
 
+def test_the_hint_where_nothing_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_DATASETS", {})
+    with pytest.raises(FinalError) as caught:
+        plugins.dataset_of("cards")
+    assert caught.value.hint == "a module passed with --agents registers one with @dataset"
+
+
 def test_a_graph_cannot_paste_sql() -> None:
     inputs = {"store": "s1' or '1' = '1", "item": "milk"}
     assert called("sqlAgent", inputs, {"data": "pos", "query": "stock_of_item"}) == {
