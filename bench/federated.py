@@ -9,6 +9,7 @@ counts the bytes of a side; otherwise it counts none.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import statistics
@@ -20,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bench import federated_graph
 from bench import federated_peers as peers
 from bench.harness import Claim, Comparison, Options, Side, alternate
 from bench.processes import ROOT, Failed, environment
@@ -122,25 +124,39 @@ async def _price(session: Session, sites: int, bound: float, rounds: int) -> Cla
 
 
 async def _array(session: Session, size: int) -> list[Claim]:
-    """A large value through ten nodes that read and return it, against copies of a file of that size."""
+    """A large value through ten nodes: passed on, against copies of a file; changed, against the least.
+
+    The least is the hash of a new value and a write to the disk; a copy is only in memory when it returns.
+    """
+    megabytes, hops = size // 1_000_000, NODES - 1
+    passed, history = await _through(session, "keepArray", size)
+    changed, _ = await _through(session, "changeArray", size)
+    copied, least = _copied(session.home, size), _written(session.home, size)
+    what = f"bytes of history, {megabytes} MB through {NODES} nodes, signed"
+    times = f"wall time of {hops} of them"
+    return [
+        _once(what, history, 20_000),
+        _once(f"{times} / copying the file as often ({copied:.2f} s)", passed / copied, 1.3),
+        _once(
+            f"{times}, each of which changes it / hashing and writing it ({least:.2f} s)",
+            changed / least,
+            2.5,
+        ),
+    ]
+
+
+async def _through(session: Session, agent: str, size: int) -> tuple[float, int]:
+    """The seconds that all nodes but the first take, and the bytes of the history."""
     nodes: dict[str, Any] = {"s0": {"agent": "makeArray", "params": {"bytes": size, "seed": 1}}}
     for number in range(1, NODES):
-        nodes[f"s{number}"] = {"agent": "keepArray", "inputs": {"array": f":s{number - 1}.array"}}
+        nodes[f"s{number}"] = {"agent": agent, "inputs": {"array": f":s{number - 1}.array"}}
     handle = await session.run({"version": 0.5, "nodes": nodes})
     times: list[float] = []
     async for event in handle.fetch_history_events():
         if event.HasField("activity_task_completed_event_attributes"):
             times.append(event.event_time.ToNanoseconds() / 1e9)
     info = (await handle.describe()).raw_description.workflow_execution_info
-    copied = _copied(session.home, size)
-    wall = (times[-1] - times[-NODES]) / copied
-    history = info.history_size_bytes
-    megabytes = size // 1_000_000
-    hops = f"{NODES - 1} of them / copying the file as often ({copied:.2f} s)"
-    return [
-        _once(f"bytes of history, {megabytes} MB through {NODES} nodes", history, 20_000),
-        _once(f"wall time of {hops}", wall, 1.3),
-    ]
+    return times[-1] - times[-NODES], info.history_size_bytes
 
 
 def _once(what: str, value: float, bound: float) -> Claim:
@@ -154,6 +170,18 @@ def _copied(folder: Path, size: int) -> float:
     begin = time.perf_counter()
     for number in range(1, NODES):
         shutil.copyfile(source, folder / f"copied-{number}")
+    return time.perf_counter() - begin
+
+
+def _written(folder: Path, size: int) -> float:
+    """The seconds of a hash and a durable write for each node but the first."""
+    data = os.urandom(size)
+    begin = time.perf_counter()
+    for number in range(1, NODES):
+        hashlib.sha256(data).digest()
+        with (folder / f"written-{number}").open("wb") as file:
+            file.write(data)
+            os.fsync(file.fileno())
     return time.perf_counter() - begin
 
 
@@ -189,39 +217,16 @@ def graph(sites: int, hidden: int, rounds: int, *, slow: bool = False, placed: b
     """Federated averaging over a map of sites, each on a queue of its own where they are `placed`."""
     model = {"model": "perceptron", "hidden": hidden} if hidden else {"model": "softmax"}
     data = f"{'slow-' if slow else ''}digits-of-{sites}"
-    fit: dict[str, Any] = {
-        "agent": "fedTrainAgent",
-        "inputs": {"weights": ":weights", "round": ":round", "site": ":row.id"},
-        "params": {"data": data, "model": model["model"]},
-        "isResult": True,
-        **({"queue": ":row.queue"} if placed else {}),
-    }
-    nodes: dict[str, Any] = {
-        "weights": {"update": ":average.weights"},
-        "updates": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
-            "params": {"compositeResultKey": "fit"},
-            "graph": {"nodes": {"fit": fit}},
-        },
-        "average": {
-            "agent": "fedAverageAgent",
-            "inputs": {"updates": ":updates", "weights": ":weights", "round": "@loop"},
-            "isResult": True,
-        },
-    }
-    outer: dict[str, Any] = {
-        "start": {"agent": "fedInitAgent", "params": {**model, "seed": 1}},
-        "sites": {"value": [{"id": number, "queue": f"site-{number}"} for number in range(sites)]},
-        "rounds": {
-            "agent": "nestedAgent",
-            "inputs": {"weights": ":start.weights", "sites": ":sites"},
-            "output": {"digest": ".average.digest"},
-            "isResult": True,
-            "graph": {"loop": {"count": rounds}, "nodes": nodes},
-        },
-    }
-    return {"version": 0.5, "concurrency": sites + 4, "nodes": outer}
+    queue = {"queue": ":row.queue"} if placed else {}
+    document = federated_graph.rounds(
+        [{"id": number, "queue": f"site-{number}"} for number in range(sites)],
+        {"count": rounds},
+        fit={"params": {"data": data, "model": model["model"]}, **queue},
+        average={"isResult": True},
+        start={**model, "seed": 1},
+        output={"digest": ".average.digest"},
+    )
+    return {**document, "concurrency": sites + 4}
 
 
 COMPARISONS = {"federated": federated}

@@ -12,7 +12,7 @@ from perdure.agents.agent import AgentContext, agent
 from perdure.agents.distributed.agents import fed_average, fed_init, fed_train
 from perdure.agents.distributed.plugins import dataset
 
-__all__ = ["fed_average", "fed_init", "fed_train", "keep_array", "make_array"]
+__all__ = ["change_array", "fed_average", "fed_init", "fed_train", "keep_array", "make_array"]
 
 
 @dataset("digits-of-2")
@@ -47,3 +47,9 @@ def make_array(params: dict[str, Any]) -> Any:
 def keep_array(inputs: dict[str, Any]) -> Any:
     """Its own inputs, once it has read them."""
     return {"array": inputs["array"]}
+
+
+@agent("changeArray")
+def change_array(inputs: dict[str, Any]) -> Any:
+    """Another one of the same length."""
+    return {"array": (np.frombuffer(inputs["array"], np.uint8) + 1).tobytes()}

@@ -41,6 +41,7 @@ from perdure.protocol.wire import (
     from_payload,
     is_binary_payload,
     is_untrusted,
+    of_principal,
     to_payload,
 )
 from perdure.temporal.cached_runs import forget_runs
@@ -93,6 +94,8 @@ class OwnTypes(PayloadConverter):
         return to_payload(value) if _is_own(value.__class__) else self.to_payload(value)
 
     def _from_payload(self, payload: Payload, hint: type | None) -> Any:
+        if is_untrusted(payload) and (hint is int or (hint is None and not workflow.in_workflow())):
+            payload = of_principal(payload)  # the argument of a query, or a memo that a client reads
         if hint is RawValue or (hint is None and is_untrusted(payload)):
             return RawValue(payload)
         if _is_ours(payload, hint):

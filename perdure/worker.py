@@ -25,6 +25,7 @@ from perdure.agents.loop_watchdog import watched
 from perdure.client import GraphClient
 from perdure.daemon.work_journal import WorkJournal
 from perdure.engine.placing.sessions import SESSION_QUEUE_PREFIX
+from perdure.errors import UsageError
 from perdure.protocol.payload_codec import KeyedCodec
 from perdure.settings import Settings
 from perdure.settings.policy_file import PolicyFile
@@ -82,9 +83,18 @@ def agent_activities(client: Client, options: WorkerOptions) -> list[Callable[..
     return _activities(client, options, SlotShares(), HeldSessions())
 
 
+def _check_keys(client: Client) -> None:
+    """Raises UsageError for a client whose key starts runs only: workers could not read what it signs."""
+    codec = client.data_converter.payload_codec
+    if isinstance(codec, KeyedCodec) and codec.ring.is_of_principal:
+        hint = "set PERDURE_CODEC_KEYS to the keys of the workers, or let lasting workers serve the runs"
+        raise UsageError("the keys of this process start runs only, and a worker needs others", hint=hint)
+
+
 def _activities(
     client: Client, options: WorkerOptions, slots: SlotShares, sessions: HeldSessions
 ) -> list[Callable[..., object]]:
+    _check_keys(client)
     file = PolicyFile(options.settings.policy)
     file.current()
     file.current()

@@ -39,11 +39,13 @@ from perdure.engine.outcomes import failure_of
 from perdure.errors import FinalError, MalformedPayload
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import Value
+from perdure.protocol.authorities import profile_of
 from perdure.protocol.idempotency import key_of
 from perdure.protocol.names import DIRECTORY, FETCH, KEEP, SEGMENT
 from perdure.protocol.payloads import AgentCall, FirstSegmentRequest, SegmentRequest
 from perdure.protocol.wire import admitted, is_plain, pack, unpack
 from perdure.settings import Settings
+from perdure.settings.price_file import read_price_file
 from perdure.storage.claim_check import ClaimCheck
 from perdure.storage.traffic import TRAFFIC, Traffic
 from perdure.temporal.hosts import hosts_with_data
@@ -95,11 +97,14 @@ class AgentActivities:
         own_queue, has_store = activity.info().task_queue, self.claims.store is not None
         with typed_failures():
             offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
-            directory = registry_of(*offered, self.gate.current(), self.gate.signs)
             request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
+            principal = "" if request is None else str(request.request.get("principal", ""))
+            policy, prices = self.gate.policy_for(principal), read_price_file(self.settings.prices)
+            profile = profile_of(policy, signs=self.gate.signs, prices=prices, principal=principal)
+            directory = registry_of(*offered, policy, profile)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
-        elif request is not None:
+        elif request is not None and "document" in request.request:
             id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
             with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)
@@ -227,7 +232,7 @@ class AgentActivities:
         limited: bool = True,
         session: object | None = None,
     ) -> Value:
-        self.gate.check(delivery.context.agent, call.path, call.grant)
+        self.gate.check(delivery.context.agent, call.path, call.grant, call.principal)
         filters = applying(self.filters, call.agent, call.node) if self.filters else ()
         inputs, params = call.inputs, call.params
         if delivery.far:
@@ -236,7 +241,8 @@ class AgentActivities:
             delivery.known.note([call.inputs, call.params], [inputs, params])
         context = delivery.context
         if agent is None or filters or agent.sees_context:
-            context = self._context(call, call.run, key_of(call), delivery.console.append, delivery.heartbeat)
+            known = call, call.run, key_of(call), call.principal
+            context = self._context(*known, delivery.console.append, delivery.heartbeat)
         if session is not None:
             context = replace(context, session=session)
         try:
@@ -268,6 +274,7 @@ class AgentActivities:
         call: AgentCall | RunAgent,
         run: str,
         key: str,
+        principal: str,
         log: Callable[[str], None],
         heartbeat: Heartbeat | None = None,
     ) -> AgentContext:
@@ -277,7 +284,7 @@ class AgentActivities:
             if heartbeat is None
             else {"attempt": heartbeat.attempt, "emit": heartbeat.emit, "send": send_to}
         )
-        grant = self.gate.grant(call.grant)
+        grant = self.gate.grant(call.grant, principal)
         return context_of(
             call,
             run=run,

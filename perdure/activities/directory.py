@@ -12,13 +12,12 @@ from perdure.agents.filters import AgentFilter
 from perdure.agents.label_facts import labels_record
 from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
 from perdure.engine.plan_cache import agents_named, plan_of
+from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
-from perdure.protocol.authorities import profile_of
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_plain
 from perdure.settings import Settings
-from perdure.settings.price_file import read_price_file
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -39,9 +38,9 @@ def registry_of(
     own_queue: str,
     has_store: bool,
     policy: Policy | None = None,
-    signs: bool = False,
+    profile: Mapping[str, Value] | None = None,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, which `signs` payloads, and how runs call them."""
+    """The agents of the worker of `own_queue`, and how a run calls them that has this `profile`."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -69,7 +68,7 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile_of(policy, signs=signs, prices=read_price_file(settings.prices)),
+        profile=profile,
         labels=labels_record(agents, settings, policy),
     )
 

@@ -41,17 +41,22 @@ class Gate:
             finding = f"the policy of this worker cannot be read: {error}"
             raise TransientError(finding, hint="correct the file: the call is repeated") from error
 
-    def check(self, agent: str, place: str, granted: Mapping[str, Value] | None) -> None:
-        """Raises NotGranted for a call of `agent` that the policy, or what was `granted`, refuses."""
+    def policy_for(self, principal: str) -> Policy | None:
+        """The policy as it is now for runs that `principal` has started. Raises TransientError likewise."""
         policy = self.current()
+        return None if policy is None else policy.for_principal(principal)
+
+    def check(self, agent: str, place: str, granted: Mapping[str, Value] | None, principal: str = "") -> None:
+        """Raises NotGranted for a call of `agent` that the policy, or what was `granted`, refuses."""
+        policy = self.policy_for(principal)
         if not (granted and granted.get(APPROVED) and self.signs and policy is not None and policy.asks):
             self.check_by(policy, agent, place)
         if granted is not None:
             self._check(Grant.read(granted), agent, place, "")
 
-    def grant(self, granted: Mapping[str, Value] | None) -> Grant:
+    def grant(self, granted: Mapping[str, Value] | None, principal: str = "") -> Grant:
         """What a call may do that was `granted` this. Raises TransientError as `current` does."""
-        policy = self.current()
+        policy = self.policy_for(principal)
         grant = Grant() if granted is None else Grant.read(granted)
         return grant if policy is None or policy.grant is None else meet(policy.grant, grant)
 

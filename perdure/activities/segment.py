@@ -104,13 +104,14 @@ class Segment:
 
     agents: Mapping[str, Agent]
     filters: Sequence[AgentFilter]
-    context: Callable[[RunAgent, str, str, Callable[[str], None]], AgentContext]
+    context: Callable[[RunAgent, str, str, str, Callable[[str], None]], AgentContext]
     claims: ClaimCheck
     loop: asyncio.AbstractEventLoop
     work: CallsAtWork = field(default_factory=CallsAtWork)
     records: Records = field(default_factory=Records)
     gate: Gate = field(default_factory=Gate)
     _policy: Policy | None = None
+    _principal: str = ""
     _allowed: set[str] = field(default_factory=set[str])
     _has_suspects: bool = False
     _asked: float = field(default_factory=time.perf_counter)
@@ -195,8 +196,8 @@ class Segment:
         return ahead
 
     def _ahead(self, scheduler: Scheduler, now: int, placement: Placement) -> Lookahead:
-        self._keys_by_work = placement.keys_by_work
-        self._policy, self._has_suspects = self.gate.current(), self.work.has_suspects
+        self._keys_by_work, self._principal = placement.keys_by_work, placement.principal
+        self._policy, self._has_suspects = self.gate.policy_for(self._principal), self.work.has_suspects
         self._board = scheduler.board
         ahead = Lookahead(
             scheduler, TurnOrder(), now, placement.is_pure, placement.is_answered_with_null, self._answer
@@ -267,11 +268,10 @@ class Segment:
         key = place_key(self._run, command.key)
         if self._keys_by_work:
             key = work_key(self._run, command.key, command.retry, command.inputs, command.params)
-        context = self.context(command, self._run, key, self._console.append)
+        context = self.context(command, self._run, key, self._principal, self._console.append)
         if not filters:
             return normal(agent.name, agent.call(inputs, params, context))
-        call = invoke(agent, inputs, params, context, command.options.timeout, filters)
-        return self._wait_for(call)
+        return self._wait_for(invoke(agent, inputs, params, context, command.options.timeout, filters))
 
     def _copied(self, value: Value) -> Value:
         """A copy with nothing deferred in it."""

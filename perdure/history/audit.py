@@ -2,7 +2,8 @@
 
 Each entry is plain data with `kind` and `at` (milliseconds since the epoch), in the order of time:
 
-    start      `by` (what the client said of itself), `graph` and its `sha256`, `policy`
+    start      `by` (what the client said of itself), `principal` (whose key has signed the start), `graph`
+               and its `sha256`, `policy`
     call       `node`, `agent`, `workers`, `state`, and by name `hosts`, `files`, `secrets`; of one that
                people have approved, its SHA-256 (`approved`), and who they are (`by`)
     refusal    `node`, `agent`, `why`: a call that was not granted, and not sent
@@ -54,6 +55,7 @@ def _start(model: RunModel) -> Iterator[dict[str, Any]]:
         "kind": "start",
         "at": model.started,
         "by": "" if first is None else first.by,
+        "principal": "" if request is None else request.principal,
         "graph": model.name,
         "sha256": hashlib.sha256(dump([document])).hexdigest(),
         "policy": policy,

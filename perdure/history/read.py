@@ -26,6 +26,7 @@ from perdure.history.open_calls import with_open_calls
 from perdure.history.replay import replay
 from perdure.monitoring.descriptions import RunDescription, described
 from perdure.protocol.payloads import RunRequest
+from perdure.protocol.wire import principal_of
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import rpc_error
 
@@ -64,12 +65,20 @@ async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverte
     """The model of the run that has these histories, one for each of its executions, oldest first."""
     first = histories[0].events[0].workflow_execution_started_event_attributes
     request: RunRequest = (await converter.decode(first.input.payloads, [RunRequest]))[0]
+    if not first.continued_execution_run_id:
+        request = replace(request, principal=await _principal(first.input.payloads, converter))
     notes = await replay(histories, converter)
     results = await _results(histories, converter)
     model = await asyncio.to_thread(run_model, histories, request, notes, results)  # a second, if it is large
     if model.problem is None:
         return model
     return with_events_only(model, await event_table(histories, converter, model.graph))
+
+
+async def _principal(payloads: Sequence[Payload], converter: DataConverter) -> str:
+    """Whose key has signed a start, "" for no principal's, or where this process has no keys."""
+    codec = converter.payload_codec
+    return principal_of((await codec.decode(payloads))[0]) if codec is not None and payloads else ""
 
 
 async def _results(

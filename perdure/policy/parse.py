@@ -7,22 +7,32 @@ allow more than its author meant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from perdure.errors import Problem
 from perdure.policy.approvals import ASK, REFUSE, Approvers, asks_on_violation, read_approvers
 from perdure.policy.budgets import BUDGET, Budget, read_budget
-from perdure.policy.grant import NOTHING, PURE, Grant, is_mapping
+from perdure.policy.grant import ANY, NOTHING, PURE, Grant, is_mapping
 from perdure.policy.label_rules import read_labels, read_tags
 from perdure.policy.labels import AgentLabels
-from perdure.policy.reader import Reader, inside, quoted
+from perdure.policy.reader import NAME, Reader, inside, quoted
 from perdure.policy.secret_rules import SecretRule, read_secrets
 
 POLICY_FORMAT: Final = 1
 """The number of the form of policy files."""
 
-POLICY_KEYS: Final = ("policy", "profile", "groups", "profiles", "secrets", "agents", "approvers", "tags")
+POLICY_KEYS: Final = (
+    "policy",
+    "profile",
+    "principals",
+    "groups",
+    "profiles",
+    "secrets",
+    "agents",
+    "approvers",
+    "tags",
+)
 _FROM: Final = "from"
 _VIOLATION: Final = "violation"
 _IMPLICIT: Final = "implicit"
@@ -34,6 +44,8 @@ IMPLICIT_FLOWS: Final = ("ignore", "strict")
 class Policy:
     """The policy of a worker: its runs get `profile`, one of `profiles`, and may use `secrets`.
 
+    `principals` have profiles of their own, by name, or by the beginning of a name and "*"; the first that
+    fits counts. Where none fits and there is no `profile`, runs may do nothing.
     `agents` are labels of agents, for those that do not declare the right ones, and `tags` say where data of
     each may go. In the profiles of `asking`, `approvers` decide on what is refused; in `strict` ones labels
     follow conditions. `budgets` are those of profiles that have one.
@@ -51,6 +63,15 @@ class Policy:
     strict: frozenset[str] = frozenset()
     budgets: Mapping[str, Budget] = field(default_factory=dict[str, Budget])
     approvers: Approvers = field(default_factory=Approvers)
+    principals: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def for_principal(self, principal: str) -> Policy:
+        """The policy for runs that this principal has started, "" for those that none has."""
+        for name, profile in self.principals.items():
+            is_meant = principal.startswith(name[:-1]) if name.endswith(ANY) else principal == name
+            if principal and is_meant:
+                return replace(self, profile=profile)
+        return self
 
     @property
     def asks(self) -> Approvers | None:
@@ -65,7 +86,9 @@ class Policy:
     @property
     def grant(self) -> Grant | None:
         """What runs of the worker may do, None for anything."""
-        return self.profiles[self.profile] if self.profile else None
+        if self.profile:
+            return self.profiles[self.profile]
+        return NOTHING if self.principals else None
 
 
 def grant_problems(place: str, data: Any) -> Iterator[Problem]:
@@ -109,16 +132,11 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
     approvers = read_approvers(reader, data.get("approvers", {}))
     rules = read_secrets(reader, data.get("secrets", {}))
     labels = read_labels(reader, data.get("agents", {}))
+    principals = _principals(reader, data.get("principals", {}), profiles)
     tags = read_tags(reader, data.get("tags", {}))
     has_only_secrets = bool(rules or labels) and not {"profile", "profiles"} & set(data)
-    name = "" if has_only_secrets else data.get("profile")
-    is_known = has_only_secrets or (isinstance(name, str) and name in profiles)
-    if not reader.findings and not is_known:
-        there = (
-            f"there are {', '.join(profiles)}" if profiles else "write profiles: {NAME: {agents: ['@pure']}}"
-        )
-        reader.wrong("profile", f"profile names the profile of all runs, and {quoted(name)} is none", there)
-    if reader.findings or not isinstance(name, str):
+    name = _profile(reader, data, profiles, is_needed=not (has_only_secrets or principals))
+    if reader.findings:
         return None, [Problem("policy", place, finding, hint) for place, finding, hint in reader.findings]
     policy = Policy(
         profile=name,
@@ -131,8 +149,43 @@ def policy_of(data: Any, digest: str = "") -> tuple[Policy | None, list[Problem]
         strict=frozenset(rest.strict),
         budgets=rest.budgets,
         approvers=approvers,
+        principals=principals,
     )
     return policy, []
+
+
+def _profile(
+    reader: Reader, data: Mapping[str, Any], profiles: Mapping[str, Grant], *, is_needed: bool
+) -> str:
+    """The profile of the runs that no principal has started, "" for none."""
+    name = data.get("profile", None if is_needed else "")
+    if isinstance(name, str) and (name in profiles or not (name or is_needed)):
+        return name
+    if not reader.findings:
+        there = (
+            f"there are {', '.join(profiles)}" if profiles else "write profiles: {NAME: {agents: ['@pure']}}"
+        )
+        reader.wrong("profile", f"profile names the profile of all runs, and {quoted(name)} is none", there)
+    return ""
+
+
+def _principals(reader: Reader, data: Any, profiles: Mapping[str, Grant]) -> dict[str, str]:
+    """The profiles of principals, in their order."""
+    known: dict[str, str] = {}
+    if not is_mapping(data):
+        reader.wrong("principals", "principals is a mapping", "write principals: {NAME: PROFILE}")
+        return known
+    for name, profile in data.items():
+        place = inside("principals", name)
+        if not NAME.fullmatch(name.removesuffix(ANY) or "a"):
+            hint = "begin with a letter; then letters, digits, _ . -, and perhaps a * at the end"
+            reader.wrong(place, f"{quoted(name)} is not the name of a principal", hint)
+        elif not isinstance(profile, str) or profile not in profiles:
+            there = ", ".join(profiles) or "none"
+            reader.wrong(place, f"{quoted(profile)} is not a profile", f"there are {there}")
+        else:
+            known[name] = profile
+    return known
 
 
 def _read_groups(reader: Reader, data: Any) -> None:

@@ -188,6 +188,11 @@ class Placement:
         """The name, the grant and the digest of the policy of the run, None without one."""
         return self.registry.profile
 
+    @property
+    def principal(self) -> str:
+        """Who has started the run, where the profile depends on that; "" otherwise."""
+        return str((self.registry.profile or {}).get("principal", ""))
+
     def is_bypassed(self, agent: str) -> bool:
         """Whether null may replace the agent's result."""
         return agent in self._bypassed

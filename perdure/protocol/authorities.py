@@ -2,7 +2,8 @@
 
 A profile is plain data: `name`, `grant` and `digest` of the policy; where people decide on what it refuses,
 `asks` says who (perdure.policy.approvals), and `signs` that their word on any agent counts. `budget` is what
-its calls may use, and `prices` are those of models, by which money is counted.
+its calls may use, and `prices` are those of models, by which money is counted. `principal` is who
+has started the run, where its policy distinguishes them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from perdure.policy.parse import Policy
 
 
 def profile_of(
-    policy: Policy | None, *, signs: bool, prices: Mapping[str, Value] | None = None
+    policy: Policy | None, *, signs: bool, prices: Mapping[str, Value] | None = None, principal: str = ""
 ) -> dict[str, Any] | None:
     """What a run has of the policy of its worker, None for no profile.
 
@@ -31,7 +32,13 @@ def profile_of(
     """
     if policy is None or policy.grant is None:
         return None
-    profile = {"name": policy.profile, "grant": policy.grant.written(), "digest": policy.digest}
+    profile: dict[str, Any] = {
+        "name": policy.profile,
+        "grant": policy.grant.written(),
+        "digest": policy.digest,
+    }
+    if policy.principals and principal:
+        profile["principal"] = principal
     if policy.asks is not None:
         profile |= {"asks": policy.asks.written(), "signs": signs}
     if policy.budget is not None:

@@ -16,6 +16,10 @@ Invariants
     start fails typed, a call is repeated, an update is refused, a signal is ignored.
     A payload of one run is not taken in another. A run of a schedule has the id of the schedule's workflow
     and a time: the argument is encoded under the id alone.
+    What the start key of a principal has signed is marked as well, with the name: a start, an answer and a
+    change may come from a principal, and a call or a result may not.
+    A principal's own ring has the start key only, so it reads what workers write unverified: a key that
+    could verify it could also forge it.
     What is read without a context (objects of the store, memos in lists) is verified at the place that it
     names.
 
@@ -81,8 +85,10 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """The payloads with a signature, or encrypted."""
         id = self.ring.current
+        key = self.ring.key(id)
+        assert key is not None
         seal = _encrypted if self.mode == "aead" else _signed
-        return [seal(payload, self.ring.keys[id], id.encode(), self.place or b"") for payload in payloads]
+        return [seal(payload, key, id.encode(), self.place or b"") for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """The payloads as they were; those that are not trusted are marked."""
@@ -94,13 +100,16 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
             # Without a context, it may be an object of the store, whose name is its hash, or others' memo.
             return payload if self.place is None else untrusted(payload, "unsigned", self.ring.since)
         id = metadata[KEY_METADATA].decode("ascii", "replace")
-        key = self.ring.keys.get(id)
+        key = self.ring.key(id)
+        if key is None and self.ring.is_of_principal and _MAC in metadata:
+            return _bare(payload)
         if key is None:
             return untrusted(payload, f"key {id[:MAX_KEY_ID_CHARS]}", self.ring.since)
         opened = _opened(payload, key)
         if opened is None or not self._is_here(metadata.get(_PLACE, b"")):
             return untrusted(payload, "altered", self.ring.since)
-        return opened
+        start = self.ring.starts.get(id)
+        return opened if start is None else untrusted(opened, f"principal {start.principal}", self.ring.since)
 
     def _is_here(self, named: bytes) -> bool:
         """Whether a payload for this place may be read where the codec is."""
@@ -158,11 +167,16 @@ def _opened(payload: Payload, key: bytes) -> Payload | None:
             return None
     if not hmac.compare_digest(metadata.get(_MAC, b""), _mac(payload, key)):
         return None
-    opened = Payload()
-    opened.CopyFrom(payload)
+    return _bare(payload)
+
+
+def _bare(payload: Payload) -> Payload:
+    """The payload without its signature."""
+    bare = Payload()
+    bare.CopyFrom(payload)
     for name in (KEY_METADATA, _PLACE, _MAC):
-        opened.metadata.pop(name, None)
-    return opened
+        bare.metadata.pop(name, None)
+    return bare
 
 
 @lru_cache(maxsize=64)
@@ -189,7 +203,10 @@ def _cipher(key: bytes) -> Any:
 
 def codec_of(mode: str, ring: KeyRing) -> KeyedCodec:
     """The codec of this mode. Raises UsageError if it lacks a package."""
+    if mode == "aead" and ring.is_of_principal:
+        finding = "PERDURE_CODEC=aead needs the keys of workers, and there is a start key only"
+        raise UsageError(finding, hint="set PERDURE_CODEC=mac, which workers of either kind read")
     if mode == "aead":
-        _cipher(ring.keys[ring.current])
+        _cipher(ring.key(ring.current) or b"")
         return KeyedCodec(ring, "aead")
     return KeyedCodec(ring)

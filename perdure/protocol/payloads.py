@@ -20,14 +20,13 @@ from perdure.protocol.records import INLINE, SPARSE
 class RunRequest:
     """What starts a run. The document travels inside, so that a run is pinned to its text.
 
-    `queue` is the task queue for agents that name none; clients of older versions set `indexed`: their runs
-    write their end in a search attribute. `indexes_questions` says that the server knows PerdureAsks. In a
-    run that continues as new, `state` is the state of the run before it, and the document is in it. On
-    the wire the fields of `options` are inlined among the others.
+    `queue` is for agents that name none; clients of older versions set `indexed`: their runs write their end
+    in a search attribute. `indexes_questions`: the server knows PerdureAsks. In a run that continues as new,
+    `state` is that of the run before it, with the document. On the wire `options` are among the others.
 
     A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, what
     its results have in the store (perdure.lineage.record). One without effects has `calls` in it, the agents
-    that it may call besides pure ones.
+    that it may call besides pure ones. The run itself sets the `principal` whose key has signed its start.
     """
 
     document: Mapping[str, Value]
@@ -38,6 +37,7 @@ class RunRequest:
     state: Mapping[str, Value] | None = None
     indexes_questions: bool = False
     reuse: Mapping[str, Value] | None = None
+    principal: str = ""
 
     @property
     def only_calls(self) -> Sequence[str] | None:
@@ -97,11 +97,10 @@ class RunResult:
 class AgentCall:
     """One call of an agent, as its activity receives it.
 
-    `run` is the first execution's run id and `key` the path in the run: together they are the same
-    for every delivery of the same work. `timeout` and `deadline`, that of all attempts, are in
-    milliseconds. A `bypassed` agent may be unknown: then filters answer, or the result is null.
-    `keyed_by_work` says that the idempotency key covers the inputs and the attempt. `grant` is what the call
-    may do (perdure.policy.grant), None where nothing is restricted; the worker's own policy counts too.
+    `run` is the first execution's run id and `key` the path in the run: the same for every delivery.
+    `timeout` and `deadline`, that of all attempts, are in milliseconds. Without a `bypassed` agent, filters
+    answer, or the result is null. `keyed_by_work`: the idempotency key covers the inputs. `grant` is what the
+    call may do, None for anything; the worker's policy for the `principal` of the run counts too.
 
     A call with a `session` has in it the `id`, the `count` of the calls before it, after `every` how many
     calls the state is kept, whether it is `lossy`. `resume` is there where the worker has to restore the
@@ -130,6 +129,7 @@ class AgentCall:
     keyed_by_work: bool = False
     grant: Mapping[str, Value] | None = None
     session: Mapping[str, Value] | None = None
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,9 @@ KEY_METADATA: Final = "perdure-key"
 
 MAX_KEY_ID_CHARS: Final = 40
 
+_FROM_PRINCIPALS: Final = frozenset({"RunRequest", "Answer", "EventBatch", "SteeringOrder"})
+"""What principals may send: other kinds of records come from workers."""
+
 _REASON: Final = "perdure-reason"
 _SINCE: Final = "perdure-since"
 
@@ -138,6 +141,8 @@ def from_payload(payload: PayloadLike, kind: type[Kind] | None = None, *, strict
     Raises MalformedPayload for one that cannot be read: it is not from here, or not for here. `strict` is as
     for `decode`. Where a record is asked for, null is None.
     """
+    if is_untrusted(payload) and principal_of(payload) and getattr(kind, "__name__", "") in _FROM_PRINCIPALS:
+        payload = Payload.FromString(bytes(payload.data))
     if is_untrusted(payload):
         raise MalformedPayload(_UNTRUSTED[_reason(payload)[0]].format(*_reason(payload)[1:]), hint=KEYS_HINT)
     try:
@@ -168,7 +173,8 @@ def _finding(payload: PayloadLike, error: Exception) -> str:
 
 
 def untrusted(payload: Payload, reason: str, since: int) -> Payload:
-    """What stands for a payload that no key of this process has signed: "unsigned", "altered" or "key ID".
+    """What stands for a payload that no key of workers has signed: "unsigned", "altered", "key ID", or
+    "principal NAME" for one that a principal has signed.
 
     The payload itself is inside. Runs that began before `since` may hold unsigned ones.
     """
@@ -205,6 +211,17 @@ def admitted(payload: Payload, began: float | None) -> Payload:
     return unwrapped(payload) if began < int(payload.metadata[_SINCE]) else payload
 
 
+def principal_of(payload: PayloadLike) -> str:
+    """Whose start key has signed this payload, "" for none."""
+    reason = _reason(payload) if is_untrusted(payload) else [""]
+    return reason[1] if reason[0] == "principal" else ""
+
+
+def of_principal(payload: Payload) -> Payload:
+    """What a principal has sent, where it may come from one; other payloads stay as they are."""
+    return Payload.FromString(payload.data) if principal_of(payload) else payload
+
+
 def unwrapped(payload: Payload) -> Payload:
     """What is in an unsigned payload, for senders that have no key; others stay as they are."""
     is_unsigned = is_untrusted(payload) and _reason(payload)[0] == "unsigned"
@@ -217,6 +234,7 @@ def _reason(payload: PayloadLike) -> list[str]:
 
 _UNTRUSTED: Final = {
     "unsigned": "it is not signed: no client or worker of this installation has sent it",
+    "principal": "it was sent by {!r}, whose key starts and answers runs and nothing else",
     "altered": "its signature is wrong: it was changed, or made for another run",
     "key": "it was written with the key {!r}, which this process does not have",
 }

@@ -9,8 +9,7 @@ Invariants
     The same value, made of the same, has the same name in every process: a retry that stores its result again
     adds nothing.
     What is sent with an answer (console lines, a stream) is not stored with its value.
-    A value that is read is a copy for the caller; only parts are taken from shared objects, which
-    no code changes.
+    A value that is read is a copy for the caller; only parts come from shared objects, which never change.
 
 Rejected
     A payload codec that swaps bytes for a key, the usual form of the pattern: it sees bytes and not

@@ -64,6 +64,7 @@ def agent_call(
         deadline=command.options.deadline,
         keyed_by_work=placement.keys_by_work,
         grant=command.grant,
+        principal=placement.principal,
         session=session,
     )
 

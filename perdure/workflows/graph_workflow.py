@@ -8,6 +8,7 @@ the recorded histories in tests/replay.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from temporalio import workflow
@@ -24,7 +25,7 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
-from perdure.protocol.wire import lacks_key, no_key, unpack
+from perdure.protocol.wire import lacks_key, no_key, of_principal, principal_of, unpack
 from perdure.temporal.held_runs import HOLDERS
 from perdure.workflows.host import TemporalHost, now_ms, own
 from perdure.workflows.run_limits import EndError, ended
@@ -55,7 +56,11 @@ class GraphWorkflow:
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None
         try:
-            self._request = read_request(own(request), is_continued=is_continued)
+            raw = own(request)
+            principal = principal_of(raw.payload)
+            self._request = read_request(RawValue(of_principal(raw.payload)), is_continued=is_continued)
+            if not is_continued:
+                self._request = replace(self._request, principal=principal)
         except UsageError as error:
             self._refusal = error  # `run` raises it: an exception here would leave its coroutine unawaited
         self._shell: RunShell | None = None  # without one, answers wait: the graph is not known yet

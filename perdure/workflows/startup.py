@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -48,7 +49,8 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
-        raw = await _asked(None, None)  # without the pure agents: one of them may be to blame
+        # without the pure agents: one of them may be to blame
+        raw = await _asked(_bare_request(request) if request.principal else None, None)
     raw = own(raw)
     directory = unpack(raw, AgentRegistry, strict=False)
     first = None if directory.first is None else from_plain(SegmentResult, directory.first)
@@ -56,7 +58,7 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
     lacking = [] if is_checked or not directory.agent_wait else _lacking(request, directory)
     if lacking:
         with suppress(FailureError):  # then the checks, which come later, report what is missing
-            other = await _asked_of_others(lacking, directory.agent_wait)
+            other = await _asked_of_others(request, lacking, directory.agent_wait)
             return Startup(other, None, 0)
     return Startup(replace(directory, first=None), first, len(raw.payload.data))
 
@@ -64,11 +66,21 @@ async def start_up(request: RunRequest, now_ms: int) -> Startup:
 def _first_request(request: RunRequest, now_ms: int) -> FirstSegmentRequest:
     if request.state is not None:
         return FirstSegmentRequest(
-            request={"document": request.graph, "graphs": request.options.graphs}, continues=True
+            request={
+                "document": request.graph,
+                "graphs": request.options.graphs,
+                "principal": request.principal,
+            },
+            continues=True,
         )
     return FirstSegmentRequest(
         request=to_lean(request), run=workflow.info().first_execution_run_id, now=now_ms
     )
+
+
+def _bare_request(request: RunRequest, needs: Sequence[str] = ()) -> FirstSegmentRequest:
+    """What says of a run only who has started it: its profile depends on that."""
+    return FirstSegmentRequest(request={"principal": request.principal}, continues=True, needs=needs)
 
 
 def _lacking(request: RunRequest, directory: AgentRegistry) -> list[str]:
@@ -83,14 +95,14 @@ def _lacking(request: RunRequest, directory: AgentRegistry) -> list[str]:
     return list(missing)
 
 
-async def _asked_of_others(agents: list[str], wait_s: float) -> AgentRegistry:
+async def _asked_of_others(request: RunRequest, agents: list[str], wait_s: float) -> AgentRegistry:
     """The answer of a worker of this queue that has the agents. Raises FailureError where none has.
 
     During an update, a run may begin on a worker of the version before.
     """
     raw: RawValue = await workflow.execute_activity(
         DIRECTORY,
-        pack(FirstSegmentRequest(request={}, needs=agents)),
+        pack(_bare_request(request, agents)),
         result_type=RawValue,
         task_queue=workflow.info().task_queue,
         start_to_close_timeout=LOCAL_ACTIVITY_TIMEOUT,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.federated_graph import rounds as rounds_of
+
 
 def graph(
     sites: int, rounds: int, *, placed: bool = True, enough: Mapping[str, Any] | None = None
@@ -14,50 +16,19 @@ def graph(
     With `enough`, the quorum and the times of the map, rounds end without some sites, and the result has a
     `log` of the sites of each round; otherwise it has the accuracy.
     """
-    fit: dict[str, Any] = {
-        "agent": "fedTrainAgent",
-        "heartbeat": 2,
-        "inputs": {"weights": ":weights", "round": ":round", "site": ":row.id"},
-        "params": {"data": "digits"},
-        "isResult": True,
-    }
-    if placed:
-        fit["queue"] = ":row.queue"
-    nodes: dict[str, Any] = {
-        "weights": {"update": ":average.weights"},
-        "updates": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
-            "params": {"compositeResultKey": "fit", **(enough or {})},
-            "graph": {"nodes": {"fit": fit}},
-        },
-        "average": {
-            "agent": "fedAverageAgent",
-            "heartbeat": 2,
-            "inputs": {
-                "updates": ":updates" if enough is None else ":updates.rows",
-                "weights": ":weights",
-                "round": "@loop",
-            },
-        },
-        **(_scored(rounds) if enough is None else _logged()),
-    }
+    queue = {"queue": ":row.queue"} if placed else {}
     shown = ("accuracy", "digest") if enough is None else ("digest", "log")
-    outer: dict[str, Any] = {
-        "start": {"agent": "fedInitAgent", "params": {"model": "softmax", "seed": 1}},
-        "sites": {"value": [{"id": number, "queue": f"site-{number}"} for number in range(sites)]},
-        "rounds": {
-            "agent": "nestedAgent",
-            "inputs": {"weights": ":start.weights", "sites": ":sites"},
-            "output": {name: f".score.{name}" for name in shown},
-            "isResult": True,
-            "graph": {
-                "loop": {"while": ":score.more"} if enough is None else {"count": rounds},
-                "nodes": nodes,
-            },
-        },
-    }
-    return {"version": 0.5, "concurrency": 6 * sites, "nodes": outer}
+    document = rounds_of(
+        [{"id": number, "queue": f"site-{number}"} for number in range(sites)],
+        {"while": ":score.more"} if enough is None else {"count": rounds},
+        fit={"heartbeat": 2, "params": {"data": "digits"}, **queue},
+        average={"heartbeat": 2},
+        map_params=enough,
+        more=_scored(rounds) if enough is None else _logged(),
+        start={"model": "softmax", "seed": 1},
+        output={name: f".score.{name}" for name in shown},
+    )
+    return {**document, "concurrency": 6 * sites}
 
 
 def _scored(rounds: int) -> dict[str, Any]:

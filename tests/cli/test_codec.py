@@ -19,6 +19,18 @@ def test_keys_are_made_added_and_changed(alone: Cli) -> None:
     assert (fixed.code, "keys in a variable cannot be changed here" in fixed.err) == (2, True)
 
 
+def test_start_keys_of_principals(alone: Cli) -> None:
+    made = json.loads(alone("codec", "keys", "--start", "alice", "--json").out)
+    ((id, name),) = made["starts"].items()
+    assert (name, alone("codec", "keys").out.splitlines()[-1]) == ("alice", f"{id}  starts runs of alice")
+    assert alone("codec", "keys", "--export", "alice", "--to", "alice.keys").code == 0
+    file = alone.folder / "alice.keys"
+    assert (file.stat().st_mode & 0o777, f"start alice {id} " in file.read_text()) == (0o600, True)
+    again = alone("codec", "keys", "--export", "alice", "--to", "alice.keys")
+    assert (again.code, "name a file that is not there yet" in again.err) == (2, True)
+    assert "starts" not in json.loads(alone("codec", "keys", "--remove", id, "--json").out)
+
+
 def test_runs_are_signed_by_default_and_unsigned_ones_are_read(alone: Cli) -> None:
     graph = alone.write("hello.yaml", HELLO)
     keys = alone.folder / "own-home" / "payload.keys"

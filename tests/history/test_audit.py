@@ -35,7 +35,7 @@ async def test_who_started_answered_and_how_it_ended() -> None:
     assert len(audit[0]["sha256"]) == 64
     published = {"node": "published", "agent": "stringTemplateAgent", "workers": [], "state": "completed"}
     assert [without(entry) for entry in audit] == [
-        {"kind": "start", "by": "recorder", "graph": "approval", "policy": None},
+        {"kind": "start", "by": "recorder", "principal": "", "graph": "approval", "policy": None},
         {"kind": "call", **published},
         {"kind": "answer", "node": "approve", "by": "anna", "how": "answer"},
         {"kind": "end", "state": "completed"},

@@ -58,6 +58,10 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"policy": 1, "profile": "a", "profiles": []}, ["profiles"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {}}, "profles": {}}, ["profles"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": None}}, ["profiles.a"]),
+    ({"policy": 1, "principals": {"x": "b"}, "profiles": {"a": {}}}, ["principals.x"]),
+    ({"policy": 1, "principals": {"a*b": "a"}, "profiles": {"a": {}}}, ["principals.a*b"]),
+    ({"policy": 1, "principals": ["a"], "profiles": {"a": {}}}, ["principals"]),
+    ({"policy": 1, "principals": {"x": "a"}, "profile": "b", "profiles": {"a": {}}}, ["profile"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"agent": []}}}, ["profiles.a.agent"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"agents": "copyAgent"}}}, ["profiles.a.agents"]),
     ({"policy": 1, "profile": "a", "profiles": {"a": {"agents": [1, "x*", "@no", " "]}}}, [
@@ -182,3 +186,28 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
 def test_a_long_name_is_cut() -> None:
     _, problems = policy_of({"policy": 1, "profile": "a", "profiles": {"a": {"agents": ["x " * 1_000]}}})
     assert [len(problem.finding) for problem in problems] == [60 + len(" cannot be one of agents")]
+
+
+@pytest.mark.parametrize(
+    ("default", "principal", "profile"),
+    [
+        ("", "alice", "a"),
+        ("", "team-x", "b"),
+        ("", "alic", ""),
+        ("", "", ""),
+        ("b", "eve", "b"),
+        ("b", "alice", "a"),
+    ],
+)
+def test_the_profile_of_a_principal(default: str, principal: str, profile: str) -> None:
+    data = {
+        "policy": 1,
+        "principals": {"alice": "a", "team-*": "b"},
+        "profiles": {"a": {"agents": ["*"]}, "b": {"agents": ["@pure"]}},
+        **({"profile": default} if default else {}),
+    }
+    policy, problems = policy_of(data)
+    assert (policy is None, problems) == (False, [])
+    assert policy is not None
+    own = policy.for_principal(principal)
+    assert (own.profile, own.grant) == (profile, policy.profiles[profile] if profile else NOTHING)

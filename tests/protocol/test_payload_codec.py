@@ -14,8 +14,17 @@ from temporalio.common import RawValue
 from temporalio.converter import WorkflowSerializationContext
 
 from perdure.errors import MalformedPayload, UsageError
-from perdure.protocol.payload_codec import KeyedCodec
-from perdure.protocol.wire import admitted, is_untrusted, lacks_key, to_payload, unpack
+from perdure.protocol.payload_codec import KeyedCodec, codec_of
+from perdure.protocol.payloads import AgentCall, RunRequest, SegmentResult
+from perdure.protocol.wire import (
+    admitted,
+    from_payload,
+    is_untrusted,
+    lacks_key,
+    principal_of,
+    to_payload,
+    unpack,
+)
 from perdure.settings.key_ring import KeyRing, made_file, read_ring, ring_of, write_ring
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +165,40 @@ def test_keys_that_are_none_are_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_ring(text, "the file")
     assert "AAAA" not in str(caught.value)
+
+
+async def test_what_a_principal_has_signed_may_start_and_answer_and_nothing_else() -> None:
+    both = RING.with_start_key("alice", NOW)
+    alice, worker = at(KeyedCodec(both.of_principal("alice")), "r"), at(KeyedCodec(both), "r")
+    request = RunRequest(document={"nodes": {}})
+    (sent,) = await alice.encode([to_payload(request)])
+    got = await read(worker, sent)
+    assert (principal_of(got), from_payload(got, RunRequest)) == (
+        "alice",
+        unpack(RawValue(to_payload(request)), RunRequest),
+    )
+    for kind in (AgentCall, SegmentResult, None):
+        with pytest.raises(MalformedPayload, match="it was sent by 'alice', whose key starts and answers"):
+            from_payload(got, kind)
+    assert is_untrusted(await read(at(KeyedCodec(both), "other"), sent))
+    assert await read(alice, await written(worker)) == to_payload(VALUE)  # unverified: it lacks the key
+    assert why(await read(at(KeyedCodec(RING), "r"), sent)).startswith("it was written with the key")
+
+
+def test_a_ring_of_principals_is_written_read_and_changed() -> None:
+    ring = RING.with_start_key("alice", NOW).with_start_key("bob-1.example", NOW).with_start_key("alice", NOW)
+    assert read_ring(ring.written(), "x") == ring
+    own = ring.of_principal("alice")
+    assert (own.is_of_principal, list(own.starts)) == (True, [next(iter(ring.starts))])
+    assert read_ring(own.written(), "x") == own
+    assert own.current in ring.without(list(ring.starts)[-1]).starts
+    for wrong in (
+        lambda: ring.with_start_key("a b", NOW),
+        lambda: ring.of_principal("eve"),
+        lambda: ring.without("k9"),
+        lambda: ring.without(ring.current),
+    ):
+        with pytest.raises(UsageError):
+            wrong()
+    with pytest.raises(UsageError, match="needs the keys of workers"):
+        codec_of("aead", own)

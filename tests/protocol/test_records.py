@@ -42,6 +42,7 @@ PLAIN: dict[str, Any] = {
     "state": None,
     "indexes_questions": False,
     "reuse": None,
+    "principal": "",
 }
 
 STATUS = RunStatus(
@@ -68,7 +69,7 @@ def test_the_options_of_a_run_travel_among_its_fields() -> None:
             {
                 name: value
                 for name, value in PLAIN.items()
-                if name not in ("state", "indexes_questions", "reuse")
+                if name not in ("state", "indexes_questions", "reuse", "principal")
             },
         ),
     ],

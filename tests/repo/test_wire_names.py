@@ -44,11 +44,11 @@ from perdure.workflows.graph_workflow import GraphWorkflow
 from perdure.workflows.notices import NoticeWorkflow
 
 FIELDS = {
-    payloads.RunRequest: """document name queue indexed state indexes_questions reuse injects config graphs
-        bypass_agents force_loop loop_count previous_results events quotas""",
+    payloads.RunRequest: """document name queue indexed state indexes_questions reuse principal injects config
+        graphs bypass_agents force_loop loop_count previous_results events quotas""",
     payloads.RunResult: "results all errors states failure place",
     payloads.AgentCall: """agent inputs params config filter_params node path key run retry is_result version
-        verbose timeout bypassed deadline keyed_by_work grant session""",
+        verbose timeout bypassed deadline keyed_by_work grant session principal""",
     payloads.BatchCall: "calls shared",
     payloads.FirstSegmentRequest: "request run now continues needs",
     payloads.SegmentRequest: "scheduler places directory request now run unsent recalled",

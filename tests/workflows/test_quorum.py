@@ -12,28 +12,30 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
+
+def answers(input_name: str, value: str, inputs: dict[str, Any], **params: Any) -> dict[str, Any]:
+    """A map of sites, each of which answers on its queue with `value` under the name `input_name`."""
+    answer = {
+        "agent": "sleeperAgent",
+        "queue": ":row.queue",
+        "inputs": {input_name: value},
+        "params": {"duration": 1, "value": {}},
+        "isResult": True,
+    }
+    return {
+        "agent": "mapAgent",
+        "inputs": {"rows": ":sites", **inputs},
+        "params": {**params, "compositeResultKey": "answer"},
+        "isResult": True,
+        "graph": {"nodes": {"answer": answer}},
+    }
+
+
+SITES = [{"id": f"site-{n}", "queue": "dead" if n in (2, 5, 9) else "quorum"} for n in range(10)]
 ROUND: dict[str, Any] = {
     "nodes": {
-        "sites": {
-            "value": [{"id": f"site-{n}", "queue": "dead" if n in (2, 5, 9) else "quorum"} for n in range(10)]
-        },
-        "answers": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites"},
-            "params": {"quorum": 0.7, "deadline": 600_000, "grace": 100, "compositeResultKey": "answer"},
-            "isResult": True,
-            "graph": {
-                "nodes": {
-                    "answer": {
-                        "agent": "sleeperAgent",
-                        "queue": ":row.queue",
-                        "inputs": {"from": ":row.id"},
-                        "params": {"duration": 1, "value": {}},
-                        "isResult": True,
-                    }
-                }
-            },
-        },
+        "sites": {"value": SITES},
+        "answers": answers("from", ":row.id", {}, quorum=0.7, deadline=600_000, grace=100),
     },
     "concurrency": 20,
 }
@@ -43,9 +45,9 @@ async def test_three_dead_hosts_of_ten_are_named(client: GraphClient) -> None:
     settings = replace(client.settings, queues=("dead",))
     async with build_worker(client.temporal, "quorum", WorkerOptions(agents=catalog(), settings=settings)):
         run = await client.start(ROUND, queue="quorum")
-        answers = (await run.result()).results["answers"]
-        assert answers["index"] == [0, 1, 3, 4, 6, 7, 8]
-        assert answers["missing"] == [{"index": n, "id": f"site-{n}", "why": "late"} for n in (2, 5, 9)]
+        got = (await run.result()).results["answers"]
+        assert got["index"] == [0, 1, 3, 4, 6, 7, 8]
+        assert got["missing"] == [{"index": n, "id": f"site-{n}", "why": "late"} for n in (2, 5, 9)]
         status = await run.status()
         assert status is not None
         assert status.console == [
@@ -59,23 +61,7 @@ LATE: dict[str, Any] = {
     "nodes": {
         "rule": {"value": {"quorum": 1, "grace": 0}, "update": ":next.rule"},
         "sites": {"value": [{"id": "here", "queue": "quorum"}, {"id": "there", "queue": "later"}]},
-        "answers": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites", "pass": "@loop", "params": ":rule"},
-            "params": {"late": "carry", "compositeResultKey": "answer"},
-            "isResult": True,
-            "graph": {
-                "nodes": {
-                    "answer": {
-                        "agent": "sleeperAgent",
-                        "queue": ":row.queue",
-                        "inputs": {"begun": ":pass"},
-                        "params": {"duration": 1, "value": {}},
-                        "isResult": True,
-                    }
-                }
-            },
-        },
+        "answers": answers("begun", ":pass", {"pass": "@loop", "params": ":rule"}, late="carry"),
         "next": {"agent": "copyAgent", "inputs": {"rule": {"quorum": 2}, "after": ":answers"}},
     },
 }
@@ -93,5 +79,5 @@ async def test_a_late_row_counts_in_the_next_pass(client: GraphClient) -> None:
 
         await until(is_in_second_pass, "the first pass ends without the host that is not there")
         async with build_worker(client.temporal, "later", options):
-            answers = (await run.result()).results["answers"]
-    assert answers == {"rows": [{"begun": 1}, {"begun": 0}], "index": [0, 1], "missing": [], "age": [0, 1]}
+            got = (await run.result()).results["answers"]
+    assert got == {"rows": [{"begun": 1}, {"begun": 0}], "index": [0, 1], "missing": [], "age": [0, 1]}

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from perdure.errors import TransientError
 
 JOIN_PAUSE_S: Final = 0.1
 """Seconds between two tries to reach rank 0."""
+
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds and tries after which the system notices that a host is gone without a word."""
 
 _DONE: Final = b"done\n"
 _BYE: Final = b"bye\n"
@@ -120,13 +124,15 @@ class Meeting:
         complete = asyncio.Event()
 
         async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            link = Link(reader, writer)
+            link = _link(reader, writer)
             with suppress(ConnectionError, ValueError, KeyError, TypeError):
                 row = await link.row()
                 rank, port = int(row["rank"]), int(row["port"])
-                if row["gang"] == self.gang and 0 < rank < self.size and not complete.is_set():
-                    if (earlier := self.links.pop(rank, None)) is not None:
-                        earlier.writer.close()
+                if row["gang"] == self.gang and 0 < rank < self.size:
+                    if (earlier := self.links.get(rank)) is not None:
+                        earlier.writer.close()  # its host has begun again
+                    if complete.is_set():
+                        raise ConnectionResetError("the gang has begun without it: it is to come again")
                     self.links[rank] = link
                     addresses[rank] = (writer.get_extra_info("peername")[0], port)
                     if len(self.links) == self.size - 1:
@@ -158,7 +164,7 @@ class Meeting:
         hello = json.dumps({"gang": self.gang, "rank": self.rank, "port": own[1]}).encode() + b"\n"
         while True:
             with suppress(OSError, EOFError):
-                link = Link(*await asyncio.open_connection(self.host, self.port))
+                link = _link(*await asyncio.open_connection(self.host, self.port))
                 self.links[0] = link
                 await link.say(hello)
                 head = await link.row()
@@ -178,3 +184,13 @@ class Meeting:
         for link in self.links.values():
             link.writer.close()
         self.links.clear()
+
+
+def _link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Link:
+    """A link that ends some 20 seconds after the other host has, also if that could not say so."""
+    own: socket.socket = writer.get_extra_info("socket")
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return Link(reader, writer)

@@ -2,7 +2,11 @@
 
 keys lists the ids of the keys; the first one writes, all are read. --add makes a new key, which is only read;
 --use ID makes it the one that writes. To change keys: --add, bring the file to all clients and workers, then
---use ID, and bring it again. Keep old keys as long as there are runs that they have written.
+--use ID, and bring it again. Keep old keys as long as there are runs that they have written;
+--remove ID takes one away.
+
+--start NAME makes a start key for a principal: a person or a service that may start and answer runs, and
+cannot make calls or results. --export NAME --to FILE writes the file for its clients. Workers keep all keys.
 
 server decodes payloads for the Temporal UI and its command line (a codec server), on the loopback address
 unless --host says otherwise. It asks for the token in the file that it names, and answers pages of each
@@ -37,6 +41,8 @@ examples:
   perdure codec keys                        which keys there are
   perdure codec keys --add                  one more, which is only read
   perdure codec keys --use k20261128-6f1c2a      this one writes from now on
+  perdure codec keys --start alice               a key with which alice starts runs
+  perdure codec keys --export alice --to alice.keys
   perdure codec server --origin http://127.0.0.1:8233
 """
 
@@ -47,6 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     change = parser.add_mutually_exclusive_group()
     change.add_argument("--add", action="store_true", help="make a new key, which is only read")
     change.add_argument("--use", metavar="ID", help="write with this key")
+    change.add_argument("--remove", metavar="ID", help="take this key away")
+    change.add_argument("--start", metavar="NAME", help="make a start key for this principal")
+    change.add_argument("--export", metavar="NAME", help="write the newest start key of this principal")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="export: the new file, for its owner only")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument(
         "--origin",
@@ -65,10 +75,36 @@ def main(args: argparse.Namespace) -> int:
     if args.what == "server":
         return _serve(args, settings)
     ring = ring_of(settings.codec_keys, settings.home)
-    if args.add or args.use:
-        ring = ring.with_new_key(datetime.now(UTC)) if args.add else ring.writing_with(args.use)
-        write_ring(_file(settings), ring)
+    if args.export or args.to:
+        return _export(args, ring)
+    changed = _changed(args, ring)
+    if changed is not ring:
+        write_ring(_file(settings), changed)
+        ring = changed
     output.result(output.json_text(_facts(ring)) if args.json else "\n".join(_lines(ring)))
+    return 0
+
+
+def _changed(args: argparse.Namespace, ring: KeyRing) -> KeyRing:
+    now = datetime.now(UTC)
+    if args.add:
+        return ring.with_new_key(now)
+    if args.start:
+        return ring.with_start_key(args.start, now)
+    if args.use:
+        return ring.writing_with(args.use)
+    return ring.without(args.remove) if args.remove else ring
+
+
+def _export(args: argparse.Namespace, ring: KeyRing) -> int:
+    if not (args.export and args.to):
+        raise UsageError("--export NAME and --to FILE belong together")
+    try:
+        write_ring(args.to, ring.of_principal(args.export), is_new=True)
+    except OSError as error:
+        finding = f"{args.to} cannot be written: {error.strerror or error}"
+        raise UsageError(finding, hint="name a file that is not there yet") from error
+    output.result(f"{args.to}: for clients of {args.export}, as PERDURE_CODEC_KEYS=file:{args.to.absolute()}")
     return 0
 
 
@@ -101,8 +137,11 @@ def _file(settings: Settings) -> Path:
 
 def _facts(ring: KeyRing) -> dict[str, object]:
     since = datetime.fromtimestamp(ring.since / 1000, UTC).isoformat(timespec="seconds")
-    return {"writes": ring.current, "reads": list(ring.keys), "since": since}
+    starts = {id: start.principal for id, start in ring.starts.items()}
+    facts: dict[str, object] = {"writes": ring.current, "reads": list(ring.keys), "since": since}
+    return {**facts, "starts": starts} if starts else facts
 
 
 def _lines(ring: KeyRing) -> list[str]:
-    return [f"{id}  {'writes' if id == ring.current else 'is read'}" for id in ring.keys]
+    lines = [f"{id}  {'writes' if id == ring.current else 'is read'}" for id in ring.keys]
+    return lines + [f"{id}  starts runs of {start.principal}" for id, start in ring.starts.items()]

@@ -101,12 +101,12 @@ def _hub(status: OutboxStatus, now: float) -> str:
 def _serve(args: argparse.Namespace, settings: Settings) -> int:
     if args.json:
         raise UsageError("--json is for perdure edge status")
-    logs.configure(verbose=args.verbose, worker=True)
     url = _checked(args.hub)
     if args.token_file is None:
         hint = "the gateway shows on its start where its token is: copy it to a file on this device"
         raise UsageError("--token-file is missing", hint=hint)
     name = settings.host or socket.gethostname() if args.name is None else host_name("--name", args.name)
+    logs.configure(verbose=args.verbose, worker=True)
     settings = with_data(settings, args.data)
     agents = graphs.agents_of(args.agents, args.filters)
     server_start = connection.begin(settings)

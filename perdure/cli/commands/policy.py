@@ -73,6 +73,9 @@ def main(args: argparse.Namespace) -> int:
         output.result(output.json_text(facts))
     elif args.what == "check":
         gets = f"runs get the profile {policy.profile}" if policy.profile else "runs may do anything"
+        if policy.principals:
+            names, others = ", ".join(policy.principals), policy.profile or "none"
+            gets = f"runs of {names} get their profiles, others {others}"
         output.result(f"{args.file or _path(None)}: no problems; {gets}")
     else:
         output.result("\n".join(_lines(policy)))
@@ -104,6 +107,8 @@ def _facts(policy: Policy) -> dict[str, Any]:
         facts["budgets"] = {name: budget.written() for name, budget in policy.budgets.items()}
     if policy.asking:
         facts |= {"asking": sorted(policy.asking), "approvers": policy.approvers.written()}
+    if policy.principals:
+        facts["principals"] = dict(policy.principals)
     return facts
 
 
@@ -123,6 +128,7 @@ def _lines(policy: Policy) -> list[str]:
             lines.append(f"  budget   {policy.budgets[name].text()}")
         if name in policy.asking:
             lines.append(f"  refused  asks {_people(policy.approvers)}")
+    lines += [f"principal {name}: {profile}" for name, profile in policy.principals.items()]
     for name, rule in policy.secrets.items():
         places = [*rule.to, *(f"the agent {agent}" for agent in sorted(rule.agents))]
         lines.append(f"secret {name} ({rule.source}) for {', '.join(places)}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.federated_graph import rounds
 from perdure.agents.agent import AgentContext
 from perdure.agents.catalog import catalog, load_agents
 from perdure.agents.distributed import plugins
@@ -45,47 +46,20 @@ def judged(site: int | str, context: AgentContext) -> digits.Samples:
 
 
 def graph(fit_params: dict[str, Any] | None = None, **params: Any) -> Any:
-    fit = {
-        "agent": "fedTrainAgent",
-        "inputs": {"weights": ":weights", "round": ":round", "site": ":row"},
-        "params": {"data": "durable digits", **(fit_params or {})},
+    score = {
+        "agent": "fedEvaluateAgent",
+        "inputs": {"weights": ":average.weights", "round": "@loop"},
+        "params": {"data": "durable held out", "rounds": ROUNDS},
         "isResult": True,
     }
-    nodes = {
-        "weights": {"update": ":average.weights"},
-        "server": {"value": {}, "update": ":average.server"},
-        "updates": {
-            "agent": "mapAgent",
-            "inputs": {"rows": ":sites", "weights": ":weights", "round": "@loop"},
-            "params": {"compositeResultKey": "fit"},
-            "graph": {"nodes": {"fit": fit}},
-        },
-        "average": {
-            "agent": "fedAverageAgent",
-            "inputs": {
-                "updates": ":updates",
-                "weights": ":weights",
-                "server": ":server",
-                "round": "@loop",
-            },
-            "params": params,
-        },
-        "score": {
-            "agent": "fedEvaluateAgent",
-            "inputs": {"weights": ":average.weights", "round": "@loop"},
-            "params": {"data": "durable held out", "rounds": ROUNDS},
-            "isResult": True,
-        },
-    }
-    rounds = {
-        "agent": "nestedAgent",
-        "inputs": {"weights": ":start.weights", "sites": ":sites"},
-        "output": {"digest": ".score.digest"},
-        "isResult": True,
-        "graph": {"loop": {"while": ":score.more"}, "nodes": nodes},
-    }
-    start = {"agent": "fedInitAgent"}
-    return {"version": 0.5, "nodes": {"start": start, "sites": {"value": [*range(10)]}, "rounds": rounds}}
+    return rounds(
+        [*range(10)],
+        {"while": ":score.more"},
+        fit={"params": {"data": "durable digits", **(fit_params or {})}},
+        average={"params": params, "inputs": {"server": ":server"}},
+        more={"server": {"value": {}, "update": ":average.server"}, "score": score},
+        output={"digest": ".score.digest"},
+    )
 
 
 def expected(**how: Any) -> str:

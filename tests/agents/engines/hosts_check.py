@@ -36,7 +36,13 @@ AGENTS: Final = "from perdure.agents.engines import gang\nfrom tests.agents.engi
 
 def worker(folder: Path, client: GraphClient, host: str) -> subprocess.Popen[bytes]:
     address = client.temporal.service_client.config.target_host
-    environment = {"PERDURE_HOME": str(folder / host), "TEMPORAL_ADDRESS": address, "PYTHONPATH": str(ROOT)}
+    environment = {
+        "PERDURE_HOME": str(folder / host),
+        "PERDURE_CODEC": "mac",
+        "PERDURE_CODEC_KEYS": f"file:{client.settings.home / 'payload.keys'}",
+        "TEMPORAL_ADDRESS": address,
+        "PYTHONPATH": str(ROOT),
+    }
     words = ("worker", "--host", host, "--queue", "unused", "--agents", str(folder / "gang_agents.py"))
     with (folder / f"{host}.log").open("ab") as log:
         return subprocess.Popen(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,33 @@ async def test_a_part_whose_others_do_not_come_waits_for_another_time(tmp_path: 
     with pytest.raises(TransientError, match="1 of 2 parts of the gang have met"):
         async with replace(meeting, rank=1, files=files).met():
             pass
+
+
+async def test_a_part_that_comes_again_ends_what_has_begun(tmp_path: Path) -> None:
+    files, port = GangFiles(tmp_path), daemon.free_port("127.0.0.1")
+    files.write_address(0, "127.0.0.1", 1)
+    meeting = Meeting(files, "g", 0, 2, "127.0.0.1", port, 120)
+
+    async def came() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while True:
+            with suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(json.dumps({"gang": "g", "rank": 1, "port": 7}).encode() + b"\n")
+                return reader, writer
+            await asyncio.sleep(0.01)
+
+    first = asyncio.create_task(came())
+    async with meeting.met():
+        reader, writer = await first
+        head = json.loads(await reader.readline())
+        assert head == {"addresses": [[1, "127.0.0.1", 7], [0, "127.0.0.1", 1]], "step": 0, "bytes": 0}
+        assert files.address(1) == ("127.0.0.1", 7)
+        again, its_writer = await came()
+        with pytest.raises(ConnectionError, match="on another host has ended"):
+            await asyncio.wait_for(meeting.lost(), 120)
+        assert await asyncio.wait_for(again.read(), 120) == b""  # it is to come when all begin again
+    for one in (writer, its_writer):
+        one.close()
 
 
 def descent(steps: int) -> list[float]:
