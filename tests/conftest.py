@@ -27,7 +27,7 @@ says so with `pytestmark`.
 SHARED = {
     "chaos": "chaos",
     "e2e": "crashes",
-    "faults": "crashes",
+    "faults": "chaos",
     "local": "local",
     "poison": "crashes",
     "workflows": "workflows",

@@ -38,6 +38,9 @@ class Link:
         raise NotImplementedError
 
 
+PLAIN = {"PERDURE_INSECURE": "1"}
+"""The wire is not on the loopback address."""
+
 Way = Callable[[Path], AbstractAsyncContextManager[Link]]
 
 
@@ -62,7 +65,7 @@ async def show(figures: Figures, folder: Path, *, short: bool) -> None:
 async def _cut_one(figures: Figures, folder: Path, way: Way, seconds: float, runs: int, length: int) -> None:
     name, journal = f"{way.__name__} {seconds:g} s", folder / "journal"
     async with way(folder) as link, client_of(folder, TEMPORAL_ADDRESS=link.server) as client:
-        env = {"TEMPORAL_ADDRESS": link.address, "PATH": PATH}
+        env = {"TEMPORAL_ADDRESS": link.address, "PATH": PATH, **PLAIN}
         crew = Crew(folder / "worker", env=env, prefix=link.prefix)
         worker = crew.worker()
         try:

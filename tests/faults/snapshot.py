@@ -69,5 +69,5 @@ async def _finish(figures: Figures, home: Path, journal: Path, ids: list[str]) -
 def _copy(home: Path, to: Path) -> None:
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(mode=0o700)
-    for path in (*home.glob("temporal.db*"), home / "temporal.made"):
+    for path in (*home.glob("temporal.db*"), home / "temporal.made", home / "payload.keys"):
         shutil.copy2(path, to)

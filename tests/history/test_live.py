@@ -39,6 +39,9 @@ SHOWN = (
 STEP_COUNTS = {"pauses": 7}
 """Moments at which a history is compared, if its replay takes long."""
 
+LAST_EVENTS = {"foreseen_rows": 10}
+"""Where a history is no longer compared: a quota ends this run in the middle of a step, which has no changes."""
+
 
 TIMES = {"started", "ended"}
 RETRIED = {"EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT", "EVENT_TYPE_WORKFLOW_TASK_FAILED"}
@@ -97,7 +100,7 @@ async def followed(history: dict[str, Any], counts: list[int]) -> tuple[int, int
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_it_is_that_of_a_replay(path: Path) -> None:
     history = json.loads(path.read_text())
-    last = len(history["events"])
+    last = LAST_EVENTS.get(path.stem, len(history["events"]))
     step = max(1, last // STEP_COUNTS.get(path.stem, 12))
     taken, refused = await followed(history, list(range(5, last, step)))
     assert taken > refused or taken + refused == 0  # a history of one workflow task

@@ -52,4 +52,4 @@ async def test_a_recorded_run_is_repeated(path: Path) -> None:
     fetches = forecast.play(0)
     executed = {call.position for call in forecast.calls if call.state == RUNS}
     assert executed == EXECUTED.get(path.stem, set())
-    assert forecast.finish is not None or fetches or executed
+    assert forecast.finish is not None or fetches or executed or forecast.problem

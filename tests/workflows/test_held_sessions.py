@@ -172,7 +172,7 @@ class Workers:
         await ready.wait()
 
     async def _serve(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
-        async with connected(self._home) as client:
+        async with connected(self._home, "off") as client:
             options = WorkerOptions(agents=agents(), settings=replace(client.settings, grace=1))
             await serve(client.temporal, [self._queue], options, stop, ready.set)
 

@@ -66,7 +66,7 @@ async def worker(client: GraphClient, name: str, *labels: str, **data: Path) -> 
     stop = asyncio.Event()
     settings = replace(client.settings, host=name, labels=labels, data=data)
     options = WorkerOptions(agents=AGENTS, settings=settings)
-    async with connected(client.settings.home) as own:  # as every process has its own
+    async with connected(client.settings.home, "off") as own:  # as every process has its own
         serving = asyncio.create_task(serve(own.temporal, [f"@{name}"], options, stop))
         try:
             yield

@@ -209,7 +209,7 @@ def test_what_cannot_be_a_signature(public: bytes, signature: bytes) -> None:
 
 
 def test_a_library_that_is_missing_has_a_name() -> None:
-    with pytest.raises(FinalError, match=r"no_such_library is not installed[\s\S]*perdure\[fed\]"):
+    with pytest.raises(FinalError, match=r"no_such_library is not installed[\s\S]*\.\[fed\]"):
         library("no_such_library.part", "fed")
 
 

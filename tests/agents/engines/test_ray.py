@@ -36,7 +36,7 @@ async def test_what_a_graph_may_not_call(params: dict[str, Any], finding: str) -
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="ray is installed")
 async def test_an_error_names_the_extra() -> None:
     params = {"class": "Worker", "method": "process_data"}
-    with pytest.raises(RunFailed, match=r"perdure\[ray\]"):
+    with pytest.raises(RunFailed, match=r"\.\[ray\]"):
         await memory_shell({"nodes": {"a": {**ACTOR, "params": params}}}, [RayActor]).run()
 
 
