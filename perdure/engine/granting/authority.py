@@ -100,7 +100,7 @@ class Authority:
                 run.flows = self.labelling.inside(outer.flows, outer.plan, name, agent, run.plan)
             self._open_budgets(run, outer, name)
 
-    def begin_beside(self, run: GraphRun, other: GraphRun, outer: GraphRun, name: str) -> None:
+    def begin_next_to(self, run: GraphRun, other: GraphRun, outer: GraphRun, name: str) -> None:
         """The same next to another graph of the same plan, inside the same node."""
         run.grant, run.flows = other.grant, other.flows
         self._open_budgets(run, outer, name)

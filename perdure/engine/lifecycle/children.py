@@ -21,9 +21,9 @@ def add_child(
     assert plan is not None
     is_row = isinstance(starts, Rows)
     child = board.add_run(plan, (run, name), row if is_row else None)
-    beside = board.runs[children[-1]] if children else None
-    if beside is not None and beside.plan is plan:
-        authority.begin_beside(child, beside, run, name)
+    other = board.runs[children[-1]] if children else None
+    if other is not None and other.plan is plan:
+        authority.begin_next_to(child, other, run, name)
     else:
         authority.begin_inside(child, run, name, nested.agent)
     children.append(child.id)
