@@ -30,7 +30,7 @@ def fit(member: GangMember, inputs, params):
         if step % params["checkpointEvery"] == 0:
             losses = [*losses, round(float(loss), 4)]
         member.save(step, {"weights": weights, "losses": losses})
-    return {"weights": weights, "losses": losses}
+    return {"weights": weights.tolist(), "losses": losses}
 
 
 @agent("accuracyAgent", pure=True, description="The share of rows that a linear model puts on the right side")
