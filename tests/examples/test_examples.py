@@ -45,7 +45,7 @@ async def client(home: Path) -> AsyncIterator[GraphClient]:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 23
+    assert len(EXAMPLES) == 27
 
 
 @each

@@ -40,7 +40,7 @@ STEP_COUNTS = {"pauses": 7}
 """Moments at which a history is compared, if its replay takes long."""
 
 LAST_EVENTS = {"foreseen_rows": 10}
-"""Where a history is no longer compared: a quota ends this run in the middle of a step, which has no changes."""
+"""Where a history is no longer compared: a quota ends this run within a step, which has no changes."""
 
 
 TIMES = {"started", "ended"}

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 EXECUTED = {
+    "actors": {f"processed[{number}].call" for number in range(3)},  # calls of sessions are not reused
     "carried": {"naps@1[1].begun"},  # a late row that nothing has waited for
     "failed": {"hopeless"},
     "foreign": {"broken"},
@@ -29,7 +30,8 @@ EXECUTED = {
         f"rows[{number}].step" for number in range(1018, 1026)
     },  # begun, when the first execution ends
     "secure_aggregation": {"rounds.masked@1[3].update"},
-    "session": {"sum"},  # calls of sessions are not reused
+    "session": {"sum"},  # as those of actors
+    "smart_spaces": {f"seen[{number}].count" for number in range(3)},  # as those of actors
     "steered": {"extra"},  # a person has skipped it, and what another has set is reused
     "timed_out": {"outer.slow"},
     "tools_earlier": {  # tools whose names were not recognised then
