@@ -125,6 +125,7 @@ async def test_a_cron_of_a_principal_continues_no_run(client: GraphClient, polic
         await until(has_run_again)
         await handle.terminate()
         assert effects == []
+        assert await start_of(clients[""], "principal-cron") == ("team-b", "guests")
 
 
 @workflow.defn(sandboxed=False)
