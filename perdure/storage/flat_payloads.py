@@ -19,6 +19,7 @@ Bytes: TypeAlias = bytes | memoryview
 
 _METADATA_TAG: Final = b"\x0a"
 _DATA_TAG: Final = b"\x12"
+_MAX_NUMBER_BYTES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,16 @@ def _end_of_metadata(data: bytes) -> int:
     at = 0
     while at < len(data) and data[at : at + 1] == _METADATA_TAG:
         size, begin = _number(data, at + 1)
+        if size < 0:  # protobuf refuses it
+            return len(data)
         at = begin + size
     return at
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A varint, and where it ends; -1 if it is cut off."""
+    """A varint, and where it ends; -1 if it is cut off or longer than protobuf's."""
     number = shift = 0
-    while at < len(data):
+    while at < len(data) and shift < 7 * _MAX_NUMBER_BYTES:
         byte = data[at]
         number |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
