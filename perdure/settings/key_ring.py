@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -190,7 +190,7 @@ def made_file(home: Path) -> Path:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[None]:
+def changing(path: Path) -> Generator[None]:
     """While one process reads this file of keys and replaces it, others wait. Raises OSError."""
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
