@@ -52,12 +52,13 @@ class GraphWorkflow:
     @workflow.init
     def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor] -- __new__ takes any number of arguments, to refuse them
         self._host = TemporalHost()
-        is_continued = workflow.info().continued_run_id is not None
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None
         try:
             raw = own(request)
             principal = principal_of(raw.payload)
+            # a cron and a retry policy of a client set it too: a principal continues nothing
+            is_continued = workflow.info().continued_run_id is not None and not principal
             self._request = read_request(RawValue(of_principal(raw.payload)), is_continued=is_continued)
             if not is_continued:
                 self._request = replace(self._request, principal=principal)

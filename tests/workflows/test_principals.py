@@ -20,8 +20,9 @@ from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
 from perdure.errors import RunFailed, UsageError
 from perdure.history.audit import audit_of
+from perdure.protocol.names import WORKFLOW
 from perdure.protocol.payload_codec import KeyedCodec
-from perdure.protocol.payloads import AgentCall
+from perdure.protocol.payloads import AgentCall, RunRequest
 from perdure.protocol.wire import to_payload
 from perdure.settings.key_ring import KeyRing
 from perdure.transport import reach
@@ -107,6 +108,24 @@ async def test_a_principal_answers_and_a_policy_without_it_reaches_its_open_run(
         with pytest.raises(RunFailed, match="not granted"):
             await run.result()
         assert effects == []
+
+
+async def test_a_cron_of_a_principal_continues_no_run(client: GraphClient, policy: Path) -> None:
+    async with served(client, "principals-cron", policy) as (clients, effects):
+        temporal = clients["team-b"].temporal
+        forged = RawValue(to_payload(RunRequest(document=ACTING, queue="principals-cron", principal="alice")))
+        handle = await temporal.start_workflow(
+            WORKFLOW, forged, id="principal-cron", task_queue="principals-cron", cron_schedule="@every 1s"
+        )
+
+        async def has_run_again() -> bool:
+            ended = [one async for one in temporal.list_workflows("WorkflowId = 'principal-cron'")]
+            return sum(one.close_time is not None for one in ended) >= 2
+
+        await until(has_run_again)
+        await handle.terminate()
+        assert effects == []
+        assert await start_of(clients[""], "principal-cron") == ("team-b", "guests")
 
 
 @workflow.defn(sandboxed=False)
