@@ -19,7 +19,6 @@ Bytes: TypeAlias = bytes | memoryview
 
 _METADATA_TAG: Final = b"\x0a"
 _DATA_TAG: Final = b"\x12"
-_MAX_NUMBER_BYTES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +64,12 @@ def _end_of_metadata(data: bytes) -> int:
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
     """A varint, and where it ends; -1 if it is cut off or longer than protobuf's."""
-    number = shift = 0
-    while at < len(data) and shift < 7 * _MAX_NUMBER_BYTES:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+    number = 0
+    for place, byte in enumerate(data[at : at + 10]):
+        number |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
-            return number, at
-    return -1, at
+            return number, at + place + 1
+    return -1, len(data)
 
 
 def _written_number(number: int) -> bytes:
