@@ -80,11 +80,19 @@ async def test_equal_values_of_the_store_are_equal_when_they_are_encoded(mode: M
 async def test_a_payload_of_another_place_is_not_trusted(mode: Mode) -> None:
     codec = KeyedCodec(RING, mode)
     payload = await written(at(codec, "run-1"))
-    here = ["run-1", "run-1-2026-05-17T10:20:30Z"]
-    for name in (*here, "run-2", "run-11", "run-1-2026", "", "run-1-2026-05-17T10:20:30Zx"):
-        assert is_untrusted(await read(at(codec, name), payload)) is (name not in here), name
+    for name in ("run-1", "run-2", "run-11", "run-1-2026", "", "run-1-2026-05-17T10:20:30Z"):
+        assert is_untrusted(await read(at(codec, name), payload)) is (name != "run-1"), name
     assert is_untrusted(await read(at(codec, "run-1", "other"), payload))
     assert not is_untrusted(await read(at(codec, "run-1", "ReplayNamespace"), payload))
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_start_of_a_schedule_is_trusted_in_its_runs(mode: Mode) -> None:
+    codec = KeyedCodec(RING, mode)
+    payload = await written(at(codec, "daily-schedule"))
+    assert not is_untrusted(await read(at(codec, "daily-schedule-2026-05-17T10:20:30Z"), payload))
+    for name in ("daily-schedule-2026", "daily-schedule-2026-05-17T10:20:30Zx", "daily-2026-05-17T10:20:30Z"):
+        assert is_untrusted(await read(at(codec, name), payload)), name
 
 
 @pytest.mark.parametrize("mode", MODES)
