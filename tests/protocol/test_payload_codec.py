@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -25,7 +26,7 @@ from perdure.protocol.wire import (
     to_payload,
     unpack,
 )
-from perdure.settings.key_ring import KeyRing, made_file, read_ring, ring_of, write_ring
+from perdure.settings.key_ring import KeyRing, StartKey, made_file, read_ring, ring_of, write_ring
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +156,22 @@ def test_the_file_of_keys_is_made_once_and_is_private(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(UsageError, match="others may read these keys"):
         ring_of("", home)
+
+
+def test_a_large_file_of_keys_is_read_whole_and_a_larger_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "many.keys"
+    starts = {f"k{number}": StartKey(f"team-{number}", bytes(32)) for number in range(2_000)}
+    write_ring(path, replace(RING, starts=starts))
+    assert path.stat().st_size > 100_000
+    assert len(ring_of(f"file:{path}", tmp_path).starts) == 2_000
+    with pytest.raises(UsageError, match="at most 1,000,000 bytes"):
+        write_ring(
+            path, replace(RING, starts={f"{id}.{n}": one for id, one in starts.items() for n in range(10)})
+        )
+    path.write_text(path.read_text() + "#" * 1_000_000)
+    with pytest.raises(UsageError, match="at most 1,000,000 bytes"):
+        ring_of(f"file:{path}", tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
