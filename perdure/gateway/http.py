@@ -14,15 +14,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from perdure.daemon.secret_files import secret_in
 from perdure.engine.inbox.events import MAX_BATCH_EVENT_COUNT
 from perdure.errors import PerdureError, UsageError
 from perdure.gateway.delivery import REFUSED, Delivery, refusal_of
 from perdure.gateway.routes import Message, Routes
 from perdure.graph.values import Value, is_dict, is_list
-from perdure.web.access import TOKEN_FILE, token_of
 from perdure.web.guard import RequestGuard
 from perdure.web.runs_api import json_of
 from perdure.web.serving import listening
+
+GATEWAY_TOKEN_FILE: Final = "gateway.token"
+"""Not that of the page: it lets a device send events, and not start, answer or read runs."""
 
 EVENT_REPLY_TIMEOUT_S: Final = 30.0
 """Seconds that a request may wait for its run; after that the sender hears that it has to send again."""
@@ -95,10 +98,11 @@ async def serving(
     home: Path, routes: Routes, delivery: Delivery, host: str, port: int
 ) -> AsyncGenerator[tuple[str, Path]]:
     """Serves while the block runs: the URL, and the file with the token that a request has to carry."""
-    token = token_of(home)
+    file = home / GATEWAY_TOKEN_FILE
+    token = secret_in(file)
 
     def make(hosts: Sequence[str]) -> ASGIApp:
         return RequestGuard(events_app(routes, delivery), token, hosts)
 
     async with listening(make, host, port) as (url, _):
-        yield url, home / TOKEN_FILE
+        yield url, file

@@ -72,7 +72,7 @@ class Routes:
         return list(dict.fromkeys(str(row["topic"]) for row in self.rows))
 
     def target(self, message: Message) -> Target:
-        """Where a message goes. Raises UsageError, as NotFound where there is no route for it."""
+        """Where a message goes. Raises UsageError, such as NotFound without a route for it."""
         for row in self.rows:
             if fits(str(row["topic"]), message.topic):
                 return self._target(row, message)

@@ -1,4 +1,4 @@
-"""Events that nobody can take, or even write: each is refused for itself, and holds up no others."""
+"""Events that cannot be taken, or even written: each is refused for itself, and holds up no others."""
 
 from __future__ import annotations
 
