@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -39,7 +40,7 @@ from perdure.storage.memory import Memory
 from perdure.storage.objects import Store
 from perdure.storage.value_objects import EXTENTS
 from perdure.workflows import batches
-from perdure.workflows.graph_workflow import _is_well_formed, _signalled
+from perdure.workflows.graph_workflow import GraphWorkflow, _is_well_formed
 from tests.fuzz import seeds
 
 CONVERTER = data_converter(DataConverter.default)
@@ -112,7 +113,8 @@ def _record(raw: RawValue, kind: type[Any]) -> list[Any]:
 
 def answer(payload: Payload) -> list[Any]:
     """A person's answer, as a signal and as an update, to a question and before there is one."""
-    signalled = _signalled([RawValue(payload)])
+    run: Any = SimpleNamespace(_check_sender=lambda *_: None)
+    signalled = GraphWorkflow._signalled_answer(run, [RawValue(payload)])
     (updated,) = CONVERTER.payload_converter.from_payloads([payload], [Answer])
     answers = [each for each in (signalled, updated) if isinstance(each, Answer) and _is_well_formed(each)]
     for each in answers:
