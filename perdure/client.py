@@ -25,7 +25,7 @@ from perdure import server
 from perdure.daemon import Lease
 from perdure.engine.messages import RunOptions
 from perdure.engine.plan_cache import problem_of
-from perdure.errors import GraphError, RunConflict, UsageError
+from perdure.errors import GraphError, RunConflict
 from perdure.graph.check import modernized
 from perdure.graph.inputs import check_inputs
 from perdure.graph.values import Value, normalize
@@ -38,13 +38,10 @@ from perdure.protocol.payloads import RunRequest
 from perdure.runs import Run
 from perdure.settings import Settings
 from perdure.storage.claim_check import ClaimCheck
-from perdure.submission import body_of, start_run, with_stored_values
+from perdure.submission import body_of, check_run_id, start_run, with_stored_values
 from perdure.temporal.queues import workers
 from perdure.temporal.rpc_errors import rpc_error
 from perdure.transport import codec_for, configured, reach
-
-# Temporal's ids may be longer; this one must also fit the names of activities and files
-_ID = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +107,7 @@ class GraphClient:
         if self.embedded is not None:
             server.check_space(self.embedded.database.parent)  # the server would only not answer
         run_id = id or f"{_slug(request.name)}-{secrets.token_hex(5)}"
-        if not _ID.fullmatch(run_id):
-            raise UsageError(f"{run_id!r} is not a valid id: 1 to 200 characters, no control characters")
+        check_run_id(run_id)
         request.options.quotas.checked()
         body = body_of(request)
         request = await with_stored_values(request, self.claims)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
+from perdure.errors import UsageError
 from perdure.graph.fields import PERSON_AGENTS
 from perdure.graph.nested import every_node
 from perdure.graph.text.json_dump import dump
@@ -28,6 +30,15 @@ from perdure.storage.claim_check import ClaimCheck
 from perdure.temporal.fairness import turn_of
 from perdure.temporal.rpc_errors import RPC_TIMEOUT
 from perdure.temporal.search_attributes import GRAPH_KEY, knows_attributes
+
+# Temporal's ids may be longer; this one must also fit the names of activities and files
+_RUN_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+
+
+def check_run_id(id: str) -> None:
+    """Raises UsageError where no run can have this id."""
+    if not _RUN_ID.fullmatch(id):
+        raise UsageError(f"{id[:300]!r} is not a valid id: 1 to 200 characters, no control characters")
 
 
 async def start_run(

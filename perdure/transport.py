@@ -2,7 +2,7 @@
 
 Plain text
     Beyond the loopback address, it can be read and changed on the way. It takes the operator's word:
-    PERDURE_INSECURE=1.
+    PERDURE_INSECURE=1. An API key is never sent in plain text.
 
 Certificates and API keys that change
     Files are read again while a client lives, and a connection with the new ones takes the place of the old
@@ -24,6 +24,7 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from temporalio.client import Client
 from temporalio.converter import (
@@ -51,6 +52,8 @@ CERTIFICATE_POLL_INTERVAL_S: Final = 30.0
 """Seconds between two looks at the files with certificates and keys."""
 
 INSECURE_HINT: Final = "set TEMPORAL_TLS=true, or PERDURE_INSECURE=1 inside a network of your own"
+
+KEY_HINT: Final = "set TEMPORAL_TLS=true: an API key is never sent in plain text"
 
 
 def configured() -> ClientConnectConfig:
@@ -83,12 +86,19 @@ def codec_for(settings: Settings, address: str | None = None) -> KeyedCodec | No
 
 def is_plain(config: ClientConnectConfig) -> bool:
     """Whether others on the way can read and change what goes to this server."""
-    host = (config.get("target_host") or "localhost").rpartition(":")[0].strip("[]") or "localhost"
+    target = (config.get("target_host") or "localhost").lower()
     try:
+        host = urlsplit("//" + target).hostname or ""
         is_here = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         is_here = False
-    return not (is_here or config.get("tls") or (config.get("api_key") and config.get("tls") is None))
+    has_tls = config.get("tls") or (config.get("api_key") and config.get("tls") is None)
+    return not is_here and (not has_tls or target.startswith("http:"))
+
+
+def is_allowed(config: ClientConnectConfig, *, insecure: bool) -> bool:
+    """Whether to connect to this server: `insecure` allows plain text, with which no API key is sent."""
+    return not is_plain(config) or (insecure and not config.get("api_key"))
 
 
 async def reach(
@@ -102,11 +112,11 @@ async def reach(
 
     Raises ConnectionFailed when it does not answer, and UsageError for plain text that is not allowed.
     """
-    if is_plain(config) and not insecure:
+    if not is_allowed(config, insecure=insecure):
         raise UsageError(
             f"{config.get('target_host')} would be reached without TLS: others on the way could read and "
             "change what goes there",
-            hint=INSECURE_HINT,
+            hint=KEY_HINT if config.get("api_key") else INSECURE_HINT,
             variable="PERDURE_INSECURE",
         )
     converter = _KeyedConverter(payload_codec=codec) if codec is not None else DataConverter.default
@@ -190,9 +200,17 @@ class RenewableService(ServiceClient):
 
 
 def _with_credentials(config: ConnectConfig, now: ClientConnectConfig) -> ConnectConfig:
-    tls = now.get("tls", config.tls)
+    """Raises UsageError for plain text, whatever was allowed at the start."""
+    tls, key = now.get("tls", config.tls), now.get("api_key")
+    changed: ClientConnectConfig = {"target_host": config.target_host}
+    if tls is not None:
+        changed["tls"] = tls
+    if key is not None:
+        changed["api_key"] = key
+    if is_plain(changed):
+        raise UsageError(f"{config.target_host} would be reached without TLS", hint=KEY_HINT)
     metadata = now.get("rpc_metadata", config.rpc_metadata)
-    return replace(config, tls=tls, api_key=now.get("api_key"), rpc_metadata=metadata)
+    return replace(config, tls=tls, api_key=key, rpc_metadata=metadata)
 
 
 class _RenewalPlugin(SimplePlugin):

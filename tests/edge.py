@@ -122,7 +122,7 @@ async def _cut_ends(parts: Parts) -> None:
     status = Outbox.of(Settings(home=parts.home("device"))).status()
     print(f"the cut ends: {status.waiting} events wait; {status.why}")
     parts.start("gateway")
-    token = parts.home("hub") / "ui.token"
+    token = parts.home("hub") / "gateway.token"
     while not token.exists() or not token.read_text().strip():
         await asyncio.sleep(0.1)
     (parts.folder / "token").write_text(token.read_text())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from temporalio.service import ConnectConfig, TLSConfig
 
 from perdure.agents.catalog import catalog
 from perdure.client import GraphClient, connect
@@ -51,9 +52,18 @@ async def client(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -
         ({"target_host": "temporal.example.com:7233", "tls": True}, False),
         ({"target_host": "temporal.example.com:7233", "api_key": "k"}, False),
         ({"target_host": "temporal.example.com:7233"}, True),
+        ({"target_host": "temporal.example.com"}, True),
+        ({"target_host": "10.0.0.3"}, True),
+        ({"target_host": "[fd00::3]"}, True),
+        ({"target_host": "[fd00::3]:7233"}, True),
+        ({"target_host": "[::1]"}, False),
+        ({"target_host": "localhost"}, False),
+        ({"target_host": ":7233"}, True),
+        ({"target_host": "localhost:1@10.0.0.3:7233"}, True),
         ({"target_host": "localhost.example.com:7233"}, True),
         ({"target_host": "127.0.0.1.example.com:7233"}, True),
         ({"target_host": "10.0.0.7:7233", "tls": False, "api_key": "k"}, True),
+        ({"target_host": "http://10.0.0.7:7233", "tls": True}, True),
     ],
 )
 def test_what_is_plain_text(config: Any, plain: bool) -> None:
@@ -66,6 +76,24 @@ async def test_plain_text_beyond_this_host_takes_a_word() -> None:
     assert caught.value.variable == "PERDURE_INSECURE"
     with pytest.raises(ConnectionFailed):
         await reach({"target_host": "temporal.invalid:7233"}, insecure=True)
+
+
+async def test_no_key_goes_in_plain_text_beyond_this_host() -> None:
+    with pytest.raises(UsageError, match="would be reached without TLS"):
+        await reach({"target_host": "temporal.invalid:7233", "tls": False, "api_key": "k"}, insecure=True)
+
+
+class Connected:
+    """A connection that was made with certificates."""
+
+    config = ConnectConfig("temporal.invalid:7233", tls=TLSConfig(), api_key="k", lazy=True)
+
+
+@pytest.mark.parametrize(("tls", "renewed"), [(False, False), (True, True)])
+async def test_a_connection_is_not_renewed_in_plain_text(tls: bool, renewed: bool) -> None:
+    service = RenewableService(cast(Any, Connected()), lambda: {"tls": tls, "api_key": "other"})
+    assert await service.renew() is renewed
+    assert service.config.api_key == ("other" if renewed else "k")
 
 
 def test_keys_sign_by_default_with_the_embedded_server_only(tmp_path: Path) -> None:

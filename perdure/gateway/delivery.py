@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from temporalio.service import RPCError
+
 from perdure.client import GraphClient
 from perdure.engine.inbox.events import MAX_BATCH_EVENT_COUNT
 from perdure.errors import GraphError, NotFound, PerdureError, RunConflict, UsageError
@@ -127,11 +129,14 @@ class Delivery:
             except REFUSED as error:
                 await self._apart(run, batch, error)
                 return
-            except PerdureError as error:
-                logger.warning("run %r: %s; trying again in %.1f s", run, error.finding, pause_s)
+            except (PerdureError, RPCError, OSError) as error:
+                logger.warning("run %r: %s; trying again in %.1f s", run, refusal_of(error), pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
                 batch = [held for held in batch if not held.done.done()]  # its sender may have left
+            except Exception as error:
+                await self._apart(run, batch, UsageError(f"it cannot be sent: {refusal_of(error)}"))
+                return
             else:
                 _finish(batch, lambda done: done.set_result(None))
                 return
@@ -164,6 +169,11 @@ class Delivery:
             return
         self.counts["refused"] += len(batch)
         _finish(batch, lambda done: done.set_exception(error))
+
+
+def refusal_of(error: Exception) -> str:
+    """What is said of an event that `error` has stopped."""
+    return str(error) if isinstance(error, PerdureError) else f"{type(error).__name__}: {error}"
 
 
 def _finish(batch: Sequence[_Held], finish: Callable[[asyncio.Future[None]], object]) -> None:

@@ -14,15 +14,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from perdure.daemon.secret_files import secret_in
 from perdure.engine.inbox.events import MAX_BATCH_EVENT_COUNT
 from perdure.errors import PerdureError, UsageError
-from perdure.gateway.delivery import REFUSED, Delivery
+from perdure.gateway.delivery import REFUSED, Delivery, refusal_of
 from perdure.gateway.routes import Message, Routes
 from perdure.graph.values import Value, is_dict, is_list
-from perdure.web.access import TOKEN_FILE, token_of
 from perdure.web.guard import RequestGuard
 from perdure.web.runs_api import json_of
 from perdure.web.serving import listening
+
+GATEWAY_TOKEN_FILE: Final = "gateway.token"
+"""Not that of the page: it lets a device send events, and not start, answer or read runs."""
 
 EVENT_REPLY_TIMEOUT_S: Final = 30.0
 """Seconds that a request may wait for its run; after that the sender hears that it has to send again."""
@@ -46,24 +49,27 @@ async def _post(request: Request) -> Response:
         rows: Value = body["events"] if is_dict(body) and "events" in body else [body]
         if not is_list(rows) or not 1 <= len(rows) <= MAX_BATCH_EVENT_COUNT:
             raise UsageError(f"events is a list of 1 to {MAX_BATCH_EVENT_COUNT} events")
-        messages = [message_of(row) for row in rows]
     except PerdureError as error:
         return JSONResponse({"error": {"finding": error.finding, "hint": error.hint}}, 400)
     state = request.app.state
-    outcomes = await asyncio.gather(*(_delivered(state, message) for message in messages))
+    outcomes = await asyncio.gather(*(_delivered(state, row) for row in rows))
     status = 503 if "again" in outcomes else 422 if any(outcomes) else 200
     refused = [
         {"index": index, "error": outcome} for index, outcome in enumerate(outcomes) if outcome is not None
     ]
-    answer = {"taken": len(messages) - len(refused), "refused": refused}
+    answer = {"taken": len(rows) - len(refused), "refused": refused}
     headers = {"retry-after": "5"} if status == 503 else None
     return JSONResponse(answer, status, headers=headers)
 
 
-async def _delivered(state: Any, message: Message) -> str | None:
+async def _delivered(state: Any, row: Value) -> str | None:
     """None where Temporal has the event, "again" where it is to be sent again, else why it is refused."""
     try:
-        target = state.routes.target(message)
+        target = state.routes.target(message_of(row))
+    except Exception as error:
+        state.delivery.counts["refused"] += 1
+        return refusal_of(error)
+    try:
         async with asyncio.timeout(EVENT_REPLY_TIMEOUT_S):
             await state.delivery.deliver(target)
     except TimeoutError:
@@ -92,10 +98,11 @@ async def serving(
     home: Path, routes: Routes, delivery: Delivery, host: str, port: int
 ) -> AsyncGenerator[tuple[str, Path]]:
     """Serves while the block runs: the URL, and the file with the token that a request has to carry."""
-    token = token_of(home)
+    file = home / GATEWAY_TOKEN_FILE
+    token = secret_in(file)
 
     def make(hosts: Sequence[str]) -> ASGIApp:
         return RequestGuard(events_app(routes, delivery), token, hosts)
 
     async with listening(make, host, port) as (url, _):
-        yield url, home / TOKEN_FILE
+        yield url, file

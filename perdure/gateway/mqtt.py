@@ -18,7 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from perdure.errors import ConnectionFailed, PerdureError
-from perdure.gateway.delivery import Delivery
+from perdure.gateway.delivery import Delivery, refusal_of
 from perdure.gateway.routes import Message, Routes
 from perdure.graph.javascript import parse
 from perdure.graph.values import Value
@@ -111,12 +111,22 @@ class MqttGateway:
 
     async def _deliver(self, client: Client, message: MQTTMessage) -> None:
         try:
-            await self.delivery.deliver(self.routes.target(_message(message)))
-        except PerdureError as error:
-            logger.error("an event of %r is refused: %s", message.topic, error)
-            if self.refused is not None:
-                self.refused(message.topic, bytes(message.payload), str(error))
+            target = self.routes.target(_message(message))
+        except Exception as error:
+            self.delivery.counts["refused"] += 1
+            self._refuse(message, error)
+        else:
+            try:
+                await self.delivery.deliver(target)
+            except PerdureError as error:
+                self._refuse(message, error)
         client.ack(message.mid, message.qos)
+
+    def _refuse(self, message: MQTTMessage, error: Exception) -> None:
+        why = refusal_of(error)
+        logger.error("an event of %r is refused: %s", message.topic, why)
+        if self.refused is not None:
+            self.refused(message.topic, bytes(message.payload), why)
 
 
 def _message(message: MQTTMessage) -> Message:

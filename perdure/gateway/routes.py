@@ -28,6 +28,7 @@ from perdure.graph.params.waiting import instant_ms
 from perdure.graph.text.json_dump import dump
 from perdure.graph.text.load import load
 from perdure.graph.values import Value, is_dict, is_list, is_number
+from perdure.submission import check_run_id
 
 _MARK: Final = re.compile(r"\$\{([^${}]{1,100})\}")
 
@@ -71,7 +72,7 @@ class Routes:
         return list(dict.fromkeys(str(row["topic"]) for row in self.rows))
 
     def target(self, message: Message) -> Target:
-        """Where a message goes. Raises NotFound."""
+        """Where a message goes. Raises UsageError, such as NotFound without a route for it."""
         for row in self.rows:
             if fits(str(row["topic"]), message.topic):
                 return self._target(row, message)
@@ -92,15 +93,16 @@ class Routes:
                 known[name] = filled(row[name], known)
         event = ExternalEvent(
             topic=to_string(filled(row.get("event", message.topic), known)),
-            id=to_string(known["id"]) if known["id"] else _digest(message),
+            id=_digest(message) if known["id"] in (None, "") else to_string(known["id"]),
             key=to_string(known["key"]),
             sender=to_string(known["sender"]),
             at=_time(known["at"]),
             body=message.body,
         )
-        file = row.get("graph")
+        file, run = row.get("graph"), to_string(filled(row["run"], known))
+        check_run_id(run)
         return Target(
-            run=to_string(filled(row["run"], known)),
+            run=run,
             event=event,
             graph=None if file is None else self.graphs[str(file)],
             name=Path(str(file)).stem if file is not None else "graph",
@@ -111,7 +113,12 @@ class Routes:
 
 def _digest(message: Message) -> str:
     """An id for a message whose sender has none: the same for the same topic and body."""
-    return hashlib.sha256(dump([message.topic, message.key, message.body], ordered=True)).hexdigest()[:32]
+    parts = [message.topic, message.key, message.body]
+    try:
+        text = dump(parts, ordered=True)
+    except (ValueError, TypeError, RecursionError):  # such as 1e999, which JSON does not hold
+        text = repr(parts).encode(errors="backslashreplace")
+    return hashlib.sha256(text).hexdigest()[:32]
 
 
 def _time(value: Value) -> float:

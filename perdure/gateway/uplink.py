@@ -14,6 +14,7 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ import httpx2
 
 from perdure.engine.inbox.events import MAX_BATCH_EVENT_COUNT
 from perdure.errors import ConnectionFailed, TransientError
+from perdure.graph.text.json_dump import dump
 from perdure.graph.text.shown import message
 from perdure.graph.values import Value, is_dict
 from perdure.storage.outbox import Outbox, OutboxEvent
@@ -38,6 +40,13 @@ MAX_UPLINK_PAUSE_S: Final = 30.0
 """Seconds until a hub that did not answer is tried again, at most."""
 
 _AGAIN: Final = "again"
+
+_ONE_TO_BLAME: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
+"""Answers to a request as a whole for which one event of it may be the reason."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,39 +87,71 @@ class Uplink:
         while rows := await asyncio.to_thread(self.outbox.waiting, after, *room):
             after = rows[-1].number
             batch = [row for row in rows if (row.event.topic, row.event.key) not in held_up]
-            if not batch:
-                continue
-            refusals = await self._posted(client, batch)
-            sent = [row.number for index, row in enumerate(batch) if index not in refusals]
-            refused: list[tuple[int, str]] = []
-            for index, why in refusals.items():
-                event = batch[index].event
-                if why == _AGAIN:
-                    held_up.add((event.topic, event.key))
-                else:
-                    refused.append((batch[index].number, why))
-                    logger.warning("the hub refuses event %r of %r: %s", event.id, event.topic, why)
-            await asyncio.to_thread(self.outbox.settle, sent, refused)
-            await self._noted("")
+            if batch and not await self._brought(client, batch, held_up):
+                raise ConnectionFailed(f"the hub {self.url} fails over all that it is sent: it answers 500")
         return bool(held_up)
 
-    async def _posted(self, client: httpx2.AsyncClient, batch: Sequence[OutboxEvent]) -> dict[int, str]:
-        """Those that Temporal does not have, by their index: "again", or why they are refused."""
+    async def _brought(
+        self, client: httpx2.AsyncClient, batch: Sequence[OutboxEvent], held_up: set[tuple[str, str]]
+    ) -> bool:
+        """Settles what the hub says of a batch; False where it says nothing of any of them.
+
+        A batch that it cannot read, or fails over, is sent in halves: one event may be to blame.
+        """
+        batch = [row for row in batch if (row.event.topic, row.event.key) not in held_up]
+        if not batch:
+            return False
+        status, result = await self._posted(client, batch)
+        if status in _ONE_TO_BLAME and len(batch) > 1:
+            half = len(batch) // 2
+            first = await self._brought(client, batch[:half], held_up)
+            return await self._brought(client, batch[half:], held_up) or first
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            held_up.add((batch[0].event.topic, batch[0].event.key))
+            return False
+        refusals = {0: _reason(result)} if status in _ONE_TO_BLAME else self._refusals(status, result, batch)
+        sent = [row.number for index, row in enumerate(batch) if index not in refusals]
+        refused: list[tuple[int, str]] = []
+        for index, why in refusals.items():
+            event = batch[index].event
+            if why == _AGAIN:
+                held_up.add((event.topic, event.key))
+            else:
+                refused.append((batch[index].number, why))
+                logger.warning("the hub refuses event %r of %r: %s", event.id, event.topic, why)
+        await asyncio.to_thread(self.outbox.settle, sent, refused)
+        await self._noted("")
+        return True
+
+    async def _posted(self, client: httpx2.AsyncClient, batch: Sequence[OutboxEvent]) -> tuple[int, Value]:
+        """The status and the JSON of the hub's answer."""
         try:
-            headers = {"authorization": f"Bearer {self.token_file.read_text().strip()}"}
-            body = {"events": [self._row(row) for row in batch]}
-            answer = await client.post(f"{self.url}/events", json=body, headers=headers)
-            result: Any = answer.json()
+            headers = {
+                "authorization": f"Bearer {self.token_file.read_text().strip()}",
+                "content-type": "application/json",
+            }
+            body = dump({"events": [self._row(row) for row in batch]})
+            answer = await client.post(f"{self.url}/events", content=body, headers=headers)
         except OSError as error:
             raise ConnectionFailed(f"the token of the hub cannot be read: {error}") from error
         except httpx2.HTTPError as error:
             finding = str(error) or type(error).__name__
             raise ConnectionFailed(f"the hub {self.url} does not answer: {finding}") from error
-        except ValueError as error:
-            raise ConnectionFailed(f"{self.url} is not a gateway: its answer is not JSON") from error
         try:
-            if answer.status_code not in (200, 422, 503):
-                raise ConnectionFailed(f"the hub {self.url} answers {answer.status_code}: {_reason(result)}")
+            result: Value = answer.json()
+        except ValueError as error:
+            if answer.status_code in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR):
+                return answer.status_code, None  # a proxy, or a gateway that has failed
+            raise ConnectionFailed(f"{self.url} is not a gateway: its answer is not JSON") from error
+        if answer.status_code == HTTPStatus.BAD_REQUEST and _finding(result) is None:
+            raise ConnectionFailed(f"the hub {self.url} answers 400: {_reason(result)}")
+        return answer.status_code, result
+
+    def _refusals(self, status: int, result: Any, batch: Sequence[OutboxEvent]) -> dict[int, str]:
+        """Those that Temporal does not have, by their index: "again", or why they are refused."""
+        try:
+            if status not in (200, 422, 503):
+                raise ConnectionFailed(f"the hub {self.url} answers {status}: {_reason(result)}")
             refused = {int(entry["index"]): str(entry["error"]) for entry in result["refused"]}
             if result["taken"] != len(batch) - len(refused) or not refused.keys() <= set(range(len(batch))):
                 raise ValueError
@@ -137,5 +178,9 @@ class Uplink:
 
 
 def _reason(result: Value) -> str:
+    return _finding(result) or "no gateway of Perdure"
+
+
+def _finding(result: Value) -> str | None:
     error: Value = result.get("error") if is_dict(result) else None
-    return str(error["finding"]) if is_dict(error) and "finding" in error else "no gateway of Perdure"
+    return str(error["finding"]) if is_dict(error) and "finding" in error else None

@@ -65,8 +65,9 @@ async def replayed(histories: Sequence[WorkflowHistory], converter: DataConverte
     """The model of the run that has these histories, one for each of its executions, oldest first."""
     first = histories[0].events[0].workflow_execution_started_event_attributes
     request: RunRequest = (await converter.decode(first.input.payloads, [RunRequest]))[0]
-    if not first.continued_execution_run_id:
-        request = replace(request, principal=await _principal(first.input.payloads, converter))
+    principal = await _principal(first.input.payloads, converter)
+    if principal or not first.continued_execution_run_id:
+        request = replace(request, principal=principal)
     notes = await replay(histories, converter)
     results = await _results(histories, converter)
     model = await asyncio.to_thread(run_model, histories, request, notes, results)  # a second, if it is large

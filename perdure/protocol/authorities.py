@@ -60,6 +60,8 @@ def narrowed_profile(
         now.pop("asks", None)
     if "budget" in state:  # what is used counts on; a later budget is for runs that begin
         now["budget"] = state["budget"]
+    else:
+        now.pop("budget", None)
     return {"name": "", "digest": "", **now, "grant": grant.written()}
 
 

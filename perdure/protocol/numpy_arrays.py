@@ -3,12 +3,17 @@
 Arrays that agents get share the bytes of the run, and so are read-only: `array.copy()` is one's own. What
 they give is copied, for they may change it later. Torch's tensors are taken like arrays; `torch.from_numpy`
 makes one of an array.
+
+Invariant: nothing that an agent does with what it gets changes what others get. torch only warns of bytes
+that are read-only, and an optimizer writes to them; so where an agent may import it, each gets its own bytes.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from perdure.errors import FinalError
@@ -43,20 +48,31 @@ def with_arrays(value: Value) -> Any:
     """`value` with numpy's arrays in it; the value itself where it has none. Raises FinalError."""
     if value.__class__ is dict and is_flat(value):  # nearly all that agents are called with
         return value
-    return _with_arrays(value) if holds_array(value) else value
+    is_private = may_be_written()
+    return _with_arrays(value, is_private) if is_private or holds_array(value) else value
 
 
-def _with_arrays(value: Value) -> Any:
+def may_be_written() -> bool:
+    """Whether agents may write to what is read-only: then what they get is theirs alone."""
+    return "torch" in sys.modules or _is_torch_installed()  # many an agent imports it when it is called
+
+
+@cache
+def _is_torch_installed() -> bool:
+    return find_spec("torch") is not None
+
+
+def _with_arrays(value: Value, is_private: bool) -> Any:
     if isinstance(value, Array):
-        return _ndarray(value)
+        return _ndarray(value, is_private)
     if is_dict(value):
-        return {key: _with_arrays(item) for key, item in value.items()}
+        return {key: _with_arrays(item, is_private) for key, item in value.items()}
     if is_list(value):
-        return [_with_arrays(item) for item in value]
-    return value
+        return [_with_arrays(item, is_private) for item in value]
+    return bytes(memoryview(value)) if is_private and isinstance(value, bytes) else value
 
 
-def _ndarray(array: Array) -> np.ndarray[Any, Any]:
+def _ndarray(array: Array, is_private: bool) -> np.ndarray[Any, Any]:
     import numpy as np  # noqa: PLC0415 -- for those who have arrays only
 
     if array.dtype not in _NAMES:
@@ -65,7 +81,7 @@ def _ndarray(array: Array) -> np.ndarray[Any, Any]:
             hint="let the agent that makes it give another type, such as float32",
         )
     items = np.frombuffer(array.data, np.dtype(_NAMES[array.dtype]).newbyteorder("<"))
-    items = items.reshape(array.shape)
+    items = (items.copy() if is_private else items).reshape(array.shape)
     items.flags.writeable = False
     return items
 

@@ -15,7 +15,8 @@ Invariants
     returns what is not trusted as an *untrusted* payload (perdure.protocol.wire), and the receiver decides: a
     start fails typed, a call is repeated, an update is refused, a signal is ignored.
     A payload of one run is not taken in another. A run of a schedule has the id of the schedule's workflow
-    and a time: the argument is encoded under the id alone.
+    and a time, and the argument is encoded under the id alone: it is taken where that id ends with
+    "-schedule", which the signature covers. Else the start of any run could be sent again as a schedule's.
     What the start key of a principal has signed is marked as well, with the name: a start, an answer and a
     change may come from a principal, and a call or a result may not.
     A principal's own ring has the start key only, so it reads what workers write unverified: a key that
@@ -59,6 +60,7 @@ NONCE_BYTES: Final = 12
 _PLACE: Final = "perdure-place"
 _MAC: Final = "perdure-mac"
 _NONCE: Final = "perdure-nonce"
+_SCHEDULE: Final = b"-schedule"
 _SCHEDULED: Final = re.compile(rb"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -120,9 +122,10 @@ class KeyedCodec(PayloadCodec, WithSerializationContext):
         own, _, other = named.partition(b"|")
         if namespace != own and namespace != REPLAY_NAMESPACE.encode():
             return False
-        return workflow.startswith(other) and (
-            workflow == other or _SCHEDULED.fullmatch(workflow[len(other) :]) is not None
-        )
+        if workflow == other:
+            return True
+        is_schedule = other.endswith(_SCHEDULE) and workflow.startswith(other)
+        return is_schedule and _SCHEDULED.fullmatch(workflow[len(other) :]) is not None
 
 
 def _signed(payload: Payload, key: bytes, id: bytes, place: bytes) -> Payload:

@@ -52,6 +52,9 @@ _SINCE: Final = "perdure-since"
 began_ms: ContextVar[float | None] = ContextVar("began_ms", default=None)
 """When the run began whose payloads are read outside a workflow, in milliseconds since the epoch."""
 
+sender: ContextVar[str] = ContextVar("sender", default="")
+"""The principal that has signed the request, answer, events or change that was read last, "" for none."""
+
 MAX_UNREADABLE_CHARS = 200
 """Characters of what a stranger has sent, or of a parser's word about it, that a message repeats."""
 
@@ -141,8 +144,11 @@ def from_payload(payload: PayloadLike, kind: type[Kind] | None = None, *, strict
     Raises MalformedPayload for one that cannot be read: it is not from here, or not for here. `strict` is as
     for `decode`. Where a record is asked for, null is None.
     """
-    if is_untrusted(payload) and principal_of(payload) and getattr(kind, "__name__", "") in _FROM_PRINCIPALS:
-        payload = Payload.FromString(bytes(payload.data))
+    if getattr(kind, "__name__", "") in _FROM_PRINCIPALS:
+        principal = principal_of(payload)
+        sender.set(principal)
+        if principal:
+            payload = Payload.FromString(bytes(payload.data))
     if is_untrusted(payload):
         raise MalformedPayload(_UNTRUSTED[_reason(payload)[0]].format(*_reason(payload)[1:]), hint=KEYS_HINT)
     try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from perdure.errors import UsageError
 from perdure.settings.secret_sources import read_secret
 
 PAYLOAD_KEY_BYTES: Final = 32
+MAX_RING_BYTES: Final = 1_000_000
+"""Bytes of a file of keys: those of some ten thousand principals."""
+
 FINGERPRINT_CHARS: Final = 6
 _PRINCIPAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
@@ -169,7 +173,7 @@ def ring_of(source: str, home: Path) -> KeyRing:
     try:
         if kind == "file" and Path(place).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UsageError(f"{place}: others may read these keys", hint=f"chmod 600 {place}")
-        return read_ring(read_secret(source), place)
+        return read_ring(_text_of(kind, place), place)
     except (OSError, KeyError) as error:
         finding = f"PERDURE_CODEC_KEYS: the keys cannot be read: {source}: {error}"
         raise UsageError(finding, hint="set it to file:/PATH or env:NAME") from error
@@ -185,12 +189,47 @@ def made_file(home: Path) -> Path:
     return path
 
 
-def write_ring(path: Path, ring: KeyRing, *, is_new: bool = False) -> None:
-    """Writes the keys to a file that only its owner may read, whole or not at all. Raises OSError."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(ring.written())
+@contextmanager
+def changing(path: Path) -> Generator[None]:
+    """While one process reads this file of keys and replaces it, others wait. Raises OSError."""
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def write_ring(path: Path, ring: KeyRing, *, is_new: bool = False) -> None:
+    """Writes the keys to a file that only its owner may read, whole or not at all.
+
+    Raises OSError, and UsageError for more keys than are read.
+    """
+    text = ring.written()
+    if len(text) > MAX_RING_BYTES:
+        raise _too_large(str(path))
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.link(draft, path) if is_new else draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _text_of(kind: str, place: str) -> str:
+    """The text of all keys: half of a file would be a ring without some of them."""
+    if kind != "file":
+        return read_secret(f"{kind}:{place}")
+    with Path(place).open("rb") as file:
+        data = file.read(MAX_RING_BYTES + 1)
+    if len(data) > MAX_RING_BYTES:
+        raise _too_large(place)
+    return data.decode("utf-8", "replace")
+
+
+def _too_large(place: str) -> UsageError:
+    finding = f"{place}: keys have at most {MAX_RING_BYTES:,} bytes"
+    return UsageError(finding, hint="take away those that nothing needs: perdure codec keys --remove ID")

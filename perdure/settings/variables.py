@@ -77,7 +77,7 @@ VARIABLES: Final = (
     _own("PERDURE_CODEC_KEYS", key_source, "`payload.keys` in `PERDURE_HOME`",
          "the keys for it: `file:/PATH`, which only its owner may read, or `env:NAME`"),
     _own("PERDURE_INSECURE", is_on, "`0`",
-         "`1` allows a connection without TLS to a Temporal server on another host"),
+         "`1` allows a connection without TLS to a Temporal server, or a hub, on another host"),
     _own("PERDURE_HOME", folder, "`$XDG_DATA_HOME/perdure`",
          "folder of the embedded server's database, the local models and their state"),
     _own("PERDURE_FILE_ROOT", folder, "the graph's folder for `perdure run`, else the working folder",

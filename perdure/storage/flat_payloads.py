@@ -56,20 +56,20 @@ def _end_of_metadata(data: bytes) -> int:
     at = 0
     while at < len(data) and data[at : at + 1] == _METADATA_TAG:
         size, begin = _number(data, at + 1)
+        if size < 0:  # protobuf refuses it
+            return len(data)
         at = begin + size
     return at
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A varint, and where it ends; -1 if it is cut off."""
-    number = shift = 0
-    while at < len(data):
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+    """A varint, and where it ends; -1 if it is cut off or longer than protobuf's."""
+    number = 0
+    for place, byte in enumerate(data[at : at + 10]):
+        number |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
-            return number, at
-    return -1, at
+            return number, at + place + 1
+    return -1, len(data)
 
 
 def _written_number(number: int) -> bytes:

@@ -4,7 +4,8 @@ Why. A node that passes a model of 40 MB on would encode it, hash it and ask the
 for a third of a second, to find that nothing has changed.
 
 Invariant: what is found has the same bytes, because it is the same memory, which does not change: an agent
-gets arrays that are read-only, and what it makes of them is elsewhere.
+gets arrays that are read-only, and what it makes of them is elsewhere. Where agents may write to them all the
+same, each gets its own (perdure.protocol.numpy_arrays), and nothing is known.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeAlias
 from perdure.graph.binary import Array, Binary, is_binary, is_tensors
 from perdure.graph.deferred import Deferred, Projection
 from perdure.graph.values import Value, is_dict, is_list
-from perdure.protocol.numpy_arrays import address_of
+from perdure.protocol.numpy_arrays import address_of, may_be_written
 
 Key: TypeAlias = tuple[object, ...]
 
@@ -28,6 +29,8 @@ class KnownValues:
 
     def note(self, deferred: Value, redeemed: Value) -> None:
         """Notes what is in `redeemed`, which is `deferred` with nothing deferred in it."""
+        if may_be_written():
+            return
         if isinstance(deferred, Deferred):
             self._note(deferred, redeemed)
         elif is_dict(deferred) and is_dict(redeemed):
@@ -39,7 +42,7 @@ class KnownValues:
 
     def find(self, value: Value) -> Deferred | None:
         """Where `value` is kept, an array, a byte string, or an object of arrays; None if that is unknown."""
-        key = _key(value)
+        key = None if may_be_written() else _key(value)  # torch may have been loaded since
         return None if key is None or key not in self._places else self._places[key][0]
 
     def _note(self, place: Deferred, value: Value) -> None:

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from perdure.engine.inbox.events import EVENT_OVERHEAD_BYTES, ExternalEvent
-from perdure.errors import TransientError
+from perdure.errors import GraphError, TransientError, UsageError
 from perdure.graph.text.json_dump import dump
+from perdure.graph.text.load import load
+from perdure.graph.values import Value
 from perdure.settings import Settings
 
 OUTBOX_FILE: Final = "outbox.db"
@@ -40,6 +42,8 @@ FULL_HINT: Final = "look at it with `perdure edge status`; PERDURE_OUTBOX_BYTES 
 
 Kept: TypeAlias = Literal["kept", "already", "dropped"]
 """What became of an event: it is in the outbox, it was there before, or there was no room for it."""
+
+_OLDEST: Final = "SELECT number, bytes FROM events WHERE state = 'waiting' ORDER BY number LIMIT 1"
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -101,10 +105,15 @@ class Outbox:
     def put(self, event: ExternalEvent) -> Kept:
         """Keeps an event, which happened now if it does not say when.
 
-        Raises TransientError if there is no room for it now.
+        Raises TransientError if there is no room for it now, UsageError if there never is, or if the hub
+        could not read it.
         """
-        body = dump(event.body).decode()
-        size = len(body) + EVENT_OVERHEAD_BYTES
+        body = _json_of(event)
+        size = sum(len(text.encode()) for text in (body, event.topic, event.key, event.id))
+        size += EVENT_OVERHEAD_BYTES
+        if size > self.limit_bytes:
+            finding = f"event {event.id!r} has {size:,} bytes: more than the whole outbox may"
+            raise UsageError(finding, hint=f"PERDURE_OUTBOX_BYTES is {self.limit_bytes:,}")
         with self._changed() as base:
             if base.execute("SELECT 1 FROM events WHERE id = ?", (event.id,)).fetchone():
                 return "already"
@@ -149,11 +158,7 @@ class Outbox:
                 "events WHERE state = 'refused' ORDER BY number DESC LIMIT 1 OFFSET ?)",
                 (REFUSED_EVENT_COUNT,),
             )
-            base.execute(
-                "DELETE FROM events WHERE state <> 'waiting' AND number <= (SELECT number FROM events "
-                "WHERE state <> 'waiting' ORDER BY number DESC LIMIT 1 OFFSET ?)",
-                (OUTBOX_ID_COUNT,),
-            )
+            _forget(base)
 
     def again(self) -> int:
         """Lets the events wait again that the hub has refused, as when a route was fixed: how many."""
@@ -202,15 +207,16 @@ class Outbox:
         taken = _fact(base, "bytes")
         if taken + size <= self.limit_bytes or self.full == "newest":
             return taken + size <= self.limit_bytes
-        if self.full == "wait" or size > self.limit_bytes:
+        if self.full == "wait":
             finding = f"the outbox is full: {taken:,} of {self.limit_bytes:,} bytes wait for the hub"
             raise TransientError(finding, hint=FULL_HINT)
-        oldest = base.execute("SELECT number, bytes FROM events WHERE state = 'waiting' ORDER BY number")
-        for number, freed in oldest.fetchall():
-            if taken + size <= self.limit_bytes:
+        while taken + size > self.limit_bytes:
+            row = base.execute(_OLDEST).fetchone()
+            if row is None:
                 break
-            _end(base, number, "dropped", "")
-            taken -= freed
+            _end(base, row[0], "dropped", "")
+            taken -= row[1]
+        _forget(base)
         return True
 
     @contextmanager
@@ -244,6 +250,31 @@ def _end(base: sqlite3.Connection, number: int, state: str, why: str) -> None:
     _count(base, "waiting", -1)
     _count(base, "bytes", -row[0])
     _count(base, state, 1)
+
+
+def _forget(base: sqlite3.Connection) -> None:
+    """Only the latest ids of events that are gone stay."""
+    base.execute(
+        "DELETE FROM events WHERE state <> 'waiting' AND number <= (SELECT number FROM events "
+        "WHERE state <> 'waiting' ORDER BY number DESC LIMIT 1 OFFSET ?)",
+        (OUTBOX_ID_COUNT,),
+    )
+
+
+def _json_of(event: ExternalEvent) -> str:
+    """The body as JSON. Raises UsageError for an event that the gateway of the hub could not read."""
+    row: dict[str, Value] = {"topic": event.topic, "key": event.key, "id": event.id, "body": event.body}
+    try:
+        load(dump({"events": [row]}), json=True)
+        return dump(event.body).decode()
+    except GraphError as error:
+        why = error.problems[0].finding
+    except (ValueError, TypeError, RecursionError) as error:
+        why = str(error)
+    raise UsageError(
+        f"the hub could not read event {event.id!r}: {why}",
+        hint="jsonStringify() puts what is deep or odd into a string",
+    )
 
 
 def _fact(base: sqlite3.Connection, name: str) -> int:

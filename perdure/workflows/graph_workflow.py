@@ -16,7 +16,8 @@ from temporalio.common import RawValue
 
 from perdure.engine.human_tasks import Answer
 from perdure.engine.inbox.events import EventBatch, check_batch
-from perdure.errors import GraphError, MalformedPayload, PerdureError, UsageError
+from perdure.engine.lifecycle.approvals import APPROVAL_MARK
+from perdure.errors import GraphError, PerdureError, UsageError
 from perdure.graph.values import UNREADABLE, Value
 from perdure.protocol.journal import RunJournal
 from perdure.protocol.names import ANSWER_SIGNAL, EVENT_UPDATE, REPLAY_NAMESPACE, WORKFLOW
@@ -25,7 +26,7 @@ from perdure.protocol.progress import RunProgress
 from perdure.protocol.records import to_plain
 from perdure.protocol.requests import read_request
 from perdure.protocol.steering import RunGraph, SteeringOrder, SteeringReceipt
-from perdure.protocol.wire import lacks_key, no_key, of_principal, principal_of, unpack
+from perdure.protocol.wire import lacks_key, no_key, of_principal, principal_of, sender, unpack
 from perdure.temporal.held_runs import HOLDERS
 from perdure.workflows.host import TemporalHost, now_ms, own
 from perdure.workflows.run_limits import EndError, ended
@@ -52,12 +53,13 @@ class GraphWorkflow:
     @workflow.init
     def __init__(self, request: RawValue) -> None:  # pyright: ignore[reportInconsistentConstructor] -- __new__ takes any number of arguments, to refuse them
         self._host = TemporalHost()
-        is_continued = workflow.info().continued_run_id is not None
         self._request = RunRequest(document={})
         self._refusal: UsageError | None = None
         try:
             raw = own(request)
             principal = principal_of(raw.payload)
+            # a cron and a retry policy of a client set it too: a principal continues nothing
+            is_continued = workflow.info().continued_run_id is not None and not principal
             self._request = read_request(RawValue(of_principal(raw.payload)), is_continued=is_continued)
             if not is_continued:
                 self._request = replace(self._request, principal=principal)
@@ -111,6 +113,7 @@ class GraphWorkflow:
     def _check_answer(self, answer: Answer) -> None:
         shell = self._shell
         _require(answer, Answer)
+        self._check_sender(sender.get(), answer.path)
         if not _is_well_formed(answer):
             raise UsageError("an answer has a path, and names who answers in at most 200 characters")
         refusal = None if shell is None else shell.waits.human_tasks.refusal(answer)
@@ -128,6 +131,7 @@ class GraphWorkflow:
     @take_events.validator
     def _check_events(self, batch: EventBatch) -> None:
         _require(batch, EventBatch)
+        self._check_sender(sender.get())
         if self._shell is None:  # else it is checked again, by what the run waits for
             check_batch(batch)
         else:
@@ -145,6 +149,7 @@ class GraphWorkflow:
     def _check_steering(self, order: SteeringOrder) -> None:
         shell = self._shell
         _require(order, SteeringOrder)
+        self._check_sender(sender.get())
         if max(len(order.who), len(order.why)) > MAX_NAME_CHARS:
             raise UsageError("a change names who makes it, and why, in at most 200 characters each")
         if shell is not None:  # else it is checked when it is applied
@@ -154,13 +159,33 @@ class GraphWorkflow:
     async def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
         """An answer, if it has that name. Others mean nothing; but a run continues as new in time."""
         self._host.look()
-        answer = _signalled(args) if name == ANSWER_SIGNAL else None
+        answer = self._signalled_answer(args) if name == ANSWER_SIGNAL else None
         if self._shell is None:
             self._signalled += () if answer is None else (answer,)
             return
         if answer is not None:
             self._shell.waits.human_tasks.answer_later(answer)
         self._shell.notify()
+
+    def _signalled_answer(self, args: Sequence[RawValue]) -> Answer | None:
+        """The answer in the arguments of a signal, None for anything else, or whose sender may not answer."""
+        try:
+            answer = unpack(own(args[0]), Answer)
+            if not isinstance(answer, Answer) or not _is_well_formed(answer):
+                return None
+            self._check_sender(sender.get(), answer.path)
+        except (*UNREADABLE, PerdureError):
+            return None
+        return answer
+
+    def _check_sender(self, principal: str, path: str = "") -> None:
+        """Raises UsageError for what a principal may not send: to runs of others, or to approve a call."""
+        if principal and principal != self._request.principal:
+            hint = f"{principal!r} answers and changes the runs that it has started"
+            raise UsageError(f"this run was not started by {principal!r}", hint=hint)
+        if principal and APPROVAL_MARK in path:
+            hint = "an operator decides, with a key of workers"
+            raise UsageError(f"{path}: a principal approves no calls", hint=hint)
 
     def details(self) -> str:
         """What the Temporal UI shows of the run."""
@@ -209,12 +234,3 @@ def _is_well_formed(answer: Answer) -> bool:
     words = (answer.path, answer.who, answer.id)
     are_strings = all(isinstance(word, str) for word in words)  # pyright: ignore[reportUnnecessaryIsInstance] -- from outside
     return are_strings and max(map(len, words[1:])) <= MAX_NAME_CHARS
-
-
-def _signalled(args: Sequence[RawValue]) -> Answer | None:
-    """The answer in the arguments of a signal, None for anything else."""
-    try:
-        answer = unpack(own(args[0]), Answer)
-    except (*UNREADABLE, MalformedPayload):
-        return None
-    return answer if isinstance(answer, Answer) and _is_well_formed(answer) else None

@@ -22,7 +22,7 @@ Rejected
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -144,14 +144,14 @@ class Segments:
     def take(self, result: SegmentResult, size: int, now_ms: int) -> None:
         """The answers of a segment that has played on from `now_ms`.
 
-        Raises MalformedPayload, and then has taken none of them.
+        Raises MalformedPayload, and then has taken none of them. Once the run is over, it reads none.
         """
-        if result.refusal:
-            self.refusal = UsageError(result.refusal, hint="start the rerun again once the store replies")
         is_over = result.end is not None and not self._waiting  # its answers are read if they are asked for
         answers = [] if is_over else [read_segment_answer(answer) for answer in result.answers]
-        self._unread = result.answers if is_over else ()
-        self.end = None if result.end is None else from_plain(RunResult, result.end)
+        end = None if result.end is None else from_plain(RunResult, result.end)
+        if result.refusal:
+            self.refusal = UsageError(result.refusal, hint="start the rerun again once the store replies")
+        self.end, self._unread = end, result.answers if is_over else ()
         self.budget.add(size, seconds=result.seconds)
         for line in result.console:
             self.progress.add_console(line)
@@ -162,8 +162,11 @@ class Segments:
         self.answers.extend(answers)
 
     def play_to_end(self, scheduler: Scheduler, begun: bool) -> None:
-        """Plays what the last segment has answered: when the outcome is asked for, not before."""
-        self.answers.extend(map(read_segment_answer, self._unread))
+        """Plays what the last segment has answered: when the outcome is asked for, not before.
+
+        It has ended the run by then, so an answer that cannot be read hides what came after it, and no more.
+        """
+        self.answers.extend(_readable(self._unread))
         self._unread = ()
         is_pure, is_answered_with_null = self.placement.is_pure, self.placement.is_answered_with_null
         now_ms, answer = self.answers.now_ms, self._recall
@@ -189,7 +192,7 @@ class Segments:
 
     def forget_ahead(self, last_call: int, now_ms: int) -> None:
         """The run changes: what a segment knows of calls after `last_call` is not about those to come."""
-        self.answers, self._alone = Answers(now_ms), None
+        self.answers, self._unread, self._alone = Answers(now_ms), (), None
         self._missed = {call for call in self._missed if call <= last_call}
         self._entries = {call: entry for call, entry in self._entries.items() if call <= last_call}
 
@@ -286,3 +289,10 @@ class Segments:
                 return result
         self.take(SegmentResult(), 0, now_ms)
         return None
+
+
+def _readable(answers: Sequence[Any]) -> Iterator[tuple[str, AgentCompleted | AgentFailed]]:
+    """The answers up to the first that cannot be read."""
+    with suppress(MalformedPayload):
+        for answer in answers:
+            yield read_segment_answer(answer)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
+from perdure.settings.key_ring import changing, ring_of, write_ring
 from tests.support.cli import HELLO, Cli
 
 
@@ -29,6 +33,18 @@ def test_start_keys_of_principals(alone: Cli) -> None:
     again = alone("codec", "keys", "--export", "alice", "--to", "alice.keys")
     assert (again.code, "name a file that is not there yet" in again.err) == (2, True)
     assert "starts" not in json.loads(alone("codec", "keys", "--remove", id, "--json").out)
+
+
+def test_two_changes_of_the_keys_wait_for_each_other(alone: Cli) -> None:
+    assert alone("codec", "keys").code == 0
+    file = alone.folder / "own-home" / "payload.keys"
+    adding = ThreadPoolExecutor(1)
+    with changing(file):
+        added = adding.submit(alone, "codec", "keys", "--add", "--json")
+        time.sleep(2.0)
+        write_ring(file, ring_of(f"file:{file}", file.parent).with_start_key("bob", datetime.now(UTC)))
+        assert not added.done()
+    assert list(json.loads(added.result().out)["starts"].values()) == ["bob"]
 
 
 def test_runs_are_signed_by_default_and_unsigned_ones_are_read(alone: Cli) -> None:

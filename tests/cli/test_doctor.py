@@ -230,7 +230,7 @@ def test_versions(text: str, address: str, state: State) -> None:
         ({"target_host": "temporal.example.com:7233", "tls": True}, []),
         ({"target_host": "temporal.example.com:7233", "api_key": "k"}, []),
         ({"target_host": "temporal.example.com:7233"}, [WARNING]),
-        ({"target_host": "10.0.0.7:7233", "tls": False, "api_key": "k"}, [WARNING]),
+        ({"target_host": "10.0.0.7:7233", "tls": False, "api_key": "k"}, [State.FAILED]),
     ],
 )
 def test_transport(config: Any, states: list[State]) -> None:

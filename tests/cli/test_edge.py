@@ -78,6 +78,8 @@ REFUSED: list[tuple[list[str], str]] = [
     ([], "--hub: the address of the hub's gateway is missing"),
     (["--hub", "hub:8400"], "--hub: the address of the hub's gateway is missing"),
     (["--hub", "https://hub"], "--token-file is missing"),
+    (["--hub", "http://[::1]:8400"], "--token-file is missing"),
+    (["--hub", "http://hub"], "or PERDURE_INSECURE=1 inside a network of your own"),
     (["--hub", "https://hub", "--json"], "--json is for perdure edge status"),
 ]
 
@@ -86,3 +88,10 @@ REFUSED: list[tuple[list[str], str]] = [
 def test_what_is_refused(call: Callable[..., Done], words: list[str], finding: str) -> None:
     done = call("edge", "serve", *words)
     assert (done.code, finding in done.err) == (2, True), done.err
+
+
+def test_a_hub_without_tls_is_allowed_by_a_variable(
+    call: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERDURE_INSECURE", "1")
+    assert "--token-file is missing" in call("edge", "serve", "--hub", "http://hub").err

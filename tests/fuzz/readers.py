@@ -151,6 +151,17 @@ def object_(payload: Payload) -> list[Any]:
     return [_LOOP.run_until_complete(_redeemed(payload))]
 
 
+def object_bytes(data: bytes) -> Any:
+    """The same of bytes that need not be those of a payload."""
+
+    async def redeemed() -> Any:
+        store = Store(Memory("fuzz"), cache_bytes=1_000_000, missing_delays_s=())
+        name = await store.put(data)
+        return await ClaimCheck(store, 1_000).redeem(stored(name, len(data), []), 1_000_000)
+
+    return _LOOP.run_until_complete(redeemed())
+
+
 async def _redeemed(payload: Payload) -> Any:
     store = Store(Memory("fuzz"), cache_bytes=1_000_000, missing_delays_s=())
     base = await store.put(BASE.SerializeToString(deterministic=True))

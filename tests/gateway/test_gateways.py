@@ -23,6 +23,7 @@ from perdure.gateway.routes import Routes, read_routes
 from perdure.gateway.uplink import Uplink
 from perdure.graph.text.load import load
 from perdure.storage.outbox import Outbox
+from perdure.web.access import token_of
 from perdure.worker import WorkerOptions, build_worker
 from tests.gateway import broker
 from tests.support import edge
@@ -92,8 +93,11 @@ async def test_http(client: GraphClient, tmp_path: Path) -> None:
             return answer.status_code, answer.json()
 
         token = token_file.read_text().strip()
+        assert (token_file.name, token_file.stat().st_mode & 0o777) == ("gateway.token", 0o600)
+        page_token = token_of(tmp_path)
         events = [{"topic": "web/a", "body": {"n": n}} for n in range(20)]
         assert (await post({"events": events[:15]}, "wrong"))[0] == 401
+        assert (await post({"events": events[:15]}, page_token))[0] == 401
         assert await post({"events": events[:15]}, token) == (200, {"taken": 15, "refused": []})
         assert await post(events[15], token) == (200, {"taken": 1, "refused": []})
         assert await post({"events": [*events[10:], {"topic": "other"}]}, token) == (
@@ -103,8 +107,9 @@ async def test_http(client: GraphClient, tmp_path: Path) -> None:
         assert bodies(await client.get("web-a").result()) == [*range(20)]
         status, answer = await post({"topic": "web/a", "body": {"n": 99}}, token)
         assert (status, "has ended" in answer["refused"][0]["error"]) == (422, True)
-        assert (await post({"topic": "web/a", "what": 1}, token))[0] == 400
-        assert (await http.get("/health")).json() == {"taken": 20, "already": 6, "refused": 1}
+        assert (await post({"topic": "web/a", "what": 1}, token))[0] == 422
+        assert (await post({"events": []}, token))[0] == 400
+        assert (await http.get("/health")).json() == {"taken": 20, "already": 6, "refused": 3}
 
 
 async def test_an_event_is_not_acknowledged_before_a_worker_has_it(client: GraphClient) -> None:
@@ -164,7 +169,7 @@ async def device(client: GraphClient, folder: Path, count: int) -> AsyncIterator
 
 
 async def test_a_device_sends_what_waits_when_its_hub_is_there(client: GraphClient, tmp_path: Path) -> None:
-    folder, token_file = edge.written(tmp_path, 12, CANARY), tmp_path / "hub" / "ui.token"
+    folder, token_file = edge.written(tmp_path, 12, CANARY), tmp_path / "hub" / "gateway.token"
     async with (
         httpx2.AsyncClient(timeout=120) as http,
         device(client, folder, 12) as box,

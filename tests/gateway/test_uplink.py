@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ async def test_what_the_hub_cannot_take_now_waits_and_holds_up_no_others(tmp_pat
 
 
 async def test_a_request_has_a_bound_in_bytes(tmp_path: Path) -> None:
-    box = outbox(tmp_path, *(event(str(n), body="x" * 59_898) for n in range(8)))  # 60,000 bytes each
+    box = outbox(tmp_path, *(event(str(n), body="x" * 59_896) for n in range(8)))  # 60,000 bytes each
     _, requests = await sent_round(box, taking)
     assert [len(ids) for ids in requests] == [MAX_UPLINK_BATCH_BYTES // 60_000, 3] == [5, 3]
 
@@ -125,3 +127,43 @@ async def test_it_sends_as_soon_as_the_hub_answers(tmp_path: Path) -> None:
     assert status.failed is not None
     assert status.reached is not None
     assert status.reached >= status.failed
+
+
+def refusing(status: int, json: bool = True) -> Callable[[Seen], Answer]:
+    """A hub that cannot read an event called "odd", and so none of its request."""
+
+    def respond(seen: Seen) -> Answer:
+        if all(row["id"] != "odd" for row in seen.json["events"]):
+            return taking(seen)
+        return (
+            json_answer({"error": {"finding": "too deep"}}, status)
+            if json
+            else Answer(status=status, body=b"<html>")
+        )
+
+    return respond
+
+
+@pytest.mark.parametrize(("status", "json"), [(400, True), (413, True), (413, False)])
+async def test_an_event_that_the_hub_cannot_read_holds_up_no_others(
+    tmp_path: Path, status: int, json: bool
+) -> None:
+    box = outbox(tmp_path, event("a"), event("odd"), event("b"), event("c"))
+    held_up, requests = await sent_round(box, refusing(status, json))
+    assert (held_up, [ids for ids in requests if "odd" not in ids]) == (False, [["a"], ["b", "c"]])
+    why = "too deep" if json else "no gateway of Perdure"
+    assert (box.status().sent, box.status().waiting, box.status().refusals) == (3, 0, (f"t odd: {why}",))
+
+
+async def test_an_event_that_the_hub_fails_over_waits_and_holds_up_no_others(tmp_path: Path) -> None:
+    box = outbox(tmp_path, event("a"), event("odd", "k"), event("b"), event("after", "k"))
+    held_up, _ = await sent_round(box, refusing(500, json=False))
+    assert (held_up, [row.event.id for row in box.waiting(0, 9, 9_999)]) == (True, ["odd", "after"])
+    assert (box.status().sent, box.status().refused) == (2, 0)
+
+
+async def test_half_a_pair_is_sent_as_an_escape(tmp_path: Path) -> None:
+    box = outbox(tmp_path, event("a", body="x"))
+    with closing(sqlite3.connect(box.file)) as base, base:
+        base.execute("UPDATE events SET body = ?", ('"\\ud800"',))  # as an earlier version has put it
+    assert await sent_round(box, taking) == (False, [["a"]])

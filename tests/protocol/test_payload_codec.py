@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -25,7 +26,7 @@ from perdure.protocol.wire import (
     to_payload,
     unpack,
 )
-from perdure.settings.key_ring import KeyRing, made_file, read_ring, ring_of, write_ring
+from perdure.settings.key_ring import KeyRing, StartKey, made_file, read_ring, ring_of, write_ring
 
 pytestmark = pytest.mark.anyio
 
@@ -79,11 +80,19 @@ async def test_equal_values_of_the_store_are_equal_when_they_are_encoded(mode: M
 async def test_a_payload_of_another_place_is_not_trusted(mode: Mode) -> None:
     codec = KeyedCodec(RING, mode)
     payload = await written(at(codec, "run-1"))
-    here = ["run-1", "run-1-2026-05-17T10:20:30Z"]
-    for name in (*here, "run-2", "run-11", "run-1-2026", "", "run-1-2026-05-17T10:20:30Zx"):
-        assert is_untrusted(await read(at(codec, name), payload)) is (name not in here), name
+    for name in ("run-1", "run-2", "run-11", "run-1-2026", "", "run-1-2026-05-17T10:20:30Z"):
+        assert is_untrusted(await read(at(codec, name), payload)) is (name != "run-1"), name
     assert is_untrusted(await read(at(codec, "run-1", "other"), payload))
     assert not is_untrusted(await read(at(codec, "run-1", "ReplayNamespace"), payload))
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_start_of_a_schedule_is_trusted_in_its_runs(mode: Mode) -> None:
+    codec = KeyedCodec(RING, mode)
+    payload = await written(at(codec, "daily-schedule"))
+    assert not is_untrusted(await read(at(codec, "daily-schedule-2026-05-17T10:20:30Z"), payload))
+    for name in ("daily-schedule-2026", "daily-schedule-2026-05-17T10:20:30Zx", "daily-2026-05-17T10:20:30Z"):
+        assert is_untrusted(await read(at(codec, name), payload)), name
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -155,6 +164,22 @@ def test_the_file_of_keys_is_made_once_and_is_private(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(UsageError, match="others may read these keys"):
         ring_of("", home)
+
+
+def test_a_large_file_of_keys_is_read_whole_and_a_larger_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "many.keys"
+    starts = {f"k{number}": StartKey(f"team-{number}", bytes(32)) for number in range(2_000)}
+    write_ring(path, replace(RING, starts=starts))
+    assert path.stat().st_size > 100_000
+    assert len(ring_of(f"file:{path}", tmp_path).starts) == 2_000
+    with pytest.raises(UsageError, match="at most 1,000,000 bytes"):
+        write_ring(
+            path, replace(RING, starts={f"{id}.{n}": one for id, one in starts.items() for n in range(10)})
+        )
+    path.write_text(path.read_text() + "#" * 1_000_000)
+    with pytest.raises(UsageError, match="at most 1,000,000 bytes"):
+        ring_of(f"file:{path}", tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 from perdure.agents.invoke import normal
 from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.sizes import MAX_VALUE_BYTES
+from perdure.protocol import numpy_arrays
 from perdure.protocol.numpy_arrays import with_arrays
 from perdure.protocol.wire import unpack
 from perdure.storage import open_store
@@ -26,6 +30,12 @@ ABOVE = 1_000
 @pytest.fixture(params=[None, Flip()], ids=["clear", "codec"])
 def claims(request: pytest.FixtureRequest) -> ClaimCheck:
     return ClaimCheck(open_store(f"memory://{request.node.name}"), ABOVE, request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(numpy_arrays, "_is_torch_installed", lambda: False)
 
 
 def weights(seed: int) -> dict[str, Any]:
@@ -83,6 +93,37 @@ async def test_what_is_passed_on_is_not_written(claims: ClaimCheck, name: str) -
     assert await stored(claims) == objects
     assert await claims.redeem(result) == normal("an agent", agent(with_arrays(await claims.redeem(kept))))
     assert await through(claims, result, lambda taken: taken) == result
+
+
+def trained(taken: Any) -> Any:
+    """What an agent returns that has changed what it got in place, as an optimizer of torch does."""
+    for array in (*taken["w"].values(), taken["few"], np.frombuffer(taken["raw"], np.uint8)):
+        ctypes.memset(array.ctypes.data, 1, array.nbytes)
+    return taken
+
+
+@pytest.mark.parametrize("is_loaded", [True, False], ids=["loaded", "installed"])
+async def test_an_agent_that_writes_to_its_arrays_changes_no_others(
+    claims: ClaimCheck, is_loaded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_loaded:
+        monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    else:  # the agent imports it
+        monkeypatch.setattr(numpy_arrays, "_is_torch_installed", lambda: True)
+    made = {"w": weights(1), "raw": b"y" * 3_000, "few": np.arange(3)}
+    kept = await through(claims, {}, lambda _: made)
+    for _ in range(2):  # the second time, what the first has read is in the cache
+        result = await claims.redeem(await through(claims, kept, trained))
+        assert {*result["raw"], *result["w"]["a"].data, *result["few"].data} == {1}
+    assert await claims.redeem(kept) == normal("an agent", made)
+
+
+async def test_nothing_is_known_once_torch_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, place, value = KnownValues(), BlobRef("d", 3, "bytes"), b"xyz"
+    known.note(place, value)
+    assert known.find(value) == place
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert known.find(value) is None
 
 
 CHANGED: dict[str, Callable[[Any], Any]] = {

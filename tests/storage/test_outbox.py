@@ -61,8 +61,8 @@ def test_an_event_without_a_time_happened_when_it_was_put(tmp_path: Path) -> Non
     assert box.waiting(0, 1, 1)[0].event.at > 1.7e12
 
 
-SIZE = 104
-"""Bytes of an event whose body is null."""
+SIZE = 106
+"""Bytes of an event whose body is null, with a topic and an id of one character each."""
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,59 @@ def test_a_full_outbox_drops_what_the_setting_says(
 def test_a_full_outbox_waits_by_default(tmp_path: Path) -> None:
     box = outbox(tmp_path, "wait", SIZE)
     box.put(event("a"))
-    with pytest.raises(TransientError, match="the outbox is full: 104 of 104 bytes wait for the hub"):
+    with pytest.raises(TransientError, match="the outbox is full: 106 of 106 bytes wait for the hub"):
         box.put(event("b"))
     box.settle(numbers(box), [])
     assert box.put(event("b")) == "kept"
 
 
-def test_what_is_larger_than_the_outbox_drops_nothing(tmp_path: Path) -> None:
-    box = outbox(tmp_path, "oldest", 2 * SIZE)
+@pytest.mark.parametrize("full", ["wait", "oldest", "newest"])
+def test_what_is_larger_than_the_outbox_is_refused_and_drops_nothing(tmp_path: Path, full: str) -> None:
+    box = outbox(tmp_path, full, 2 * SIZE)
     box.put(event("a"))
-    with pytest.raises(TransientError, match="full"):
+    with pytest.raises(UsageError, match="event 'b' has 316 bytes: more than the whole outbox may"):
         box.put(event("b", "x" * SIZE * 2))
-    assert ids(box) == ["a"]
+    assert (ids(box), counts(box)[4]) == (["a"], 0)
+
+
+def test_bytes_are_those_of_utf_8_and_names_count(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.put(ExternalEvent(topic="topic", id="öl", key="né", body="日本"))
+    assert counts(box)[1] == 100 + 5 + 3 + 3 + 8
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+ODD = {
+    "deep": (event("a", nested(62)), "more than 64 lists and objects inside each other"),
+    "very deep": (event("a", nested(5_000)), ""),
+    "half a pair": (event("a", "\ud800"), r"U\+D800, which is not a character"),
+    "half a pair as a key": (event("a", key="\ud800"), r"U\+D800, which is not a character"),
+    "no number": (event("a", float("inf")), "JSON compliant"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_the_hub_could_not_read_is_refused(tmp_path: Path, name: str) -> None:
+    odd, why = ODD[name]
+    with pytest.raises(UsageError, match=f"the hub could not read event 'a': .*{why}"):
+        outbox(tmp_path).put(odd)
+    assert outbox(tmp_path).put(event("a", nested(61))) == "kept"
+
+
+def test_what_was_dropped_is_forgotten_while_the_hub_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perdure.storage.outbox.OUTBOX_ID_COUNT", 5)
+    box = outbox(tmp_path, "oldest", 3 * SIZE)
+    for id in "abcdefghijklmnopqrst":
+        box.put(event(id))
+    assert (kept(box, "1"), ids(box), counts(box)[4]) == (8, ["r", "s", "t"], 17)
 
 
 def test_what_was_refused_waits_again_when_it_is_asked_for(tmp_path: Path) -> None:
@@ -158,6 +199,9 @@ async def test_the_agent_in_memory(tmp_path: Path) -> None:
         "none": {"agent": "outboxAgent"},
     }
     settings = Settings(home=tmp_path)
+    deep = {"deep": {**node, "inputs": {"body": nested(62)}}}
+    with pytest.raises(RunFailed, match="outboxAgent: the hub could not read event"):
+        await memory_shell({"nodes": deep}, environment=MemoryEnvironment(settings=settings)).run()
     with pytest.raises(RunFailed, match="an event has a topic and an id"):
         await memory_shell({"nodes": nodes}, environment=MemoryEnvironment(settings=settings)).run()
     first, second = (row.event for row in Outbox.of(settings).waiting(0, 9, 9_999))

@@ -18,10 +18,13 @@ from temporalio.worker import Worker
 from perdure.agents.agent import agent
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient
+from perdure.engine.human_tasks import Answer
+from perdure.engine.steering.request import Steering
 from perdure.errors import RunFailed, UsageError
 from perdure.history.audit import audit_of
+from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
 from perdure.protocol.payload_codec import KeyedCodec
-from perdure.protocol.payloads import AgentCall
+from perdure.protocol.payloads import AgentCall, RunRequest
 from perdure.protocol.wire import to_payload
 from perdure.settings.key_ring import KeyRing
 from perdure.transport import reach
@@ -107,6 +110,68 @@ async def test_a_principal_answers_and_a_policy_without_it_reaches_its_open_run(
         with pytest.raises(RunFailed, match="not granted"):
             await run.result()
         assert effects == []
+
+
+async def test_a_principal_answers_and_changes_its_own_runs_only(client: GraphClient, policy: Path) -> None:
+    async with served(client, "principals-others", policy) as (clients, effects):
+        run = await clients["alice"].start(ASKING, id="principal-others")
+        await until(run.questions)
+        other = clients["team-b"].get("principal-others")
+        with pytest.raises(UsageError, match="this run was not started by 'team-b'"):
+            await other.answer("who", "Bob")
+        with pytest.raises(UsageError, match="this run was not started by 'team-b'"):
+            await other.steer(Steering(pauses=("",)))
+        signalled = clients["team-b"].temporal.get_workflow_handle("principal-others")
+        await signalled.signal(ANSWER_SIGNAL, RawValue(to_payload(Answer(path="who", value="Bob"))))
+        assert len(await run.questions()) == 1
+        await clients[""].get("principal-others").answer("who", "Anna")
+        await run.result()
+        assert effects == ["act"]
+
+
+ASKED = """\
+policy: 1
+profile: all
+principals: {alice: guests}
+approvers: {who: [alice], expires: 1h}
+profiles:
+  all: {agents: ["*"]}
+  guests: {agents: ["@pure"], violation: ask}
+"""
+
+
+async def test_a_principal_approves_none_of_its_own_calls(client: GraphClient, policy: Path) -> None:
+    policy.write_text(ASKED)
+    async with served(client, "principals-asked", policy) as (clients, effects):
+        run = await clients["alice"].start(ACTING, id="principal-asked")
+        (question,) = await until(run.questions)
+        with pytest.raises(UsageError, match="a principal approves no calls"):
+            await run.answer(question.path, {"decision": "approve"}, who="alice")
+        raw = clients["alice"].temporal.get_workflow_handle("principal-asked")
+        answer = Answer(path=question.path, value={"decision": "approve"}, who="alice")
+        await raw.signal(ANSWER_SIGNAL, RawValue(to_payload(answer)))
+        assert (len(await run.questions()), effects) == (1, [])
+        await clients[""].get("principal-asked").answer(question.path, {"decision": "approve"}, who="alice")
+        await run.result()
+        assert effects == ["act"]
+
+
+async def test_a_cron_of_a_principal_continues_no_run(client: GraphClient, policy: Path) -> None:
+    async with served(client, "principals-cron", policy) as (clients, effects):
+        temporal = clients["team-b"].temporal
+        forged = RawValue(to_payload(RunRequest(document=ACTING, queue="principals-cron", principal="alice")))
+        handle = await temporal.start_workflow(
+            WORKFLOW, forged, id="principal-cron", task_queue="principals-cron", cron_schedule="@every 1s"
+        )
+
+        async def has_run_again() -> bool:
+            ended = [one async for one in temporal.list_workflows("WorkflowId = 'principal-cron'")]
+            return sum(one.close_time is not None for one in ended) >= 2
+
+        await until(has_run_again)
+        await handle.terminate()
+        assert effects == []
+        assert await start_of(clients[""], "principal-cron") == ("team-b", "guests")
 
 
 @workflow.defn(sandboxed=False)

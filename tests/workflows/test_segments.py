@@ -10,10 +10,12 @@ import pytest
 from perdure.engine.messages import AgentCompleted, AgentFailed, RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
+from perdure.errors import MalformedPayload
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.names import SEGMENT
 from perdure.protocol.payloads import RunRequest, SegmentResult
 from perdure.protocol.progress import RunProgress
+from perdure.workflows.run_view import RunView
 from perdure.workflows.segments import Segments
 from perdure.workflows.task_budget import MAX_TASK_SEGMENT_S, WorkflowTaskBudget
 from tests.support.host import FakeHost
@@ -159,3 +161,50 @@ async def test_a_run_that_is_over_cancels_its_segment() -> None:
     pure.segments.close()
     await pure.host.settle()
     assert (pure.host.started[0].task.cancelled(), pure.remote, pure.woken) == (True, [], 0)
+
+
+def over(pure: Pure) -> None:
+    """The run is over, by answers of which the second cannot be read."""
+    for command in pure.commands:
+        pure.segments.drop(command.call)
+    answers = [[pure.commands[0].call, "a", 1], ["?"], [pure.commands[2].call, "c", 3]]
+    pure.segments.take(SegmentResult(answers=answers, end={"failure": "no"}), 0, 1_000)
+
+
+def states(scheduler: Scheduler) -> list[str]:
+    return [str(scheduler.root.nodes[name].state) for name in "abc"]
+
+
+async def test_an_answer_that_cannot_be_read_hides_those_after_it_once_the_run_is_over() -> None:
+    pure = Pure()
+    over(pure)
+    human_tasks: Any = None
+    view = RunView(pure.progress, pure.segments, human_tasks, lambda: Scheduler(GRAPH))
+    for _ in range(2):
+        played = view.scheduler()
+        assert played is not None
+        assert states(played) == ["completed", "executing", "executing"]
+
+
+async def test_what_was_not_read_is_forgotten_when_the_run_changes() -> None:
+    pure = Pure()
+    over(pure)
+    pure.segments.forget_ahead(pure.commands[-1].call, 2_000)
+    scheduler = Scheduler(GRAPH)
+    pure.segments.play_to_end(scheduler, begun=False)
+    assert states(scheduler) == ["executing"] * 3
+
+
+async def test_nothing_is_taken_of_a_segment_that_cannot_be_read() -> None:
+    pure = Pure()
+    result = SegmentResult(answers=[[1, "a", 1]], refusal="no", end={"failure": 5})
+    with pytest.raises(MalformedPayload):
+        pure.segments.take(result, 0, 1_000)
+    for command in pure.commands:
+        pure.segments.drop(command.call)
+    with pytest.raises(MalformedPayload):
+        pure.segments.take(result, 0, 1_000)
+    assert (pure.segments.end, pure.segments.refusal) == (None, None)
+    scheduler = Scheduler(GRAPH)
+    pure.segments.play_to_end(scheduler, begun=False)
+    assert states(scheduler) == ["executing"] * 3

@@ -154,7 +154,10 @@ async def outbox(inputs: Value, params: Mapping[str, Value], context: AgentConte
     values: dict[str, Value] = {**params, **(inputs if is_dict(inputs) else {})}
     id = uuid4().hex if context.run == "memory" else context.idempotency_key
     event = _event("outboxAgent", values, id)
-    state = await asyncio.to_thread(Outbox.of(context.settings).put, event)
+    try:
+        state = await asyncio.to_thread(Outbox.of(context.settings).put, event)
+    except UsageError as error:
+        raise FinalError(f"outboxAgent: {error.finding}", hint=error.hint) from error
     return {"state": state, "id": id}
 
 

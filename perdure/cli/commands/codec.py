@@ -29,7 +29,7 @@ from perdure.cli.running import web_server
 from perdure.daemon.secret_files import secret_in
 from perdure.errors import UsageError
 from perdure.settings import Settings
-from perdure.settings.key_ring import KeyRing, made_file, ring_of, write_ring
+from perdure.settings.key_ring import KeyRing, changing, made_file, ring_of, write_ring
 
 CODEC_PORT_ID: Final = 8322
 """The port of the codec server, if no other is asked for."""
@@ -77,10 +77,11 @@ def main(args: argparse.Namespace) -> int:
     ring = ring_of(settings.codec_keys, settings.home)
     if args.export or args.to:
         return _export(args, ring)
-    changed = _changed(args, ring)
-    if changed is not ring:
-        write_ring(_file(settings), changed)
-        ring = changed
+    if args.add or args.start or args.use or args.remove:
+        file = _file(settings)
+        with changing(file):
+            ring = _changed(args, ring_of(settings.codec_keys, settings.home))
+            write_ring(file, ring)
     output.result(output.json_text(_facts(ring)) if args.json else "\n".join(_lines(ring)))
     return 0
 

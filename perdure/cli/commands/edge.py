@@ -101,7 +101,7 @@ def _hub(status: OutboxStatus, now: float) -> str:
 def _serve(args: argparse.Namespace, settings: Settings) -> int:
     if args.json:
         raise UsageError("--json is for perdure edge status")
-    url = _checked(args.hub)
+    url = _checked(args.hub, insecure=settings.insecure)
     if args.token_file is None:
         hint = "the gateway shows on its start where its token is: copy it to a file on this device"
         raise UsageError("--token-file is missing", hint=hint)
@@ -126,14 +126,17 @@ def _serve(args: argparse.Namespace, settings: Settings) -> int:
     return connection.run(serve())
 
 
-def _checked(hub: str | None) -> str:
+def _checked(hub: str | None, *, insecure: bool) -> str:
     """The address of the hub. Raises UsageError."""
     parts = urlsplit(hub or "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError("--hub: the address of the hub's gateway is missing", hint="--hub https://HOST:PORT")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        output.note(
-            f"warning: {parts.hostname} is reached without TLS: token and events can be read on the way"
+    if parts.scheme == "http" and not insecure and not _is_loopback(parts.hostname):
+        raise UsageError(
+            f"{parts.hostname} would be reached without TLS: others on the way could read the token and the "
+            "events",
+            hint="--hub https://HOST, or PERDURE_INSECURE=1 inside a network of your own",
+            variable="PERDURE_INSECURE",
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 

@@ -35,7 +35,7 @@ EXAMPLES = """\
 examples:
   perdure gateway http --routes routes.yaml --port 8400
   perdure gateway mqtt broker.example.org --routes routes.yaml --tls --username hall-3 --password-file key
-  curl -H "Authorization: Bearer $(cat ~/.local/share/perdure/ui.token)" http://127.0.0.1:8400/events \\
+  curl -H "Authorization: Bearer $(cat ~/.local/share/perdure/gateway.token)" http://127.0.0.1:8400/events \\
     -d '{"topic": "plant/press-4/telemetry", "id": "17", "body": {"vibration": 7.4}}'
 
 A routing file names the run of each topic, and the graph that starts it:

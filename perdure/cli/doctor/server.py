@@ -23,7 +23,7 @@ from perdure.server.supervisor import SEARCH_ATTRIBUTES
 from perdure.settings import Settings, names
 from perdure.temporal.rpc_errors import RPC_TIMEOUT, short
 from perdure.temporal.search_attributes import GRAPH_KEY
-from perdure.transport import INSECURE_HINT, codec_mode_for, configured, is_plain, reach
+from perdure.transport import INSECURE_HINT, KEY_HINT, codec_mode_for, configured, is_allowed, is_plain, reach
 
 CLOUD = (".tmprl.cloud", ".temporal.io")
 KNOWN_VULNERABILITIES = "CVE-2025-14986, CVE-2025-14987 and CVE-2026-5199"
@@ -50,10 +50,10 @@ async def all_of(settings: Settings, embedded: server.EmbeddedServer | None) -> 
         return [*not_running(settings), *payload_keys(settings, settings.codec or "mac")]
     findings = transport(config, insecure=settings.insecure)
     findings += payload_keys(settings, codec_mode_for(settings, address))
-    if is_plain(config) and not settings.insecure:
+    if not is_allowed(config, insecure=settings.insecure):
         return findings
     try:
-        temporal = await asyncio.wait_for(reach(config, insecure=True), CONNECT_CHECK_TIMEOUT_S)
+        temporal = await asyncio.wait_for(reach(config, insecure=settings.insecure), CONNECT_CHECK_TIMEOUT_S)
     except TimeoutError:
         finding = f"{how}: no answer within {CONNECT_CHECK_TIMEOUT_S:g} s"
         return [Finding("server", State.NO_SERVER, finding, hint)]
@@ -68,9 +68,9 @@ def transport(config: ClientConnectConfig, *, insecure: bool) -> list[Finding]:
     if not is_plain(config):
         return []
     address = config.get("target_host")
-    if not insecure:
+    if not is_allowed(config, insecure=insecure):
         finding = f"{address} would be reached without TLS: no command and no worker connects"
-        return [failed("transport", finding, INSECURE_HINT)]
+        return [failed("transport", finding, KEY_HINT if config.get("api_key") else INSECURE_HINT)]
     finding = f"{address} is reached without TLS: others on the way can read and change what goes there"
     return [
         warning("transport", finding, "set TEMPORAL_TLS=true, and PERDURE_CODEC=aead where that cannot be")

@@ -108,7 +108,7 @@ class Authority:
     def _open_budgets(self, run: GraphRun, outer: GraphRun, name: str) -> None:
         """Gives a graph inside a node of another one its budgets, and those around it."""
         plan = run.plan
-        if self.counts and (outer.is_guarded or plan.has_budgets or plan.needs_budget is not None):
+        if self.counts and (outer.is_guarded or run.ledgers or plan.has_budgets or plan.needs_budget):
             open_ledgers(run, outer, name, None)
 
     def _inside(self, run: GraphRun, name: str, agent: str, plan: Plan) -> Grant | None:

@@ -6,9 +6,12 @@ Theory of operation
     another one narrows it, and never adds to it.
     A call is counted when it is made. A call of a model also reserves tokens and money until its answer says
     what it has used; what is reserved counts, so calls at the same time together stay within the budget, but
-    for what one of them uses beyond its reserve.
+    for what one of them uses beyond its reserve. An answer that does not say it has used what was reserved,
+    and so has the call of a hedged pair that was cancelled: it may have.
 
 Invariants
+    Only models use tokens and money: `usage` in the result of another agent, which a page may have written,
+    counts nothing. No count is negative, so no answer gives anything back.
     Ledgers follow from events alone, and are in snapshots: a run that continues as new, or is replayed, has
     used the same.
     If tokens or money are used up, pure agents are called still: they use none.
@@ -16,17 +19,17 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from perdure.engine.granting.prices import Prices, Spent
+from perdure.engine.granting.prices import Prices, Spent, count_of
 from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import RunAgent
 from perdure.engine.state import GraphRun
 from perdure.errors import NotGranted
 from perdure.graph.sizes import size_of
-from perdure.graph.values import Value, is_dict, is_number
+from perdure.graph.values import Value
 from perdure.policy.budgets import Budget
 from perdure.policy.ledger import Ledger
 
@@ -44,11 +47,12 @@ _HINT: Final = (
 
 @dataclass(slots=True)
 class Budgets:
-    """The reserves of one run; `runs` are its graphs."""
+    """The reserves of one run, by call; `runs` are its graphs, and `calls` those that are open."""
 
     runs: Mapping[int, GraphRun]
+    calls: Container[int]
     prices: Prices
-    _held: dict[tuple[int, str], Spent] = field(default_factory=dict[tuple[int, str], Spent])
+    _held: dict[int, tuple[int, str, Spent]] = field(default_factory=dict[int, tuple[int, str, Spent]])
 
     def charge(
         self,
@@ -73,26 +77,29 @@ class Budgets:
                 raise NotGranted(finding, hint=_HINT)
         for ledger in ledgers:
             ledger.calls += 1
-        if asks_model:
-            self._held[run.id, name] = reserve
 
-    def hold(self, run: GraphRun, name: str, command: RunAgent) -> None:
-        """Reserves again for a call of a model that is on its way."""
-        self._held[run.id, name] = self._reserve({"inputs": command.inputs, "params": command.params})
+    def hold(self, run: GraphRun, command: RunAgent) -> None:
+        """Reserves for a call of a model that is on its way."""
+        reserve = self._reserve({"inputs": command.inputs, "params": command.params})
+        self._held[command.call] = run.id, command.node, reserve
 
     def settle(self, run: GraphRun, name: str, command: RunAgent, outcome: Outcome) -> None:
-        """Counts what a call has used, by its answer: a stored one, which is not here, what was reserved."""
-        reserve = self._held.pop((run.id, name), None)
+        """Counts what a call has used: that of a model by its answer, or what was reserved."""
+        held = self._held.pop(command.call, None)
         if outcome.failure is not None:
             return
-        used = self.prices.spent(outcome.value, command.params)
-        if reserve is not None and not is_dict(outcome.value):
-            used = reserve
+        if held is not None:
+            used = self.prices.spent(outcome.value, command.params)
+            _spend(run, name, used if used.tokens else held[-1])
         size = size_of(outcome.value)
         for ledger in _ledgers(run, name):
-            ledger.tokens += used.tokens
-            ledger.money += used.money
             ledger.bytes += size
+
+    def lose(self, run: GraphRun, name: str, call: int | None) -> None:
+        """A call is cancelled that may have used what it has reserved."""
+        held = None if call is None else self._held.pop(call, None)
+        if held is not None:
+            _spend(run, name, held[-1])
 
     def _short(self, ledger: Ledger, reserve: Spent, *, is_pure: bool) -> str:
         """What there is too little of, "" if there is enough."""
@@ -114,10 +121,10 @@ class Budgets:
     def _held_of(self, ledger: Ledger) -> Spent:
         """What calls on their way have reserved of a budget; those that were cancelled are forgotten."""
         total = Spent()
-        for (number, name), reserve in [*self._held.items()]:
+        for call, (number, name, reserve) in [*self._held.items()]:
             run = self.runs.get(number)
-            if run is None or run.nodes[name].call is None:
-                del self._held[number, name]
+            if run is None or call not in self.calls:
+                del self._held[call]
             elif any(ledger is one for one in _ledgers(run, name)):
                 total += reserve
         return total
@@ -125,9 +132,9 @@ class Budgets:
     def _reserve(self, call: Mapping[str, Value]) -> Spent:
         """What a call of a model may use: its prompt, and as long an answer as it may have."""
         params: Mapping[str, Value] = call.get("params") or {}
-        said: list[Any] = [params[key] for key in _LIMITS if is_number(params.get(key))]
+        said = [count for key in _LIMITS if (count := count_of(params.get(key))) is not None]
         prompt = size_of(call.get("inputs")) // BYTES_PER_TOKEN_COUNT + 1
-        answer = float(said[0]) if said else RESERVED_TOKEN_COUNT
+        answer = max(said, default=RESERVED_TOKEN_COUNT)
         return self.prices.estimate(params, prompt, answer)
 
 
@@ -139,10 +146,10 @@ def open_ledgers(run: GraphRun, outer: GraphRun | None, name: str, profile: Budg
     around = () if outer is None else tuple(_ledgers(outer, name))
     own: list[Ledger] = []
     if profile is not None and not profile.is_free:
-        own.append(run.budgets.setdefault("@profile", Ledger(profile, "the run")))
+        own.append(_ledger(run, "@profile", profile, "the run"))
     if run.plan.needs_budget is not None:
         place = f"{run.path.rstrip('.')}: metadata.needs" if run.path else "metadata.needs"
-        own.append(run.budgets.setdefault("@needs", Ledger(run.plan.needs_budget, place)))
+        own.append(_ledger(run, "@needs", run.plan.needs_budget, place))
     run.ledgers = (*around, *own)
     guard(run)
 
@@ -158,11 +165,7 @@ def resume_ledgers(run: GraphRun, used: Mapping[str, Value]) -> None:
     """Continues with what the calls of a graph had used, and with what was approved."""
     guard(run)
     for key, amounts in used.items():
-        if key[0] == "." and key not in run.budgets:
-            for _ in _ledgers(run, key[1:]):
-                pass
-        if key in run.budgets:
-            run.budgets[key].resume(amounts)
+        run.budgets.setdefault(key, Ledger(Budget(), "")).resume(amounts)
 
 
 def _ledgers(run: GraphRun, name: str) -> Iterator[Ledger]:
@@ -170,7 +173,17 @@ def _ledgers(run: GraphRun, name: str) -> Iterator[Ledger]:
     yield from run.ledgers
     budget = run.plan.computed[name].budget
     if budget is not None:
-        key = f".{name}"
-        if key not in run.budgets:
-            run.budgets[key] = Ledger(budget, run.path_of(name))
-        yield run.budgets[key]
+        yield _ledger(run, f".{name}", budget, run.path + name)
+
+
+def _ledger(run: GraphRun, key: str, budget: Budget, place: str) -> Ledger:
+    """That of a budget, which a change of the run may have changed: what is used counts on."""
+    ledger = run.budgets.setdefault(key, Ledger(budget, place))
+    ledger.budget, ledger.place = budget, place
+    return ledger
+
+
+def _spend(run: GraphRun, name: str, used: Spent) -> None:
+    for ledger in _ledgers(run, name):
+        ledger.tokens += used.tokens
+        ledger.money += used.money

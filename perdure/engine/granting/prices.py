@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from perdure.errors import UsageError
-from perdure.graph.values import Value, is_dict
+from perdure.graph.values import Value, is_dict, is_number
 
 _SIDES: Final = {
     "input": ("prompt_tokens", "input_tokens"),
@@ -18,6 +18,9 @@ _SIDES: Final = {
 }
 _RATES: Final = "rates"
 _TOKENS_PER_PRICE_COUNT: Final = 1_000_000
+
+MAX_TOKEN_COUNT: Final = 10**12
+"""Tokens that a call counts at most: an answer may say that it has used infinitely many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,17 @@ def _names(result: Value, params: Value) -> Iterator[str]:
             yield name
 
 
+def count_of(value: Value) -> float | None:
+    """A number of tokens from an answer or a graph, MAX_TOKEN_COUNT at most; None where it is none."""
+    if not is_number(value) or not value >= 0:  # NaN is not either
+        return None
+    return float(min(value, MAX_TOKEN_COUNT))
+
+
 def _first(usage: Mapping[str, Value], names: tuple[str, ...]) -> float:
     """The first of these counts that is there."""
-    counts = (usage.get(name) for name in names)
-    return next((float(count) for count in counts if isinstance(count, int | float)), 0.0)
+    counts = (count_of(usage.get(name)) for name in names)
+    return next((count for count in counts if count is not None), 0.0)
 
 
 def _tokens(usage: Mapping[str, Value]) -> float:

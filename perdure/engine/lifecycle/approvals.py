@@ -55,7 +55,7 @@ class Approvals:
     def __init__(self, board: Board, rules: Rules) -> None:
         self._board = board
         self._rules = rules
-        self.budgets = Budgets(board.runs, rules.authority.prices)
+        self.budgets = Budgets(board.runs, board.calls, rules.authority.prices)
 
     def granted(self, run: GraphRun, name: str, agent: str, queue: str | None) -> Mapping[str, Value] | None:
         """What a call may do that was approved, or draws on a budget. Raises NotGranted."""

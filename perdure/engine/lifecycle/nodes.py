@@ -57,8 +57,8 @@ class NodeLifecycle:
         self._fetches = fetches
         self._events = events
         self._depth = 0
-        self.hedges = Hedges(board, rules)
         self.approvals = Approvals(board, rules)
+        self.hedges = Hedges(board, rules, self.approvals.budgets)
         self.put_off: deque[tuple[GraphRun, str]] = deque()
 
     def notify(self, run: GraphRun, name: str, queue: bool = True) -> None:
@@ -211,7 +211,7 @@ class NodeLifecycle:
     ) -> None:
         """Makes of an answer what it is for the node: its result, another attempt, its failure."""
         node, failure = run.nodes[name], outcome.failure
-        self.hedges.end(node)
+        self.hedges.end(run, name)
         reserved = node.reserved
         if reserved or node.nested is not None:
             self._nested.close(run, name, outcome)

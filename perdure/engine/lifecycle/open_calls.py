@@ -74,6 +74,6 @@ def reissued(nodes: NodeLifecycle, data: Mapping[str, Value]) -> Starting:
             session = data.get("session")
             noted = again = agent_call(rules, run, name, *called, granted, session)
         if run.is_guarded and rules.authority.use_of(data["agent"])[0]:
-            nodes.approvals.budgets.hold(run, name, noted)
+            nodes.approvals.budgets.hold(run, noted)
     board.calls[call] = InFlight(run.id, name, noted, data["since"])
     return again

@@ -20,7 +20,7 @@ from perdure.engine.lifecycle.graphs import GraphLifecycle
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.lifecycle.value_arrivals import ValueArrivals
 from perdure.engine.lifecycle.value_requests import ValueRequests
-from perdure.engine.messages import Fetch
+from perdure.engine.messages import Fetch, RunAgent
 from perdure.engine.resolved_values import ValueNeeded
 from perdure.engine.slots import Slots, Ticket
 from perdure.engine.state import ACTIVE, GraphRun, NodeRun, NodeState
@@ -140,9 +140,19 @@ class Steersman:
                 run.holds += node.state is NodeState.WAITING and node.call is not None
                 if node.state is NodeState.EXECUTING:
                     slots.hold(run.id, run.plan.computed[name].label, node.reserved)
+        self._reserve()
         for ticket in tickets:
             self._requeue(ticket)
         board.recount()
+
+    def _reserve(self) -> None:
+        """Calls of models that are on their way draw on a new budget, as after a restored snapshot."""
+        for flight in self._board.calls.values():
+            command, run = flight.command, self._board.runs[flight.run]
+            if not isinstance(command, RunAgent) or not run.is_guarded:
+                continue
+            if self._rules.authority.use_of(command.agent)[0]:
+                self._nodes.approvals.budgets.hold(run, command)
 
     def _requeue(self, ticket: Ticket) -> None:
         run = self._board.runs.get(ticket.run)
