@@ -10,6 +10,8 @@ Invariants
     What is put reads as the value did. A result that is also the node's initial value stays one object,
     since snapshot.py writes it once. Row 0 of a map stays here member by member, because the columns of
     a compositeResult are named by its keys.
+    What a call depends on that people approve, or may be asked about, stays here as well: the digest of the
+    call is computed again, and a value that is in the store has another one.
 
 Rejected: to replace values in the snapshot, which is plain data, on its way out. If something happens
 meanwhile, the run continues as it is; then nothing would be gained, and the next try would store all
@@ -29,6 +31,7 @@ from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import RunAgent
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.state import GraphRun, NodeRun
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import UNDEFINED, Value
 
 
@@ -46,21 +49,45 @@ def large_values(scheduler: Scheduler, portion: float = inf) -> Iterator[LargeVa
     The rows of a map are together as far as they have `portion` bytes. A value may be put before the next one
     is taken.
     """
-    runs = scheduler.board.runs
+    runs, staying = scheduler.board.runs, _staying(scheduler)
     for run in runs.values():
-        yield from _of_run(run, portion)
+        yield from _of_run(run, portion, staying.get(run.id, frozenset()))
         for kept in run.late_rows.values():
             for late in kept.values():
                 yield from _of_ended(runs[late.graph])
     for flight in scheduler.board.calls.values():
-        if isinstance(flight.command, RunAgent):
+        if not isinstance(flight.command, RunAgent):
+            continue
+        if flight.command.agent == APPROVAL:
+            yield from _of_question(flight.command.inputs)
+        elif not scheduler.nodes.approvals.depends_on(runs[flight.run], flight.node):
             yield LargeValue(flight.command.inputs, _putter(flight.command, "inputs"))
 
 
-def _of_run(run: GraphRun, portion: float) -> Iterator[LargeValue]:
+def _of_question(facts: dict[str, Value]) -> Iterator[LargeValue]:
+    """What a question shows; what its answer is compared with stays."""
+    for key in ("inputs", "params", "graph"):
+        if key in facts:
+            yield LargeValue(facts[key], partial(facts.__setitem__, key))
+
+
+def _staying(scheduler: Scheduler) -> dict[int, frozenset[str]]:
+    """The nodes, by graph, whose values an approval depends on."""
+    approvals, staying = scheduler.nodes.approvals, dict[int, frozenset[str]]()
+    if approvals.asks:
+        for run in scheduler.board.runs.values():
+            names = [name for name in run.plan.computed if approvals.depends_on(run, name)]
+            staying[run.id] = frozenset[str]().union(*(run.plan.computed[name].needs for name in names))
+    return staying
+
+
+def _of_run(run: GraphRun, portion: float, staying: frozenset[str]) -> Iterator[LargeValue]:
     for name, value in run.values.items():
-        yield LargeValue(value, lambda new, name=name: run.values.__setitem__(name, new))
-    for node in run.nodes.values():
+        if name not in staying:
+            yield LargeValue(value, lambda new, name=name: run.values.__setitem__(name, new))
+    for name, node in run.nodes.items():
+        if name in staying:
+            continue
         if node.result is not UNDEFINED:
             yield LargeValue(node.result, _of_node(node, node.result is node.value))
         if node.value is not UNDEFINED and node.value is not node.result:

@@ -43,6 +43,7 @@ from perdure.engine.messages import (
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError, QuotaExceeded
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
 
 
@@ -146,7 +147,7 @@ class Lookahead:
 
     def _recall(self, command: RunAgent) -> None:
         """Looks the answer of a call up that is not pure."""
-        if self.recall is None:
+        if self.recall is None or command.agent == APPROVAL:  # which no record answers
             return
         order = self.recall(command)
         if order is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.state import NodeState
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
 from perdure.history.model import AnsweredCall, RunModel
 from perdure.lineage.fingerprint import fingerprint
@@ -39,7 +40,7 @@ def set_results(model: RunModel) -> dict[str, Value]:
 def _entries(run: str, calls: Iterable[AnsweredCall], earlier: Record | None) -> Iterator[Entry]:
     for call in calls:
         mark = fingerprint(call.command)
-        if mark is None:
+        if mark is None or call.command.agent == APPROVAL:
             continue
         origin, seconds = run, (call.ended - call.started) / 1000
         if call.recalled is not None:

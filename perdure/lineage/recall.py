@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from perdure.engine.messages import RunAgent
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
 from perdure.lineage.code import CodeChanges
 from perdure.lineage.fingerprint import address_of, fingerprint
@@ -61,7 +62,12 @@ class Recall:
         return len(self.used) >= len(self.record.entries) and not self.record.values
 
     def find(self, command: RunAgent) -> Recalled | None:
-        """The answer to a call, the same whenever it is asked for; no other call has it meanwhile."""
+        """The answer to a call, the same whenever it is asked for; no other call has it meanwhile.
+
+        None for an approval: it holds in its own run alone.
+        """
+        if command.agent == APPROVAL:
+            return None
         recalled = self._open.get(command.call)
         if recalled is None:
             recalled = self._new(command)

@@ -40,7 +40,6 @@ from perdure.engine.state import GraphRun, Observer
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import EngineError
 from perdure.graph.check import modernized
-from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value, normalize
 from perdure.memory.calls import MemoryCalls
 from perdure.memory.environment import MemoryEnvironment
@@ -183,7 +182,7 @@ class MemoryShell:
     def _call(self, command: RunAgent) -> None:
         agent, environment = self.agents.get(command.agent), self.environment
         has_record = environment.recall is not None or environment.journal is not None
-        if has_record and command.agent != APPROVAL and self._is_recalled(agent, command):
+        if has_record and self._is_recalled(agent, command):
             return
         if self.waits.open(agent, command):
             return

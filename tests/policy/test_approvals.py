@@ -11,12 +11,19 @@ from typing import Any
 import pytest
 
 from perdure.agents.agent import agent
+from perdure.agents.catalog import catalog
 from perdure.engine.human_tasks import Answer, HumanPrompt
+from perdure.engine.large_values import large_values
 from perdure.engine.messages import AgentCompleted, AgentFailed
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
 from perdure.errors import RunFailed, UsageError
+from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.human_input import APPROVAL
+from perdure.graph.sizes import size_of
+from perdure.lineage.fingerprint import fingerprint
+from perdure.lineage.recall import Recall
+from perdure.lineage.record import Entry, Record
 from perdure.memory.shell import memory_shell
 from perdure.policy.parse import policy_of
 from perdure.settings import Settings
@@ -262,3 +269,29 @@ def test_a_profile_inherits_that_it_asks() -> None:
     read, _ = policy_of({"policy": 1, "profile": "b", "profiles": profiles})
     assert read is not None
     assert (read.asking, read.asks is not None) == ({"a", "b"}, True)
+
+
+def test_a_question_holds_where_the_values_of_the_run_go_to_the_store(tmp_path: Path) -> None:
+    graph = {"nodes": {"m": {"agent": "copyAgent"}, "pay": {**POST, "inputs": {"to": ":m.text"}, "retry": 1}}}
+    rules: dict[str, Any] = {"authority": environment(policy(tmp_path)).authority(catalog())}
+    scheduler = Scheduler(graph, **rules)
+    (made,) = scheduler.start(0)
+    (question,) = scheduler.handle(AgentCompleted(made.call, {"text": "x" * 3_000}), 0)
+    for place in large_values(scheduler):
+        if size_of(place.value) > 200:
+            place.put(Projection(BlobRef("a" * 64, 5_000, "list"), (("$0", True),)))
+    again, (asked,) = restore(snapshot(scheduler), **rules)
+    assert asked.params["message"] == question.params["message"]
+    approved = {"answer": {"decision": "approve"}, "by": [{"who": "ada"}]}
+    (call,) = again.handle(AgentCompleted(asked.call, approved), 0)
+    assert (call.agent, call.inputs) == ("transfer", {"to": "x" * 3_000})
+    again.rules.authority.enter(again.root, again.board.runs)  # as steering does
+    (retried,) = again.handle(AgentFailed(call.call, "no"), 0)
+    assert retried.agent == "transfer"
+
+
+def test_no_record_answers_a_question(tmp_path: Path) -> None:
+    rules: dict[str, Any] = {"authority": environment(policy(tmp_path)).authority(catalog())}
+    (question,) = Scheduler({"nodes": {"pay": POST}}, **rules).start(0)
+    entry = Entry(question.key, fingerprint(question) or "", {}, 0.0, "earlier")
+    assert Recall(Record((entry,), {})).find(question) is None

@@ -151,12 +151,19 @@ def open_ledgers(run: GraphRun, outer: GraphRun | None, name: str, profile: Budg
         place = f"{run.path.rstrip('.')}: metadata.needs" if run.path else "metadata.needs"
         own.append(_ledger(run, "@needs", run.plan.needs_budget, place))
     run.ledgers = (*around, *own)
-    run.is_guarded = bool(run.ledgers) or run.plan.has_budgets
+    guard(run)
+
+
+def guard(run: GraphRun) -> None:
+    """Notes whether calls of a graph draw on a budget, or one was approved."""
+    run.is_guarded = (
+        bool(run.ledgers) or run.plan.has_budgets or any(node.approved for node in run.nodes.values())
+    )
 
 
 def resume_ledgers(run: GraphRun, used: Mapping[str, Value]) -> None:
     """Continues with what the calls of a graph had used, and with what was approved."""
-    run.is_guarded = run.is_guarded or any(node.approved for node in run.nodes.values())
+    guard(run)
     for key, amounts in used.items():
         run.budgets.setdefault(key, Ledger(Budget(), "")).resume(amounts)
 

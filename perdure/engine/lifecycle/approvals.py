@@ -8,7 +8,8 @@ Theory of operation
 Invariants
     An approval holds for a digest of the call: agent, place, inputs, params, its graph, queue and labels.
     The attempt computes it again, so what has changed since then is asked about again. Another iteration,
-    row or run has nodes of its own, and asks as well.
+    row or run has nodes of its own, and asks as well. What the digest is computed of does not go to the store
+    meanwhile (perdure.engine.large_values): a value there counts by its hash.
     The path of the question ends with the digest, and its answer has to name that: an answer to another
     question of the node, or an earlier one, does not count.
     A refusal, and a question that is not answered in time, end the node. Neither is tried again, and a
@@ -30,12 +31,12 @@ from perdure.engine.human_tasks import APPROVAL_CHOICES, APPROVED_CHOICE
 from perdure.engine.lifecycle.places import places_of
 from perdure.engine.maps.opened_graphs import Outcome
 from perdure.engine.messages import NodeOptions, RunAgent
-from perdure.engine.state import GraphRun, NodeRun
+from perdure.engine.state import GraphRun, NodeRun, NodeState
 from perdure.errors import NotGranted
 from perdure.graph.deferred import described
 from perdure.graph.human_input import APPROVAL, CHOICE_FIELD
 from perdure.graph.text.json_dump import dump
-from perdure.graph.values import Value, is_dict
+from perdure.graph.values import Value, is_dict, is_list
 from perdure.policy.approvals import Approvers
 
 APPROVAL_MARK: Final = "~"
@@ -58,30 +59,42 @@ class Approvals:
 
     def granted(self, run: GraphRun, name: str, agent: str, queue: str | None) -> Mapping[str, Value] | None:
         """What a call may do that was approved, or draws on a budget. Raises NotGranted."""
-        node, authority = run.nodes[name], self._rules.authority
-        call = self._call(run, name)
-        is_approved = node.approved and authority.asks is not None and node.approved[0] == _digest_of(call)
-        granted = (
-            authority.approved(node.approved or ())
-            if is_approved
-            else authority.of_call(run, name, agent, queue)
-        )
+        call, digest = self._call(run, name), ""
+        if run.nodes[name].approved:
+            digest = _digest_of(call)
+        granted = self.granted_again(run, name, agent, queue, digest)
         if agent not in self._rules.own:
-            asks_model, is_pure = authority.use_of(agent)
-            use = {"asks_model": asks_model, "is_pure": is_pure, "forced": bool(is_approved)}
+            asks_model, is_pure = self._rules.authority.use_of(agent)
+            is_forced = self._is_approved(run.nodes[name], digest)
+            use = {"asks_model": asks_model, "is_pure": is_pure, "forced": is_forced}
             self.budgets.charge(run, name, call, **use)
         return granted
 
     def granted_again(
-        self, run: GraphRun, name: str, agent: str, queue: str | None
+        self, run: GraphRun, name: str, agent: str, queue: str | None, digest: str
     ) -> Mapping[str, Value] | None:
-        """The same for a call that was made before the run was taken up again."""
+        """The same for a call with this digest that is counted already."""
         node, authority = run.nodes[name], self._rules.authority
-        if agent == APPROVAL:
-            return None
-        return (
-            authority.approved(node.approved) if node.approved else authority.of_call(run, name, agent, queue)
-        )
+        if self._is_approved(node, digest):
+            return authority.approved(node.approved or ())
+        return authority.of_call(run, name, agent, queue)
+
+    def _is_approved(self, node: NodeRun, digest: str) -> bool:
+        return self.asks and node.approved is not None and node.approved[0] == digest
+
+    @property
+    def asks(self) -> bool:
+        """Whether people decide on what is refused."""
+        return self._rules.authority.asks is not None
+
+    def depends_on(self, run: GraphRun, name: str) -> bool:
+        """Whether a call of the node is approved, or a person is or may be asked about it."""
+        node, authority = run.nodes[name], self._rules.authority
+        if not self.asks or node.state is not NodeState.EXECUTING:
+            return False
+        flight = self._board.calls.get(node.call or 0)
+        is_asked = flight is not None and self.is_question(flight)
+        return is_asked or bool(node.approved) or authority.sends_private(run, name)
 
     def ask(self, run: GraphRun, name: str, error: Exception) -> bool:
         """Whether a person is asked now about a call that failed before it was made: it was refused."""
@@ -91,10 +104,10 @@ class Approvals:
         call = self._call(run, name)
         if not authority.may_ask(run, name, call["agent"], call.get("queue")):
             return False
-        self._send(run, name, error.finding)
+        self._send(run, name, error.finding, call)
         return True
 
-    def ask_about(self, run: GraphRun, name: str, outcome: Outcome) -> bool:
+    def ask_about(self, run: GraphRun, name: str, command: RunAgent, outcome: Outcome) -> bool:
         """Whether a person is asked about a call with private data that the worker refused to send.
 
         Only the worker knows which host a request is for, so it alone can refuse that.
@@ -103,7 +116,8 @@ class Approvals:
         if authority.asks is None or node.approved or not authority.sends_private(run, name):
             return False
         self._board.count_call()
-        self._send(run, name, (outcome.failure or "").partition("\n")[0])
+        made = command.agent, command.inputs, command.params, command.options.queue
+        self._send(run, name, (outcome.failure or "").partition("\n")[0], self._facts(run, name, *made))
         return True
 
     def is_question(self, flight: InFlight) -> bool:
@@ -127,8 +141,7 @@ class Approvals:
         people = ", ".join(filter(None, by[-1:])) or "a person"
         return f"{refused}; {people} refused it"
 
-    def _send(self, run: GraphRun, name: str, finding: str) -> None:
-        call = self._call(run, name)
+    def _send(self, run: GraphRun, name: str, finding: str, call: Mapping[str, Value]) -> None:
         facts = {**call, "digest": _digest_of(call), "refused": finding}
         run.nodes[name].call = self._board.new_call()
         self._board.send(run, name, question(self._rules, run, name, facts))
@@ -138,27 +151,42 @@ class Approvals:
         plan = run.plan.computed[name]
         agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
         inputs = node_semantics.inputs_of(run, plan, self._board.fuel)
-        call: dict[str, Value] = {
-            "agent": agent,
-            "inputs": inputs,
-            "params": dict(node_semantics.params_of(run, plan, inputs)),
-            "place": run.path_of(name).partition("#")[0],
-            "labels": self._rules.authority.labels_of(run, name),
-        }
-        queue = places_of(run, plan)[0] or plan.options.queue
-        if queue is not None:
-            call["queue"] = queue
-        if plan.graph is not None:
+        params = node_semantics.params_of(run, plan, inputs)
+        call = self._facts(run, name, agent, inputs, params, places_of(run, plan)[0] or plan.options.queue)
+        if plan.graph is not None and agent in self._rules.own:  # no other agent sees its graph
             call["graph"] = node_semantics.graph_of(run, plan.graph)
         return call
 
+    def _facts(
+        self,
+        run: GraphRun,
+        name: str,
+        agent: Value,
+        inputs: Value,
+        params: Mapping[str, Value],
+        queue: str | None,
+    ) -> dict[str, Value]:
+        call: dict[str, Value] = {
+            "agent": agent,
+            "inputs": inputs,
+            "params": dict(params),
+            "place": run.path_of(name).partition("#")[0],
+            "labels": self._rules.authority.labels_of(run, name),
+        }
+        return call if queue is None else {**call, "queue": queue}
 
-def question(rules: Rules, run: GraphRun, name: str, facts: Mapping[str, Value]) -> RunAgent:
-    """The command that asks about a call; `facts` are the call, its digest and why it is refused."""
+
+def question(
+    rules: Rules, run: GraphRun, name: str, facts: Mapping[str, Value], message: str = ""
+) -> RunAgent:
+    """The command that asks about a call; `facts` are the call, its digest and why it is refused.
+
+    The `message` of a question that is asked already stays: the inputs that it shows may be in the store.
+    """
     node, path, asks = run.nodes[name], run.path_of(name), rules.authority.asks or Approvers()
     mark = f"{APPROVAL_MARK}{facts['digest'][:SHOWN_DIGEST_CHARS]}"
     params: dict[str, Value] = {
-        "message": _message(facts),
+        "message": message or _message(facts),
         "choices": list(APPROVAL_CHOICES),
         "who": list(asks.who),
         "timeout": {"after": asks.expires_ms},
@@ -211,5 +239,14 @@ def _json(value: Value) -> str:
 
 def _digest_of(call: Mapping[str, Value]) -> str:
     """The SHA-256 of a call; a value of the store counts by its hash, as does an array."""
-    text = repr(sorted(call.items()))
+    text = repr(_canonical(dict(call)))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _canonical(value: Value) -> Any:
+    """The value in the one form that does not depend on the order of keys, or on how a number is written."""
+    if is_dict(value):
+        return {key: _canonical(value[key]) for key in sorted(value)}
+    if is_list(value):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

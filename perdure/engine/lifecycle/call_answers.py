@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perdure.engine.attempts import deadline_message
 from perdure.engine.board import Board, InFlight
+from perdure.engine.granting.budgets import guard
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.nodes import NodeLifecycle
 from perdure.engine.maps.opened_graphs import Outcome
@@ -33,7 +34,7 @@ class CallAnswers:
             return
         if run.is_guarded and isinstance(flight.command, RunAgent):
             self._nodes.approvals.budgets.settle(run, flight.node, flight.command, outcome)
-        if outcome.refused and self._is_asked_about(run, flight.node, outcome):
+        if outcome.refused and self._is_asked_about(run, flight, outcome):
             return
         if node.hedge is None or not self._nodes.hedges.is_outlived(node, call, outcome):
             self._nodes.conclude(run, flight.node, outcome, state, final)
@@ -44,15 +45,17 @@ class CallAnswers:
         assert isinstance(command, RunAgent)
         node.call = None
         refusal = self._nodes.approvals.decide(node, command, outcome)
-        run.is_guarded = True
         if refusal is not None:
             self._nodes.fail(run, flight.node, NodeState.FAILED, refusal, final=True, refused=True)
         else:
+            guard(run)
             self._nodes.execute(run, flight.node)
 
-    def _is_asked_about(self, run: GraphRun, name: str, outcome: Outcome) -> bool:
-        node = run.nodes[name]
-        if node.hedge is not None or not self._nodes.approvals.ask_about(run, name, outcome):
+    def _is_asked_about(self, run: GraphRun, flight: InFlight, outcome: Outcome) -> bool:
+        node, command = run.nodes[flight.node], flight.command
+        if node.hedge is not None or not isinstance(command, RunAgent):
+            return False
+        if not self._nodes.approvals.ask_about(run, flight.node, command, outcome):
             return False
         if node.hedge_timer is not None:
             self._board.cancel(node.hedge_timer)

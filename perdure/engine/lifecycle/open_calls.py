@@ -12,6 +12,7 @@ from perdure.engine.messages import Fetch, RunAgent, Settle, Starting, StartTime
 from perdure.engine.node_semantics import agent_call
 from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
+from perdure.policy.grant import APPROVED
 
 
 def call_data(board: Board, call: int, calls: Container[int] | None) -> dict[str, Value]:
@@ -27,6 +28,8 @@ def call_data(board: Board, call: int, calls: Container[int] | None) -> dict[str
         return data | fetch | {"result": command.result, "told": command.carried}
     if isinstance(command, RunAgent):
         data |= {"agent": command.agent}
+        if command.grant is not None and APPROVED in command.grant:
+            data |= {"approved": command.grant[APPROVED][0]}
         is_needed = command.agent == APPROVAL or board.runs[flight.run].is_guarded
         if calls is None or call in calls or is_needed:
             data |= {"inputs": command.inputs, "params": command.params}
@@ -59,9 +62,12 @@ def reissued(nodes: NodeLifecycle, data: Mapping[str, Value]) -> Starting:
         again = StartTimer(call, max(0, noted.milliseconds - board.clock.now_ms + data["since"]))
     else:
         called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
-        granted = nodes.approvals.granted_again(run, name, data["agent"], data.get("on"))
+        granted = None
+        if data["agent"] != APPROVAL:
+            known = data["agent"], data.get("on"), data.get("approved", "")
+            granted = nodes.approvals.granted_again(run, name, *known)
         if data["agent"] == APPROVAL:
-            noted = again = question(rules, run, name, called[1])
+            noted = again = question(rules, run, name, called[1], called[2].get("message", ""))
         elif run.nodes[name].hedge == call:
             noted = again = second_call(rules, run, name, *called, granted)
         else:
