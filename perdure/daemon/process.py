@@ -22,6 +22,9 @@ from perdure.errors import ConnectionFailed
 STOPPED = "stopped"
 """The fact that `stop` leaves behind: commands that need the daemon then do not start it again."""
 
+END_LIMIT_S = 30.0
+"""How long a new one waits for the last one to end: on a busy machine a server takes seconds for that."""
+
 LOG_TAIL_LINE_COUNT = 12
 """Lines of the log that an error message quotes."""
 
@@ -155,7 +158,7 @@ def _spawn(recipe: _Recipe, port: int) -> tuple[Running, subprocess.Popen[bytes]
     alive, output = open_lock(recipe.file("alive")), open_lock(log, os.O_APPEND)
     process = None
     try:
-        acquire(alive, fcntl.LOCK_EX, 2.0, f"{recipe.name} is still ending")
+        acquire(alive, fcntl.LOCK_EX, END_LIMIT_S, f"{recipe.name} is still ending")
         process = subprocess.Popen(
             command,
             cwd=recipe.folder,
