@@ -12,30 +12,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from perdure import daemon, server
+from perdure import daemon
 from perdure.cli import logs
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, RunConflict
 from perdure.graph.text.load import load
 from perdure.settings import Settings
 from perdure.storage.outbox import Outbox
-from tests.support import ROOT, edge
+from tests.support import edge
 from tests.support.canary import CANARY, traces_in
 from tests.support.durable import connected
+from tests.support.processes import Parts
 
 LIMIT_S: Final = 1_200
 TOGETHER_COUNT: Final = 20
@@ -43,13 +40,10 @@ VICTIMS: Final = ("device", "device-server", "gateway", "worker", "hub-server")
 
 
 @dataclass
-class Parts:
+class Pair(Parts):
     """The processes of device and hub, by name."""
 
-    folder: Path
     port: int = field(default_factory=lambda: daemon.free_port("127.0.0.1"))
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, Any])
-    kills: Counter[str] = field(default_factory=Counter[str])
 
     def home(self, side: str) -> Path:
         return self.folder / f"home-{side}"
@@ -63,44 +57,23 @@ class Parts:
             "worker": ("worker",),
         }[name]
         home = self.home("device" if name == "device" else "hub")
-        environment = {"PERDURE_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
-        home.mkdir(exist_ok=True)
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "perdure", *words],
-                cwd=self.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+        self.processes[name] = self.perdure(name, home, *words)
 
     def kill(self, name: str) -> None:
-        self.kills[name] += 1
         side, _, is_server = name.partition("-")
         if is_server:
-            settings = Settings(home=self.home(side))
-            running = server.status(settings)
-            with suppress(ProcessLookupError):  # its clients start it again
-                if running is not None:
-                    os.kill(running.pid, signal.SIGKILL)
-            server.ensure(settings)
-            return
-        self.processes[name].kill()
-        self.processes[name].wait()
-        self.start(name)
+            self.kill_server_of(name, self.home(side))
+        else:
+            self.kill_part(name)
 
     def close(self) -> None:
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-        for side in ("device", "hub"):
-            server.stop(Settings(home=self.home(side)))
+        self.end(self.home("device"), self.home("hub"))
 
 
 async def played(count: int, kills: int, source: random.Random) -> tuple[Any, list[str], Counter[str]]:
     """What the run of the hub has counted, the traces of frames on the hub, and what was killed."""
     with tempfile.TemporaryDirectory() as name:
-        parts = Parts(edge.written(Path(name) / "files", count, CANARY))
+        parts = Pair(edge.written(Path(name) / "files", count, CANARY))
         try:
             async with connected(parts.home("hub")) as hub, connected(parts.home("device")) as device:
                 parts.start("worker")
@@ -118,7 +91,7 @@ async def played(count: int, kills: int, source: random.Random) -> tuple[Any, li
             parts.close()
 
 
-async def _cut_ends(parts: Parts) -> None:
+async def _cut_ends(parts: Pair) -> None:
     status = Outbox.of(Settings(home=parts.home("device"))).status()
     print(f"the cut ends: {status.waiting} events wait; {status.why}")
     parts.start("gateway")
@@ -133,7 +106,7 @@ def _victims(count: int, kills: int, source: random.Random) -> dict[int, str]:
     return {number: VICTIMS[n % len(VICTIMS)] for n, number in enumerate(numbers)}
 
 
-async def _run(parts: Parts, device: GraphClient, numbers: range, victims: Sequence[str]) -> None:
+async def _run(parts: Pair, device: GraphClient, numbers: range, victims: Sequence[str]) -> None:
     graph = load((parts.folder / "visit.yaml").read_bytes()).data
     running = asyncio.gather(*(_one(device, graph, number) for number in numbers))
     for name in victims:
@@ -160,7 +133,7 @@ async def _total(hub: GraphClient) -> Any:
             await asyncio.sleep(0.5)
 
 
-def _logs(parts: Parts) -> list[bytes]:
+def _logs(parts: Pair) -> list[bytes]:
     return [(parts.folder / f"{name}.log").read_bytes() for name in ("gateway", "worker")]
 
 

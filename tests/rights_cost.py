@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from bench.graphs import chain, rows
 from perdure import agent, server
 from perdure.agents.catalog import agents_by_name, catalog
 from perdure.client import GraphClient, connect
@@ -32,6 +33,11 @@ from perdure.worker import WorkerOptions, build_worker
 MAX_COST: Final = 1.03
 CHAIN_COUNT: Final = 1_000
 ROW_COUNT: Final = 1_000
+CONCURRENCY: Final = 8
+GRAPHS: Final = {
+    "chain": chain(CHAIN_COUNT, "addOneAgent"),
+    "map": rows(ROW_COUNT, "addOneAgent", CONCURRENCY),
+}
 POLICY: Final = 'policy: 1\nprofile: all\nprofiles: {all: {agents: ["@pure"]}}\n'
 
 
@@ -39,28 +45,6 @@ POLICY: Final = 'policy: 1\nprofile: all\nprofiles: {all: {agents: ["@pure"]}}\n
 def add_one(inputs: dict[str, Any]) -> dict[str, Any]:
     """The least that an agent can do."""
     return {"n": inputs["n"] + 1}
-
-
-def chain(count: int) -> dict[str, Any]:
-    """Nodes one after another."""
-    nodes: dict[str, Any] = {"s0": {"value": {"n": 0}}}
-    for index in range(1, count + 1):
-        nodes[f"s{index}"] = {"agent": "addOneAgent", "inputs": {"n": f":s{index - 1}.n"}}
-    nodes[f"s{count}"]["isResult"] = True
-    return {"nodes": nodes}
-
-
-def rows(count: int) -> dict[str, Any]:
-    """A node for each row of a list."""
-    work = {"agent": "addOneAgent", "inputs": {"n": ":row"}, "isResult": True}
-    mapper = {
-        "agent": "mapAgent",
-        "inputs": {"rows": ":source"},
-        "params": {"compositeResult": True},
-        "graph": {"nodes": {"work": work}},
-        "isResult": True,
-    }
-    return {"nodes": {"source": {"value": list(range(count))}, "map": mapper}}
 
 
 @asynccontextmanager
@@ -133,7 +117,7 @@ async def main(turns: int) -> int:
                 sides = [
                     await stack.enter_async_context(serving(each, queue)) for queue, each in settings.items()
                 ]
-                for name, graph in (("chain", chain(CHAIN_COUNT)), ("map", rows(ROW_COUNT))):
+                for name, graph in GRAPHS.items():
                     _, again, signed, both = await compared(sides, graph, turns)
                     failed += both[0] > MAX_COST
                     print(f"pure {name}, processor and clock, {turns} turns")

@@ -10,25 +10,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure import server
 from perdure.client import GraphClient
-from perdure.settings import Settings
 from tests.gateway import broker
-from tests.support import ROOT
 from tests.support.durable import connected
+from tests.support.processes import Parts
 
 LIMIT_S = 900
 ROUTES = """\
@@ -67,51 +63,31 @@ nodes:
 
 
 @dataclass
-class Parts:
-    """The processes, by name, and how each is started."""
+class Plant(Parts):
+    """The broker, the gateway and the worker, by name."""
 
-    folder: Path
     port: int
     home: Path
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, Any])
-    kills: Counter[str] = field(default_factory=Counter[str])
 
     def start(self, name: str) -> None:
-        starts: dict[str, Callable[[], subprocess.Popen[bytes]]] = {
-            "broker": lambda: broker.started(self.folder, self.port),
-            "gateway": lambda: self._perdure(
-                *("gateway", "mqtt", f"127.0.0.1:{self.port}", "--routes", str(self.folder / "routes.yaml"))
-            ),
-            "worker": lambda: self._perdure("worker", "--queue", "plant"),
+        routes = str(self.folder / "routes.yaml")
+        words = {
+            "gateway": ("gateway", "mqtt", f"127.0.0.1:{self.port}", "--routes", routes),
+            "worker": ("worker", "--queue", "plant"),
         }
-        self.processes[name] = starts[name]()
-
-    def _perdure(self, *words: str) -> subprocess.Popen[bytes]:
-        environment = {"PERDURE_HOME": str(self.home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
-        log = (self.folder / f"{words[0]}.log").open("ab")
-        with log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "perdure", *words], env=environment, stdout=log, stderr=log
-            )
+        if name == "broker":
+            self.processes[name] = broker.started(self.folder, self.port)
+        else:
+            self.processes[name] = self.perdure(name, self.home, *words[name])
 
     def kill(self, name: str) -> None:
-        self.kills[name] += 1
         if name == "server":
-            running = server.status(Settings(home=self.home))
-            if running is not None:
-                os.kill(running.pid, signal.SIGKILL)
-            server.ensure(Settings(home=self.home))
-            return
-        ending = signal.SIGTERM if name == "broker" else signal.SIGKILL
-        self.processes[name].send_signal(ending)
-        self.processes[name].wait()
-        self.start(name)
+            self.kill_server_of(name, self.home)
+        else:
+            self.kill_part(name, signal.SIGTERM if name == "broker" else signal.SIGKILL)
 
     def close(self) -> None:
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-        server.stop(Settings(home=self.home))
+        self.end(self.home)
 
 
 async def played(count: int, kills: int, source: random.Random) -> tuple[Counter[Any], Counter[str]]:
@@ -120,7 +96,7 @@ async def played(count: int, kills: int, source: random.Random) -> tuple[Counter
         folder = Path(name)
         (folder / "routes.yaml").write_text(ROUTES)
         (folder / "watch.yaml").write_text(GRAPH.replace("COUNT", str(count // 10)))
-        parts = Parts(folder, broker.free_port(), folder / "home")
+        parts = Plant(folder, broker.free_port(), folder / "home")
         try:
             async with connected(parts.home) as client:
                 for part in ("broker", "worker", "gateway"):
@@ -139,7 +115,7 @@ async def _subscribed(log: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _published(parts: Parts, count: int, kills: int, source: random.Random) -> None:
+async def _published(parts: Plant, count: int, kills: int, source: random.Random) -> None:
     rows = [(f"plant/press-{n % 10}", {"n": n}) for n in range(count)]
     portions = [rows[start : start + 250] for start in range(0, count, 250)]
     victims = {source.randrange(len(portions)): name for name in _victims(kills, source)}

@@ -6,10 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from perdure import server
+from perdure.settings import Settings
 from tests.support import ROOT
 
 AGENTS = Path(__file__).with_name("journal_agents.py")
@@ -87,3 +92,48 @@ def kill_server(supervisor: int) -> None:
     for pid in (supervisor, *map(int, children)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@dataclass
+class Parts(ABC):
+    """The parts of an installation by name: processes of one folder, which are killed and started again."""
+
+    folder: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, Any], kw_only=True)
+    kills: Counter[str] = field(default_factory=Counter[str], kw_only=True)
+
+    @abstractmethod
+    def start(self, name: str) -> None:
+        """Starts a part, which is then in `processes`."""
+
+    def perdure(self, name: str, home: Path, *words: str) -> subprocess.Popen[bytes]:
+        """The command line as a part, with a log of its name."""
+        environment = {"PERDURE_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+        home.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "perdure", *words]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+
+    def kill_part(self, name: str, ending: signal.Signals = signal.SIGKILL) -> None:
+        """Ends a process, and starts it again."""
+        self.kills[name] += 1
+        self.processes[name].send_signal(ending)
+        self.processes[name].wait()
+        self.start(name)
+
+    def kill_server_of(self, name: str, home: Path) -> None:
+        """SIGKILL for the embedded server of `home`, and another one; its clients may be faster."""
+        self.kills[name] += 1
+        running = server.status(Settings(home=home))
+        with suppress(ProcessLookupError):
+            if running is not None:
+                os.kill(running.pid, signal.SIGKILL)
+        server.ensure(Settings(home=home))
+
+    def end(self, *homes: Path) -> None:
+        """Kills all, and stops the servers of these homes."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        for home in homes:
+            server.stop(Settings(home=home))
