@@ -58,6 +58,7 @@ def registry_of(
         takes_in_turn=True,
         agent_wait=settings.agent_wait,
         recalls=True,
+        paces_reruns=True,
         channels=sorted(settings.notify),
         page=settings.ui_url,
         quorums=True,

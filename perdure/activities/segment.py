@@ -1,13 +1,7 @@
 """Segments: one local activity answers many calls of pure agents, those that follow from others too.
 
 It plays a copy of the run (perdure.engine.lookahead, which has the reasons) until something else has to
-answer, or until it has worked for long enough or gathered enough.
-
-Bounds, and why
-    Time: until a segment ends, nothing else reaches the run, a cancellation included; it may take longer
-    only where it took long to take the run over, or taking over would be most of the work.
-    Answers: the run plays them again in one activation, for which Temporal has a deadlock limit.
-    Bytes: all results go into one marker.
+answer, or until it has reached its bounds (perdure.activities.segment_bounds).
 
 Invariants
     The bounds are looked at between calls and not before the first, so each segment answers a call or
@@ -25,14 +19,15 @@ Rejected
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 from perdure.activities.calls_at_work import CallsAtWork
 from perdure.activities.gate import Gate
 from perdure.activities.records import Records
+from perdure.activities.segment_bounds import MAX_SEGMENT_BYTES, SegmentBounds
 from perdure.agents.agent import NO_CONTEXT, Agent, AgentContext
 from perdure.agents.filters import AgentFilter, applying
 from perdure.agents.invoke import invoke, normal
@@ -64,21 +59,6 @@ from perdure.protocol.records import from_plain, to_lean
 from perdure.storage.claim_check import ClaimCheck
 from perdure.storage.objects import Writes
 from perdure.storage.value_sizes import at_most
-
-SEGMENT_WORK_S: Final = 0.2
-"""After this long a segment begins no further call ..."""
-
-SEGMENT_WORK_FACTOR: Final = 5
-"""... but where it took long to take the run over, it works this many times as long as that."""
-
-MAX_SEGMENT_WORK_S: Final = 2.0
-"""... up to this many seconds."""
-
-MAX_SEGMENT_ANSWER_COUNT: Final = 3_000
-"""The run plays the answers again in one activation, for which there is half a second."""
-
-MAX_SEGMENT_BYTES: Final = 900_000
-"""Bytes of all results."""
 
 HEAVY_RUN_BYTES: Final = 8_000_000
 """A run that holds more brings smaller results to the store as well: it is written for each segment ..."""
@@ -114,10 +94,7 @@ class Segment:
     _principal: str = ""
     _allowed: set[str] = field(default_factory=set[str])
     _has_suspects: bool = False
-    _asked: float = field(default_factory=time.perf_counter)
-    _began: float = 0.0
-    _until: float = 0.0
-    _bytes: float = 0
+    _bounds: SegmentBounds = field(default_factory=SegmentBounds)
     _alone: bool = False
     _board: Board = field(init=False)
     _answers: list[list[Value]] = field(default_factory=list[list[Value]])
@@ -130,7 +107,8 @@ class Segment:
 
     def begin(self, first: FirstSegmentRequest, directory: AgentRegistry) -> SegmentResult:
         """Plays a run from its beginning. Blocks its thread. Raises what the scheduler raises."""
-        self._run, self._began = first.run, time.perf_counter()
+        self._run = first.run
+        self._bounds.take_over()
         request = from_plain(RunRequest, first.request)
         placement = Placement(directory, request.options.bypass_agents)
         if refusal := self._open_record(request, placement, ""):
@@ -142,7 +120,8 @@ class Segment:
 
     def play(self, request: SegmentRequest) -> SegmentResult:
         """Continues from the snapshot of the run. Blocks its thread."""
-        self._run, self._began = request.run, time.perf_counter()
+        self._run = request.run
+        self._bounds.take_over()
         run_request = from_plain(RunRequest, request.request)
         placement = Placement(from_plain(AgentRegistry, request.directory), run_request.options.bypass_agents)
         if refusal := self._open_record(run_request, placement, request.recalled):
@@ -164,10 +143,8 @@ class Segment:
         return ""
 
     def _played(self, ahead: Lookahead) -> SegmentResult:
-        taken = time.perf_counter() - self._began
-        self._until = time.perf_counter() + min(
-            max(SEGMENT_WORK_S, SEGMENT_WORK_FACTOR * taken), MAX_SEGMENT_WORK_S
-        )
+        pauses = ahead.scheduler.board.fuel.per_event < inf
+        self._bounds.work(recalls=self._recall is not None, pauses=pauses)
         stopped = ahead.play()
         if self._writes:
             self._wait_for(self._written())
@@ -176,7 +153,7 @@ class Segment:
             alone=stopped.call if stopped is not None and self._alone else None,
             console=newest(self._console, MAX_SEGMENT_CONSOLE_COUNT, MAX_SEGMENT_CONSOLE_BYTES),
             end=None if ahead.finish is None else self._end(ahead.finish, ahead.scheduler),
-            seconds=round(time.perf_counter() - self._asked, 3),
+            seconds=round(self._bounds.seconds, 3),
             recalled=self._recalled,
             missed=ahead.missed,
         )
@@ -184,7 +161,7 @@ class Segment:
     def _end(self, finish: Finish, scheduler: Scheduler) -> Mapping[str, Value] | None:
         """How the run ended; None if the marker has no room for that in addition to the answers."""
         end = to_lean(RunResult.of(finish, scheduler.root))
-        return end if self._bytes + encoded_size(end) < MAX_SEGMENT_BYTES else None
+        return end if self._bounds.bytes + encoded_size(end) < MAX_SEGMENT_BYTES else None
 
     def _taken_over(
         self, request: SegmentRequest, run_request: RunRequest, placement: Placement
@@ -212,11 +189,12 @@ class Segment:
         return None if recalled is None else recalled.order
 
     def _answer(self, command: RunAgent) -> AgentCompleted | AgentFailed | None:
-        if self._answers and self._is_full():
+        if self._answers and self._bounds.are_reached(len(self._answers)):
             return None
         recalled = None if self._recall is None else self._recall.find(command)
         if recalled is not None:
             return self._reused(command, recalled)
+        self._bounds.calls()
         agent = self.agents.get(command.agent)
         if agent is None or (self._has_suspects and self.work.is_suspect(command.path)):
             return self._leave_alone()
@@ -247,14 +225,10 @@ class Segment:
         return self._completed(command, recalled.result, _measured(recalled.result))
 
     def _completed(self, command: RunAgent, result: Value, size: float) -> AgentCompleted:
-        self._bytes += size + len(command.path) + 20
+        self._bounds.bytes += size + len(command.path) + 20
         answer = AgentCompleted(command.call, result)
         self._answers.append(segment_answer(command.path, answer))
         return answer
-
-    def _is_full(self) -> bool:
-        enough = len(self._answers) >= MAX_SEGMENT_ANSWER_COUNT or self._bytes >= MAX_SEGMENT_BYTES
-        return enough or time.perf_counter() > self._until
 
     def _leave_alone(self) -> None:
         self._alone = True
@@ -291,7 +265,7 @@ class Segment:
     def _failed(self, command: RunAgent, failure: Failure) -> AgentFailed:
         answer = failure.answer(command.call)
         self._answers.append(segment_answer(command.path, answer))
-        self._bytes += len(answer.message) + len(command.path) + 40
+        self._bounds.bytes += len(answer.message) + len(command.path) + 40
         return answer
 
 

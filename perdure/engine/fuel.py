@@ -40,6 +40,9 @@ WEIGHED_STEP_BYTES: Final = 1_000
 MAX_ACTIVATION_EVENT_COUNT: Final = 2
 """Events that use up all of their steps in one activation of a workflow; then the rest waits for another."""
 
+MAX_RERUN_EVENT_COUNT: Final = 3
+"""The same for a rerun: most of its nodes have their results, and each pause costs five events."""
+
 MAX_OPEN_GRAPH_COUNT: Final = 4_000
 """Graphs of a run that are open at a time; beyond it each node with graphs has one open ..."""
 
@@ -82,10 +85,9 @@ class Fuel:
         """The steps of the run so far; 0 for a run that never pauses."""
         return 0 if self.per_event == inf else self.earlier + int(self.per_event - self.left)
 
-    @property
-    def activation_end(self) -> float:
+    def activation_end(self, events: int = MAX_ACTIVATION_EVENT_COUNT) -> float:
         """How many steps may be used by the end of the activation that begins now."""
-        return self.used + MAX_ACTIVATION_EVENT_COUNT * self.per_event
+        return self.used + events * self.per_event
 
     def refill(self) -> None:
         """Another event is in hand. Raises QuotaExceeded where the run has used up its steps."""

@@ -67,6 +67,7 @@ class AgentRegistry:
     `orders_locals` says that the run takes the results of local activities in the order in which they began,
     and `takes_in_turn` that it takes what arrives as an event after what local activities led to.
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
+    `paces_reruns` that a rerun does more than other runs before it pauses,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
     `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel), and
     `foresees_rows` that it counts rows inside rows for that. `unreused` agents are called again by a rerun,
@@ -110,6 +111,7 @@ class AgentRegistry:
     foresees_rows: bool = False
     numbers_notices: bool = False
     weighs: bool = False
+    paces_reruns: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""

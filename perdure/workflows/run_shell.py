@@ -12,7 +12,7 @@ from typing import assert_never
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from perdure.engine.fuel import PAUSE_MS
+from perdure.engine.fuel import MAX_ACTIVATION_EVENT_COUNT, MAX_RERUN_EVENT_COUNT, PAUSE_MS
 from perdure.engine.human_tasks import Answer
 from perdure.engine.messages import (
     AgentCompleted,
@@ -81,6 +81,8 @@ class RunShell:
         self._dispatcher.sessions.resume(state or {})
         place = host, request, directory, self.placement, self.progress, self._turns, self._budget
         self._segments = Segments(*place, self.notify, self._send)
+        is_paced = self._segments.recalls and directory.paces_reruns
+        self._pace = MAX_RERUN_EVENT_COUNT if is_paced else MAX_ACTIVATION_EVENT_COUNT
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
         parts = host, request, startup.directory, self.placement, self._timers, self.progress
@@ -154,7 +156,9 @@ class RunShell:
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, fuel = None, scheduler.board.fuel
-        until = 0 if self._is_blocked() else fuel.activation_end  # only `_wait` begins what blocks it
+        until = (
+            0 if self._is_blocked() else fuel.activation_end(self._pace)
+        )  # `_wait` alone begins what blocks
         while finish is None and fuel.used < until:
             event = self._turns.next()
             if event is not None:

@@ -132,7 +132,7 @@ def test_a_loop_pauses_within_the_steps_of_an_event() -> None:
 
 
 def test_an_activation_has_the_steps_of_two_events() -> None:
-    assert Fuel(per_event=10, left=10, earlier=5).activation_end == 25
+    assert Fuel(per_event=10, left=10, earlier=5).activation_end() == 25
 
 
 def in_rows(count: Any, inner: Any = None, **inputs: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from perdure import AgentContext, agent
 from perdure.activities.activity import AgentActivities
+from perdure.activities.segment_bounds import SegmentBounds
 from perdure.agents.agent import Agent
 from perdure.agents.catalog import catalog
 from perdure.agents.filters import AgentFilter, FilteredCall, through
@@ -109,7 +110,12 @@ async def first(count: int, **params: Any) -> dict[str, Any]:
 
 
 async def test_answers_of_a_segment() -> None:
-    assert len((await first(3_100))["answers"]) == 3_000
+    for pauses, most in ((True, 6_000), (False, 3_000)):
+        bounds = SegmentBounds()
+        bounds.take_over()
+        bounds.work(recalls=True, pauses=pauses)
+        assert not bounds.are_reached(most - 1)
+        assert bounds.are_reached(most)
 
 
 async def test_bytes_of_a_segment() -> None:

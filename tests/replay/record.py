@@ -36,6 +36,7 @@ from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
 from tests.support.lacking import lacking
 from tests.support.moved import moved
+from tests.support.paced import paced
 from tests.support.portions import continued
 from tests.support.servers import Answer, serve
 from tests.support.sessions import kept_session
@@ -46,6 +47,7 @@ STORIES = {
     "drained": drained,
     "lacking": lacking,
     "moved": moved,
+    "paced": paced,
     "session": kept_session,
     "steered": steered,
 }

@@ -13,6 +13,7 @@ from perdure.client import GraphClient
 from perdure.engine.messages import Quotas, RunOptions
 from perdure.errors import RunFailed
 from perdure.worker import WorkerOptions, build_worker
+from tests.support.paced import paced
 
 pytestmark = pytest.mark.anyio
 SKIPPED = {"agent": "copyAgent", "if": ":no", "defaultValue": {"d": 1}, "inputs": {"x": 1}, "isResult": True}
@@ -36,3 +37,9 @@ async def test_endless_work_ends_typed_and_leaves_the_worker_to_others(client: G
     assert kinds.count(EventType.EVENT_TYPE_TIMER_FIRED) >= 5
     assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in kinds
     assert EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT not in kinds
+
+
+async def test_a_rerun_pauses_after_the_steps_of_three_events(client: GraphClient) -> None:
+    rerun = await paced(client, "paced")
+    kinds = [event.event_type for event in (await rerun.handle.fetch_history()).events]
+    assert EventType.EVENT_TYPE_TIMER_FIRED not in kinds
