@@ -94,10 +94,11 @@ class AgentActivities:
     @activity.defn(name=DIRECTORY)
     async def directory(self, run: RawValue) -> RawValue:
         """The agents this worker knows, and what the pure ones give at the beginning of a run."""
-        own_queue, has_store = activity.info().task_queue, self.claims.store is not None
+        info, has_store = activity.info(), self.claims.store is not None
         with typed_failures():
-            offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
-            request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
+            offered = self.agents.values(), self.settings, self.filters, info.task_queue, has_store
+            # what a local activity gets, its run has read and checked already
+            request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest, strict=not info.is_local)
             principal = "" if request is None else str(request.request.get("principal", ""))
             policy, prices = self.gate.policy_for(principal), read_price_file(self.settings.prices)
             profile = profile_of(policy, signs=self.gate.signs, prices=prices, principal=principal)
@@ -105,7 +106,7 @@ class AgentActivities:
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
         elif request is not None and "document" in request.request:
-            id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
+            id, recalls = request.run or info.workflow_run_id or "", "reuse" in request.request
             with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)
                 parts = self.agents, segment, request, directory
@@ -115,7 +116,7 @@ class AgentActivities:
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
-        read: SegmentRequest = unpack(request, SegmentRequest)
+        read: SegmentRequest = unpack(request, SegmentRequest, strict=not activity.info().is_local)
         with calls_at_work(self.journal, read.run, recalls="reuse" in read.request) as work:
             return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 
