@@ -45,7 +45,7 @@ from perdure.engine.snapshot import restore
 from perdure.engine.turn_order import TurnOrder
 from perdure.errors import PerdureError
 from perdure.graph.sizes import MAX_VALUE_BYTES
-from perdure.graph.values import Value, is_flat
+from perdure.graph.values import Value
 from perdure.lineage.code import CodeChanges, code_by_run
 from perdure.lineage.recall import Recall, Recalled, numbers_of
 from perdure.policy.parse import Policy
@@ -275,8 +275,6 @@ class Segment:
 
     def _copied(self, value: Value) -> Value:
         """A copy with nothing deferred in it."""
-        if value.__class__ is dict and is_flat(value):  # nearly all
-            return value.copy()
         try:
             return self.claims.redeem_at_hand(value)
         except LookupError:

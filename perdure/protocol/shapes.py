@@ -89,7 +89,12 @@ def _check(hint: Any, may_be_stored: bool) -> Check | None:
 
 def _any_of(checks: Sequence[Check | None]) -> Check | None:
     present = [check for check in checks if check is not None]
-    return (lambda value: any(check(value) for check in present)) if len(present) == len(checks) else None
+    if len(present) < len(checks):
+        return None
+    if len(present) == 2:  # nearly all: a type, or null
+        first, second = present
+        return lambda value: first(value) or second(value)
+    return lambda value: any(check(value) for check in present)
 
 
 def _stored_or(check: Check, may_be_stored: bool) -> Check:
