@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from temporalio import activity
 from temporalio.common import RawValue
 
-from perdure.activities.arguments import calls_of
+from perdure.activities.arguments import calls_of, request_of_run
 from perdure.activities.attempt import Attempt, absence, check_needs
 from perdure.activities.batch_calls import together
 from perdure.activities.call_inputs import redeemed
 from perdure.activities.calls_at_work import CallsAtWork, calls_at_work
 from perdure.activities.delivery import Delivery
-from perdure.activities.directory import begun, registry_of
+from perdure.activities.directory import WorkerRegistry, begun
 from perdure.activities.failures import fitting_cause, not_local, typed_failures
 from perdure.activities.gate import Gate
 from perdure.activities.heartbeat import Heartbeat
@@ -76,6 +76,7 @@ class AgentActivities:
     gate: Gate = field(default_factory=Gate)
     slots: SlotShares = field(default_factory=SlotShares)
     sessions: HeldSessions = field(default_factory=HeldSessions)
+    _registry: WorkerRegistry = field(default_factory=WorkerRegistry, repr=False)
     _records: Records = field(default_factory=Records, repr=False)
     _suspects: SuspectLane = field(default_factory=SuspectLane, repr=False)
     _threads: SegmentThreads = field(default_factory=SegmentThreads, repr=False)
@@ -94,18 +95,18 @@ class AgentActivities:
     @activity.defn(name=DIRECTORY)
     async def directory(self, run: RawValue) -> RawValue:
         """The agents this worker knows, and what the pure ones give at the beginning of a run."""
-        own_queue, has_store = activity.info().task_queue, self.claims.store is not None
+        info, has_store = activity.info(), self.claims.store is not None
         with typed_failures():
-            offered = self.agents.values(), self.settings, self.filters, own_queue, has_store
-            request: FirstSegmentRequest | None = unpack(run, FirstSegmentRequest)
+            offered = self.agents.values(), self.settings, self.filters, info.task_queue, has_store
+            request: FirstSegmentRequest | None = request_of_run(run, FirstSegmentRequest)
             principal = "" if request is None else str(request.request.get("principal", ""))
             policy, prices = self.gate.policy_for(principal), read_price_file(self.settings.prices)
             profile = profile_of(policy, signs=self.gate.signs, prices=prices, principal=principal)
-            directory = registry_of(*offered, policy, profile)
+            directory = self._registry.of_run(*offered, policy, profile)
         if request is not None and request.needs:
             await check_needs(request.needs, self.agents)
         elif request is not None and "document" in request.request:
-            id, recalls = request.run or activity.info().workflow_run_id or "", "reuse" in request.request
+            id, recalls = request.run or info.workflow_run_id or "", "reuse" in request.request
             with calls_at_work(self.journal, id, recalls=recalls) as work:
                 segment = self._new_segment(work)
                 parts = self.agents, segment, request, directory
@@ -115,7 +116,7 @@ class AgentActivities:
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
-        read: SegmentRequest = unpack(request, SegmentRequest)
+        read: SegmentRequest = request_of_run(request, SegmentRequest)
         with calls_at_work(self.journal, read.run, recalls="reuse" in read.request) as work:
             return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 

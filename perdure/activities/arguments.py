@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from temporalio import activity
 from temporalio.common import RawValue
 
 from perdure.errors import MalformedPayload
@@ -16,8 +17,19 @@ from perdure.protocol.records import from_plain
 from perdure.protocol.wire import is_plain, unpack
 from perdure.storage.claim_check import ClaimCheck
 
+Request = TypeVar("Request")
+
 DEFERRED_FIELDS: Final = frozenset({"inputs", "params", "config", "filter_params"})
 """The fields of a call that may stay in the store until the agent is called."""
+
+
+def request_of_run(raw: RawValue, kind: type[Request]) -> Any:
+    """What a run asks its worker: a record of `kind`, or null. Raises MalformedPayload.
+
+    That of a local activity comes from the run itself, in this process, which has checked all that others
+    have sent: it is not walked once more for what JSON does not allow.
+    """
+    return unpack(raw, kind, strict=not activity.info().is_local)
 
 
 async def calls_of(arguments: Sequence[RawValue], claims: ClaimCheck) -> tuple[bool, list[AgentCall]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from perdure.activities.segment import Segment
 from perdure.agents.agent import Agent
@@ -31,16 +31,39 @@ def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
     )
 
 
-def registry_of(
+@dataclass(slots=True)
+class WorkerRegistry:
+    """What one worker says of itself: put together once, and again for another queue or policy."""
+
+    _made: AgentRegistry | None = None
+    _of: tuple[str, Policy | None] = ("", None)
+
+    def of_run(
+        self,
+        agents: Collection[Agent],
+        settings: Settings,
+        filters: Sequence[AgentFilter],
+        own_queue: str,
+        has_store: bool,
+        policy: Policy | None,
+        profile: Mapping[str, Value] | None,
+    ) -> AgentRegistry:
+        """The agents of the worker of `own_queue`, and how a run calls them that has this `profile`."""
+        queue, made_of = self._of
+        if self._made is None or queue != own_queue or made_of is not policy:
+            self._made = _registry_of(agents, settings, filters, own_queue, has_store, policy)
+            self._of = own_queue, policy
+        return self._made if profile is None else replace(self._made, profile=profile)
+
+
+def _registry_of(
     agents: Collection[Agent],
     settings: Settings,
     filters: Sequence[AgentFilter],
     own_queue: str,
     has_store: bool,
-    policy: Policy | None = None,
-    profile: Mapping[str, Value] | None = None,
+    policy: Policy | None,
 ) -> AgentRegistry:
-    """The agents of the worker of `own_queue`, and how a run calls them that has this `profile`."""
     return replace(
         registry_of_agents(agents),
         queues={agent.name: agent.queue for agent in agents if agent.queue},
@@ -69,7 +92,6 @@ def registry_of(
         moves_rows=True,
         numbers_notices=True,
         grants=True,
-        profile=profile,
         labels=labels_record(agents, settings, policy),
     )
 

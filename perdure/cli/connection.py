@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from perdure import server
 from perdure.cli import logs, output
@@ -28,6 +28,12 @@ PASSING = "+run"
 
 CONNECT_NOTICE_DELAY_S = 1.5
 """Seconds without an answer before a notice says what the command waits for."""
+
+COLLECTION_THRESHOLDS: Final = (100_000, 20, 100)
+"""After how many new objects Python looks for cycles among them, and how often among older ones.
+
+A run of a thousand nodes makes some 20,000 that are gone when it ends.
+"""
 
 
 class ServerStart:
@@ -124,5 +130,5 @@ def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:
 def collect_seldom() -> None:
     """Lets Python look for garbage less often: what is loaded stays, and so does much of a large run."""
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(*COLLECTION_THRESHOLDS)
     gc.enable()

@@ -67,7 +67,9 @@ class Measure:
 
     def result(self, value: Value) -> int:
         """As result_bytes."""
-        if value.__class__ is dict and len(value) == 1:  # as _size, without the call
+        if value is self._last and is_object(value):
+            size = self._size
+        elif value.__class__ is dict and len(value) == 1:  # as _size, without the call
             ((name, item),) = value.items()
             kind = item.__class__
             if kind in _SCALARS:
@@ -76,8 +78,6 @@ class Measure:
                 size = _ONE_MEMBER_BYTES + len(name) + len(item)
             else:
                 size = _size(value)
-        elif value is self._last and is_object(value):
-            size = self._size
         else:
             size = _size(value)
         self._last, self._size = value, size

@@ -85,6 +85,7 @@ Binary: TypeAlias = Array | bytes
 
 
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS: Final = (dict, list)
 
 
 def is_binary(value: Value) -> TypeGuard[Binary]:
@@ -109,7 +110,7 @@ def holds_array(value: Value) -> bool:
                 continue
             if kind is Array:
                 return True
-            if is_dict(item) or is_list(item):
+            if isinstance(item, _CONTAINERS):
                 pending.append(item)
         if not pending:
             return False

@@ -63,8 +63,9 @@ def every_graph(data: Value, prefix: str = "") -> Iterator[tuple[str, dict[str, 
             continue
         yield place, nodes
         for node_id in ordered_keys(nodes):
-            if is_dict(nodes[node_id]):
-                levels.append((f"{place}nodes.{node_id}.graph.", nodes[node_id].get("graph")))
+            node = nodes[node_id]
+            if is_dict(node) and is_dict(node.get("graph")):  # hardly any has one
+                levels.append((f"{place}nodes.{node_id}.graph.", node["graph"]))
 
 
 def every_node(data: Value, prefix: str = "") -> Iterator[tuple[str, dict[str, Value]]]:

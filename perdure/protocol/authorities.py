@@ -8,12 +8,15 @@ has started the run, where its policy distinguishes them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from perdure.engine.granting.authority import Authority
 from perdure.engine.granting.prices import Prices
 from perdure.engine.labelling.rules import Labelling
+from perdure.graph.text.json_dump import dump
 from perdure.graph.values import Value
 from perdure.policy.approvals import Approvers
 from perdure.policy.budgets import Budget
@@ -105,6 +108,12 @@ def labelling_of(labels: Mapping[str, Value] | None, pure: Iterable[str]) -> Lab
     """The rules for data of a run whose registry has these `labels`, and these agents that are pure."""
     if labels is None:
         return None
-    agents = {name: AgentLabels.read(written) for name, written in labels["agents"].items()}
+    agents = _agent_labels(dump(labels["agents"]))
     tags = {name: frozenset(places) for name, places in labels.get("tags", {}).items()}
     return Labelling.of(agents, pure, labels["private"], strict=labels.get("strict") is True, tags=tags)
+
+
+@lru_cache(maxsize=16)
+def _agent_labels(written: bytes) -> Mapping[str, AgentLabels]:
+    """The labels of the agents of a worker, by the JSON that all runs of it have of them."""
+    return {name: AgentLabels.read(labels) for name, labels in json.loads(written).items()}

@@ -7,7 +7,7 @@ field, and no check looks deeper than the type of the field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -21,7 +21,7 @@ Check: TypeAlias = Callable[[Any], bool]
 
 _NUMBERS: Final = {int: int, float: (int, float)}
 _SEQUENCES: Final = (list, tuple)
-_LISTS: Final = frozenset({list})
+_EXACT: Final = {str: frozenset({str}), int: frozenset({int}), float: frozenset({int, float})}
 
 
 def check_fields(kind: type[Any], data: Mapping[str, Any], place: str = "") -> None:
@@ -76,9 +76,9 @@ def _check(hint: Any, may_be_stored: bool) -> Check | None:
     if origin is Literal:
         return lambda value: isinstance(value, str) and value in arguments
     if origin is Mapping or is_dataclass(hint):
-        return _stored_or(_mapping(_check(arguments[1], False) if arguments else None), may_be_stored)
+        return _stored_or(_mapping(_members(arguments[1]) if arguments else None), may_be_stored)
     if origin is Sequence or (origin is tuple and arguments[1:] == (...,)):
-        return _stored_or(_sequence(_check(arguments[0], False)), may_be_stored)
+        return _stored_or(_sequence(_members(arguments[0])), may_be_stored)
     if origin is tuple:
         return _tuple([_check(argument, False) for argument in arguments])
     numbers = _NUMBERS.get(hint)
@@ -89,15 +89,35 @@ def _check(hint: Any, may_be_stored: bool) -> Check | None:
 
 def _any_of(checks: Sequence[Check | None]) -> Check | None:
     present = [check for check in checks if check is not None]
-    return (lambda value: any(check(value) for check in present)) if len(present) == len(checks) else None
+    if len(present) < len(checks):
+        return None
+    if len(present) == 2:  # nearly all: a type, or null
+        first, second = present
+        return lambda value: first(value) or second(value)
+    return lambda value: any(check(value) for check in present)
 
 
 def _stored_or(check: Check, may_be_stored: bool) -> Check:
     return (lambda value: check(value) or isinstance(value, Deferred)) if may_be_stored else check
 
 
-def _mapping(item: Check | None) -> Check:
-    return is_dict if item is None else lambda value: is_dict(value) and all(map(item, value.values()))
+def _members(hint: Any) -> Callable[[Collection[Any]], bool] | None:
+    """A check for the items of a list, or the values of an object; None where they may be anything.
+
+    There may be thousands, such as the answers of a segment. So types that are enough by themselves are
+    looked at first, all at once.
+    """
+    check = _check(hint, False)
+    if check is None:
+        return None
+    exact = frozenset({list}) if check is _is_sequence else _EXACT.get(hint, frozenset[type]())
+    return lambda items: exact.issuperset(map(type, items)) or all(map(check, items))
+
+
+def _mapping(are_members: Callable[[Collection[Any]], bool] | None) -> Check:
+    if are_members is None:
+        return is_dict
+    return lambda value: is_dict(value) and are_members(value.values())
 
 
 def _is_sequence(value: Any) -> bool:
@@ -105,14 +125,10 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, _SEQUENCES)
 
 
-def _sequence(item: Check | None) -> Check:
-    if item is None:
+def _sequence(are_items: Callable[[Collection[Any]], bool] | None) -> Check:
+    if are_items is None:
         return _is_sequence
-    if item is _is_sequence:  # the answers of a segment are thousands
-        return lambda value: (
-            _is_sequence(value) and (_LISTS.issuperset(map(type, value)) or all(map(item, value)))
-        )
-    return lambda value: _is_sequence(value) and all(map(item, value))
+    return lambda value: _is_sequence(value) and are_items(value)
 
 
 def _tuple(items: Sequence[Check | None]) -> Check:

@@ -20,28 +20,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from perdure.cli.connection import collect_seldom
+
 MEMORY_POLL_INTERVAL_S: Final = 3.0
 """Seconds between two looks at the memory of the process."""
 
 PAUSE_FACTOR: Final = 20.0
 """How many times as long as a return has taken it is until the next one, as all threads wait for it."""
 
-COLLECTION_THRESHOLDS: Final = (20_000, 20, 100)
-"""After how many new objects Python looks for cycles among them, and how often among older ones."""
-
 UNRETURNED_BYTES: Final = 64_000_000
 """By how much the process must have grown since memory was returned last."""
 
 
 def spare_collector() -> None:
-    """Has Python look for cycles less often, and never among what is there now: call when all is loaded.
+    """Has Python never look for cycles among what is there now, and seldom later: call when all is loaded.
 
     A run may hold a million objects. To look at all of them takes a second on a busy machine, in which no
     thread does anything else, and Temporal gives a workflow task two.
     """
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTION_THRESHOLDS)
+    collect_seldom()
 
 
 async def return_memory(

@@ -133,9 +133,10 @@ class Authority:
 
         `queue` is the task queue that data gave.
         """
-        plan, grant = run.plan.computed[name], run.grant
-        flow = run.flows.calls.get(name)
-        if not self.counts or (grant is None and plan.allow is None and flow is None):
+        if not self.counts:
+            return None
+        plan, grant, flow = run.plan.computed[name], run.grant, run.flows.calls.get(name)
+        if grant is None and plan.allow is None and flow is None:
             return None
         if grant is None or flow is not None or not plan.is_plain:
             return self._looked_at(run, name, agent, queue)

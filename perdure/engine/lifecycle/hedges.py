@@ -39,7 +39,9 @@ class Hedges:
 
     def call(self, run: GraphRun, name: str, command: RunAgent) -> None:
         """Sends a call. The second follows after the time that the node sets, if it sets one."""
-        self._send(run, name, command)
+        if run.is_guarded:
+            self._hold(run, command)
+        self._board.send(run, name, command)
         after = run.plan.computed[name].options.hedge_after
         if after is not None:
             timer = run.nodes[name].hedge_timer = self._board.new_call()
@@ -62,7 +64,10 @@ class Hedges:
         self._board.count_call()
         node.hedge = self._board.new_call()
         called = first.agent, first.inputs, first.params, queue, granted
-        self._send(run, name, second_call(self._rules, run, name, *called))
+        second = second_call(self._rules, run, name, *called)
+        if run.is_guarded:
+            self._hold(run, second)
+        self._board.send(run, name, second)
 
     def is_outlived(self, node: NodeRun, call: int, outcome: Outcome) -> bool:
         """Whether this answer is a failure, and the other call of the node may still have a result."""
@@ -77,10 +82,10 @@ class Hedges:
         call: dict[str, Value] = {"inputs": first.inputs, "params": first.params}
         self._budgets.charge(run, name, call, asks_model=asks_model, is_pure=is_pure, forced=False)
 
-    def _send(self, run: GraphRun, name: str, command: RunAgent) -> None:
-        if run.is_guarded and self._rules.authority.use_of(command.agent)[0]:
+    def _hold(self, run: GraphRun, command: RunAgent) -> None:
+        """What a call may use of the budgets is reserved, if it asks a model."""
+        if self._rules.authority.use_of(command.agent)[0]:
             self._budgets.hold(run, command)
-        self._board.send(run, name, command)
 
     def end(self, run: GraphRun, name: str) -> None:
         """The attempt is over: what is left of its two calls is cancelled, and may have used its reserve."""

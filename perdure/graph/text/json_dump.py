@@ -20,7 +20,7 @@ def dump(value: Value, *, ordered: bool = False) -> bytes:
     """
     try:
         data = orjson.dumps(value, option=_OPTIONS | orjson.OPT_SORT_KEYS if ordered else _OPTIONS)
-        if b"null" not in data:  # which it writes for NaN too
+        if value is None or b"null" not in data:  # which it writes for NaN too
             return data
     except TypeError:
         pass  # it also refuses integers above 64 bits, deep values, and halves of UTF-16 pairs
