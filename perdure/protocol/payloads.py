@@ -29,6 +29,9 @@ class RunRequest:
     that it may call besides pure ones. The run itself sets the `principal` whose key has signed its start.
     """
 
+    #: Whether fields are only written where they are not what they are by default.
+    LEAN: ClassVar[bool] = True
+
     document: Mapping[str, Value]
     name: str = "graph"
     queue: str = "perdure"

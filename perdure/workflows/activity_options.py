@@ -15,7 +15,6 @@ from typing import Any
 from temporalio.common import RetryPolicy
 
 from perdure.engine.messages import NodeOptions
-from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 
 FINAL_ERROR_TYPES = (
     "AgentError",
@@ -24,7 +23,6 @@ FINAL_ERROR_TYPES = (
     "UnknownAgent",
     "ValueTooLarge",
     "DeadlineExceeded",
-    TOO_LARGE_FOR_LOCAL,
 )
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
