@@ -39,7 +39,7 @@ STREAM_INTERVAL = timedelta(milliseconds=100)
 STICKY_TIMEOUT = timedelta(seconds=5)
 """How long a workflow task waits for the worker that has its run in memory, before any worker may take it.
 
-A run whose worker was killed stands still for as long. Temporal's SDKs for Go and Java wait 5 seconds, the
+A run whose worker was killed waits for as long. Temporal's SDKs for Go and Java wait 5 seconds, the
 one for Python 10. A busy worker takes such a task from the shared queue, which costs it a longer history.
 """
 

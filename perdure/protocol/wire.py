@@ -107,7 +107,7 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
 
 
 def written(value: Any) -> Written:
-    """The same in parts, of any size."""
+    """The same in parts, of any size. Records of a `LEAN` class are written without their defaults."""
     is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred | Array)
     if is_tensors(value) and METADATA not in value:
         return _written_binary(value, {})

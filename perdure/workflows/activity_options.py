@@ -15,6 +15,7 @@ from typing import Any
 from temporalio.common import RetryPolicy
 
 from perdure.engine.messages import NodeOptions
+from perdure.protocol.names import TOO_LARGE_FOR_LOCAL
 
 FINAL_ERROR_TYPES = (
     "AgentError",
@@ -23,6 +24,7 @@ FINAL_ERROR_TYPES = (
     "UnknownAgent",
     "ValueTooLarge",
     "DeadlineExceeded",
+    TOO_LARGE_FOR_LOCAL,
 )
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
