@@ -16,7 +16,7 @@ from perdure.graph.values import Value
 from perdure.policy.parse import Policy
 from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import FirstSegmentRequest
-from perdure.protocol.records import to_plain
+from perdure.protocol.records import to_lean, to_plain
 from perdure.settings import Settings
 
 
@@ -110,7 +110,7 @@ def begun(
         document, graphs = request.request["document"], request.request.get("graphs")
         registry = replace(registry, code=code_of(agents, agents_named(document, graphs)))
         if not request.continues:
-            return replace(registry, first=to_plain(segment.begin(request, registry)))
+            return replace(registry, first=to_lean(segment.begin(request, registry)))
         plan_of(document, graphs)
     return registry
 

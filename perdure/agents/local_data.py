@@ -124,7 +124,7 @@ def without_message(error: BaseException, access: LocalDataAccess) -> AgentError
     at = f" at {place}" if place else ""
     kept = f"its message stays on this worker, because the call opened {_names(access)}"
     finding = f"{type(error).__name__}{at}; {kept}"
-    hint = "PERDURE_DATA_EGRESS of the worker lets messages leave with the word text"
+    hint = "if others may see it, start the worker with PERDURE_DATA_EGRESS='metrics tensors text'"
     if isinstance(error, TransientError):
         return TransientError(finding, error.retry_after, hint=hint)
     return (FinalError if isinstance(error, FinalError) else AgentError)(finding, hint=hint)

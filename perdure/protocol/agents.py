@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import inf
-from typing import Final, TypedDict
+from typing import ClassVar, Final, TypedDict
 
 from perdure.engine.granting.authority import Authority
 from perdure.engine.maps.version_gates import Gates
@@ -76,6 +76,8 @@ class AgentRegistry:
     graphs may do is looked at, by the `profile`: name, grant and digest of the policy. `labels` are those of
     agents, and where private data may go without a policy: None, anywhere.
     """
+
+    LEAN: ClassVar[bool] = True
 
     pure: Sequence[str] = ()
     others: Sequence[str] = ()

@@ -23,12 +23,12 @@ class RunRequest:
     `queue` is for agents that name none; clients of older versions set `indexed`: their runs write their end
     in a search attribute. `indexes_questions`: the server knows PerdureAsks. In a run that continues as new,
     `state` is that of the run before it, with the document. On the wire `options` are among the others.
-
     A rerun has `reuse`: the id of the `run` that it repeats, the `record` of it, and `handles`, what
     its results have in the store (perdure.lineage.record). One without effects has `calls` in it, the agents
     that it may call besides pure ones. The run itself sets the `principal` whose key has signed its start.
     """
 
+    LEAN: ClassVar[bool] = True
     document: Mapping[str, Value]
     name: str = "graph"
     queue: str = "perdure"

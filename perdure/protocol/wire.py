@@ -20,7 +20,7 @@ from perdure.graph.binary import Array, is_tensors
 from perdure.graph.deferred import Deferred
 from perdure.graph.values import UNREADABLE, is_list
 from perdure.protocol.encoding import Binaries, SpecialPlace, decode, decode_places, encode
-from perdure.protocol.records import from_plain, to_plain
+from perdure.protocol.records import from_plain, to_lean, to_plain
 from perdure.protocol.tensor_file import METADATA, read_tensors, tensor_parts
 
 ENCODING = b"json/plain"
@@ -107,11 +107,13 @@ def to_payload(value: Any, *, limited: bool = True) -> Payload:
 
 
 def written(value: Any) -> Written:
-    """The same in parts, of any size."""
+    """The same in parts, of any size. Records of a `LEAN` class are written without their defaults."""
     is_record = dataclasses.is_dataclass(value) and not isinstance(value, Deferred | Array)
     if is_tensors(value) and METADATA not in value:
         return _written_binary(value, {})
-    return _written_json(*encode(to_plain(value) if is_record else value, apart=is_record))
+    if is_record:
+        value = to_lean(value) if getattr(value, "LEAN", False) else to_plain(value)
+    return _written_json(*encode(value, apart=is_record))
 
 
 def _written_json(data: bytes, places: Sequence[SpecialPlace]) -> Written:

@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 from perdure.errors import ConnectionFailed
 from perdure.temporal.queues import workers
 from perdure.temporal.unserved import HOST_MARK
+from perdure.version import VERSION
 
 PRESENCE_QUEUE: Final = "perdure.hosts"
 """The task queue on which hosts are seen."""
@@ -58,6 +59,7 @@ def presence(client: Client, host: str, labels: Collection[str], data: Collectio
         task_queue=PRESENCE_QUEUE,
         activities=[_present],
         max_concurrent_activities=1,
+        build_id=VERSION,
         identity="+".join([client.identity.partition("+")[0], host, *labels, *map(data_label, data)]),
     )
 

@@ -38,16 +38,18 @@ LIMITS_S = {"server": 2.0, "worker": 5.0, "site": 7.0, "all": 10.0}
 
 @dataclass(frozen=True)
 class Options:
-    """`kills` of each kind; a round is `work` seconds of training, and who was killed is `away` so long.
+    """`kills` of each kind, or of the kind `only`; a round is `work` seconds of training, and who was killed
+    is `away` so long.
 
     With `churn`, sites come and go instead, as `seeds` runs draw it (tests.chaos.churn).
     """
 
     sites: int = 10
     kills: int = 20
-    work: float = 1.0
+    work: float = 0.5
     away: float = 1.0
     seed: int = 1
+    only: str = ""
     churn: bool = False
     seeds: int = 50
 
@@ -98,7 +100,8 @@ async def run(options: Options, home: Path) -> Verdict:
         from tests.chaos import churn
 
         return await churn.run(options, home)
-    rounds = options.kills * len(KINDS) * 3 + 4  # each kill waits for one, and the two that follow
+    kinds = [options.only] if options.only else KINDS
+    rounds = options.kills * len(kinds) * 3 + 4  # each kill waits for one, and the two that follow
     verdict = Verdict(f"{options.sites} sites, {options.kills} kills of each kind, {rounds} rounds")
     folder = home / "data"
     write_data(folder, options.sites)
@@ -108,17 +111,19 @@ async def run(options: Options, home: Path) -> Verdict:
         await crew.start_center()
         await crew.start_sites(options.sites)
         learning = await world.client.start(graph(options.sites, rounds), id="learning")
-        late: dict[str, list[float]] = {kind: [] for kind in KINDS}
-        for kind in [kind for _ in range(options.kills) for kind in KINDS]:
+        late: dict[str, list[float]] = {kind: [] for kind in kinds}
+        up: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for kind in [kind for _ in range(options.kills) for kind in kinds]:
             await _rounds(folder, 1)
             await asyncio.sleep(rng.uniform(0, options.work))
             killed, before = time.time(), len(times(folder))
             back = await crew.kill(kind, options.away, rng)
             await _rounds(folder, before + 2 - len(times(folder)))
             late[kind].append(times(folder)[before + 1] - killed - back)
+            up[kind].append(back - options.away)
         result = (await learning.result()).results["rounds"]
         histories = await detector.histories(world.client)
-        _judge(verdict, folder, late, options, rounds)
+        _judge(verdict, folder, late, up, rounds)
         verdict.equal("weights", result["digest"], await undisturbed(folder, options.sites, rounds))
         counts = completions(histories)
         verdict.equal("averages in the histories", counts.total(), rounds)
@@ -135,7 +140,11 @@ async def _rounds(folder: Path, more: int) -> None:
 
 
 def _judge(
-    verdict: Verdict, folder: Path, late: Mapping[str, list[float]], options: Options, rounds: int
+    verdict: Verdict,
+    folder: Path,
+    late: Mapping[str, list[float]],
+    up: Mapping[str, list[float]],
+    rounds: int,
 ) -> None:
     noted = times(folder)
     pauses = [after - before for before, after in pairwise(noted)]
@@ -144,6 +153,8 @@ def _judge(
     verdict.equal("rounds", len({path for _, path in journal(folder)}), rounds)
     for kind, seconds in late.items():
         beyond = [each - 2 * usual for each in seconds]  # the round that was disturbed, and the next one
+        verdict.tell(f"seconds to start again ({kind}), median", f"{median(up[kind]):.2f}")
+        verdict.tell(f"rounds again after a kill ({kind}), median", f"{median(beyond):.2f}")
         verdict.most(f"rounds again after a kill ({kind}), beyond two rounds", max(beyond), LIMITS_S[kind])
 
 
