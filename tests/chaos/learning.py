@@ -7,7 +7,6 @@ bitwise those of a run in memory, the next round comes soon, and no row of a sit
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from tests.chaos.federated import graph
 from tests.chaos.report import Verdict, aftermath
 from tests.chaos.world import World, world_in
 from tests.support import detector, digits
+from tests.support.forked import Process
 from tests.support.waiting import until
 
 AGENTS = Path(__file__).with_name("learners.py")
@@ -59,13 +59,13 @@ class Crew:
     """The processes of a run: the worker that advances it, and one for each site."""
 
     world: World
-    sites: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
-    center: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+    sites: list[Process] = field(default_factory=list[Process])
+    center: list[Process] = field(default_factory=list[Process])
 
     async def start_center(self) -> None:
         self.center = [await self.world.worker(agents=AGENTS)]
 
-    async def start_site(self, number: int) -> subprocess.Popen[bytes]:
+    async def start_site(self, number: int) -> Process:
         return await self.world.worker(f"site-{number}", agents=AGENTS)
 
     async def start_sites(self, count: int) -> None:

@@ -11,8 +11,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
@@ -25,6 +23,7 @@ from perdure.settings import Settings
 from tests.chaos.effects import Book, book_in
 from tests.support import ROOT
 from tests.support.durable import embedded
+from tests.support.forked import Process, started
 from tests.support.processes import kill, kill_server
 from tests.support.waiting import until
 
@@ -39,7 +38,7 @@ class World:
     client: GraphClient
     book: Book
     env: Mapping[str, str] = field(default_factory=dict[str, str])
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+    workers: list[Process] = field(default_factory=list[Process])
     _started: int = 0
 
     @property
@@ -54,7 +53,7 @@ class World:
         options: Sequence[str] = (),
         prefix: Sequence[str] = (),
         address: str = "",
-    ) -> subprocess.Popen[bytes]:
+    ) -> Process:
         """A worker for the default queue, or for `queues`. It is ready when this returns.
 
         `prefix` starts its command where the server has another `address`.
@@ -73,14 +72,8 @@ class World:
         self._started += 1
         path = self.logs / f"worker-{self._started}.log"
         with path.open("ab") as log:
-            process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "perdure", "worker", "--agents", str(agents), *options],
-                cwd=ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            words = ["worker", "--agents", str(agents), *options]
+            process = started(ROOT, env, words, stdout=log, stderr=log, prefix=prefix)
         self.workers.append(process)
         await until(lambda: b"worker ready" in path.read_bytes() or process.poll() is not None, path.name)
         return process
@@ -100,7 +93,7 @@ class World:
         assert embedded.address == was, f"the server came back at {embedded.address}, and not at {was}"
         return time.monotonic() - began
 
-    def kill_worker(self, process: subprocess.Popen[bytes]) -> None:
+    def kill_worker(self, process: Process) -> None:
         """SIGKILL for a worker."""
         self.workers.remove(process)
         with suppress(ProcessLookupError):

@@ -7,8 +7,6 @@ compared as bytes: text mode would hide a carriage return.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,9 +17,9 @@ import pytest
 from perdure import server
 from perdure.cli.main import COMMANDS
 from perdure.settings import Settings
-from tests.support import prefork
 from tests.support.alphabet import ACTING, acting
 from tests.support.cli import environment, lacks_program
+from tests.support.forked import started
 from tests.support.waiting import wait_until
 
 FORGED = "FORGED"
@@ -88,7 +86,7 @@ class Written:
     seen: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def __call__(self, *words: str) -> bytes:
-        _, out, err = prefork.call(self.folder, self.env, words, 90)
+        out, err = started(self.folder, self.env, words).communicate(timeout=90)
         self.seen[" ".join(words)] = out + b"\n" + err
         return out
 
@@ -210,8 +208,8 @@ def _with_a_worker(call: Written) -> None:
         log = call.folder / f"{name}.log"
         queue = f"q-{name}".replace(" ", "")
         with log.open("wb") as stream:
-            command = [sys.executable, "-m", "perdure", *words, "--agents", "evil.py", "--queue", queue]
-            worker = subprocess.Popen(command, cwd=call.folder, env=call.env, stdout=stream, stderr=stream)
+            command = [*words, "--agents", "evil.py", "--queue", queue]
+            worker = started(call.folder, call.env, command, stdout=stream, stderr=stream)
             try:
                 id = (
                     call("run", "graph.json", "--agents", "evil.py", "--queue", queue, "--detach")
@@ -258,10 +256,7 @@ def _with_a_server(call: Written) -> None:
     for words in (["ui", "--no-open", "--port", "0"], ["serve", "--port", "0"]):
         log = call.folder / f"{words[0]}.log"
         with log.open("wb") as stream:
-            command = [sys.executable, "-m", "perdure", *words]
-            serving = subprocess.Popen(
-                command, cwd=call.folder, env=call.env, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL
-            )
+            serving = started(call.folder, call.env, words, stdout=stream, stderr=stream)
             try:
                 wait_until(lambda log=log: b"http://" in log.read_bytes(), "it serves")
             finally:

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -14,6 +13,7 @@ import pytest
 from perdure import server
 from perdure.settings import Settings
 from tests.support.cli import ASKING, ELSEWHERE, FAILING, HELLO, MINE, SHOUTING, SLOW, Cli
+from tests.support.forked import Process
 from tests.support.waiting import wait_until
 
 
@@ -108,7 +108,7 @@ def test_there_is_no_such_run(perdure: Cli, command):
     )
 
 
-def until_it_runs(process: "subprocess.Popen[str]") -> None:
+def until_it_runs(process: Process) -> None:
     assert process.stderr is not None
     while "executing" not in process.stderr.readline():
         assert process.poll() is None

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from typing import IO
 
@@ -13,6 +12,7 @@ import pytest
 from perdure import server
 from perdure.settings import Settings
 from tests.support.cli import HELLO, SLOW, Cli
+from tests.support.forked import Process
 
 
 def free_port() -> int:
@@ -29,9 +29,9 @@ def get(port: int, request: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def started() -> Iterator[list["subprocess.Popen[str]"]]:
+def started() -> Iterator[list[Process]]:
     """Processes that end with the test."""
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[Process] = []
     yield processes
     for process in processes:
         process.kill()
@@ -47,9 +47,7 @@ def until(stream: "IO[str] | None", text: str) -> str:
     return line
 
 
-def test_a_worker_serves_tells_its_health_and_drains(
-    perdure: Cli, started: list["subprocess.Popen[str]"]
-) -> None:
+def test_a_worker_serves_tells_its_health_and_drains(perdure: Cli, started: list[Process]) -> None:
     port = free_port()
     worker = perdure.start("worker", "--queue", "q1", "--queue", "q2", PERDURE_HEALTH_PORT=str(port))
     started.append(worker)
@@ -75,7 +73,7 @@ def test_a_worker_serves_tells_its_health_and_drains(
 
 
 def test_a_worker_brings_a_crashed_server_back_and_ends_with_one_that_is_stopped(
-    alone: Cli, started: list["subprocess.Popen[str]"]
+    alone: Cli, started: list[Process]
 ) -> None:
     settings = Settings(home=alone.folder / "own-home")
     worker = alone.start("worker", "--queue", "q1")
@@ -111,7 +109,7 @@ async def crowded() -> int:
 
 
 def test_a_worker_makes_as_many_calls_at_a_time_as_its_concurrency(
-    perdure: Cli, started: list["subprocess.Popen[str]"]
+    perdure: Cli, started: list[Process]
 ) -> None:
     module = perdure.write("crowd.py", CROWD)
     worker = perdure.start("worker", "--queue", "q4", "--agents", module, "--concurrency", "1")
@@ -124,7 +122,7 @@ def test_a_worker_makes_as_many_calls_at_a_time_as_its_concurrency(
     assert (refused.code, "--concurrency: '0' is not a number of calls from 1 up" in refused.err) == (2, True)
 
 
-def test_a_second_signal_ends_at_once(perdure: Cli, started: list["subprocess.Popen[str]"]) -> None:
+def test_a_second_signal_ends_at_once(perdure: Cli, started: list[Process]) -> None:
     worker = perdure.start("worker", "--queue", "q3")
     started.append(worker)
     until(worker.stderr, "worker ready")
@@ -146,7 +144,7 @@ def test_a_health_port_that_is_taken(perdure: Cli):
     assert perdure("worker", PERDURE_HEALTH_PORT="http").code == 2
 
 
-def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started: list["subprocess.Popen[str]"]) -> None:
+def test_dev_brings_a_server_and_takes_it_away(alone: Cli, started: list[Process]) -> None:
     settings = Settings(home=alone.folder / "own-home")
     dev = alone.start("dev")
     started.append(dev)

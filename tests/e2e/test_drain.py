@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from perdure import server
 from perdure.client import GraphClient
 from perdure.settings import Settings
 from tests.e2e.drain import drain
+from tests.support.forked import Process
 from tests.support.journal import entries
 from tests.support.processes import Crew
 from tests.support.waiting import until
@@ -34,7 +34,7 @@ def crew(tmp_path: Path) -> Iterator[Crew]:
     server.stop(Settings(home=crew.home))
 
 
-async def ended(worker: subprocess.Popen[bytes]) -> int:
+async def ended(worker: Process) -> int:
     """The exit code after SIGTERM; agents that take ten minutes hold it no longer than the grace period."""
     worker.send_signal(signal.SIGTERM)
     return await asyncio.to_thread(worker.wait, 180)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -18,6 +17,7 @@ from perdure.settings import Settings
 from tests.support import ROOT
 from tests.support.durable import embedded
 from tests.support.examples import EXAMPLES, FILES, Example, in_memory, plain, settings_for, started
+from tests.support.forked import started as started_command
 
 pytestmark = pytest.mark.anyio
 
@@ -91,11 +91,13 @@ def test_the_call_in_its_readme(example: Example, home: Path) -> None:
             "PERDURE_ALLOW_HOSTS": " ".join(settings.allow_hosts),
             "OPENAI_BASE_URL": settings.base_urls.get("openai", ""),
         }
-        words = [sys.executable, "-m", *example.shown("sh").split()]
-        lines = "".join(f"{json.dumps(value)}\n" for value in example.answers.values())
-        output = subprocess.run(
-            words, cwd=ROOT, env=env, input=lines, capture_output=True, text=True, check=True
-        ).stdout
+        with TemporaryFile() as answers:
+            answers.writelines(f"{json.dumps(value)}\n".encode() for value in example.answers.values())
+            answers.seek(0)
+            words = example.shown("sh").split()[1:]
+            process = started_command(ROOT, env, words, stdin=answers, text=True)
+            output, err = process.communicate(timeout=180)
+        assert process.returncode == 0, err
     assert example.difference(json.loads(output)) == ""
     if "equals" in example.expected:
         assert output == example.shown("json") + "\n"

@@ -6,15 +6,13 @@ import asyncio
 import json
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from perdure import server
 from perdure.settings import Settings
 from tests.faults.ground import Figures, chain, client_of, expected, perdure, write_graph
 from tests.support import ROOT
-from tests.support.cli import Done, environment
+from tests.support.cli import Done, environment, start
 from tests.support.journal import entries, repeats
 from tests.support.processes import AGENTS, Crew
 from tests.support.waiting import until
@@ -60,15 +58,7 @@ async def _all(figures: Figures, home: Path, graph: str, name: str, count: int) 
 
 async def _leave(figures: Figures, home: Path, graph: str, id: str, delay: float) -> bool:
     """Ends a command by Ctrl-C, or by -9 where the number is even; then asks for the result."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "perdure", "run", graph, "--agents", str(AGENTS), "--id", id],
-        cwd=ROOT,
-        env=environment(home),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(ROOT, environment(home), ["run", graph, "--agents", str(AGENTS), "--id", id])
     assert process.stderr is not None
     output = ""
     while " executing" not in output:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Literal
 from perdure import server
 from perdure.settings import Settings
 from tests.faults.ground import Figures, client_of
-from tests.support import ROOT
 from tests.support.cli import environment
+from tests.support.forked import started
 from tests.support.processes import Crew
 from tests.support.waiting import until
 
@@ -123,22 +122,18 @@ async def _prepare(figures: Figures, home: Path, folder: Path) -> None:
 
 
 def _call(figures: Figures, home: Path, folder: Path, call: Call, reader: Reader) -> bool:
-    command = [sys.executable, "-m", "perdure", *call.words.split()]
-    if reader == "closed":
-        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment(home, PYTHONPATH=str(ROOT)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    process = started(
+        folder,
+        environment(home),
+        call.words.split(),
+        stdout="closed" if reader == "closed" else subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
     assert process.stderr is not None
-    out = {"a line": process.stdout.readline, "nothing": str}.get(reader, process.stdout.read)()
-    process.stdout.close()
+    out = ""
+    if process.stdout is not None:
+        out = {"a line": process.stdout.readline, "nothing": str}.get(reader, process.stdout.read)()
+        process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
     code = process.wait(90)

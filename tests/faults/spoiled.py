@@ -21,6 +21,7 @@ from perdure.settings import Settings
 from tests.faults.disk import integrity
 from tests.faults.ground import Figures, chain, perdure, write_graph
 from tests.support.cli import environment
+from tests.support.forked import started
 from tests.support.processes import AGENTS
 from tests.support.waiting import wait_until
 
@@ -119,14 +120,7 @@ def _deleted_while_open(figures: Figures, folder: Path, good: Path, graph: str) 
 def _two_servers(figures: Figures, folder: Path, good: Path, graph: str) -> None:
     home = folder / "shared"
     _copy(good, home)
-    dev = subprocess.Popen(
-        [sys.executable, "-m", "perdure", "dev"],
-        cwd=folder,
-        env=environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    dev = started(folder, environment(home), ["dev"], stderr=subprocess.DEVNULL, text=True)
     assert dev.stdout is not None
     try:
         while "Ctrl-C stops" not in dev.stdout.readline():

@@ -1,7 +1,5 @@
 """Every fault, in its short version; `python -m tests.faults` plays the long ones."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,16 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scenarios import SCENARIOS, lacking
-from tests.support import ROOT
+from tests.support.forked import Ended, ended_module
 
 AT_A_TIME = 3
 """Scenarios at a time, each in a process of its own: they wait more than they work."""
 
-Done = subprocess.CompletedProcess[str]
-
 
 @pytest.fixture(scope="module")
-def played(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Done]]]:
+def played(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ended]]]:
     """The scenarios that were chosen, as they are played."""
     items = [item for item in request.session.items if item.path == Path(__file__)]
     names = [item.callspec.params["name"] for item in items if hasattr(item, "callspec")]
@@ -26,13 +22,12 @@ def played(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Done]]]:
         yield {name: pool.submit(_play, name) for name in names if not lacking(name)}
 
 
-def _play(name: str) -> Done:
-    command = [sys.executable, "-m", "tests.faults", name, "--short"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+def _play(name: str) -> Ended:
+    return ended_module("tests.faults", name, "--short")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_fault(played: dict[str, Future[Done]], name: str) -> None:
+def test_fault(played: dict[str, Future[Ended]], name: str) -> None:
     if name not in played:
         pytest.skip(lacking(name))
     done = played[name].result()

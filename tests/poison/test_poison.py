@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections import Counter
 
@@ -12,17 +11,11 @@ import pytest
 from tests.poison.corpus import CORPUS, SHORT
 from tests.support import ROOT
 from tests.support.cli import lacks_program
+from tests.support.forked import Ended, ended_module
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.poison", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def command(*words: str) -> Ended:
+    return ended_module("tests.poison", *words)
 
 
 @pytest.mark.skipif(bool(lacks_program()) or sys.platform != "linux", reason="needs a server, and prlimit")

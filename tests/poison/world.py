@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import subprocess
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +17,7 @@ from perdure.settings import Settings
 from tests.poison.case import graph
 from tests.poison.hostile import hostile
 from tests.support.durable import connected
+from tests.support.forked import Process
 from tests.support.processes import Crew, kill
 from tests.support.waiting import until
 
@@ -42,7 +42,7 @@ class World:
     hostile: str
     alone: float = 0.0
     """Seconds that 19 of 20 runs of the neighbour take while nothing else runs."""
-    worker: subprocess.Popen[bytes] | None = field(default=None)
+    worker: Process | None = field(default=None)
 
     async def fresh(self) -> None:
         """A new worker under the limit, and how long a neighbour takes with it."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from perdure import server
 from perdure.errors import ConnectionFailed
-from tests.support import ROOT, prefork
+from tests.support import ROOT
+from tests.support.forked import Process, started
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 
@@ -84,7 +85,7 @@ class Cli:
         (self.folder / name).write_text(text)
         return name
 
-    def start(self, *words: str, stdout: int = subprocess.PIPE, **env: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdout: int = subprocess.PIPE, **env: str) -> Process:
         return start(self.folder, {**self.env, **env}, words, stdout=stdout)
 
     def __call__(self, *words: str, **env: str) -> Done:
@@ -112,8 +113,10 @@ def start(
     *,
     stdout: int = subprocess.PIPE,
     preexec: Callable[[], None] | None = None,
-) -> subprocess.Popen[str]:
+) -> Process:
     """The command line in a process of its own, without a terminal."""
+    if preexec is None:
+        return started(folder, env, words, stdout=stdout, text=True)
     return subprocess.Popen(
         [sys.executable, "-m", "perdure", *words],
         cwd=folder,
@@ -127,19 +130,11 @@ def start(
 
 
 def ended(folder: Path, env: Mapping[str, str], words: Sequence[str], seconds: float) -> Done:
-    """How a command ended that runs undisturbed; at a fraction of the price of `start`."""
-    if any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in env):  # how an interpreter begins
-        return finished(start(folder, env, words), seconds)
-    began = time.monotonic()
-    code, out, err = prefork.call(folder, env, words, seconds)
-    return Done(code, _lines(out), _lines(err), time.monotonic() - began)
+    """How a command ended that runs undisturbed."""
+    return finished(start(folder, env, words), seconds)
 
 
-def _lines(written: bytes) -> str:
-    return written.decode().replace("\r\n", "\n").replace("\r", "\n")
-
-
-def finished(process: subprocess.Popen[str], seconds: float) -> Done:
+def finished(process: Process, seconds: float) -> Done:
     """How it ended. One that takes longer is killed, and fails the test."""
     began = time.monotonic()
     try:

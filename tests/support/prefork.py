@@ -1,11 +1,12 @@
-"""Commands in processes that are forked from one that has loaded Temporal's client already.
+"""Processes that are forked from one that has loaded Temporal's client and the command line already.
 
 Why
-    Most of the processor time of a short command is the import of that client, and the tests call hundreds.
+    Most of the processor time of a short command is its imports, and the tests call hundreds.
 
 Invariants
     Every call has a process, an environment, a folder and streams of its own. The process that is forked has
-    no thread, no connection, and nothing but modules in its memory.
+    no thread, no connection, and nothing but modules in its memory. Processes that are forked, and call
+    commands themselves, fork them from the same one.
 
 Rejected
     Calls in the process of the tests: what a command leaves behind (streams, signals, loops, loggers) would
@@ -22,7 +23,6 @@ import json
 import os
 import runpy
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -30,50 +30,60 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-LOADED = ("temporalio.worker", "perdure.cli.main", "perdure.client", "yaml")
+LOADED = (
+    *("temporalio.worker", "perdure.cli.main", "perdure.client", "perdure.worker", "yaml"),
+    *("perdure.cli.commands.worker", "perdure.cli.commands.run"),
+)
 START_LIMIT_S = 60.0
+ADDRESS = "TESTS_PREFORK"
+"""The variable by which processes that are forked know where to fork others."""
 
 
-def call(
-    folder: Path, env: Mapping[str, str], words: Sequence[str], seconds: float
-) -> tuple[int, bytes, bytes]:
-    """How `perdure` with these words ended, and what it wrote.
+def forked(
+    folder: Path, env: Mapping[str, str], module: str, words: Sequence[str], streams: Sequence[int]
+) -> tuple[int, socket.socket]:
+    """The id of a process that does what `python -m MODULE WORDS` does, and a socket for its exit code.
 
-    A command that takes longer is killed, and raises TimeoutError.
+    `streams` are its stdin, stdout and stderr; a negative number for one that is closed.
     """
-    request = json.dumps({"folder": str(folder), "env": dict(env), "words": list(words)})
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        code = _ended(request, [out.fileno(), err.fileno()], seconds)
-        for stream in (out, err):
-            stream.seek(0)
-        return code, out.read(), err.read()
+    address = _address()
+    request = {"folder": str(folder), "env": {**env, ADDRESS: address}, "module": module}
+    request |= {"words": list(words), "open": [stream >= 0 for stream in streams]}
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address)
+    socket.send_fds(connection, [b"."], [stream for stream in streams if stream >= 0])
+    connection.sendall(json.dumps(request).encode())
+    connection.shutdown(socket.SHUT_WR)
+    return int(_line(connection)), connection
 
 
-def _ended(request: str, streams: Sequence[int], seconds: float) -> int:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(_address())
-        socket.send_fds(connection, [b"."], streams)
-        connection.sendall(request.encode())
-        connection.shutdown(socket.SHUT_WR)
-        with connection.makefile() as said:
-            process = int(said.readline())
-            connection.settimeout(seconds)
-            try:
-                return int(said.readline())
-            except TimeoutError:
-                os.kill(process, signal.SIGKILL)
-                raise
+def exit_code(connection: socket.socket) -> int:
+    """Waits for the process, and closes the socket."""
+    with connection:
+        return int(_line(connection))
+
+
+def _line(connection: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = connection.recv(1)
+        if not byte:
+            raise RuntimeError("the process that commands are forked from has ended")
+        line += byte
+    return line
 
 
 @cache
 def _address() -> str:
-    """Starts the process to fork from, once in this one."""
+    """Starts the process to fork from, once in this one, or finds that from which this one was forked."""
+    if known := os.environ.get(ADDRESS):  # noqa: TID251 -- no setting of the product
+        return known
     folder = tempfile.TemporaryDirectory(prefix="prefork-")
     address = f"{folder.name}/socket"
     command = [sys.executable, "-m", "tests.support.prefork", address]
@@ -115,13 +125,15 @@ def serve(address: str) -> None:
 
 def _supervise(connection: socket.socket) -> NoReturn:
     """Forks the command, and says which process it is and how it ended."""
-    _, streams, _, _ = socket.recv_fds(connection, 1, 2)
+    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile() as asked:
         request = json.load(asked)
     process = os.fork()
     if process == 0:
         connection.close()
-        _become(Path(request["folder"]), request["env"], request["words"], streams)
+        _become(request, iter(streams))
+    for stream in streams:
+        os.close(stream)  # who reads a pipe sees its end
     connection.sendall(f"{process}\n".encode())
     _, status = os.waitpid(process, 0)
     with contextlib.suppress(OSError):  # the caller of a killed command has gone
@@ -129,23 +141,28 @@ def _supervise(connection: socket.socket) -> NoReturn:
     os._exit(0)
 
 
-def _become(folder: Path, env: Mapping[str, str], words: Sequence[str], streams: Sequence[int]) -> NoReturn:
-    """What `python -m perdure` is with these words."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for stream, number in zip([nothing, *streams], (0, 1, 2), strict=True):
-        os.dup2(stream, number)
-        os.close(stream)
-    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115 -- for good
-    sys.stdout = _text(1, "surrogateescape")
-    sys.stderr = _text(2, "backslashreplace", line_buffering=True)
-    os.chdir(folder)
+def _become(request: Mapping[str, Any], streams: Iterator[int]) -> NoReturn:
+    """What `python -m MODULE` is with these words."""
+    for number, is_open in enumerate(request["open"]):
+        os.close(number)
+        if is_open:
+            stream = next(streams)
+            os.dup2(stream, number)
+            os.close(stream)
+    has_in, has_out, has_err = request["open"]
+    stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False) if has_in else None  # noqa: SIM115 -- for good
+    stdout = _text(1, "surrogateescape") if has_out else None
+    stderr = _text(2, "backslashreplace", line_buffering=True) if has_err else None
+    sys.stdin, sys.stdout, sys.stderr = stdin, stdout, stderr  # type: ignore[assignment] -- as an interpreter has them
+    os.chdir(request["folder"])
     os.environ.clear()  # noqa: TID251 -- nothing is read
-    os.environ.update(env)  # noqa: TID251 -- nothing is read
-    sys.path[0] = str(folder)
-    sys.argv = ["perdure", *words]
+    os.environ.update(request["env"])  # noqa: TID251 -- nothing is read
+    more = request["env"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [request["folder"], *(folder for folder in more if folder and folder not in sys.path)]
+    sys.argv = [request["module"], *request["words"]]
     code = 0
     try:
-        runpy.run_module("perdure", run_name="__main__", alter_sys=True)
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
@@ -163,8 +180,9 @@ def _end(code: int) -> NoReturn:
     """What the interpreter does at its end."""
     threading._shutdown()  # type: ignore[attr-defined] -- waits for threads, but not for daemons
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     os._exit(code)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import suppress
@@ -16,6 +14,7 @@ from typing import Any
 from perdure import server
 from perdure.settings import Settings
 from tests.support import ROOT
+from tests.support.forked import Process, started
 
 AGENTS = Path(__file__).with_name("journal_agents.py")
 
@@ -31,22 +30,22 @@ class Crew:
     """Where their log goes, if not in their home."""
     prefix: tuple[str, ...] = ()
     """The command that starts them, where they are to run somewhere else."""
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+    started: list[Process] = field(default_factory=list[Process])
 
-    def worker(self, *queues: str, agents: Path = AGENTS, **env: str) -> subprocess.Popen[bytes]:
+    def worker(self, *queues: str, agents: Path = AGENTS, **env: str) -> Process:
         """A worker for `queues`, or for the default queue, with more variables in its environment."""
         options = [word for queue in queues for word in ("--queue", queue)]
         return self._start("worker", *options, "--agents", str(agents), **env)
 
-    def host(self, name: str, agents: Path = AGENTS) -> subprocess.Popen[bytes]:
+    def host(self, name: str, agents: Path = AGENTS) -> Process:
         """A worker of a host with this name, for what is to be done there."""
         return self._start("worker", "--host", name, "--agents", str(agents))
 
-    def run(self, graph: Path, id: str, *more: str) -> subprocess.Popen[bytes]:
+    def run(self, graph: Path, id: str, *more: str) -> Process:
         """A command that starts the run, or attaches to it, and waits for its results."""
         return self._start("run", str(graph), "--agents", str(AGENTS), "--id", id, *more)
 
-    def _start(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
+    def _start(self, *words: str, **more: str) -> Process:
         # Nothing of this process's environment: it may name another server, or another home.
         env = {
             "PERDURE_HOME": str(self.home),
@@ -57,14 +56,7 @@ class Crew:
         }
         self.home.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "perdure", *words],
-                cwd=ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
+            process = started(ROOT, env, words, stderr=log, prefix=self.prefix)
         self.started.append(process)
         return process
 
@@ -78,7 +70,7 @@ class Crew:
             kill(process)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Process) -> None:
     """SIGKILL: nothing is said goodbye to."""
     process.kill()
     process.wait()
@@ -99,20 +91,19 @@ class Parts(ABC):
     """The parts of an installation by name: processes of one folder, which are killed and started again."""
 
     folder: Path
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, Any], kw_only=True)
+    processes: dict[str, Process] = field(default_factory=dict[str, Any], kw_only=True)
     kills: Counter[str] = field(default_factory=Counter[str], kw_only=True)
 
     @abstractmethod
     def start(self, name: str) -> None:
         """Starts a part, which is then in `processes`."""
 
-    def perdure(self, name: str, home: Path, *words: str) -> subprocess.Popen[bytes]:
+    def perdure(self, name: str, home: Path, *words: str) -> Process:
         """The command line as a part, with a log of its name."""
         environment = {"PERDURE_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
         home.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "perdure", *words]
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+            return started(self.folder, environment, words, stdout=log, stderr=log)
 
     def kill_part(self, name: str, ending: signal.Signals = signal.SIGKILL) -> None:
         """Ends a process, and starts it again."""
