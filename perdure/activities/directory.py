@@ -67,6 +67,7 @@ def registry_of(
         weighs=True,
         moves_rows=True,
         numbers_notices=True,
+        eager_sessions=True,
         grants=True,
         profile=profile,
         labels=labels_record(agents, settings, policy),

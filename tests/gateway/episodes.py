@@ -47,6 +47,7 @@ HOT = {"vibration": 7.4, "temperature": 85, "running": True}
 COLD = {"vibration": 3.1, "temperature": 60, "running": True}
 LATENESS_MS = 3_000
 VICTIMS = ("worker", "server")
+LIMIT_S = 3_600
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,12 @@ async def killed(
                 parts.start("worker")
                 portions = [[*batches(rows, source)] for rows in machines]
                 until_kill = _killer(parts, sum(map(len, portions)), kills, source)
-                playing = [_machine(client, n, rows, until_kill) for n, rows in enumerate(portions)]
-                return [*await asyncio.gather(*playing)], parts.kills
+                async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+                    playing = [
+                        group.create_task(_machine(client, n, rows, until_kill))
+                        for n, rows in enumerate(portions)
+                    ]
+                return [machine.result() for machine in playing], parts.kills
         finally:
             parts.end(parts.home)
 
