@@ -25,7 +25,7 @@ from typing import Any, Final
 from perdure import daemon
 from perdure.cli import logs
 from perdure.client import GraphClient
-from perdure.errors import ConnectionFailed, RunConflict
+from perdure.errors import ConnectionFailed, NotFound, RunConflict
 from perdure.graph.text.load import load
 from perdure.settings import Settings
 from perdure.storage.outbox import Outbox
@@ -78,11 +78,12 @@ async def played(count: int, kills: int, source: random.Random) -> tuple[Any, li
             async with connected(parts.home("hub")) as hub, connected(parts.home("device")) as device:
                 parts.start("worker")
                 parts.start("device")
-                victims = _victims(count, kills, source)
-                for first in range(0, count, TOGETHER_COUNT):
-                    if first >= count // 2 and "gateway" not in parts.processes:
+                portions = _portions(count)
+                connected_from = portions[len(portions) // 2].start
+                victims = _victims(range(connected_from, count), kills, source)
+                for numbers in portions:
+                    if numbers.start == connected_from:
                         await _cut_ends(parts)
-                    numbers = range(first, min(first + TOGETHER_COUNT, count))
                     await _run(parts, device, numbers, [victims[n] for n in numbers if n in victims])
                 total = await _total(hub)
             await asyncio.to_thread(parts.close)
@@ -101,9 +102,16 @@ async def _cut_ends(parts: Pair) -> None:
     (parts.folder / "token").write_text(token.read_text())
 
 
-def _victims(count: int, kills: int, source: random.Random) -> dict[int, str]:
-    numbers = source.sample(range(count // 2 + TOGETHER_COUNT, count), kills)
-    return {number: VICTIMS[n % len(VICTIMS)] for n, number in enumerate(numbers)}
+def _portions(count: int) -> list[range]:
+    """The runs that are under way together."""
+    size = max(1, min(TOGETHER_COUNT, count // 2))
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def _victims(numbers: range, kills: int, source: random.Random) -> dict[int, str]:
+    """What is killed next to which run; at most one part for each."""
+    chosen = source.sample(numbers, min(kills, len(numbers)))
+    return {number: VICTIMS[n % len(VICTIMS)] for n, number in enumerate(chosen)}
 
 
 async def _run(parts: Pair, device: GraphClient, numbers: range, victims: Sequence[str]) -> None:
@@ -129,7 +137,7 @@ async def _total(hub: GraphClient) -> Any:
     while True:
         try:
             return (await hub.get("store-store-7").result()).results["total"]
-        except ConnectionFailed:
+        except (ConnectionFailed, NotFound):  # no event of the device has started it yet
             await asyncio.sleep(0.5)
 
 
@@ -143,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
+    if args.runs < 1 or args.kills < 0:
+        parser.error("--runs is at least 1, and --kills at least 0")
     logs.quiet_core()
     logging.disable(logging.WARNING)  # of the kills
     began = time.monotonic()

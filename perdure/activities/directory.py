@@ -91,6 +91,7 @@ def _registry_of(
         weighs=True,
         moves_rows=True,
         numbers_notices=True,
+        eager_sessions=True,
         grants=True,
         labels=labels_record(agents, settings, policy),
     )

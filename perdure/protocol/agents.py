@@ -74,7 +74,8 @@ class AgentRegistry:
     `code` has digests of those that the graph names; `moves_rows` says that a change of options holds for
     open rows, `weighs` that the sizes of values are steps (perdure.engine.fuel). `grants` says that what
     graphs may do is looked at, by the `profile`: name, grant and digest of the policy. `labels` are those of
-    agents, and where private data may go without a policy: None, anywhere.
+    agents, and where private data may go without a policy: None, anywhere. `eager_sessions` says that calls
+    of a session may go to the queue of the run.
     """
 
     LEAN: ClassVar[bool] = True
@@ -114,6 +115,7 @@ class AgentRegistry:
     numbers_notices: bool = False
     weighs: bool = False
     paces_reruns: bool = False
+    eager_sessions: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -163,6 +165,7 @@ class Placement:
         self.recalls = directory.recalls
         self.orders_locals = directory.orders_locals
         self.takes_in_turn = directory.takes_in_turn
+        self.eager_queue = directory.own_queue if directory.eager_sessions else None
         self.event_steps = inf if directory.event_steps is None else directory.event_steps
         self.registry = directory
         self._only = None if only is None else frozenset(only)

@@ -63,6 +63,8 @@ async def send_events(handle: WorkflowHandle[Any, Any], batch: EventBatch) -> Ev
     except WorkflowUpdateFailedError as error:
         raise _refusal(error.cause, handle.id) from error
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError from error  # the SDK says the same of both
         raise _no_reply(handle.id) from error
     except RPCError as error:
         raise rpc_error(error, f"run {handle.id!r}") from error

@@ -75,13 +75,14 @@ class ActivityDispatcher:
     local: LocalWindow = field(default_factory=lambda: LocalWindow(MAX_LOCAL_COUNT))
     remote: RemoteWindow = field(default_factory=lambda: RemoteWindow(MAX_PENDING_COUNT, MAX_PENDING_BYTES))
     _names: ActivityNames = field(init=False)
-    sessions: Sessions = field(default_factory=Sessions)
+    sessions: Sessions = field(init=False)
     _forged: calls.ForgedAnswers = field(default_factory=calls.ForgedAnswers)
     _queues: QueueAgents = field(init=False)
     _order: LocalOrder = field(init=False)
 
     def __post_init__(self) -> None:
         self._names = ActivityNames(lambda: self.host.is_patched(DISTINCT_ACTIVITIES))
+        self.sessions = Sessions(self.placement.eager_queue)
         self._queues = QueueAgents(self.host, self.placement, self.queue)
         self._order = LocalOrder(self.notify)
 
@@ -182,11 +183,9 @@ class ActivityDispatcher:
 
     def _packed(self, batch: list[RunAgent], task: asyncio.Task[RawValue]) -> None:
         self.remote.remove(batch[0].call)
-        still_open = self._open.take(batch, task)
-        if not still_open or task.cancelled():
+        if not (still_open := self._open.take(batch, task)) or task.cancelled():
             return
-        error = task.exception()
-        if error is None and len(still_open) == len(batch):
+        if (error := task.exception()) is None and len(still_open) == len(batch):
             self._start(batch, task.result())
         elif error is None:
             self._waiting.extendleft(reversed(still_open))
@@ -208,8 +207,10 @@ class ActivityDispatcher:
         self._when_over(handle, partial(self._answered, batch, is_local), is_local)
 
     def _start_remote(self, batch: list[RunAgent], arguments: RawValue) -> asyncio.Task[RawValue]:
-        first, holder = batch[0], self.sessions.holder(batch[0])
-        queue, name = holder or self.placement.queue(first) or self.queue, self._names.take(first.path)
+        first, name = batch[0], self._names.take(batch[0].path)
+        queue = self.placement.queue(first) or self.queue
+        if holder := self.sessions.holder(first, queue):
+            queue = holder
         for command in batch:
             self.progress.sent_to(command.path, queue, name)
         if holder:
@@ -228,10 +229,9 @@ class ActivityDispatcher:
         still_open = self._open.take(batch, task)
         if still_open and not was_local:
             self._names.release(batch[0].path)
-        error = None if task.cancelled() else task.exception()
         if task.cancelled():
             self._fail(still_open, "cancelled")
-        elif error is None:
+        elif (error := task.exception()) is None:
             self._take(batch, still_open, own(task.result()), was_local)
         elif was_local and calls.is_too_large(error):
             self.local.forget(batch[0].call)

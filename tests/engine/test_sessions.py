@@ -46,10 +46,10 @@ def test_calls_are_sent_in_order_and_only_the_first_brings_a_state() -> None:
     first, second, third = calls(3, checkpoint=2)
     assert [sessions.admits(command) for command in (first, second, third)] == [True, False, False]
     assert sessions.ticket(first) == {"id": "7", "count": 0, "every": 2, "resume": {"calls": []}}
-    assert sessions.holder(first) == ""
+    assert sessions.holder(first, "q") == ""
     assert answer(sessions, first, "one", HOLDER) == [second]
     assert sessions.ticket(second) == {"id": "7", "count": 1, "every": 2}
-    assert sessions.holder(second) == HOLDER
+    assert sessions.holder(second, "q") == HOLDER
     assert answer(sessions, second, "two", HOLDER, {"state": 2}) == [third]
 
 
@@ -63,6 +63,25 @@ def test_a_lost_worker_is_replaced_with_the_checkpoint_and_the_calls_since() -> 
     assert sessions.lost(third) is None
     again = {"calls": [[second.inputs, second.params, second.key, 0]], "checkpoint": "saved"}
     assert sessions.ticket(third) == {"id": "7", "count": 2, "every": 2, "resume": again}
+
+
+def test_calls_go_to_the_queue_of_the_run_until_one_misses_the_holder() -> None:
+    sessions = Sessions("q")
+    first, second, third = calls(3)
+    for command in (first, second, third):
+        sessions.admits(command)
+    assert sessions.holder(first, "q") == ""
+    answer(sessions, first, "one", HOLDER)
+    assert sessions.holder(second, "q") == ""
+    assert "resume" not in (sessions.ticket(second) or {})
+    assert sessions.lost(second) is None  # it has reached another worker
+    assert sessions.holder(second, "q") == HOLDER
+    assert sessions.lost(second) is None
+    assert sessions.holder(second, "q") == ""
+    assert "resume" in (sessions.ticket(second) or {})
+    answer(sessions, second, "two", "perdure.session.b")
+    assert sessions.holder(third, "q") == ""
+    assert sessions.holder(third, "of-the-node") == "perdure.session.b"
 
 
 def test_a_call_that_fails_leaves_no_trace() -> None:
@@ -122,7 +141,7 @@ def test_a_run_that_continues_knows_its_sessions() -> None:
     later.resume(sessions.state())
     later.admits(call)
     assert later.ticket(call) == {"id": "7", "count": 1, "every": 3}
-    assert later.holder(call) == HOLDER
+    assert later.holder(call, "q") == HOLDER
     later.lost(call)
     assert later.ticket(call) == sessions.ticket(call) | {
         "resume": {"calls": [[call.inputs, call.params, call.key, 0]]}

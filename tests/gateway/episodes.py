@@ -6,32 +6,39 @@ computed from the readings themselves, by a loop that knows nothing of windows. 
 missed, what came twice, and how long after the fifth minute the alerts came; it exits with 1 where that is
 anything but 0, 0 and at most a second.
 
-With `--shell temporal` the run is durable, and its worker is killed again and again (`--kills`).
+With `--shell temporal` the runs are durable, and the worker and the server are killed with SIGKILL in turns
+meanwhile (`--kills`). `--machines` shares the episodes out, to runs in parallel.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import logging
 import random
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from perdure.agents.catalog import load_agents
+from perdure.cli import logs
+from perdure.client import GraphClient
 from perdure.engine.inbox.events import ExternalEvent
 from perdure.errors import ConnectionFailed, TransientError
 from perdure.graph.text.load import load
 from perdure.memory.environment import MemoryEnvironment
 from perdure.memory.run import MemoryRun
-from tests.support import ROOT, durable
+from tests.support import ROOT
+from tests.support.durable import connected
+from tests.support.processes import Parts
 
+T = TypeVar("T")
 FOLDER = ROOT / "perdure" / "examples" / "predictive_maintenance"
 START_MS = 1_900_000_000_000
 HOLD_MS = 300_000
@@ -39,6 +46,8 @@ GAP_MS = 15_000
 HOT = {"vibration": 7.4, "temperature": 85, "running": True}
 COLD = {"vibration": 3.1, "temperature": 60, "running": True}
 LATENESS_MS = 3_000
+VICTIMS = ("worker", "server")
+LIMIT_S = 3_600
 
 
 @dataclass(frozen=True)
@@ -125,83 +134,128 @@ async def in_memory(rows: Sequence[Reading], source: random.Random) -> Any:
     return (await run.result()).results["log"]["array"]
 
 
-async def killed(rows: Sequence[Reading], source: random.Random, kills: int) -> Any:
-    """The same on a server, with a worker that is killed before some of the batches."""
-    with tempfile.TemporaryDirectory() as home:
-        async with durable.embedded(Path(home) / "home") as client:
-            portions = [*batches(rows, source)]
-            chosen = {source.randrange(len(portions)) for _ in range(kills)}
-            worker = Worker(Path(home) / "home")
-            run = await client.start(document(), id="watch-press-4", queue="plant")
-            async with worker.running():
-                for number, batch in enumerate(portions):
-                    if number in chosen:
-                        await worker.kill()
-                    await _sent(run, batch)
-                return (await run.result()).results["log"]["array"]
+@dataclass
+class Plant(Parts):
+    """The worker and the server of the machines."""
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    def start(self, name: str) -> None:
+        words = ("worker", "--queue", "plant", "--agents", str(FOLDER / "agents.py"))
+        self.processes[name] = self.perdure(name, self.home, *words)
+
+    def kill(self, name: str) -> None:
+        if name == "server":
+            self.kill_server_of(name, self.home)
+        else:
+            self.kill_part(name)
 
 
-async def _sent(run: Any, batch: Sequence[ExternalEvent]) -> None:
+async def killed(
+    machines: Sequence[Sequence[Reading]], source: random.Random, kills: int
+) -> tuple[list[Any], Counter[str]]:
+    """The same on a server, for machines in parallel. Worker and server are killed in turns meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        parts = Plant(Path(name))
+        try:
+            async with connected(parts.home) as client:
+                parts.start("worker")
+                portions = [[*batches(rows, source)] for rows in machines]
+                until_kill = _killer(parts, sum(map(len, portions)), kills, source)
+                async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+                    playing = [
+                        group.create_task(_machine(client, n, rows, until_kill))
+                        for n, rows in enumerate(portions)
+                    ]
+                return [machine.result() for machine in playing], parts.kills
+        finally:
+            parts.end(parts.home)
+
+
+def _killer(
+    parts: Plant, count: int, kills: int, source: random.Random
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """What is awaited before each of `count` batches: it kills before some of them."""
+    chosen = sorted(source.sample(range(count), min(kills, count)))
+    victims = {number: VICTIMS[n % len(VICTIMS)] for n, number in enumerate(chosen)}
+    numbers, one = itertools.count(), asyncio.Lock()
+
+    async def kill() -> None:
+        if victim := victims.get(next(numbers)):
+            async with one:
+                await asyncio.to_thread(parts.kill, victim)
+
+    return kill
+
+
+async def _machine(
+    client: GraphClient,
+    number: int,
+    portions: Sequence[Sequence[ExternalEvent]],
+    until_kill: Callable[[], Coroutine[Any, Any, None]],
+) -> Any:
+    run = await client.start(document(), id=f"watch-press-4-{number}", queue="plant")
+    for batch in portions:
+        await until_kill()
+        await _again(lambda events=batch: run.send(*events))
+    return (await _again(run.result)).results["log"]["array"]
+
+
+async def _again(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The call, again until no death is in its way."""
     while True:
         try:
-            await run.send(*batch)
-            return
+            return await call()
         except (TransientError, ConnectionFailed):
             await asyncio.sleep(0.1)
 
 
-class Worker:
-    """A worker in a process of its own, started again whenever it was killed."""
+@dataclass(frozen=True)
+class Verdict:
+    """What the alerts of a machine are worth."""
 
-    def __init__(self, home: Path) -> None:
-        self._environment = {"PERDURE_HOME": str(home), "PYTHONPATH": str(ROOT)}
-        self._process: asyncio.subprocess.Process | None = None
-        self.kills = 0
+    due: int
+    missed: int
+    extra: int
+    late_ms: int
 
-    async def start(self) -> None:
-        agents = str(FOLDER / "agents.py")
-        words = ["-m", "perdure", "worker", "--queue", "plant", "--agents", agents]
-        quiet = asyncio.subprocess.DEVNULL
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *words, cwd=ROOT, env=self._environment, stdout=quiet, stderr=quiet
-        )
 
-    async def kill(self, signal_number: int = signal.SIGKILL) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal_number)
-        await self._process.wait()
-        self.kills += 1
-        await self.start()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        await self.start()
-        try:
-            yield
-        finally:
-            assert self._process is not None
-            self._process.kill()
-            await self._process.wait()
+def verdict(rows: Sequence[Reading], alerts: Sequence[int]) -> Verdict:
+    due = set(due_alerts(rows))
+    late = max((at - since for at, since in zip(alerts, _ends(rows, alerts), strict=True)), default=0)
+    return Verdict(len(due), len(due - {*alerts}), len(alerts) - len(due & {*alerts}), late)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gateway.episodes")
     parser.add_argument("--shell", choices=("memory", "temporal"), default="memory")
     parser.add_argument("--episodes", type=int, default=1_000)
-    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--machines", type=int, default=1, help="that share the episodes, in parallel")
+    parser.add_argument("--kills", type=int, default=5, help="with --shell temporal: of worker and server")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
-    source = random.Random(args.seed)
-    rows = readings(args.episodes, source)
-    due, began = due_alerts(rows), time.monotonic()
-    playing = in_memory(rows, source) if args.shell == "memory" else killed(rows, source, args.kills)
-    alerts = [alert["at"] for alert in asyncio.run(playing)]
-    missed, extra = set(due) - set(alerts), len(alerts) - len(set(alerts) & set(due))
-    late = max((at - since for at, since in zip(alerts, _ends(rows, alerts), strict=True)), default=0)
+    logs.quiet_core()
+    logging.disable(logging.WARNING)  # of the kills
+    source, began = random.Random(args.seed), time.monotonic()
+    machines = [readings(args.episodes // args.machines, source) for _ in range(args.machines)]
+    if args.shell == "memory":
+        results, kills = [asyncio.run(in_memory(rows, source)) for rows in machines], Counter[str]()
+    else:
+        results, kills = asyncio.run(killed(machines, source, args.kills))
+    verdicts = [
+        verdict(rows, [alert["at"] for alert in alerts])
+        for rows, alerts in zip(machines, results, strict=True)
+    ]
+    missed, extra = sum(v.missed for v in verdicts), sum(v.extra for v in verdicts)
+    late = max(v.late_ms for v in verdicts)
     print(
-        f"{args.episodes:,} episodes, {len(rows):,} readings, {len(due):,} alerts due: {len(missed)} missed, "
-        f"{extra} double or false, at most {late / 1000:g} s after the fifth minute; "
-        f"{time.monotonic() - began:.1f} s"
+        f"{args.episodes // args.machines * args.machines:,} episodes of {args.machines} machines, "
+        f"{sum(map(len, machines)):,} readings, killed: "
+        f"{', '.join(f'{name} {times}' for name, times in sorted(kills.items())) or 'nothing'}; "
+        f"{sum(v.due for v in verdicts):,} alerts due: {missed} missed, {extra} double or false, at most "
+        f"{late / 1000:g} s after the fifth minute; {time.monotonic() - began:.1f} s"
     )
     return 1 if missed or extra or late > 1_000 else 0
 

@@ -9,6 +9,8 @@ Invariants
     A session has at most one call on its way. `count` calls are answered, those of `since` after the
     checkpoint. A worker that is sent a call without them either holds the session with that count, or
     refuses the call as lost: no state is ever one call behind.
+    On the queue of the run, the server hands a call back to the worker that asks for it, without a wait. That
+    worker often holds the session, so its calls go there, until one reaches another worker.
     A call that fails leaves no trace: how far it came is not known, so the next one begins at the checkpoint.
 
 Rejected
@@ -41,7 +43,8 @@ SessionKey: TypeAlias = tuple[str, str]
 class Session:
     """What a run knows of a session. `queue` is that of the worker that holds it, "" for none.
 
-    `open` is the call on its way, `losses` counts the workers that it has lost.
+    `open` is the call on its way, `losses` counts the workers that it has lost. `is_guess` says that it was
+    sent to the queue of the run, and may reach another worker; `has_missed` that a call has.
     """
 
     queue: str = ""
@@ -50,13 +53,24 @@ class Session:
     since: list[Value] = field(default_factory=list[Value])
     open: RunAgent | None = None
     losses: int = 0
+    is_guess: bool = False
+    has_missed: bool = False
     waiting: deque[RunAgent] = field(default_factory=deque[RunAgent])
+
+    def give_up(self) -> None:
+        """No worker holds it any more."""
+        self.queue, self.is_guess, self.has_missed = "", False, False
 
 
 class Sessions:
-    """All sessions of one run, by the agent and the id."""
+    """All sessions of one run, by the agent and the id.
 
-    def __init__(self) -> None:
+    `eager_queue` is the queue on which the run is: a session of which calls arrive there may be held by the
+    worker that gets them. None for a run in which calls always go to the holder's own queue.
+    """
+
+    def __init__(self, eager_queue: str | None = None) -> None:
+        self._eager_queue = eager_queue
         self._sessions: dict[SessionKey, Session] = {}
         self._of_calls: dict[int, SessionKey] = {}
         self._ready: list[RunAgent] = []
@@ -73,9 +87,16 @@ class Sessions:
         session.open = command
         return True
 
-    def holder(self, command: RunAgent) -> str:
-        """The task queue of the worker that holds the session of a call, "" for none."""
-        return "" if command.options.session is None else self._sessions[_key(command)].queue
+    def holder(self, command: RunAgent, queue: str) -> str:
+        """The task queue of the worker that holds the session of a call, which is sent there.
+
+        "" where none holds it, or the call is to be sent to the `queue` of its node all the same.
+        """
+        if command.options.session is None:
+            return ""
+        session = self._sessions[_key(command)]
+        session.is_guess = bool(session.queue) and queue == self._eager_queue and not session.has_missed
+        return "" if session.is_guess else session.queue
 
     def ticket(self, command: RunAgent) -> dict[str, Value] | None:
         """What a call says of its session; with all that another worker needs, where none holds it."""
@@ -114,7 +135,10 @@ class Sessions:
     def lost(self, command: RunAgent) -> AgentFailed | None:
         """The worker of a call is lost: the call is to be sent again, unless it has lost too many."""
         session = self._sessions[_key(command)]
-        session.queue = ""
+        if session.is_guess:
+            session.is_guess, session.has_missed = False, True
+            return None
+        session.give_up()
         session.losses += 1
         if session.losses < MAX_SESSION_LOSS_COUNT:
             return None
@@ -141,7 +165,8 @@ class Sessions:
     def _next(self, session: Session, is_answered: bool) -> None:
         """The open call is over; without an answer, what the worker has done to the state is not known."""
         if not is_answered:
-            session.queue, session.losses = "", 0
+            session.give_up()
+            session.losses = 0
         session.open = session.waiting.popleft() if session.waiting else None
         if session.open is not None:
             self._ready.append(session.open)
