@@ -177,7 +177,7 @@ async def test_an_async_agent_asks_for_what_was_read_in_a_thread(monkeypatch: py
     }
     rules["other"] = SecretRule(source="vault:kv/crm#other", to=(), agents=frozenset({"another"}))
     context = AgentContext(agent="crm.read", secrets=CallSecrets("crm.read", rules))
-    assert await invoke(crm_read, {"name": "token"}, {}, context) == VALUE.upper()
+    assert await invoke(crm_read.agent, {"name": "token"}, {}, context) == VALUE.upper()
     with pytest.raises(TransientError, match="does not answer"):
-        await invoke(crm_read, {"name": "away"}, {}, context)
+        await invoke(crm_read.agent, {"name": "away"}, {}, context)
     assert sorted(set(seen)) == ["vault:kv/crm#away False", "vault:kv/crm#token False"]
