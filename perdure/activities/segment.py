@@ -132,6 +132,8 @@ class Segment:
         """Reads the record of a rerun; why it cannot be read, "" if it can."""
         if request.reuse is None or not placement.recalls:
             return ""
+        if request.principal:
+            return f"{request.principal!r}, who has started the run, may not say what calls have answered"
         try:
             record = self._wait_for(self.records.read(request.reuse, self.claims))
             self._recall = Recall(record, numbers_of(used), placement.registry.unreused)

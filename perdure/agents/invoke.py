@@ -143,6 +143,8 @@ async def _call(
 async def _plain_call(
     agent: Agent, inputs: Value, params: Mapping[str, Value], context: AgentContext, path: str | None
 ) -> Value:
+    if agent.is_async and agent.sees_context and context.secrets.rules:
+        await context.secrets.read_ahead()
     if agent.is_async or agent.pure:
         result = agent.call(inputs, params, context)
     else:

@@ -46,6 +46,23 @@ class Self:
         return self.value
 
 
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The scope of the inputs of an approved call: the run, at the time at which people were asked."""
+
+    run: GraphRun
+    now_ms: int
+
+    @property
+    def loop(self) -> int:
+        """`@loop`."""
+        return self.run.loop
+
+    def result(self, node: str) -> Value:
+        """The result of a node as it is now."""
+        return self.run.result(node)
+
+
 def read(run: GraphRun, reference: Reference) -> Value:
     """The value a reference has now, as far as it is here."""
     return reference.read(run.result(reference.node))
@@ -91,9 +108,14 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
     )
 
 
-def inputs_of(run: GraphRun, plan: ComputedPlan, fuel: Fuel) -> dict[str, Value]:
-    """The named inputs as they are now; with anyInput, without what is null or undefined."""
-    rendered: Any = plan.inputs.render(run)
+def inputs_of(
+    run: GraphRun, plan: ComputedPlan, fuel: Fuel, approved_ms: int | None = None
+) -> dict[str, Value]:
+    """The named inputs as they are now; with anyInput, without what is null or undefined.
+
+    For a call that people have approved, `approved_ms` is its time.
+    """
+    rendered: Any = plan.inputs.render(run if approved_ms is None else AsOf(run, approved_ms))
     if plan.is_measured and run.value_limit == MAX_VALUE_BYTES:
         fuel.weigh(_checked_size(rendered))
     if plan.probe is None:

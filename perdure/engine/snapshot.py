@@ -48,7 +48,7 @@ READABLE_FORMATS: Final = (2, SNAPSHOT_FORMAT)
 
 _KEYS: Final = (
     *("skip", "retries", "error", "last_failure", "call", "timer", "deadline", "reserved"),
-    *("hedge", "hedge_timer", "approved"),
+    *("hedge", "hedge_timer", "approved", "approved_ms"),
 )
 _of_keys: Final = attrgetter(*_KEYS)
 _FRESH: Final = _of_keys(NodeRun())

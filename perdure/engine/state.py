@@ -122,6 +122,8 @@ class NodeRun:
     hedge_timer: int | None = None
     approved: list[str] | None = None
     """The digest of a call that people have approved, and who they are."""
+    approved_ms: int | None = None
+    """What `@now` is in such a call: the time at which they were asked."""
 
     @property
     def shown_error(self) -> str | None:

@@ -28,8 +28,9 @@ from perdure.lineage.change import Change, Rerun, rerun_of
 from perdure.lineage.code import CodeByRun, code_by_run
 from perdure.lineage.compare import ComparedCall
 from perdure.lineage.forecast import EarlierCall, Forecast, ForecastCall, ForecastRow
-from perdure.lineage.record import Entry, Record, is_reuse, read_record
+from perdure.lineage.record import ONLY_WORKERS_RERUN_HINT, Entry, Record, is_reuse, read_record
 from perdure.protocol.agents import AgentRegistry
+from perdure.protocol.payload_codec import KeyedCodec
 from perdure.protocol.payloads import RunRequest
 from perdure.storage.claim_check import ClaimCheck
 from perdure.submission import start_run, with_stored_values
@@ -209,6 +210,10 @@ async def start_prepared(
     local: bool,
 ) -> str:
     """The same, of a rerun that was prepared; `more` is said in the request about the reuse."""
+    codec = temporal.data_converter.payload_codec
+    if isinstance(codec, KeyedCodec) and codec.ring.is_of_principal:
+        finding = "the keys of this process start runs, and cannot say what the calls of a run have answered"
+        raise UsageError(finding, hint=ONLY_WORKERS_RERUN_HINT)
     request = await _request(model, rerun, claims, more)
     memo = {"rerunOf": model.id, "root": _root(model.id)}
     for number in count(2):

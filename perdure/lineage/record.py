@@ -18,6 +18,9 @@ from perdure.graph.values import UNREADABLE, Value, is_dict, is_list
 MAX_RECORD_HANDLE_COUNT: Final = 5_000
 """Large results that one rerun may take over: where they are stored is in its request, of 2 MB at most."""
 
+ONLY_WORKERS_RERUN_HINT: Final = "run the graph as it is, or let someone rerun it who has the keys of workers"
+"""For principals: a record that they send could say that calls have answered anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

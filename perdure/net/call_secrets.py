@@ -50,6 +50,9 @@ class CallSecrets:
     rules: Mapping[str, SecretRule] = field(default_factory=dict[str, SecretRule])
     grant: Grant = field(default_factory=Grant)
     _used: set[str] = field(default_factory=set[str], repr=False)
+    _read: dict[str, str | PerdureError | OSError] = field(
+        default_factory=dict[str, "str | PerdureError | OSError"], repr=False
+    )
 
     @property
     def are_used(self) -> bool:
@@ -75,6 +78,24 @@ class CallSecrets:
             rule = None if match is None else self.rules.get(match[2])
             if rule is not None and is_remote(rule.source):
                 await asyncio.to_thread(read_secret, rule.source)
+
+    async def read_ahead(self) -> None:
+        """Reads what the agent may ask for of secrets in vaults, in threads.
+
+        For an async agent: `value` would hold up all other calls of the worker. What cannot be read fails
+        when it is asked for.
+        """
+        rules = self.rules.items()
+        remote = [(name, rule.source) for name, rule in rules if is_remote(rule.source) and self._gives(name)]
+        reads = [asyncio.to_thread(read_secret, source) for _, source in remote]
+        for (name, _), read in zip(remote, await asyncio.gather(*reads, return_exceptions=True), strict=True):
+            if isinstance(read, str | PerdureError | OSError):
+                self._read[name] = read
+            else:
+                raise read
+
+    def _gives(self, name: str) -> bool:
+        return self.rules[name].is_for(self.agent) and self.grant.allows("secrets", name)
 
     def sent(self, text: str, scheme: str, host: str, port: int, path: str) -> str:
         """A header as it is sent to a URL of these parts. Raises NotGranted; FinalError without a value."""
@@ -117,7 +138,9 @@ class CallSecrets:
 
     def _value(self, name: str, rule: SecretRule) -> str:
         try:
-            value = read_secret(rule.source)
+            value = self._read[name] if name in self._read else read_secret(rule.source)
+            if isinstance(value, Exception):
+                raise value
         except OSError as error:
             finding = f"the secret {name!r} cannot be read: {rule.source}: {error.strerror or error}"
             raise FinalError(finding, hint="give the worker its value") from None

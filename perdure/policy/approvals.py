@@ -32,13 +32,15 @@ class Approvers:
     """Who decides: any of `who`, anybody if that is empty.
 
     `quorum` of them have to agree within `expires_ms`. `notify` are channels of the worker, without any the
-    default one.
+    default one. An approved call `keeps_time`: its `@now` is that of the question, but for runs of an earlier
+    version.
     """
 
     who: tuple[str, ...] = ()
     quorum: int = 1
     expires_ms: float = DEFAULT_EXPIRY_MS
     notify: tuple[str, ...] = ()
+    keeps_time: bool = True
 
     def written(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -47,13 +49,20 @@ class Approvers:
             "quorum": self.quorum,
             "expires": self.expires_ms,
             "notify": list(self.notify),
+            "keepsTime": self.keeps_time,
         }
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Approvers:
         """What `written` wrote."""
         who, notify = tuple(data["who"]), tuple(data["notify"])
-        return cls(who=who, quorum=int(data["quorum"]), expires_ms=data["expires"], notify=notify)
+        return cls(
+            who=who,
+            quorum=int(data["quorum"]),
+            expires_ms=data["expires"],
+            notify=notify,
+            keeps_time=data.get("keepsTime") is True,
+        )
 
 
 def read_approvers(reader: Reader, data: Any) -> Approvers:

@@ -14,6 +14,7 @@ from temporalio.common import RawValue
 
 from perdure.engine.fuel import MAX_ACTIVATION_EVENT_COUNT, MAX_RERUN_EVENT_COUNT, PAUSE_MS
 from perdure.engine.human_tasks import Answer
+from perdure.engine.lifecycle.open_calls import refused
 from perdure.engine.messages import (
     AgentCompleted,
     CancelCall,
@@ -131,7 +132,10 @@ class RunShell:
         options, observe = self._request.options, self.progress.observe
         scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}
-        return scheduler, [command for command in commands if getattr(command, "call", None) not in answered]
+        commands = [command for command in commands if getattr(command, "call", None) not in answered]
+        for failure in filter(None, map(refused, commands)):
+            self._arrive(failure)
+        return scheduler, [command for command in commands if refused(command) is None]
 
     async def _play(self, early: Sequence[Answer]) -> RunResult:
         scheduler, commands = self._begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from perdure.agents.agent import AgentContext, agent
+from perdure.agents.invoke import invoke
 from perdure.errors import FinalError, TransientError
 from perdure.net.call_secrets import CallSecrets
 from perdure.policy.secret_rules import SecretRule
@@ -149,3 +152,32 @@ async def test_a_request_gets_the_value_and_the_loop_does_not_wait(monkeypatch: 
         headers = httpx2.Headers({"Authorization": "Bearer secret:crm"})
         filled = await secrets.filled(headers, "https", "crm.example.com", 443, "/")
     assert dict(filled)["authorization"] == f"Bearer {VALUE}"
+
+
+@agent("crm.read")
+async def crm_read(inputs: dict[str, Any], context: AgentContext) -> Any:
+    """Asks for a secret in the loop."""
+    return context.secret(inputs["name"]).upper()
+
+
+@pytest.mark.anyio
+async def test_an_async_agent_asks_for_what_was_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def read(source: str) -> str:
+        seen.append(f"{source} {threading.current_thread() is threading.main_thread()}")
+        if source.endswith("#away"):
+            raise TransientError("the vault does not answer")
+        return VALUE
+
+    monkeypatch.setattr("perdure.net.call_secrets.read_secret", read)
+    names = frozenset({"crm.read"})
+    rules = {
+        name: SecretRule(source=f"vault:kv/crm#{name}", to=(), agents=names) for name in ("token", "away")
+    }
+    rules["other"] = SecretRule(source="vault:kv/crm#other", to=(), agents=frozenset({"another"}))
+    context = AgentContext(agent="crm.read", secrets=CallSecrets("crm.read", rules))
+    assert await invoke(crm_read.agent, {"name": "token"}, {}, context) == VALUE.upper()
+    with pytest.raises(TransientError, match="does not answer"):
+        await invoke(crm_read.agent, {"name": "away"}, {}, context)
+    assert sorted(set(seen)) == ["vault:kv/crm#away False", "vault:kv/crm#token False"]

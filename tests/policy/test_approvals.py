@@ -14,6 +14,7 @@ from perdure.agents.agent import agent
 from perdure.agents.catalog import catalog
 from perdure.engine.human_tasks import Answer, HumanPrompt
 from perdure.engine.large_values import large_values
+from perdure.engine.lifecycle.open_calls import refused
 from perdure.engine.messages import AgentCompleted, AgentFailed
 from perdure.engine.scheduler import Scheduler
 from perdure.engine.snapshot import restore, snapshot
@@ -295,3 +296,43 @@ def test_no_record_answers_a_question(tmp_path: Path) -> None:
     (question,) = Scheduler({"nodes": {"pay": POST}}, **rules).start(0)
     entry = Entry(question.key, fingerprint(question) or "", {}, 0.0, "earlier")
     assert Recall(Record((entry,), {})).find(question) is None
+
+
+def test_an_approved_call_has_the_time_of_its_question(tmp_path: Path) -> None:
+    graph = {"nodes": {"pay": {**POST, "inputs": {"at": "${@now}", "to": "me"}, "retry": 1}}}
+    rules: dict[str, Any] = {"authority": environment(policy(tmp_path)).authority(catalog())}
+    scheduler = Scheduler(graph, **rules)
+    (question,) = scheduler.start(1_000)
+    approved = {"answer": {"decision": "approve"}, "by": [{"who": "ada"}]}
+    (call,) = scheduler.handle(AgentCompleted(question.call, approved), 2_000)
+    again, _ = restore(snapshot(scheduler), **rules)
+    (retried,) = again.handle(AgentFailed(call.call, "no"), 3_000)
+    assert [(made.agent, made.inputs) for made in (call, retried)] == [
+        ("transfer", {"at": "1000", "to": "me"})
+    ] * 2
+
+
+NARROWED = [
+    ({}, []),
+    ({"violation": "refuse"}, ["pay: not granted: a call that was open when the policy, or the graph, was"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("profile", "failures"), NARROWED, ids=["as it was", "nobody is asked any more"])
+def test_an_approved_call_that_is_open_survives_a_narrower_policy(
+    tmp_path: Path, profile: dict[str, Any], failures: list[str]
+) -> None:
+    """It is made again where the run continues, or refused, and the run continues in any case."""
+    rules: dict[str, Any] = {"authority": environment(policy(tmp_path)).authority(catalog())}
+    scheduler = Scheduler({"nodes": {"pay": POST}}, **rules)
+    (question,) = scheduler.start(0)
+    approved = {"answer": {"decision": "approve"}, "by": [{"who": "ada"}]}
+    scheduler.handle(AgentCompleted(question.call, approved), 0)
+    rules["authority"] = environment(policy(tmp_path, profile)).authority(catalog())
+    again, (call,) = restore(snapshot(scheduler), **rules)
+    failure = refused(call)
+    assert [*filter(None, [failure and failure.message.partition(" narrowed")[0]])] == failures
+    if failure is not None:
+        (end,) = again.handle(failure, 0)
+        assert again.finished
+        assert end.failure == failure.message

@@ -22,6 +22,7 @@ from perdure.engine.human_tasks import Answer
 from perdure.engine.steering.request import Steering
 from perdure.errors import RunFailed, UsageError
 from perdure.history.audit import audit_of
+from perdure.lineage.change import Change
 from perdure.protocol.names import ANSWER_SIGNAL, WORKFLOW
 from perdure.protocol.payload_codec import KeyedCodec
 from perdure.protocol.payloads import AgentCall, RunRequest
@@ -126,6 +127,24 @@ async def test_a_principal_answers_and_changes_its_own_runs_only(client: GraphCl
         assert len(await run.questions()) == 1
         await clients[""].get("principal-others").answer("who", "Anna")
         await run.result()
+        assert effects == ["act"]
+
+
+async def test_a_principal_sends_no_record_of_answers(client: GraphClient, policy: Path) -> None:
+    """Neither an answer that no call has given, nor a rerun of its own run."""
+    async with served(client, "principals-reuse", policy) as (clients, effects):
+        run = await clients["alice"].start(ACTING, id="principal-reuse")
+        await run.result()
+        alice = clients["alice"]
+        with pytest.raises(UsageError, match="cannot say what the calls of a run have answered"):
+            await alice.get("principal-reuse").rerun(Change())
+        reuse = {"run": "principal-reuse", "record": [[], []], "handles": []}
+        forged = RunRequest(document=ACTING, queue="principals-reuse", reuse=reuse)
+        handle = await alice.temporal.start_workflow(
+            WORKFLOW, RawValue(to_payload(forged)), id="principal-reused", task_queue="principals-reuse"
+        )
+        with pytest.raises(UsageError, match="'alice', who has started the run, may not say"):
+            await alice.get(handle.id).result()
         assert effects == ["act"]
 
 

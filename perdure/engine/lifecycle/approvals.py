@@ -7,9 +7,10 @@ Theory of operation
 
 Invariants
     An approval holds for a digest of the call: agent, place, inputs, params, its graph, queue and labels.
-    The attempt computes it again, so what has changed since then is asked about again. Another iteration,
-    row or run has nodes of its own, and asks as well. What the digest is computed of does not go to the store
-    meanwhile (perdure.engine.large_values): a value there counts by its hash.
+    The attempt computes it again, so what has changed since then is asked about again; only `@now` stays
+    what it was. Another iteration, row or run has nodes of its own, and asks as well. What the digest is
+    computed of does not go to the store meanwhile (perdure.engine.large_values): a value there counts by its
+    hash.
     The path of the question ends with the digest, and its answer has to name that: an answer to another
     question of the node, or an earlier one, does not count.
     A refusal, and a question that is not answered in time, end the node. Neither is tried again, and a
@@ -104,20 +105,25 @@ class Approvals:
         call = self._call(run, name)
         if not authority.may_ask(run, name, call["agent"], call.get("queue")):
             return False
-        self._send(run, name, error.finding, call)
+        made_ms = run.nodes[name].approved_ms
+        self._send(run, name, error.finding, call, run.now_ms if made_ms is None else made_ms)
         return True
 
-    def ask_about(self, run: GraphRun, name: str, command: RunAgent, outcome: Outcome) -> bool:
+    def ask_about(self, run: GraphRun, name: str, flight: InFlight, outcome: Outcome) -> bool:
         """Whether a person is asked about a call with private data that the worker refused to send.
 
         Only the worker knows which host a request is for, so it alone can refuse that.
         """
+        command = flight.command
+        if not isinstance(command, RunAgent):
+            return False
         authority, node = self._rules.authority, run.nodes[name]
         if authority.asks is None or node.approved or not authority.sends_private(run, name):
             return False
         self._board.count_call()
         made = command.agent, command.inputs, command.params, command.options.queue
-        self._send(run, name, (outcome.failure or "").partition("\n")[0], self._facts(run, name, *made))
+        finding = (outcome.failure or "").partition("\n")[0]
+        self._send(run, name, finding, self._facts(run, name, *made), flight.since)
         return True
 
     def is_question(self, flight: InFlight) -> bool:
@@ -141,16 +147,19 @@ class Approvals:
         people = ", ".join(filter(None, by[-1:])) or "a person"
         return f"{refused}; {people} refused it"
 
-    def _send(self, run: GraphRun, name: str, finding: str, call: Mapping[str, Value]) -> None:
-        facts = {**call, "digest": _digest_of(call), "refused": finding}
-        run.nodes[name].call = self._board.new_call()
+    def _send(self, run: GraphRun, name: str, finding: str, call: Mapping[str, Value], made_ms: int) -> None:
+        """Asks about a call whose inputs are those of the time `made_ms`."""
+        facts, node = {**call, "digest": _digest_of(call), "refused": finding}, run.nodes[name]
+        asks = self._rules.authority.asks
+        node.call = self._board.new_call()
+        node.approved_ms = made_ms if asks is not None and asks.keeps_time else None
         self._board.send(run, name, question(self._rules, run, name, facts))
 
     def _call(self, run: GraphRun, name: str) -> dict[str, Value]:
         """The call that the node would make, as plain data."""
         plan = run.plan.computed[name]
         agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
-        inputs = node_semantics.inputs_of(run, plan, self._board.fuel)
+        inputs = node_semantics.inputs_of(run, plan, self._board.fuel, run.nodes[name].approved_ms)
         params = node_semantics.params_of(run, plan, inputs)
         call = self._facts(run, name, agent, inputs, params, places_of(run, plan)[0] or plan.options.queue)
         if plan.graph is not None and agent in self._rules.own:  # no other agent sees its graph

@@ -52,10 +52,8 @@ class CallAnswers:
             self._nodes.execute(run, flight.node)
 
     def _is_asked_about(self, run: GraphRun, flight: InFlight, outcome: Outcome) -> bool:
-        node, command = run.nodes[flight.node], flight.command
-        if node.hedge is not None or not isinstance(command, RunAgent):
-            return False
-        if not self._nodes.approvals.ask_about(run, flight.node, command, outcome):
+        node = run.nodes[flight.node]
+        if node.hedge is not None or not self._nodes.approvals.ask_about(run, flight.node, flight, outcome):
             return False
         if node.hedge_timer is not None:
             self._board.cancel(node.hedge_timer)

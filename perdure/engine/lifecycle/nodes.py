@@ -165,7 +165,7 @@ class NodeLifecycle:
         board, node, plan = self.board, run.nodes[name], run.plan.computed[name]
         self._fuel.left -= 1
         try:
-            inputs = node_semantics.inputs_of(run, plan, self._fuel)
+            inputs = node_semantics.inputs_of(run, plan, self._fuel, node.approved_ms)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
             if node.state is not NodeState.EXECUTING:
                 run.move(name, NodeState.EXECUTING, self._observe)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from contextlib import suppress
 
 from perdure.engine.board import Board, InFlight
 from perdure.engine.lifecycle.approvals import question
 from perdure.engine.lifecycle.hedges import second_call
 from perdure.engine.lifecycle.nodes import NodeLifecycle
-from perdure.engine.messages import Fetch, RunAgent, Settle, Starting, StartTimer
+from perdure.engine.messages import AgentFailed, Command, Fetch, RunAgent, Settle, Starting, StartTimer
 from perdure.engine.node_semantics import agent_call
+from perdure.errors import NotGranted
 from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
-from perdure.policy.grant import APPROVED
+from perdure.policy.grant import APPROVED, NOTHING
 
 
 def call_data(board: Board, call: int, calls: Container[int] | None) -> dict[str, Value]:
@@ -41,6 +43,25 @@ def call_data(board: Board, call: int, calls: Container[int] | None) -> dict[str
     return data | {"turns": command.turns}
 
 
+def _granted(nodes: NodeLifecycle, data: Mapping[str, Value]) -> Mapping[str, Value] | None:
+    """What a call may do that is open. One that is not allowed any more may do nothing."""
+    known = data["agent"], data.get("on"), data.get("approved", "")
+    with suppress(NotGranted):
+        return nodes.approvals.granted_again(nodes.board.runs[data["run"]], data["node"], *known)
+    return NOTHING.written()
+
+
+def refused(command: Command) -> AgentFailed | None:
+    """The failure of a call of a run that continues, if it is to be sent and not allowed any more.
+
+    The policy of the worker has become narrower since the run has made it, or a change of the run has.
+    """
+    if not isinstance(command, RunAgent) or command.grant != NOTHING.written():
+        return None
+    finding = f"{command.path}: not granted: a call that was open when the policy, or the graph, was narrowed"
+    return AgentFailed(command.call, finding, final=True, refused=True)
+
+
 def reissued(nodes: NodeLifecycle, data: Mapping[str, Value]) -> Starting:
     """Notes a call that is open, and gives the command to send for it now."""
     board, rules, call = nodes.board, nodes.rules, data["call"]
@@ -64,8 +85,7 @@ def reissued(nodes: NodeLifecycle, data: Mapping[str, Value]) -> Starting:
         called = data["agent"], data.get("inputs", {}), data.get("params", {}), data.get("on")
         granted = None
         if data["agent"] != APPROVAL:
-            known = data["agent"], data.get("on"), data.get("approved", "")
-            granted = nodes.approvals.granted_again(run, name, *known)
+            granted = _granted(nodes, data)
         if data["agent"] == APPROVAL:
             noted = again = question(rules, run, name, called[1], called[2].get("message", ""))
         elif run.nodes[name].hedge == call:
