@@ -31,6 +31,7 @@ from perdure.graph.text.load import load
 from perdure.lineage.change import Change
 from perdure.runs import Run
 from tests.support import ROOT, durable, examples
+from tests.support.approved import approved
 from tests.support.draining import drained
 from tests.support.fetching import fetching
 from tests.support.histories import FOLDER, GRAPHS, private_texts
@@ -44,7 +45,9 @@ from tests.support.steered import steered
 from tests.support.uneven import uneven
 
 STORIES = {
+    "approved": approved,
     "drained": drained,
+    "eager_session": kept_session,
     "lacking": lacking,
     "moved": moved,
     "paced": paced,

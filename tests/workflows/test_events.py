@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -72,6 +73,14 @@ async def test_what_no_node_waits_for_is_refused(client: GraphClient) -> None:
         await run.result()
         with pytest.raises(NotFound):
             await client.get("no-such-run").send(event("a"))
+
+
+async def test_a_send_without_a_reply_can_be_cancelled(client: GraphClient) -> None:
+    run = await client.start(collecting(count=1, passes=1), queue="events-unserved")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await run.send(event("a"))
+    await run.terminate()
 
 
 async def test_runs_send_to_each_other(client: GraphClient) -> None:
