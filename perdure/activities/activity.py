@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from temporalio import activity
 from temporalio.common import RawValue
 
-from perdure.activities.arguments import calls_of
+from perdure.activities.arguments import calls_of, handed
 from perdure.activities.attempt import Attempt, absence, check_needs
 from perdure.activities.batch_calls import together
 from perdure.activities.call_inputs import redeemed
@@ -115,7 +115,7 @@ class AgentActivities:
     @activity.defn(name=SEGMENT)
     async def segment(self, request: RawValue) -> RawValue:
         """Answers calls of pure agents, as many as one marker in history may hold."""
-        read: SegmentRequest = unpack(request, SegmentRequest)
+        read: SegmentRequest = unpack(handed(request), SegmentRequest)
         with calls_at_work(self.journal, read.run, recalls="reuse" in read.request) as work:
             return pack(await self._threads.run(read.run, self._new_segment(work).play, read))
 
@@ -147,7 +147,7 @@ class AgentActivities:
     async def keep(self, value: RawValue, limit: int) -> RawValue:
         """A value that a run has made, so that it takes at most `limit` bytes there."""
         with typed_failures():
-            return pack(await self.claims.shrink(unpack(value), limit))
+            return pack(await self.claims.shrink(unpack(handed(value)), limit))
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:

@@ -1,16 +1,18 @@
-"""What the activity of an agent is called with."""
+"""What activities are called with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from temporalio import activity
 from temporalio.common import RawValue
 
 from perdure.errors import MalformedPayload
 from perdure.graph.deferred import Deferred, copied
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_dict, is_list, is_object
+from perdure.protocol.handover import taken
 from perdure.protocol.payloads import AgentCall, BatchCall
 from perdure.protocol.records import from_plain
 from perdure.protocol.wire import is_plain, unpack
@@ -18,6 +20,11 @@ from perdure.storage.claim_check import ClaimCheck
 
 DEFERRED_FIELDS: Final = frozenset({"inputs", "params", "config", "filter_params"})
 """The fields of a call that may stay in the store until the agent is called."""
+
+
+def handed(raw: RawValue) -> RawValue:
+    """What a run of this worker hands to a local activity. Raises MalformedPayload."""
+    return taken(raw, is_local=activity.info().is_local)
 
 
 async def calls_of(arguments: Sequence[RawValue], claims: ClaimCheck) -> tuple[bool, list[AgentCall]]:

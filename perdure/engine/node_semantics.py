@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Final, cast
 
 from perdure.engine.board import Rules
 from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.engine.plan import ComputedPlan, spread
 from perdure.engine.state import GraphRun
@@ -27,6 +29,9 @@ from perdure.graph.template_compiler import compile_output
 from perdure.graph.values import UNDEFINED, Value, is_dict, is_list, is_object, js_truthy, truthy
 
 _NONE: Final = frozenset[str]()
+
+MAX_INPUT_BYTES_BY_VALUE: Final = 32_000_000
+"""Bytes of the inputs of a call without what is in the store: a worker makes several copies of them."""
 
 _SIZED: Final = frozenset({list, dict, *Deferred.__subclasses__()})
 """The types of values that are measured, in addition to strings."""
@@ -91,18 +96,26 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
     )
 
 
-def inputs_of(run: GraphRun, plan: ComputedPlan, fuel: Fuel) -> dict[str, Value]:
-    """The named inputs as they are now; with anyInput, without what is null or undefined."""
+def input_limit(gates: Gates) -> float:
+    """Bytes that the inputs of a call may have without what is in the store."""
+    return MAX_INPUT_BYTES_BY_VALUE if gates.bounds_inputs else inf
+
+
+def inputs_of(run: GraphRun, plan: ComputedPlan, fuel: Fuel, by_value: float = inf) -> dict[str, Value]:
+    """The named inputs as they are now; with anyInput, without what is null or undefined.
+
+    Raises SizeExceeded for more bytes than a value may have, or than `by_value` without the store.
+    """
     rendered: Any = plan.inputs.render(run)
     if plan.is_measured and run.value_limit == MAX_VALUE_BYTES:
-        fuel.weigh(_checked_size(rendered))
+        fuel.weigh(_checked_size(rendered, by_value))
     if plan.probe is None:
         return rendered
     return clean({key: run.resolved.resolve_shallow(value) for key, value in rendered.items()})
 
 
-def _checked_size(inputs: dict[str, Value]) -> int:
-    """Bytes of the inputs, without strings. Raises SizeExceeded where all are more than a value may be."""
+def _checked_size(inputs: dict[str, Value], by_value: float) -> int:
+    """Bytes of the inputs, without strings. Raises SizeExceeded where all are more than they may be."""
     total = strings = 0
     for value in inputs.values():
         kind = value.__class__
@@ -112,6 +125,10 @@ def _checked_size(inputs: dict[str, Value]) -> int:
             total += size_of(value)
     if total + strings > MAX_VALUE_BYTES:
         raise SizeExceeded(total + strings, MAX_VALUE_BYTES)
+    if total + strings > by_value:
+        here = sum(size_of(value, stored=False) for value in inputs.values())
+        if here > by_value:
+            raise SizeExceeded(here, int(by_value))
     return total
 
 

@@ -69,7 +69,9 @@ class AgentRegistry:
     `recalls` says that the calls of a rerun are answered from the record of the run that it repeats,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
     `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel), and
-    `foresees_rows` that it counts rows inside rows for that. `unreused` agents are called again by a rerun,
+    `foresees_rows` that it counts rows inside rows for that, `foresees_open` those that open maps have yet
+    to begin; `keeps_in_turn` that it brings large inputs to the store one after another, `bounds_inputs` that
+    those of a call may have fewer bytes than other values. `unreused` agents are called again by a rerun,
     `code` has digests of those that the graph names; `moves_rows` says that a change of options holds for
     open rows, `weighs` that the sizes of values are steps (perdure.engine.fuel). `grants` says that what
     graphs may do is looked at, by the `profile`: name, grant and digest of the policy. `labels` are those of
@@ -110,6 +112,9 @@ class AgentRegistry:
     foresees_rows: bool = False
     numbers_notices: bool = False
     weighs: bool = False
+    foresees_open: bool = False
+    keeps_in_turn: bool = False
+    bounds_inputs: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""

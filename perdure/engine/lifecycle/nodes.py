@@ -52,6 +52,7 @@ class NodeLifecycle:
         self.board = board
         self.rules = rules
         self._fuel = board.fuel
+        self._by_value = node_semantics.input_limit(rules.gates)
         self._observe = board.observe
         self._nested = nested
         self._fetches = fetches
@@ -165,7 +166,7 @@ class NodeLifecycle:
         board, node, plan = self.board, run.nodes[name], run.plan.computed[name]
         self._fuel.left -= 1
         try:
-            inputs = node_semantics.inputs_of(run, plan, self._fuel)
+            inputs = node_semantics.inputs_of(run, plan, self._fuel, self._by_value)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
             if node.state is not NodeState.EXECUTING:
                 run.move(name, NodeState.EXECUTING, self._observe)
