@@ -258,6 +258,15 @@ async def test_large_inputs_go_to_the_store_one_after_another(in_turn: bool, sen
     assert sorted(calls.sent) == sorted(sent)
 
 
+async def test_inputs_on_their_way_to_the_store() -> None:
+    calls = Calls(store=True)
+    for number in range(1, 40):
+        calls.call(number, inputs={"text": "x" * 400_000})
+    calls.dispatcher.pump()
+    await calls.host.settle()
+    assert len(calls.sent) == 20
+
+
 async def test_the_next_large_input_follows_when_one_is_in_the_store() -> None:
     calls = Calls(store=True)
     calls.call(1, inputs={"text": LARGE})
