@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from temporalio import activity
 from temporalio.common import RawValue
 
-from perdure.activities.arguments import calls_of, request_of_run
+from perdure.activities.arguments import calls_of, handed, request_of_run
 from perdure.activities.attempt import Attempt, absence, check_needs
 from perdure.activities.batch_calls import together
 from perdure.activities.call_inputs import redeemed
@@ -148,7 +148,7 @@ class AgentActivities:
     async def keep(self, value: RawValue, limit: int) -> RawValue:
         """A value that a run has made, so that it takes at most `limit` bytes there."""
         with typed_failures():
-            return pack(await self.claims.shrink(unpack(value), limit))
+            return pack(await self.claims.shrink(unpack(handed(value)), limit))
 
     @activity.defn(dynamic=True)
     async def run_agent(self, args: Sequence[RawValue]) -> RawValue:

@@ -1,4 +1,4 @@
-"""What the activity of an agent is called with."""
+"""What activities are called with."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from perdure.errors import MalformedPayload
 from perdure.graph.deferred import Deferred, copied
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_dict, is_list, is_object
+from perdure.protocol.handover import taken
 from perdure.protocol.payloads import AgentCall, BatchCall
 from perdure.protocol.records import from_plain
 from perdure.protocol.wire import is_plain, unpack
@@ -23,13 +24,18 @@ DEFERRED_FIELDS: Final = frozenset({"inputs", "params", "config", "filter_params
 """The fields of a call that may stay in the store until the agent is called."""
 
 
+def handed(raw: RawValue) -> RawValue:
+    """What a run of this worker hands to a local activity. Raises MalformedPayload."""
+    return taken(raw, is_local=activity.info().is_local)
+
+
 def request_of_run(raw: RawValue, kind: type[Request]) -> Any:
     """What a run asks its worker: a record of `kind`, or null. Raises MalformedPayload.
 
     That of a local activity comes from the run itself, in this process, which has checked all that others
     have sent: it is not walked once more for what JSON does not allow.
     """
-    return unpack(raw, kind, strict=not activity.info().is_local)
+    return unpack(handed(raw), kind, strict=not activity.info().is_local)
 
 
 async def calls_of(arguments: Sequence[RawValue], claims: ClaimCheck) -> tuple[bool, list[AgentCall]]:

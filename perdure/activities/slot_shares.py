@@ -41,7 +41,7 @@ SHARE_FACTOR: Final = 3
 MIN_LOOK_INTERVAL_S: Final = 0.1
 """Seconds for which calls wait in all slots that are left, until one is handed back, while others come,"""
 
-MAX_LOOK_INTERVAL_S: Final = 8.0
+MAX_LOOK_INTERVAL_S: Final = 1.0
 """and while none comes: the time doubles from one to the next."""
 
 UNRECORDED_WAIT_S: Final = 1.0

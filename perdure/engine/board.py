@@ -11,6 +11,7 @@ from math import inf
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
+from perdure.engine.maps.bound_rows import bound_steps
 from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
@@ -141,10 +142,7 @@ class Board:
         run.live += size
         self.live += size
         if self.live > self.quotas.live:
-            self._refuse_live()
-
-    def _refuse_live(self) -> None:
-        raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
+            raise QuotaExceeded("live", self.quotas.live, "bytes of results and open graphs at a time")
 
     def collect_row(self, run: GraphRun, nested: Nested, child: GraphRun, value: Value) -> None:
         """The row `child` of a node of `run` is over with these results. Raises QuotaExceeded."""
@@ -154,10 +152,8 @@ class Board:
         if self.is_bounded:
             size = self._measure.row(value)
             nested.live += size
-            run.live += size
-            self.live += size - child.live
-            if self.live > self.quotas.live:
-                self._refuse_live()
+            self.live -= child.live
+            self.hold(run, size)
 
     def miss_row(self, run: GraphRun, nested: Nested, child: GraphRun, missing: Missing) -> None:
         """The row `child` of a node of `run` is over without a result. Raises QuotaExceeded."""
@@ -175,7 +171,8 @@ class Board:
             self.hold(run, carried_bytes(run) - run.live)
 
     def recount(self) -> None:
-        """Counts again what all graphs hold."""
+        """Counts again what all graphs hold, and what their maps have yet to begin."""
+        self.fuel.bound = sum(map(bound_steps, self.runs.values()))
         if self.is_bounded:
             self._measure = Measure()
             for run in self.runs.values():
@@ -258,6 +255,7 @@ class Board:
     def discard(self, run: GraphRun, nested: Nested) -> None:
         """Stops the graphs inside a node of `run` that are not over, and forgets all of them."""
         self.cancel_timers(nested)
+        self.fuel.bound -= nested.bound_steps
         doomed = [inner for child in nested.children for inner in self.runs[child].walk(self.runs)]
         self.forget(doomed)
         run.live -= nested.live
@@ -269,6 +267,7 @@ class Board:
         for inner in doomed:
             del self.runs[inner.id]
             self.live -= inner.live
+            self.fuel.bound -= bound_steps(inner)
 
     def stop(self, doomed: list[GraphRun]) -> None:
         """Cancels what runs in these graphs and takes what waits out of the queue."""

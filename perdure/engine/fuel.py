@@ -11,7 +11,8 @@ that hears of a result, a node of a graph that begins or iterates; to open a gra
 to measure a large value. Steps are counted, not timed, so every replay pauses at the same places. What is
 left waits in the queue of nodes, or in `put_off`, until the timer `pause` fires. All steps of a run together,
 except those of sizes, are bounded by the quota `steps`. What is known to take more when it begins, a map of
-a million rows or a loop of a thousand million passes, is refused then, and not after a minute.
+a million rows or a loop of a thousand million passes, is refused then, and not after a minute; so are maps
+that are open at the same time, once their rows are too many together.
 
 Rejected: a clock, because a replay on another machine would pause elsewhere and send other commands;
 an exception that unwinds and starts over, because half of the event has had its effect by then; and
@@ -69,6 +70,7 @@ class Fuel:
     `pause` is the call of the timer that ends a pause, None if there is none. `put_off` are the
     graphs (with no node) that are to iterate and the nodes that are to open more graphs. `weighed` are the
     steps for the sizes of values since this run was opened or taken over; no `weighs`, no such steps.
+    `bound` are the steps that the rows take at least which maps that are open have yet to begin.
     """
 
     per_event: float = inf
@@ -78,6 +80,7 @@ class Fuel:
     pause: int | None = None
     weighs: bool = False
     weighed: int = 0
+    bound: int = 0
     put_off: dict[tuple[int, str], None] = field(default_factory=dict[tuple[int, str], None])
 
     @property
@@ -106,8 +109,8 @@ class Fuel:
             self.weighed += size // WEIGHED_STEP_BYTES
 
     def check(self, more: float) -> None:
-        """Raises QuotaExceeded where `more` steps are too many, with those of the events before."""
-        if self.earlier - self.weighed + more > self.limit:
+        """Raises QuotaExceeded where `more` steps are too many, with earlier ones and those bound."""
+        if self.earlier - self.weighed + self.bound + more > self.limit:
             raise QuotaExceeded("steps", self.limit, "steps of the scheduler")
 
     def written(self) -> dict[str, object]:

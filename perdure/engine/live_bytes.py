@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
+from perdure.engine.maps.version_gates import Gates
 from perdure.engine.state import GraphRun, NodeState
 from perdure.graph.sizes import CONTAINER_BYTES, ENCODED_TEXT_CHARS, SCALAR_BYTES, size_of
 from perdure.graph.values import UNDEFINED, Value, is_object
@@ -36,6 +38,14 @@ GRAPH_OVERHEAD_BYTES: Final = 1_000
 
 NODE_OVERHEAD_BYTES: Final = 250
 """... and what each of those takes, with a small result."""
+
+MAX_INPUT_BYTES_BY_VALUE: Final = 32_000_000
+"""Bytes of the inputs of a call without what is in the store: a worker makes several copies of them."""
+
+
+def input_limit(gates: Gates) -> float:
+    """Bytes that the inputs of a call may have without what is in the store."""
+    return MAX_INPUT_BYTES_BY_VALUE if gates.bounds_inputs else inf
 
 
 def open_bytes(run: GraphRun) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Final, cast
 
 from perdure.engine.board import Rules
@@ -15,7 +16,7 @@ from perdure.engine.fuel import Fuel
 from perdure.engine.graph_agents import GRAPH_AGENTS
 from perdure.engine.messages import NodeOptions, RunAgent
 from perdure.engine.plan import ComputedPlan, spread
-from perdure.engine.state import GraphRun
+from perdure.engine.state import AsOf, GraphRun
 from perdure.errors import AgentError, SizeExceeded
 from perdure.graph import evaluate
 from perdure.graph.deferred import Composite, Deferred, Merged, described
@@ -44,23 +45,6 @@ class Self:
         """The node's own result."""
         del node
         return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class AsOf:
-    """The scope of the inputs of an approved call: the run, at the time at which people were asked."""
-
-    run: GraphRun
-    now_ms: int
-
-    @property
-    def loop(self) -> int:
-        """`@loop`."""
-        return self.run.loop
-
-    def result(self, node: str) -> Value:
-        """The result of a node as it is now."""
-        return self.run.result(node)
 
 
 def read(run: GraphRun, reference: Reference) -> Value:
@@ -109,22 +93,23 @@ def is_skipped(run: GraphRun, plan: ComputedPlan) -> bool:
 
 
 def inputs_of(
-    run: GraphRun, plan: ComputedPlan, fuel: Fuel, approved_ms: int | None = None
+    run: GraphRun, plan: ComputedPlan, fuel: Fuel, by_value: float = inf, approved_ms: int | None = None
 ) -> dict[str, Value]:
     """The named inputs as they are now; with anyInput, without what is null or undefined.
 
-    For a call that people have approved, `approved_ms` is its time.
+    For a call that people have approved, `approved_ms` is its time. Raises SizeExceeded for more bytes than a
+    value may have, or than `by_value` without the store.
     """
     rendered: Any = plan.inputs.render(run if approved_ms is None else AsOf(run, approved_ms))
     if plan.is_measured and run.value_limit == MAX_VALUE_BYTES:
-        fuel.weigh(_checked_size(rendered))
+        fuel.weigh(_checked_size(rendered, by_value))
     if plan.probe is None:
         return rendered
     return clean({key: run.resolved.resolve_shallow(value) for key, value in rendered.items()})
 
 
-def _checked_size(inputs: dict[str, Value]) -> int:
-    """Bytes of the inputs, without strings. Raises SizeExceeded where all are more than a value may be."""
+def _checked_size(inputs: dict[str, Value], by_value: float) -> int:
+    """Bytes of the inputs, without strings. Raises SizeExceeded where all are more than they may be."""
     total = strings = 0
     for value in inputs.values():
         kind = value.__class__
@@ -134,6 +119,10 @@ def _checked_size(inputs: dict[str, Value]) -> int:
             total += size_of(value)
     if total + strings > MAX_VALUE_BYTES:
         raise SizeExceeded(total + strings, MAX_VALUE_BYTES)
+    if total + strings > by_value:
+        here = sum(size_of(value, stored=False) for value in inputs.values())
+        if here > by_value:
+            raise SizeExceeded(here, int(by_value))
     return total
 
 

@@ -76,6 +76,8 @@ def nested_data(nested: Nested, documents: Mapping[int, int], room: SnapshotRoom
         "failed": nested.failed,
         "outcome": None if nested.outcome is None else [nested.outcome.value, nested.outcome.failure],
     }
+    if nested.row_steps:
+        data["row_steps"] = nested.row_steps
     return data if nested.quorum is None else data | {"quorum": _quorum_data(nested, nested.quorum)}
 
 
@@ -122,6 +124,7 @@ def nested_of(data: Mapping[str, Value], plans: Sequence[Plan], rows: Sequence[V
         kept=[(numbers(pairs, data["opened"]), stored) for pairs, stored in data["kept"]],
         failed=data["failed"],
         outcome=outcome_of(data["outcome"]),
+        row_steps=data.get("row_steps", 0),
     )
     if "quorum" in data:
         _take_quorum(nested, data["quorum"])

@@ -257,3 +257,20 @@ class GraphRun:
 
 Observer: TypeAlias = Callable[[GraphRun, str], None]
 """Hears of a node that is in another state."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The scope of the inputs of an approved call: the run, at the time at which people were asked."""
+
+    run: GraphRun
+    now_ms: int
+
+    @property
+    def loop(self) -> int:
+        """`@loop`."""
+        return self.run.loop
+
+    def result(self, node: str) -> Value:
+        """The result of a node as it is now."""
+        return self.run.result(node)

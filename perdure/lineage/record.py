@@ -22,6 +22,11 @@ ONLY_WORKERS_RERUN_HINT: Final = "run the graph as it is, or let someone rerun i
 """For principals: a record that they send could say that calls have answered anything."""
 
 
+def unused_hint(principal: str) -> str:
+    """What to do where a record is not used, in a run that this `principal` has started."""
+    return ONLY_WORKERS_RERUN_HINT if principal else "start the rerun again once the store replies"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A call that was answered with `result`.

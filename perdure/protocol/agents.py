@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import ClassVar, Final, TypedDict
 
+from perdure.engine.fuel import MAX_ACTIVATION_EVENT_COUNT, MAX_RERUN_EVENT_COUNT
 from perdure.engine.granting.authority import Authority
 from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import RunAgent
@@ -70,7 +71,9 @@ class AgentRegistry:
     `paces_reruns` that a rerun does more than other runs before it pauses,
     and `quorums` that a map may end without all of its rows, `carries` that those may count in a later pass;
     `foresees` that it has few graphs open, and refuses what the quotas cannot end (perdure.engine.fuel), and
-    `foresees_rows` that it counts rows inside rows for that. `unreused` agents are called again by a rerun,
+    `foresees_rows` that it counts rows inside rows for that, `foresees_open` those that open maps have yet
+    to begin; `keeps_in_turn` that it brings large inputs to the store one after another, `bounds_inputs` that
+    those of a call may have fewer bytes than other values. `unreused` agents are called again by a rerun,
     `code` has digests of those that the graph names; `moves_rows` says that a change of options holds for
     open rows, `weighs` that the sizes of values are steps (perdure.engine.fuel). `grants` says that what
     graphs may do is looked at, by the `profile`: name, grant and digest of the policy. `labels` are those of
@@ -116,6 +119,9 @@ class AgentRegistry:
     weighs: bool = False
     paces_reruns: bool = False
     eager_sessions: bool = False
+    foresees_open: bool = False
+    keeps_in_turn: bool = False
+    bounds_inputs: bool = False
 
     def names(self) -> list[str]:
         """All agents of the worker."""
@@ -185,6 +191,11 @@ class Placement:
             "gates": gates,
             "authority": authority,
         }
+
+    def pace(self, *, is_rerun: bool) -> int:
+        """How many events an activation of the run may take up (perdure.engine.fuel)."""
+        is_longer = is_rerun and self.registry.paces_reruns
+        return MAX_RERUN_EVENT_COUNT if is_longer else MAX_ACTIVATION_EVENT_COUNT
 
     def granted(self) -> dict[str, Value]:
         """What the state of a run that continues has of its profile: a later worker must not widen it."""

@@ -51,9 +51,8 @@ MAX_PENDING_COUNT: Final = 500
 """Remote calls in flight."""
 
 MAX_PENDING_BYTES: Final = 2_000_000
-"""Bytes of inputs of remote calls in flight, except a single larger one: results are often as large,
-and the server writes those that arrive during a workflow task together with what the task sends.
-"""
+"""Bytes of inputs of remote calls in flight, except a single larger one. Results are often as large, and the
+server writes those that arrive during a workflow task together with what the task sends."""
 
 MAX_LOCAL_COUNT: Final = 40
 """Local calls in flight."""
@@ -85,6 +84,7 @@ class ActivityDispatcher:
         self.sessions = Sessions(self.placement.eager_queue)
         self._queues = QueueAgents(self.host, self.placement, self.queue)
         self._order = LocalOrder(self.notify)
+        self.remote.keeps_in_turn = self.placement.registry.keeps_in_turn
 
     def call_agent(self, command: RunAgent) -> None:
         """Sends a call, now or when there is room; one that may not be sent fails."""
@@ -122,7 +122,7 @@ class ActivityDispatcher:
     def pump(self) -> None:
         """Sends waiting calls while there is room."""
         self._waiting.extend(self.sessions.take_ready())
-        while self._waiting and self._window(self._waiting[0]).has_room() and self.budget.has_room():
+        while self._waiting and self._may_send(self._waiting[0]):
             self._send(self._waiting.popleft())
 
     def take_local(self) -> bool:
@@ -134,16 +134,16 @@ class ActivityDispatcher:
         if self._waiting and self.is_idle() and self.host.is_patched(SEND_AFTER_DRAIN):
             self.pump()
 
-    def _window(self, command: RunAgent) -> LocalWindow | RemoteWindow:
-        return self.local if command.call in self.local else self.remote
+    def _may_send(self, command: RunAgent) -> bool:
+        window = self.local if command.call in self.local else self.remote
+        return window.has_room() and self.remote.may_keep() and self.budget.has_room()
 
     def _send(self, command: RunAgent) -> None:
         """Sends a call, with those that may share its activity; large inputs go to the store first."""
         run = self.host.run_id()
         if command.call not in self.local:
             if self._queues.is_unknown(command):
-                self._hold(command)
-                return
+                return self._hold(command)
             if self._queues.is_foreign(command):
                 command = replace(command, options=replace(command.options, batch=1))
         if command.options.batch > 1 and command.call not in self.local:
@@ -169,7 +169,7 @@ class ActivityDispatcher:
         if len(arguments.payload.data) <= MAX_INLINE_BYTES:
             self._start(batch, arguments)
             return
-        self.remote.add(batch[0].call, 0)
+        self.remote.keep(batch[0].call, len(arguments.payload.data))
         task = asyncio.create_task(packed(self.host, arguments, self.placement.has_store))
         self._open.add(batch, task)
         self._when_over(task, partial(self._packed, batch), True)
@@ -185,12 +185,12 @@ class ActivityDispatcher:
         self.remote.remove(batch[0].call)
         if not (still_open := self._open.take(batch, task)) or task.cancelled():
             return
-        if (error := task.exception()) is None and len(still_open) == len(batch):
-            self._start(batch, task.result())
-        elif error is None:
-            self._waiting.extendleft(reversed(still_open))
-        else:
+        if (error := task.exception()) is not None:
             self._fail(still_open, f"{batch[0].path}: its inputs: {error}")
+        elif len(still_open) == len(batch):
+            self._start(batch, task.result())
+        else:
+            self._waiting.extendleft(reversed(still_open))
         self.notify()
 
     def _start(self, batch: list[RunAgent], arguments: RawValue) -> None:

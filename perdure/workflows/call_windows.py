@@ -5,32 +5,53 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from perdure.engine.messages import RunAgent
+
+MAX_KEPT_INPUT_BYTES: Final = 8_000_000
+"""Bytes of inputs on their way to the store, except a single larger one: the worker holds copies of each."""
 
 
 @dataclass(slots=True)
 class RemoteWindow:
-    """Activities on task queues, each with its bytes of input; a batch is one, under its first call."""
+    """Activities on task queues, each with its bytes of input; a batch is one, under its first call.
+
+    An input that is brought to the store first is in a local activity meanwhile, and is copied several times
+    on its way there: in runs that keep inputs in turn, MAX_KEPT_INPUT_BYTES are on this way at a time.
+    """
 
     max_count: int
     max_bytes: int
+    keeps_in_turn: bool = False
     _sizes: dict[int, int] = field(default_factory=dict[int, int])
     _bytes: int = 0
+    _kept: dict[int, int] = field(default_factory=dict[int, int])
+    _kept_bytes: int = 0
 
     def has_room(self) -> bool:
         """Whether another may begin: it may be larger than the room that is left."""
         return len(self._sizes) < self.max_count and self._bytes < self.max_bytes
+
+    def may_keep(self) -> bool:
+        """Whether another input may be brought to the store, if the next call has a large one."""
+        return self._kept_bytes < MAX_KEPT_INPUT_BYTES or not self.keeps_in_turn
 
     def add(self, call: int, size: int) -> None:
         """One begins; of `size` 0 while its input is brought to the store."""
         self._sizes[call] = size
         self._bytes += size
 
+    def keep(self, call: int, size: int) -> None:
+        """One begins whose input of `size` bytes is brought to the store first."""
+        self.add(call, 0)
+        self._kept[call] = size
+        self._kept_bytes += size
+
     def remove(self, call: int) -> None:
-        """One is over."""
+        """One is over, or its input is in the store."""
         self._bytes -= self._sizes.pop(call, 0)
+        self._kept_bytes -= self._kept.pop(call, 0)
 
 
 @dataclass(slots=True)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolicy
 from temporalio.exceptions import is_cancelled_exception
 
-from perdure.protocol.names import ASKS_ATTRIBUTE
+from perdure.protocol.handover import MIN_HANDED_BYTES, Parcel
+from perdure.protocol.names import ASKS_ATTRIBUTE, KEEP, SEGMENT
 from perdure.protocol.wire import admitted, is_untrusted
 from perdure.workflows.arrivals import Arrivals, HistorySize
+
+_TAKING: Final = (KEEP, SEGMENT)
+"""Local activities that take large arguments from this process."""
 
 _AUDIENCE_KEY = SearchAttributeKey.for_keyword_list(ASKS_ATTRIBUTE)
 
@@ -243,8 +248,26 @@ class TemporalHost:
         await turn
 
     def start_local_activity(self, name: str, *arguments: Any, **options: Any) -> asyncio.Task[RawValue]:
-        """Its result stays a payload."""
-        return workflow.start_local_activity(name, args=arguments, result_type=RawValue, **options)
+        """Its result stays a payload. Perdure's own activities take large arguments from this process."""
+        parcels: list[Parcel] = []
+        if name in _TAKING and not workflow.unsafe.in_sandbox():  # where modules are copies
+            parcels = [Parcel(argument) for argument in arguments if _is_large(argument)]
+        tickets = {id(parcel.raw): parcel.ticket for parcel in parcels}
+        sent = [tickets.get(id(argument), argument) for argument in arguments]
+        task = workflow.start_local_activity(name, args=sent, result_type=RawValue, **options)
+        if parcels:
+            task.add_done_callback(partial(_let_go, parcels))
+        return task
+
+
+def _is_large(argument: object) -> bool:
+    return isinstance(argument, RawValue) and len(argument.payload.data) >= MIN_HANDED_BYTES
+
+
+def _let_go(parcels: list[Parcel], task: asyncio.Task[RawValue]) -> None:
+    """The local activity is over: until here its task has held them."""
+    del task
+    parcels.clear()
 
 
 def now_ms(host: Host) -> int:

@@ -12,7 +12,7 @@ from typing import assert_never
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from perdure.engine.fuel import MAX_ACTIVATION_EVENT_COUNT, MAX_RERUN_EVENT_COUNT, PAUSE_MS
+from perdure.engine.fuel import PAUSE_MS
 from perdure.engine.human_tasks import Answer
 from perdure.engine.lifecycle.open_calls import refused
 from perdure.engine.messages import (
@@ -76,21 +76,18 @@ class RunShell:
         self._has_events = False
         self.result: RunResult | None = None
         self._budget = WorkflowTaskBudget(host, self.notify, 0 if state is None else state["bytes"])
-        self._dispatcher = ActivityDispatcher(
-            host, self.placement, request.queue, self.progress, self._turns, self._budget, self.notify
-        )
+        known = host, self.placement, request.queue, self.progress, self._turns, self._budget
+        self._dispatcher = ActivityDispatcher(*known, self.notify)
         self._dispatcher.sessions.resume(state or {})
         place = host, request, directory, self.placement, self.progress, self._turns, self._budget
         self._segments = Segments(*place, self.notify, self._send)
-        is_paced = self._segments.recalls and directory.paces_reruns
-        self._pace = MAX_RERUN_EVENT_COUNT if is_paced else MAX_ACTIVATION_EVENT_COUNT
         self._values = Values(host, self._arrive, self._fetched)
         self._timers = Timers(host, self._arrive)
         parts = host, request, startup.directory, self.placement, self._timers, self.progress
         self.waits = Waits(*parts, self._arrive, self.notify, self._played)
         self.steering = SteeringDesk(request, self.placement, self.progress, self._segments, self.notify)
-        known = self.progress, self._segments, self.waits.human_tasks, self._new_scheduler
-        self.view = RunView(*known, lambda: [*self.steering.interventions])
+        shown = self.progress, self._segments, self.waits.human_tasks, self._new_scheduler
+        self.view = RunView(*shown, lambda: [*self.steering.interventions])
         self._continuation = Continuation(host, request.options.events, self.notify)
         if startup.first is not None:
             self._segments.take(startup.first, startup.size, now_ms)
@@ -127,8 +124,7 @@ class RunShell:
     def _begin(self) -> tuple[Scheduler, list[Command]]:
         """A new scheduler, or the one that an earlier run of the chain has left."""
         if (state := self._request.state) is None:
-            scheduler = self._new_scheduler()
-            return scheduler, started(scheduler, self._now)
+            return (scheduler := self._new_scheduler()), started(scheduler, self._now)
         options, observe = self._request.options, self.progress.observe
         scheduler, commands = restore(state["scheduler"], options, observe=observe, **self._rules)
         answered = {call for call, _, event in state["places"] if event is not None}
@@ -160,9 +156,8 @@ class RunShell:
     def _hand_on(self, scheduler: Scheduler) -> Finish | None:
         """Hands on the answers that are there, in their order, as far as one activation may."""
         finish, fuel = None, scheduler.board.fuel
-        until = (
-            0 if self._is_blocked() else fuel.activation_end(self._pace)
-        )  # `_wait` alone begins what blocks
+        pace = self.placement.pace(is_rerun=self._segments.recalls)
+        until = 0 if self._is_blocked() else fuel.activation_end(pace)  # `_wait` alone begins what blocks it
         while finish is None and fuel.used < until:
             event = self._turns.next()
             if event is not None:

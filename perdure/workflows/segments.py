@@ -40,7 +40,7 @@ from perdure.errors import MalformedPayload, UsageError
 from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import Value
 from perdure.lineage.recall import numbers_of, written_numbers
-from perdure.lineage.record import ONLY_WORKERS_RERUN_HINT
+from perdure.lineage.record import unused_hint
 from perdure.protocol.agents import AgentRegistry, Placement
 from perdure.protocol.names import SEGMENT, SEGMENTS_IN_TURN
 from perdure.protocol.payloads import RunRequest, RunResult, SegmentRequest, SegmentResult
@@ -56,8 +56,6 @@ NO_RETRY = RetryPolicy(maximum_attempts=1)
 
 RECALL_RETRY = RetryPolicy(maximum_attempts=5, non_retryable_error_types=FINAL_ERROR_TYPES)
 """One of a rerun is: calls that the record answers would be made again."""
-
-STORE_HINT: Final = "start the rerun again once the store replies"
 
 MAX_CARRIED_INPUT_BYTES: Final = 8_000_000
 """Bytes of the inputs of open calls that one segment receives, besides those of the last."""
@@ -153,8 +151,7 @@ class Segments:
         answers = [] if is_over else [read_segment_answer(answer) for answer in result.answers]
         end = None if result.end is None else from_plain(RunResult, result.end)
         if result.refusal:
-            hint = ONLY_WORKERS_RERUN_HINT if self.request.principal else STORE_HINT
-            self.refusal = UsageError(result.refusal, hint=hint)
+            self.refusal = UsageError(result.refusal, hint=unused_hint(self.request.principal))
         self.end, self._unread = end, result.answers if is_over else ()
         self.budget.add(size, seconds=result.seconds)
         for line in result.console:

@@ -12,6 +12,7 @@ from perdure.engine.fuel import MAX_EVENT_STEP_COUNT, MAX_OPEN_GRAPH_COUNT, Fuel
 from perdure.engine.maps.version_gates import Gates
 from perdure.engine.messages import (
     AgentCompleted,
+    AgentFailed,
     Finish,
     Quotas,
     RunAgent,
@@ -214,6 +215,55 @@ def test_rows_in_rows_that_may_be_fewer_begin(outer: Any) -> None:
 def test_rows_in_rows_of_an_earlier_version_begin() -> None:
     document = graph(m=in_rows(1000))
     assert Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, gates=Gates(foresees_rows=False)).start(0)
+
+
+def in_counted_rows(**outer: Any) -> dict[str, Any]:
+    """A map of 40 rows, each with a map over rows that an agent has returned."""
+    inner = graph(n=work(), m=rows("") | {"inputs": {"rows": ":n.list"}} | outer)
+    return graph(m=rows(*range(40)) | {"graph": inner})
+
+
+def opened(document: Any, gates: Gates | None = None, steps: float = 20_000, **inner: Any) -> Scheduler:
+    """A run in which the agents of all rows have returned a hundred rows each. Raises QuotaExceeded."""
+    options = RunOptions(quotas=Quotas(steps=steps))
+    scheduler = Scheduler(document, options, event_steps=MAX_EVENT_STEP_COUNT, gates=gates)
+    waiting = [command for command in scheduler.start(0) if isinstance(command, RunAgent)]
+    while waiting:
+        command = waiting.pop(0)
+        if command.node == "n":
+            event = AgentCompleted(command.call, {"list": list(range(100))})
+            waiting += [each for each in scheduler.handle(event, 0) if isinstance(each, RunAgent)]
+    return scheduler
+
+
+def test_rows_that_open_maps_have_yet_to_begin_count_together() -> None:
+    with pytest.raises(QuotaExceeded, match="steps"):
+        opened(in_counted_rows())
+    assert opened(in_counted_rows(), Gates(foresees_open=False)).board.fuel.bound == 0
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [{"params": {"limit": 5}}, {"params": {"supressError": True}}, {"timeout": 1000}, {"deadline": 1000}],
+    ids=["a limit", "failures that are results", "a timeout", "a deadline"],
+)
+def test_rows_that_may_never_begin_do_not_count(inner: dict[str, Any]) -> None:
+    assert opened(in_counted_rows(**inner)).board.fuel.bound == 0
+
+
+def test_what_is_bound_follows_from_the_state_and_is_gone_with_its_maps() -> None:
+    scheduler = opened(in_counted_rows(), steps=1e9)
+    fuel = scheduler.board.fuel
+    assert fuel.bound > 40_000
+    again, _ = restore(snapshot(scheduler), RunOptions(), event_steps=MAX_EVENT_STEP_COUNT)
+    assert again.board.fuel.bound == fuel.bound
+    call = next(call for call, flight in scheduler.board.calls.items() if flight.node == "i")
+    commands = scheduler.handle(AgentFailed(call, "no", final=True), 0)
+    for command in commands:
+        if isinstance(command, Settle):
+            commands += scheduler.handle(Settled(command.call), 0)
+    assert scheduler.finished
+    assert fuel.bound == 0
 
 
 def test_a_run_of_an_earlier_version_begins_what_it_began_then() -> None:

@@ -9,9 +9,13 @@ import pytest
 
 from perdure import AgentContext, agent
 from perdure.agents.catalog import catalog
+from perdure.engine.fuel import MAX_EVENT_STEP_COUNT
+from perdure.engine.maps.version_gates import Gates
+from perdure.engine.messages import RunAgent
 from perdure.engine.outcomes import failure_of
 from perdure.engine.plan_cache import plan_of
 from perdure.engine.resolved_values import ResolvedValues, ValueNeeded, key_of
+from perdure.engine.scheduler import Scheduler
 from perdure.errors import AgentError, FinalError, TransientError, UsageError
 from perdure.graph.deferred import BlobRef, Projection
 from perdure.graph.reference import parse_reference, parse_step
@@ -27,6 +31,19 @@ def test_rows_of_a_batched_map() -> None:
     """2,000 rows are open at most, however large the batch."""
     drive = Drive({**graph(m=rows(*range(2_500), batch=1_000)), "concurrency": 5_000}).start()
     assert len(drive.scheduler.board.runs) == 1 + 2_000
+
+
+def test_inputs_by_value() -> None:
+    """Inputs have 32 MB at most without what is in the store; those of earlier versions have more."""
+    document = graph(v={"value": "y" * 16_000_000}, a=work(inputs={"x": [":v", ":v"]}))
+
+    def calls(gates: Gates) -> int:
+        scheduler = Scheduler(document, event_steps=MAX_EVENT_STEP_COUNT, gates=gates)
+        return sum(isinstance(command, RunAgent) for command in scheduler.start(0))
+
+    assert [calls(Gates()), calls(Gates(bounds_inputs=False))] == [0, 1]
+    document["nodes"]["v"]["value"] = "y" * 15_999_800
+    assert calls(Gates()) == 1
 
 
 def test_plans_of_a_node() -> None:

@@ -71,7 +71,8 @@ FIELDS = {
     " own_queue asks_queues keys_by_work times_questions strict_json agent_wait recalls orders_locals"
     " takes_in_turn"
     " channels page quorums grants profile waits foresees carries moves_rows unreused code labels"
-    " foresees_rows numbers_notices weighs paces_reruns eager_sessions",
+    " foresees_rows numbers_notices weighs paces_reruns eager_sessions foresees_open"
+    " keeps_in_turn bounds_inputs",
     EventBatch: "events",
     ExternalEvent: "topic id key sender at body",
     EventReceipt: "taken already",

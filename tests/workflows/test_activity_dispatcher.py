@@ -15,7 +15,7 @@ from perdure.protocol.names import KEEP, TOO_LARGE_FOR_LOCAL
 from perdure.protocol.progress import RunProgress
 from perdure.protocol.wire import MAX_PAYLOAD_BYTES, pack
 from perdure.workflows.activity_dispatcher import ActivityDispatcher
-from perdure.workflows.call_windows import LocalWindow, RemoteWindow
+from perdure.workflows.call_windows import MAX_KEPT_INPUT_BYTES, LocalWindow, RemoteWindow
 from perdure.workflows.run_values import MAX_INLINE_BYTES
 from perdure.workflows.task_budget import MAX_TASK_CALL_COUNT, WorkflowTaskBudget
 from tests.support.host import FakeHost
@@ -27,12 +27,23 @@ class Calls:
     """An outbox with a host, and what it hands on."""
 
     def __init__(
-        self, *, store: bool = False, remote: RemoteWindow | None = None, allowed: list[str] | None = None
+        self,
+        *,
+        store: bool = False,
+        remote: RemoteWindow | None = None,
+        allowed: list[str] | None = None,
+        keeps_in_turn: bool = True,
     ) -> None:
         self.host, self.turns, self.woken = FakeHost(), TurnOrder(), 0
         self.budget = WorkflowTaskBudget(self.host, self.notify)
         placement = Placement(
-            AgentRegistry(others=["x"], store=store, queues={"elsewhere": "theirs"}, allowed_queues=allowed)
+            AgentRegistry(
+                others=["x"],
+                store=store,
+                queues={"elsewhere": "theirs"},
+                allowed_queues=allowed,
+                keeps_in_turn=keeps_in_turn,
+            )
         )
         self.progress = RunProgress("demo")
         self.dispatcher = ActivityDispatcher(
@@ -231,6 +242,42 @@ async def test_large_inputs_go_to_the_store_first() -> None:
     calls.host.answer(KEEP, pack({"inputs": "kept"}))
     await calls.host.settle()
     assert (calls.sent, calls.host.find("n1").argument) == ([KEEP, "n1"], {"inputs": "kept"})
+
+
+LARGE = "x" * MAX_KEPT_INPUT_BYTES
+
+
+@pytest.mark.parametrize(("in_turn", "sent"), [(True, [KEEP]), (False, [KEEP, KEEP, "n3"])])
+async def test_large_inputs_go_to_the_store_one_after_another(in_turn: bool, sent: list[str]) -> None:
+    calls = Calls(store=True, keeps_in_turn=in_turn)
+    calls.call(1, inputs={"text": LARGE})
+    calls.call(2, inputs={"text": LARGE})
+    calls.call(3)
+    calls.dispatcher.pump()
+    await calls.host.settle()
+    assert sorted(calls.sent) == sorted(sent)
+
+
+async def test_inputs_on_their_way_to_the_store() -> None:
+    calls = Calls(store=True)
+    for number in range(1, 40):
+        calls.call(number, inputs={"text": "x" * 400_000})
+    calls.dispatcher.pump()
+    await calls.host.settle()
+    assert len(calls.sent) == 20
+
+
+async def test_the_next_large_input_follows_when_one_is_in_the_store() -> None:
+    calls = Calls(store=True)
+    calls.call(1, inputs={"text": LARGE})
+    calls.call(2, inputs={"text": LARGE})
+    calls.dispatcher.pump()
+    await calls.host.settle()
+    calls.host.answer(KEEP, pack({"inputs": "kept"}))
+    await calls.host.settle()
+    calls.dispatcher.pump()
+    await calls.host.settle()
+    assert calls.sent == [KEEP, "n1", KEEP]
 
 
 async def test_inputs_that_no_store_takes_fail_their_call() -> None:

@@ -28,6 +28,11 @@ MEMORY_POLL_INTERVAL_S: Final = 3.0
 PAUSE_FACTOR: Final = 20.0
 """How many times as long as a return has taken it is until the next one, as all threads wait for it."""
 
+ARENA_COUNT: Final = 2
+"""Pools of memory that all threads share."""
+
+_M_ARENA_MAX: Final = -8
+
 UNRETURNED_BYTES: Final = 64_000_000
 """By how much the process must have grown since memory was returned last."""
 
@@ -40,6 +45,17 @@ def spare_collector() -> None:
     """
     gc.collect()
     collect_seldom()
+
+
+def share_arenas() -> None:
+    """Has the C library keep what threads give back in ARENA_COUNT pools: call before there are many threads.
+
+    Without, it has eight pools for each processor, and large values that one thread after the other builds
+    leave room in each that no other thread can use.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENA_COUNT)
 
 
 async def return_memory(

@@ -21,7 +21,7 @@ from perdure.cli.connection import revived
 from perdure.cli.inputs.graphs import Agents
 from perdure.cli.running import queue_choice
 from perdure.cli.running.health import served
-from perdure.cli.running.memory_return import return_memory, spare_collector
+from perdure.cli.running.memory_return import return_memory, share_arenas, spare_collector
 from perdure.client import GraphClient
 from perdure.errors import ConnectionFailed, StoreUnavailable
 from perdure.storage.owners import other_owners
@@ -136,6 +136,7 @@ async def _serve(
             return await client.temporal.service_client.check_health(timeout=HEALTH_RPC_TIMEOUT)
         return False
 
+    share_arenas()
     spare_collector()
     watching = asyncio.ensure_future(_watch(client, stop.asked, over))
     returning = asyncio.ensure_future(return_memory())

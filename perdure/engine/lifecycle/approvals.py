@@ -159,7 +159,8 @@ class Approvals:
         """The call that the node would make, as plain data."""
         plan = run.plan.computed[name]
         agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
-        inputs = node_semantics.inputs_of(run, plan, self._board.fuel, run.nodes[name].approved_ms)
+        approved_ms = run.nodes[name].approved_ms
+        inputs = node_semantics.inputs_of(run, plan, self._board.fuel, approved_ms=approved_ms)
         params = node_semantics.params_of(run, plan, inputs)
         call = self._facts(run, name, agent, inputs, params, places_of(run, plan)[0] or plan.options.queue)
         if plan.graph is not None and agent in self._rules.own:  # no other agent sees its graph

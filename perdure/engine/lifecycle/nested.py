@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perdure.engine.board import Board, Rules
-from perdure.engine.fuel import graph_steps
 from perdure.engine.graph_agents import GRAPH_AGENTS, Preparation, collect, prepare, suppressed
 from perdure.engine.lifecycle import late_rows
 from perdure.engine.lifecycle.children import add_child
 from perdure.engine.lifecycle.events import GraphEvents
-from perdure.engine.maps.forecast import EARLY_ENDS, least_steps
+from perdure.engine.maps.bound_rows import is_certain, steps_of_row
 from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.maps.quorum import Missing, Quorum, listed, quorum_of, shown
-from perdure.engine.maps.starts import Rows
 from perdure.engine.messages import Settle, StartTimer
 from perdure.engine.plan import Plan
 from perdure.engine.plan_cache import checked_plan
@@ -66,7 +64,7 @@ class NestedGraphs:
         try:
             slots = self.board.slots if node.retries else None
             prepared = prepare(nested.agent, inputs, nested.params, graph, slots, self.rules.agents)
-            self._take(nested, prepared, graph)
+            self._take(run, name, nested, prepared, graph)
             self._set_quorum(run, name, nested)
         except BadCall as error:
             self._decide(run, name, nested, _suppressible(nested, error), error.turns or kind.refusal_turns)
@@ -198,7 +196,7 @@ class NestedGraphs:
             rows = shown(nested.starts, nested.missing, accepted)
             raise BadCall(f"mapAgent: quorum: {quorum.needed} rows are needed; {rows}", suppressible=True)
 
-    def _take(self, nested: Nested, prepared: Preparation, graph: Value) -> None:
+    def _take(self, run: GraphRun, name: str, nested: Nested, prepared: Preparation, graph: Value) -> None:
         """Notes what is to be run. Raises BadCall when it cannot be."""
         if not prepared.starts:
             return
@@ -208,16 +206,12 @@ class NestedGraphs:
             raise BadCall(invalid, suppressible=True)
         nested.starts, nested.want_all, nested.rule = prepared.starts, prepared.want_all, prepared.rule
         if self.rules.gates.foresees:
-            self.board.fuel.check(len(nested.starts) * self._least_steps(nested, nested.plan))
-
-    def _least_steps(self, nested: Nested, plan: Plan) -> int:
-        """Steps of each graph of a node, as far as they are known."""
-        may_end_early = any(key in nested.params for key in EARLY_ENDS)
-        if not self.rules.gates.foresees_rows or nested.rule or may_end_early:
-            return graph_steps(len(plan.order))
-        starts = nested.starts
-        common = starts.common if isinstance(starts, Rows) else starts[0].values
-        return least_steps(plan.document, common, self.rules.own)
+            fuel, gates = self.board.fuel, self.rules.gates
+            steps = steps_of_row(nested, nested.plan, gates, self.rules.own)
+            fuel.check(len(nested.starts) * steps)
+            if gates.foresees_open and is_certain(self.board.runs, run, name, nested):
+                nested.row_steps = steps
+                fuel.bound += nested.bound_steps
 
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""
@@ -233,6 +227,7 @@ class NestedGraphs:
                 break
             row = nested.opened
             nested.opened += 1
+            fuel.bound -= nested.row_steps
             if run.late_rows and late_rows.take(self.board, run, name, nested, row):
                 continue
             self.events.opened(add_child(self.board, self.rules.authority, run, name, nested, row))

@@ -31,6 +31,7 @@ from perdure.engine.lifecycle.hedges import Hedges
 from perdure.engine.lifecycle.nested import NestedGraphs
 from perdure.engine.lifecycle.places import places_of
 from perdure.engine.lifecycle.value_requests import ValueRequests
+from perdure.engine.live_bytes import input_limit
 from perdure.engine.maps.opened_graphs import Nested, Outcome
 from perdure.engine.messages import StartTimer
 from perdure.engine.resolved_values import ValueNeeded
@@ -49,9 +50,9 @@ class NodeLifecycle:
     def __init__(
         self, board: Board, rules: Rules, nested: NestedGraphs, fetches: ValueRequests, events: GraphEvents
     ) -> None:
-        self.board = board
-        self.rules = rules
+        self.board, self.rules = board, rules
         self._fuel = board.fuel
+        self._by_value = input_limit(rules.gates)
         self._observe = board.observe
         self._nested = nested
         self._fetches = fetches
@@ -165,7 +166,7 @@ class NodeLifecycle:
         board, node, plan = self.board, run.nodes[name], run.plan.computed[name]
         self._fuel.left -= 1
         try:
-            inputs = node_semantics.inputs_of(run, plan, self._fuel, node.approved_ms)
+            inputs = node_semantics.inputs_of(run, plan, self._fuel, self._by_value, node.approved_ms)
             agent = plan.agent if isinstance(plan.agent, str) else node_semantics.agent_of(run, plan.agent)
             if node.state is not NodeState.EXECUTING:
                 run.move(name, NodeState.EXECUTING, self._observe)

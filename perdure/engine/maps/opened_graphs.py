@@ -28,7 +28,8 @@ class Nested:
 
     `starts` are all of them, of which `opened` have begun, `room` at a time (0 until the first has);
     `children` are those still running, and `results` what the others returned, by row; those `kept` are in
-    lists of the store, with their rows. Where results are `withheld`, they are known elsewhere. While it is
+    lists of the store, with their rows. Each graph takes `row_steps` of the scheduler at least, 0 where some
+    may never begin although none fails. Where results are `withheld`, they are known elsewhere. While it is
     `opening`, nothing is decided; `failed` is the message of the first graph that did. `live` are the bytes
     of `results`.
 
@@ -59,9 +60,15 @@ class Nested:
     missing: dict[int, Missing] = field(default_factory=dict[int, Missing])
     timers: list[int] = field(default_factory=list[int])
     has_grace: bool = False
+    row_steps: int = 0
     is_closed: bool = False
     places: dict[int, int] = field(default_factory=dict[int, int])
     passes: dict[int, int] = field(default_factory=dict[int, int])
+
+    @property
+    def bound_steps(self) -> int:
+        """Steps that the graphs take at least which have yet to begin."""
+        return self.row_steps and (len(self.starts) - self.opened) * self.row_steps
 
     @property
     def accepted_count(self) -> int:
