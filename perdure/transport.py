@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
@@ -145,12 +146,11 @@ class _KeyedConverter(DataConverter):
 
     def with_context(self, context: SerializationContext) -> Self:
         """This converter, with the parts that depend on the workflow."""
-        own = object.__new__(type(self))  # copy() would take it apart and put it together by protocols
-        own.__dict__.update(self.__dict__)
+        own = copy(self)
         for name in ("payload_converter", "payload_codec", "failure_converter"):
             part = getattr(self, name)
             if isinstance(part, WithSerializationContext):
-                own.__dict__[name] = part.with_context(context)
+                object.__setattr__(own, name, part.with_context(context))
         return own
 
 
