@@ -12,11 +12,11 @@ from perdure.errors import MalformedPayload
 from perdure.graph.deferred import Deferred, copied
 from perdure.graph.sizes import MAX_VALUE_BYTES
 from perdure.graph.values import Value, is_dict, is_list, is_object
-from perdure.protocol.handover import taken
 from perdure.protocol.payloads import AgentCall, BatchCall
 from perdure.protocol.records import from_plain
 from perdure.protocol.wire import is_plain, unpack
 from perdure.storage.claim_check import ClaimCheck
+from perdure.temporal.handover import taken
 
 Request = TypeVar("Request")
 

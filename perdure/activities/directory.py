@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 from perdure.activities.segment import Segment
 from perdure.agents.agent import Agent
@@ -18,6 +19,30 @@ from perdure.protocol.agents import AgentRegistry
 from perdure.protocol.payloads import FirstSegmentRequest
 from perdure.protocol.records import to_lean, to_plain
 from perdure.settings import Settings
+
+CURRENT_RULES: Final = (
+    "asks_queues",
+    "keys_by_work",
+    "times_questions",
+    "strict_json",
+    "orders_locals",
+    "takes_in_turn",
+    "recalls",
+    "paces_reruns",
+    "quorums",
+    "carries",
+    "foresees",
+    "foresees_rows",
+    "foresees_open",
+    "keeps_in_turn",
+    "bounds_inputs",
+    "weighs",
+    "moves_rows",
+    "numbers_notices",
+    "eager_sessions",
+    "grants",
+)
+"""What runs that begin now do differently from those of earlier versions (AgentRegistry)."""
 
 
 def registry_of_agents(agents: Collection[Agent]) -> AgentRegistry:
@@ -73,29 +98,10 @@ def _registry_of(
         store=has_store,
         filters=[to_plain(one.scope) for one in filters],
         event_steps=MAX_EVENT_STEP_COUNT,
-        asks_queues=True,
-        keys_by_work=True,
-        times_questions=True,
-        strict_json=True,
-        orders_locals=True,
-        takes_in_turn=True,
+        **dict.fromkeys(CURRENT_RULES, True),
         agent_wait=settings.agent_wait,
-        recalls=True,
-        paces_reruns=True,
         channels=sorted(settings.notify),
         page=settings.ui_url,
-        quorums=True,
-        carries=True,
-        foresees=True,
-        foresees_rows=True,
-        foresees_open=True,
-        keeps_in_turn=True,
-        bounds_inputs=True,
-        weighs=True,
-        moves_rows=True,
-        numbers_notices=True,
-        eager_sessions=True,
-        grants=True,
         labels=labels_record(agents, settings, policy),
     )
 

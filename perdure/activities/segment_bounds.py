@@ -72,7 +72,7 @@ class SegmentBounds:
         self._until = self._called_until
 
     def are_reached(self, answers: int) -> bool:
-        """Whether a segment that has given so many answers ends here."""
+        """Whether a segment ends here that has as many `answers`."""
         if answers >= self._max_answers or self.bytes >= MAX_SEGMENT_BYTES:
             return True
         return time.perf_counter() > self._until

@@ -11,7 +11,6 @@ from math import inf
 from perdure.engine.fuel import MAX_OPEN_GRAPH_COUNT, PAUSE_MS, Fuel
 from perdure.engine.granting.authority import Authority
 from perdure.engine.live_bytes import Measure, carried_bytes, open_bytes, recount, row_bytes
-from perdure.engine.maps.bound_rows import bound_steps
 from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.places import covers
 from perdure.engine.maps.quorum import Missing
@@ -172,7 +171,7 @@ class Board:
 
     def recount(self) -> None:
         """Counts again what all graphs hold, and what their maps have yet to begin."""
-        self.fuel.bound = sum(map(bound_steps, self.runs.values()))
+        self.fuel.bound = sum(run.bound_steps() for run in self.runs.values())
         if self.is_bounded:
             self._measure = Measure()
             for run in self.runs.values():
@@ -267,7 +266,7 @@ class Board:
         for inner in doomed:
             del self.runs[inner.id]
             self.live -= inner.live
-            self.fuel.bound -= bound_steps(inner)
+            self.fuel.bound -= inner.bound_steps()
 
     def stop(self, doomed: list[GraphRun]) -> None:
         """Cancels what runs in these graphs and takes what waits out of the queue."""

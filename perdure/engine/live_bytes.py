@@ -39,13 +39,13 @@ GRAPH_OVERHEAD_BYTES: Final = 1_000
 NODE_OVERHEAD_BYTES: Final = 250
 """... and what each of those takes, with a small result."""
 
-MAX_INPUT_BYTES_BY_VALUE: Final = 32_000_000
+MAX_INLINE_INPUT_BYTES: Final = 32_000_000
 """Bytes of the inputs of a call without what is in the store: a worker makes several copies of them."""
 
 
 def input_limit(gates: Gates) -> float:
     """Bytes that the inputs of a call may have without what is in the store."""
-    return MAX_INPUT_BYTES_BY_VALUE if gates.bounds_inputs else inf
+    return MAX_INLINE_INPUT_BYTES if gates.bounds_inputs else inf
 
 
 def open_bytes(run: GraphRun) -> int:

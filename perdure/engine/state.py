@@ -228,6 +228,12 @@ class GraphRun:
         names = (*chosen, LOOP_INDEX) if hidden else chosen
         return {name: result for name in names if (result := nodes[name].result) is not UNDEFINED}
 
+    def bound_steps(self) -> int:
+        """Steps that the graphs take at least which nodes of this run have yet to begin."""
+        nodes = self.nodes
+        nested = (nodes[name].nested for name in self.plan.computed)
+        return sum(opened.bound_steps for opened in nested if opened is not None)
+
     def errors(self) -> dict[str, str]:
         """Messages of the failed nodes, in document order."""
         nodes = self.nodes

@@ -32,8 +32,8 @@ class Approvers:
     """Who decides: any of `who`, anybody if that is empty.
 
     `quorum` of them have to agree within `expires_ms`. `notify` are channels of the worker, without any the
-    default one. An approved call `keeps_time`: its `@now` is that of the question, but for runs of an earlier
-    version.
+    default one. An approved call `keeps_time`: its `@now` is that of the question, except in runs of an
+    earlier version.
     """
 
     who: tuple[str, ...] = ()

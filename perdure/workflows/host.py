@@ -15,9 +15,9 @@ from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey, WorkflowIDReusePolicy
 from temporalio.exceptions import is_cancelled_exception
 
-from perdure.protocol.handover import MIN_HANDED_BYTES, Parcel
 from perdure.protocol.names import ASKS_ATTRIBUTE, KEEP, SEGMENT
 from perdure.protocol.wire import admitted, is_untrusted
+from perdure.temporal.handover import MIN_HANDED_BYTES, Parcel
 from perdure.workflows.arrivals import Arrivals, HistorySize
 
 _TAKING: Final = (KEEP, SEGMENT)

@@ -318,7 +318,7 @@ NARROWED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("profile", "failures"), NARROWED, ids=["as it was", "nobody is asked any more"])
+@pytest.mark.parametrize(("profile", "failures"), NARROWED, ids=["as it was", "no person is asked any more"])
 def test_an_approved_call_that_is_open_survives_a_narrower_policy(
     tmp_path: Path, profile: dict[str, Any], failures: list[str]
 ) -> None:

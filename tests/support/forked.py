@@ -39,10 +39,10 @@ class Forked:
         self.args = [module, *words]
         self.returncode: int | None = None
         with ExitStack() as opened:
-            given = _number(stdin) if stdin != DEVNULL else _nothing(os.O_RDONLY, opened)
+            stdin_number = _number(stdin) if stdin != DEVNULL else _nothing(os.O_RDONLY, opened)
             self.stdout, out = _opened(stdout, text, opened)
             self.stderr, err = _opened(stderr, text, opened)
-            self.pid, connection = prefork.forked(folder, env, module, words, [given, out, err])
+            self.pid, connection = prefork.forked(folder, env, module, words, [stdin_number, out, err])
         self._ended = threading.Event()
         threading.Thread(target=self._watch, args=(connection,), daemon=True).start()
 

@@ -31,8 +31,6 @@ PAUSE_FACTOR: Final = 20.0
 ARENA_COUNT: Final = 2
 """Pools of memory that all threads share."""
 
-_M_ARENA_MAX: Final = -8
-
 UNRETURNED_BYTES: Final = 64_000_000
 """By how much the process must have grown since memory was returned last."""
 
@@ -55,7 +53,7 @@ def share_arenas() -> None:
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENA_COUNT)
+            ctypes.CDLL(None).mallopt(-8, ARENA_COUNT)  # M_ARENA_MAX
 
 
 async def return_memory(

@@ -209,9 +209,16 @@ class NestedGraphs:
             fuel, gates = self.board.fuel, self.rules.gates
             steps = steps_of_row(nested, nested.plan, gates, self.rules.own)
             fuel.check(len(nested.starts) * steps)
-            if gates.foresees_open and is_certain(self.board.runs, run, name, nested):
+            if gates.foresees_open and self._is_certain(run, name, nested):
                 nested.row_steps = steps
                 fuel.bound += nested.bound_steps
+
+    def _is_certain(self, run: GraphRun, name: str, nested: Nested) -> bool:
+        options, around = run.plan.computed[name].options, None
+        if run.parent is not None:
+            number, outer = run.parent
+            around = self.board.runs[number].nodes[outer].nested
+        return is_certain(options, nested, around, is_outermost=run.parent is None)
 
     def _open_more(self, run: GraphRun, name: str, nested: Nested) -> None:
         """Begins graphs while there is room for them."""

@@ -11,15 +11,15 @@ the run over refuses what the run refuses, at the same event.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from perdure.engine.fuel import graph_steps
 from perdure.engine.maps.forecast import EARLY_ENDS, least_steps
 from perdure.engine.maps.opened_graphs import Nested
 from perdure.engine.maps.starts import Rows
 from perdure.engine.maps.version_gates import Gates
+from perdure.engine.messages import NodeOptions
 from perdure.engine.plan import Plan
-from perdure.engine.state import GraphRun
 
 
 def steps_of_row(nested: Nested, plan: Plan, gates: Gates, own: Collection[str]) -> int:
@@ -31,23 +31,14 @@ def steps_of_row(nested: Nested, plan: Plan, gates: Gates, own: Collection[str])
     return least_steps(plan.document, common, own)
 
 
-def is_certain(runs: Mapping[int, GraphRun], run: GraphRun, name: str, nested: Nested) -> bool:
-    """Whether all graphs of a node of `run` begin, unless one fails."""
-    options = run.plan.computed[name].options
+def is_certain(options: NodeOptions, nested: Nested, around: Nested | None, *, is_outermost: bool) -> bool:
+    """Whether all graphs of a node with these options begin, unless one fails.
+
+    `around` is the node in whose graph it is, None where that is over, and in the outermost graph.
+    """
     if options.timeout is not None or options.deadline is not None or _may_end_early(nested):
         return False
-    if run.parent is None:
-        return True
-    number, outer = run.parent
-    around = runs[number].nodes[outer].nested
-    return around is not None and around.row_steps > 0
-
-
-def bound_steps(run: GraphRun) -> int:
-    """Steps that the graphs take at least which nodes of `run` have yet to begin."""
-    nodes = run.nodes
-    nested = (nodes[name].nested for name in run.plan.computed)
-    return sum(each.bound_steps for each in nested if each is not None)
+    return is_outermost or (around is not None and around.row_steps > 0)
 
 
 def _may_end_early(nested: Nested) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from perdure.errors import MalformedPayload
-from perdure.protocol.handover import Parcel, is_handed, taken
 from perdure.protocol.wire import pack
+from perdure.temporal.handover import Parcel, is_handed, taken
 
 
 def test_a_local_activity_takes_what_the_run_holds() -> None:

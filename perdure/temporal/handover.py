@@ -4,11 +4,11 @@ Why. Temporal's SDK copies the input of a local activity some ten times on its w
 are encrypted, and keeps it until the run leaves the worker: twenty segments of a run that holds 30 MB took a
 worker beyond a gigabyte. Yet the activity executes in the same process, and no history has its input.
 
-Invariant. Here is what somebody still waits for: the run holds the `Parcel`, and lets go of it when the
-activity is over or the run leaves the worker. A replay hands over anew.
+Invariant. A parcel exists as long as its run holds it: until the activity is over, or the run leaves the
+worker. A replay hands over another one.
 
-Rejected: the objects themselves instead of their payload. The run would go on changing what the activity
-reads in another thread.
+Rejected: the objects themselves instead of their payload. The run would change what the activity reads
+in another thread.
 """
 
 from __future__ import annotations
