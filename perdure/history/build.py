@@ -43,8 +43,8 @@ def run_model(
     request = _as_changed(request, shell, scheduler)
     _foresee(request, replayed)
     events = [event for history in histories for event in history.events]
-    calls = activities(events, results)
-    builder = NodeBuilder(replayed.journal, calls, state is not None, shell and shell.placement)
+    ended = None if state is None else milliseconds(last.event_time)
+    builder = NodeBuilder(replayed.journal, activities(events, results), ended, shell and shell.placement)
     nodes = builder.nodes()
     questions = _questions(() if shell is None or state else shell.view.questions(), builder, nodes)
     return RunModel(
@@ -53,7 +53,7 @@ def run_model(
         state=state or "running",
         graph=request.graph,
         **_as_recorded(histories, events),
-        ended=None if state is None else milliseconds(last.event_time),
+        ended=ended,
         queue=request.queue,
         **_as_played(shell, scheduler, replayed.code),
         **_as_failed(last, shell),

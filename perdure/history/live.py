@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from perdure.engine.human_tasks import HumanPrompt
+from perdure.engine.lifecycle.approvals import APPROVAL_MARK
 from perdure.engine.state import TERMINAL_STATES, TRANSITIONS, NodeState
 from perdure.graph.fields import LOOP_INDEX, MAP_INDEX
+from perdure.graph.human_input import APPROVAL
 from perdure.graph.values import UNDEFINED
 from perdure.history.build import phase_counts
 from perdure.history.model import Attempt, ConsoleLine, NodeModel, Phase, Question, RowCounts, RunModel
@@ -58,6 +60,9 @@ class LiveModel:
     def __init__(self, model: RunModel) -> None:
         self._model = model
         self._nodes = dict(model.nodes)
+        for address in (question.address for question in model.questions):
+            if (node := model.nodes.get(address)) is not None:  # `model` says which of them ask
+                self._nodes[address] = replace(node, phase=phase_of(NodeState(node.state)))
         self._position = model.position
         self._console = list(model.console)
         self._questions: Sequence[HumanPrompt] = tuple(question.prompt for question in model.questions)
@@ -194,6 +199,8 @@ class LiveModel:
         return True
 
     def _call(self, address: str, path: str, agent: str) -> None:
+        if agent == APPROVAL:  # a question about a call of the node
+            address = address.rpartition(APPROVAL_MARK)[0]
         self._addresses[path] = address
         node = self._nodes.get(address)
         if node is None:

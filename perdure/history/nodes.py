@@ -40,11 +40,11 @@ class _Times:
 
 @dataclass(slots=True)
 class NodeBuilder:
-    """Builds the nodes of one run. A run that `is_over` aborts what was under way."""
+    """Builds the nodes of one run. What was under way when it `ended`, None for an open run, is aborted."""
 
     journal: Journal
     activities: Mapping[str, Sequence[ActivityRecord]]
-    is_over: bool
+    ended: int | None
     placement: Placement | None = None
     _times: dict[tuple[PassId, str], _Times] = field(default_factory=dict[tuple[PassId, str], _Times])
     _console: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -93,7 +93,8 @@ class NodeBuilder:
 
     def _node(self, place: PassId, one_pass: Pass, name: str, node: NodeRun) -> NodeModel:
         address = one_pass.address(name)
-        state = NodeState.ABORT if self.is_over and node.state in ACTIVE else node.state
+        is_cut_off = self.ended is not None and node.state in ACTIVE
+        state = NodeState.ABORT if is_cut_off else node.state
         times = self._times.get((place, name)) or _Times()
         calls = self.journal.calls.get(address, ())
         command = calls[-1].command if calls else None
@@ -110,7 +111,7 @@ class NodeBuilder:
             phase=phase_of(state),
             ready=times.ready,
             started=times.started,
-            ended=times.ended,
+            ended=self.ended if is_cut_off else times.ended,
             retries=node.retries,
             attempts=tuple(self._attempts_of(calls)),
             inputs=UNDEFINED if command is None else command.inputs,
@@ -178,7 +179,7 @@ class NodeBuilder:
             return None
         last = [passes[-1] for passes in (graphs or {}).values()]
         failed = sum(any(inner.error is not None for inner in one_pass.nodes.values()) for one_pass in last)
-        is_open = nested is not None and not self.is_over
+        is_open = nested is not None and self.ended is None
         running = len(nested.children) if nested is not None and is_open else 0
         opened = len(last) + (len(nested.places) if nested is not None else 0)
         return RowCounts(

@@ -39,7 +39,7 @@ SHOWN = (
 STEP_COUNTS = {"pauses": 7}
 """Moments at which a history is compared, if its replay takes long."""
 
-LAST_EVENTS = {"foreseen_rows": 10}
+LAST_EVENTS = {"foreseen_rows": 10, "open_rows": 10}
 """Where a history is no longer compared: a quota ends this run within a step, which has no changes."""
 
 

@@ -84,6 +84,10 @@ async def test_times_follow_each_other(path: Path) -> None:
         assert (node.ended is not None) == (node.state in TERMINAL_STATES)
 
 
+LOST = ("the connection is closed", "session 'a' is not in this worker")
+"""Failures of calls that sessions have lost."""
+
+
 @each
 async def test_nodes_begin_in_the_order_of_the_events(path: Path) -> None:
     history = read(path)
@@ -94,7 +98,7 @@ async def test_nodes_begin_in_the_order_of_the_events(path: Path) -> None:
         for several in records
         for each in several
         # a call that a session has lost is sent again
-        if not each.type.startswith("perdure.") and each.failure != "the connection is closed"
+        if not each.type.startswith("perdure.") and each.failure not in LOST
     ]
     nodes = {each.activity: node.address for node in model.nodes.values() for each in node.attempts}
     expected = [nodes[activity] for activity in scheduled]
